@@ -1,0 +1,28 @@
+"""Open a network: record what it did, explain any number of it, count what it costs."""
+
+from convlens.lens.costs import CostRow, Costs, costs, costs_of
+from convlens.lens.explaining import Contribution, Explanation, explain, explain_value
+from convlens.lens.fields import Region, region
+from convlens.lens.recording import record
+from convlens.lens.steps import Call, Failure, Recording, Step, Value
+from convlens.lens.terms import Terms
+
+__all__ = [
+    "Call",
+    "Contribution",
+    "CostRow",
+    "Costs",
+    "Explanation",
+    "Failure",
+    "Recording",
+    "Region",
+    "Step",
+    "Terms",
+    "Value",
+    "costs",
+    "costs_of",
+    "explain",
+    "explain_value",
+    "record",
+    "region",
+]

@@ -1,0 +1,195 @@
+"""Convolution and transposed convolution of any dimension: a dot product under a window."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.lens import masks
+from convlens.lens.arguments import Arguments
+from convlens.lens.steps import Recording, Step
+from convlens.lens.terms import PADDING, Account, Cost, Ints, Terms, floats
+from convlens.windows import TransposedWindow, Window
+
+_FORWARD = "input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1"
+_TRANSPOSED = (
+    "input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1"
+)
+_ATEN = (
+    "input, weight, bias=None, stride=1, padding=0, dilation=1, transposed=False, "
+    "output_padding=0, groups=1"
+)
+SIGNATURES = {
+    **{f"conv{axes}d": _FORWARD for axes in (1, 2, 3)},
+    **{f"conv_transpose{axes}d": _TRANSPOSED for axes in (1, 2, 3)},
+    "convolution": _ATEN,
+    "_convolution": _ATEN,
+}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The windows of one convolution step, an axis each, and how its channels are grouped."""
+
+    given: Arguments
+    x: Tensor
+    weight: Tensor
+    windows: tuple[Window | TransposedWindow, ...]
+    transposed: bool
+    groups: int
+
+    @property
+    def axes(self) -> int:
+        """Number of axes the window slides along."""
+        return len(self.windows)
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """Input size along those axes."""
+        return tuple(self.x.shape[-self.axes :])
+
+    @property
+    def channels_in(self) -> int:
+        """Input channels of one group."""
+        return self.x.shape[-self.axes - 1] // self.groups
+
+    @property
+    def channels_out(self) -> int:
+        """Output channels of one group."""
+        return self.weight.shape[1] if self.transposed else self.weight.shape[0] // self.groups
+
+    @classmethod
+    def of(cls, recording: Recording, step: Step) -> Geometry:
+        """Read a step's arguments."""
+        given = Arguments(recording, step, SIGNATURES[step.op])
+        x, weight = given.tensor("input"), given.tensor("weight")
+        size = tuple(weight.shape[2:])
+        axes = len(size)
+        stride, dilation = given.per_axis("stride", axes), given.per_axis("dilation", axes)
+        transposed = "transpose" in step.op or bool(given["transposed"])
+        padding = given["padding"]
+        if isinstance(padding, str):
+            windows = [Window.padded(padding, size[a], stride[a], dilation[a]) for a in range(axes)]
+        else:
+            pads = given.per_axis("padding", axes)
+            windows = [
+                Window(size[a], stride[a], dilation[a], pads[a], pads[a]) for a in range(axes)
+            ]
+        groups = int(given["groups"])
+        if not transposed:
+            return cls(given, x, weight, tuple(windows), False, groups)
+        extra = given.per_axis("output_padding", axes)
+        turned = tuple(w.transposed(extra[a]) for a, w in enumerate(windows))
+        return cls(given, x, weight, turned, True, groups)
+
+
+class Convolving:
+    """value = sum over the group's channels and the window of input x kernel, + bias."""
+
+    name = "windowed"
+
+    def explain(
+        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
+    ) -> Account:
+        """One term for each channel of the group and each tap, taps in the padding included."""
+        g = Geometry.of(recording, step)
+        lead, out, place = index[: -g.axes - 1], index[-g.axes - 1], index[-g.axes :]
+        group = out // g.channels_out
+        channels = np.arange(group * g.channels_in, (group + 1) * g.channels_in)
+        taps, reads = self._taps(g, place)
+        values, positions, inside = _gather(g.x, lead, channels, reads)
+        if g.transposed:
+            kernel_index = np.ix_(channels, np.array([out - group * g.channels_out]), *taps)
+        else:
+            kernel_index = np.ix_(np.array([out]), np.arange(g.channels_in), *taps)
+        shape = (len(channels), *map(len, taps))
+        kernel_positions = np.ravel_multi_index(kernel_index, tuple(g.weight.shape)).reshape(shape)
+        kernel = floats(g.weight[tuple(torch.as_tensor(i) for i in kernel_index)]).reshape(shape)
+        terms = Terms.build(
+            np.where(inside, g.given.id("input"), PADDING),
+            np.where(inside, positions, PADDING),
+            values,
+            kernel,
+            weight_source=g.given.id("weight"),
+            weight_position=kernel_positions,
+            arrangement=shape,
+        )
+        if not g.given.has("bias"):
+            return Account.of_sum(terms, formula="sum of input × kernel")
+        bias = g.given.number("bias", (out,))
+        source = (g.given.id("bias"), out)
+        return Account.of_sum(terms, bias, source, formula="sum of input × kernel, + bias")
+
+    def _taps(self, g: Geometry, place: tuple[int, ...]) -> tuple[list[Ints], list[Ints]]:
+        """Kernel and input positions along each axis; -1 where a tap lies in the padding.
+
+        A transposed convolution has only the taps that meet an input.
+        """
+        taps, reads = [], []
+        for window, o, n in zip(g.windows, place, g.space, strict=True):
+            pairs = list(zip(window.taps(o, n), window.reads(o, n), strict=True))
+            if isinstance(window, TransposedWindow):
+                taps.append(np.array([tap for tap, _ in pairs], np.int64))
+                reads.append(np.array([i for _, i in pairs], np.int64))
+            else:
+                at = np.full(window.size, PADDING, np.int64)
+                for tap, i in pairs:
+                    at[tap] = i
+                taps.append(np.arange(window.size))
+                reads.append(at)
+        return taps, reads
+
+    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """The windows under the mask, in every channel of its groups."""
+        g = Geometry.of(recording, step)
+        channel = mask.dim() - g.axes - 1
+        grouped = masks.narrow(mask)
+        if g.groups == 1 or grouped.size(channel) == 1:
+            grouped = grouped.any(channel, keepdim=True)
+        else:
+            grouped = grouped.unflatten(channel, (g.groups, -1)).any(channel + 1)
+        grouped = grouped.expand(*grouped.shape[: -g.axes], *mask.shape[-g.axes :])
+        axis_reads = [
+            lambda o, w=w, n=n: w.reads(o, n) for w, n in zip(g.windows, g.space, strict=True)
+        ]
+        found = masks.through_windows(grouped, axis_reads, g.space, channel + 1)
+        if found.size(channel) > 1:
+            found = found.repeat_interleave(g.channels_in, channel)
+        return {g.given.id("input"): found.expand(g.x.shape)}
+
+    def cost(self, recording: Recording, step: Step) -> Cost:
+        """Each kernel element once for each position it is laid on (padding counts)."""
+        g = Geometry.of(recording, step)
+        out = recording.values[step.outputs[0]]
+        laid = g.x.numel() // max(g.x.shape[-g.axes - 1], 1) if g.transposed else 0
+        if g.transposed:
+            multiply_adds = laid * g.weight.numel()
+        else:
+            multiply_adds = math.prod(out.shape) * (g.weight.numel() // max(g.weight.shape[0], 1))
+        return Cost(multiply_adds, math.prod(out.shape) if g.given.has("bias") else 0)
+
+
+def _gather(
+    x: Tensor, lead: tuple[int, ...], channels: Ints, reads: list[Ints]
+) -> tuple[np.ndarray, Ints, np.ndarray]:
+    """The block of `x` at lead, channels and reads; its flat positions; which are inside."""
+    block = x[lead] if lead else x
+    block = block[int(channels[0]) : int(channels[-1]) + 1] if len(channels) else block[:0]
+    for axis, at in enumerate(reads):
+        block = block.index_select(axis + 1, torch.as_tensor(np.maximum(at, 0), device=x.device))
+    shape = (len(channels), *map(len, reads))
+    index = np.ix_(channels, *(np.maximum(at, 0) for at in reads))
+    inside = np.ones(shape, bool)
+    for axis, at in enumerate(reads):
+        inside &= (at >= 0).reshape([-1 if a == axis + 1 else 1 for a in range(len(shape))])
+    start = sum(i * s for i, s in zip(lead, _strides(x.shape), strict=False))
+    positions = np.ravel_multi_index(index, tuple(x.shape[len(lead) :])) + start
+    return np.where(inside, floats(block), 0.0), positions.reshape(shape), inside
+
+
+def _strides(shape: tuple[int, ...]) -> list[int]:
+    return [math.prod(shape[i + 1 :]) for i in range(len(shape))]

@@ -1,0 +1,221 @@
+"""Data movement, from view to gather: which element went where, by running it on indices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlens.lens import masks
+from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
+from convlens.lens.terms import Account, Cost, Terms, unravel
+
+OPS = frozenset(
+    """view reshape reshape_as view_as flatten unflatten permute transpose t adjoint squeeze
+    unsqueeze getitem cat concat concatenate stack hstack vstack dstack column_stack chunk split
+    split_with_sizes tensor_split hsplit vsplit unsafe_chunk unsafe_split unbind expand expand_as
+    broadcast_to repeat tile repeat_interleave roll flip fliplr flipud rot90 pixel_shuffle
+    pixel_unshuffle channel_shuffle native_channel_shuffle pad _pad constant_pad_nd reflection_pad1d
+    reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d narrow
+    select slice index index_select gather take take_along_dim movedim moveaxis swapaxes swapdims
+    get_T get_mT get_H get_mH diagonal setitem unfold im2col slice_scatter select_scatter
+    index_put masked_select _unsafe_view _reshape_alias as_strided atleast_1d atleast_2d
+    atleast_3d ravel meshgrid broadcast_tensors tril triu diag scatter masked_scatter
+    """.split()
+)
+# Where the data stand among the arguments; elsewhere they are the first.
+_DATA_ARGUMENTS = {
+    "setitem": (0, 2),
+    "index_put": (0, 2),
+    "slice_scatter": (0, 1),
+    "select_scatter": (0, 1),
+    "scatter": (0, 3),
+    "masked_scatter": (0, 2),
+    "meshgrid": None,
+    "broadcast_tensors": None,
+}
+
+
+class Moving:
+    """value = one element of an input, unchanged (or a constant that was put there)."""
+
+    name = "moving"
+
+    def explain(
+        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
+    ) -> Account:
+        """The one element that stands here now."""
+        origin = int(index_map(recording, step, slot)[index])
+        if origin == 0:
+            recorded = float(recording.values[step.outputs[slot]].tensor[index])
+            note = "a constant put here, an element of nothing"
+            return Account("given", Terms.none(), recorded, exact=True, note=note)
+        for id, first in _data(recording, step).items():
+            value = recording.values[id]
+            position = origin - first
+            if 0 <= position < value.tensor.numel():
+                number = float(value.tensor[unravel(position, value.shape)])
+                return Account.of_copy(Terms.build([id], [position], [number]))
+        raise NotImplementedError(f"step {step.index} (`{step.op}`): moved from nowhere")
+
+    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Where the elements under the mask came from."""
+        data = _data(recording, step)
+        if step.op in (
+            "view",
+            "reshape",
+            "flatten",
+            "unflatten",
+            "_unsafe_view",
+            "squeeze",
+            "unsqueeze",
+            "view_as",
+            "reshape_as",
+            "_reshape_alias",
+            "ravel",
+        ):
+            return {id: mask.reshape(recording.values[id].shape) for id in data}
+        origins = index_map(recording, step, slot)[mask]
+        found = {}
+        for id, first in data.items():
+            value = recording.values[id]
+            count = value.tensor.numel()
+            flat = torch.zeros(count, dtype=torch.bool)
+            flat[origins[(origins >= first) & (origins < first + count)].long() - first] = True
+            found[id] = flat.view(value.shape)
+        return found
+
+    def cost(self, recording: Recording, step: Step) -> Cost:
+        """Nothing is computed."""
+        return Cost()
+
+
+def _data(recording: Recording, step: Step) -> dict[int, int]:
+    """Value ids of the data arguments, with the number of each one's first element (from 1)."""
+    places = _DATA_ARGUMENTS.get(step.op, (0,))
+    args = step.args or tuple(step.kwargs.values())
+    chosen = args if places is None else [args[p] for p in places if p < len(args)]
+    numbered, first = {}, 1
+    for id in dict.fromkeys(_refs(chosen)):
+        numbered[id] = first
+        first += recording.values[id].tensor.numel()
+    return numbered
+
+
+def _refs(tree: Any) -> list[int]:
+    found: list[int] = []
+    replace_refs(tree, lambda ref: found.append(ref.id))
+    return found
+
+
+def index_map(recording: Recording, step: Step, slot: int) -> Tensor:
+    """For each output element the number of the input element it is; 0 for a constant."""
+    key = (step.index, slot)
+    if key not in recording.replays:
+        recording.replays[key] = _replay(recording, step, slot)
+    found: Tensor = recording.replays[key]
+    return found
+
+
+def _replay(recording: Recording, step: Step, slot: int) -> Tensor:
+    """Run the step with every data element replaced by its number."""
+    data = _data(recording, step)
+    for dtype in (torch.int64, torch.float64):  # some kernels take no integers
+        try:
+            return _run(recording, step, slot, data, dtype).to(torch.int64)
+        except RuntimeError:
+            if dtype is torch.float64:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _run(
+    recording: Recording, step: Step, slot: int, data: dict[int, int], dtype: torch.dtype
+) -> Tensor:
+    def numbered(ref: Ref) -> Tensor:
+        tensor = recording.values[ref.id].tensor
+        if ref.id not in data:
+            return tensor.cpu()
+        first = data[ref.id]
+        return torch.arange(first, first + tensor.numel(), dtype=dtype).view(tensor.shape)
+
+    args, kwargs = list(step.args), dict(step.kwargs)
+    kwargs.pop("out", None)
+    if step.op in ("pad", "constant_pad_nd"):  # what is put in from outside counts as 0
+        if len(args) > 3:
+            args[3] = 0
+        kwargs.pop("value", None)
+        if step.op == "constant_pad_nd":
+            args = args[:2]
+    if step.op in ("setitem", "scatter", "index_put") and not isinstance(args[-1], Ref):
+        args[-1] = 0
+    real_args, real_kwargs = replace_refs((tuple(args), kwargs), numbered)
+    with torch.no_grad():
+        result = step.function(*real_args, **real_kwargs)
+    if step.op == "setitem" or result is None:
+        return tensors_in(real_args)[0]
+    return tensors_in(result)[slot]
+
+
+class Aliasing:
+    """value = the element at the same address of the latest writer of this memory."""
+
+    name = "moving"
+
+    def explain(
+        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
+    ) -> Account:
+        """The one element that was written here last."""
+        address = step.kwargs["offset"] + sum(
+            i * s for i, s in zip(index, step.kwargs["strides"], strict=True)
+        )
+        for ref, offset, strides in reversed(step.args):
+            value = recording.values[ref.id]
+            if (at := _index_at(address - offset, value.shape, strides)) is not None:
+                position = sum(
+                    i * s
+                    for i, s in zip(
+                        at, torch.empty(value.shape, device="meta").stride(), strict=True
+                    )
+                )
+                number = float(value.tensor[at])
+                return Account.of_copy(Terms.build([ref.id], [position], [number]), step.note)
+        raise NotImplementedError(f"step {step.index}: no recorded value wrote this memory")
+
+    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """The addresses under the mask, each in its latest writer."""
+        size = 1 + max(
+            sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + offset
+            for shape, offset, strides in [
+                (mask.shape, step.kwargs["offset"], step.kwargs["strides"]),
+                *((recording.values[r.id].shape, o, s) for r, o, s in step.args),
+            ]
+        )
+        memory = torch.zeros(size, dtype=torch.bool)
+        own = memory.as_strided(mask.shape, step.kwargs["strides"], step.kwargs["offset"])
+        own |= mask
+        found: dict[int, Tensor] = {}
+        for ref, offset, strides in reversed(step.args):
+            value = recording.values[ref.id]
+            view = memory.as_strided(value.shape, strides, offset)
+            found[ref.id] = masks.union(found.get(ref.id), view.clone())
+            view.zero_()
+        return found
+
+    def cost(self, recording: Recording, step: Step) -> Cost:
+        """Nothing is computed."""
+        return Cost()
+
+
+def _index_at(
+    address: int, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """The index at which a strided value holds an address; None where it does not."""
+    at = [0] * len(shape)
+    for axis in sorted(range(len(shape)), key=lambda a: -strides[a]):
+        if strides[axis] and shape[axis] > 1:
+            at[axis], address = divmod(address, strides[axis])
+            if not 0 <= at[axis] < shape[axis]:
+                return None
+    return tuple(at) if address == 0 else None

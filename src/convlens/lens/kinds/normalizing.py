@@ -1,0 +1,209 @@
+"""Batch, layer, group, instance and root-mean-square normalization."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.lens import masks
+from convlens.lens.arguments import Arguments
+from convlens.lens.steps import Recording, Step
+from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, ravel, unit_roundoff
+
+_BATCH = (
+    "input, running_mean=None, running_var=None, weight=None, bias=None, training=False, "
+    "momentum=0.1, eps=1e-05"
+)
+_BATCH_ATEN = (
+    "input, weight=None, bias=None, running_mean=None, running_var=None, training=False, "
+    "momentum=0.1, eps=1e-05"
+)
+_INSTANCE = (
+    "input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, "
+    "momentum=0.1, eps=1e-05"
+)
+_LAYER = "input, normalized_shape, weight=None, bias=None, eps=1e-05"
+SIGNATURES = {
+    "batch_norm": _BATCH,
+    "native_batch_norm": _BATCH_ATEN,
+    "instance_norm": _INSTANCE,
+    "layer_norm": _LAYER,
+    "native_layer_norm": _LAYER,
+    "group_norm": "input, num_groups, weight=None, bias=None, eps=1e-05",
+    "rms_norm": "input, normalized_shape, weight=None, eps=None",
+}
+
+
+@dataclass(frozen=True)
+class Population:
+    """The elements one element is normalized among, and the affine parameters' index."""
+
+    positions: Ints
+    numbers: Floats
+    parameter: tuple[int, ...]
+
+
+class Normalizing:
+    """value = (x - mean) / sqrt(variance + eps) x weight + bias."""
+
+    name = "normalizing"
+
+    def explain(
+        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
+    ) -> Account:
+        """With stored statistics one term; else x and each element of the mean, one by one."""
+        given = _arguments(recording, step)
+        if slot:
+            raise NotImplementedError(
+                f"step {step.index} (`{step.op}`): output {slot} is a saved statistic; "
+                "explain output 0"
+            )
+        x = given.tensor("input")
+        position, number = ravel(index, x.shape), float(x[index])
+        if _stored(given, step):
+            scale, bias, _ = _affine(given, (index[1],))
+            mean = given.number("running_mean", (index[1],))
+            spread = given.number("running_var", (index[1],), 1.0)
+            a = scale / math.sqrt(spread + float(given["eps"]))
+            terms = Terms.build([given.id("input")], [position], [number], [a])
+            formula = "(x - stored mean) × weight / sqrt(stored variance + eps) + bias"
+            return Account.of_sum(
+                terms,
+                bias - mean * a,
+                magnitude=abs(bias) + abs(mean * a),
+                count=4,
+                formula=formula,
+            )
+        among = _population(step, given, x, index)
+        return _among(recording, step, given, among, position, number)
+
+    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """The same places; with statistics of the input, all it is normalized among."""
+        given = _arguments(recording, step)
+        id = given.id("input")
+        shape = recording.values[id].shape
+        if slot:
+            return {id: masks.everything(mask, shape)}
+        if _stored(given, step):
+            return {id: mask}
+        rank = len(shape)
+        if step.op in ("layer_norm", "native_layer_norm", "rms_norm"):
+            axes = tuple(range(rank - len(given["normalized_shape"]), rank))
+        elif step.op == "group_norm":
+            groups = int(given["num_groups"])
+            parted = mask.unflatten(1, (groups, -1))
+            parted = masks.collapse(parted, range(2, rank + 1))
+            return {
+                id: parted.expand(shape[0], groups, shape[1] // groups, *shape[2:]).flatten(1, 2)
+            }
+        else:
+            batch = () if step.op == "instance_norm" else (0,)
+            axes = (*batch, *range(2, rank))
+        return {id: masks.collapse(mask, axes).expand(shape)}
+
+    def cost(self, recording: Recording, step: Step) -> Cost:
+        """A scaling an element, and three passes for the statistics where they are taken."""
+        given = _arguments(recording, step)
+        count = math.prod(recording.values[step.outputs[0]].shape)
+        return Cost(operations=count if _stored(given, step) else 4 * count)
+
+
+def _arguments(recording: Recording, step: Step) -> Arguments:
+    signature = SIGNATURES[step.op]
+    # torch.batch_norm and torch.instance_norm order their arguments as the operators do.
+    if step.op.endswith(("batch_norm", "instance_norm")) and (
+        getattr(step.function, "__module__", "") != "torch.nn.functional"
+    ):
+        signature = _BATCH_ATEN
+        if step.op == "instance_norm":
+            signature = _BATCH_ATEN.replace("training=False", "use_input_stats=True")
+    return Arguments(recording, step, signature)
+
+
+def _stored(given: Arguments, step: Step) -> bool:
+    """Whether the statistics are the stored ones, not those of the input."""
+    if not step.op.endswith(("batch_norm", "instance_norm")) or not given.has("running_mean"):
+        return False
+    return not (given["training"] or given["use_input_stats"])
+
+
+def _affine(given: Arguments, at: tuple[int, ...]) -> tuple[float, float, tuple[int, int] | None]:
+    """Weight and bias at an index (1 and 0 without them)."""
+    scale = given.number("weight", at, 1.0)
+    bias = given.number("bias", at, 0.0)
+    source = None
+    if given.has("bias"):
+        source = (given.id("bias"), ravel(at, given.value("bias").shape))
+    return scale, bias, source
+
+
+def _population(step: Step, given: Arguments, x: Tensor, index: tuple[int, ...]) -> Population:
+    shape = tuple(x.shape)
+    lows, highs = [0] * len(shape), list(shape)
+    if step.op in ("layer_norm", "native_layer_norm", "rms_norm"):
+        kept = len(shape) - len(given["normalized_shape"])
+        fixed, parameter = range(kept), index[kept:]
+    elif step.op == "group_norm":
+        size = shape[1] // int(given["num_groups"])
+        fixed, parameter = range(1), (index[1],)
+        lows[1] = index[1] // size * size
+        highs[1] = lows[1] + size
+    else:
+        fixed = range(2) if step.op == "instance_norm" else range(1, 2)
+        parameter = (index[1],)
+    for axis in fixed:
+        lows[axis], highs[axis] = index[axis], index[axis] + 1
+    block = x[tuple(slice(a, b) for a, b in zip(lows, highs, strict=True))]
+    grid = np.ix_(*(np.arange(a, b) for a, b in zip(lows, highs, strict=True)))
+    positions = np.ravel_multi_index(grid, shape).reshape(-1)
+    return Population(positions, floats(block).reshape(-1), tuple(parameter))
+
+
+def _among(
+    recording: Recording,
+    step: Step,
+    given: Arguments,
+    among: Population,
+    position: int,
+    number: float,
+) -> Account:
+    """x and minus the mean, element by element, times weight / deviation; plus bias."""
+    n = among.numbers.size
+    centred = step.op != "rms_norm"
+    mean = float(among.numbers.mean()) if centred else 0.0
+    variance = float(((among.numbers - mean) ** 2).mean())
+    dtype = given.tensor("input").dtype
+    eps = given["eps"]
+    eps = torch.finfo(dtype).eps if eps is None else float(eps)
+    scale, bias, source = _affine(given, among.parameter)
+    a = scale / math.sqrt(variance + eps)
+    weights = np.full(n, -a / n if centred else 0.0)
+    weights[among.positions == position] += a
+    order = np.argsort(among.positions != position, kind="stable")
+    if not centred:
+        order = order[:1]
+    terms = Terms.build(
+        given.id("input"), among.positions[order], among.numbers[order], weights[order]
+    )
+    # The statistics are float32 sums too: their error moves the value with them.
+    steadiness = (abs(mean) + math.sqrt(variance)) * abs(a)
+    offset = abs((number - mean) * a)
+    drift = offset * (1 + mean * mean / (variance + eps) * unit_roundoff(dtype) * n**0.5)
+    name = "x - mean" if centred else "x"
+    formula = f"({name}) × weight / sqrt(variance + eps) + bias, over {n} elements"
+    total = (number - mean) * a + bias
+    return Account(
+        "sum",
+        terms,
+        total,
+        abs(number * a) + steadiness + drift + abs(bias),
+        n,
+        bias,
+        source,
+        formula,
+        "the mean and variance are those of the input",
+    )

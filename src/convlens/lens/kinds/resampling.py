@@ -1,0 +1,88 @@
+"""Interpolation, grid sampling, folding, running sums: linear in their input, coefficient known."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.lens import masks
+from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
+from convlens.lens.terms import Account, Cost, Terms, floats
+
+# Each plane (batch, channel) by itself, the same for all.
+_PLANEWISE = frozenset(
+    """interpolate upsample upsample_nearest upsample_bilinear upsample_nearest1d
+    upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d upsample_bicubic2d
+    upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa""".split()
+)
+OPS = _PLANEWISE | {"grid_sample", "grid_sampler", "fold", "col2im", "cumsum"}
+
+
+class Resampling:
+    """value = sum of coefficient x element; the coefficients are the slopes of a linear step."""
+
+    name = "resampling"
+
+    def explain(
+        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
+    ) -> Account:
+        """One term for each element with a coefficient.
+
+        The coefficients are taken in the recorded dtype, as torch computed them.
+        """
+        id = _input(step)
+        x = recording.values[id].tensor
+        planewise = step.op in _PLANEWISE
+        part = x[index[0] : index[0] + 1, index[1] : index[1] + 1] if planewise else x
+        at = (0, 0, *index[2:]) if planewise else index
+        with torch.enable_grad():
+            leaf = part.detach().clone().requires_grad_()
+            out = _replay(recording, step, slot, id, leaf)
+            (slope,) = torch.autograd.grad(out[at], leaf)
+        place = slope.nonzero(as_tuple=True)
+        numbers, weights = floats(part[place]), floats(slope[place])
+        indices = [axis.cpu().numpy() for axis in place]
+        if planewise:
+            indices[0], indices[1] = indices[0] + index[0], indices[1] + index[1]
+        positions = np.ravel_multi_index(tuple(indices), tuple(x.shape))
+        terms = Terms.build(id, positions, numbers, weights)
+        # Coordinates are computed too: a few roundings more than the sum alone.
+        return Account.of_sum(terms, count=4 * len(terms) + 8, formula="sum of coefficient × input")
+
+    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """The elements with a coefficient in any output under the mask."""
+        id = _input(step)
+        x = recording.values[id]
+        if not x.dtype.is_floating_point:
+            return {id: masks.everything(mask, x.shape)}
+        wanted, shape = mask, x.shape
+        if step.op in _PLANEWISE:
+            narrowed = masks.narrow(mask)
+            lead = narrowed.shape[:2]
+            wanted = narrowed.expand(*lead, *mask.shape[2:])
+            shape = (*lead, *x.shape[2:])
+        with torch.enable_grad():
+            leaf = torch.zeros(shape, requires_grad=True)
+            out = _replay(recording, step, slot, id, leaf)
+            # Random positive weights: coefficients of two signs cannot cancel by chance.
+            weights = torch.rand(out.shape, generator=torch.Generator().manual_seed(0)) + 1
+            (slope,) = torch.autograd.grad(out, leaf, weights * wanted)
+        return {id: (slope != 0).expand(x.shape)}
+
+    def cost(self, recording: Recording, step: Step) -> Cost:
+        """One operation an element."""
+        return Cost(operations=recording.values[step.outputs[0]].tensor.numel())
+
+
+def _input(step: Step) -> int:
+    """The value that is resampled: the first tensor of the call."""
+    return step.inputs[0]
+
+
+def _replay(recording: Recording, step: Step, slot: int, id: int, leaf: Tensor) -> Tensor:
+    def tensor(ref: Ref) -> Tensor:
+        return leaf if ref.id == id else recording.values[ref.id].tensor.to(leaf.dtype)
+
+    args, kwargs = replace_refs((step.args, step.kwargs), tensor)
+    return tensors_in(step.function(*args, **kwargs))[slot]
