@@ -1,4 +1,4 @@
-"""Plain torch networks of different make, each with an input it takes: what the lens is tried on."""
+"""Plain torch networks of different make, each with an input: what the lens is tried on."""
 
 from collections.abc import Callable
 from typing import Any
@@ -269,3 +269,58 @@ def _buffer(tensor: Any) -> Tensor:
     if not isinstance(tensor, Tensor):
         raise TypeError("the norm keeps no statistics")
     return tensor
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 with a skip."""
+
+    def __init__(self, channels: int, middle: int, stride: int) -> None:
+        super().__init__()
+        out = middle * 4
+        self.conv1 = nn.Conv2d(channels, middle, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(middle)
+        self.conv2 = nn.Conv2d(middle, middle, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(middle)
+        self.conv3 = nn.Conv2d(middle, out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module = nn.Identity()
+        if stride > 1 or channels != out:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        y += self.downsample(x)
+        out: Tensor = self.relu(y)
+        return out
+
+
+class ResNet50Shaped(nn.Module):
+    """A plain torch module of ResNet-50's shape, with random weights: the size to measure with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        channels, layers = 64, []
+        for middle, blocks, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
+            parts = []
+            for block in range(blocks):
+                parts.append(Bottleneck(channels, middle, stride if block == 0 else 1))
+                channels = middle * 4
+            layers.append(nn.Sequential(*parts))
+        self.layer1, self.layer2, self.layer3, self.layer4 = layers
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(2048, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        out: Tensor = self.fc(self.avgpool(x).flatten(1))
+        return out

@@ -6,13 +6,15 @@ that thousands of channels cost as much as one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-Reads = Callable[[int], Iterable[int]]
-"""Output position -> the input positions it reads, along one axis."""
+from convlens.windows import AdaptiveWindow, TransposedWindow, Window
+
+Slides = Window | TransposedWindow | AdaptiveWindow
 
 
 def everything(mask: Tensor, shape: Sequence[int]) -> Tensor:
@@ -55,16 +57,21 @@ def broadcast_back(mask: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def through_windows(
-    mask: Tensor, reads: Sequence[Reads], sizes: Sequence[int], first_axis: int
+    mask: Tensor, windows: Sequence[Slides], sizes: Sequence[int], first_axis: int
 ) -> Tensor:
-    """The inputs read along the trailing axes, from `first_axis` on, one `reads` an axis."""
-    mask = mask.to(torch.float32)
-    for i, (read, size) in enumerate(zip(reads, sizes, strict=True)):
-        axis = first_axis + i
-        lines = mask.movedim(axis, -1)
-        wanted = lines.reshape(-1, lines.shape[-1]).any(0).nonzero().flatten().tolist()
-        matrix = torch.zeros(lines.shape[-1], size)
-        for output in wanted:
-            matrix[output, list(read(output))] = 1
-        mask = torch.matmul(lines, matrix).clamp_(max=1).movedim(-1, axis)
-    return mask > 0
+    """The inputs read along the trailing axes, from `first_axis` on, one window an axis."""
+    found = mask.to(torch.float32)
+    for i, (window, size) in enumerate(zip(windows, sizes, strict=True)):
+        lines = found.movedim(first_axis + i, -1)
+        matrix = _read_matrix(window, lines.shape[-1], size)
+        found = torch.matmul(lines, matrix).movedim(-1, first_axis + i)
+    return found > 0
+
+
+@functools.lru_cache(maxsize=512)
+def _read_matrix(window: Slides, outputs: int, size: int) -> Tensor:
+    """Row o is 1 at the inputs that output o reads."""
+    matrix = torch.zeros(outputs, size)
+    for output in range(outputs):
+        matrix[output, list(window.reads(output, size))] = 1
+    return matrix

@@ -108,7 +108,10 @@ def _default_budget(tensors: list[Tensor]) -> int:
 
 
 def _size(nbytes: int) -> str:
-    return f"{nbytes / 2**30:.1f} GiB" if nbytes >= 2**29 else f"{nbytes / 2**20:.1f} MiB"
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20)):
+        if nbytes >= scale / 2:
+            return f"{nbytes / scale:.1f} {unit}"
+    return f"{nbytes / 2**10:.1f} KiB"
 
 
 @contextlib.contextmanager
@@ -153,6 +156,11 @@ class _OpenCall:
 
 class _Guard(TorchDispatchMode):
     """Sees every operator: copies values before they are overwritten, catches uncovered ones."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """False: torch would import its compiler (2 s) to keep it away; `_eager_regions` does."""
+        return False
 
     def __init__(self, recorder: _Recorder) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -394,6 +402,8 @@ class _Recorder(TorchFunctionMode):
                     self._count(kept.tensor.untyped_storage().nbytes())
             self.living[key] = []
             self.depth, self.expanding = self.depth - 1, expanding
+        elif self.over_budget:  # the copy that would have been made
+            self._count(tensor.untyped_storage().nbytes())
         self.versions[key] = self.versions.get(key, 0) + 1
         self.written.append(key)
 
@@ -414,6 +424,11 @@ class _Recorder(TorchFunctionMode):
                 self.depth -= 1
         if name in _EXPANDED:
             self.expanding = name
+            if name == "multi_head_attention_forward" and torch.backends.mha.get_fastpath_enabled():
+                self.warnings[
+                    "attention is recorded by its separate steps; the plain forward may take "
+                    "torch's fused path, whose last bits differ"
+                ] = None
             try:
                 return func(*args, **kwargs)
             finally:

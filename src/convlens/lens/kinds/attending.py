@@ -109,8 +109,11 @@ class Attending:
         scores = keys @ row * (1 / math.sqrt(query.shape[-1]) if scale is None else float(scale))
         scores = _masked(given, scores, index, query.shape[-2])
         top = float(scores.max())
-        powers = np.exp(scores - top)
-        shares = powers / powers.sum()
+        if math.isfinite(top):
+            powers = np.exp(scores - top)
+            shares = powers / powers.sum()
+        else:  # every key is masked: torch gives 0
+            shares = np.zeros(scores.size)
         start = ravel(lead, value.shape[:-2]) * value.shape[-2] * value.shape[-1]
         positions = start + np.arange(len(shares)) * value.shape[-1] + index[-1]
         terms = Terms.build(given.id("value"), positions, column, shares)

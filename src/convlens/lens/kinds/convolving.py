@@ -153,10 +153,7 @@ class Convolving:
         else:
             grouped = grouped.unflatten(channel, (g.groups, -1)).any(channel + 1)
         grouped = grouped.expand(*grouped.shape[: -g.axes], *mask.shape[-g.axes :])
-        axis_reads = [
-            lambda o, w=w, n=n: w.reads(o, n) for w, n in zip(g.windows, g.space, strict=True)
-        ]
-        found = masks.through_windows(grouped, axis_reads, g.space, channel + 1)
+        found = masks.through_windows(grouped, g.windows, g.space, channel + 1)
         if found.size(channel) > 1:
             found = found.repeat_interleave(g.channels_in, channel)
         return {g.given.id("input"): found.expand(g.x.shape)}

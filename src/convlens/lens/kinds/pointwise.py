@@ -26,6 +26,7 @@ CASTS = frozenset(
     """to type type_as float double half bfloat16 long int bool _to_copy contiguous clone detach
     get_data cpu cuda alias lift_fresh copy requires_grad""".split()
 )
+FLAT = frozenset(("floor_divide", "floor", "ceil", "round", "trunc", "sign"))
 DROPOUTS = frozenset(
     "dropout alpha_dropout feature_dropout dropout1d dropout2d dropout3d native_dropout".split()
 )
@@ -238,7 +239,7 @@ def _function(recording: Recording, step: Step, slot: int, index: tuple[int, ...
         result = step.function(*args, **kwargs)
         result = args[0] if result is None else result
         result = result[slot] if isinstance(result, tuple) else result
-        slopes = _slopes(result, list(leaves.values()))
+        slopes = _slopes(step, result, list(leaves.values()))
     total = float(result.detach().reshape(-1)[0])
     sources = list(leaves)
     numbers = [float(leaf.detach()) for leaf in leaves.values()]
@@ -273,10 +274,10 @@ def _prelu_index(
     return (index[1],) if value.shape[0] > 1 else (0,)
 
 
-def _slopes(result: Tensor, leaves: list[Tensor]) -> list[float]:
+def _slopes(step: Step, result: Tensor, leaves: list[Tensor]) -> list[float]:
     """How the result changes with each leaf; 0 where it does not, or cannot."""
     wanted = [leaf for leaf in leaves if leaf.requires_grad]
-    if not wanted or not result.requires_grad:
+    if not wanted or not result.requires_grad or step.op in FLAT:
         return [0.0] * len(leaves)
     found = torch.autograd.grad(result.sum(), wanted, materialize_grads=True)
     slopes = iter(float(slope) for slope in found)

@@ -153,10 +153,7 @@ class Pooling:
         axes = len(g.windows)
         narrowed = masks.narrow(mask)
         narrowed = narrowed.expand(*narrowed.shape[:-axes], *mask.shape[-axes:])
-        axis_reads = [
-            lambda o, w=w, n=n: w.reads(o, n) for w, n in zip(g.windows, g.space, strict=True)
-        ]
-        found = masks.through_windows(narrowed, axis_reads, g.space, mask.dim() - axes)
+        found = masks.through_windows(narrowed, g.windows, g.space, mask.dim() - axes)
         return {g.given.id("input"): found.expand(g.x.shape)}
 
     def cost(self, recording: Recording, step: Step) -> Cost:
