@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.lens import Explanation, Recording, Step, explain, explain_value, record, recording
+from convlens.lens import Explanation, Recording, Step, explain, explain_value, record, watching
+from convlens.lens.kinds import kind_of
 from convlens.lens.steps import Ref, replace_refs, tensors_in
 from networks import NETWORKS, build
 
@@ -41,6 +42,7 @@ def test_every_step_is_explained_within_the_bound(name: str, training: bool) -> 
     count = 0
     for step, slot, index in elements(seen, 6):
         explanation = explain(seen, step, index, slot=slot)
+        assert explanation.kind == kind_of(step).name
         assert explanation.recorded == float(seen.values[step.outputs[slot]].tensor[index])
         assert abs(explanation.recorded - explanation.total) <= explanation.bound
         if explanation.rule == "sum":  # the terms shown are what the total is made of
@@ -119,7 +121,7 @@ def test_a_shifted_map_is_caught() -> None:
 def test_without_copy_on_write_the_explanations_are_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recording._Recorder, "before_write", lambda self, tensor: None)
+    monkeypatch.setattr(watching.Recorder, "before_write", lambda self, tensor: None)
     network, inputs = build("residual")
     assert caught(record(network, *inputs), "batch_norm")
 
@@ -387,6 +389,7 @@ def test_every_single_operation(name: str) -> None:
         if step.op == "median" and slot:
             continue
         explanation = explain(seen, step, index, slot=slot)
+        assert explanation.kind == kind_of(step).name
         assert explanation.pixels().mask.shape == x.shape
 
 
@@ -402,6 +405,17 @@ def test_what_cannot_be_taken_apart_says_so() -> None:
     seen = record(lambda x: torch.unique(x), torch.tensor([3, 1, 3]))
     with pytest.raises(NotImplementedError, match=r"step 0 \(`unique`, module ``\) cannot"):
         explain(seen, 0, (0,))
+
+
+def test_a_call_its_rule_does_not_know_has_slopes_all_the_same() -> None:
+    seen = record(lambda x: x.norm(p="nuc"), torch.rand(3, 3))
+    assert explain(seen, 0, ()).rule == "slope"
+
+
+def test_complex_numbers_are_refused_in_a_sentence() -> None:
+    seen = record(lambda x: torch.fft.rfft(x).abs(), torch.randn(8))
+    with pytest.raises(NotImplementedError, match="made of complex numbers"):
+        explain(seen, 1, (1,))
 
 
 def test_dropout_says_kept_or_dropped() -> None:

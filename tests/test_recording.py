@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlens.lens import Recording, record, recording
+from convlens.lens import Recording, record, watching
 from convlens.lens.kinds import kind_of
 from convlens.lens.steps import replace_refs, tensors_in
 from networks import NETWORKS, Raises, Shared, build
@@ -70,7 +70,7 @@ def test_every_step_run_again_on_its_recorded_inputs_gives_its_recorded_outputs(
 
 
 def test_without_copy_on_write_the_replay_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording._Recorder, "before_write", lambda self, tensor: None)
+    monkeypatch.setattr(watching.Recorder, "before_write", lambda self, tensor: None)
     network, inputs = build("in place")
     assert replayed_wrongly(record(network, *inputs)) != []
 
@@ -195,6 +195,26 @@ def test_every_step_of_the_networks_has_a_kind_of_its_own() -> None:
         network, inputs = build(name)
         unknown |= {s.op for s in record(network, *inputs) if kind_of(s).name == "universal"}
     assert unknown == set()
+
+
+def test_inside_vmap_the_plain_operators_are_recorded() -> None:
+    def network(x: Tensor) -> Tensor:
+        found: Tensor = torch.func.vmap(lambda line: torch.relu(line * 2).sum())(x) + 1
+        return found
+
+    x = torch.randn(4, 5)
+    seen = record(network, x)
+    assert seen.error is None
+    assert torch.equal(seen.outputs, network(x))
+    assert [step.op for step in seen] == ["mul", "relu", "sum", "add"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_network_is_recorded_eagerly() -> None:
+    network = torch.compile(nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU()))
+    seen = record(network, torch.randn(1, 1, 6))
+    assert [(step.op, step.module) for step in seen] == [("conv1d", "0"), ("relu", "1")]
 
 
 def test_hooks_and_modes_are_gone_afterwards() -> None:

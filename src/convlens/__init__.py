@@ -1,2 +1,93 @@
-"""Convolution and convolutional networks: compute, see, build, train and run."""
+"""Convolution and convolutional networks: compute, see, build, train and run.
+
+>>> import convlens
+>>> list(convlens.Window(3, stride=2).reads(1, 9))
+[2, 3, 4]
+
+The public names are loaded on first use (PEP 562), so that importing convlens loads no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from convlens.compute import Plan, avg_pool, conv, conv_transpose, max_pool, plan
+    from convlens.learn.opening import Opened, open_network, read_inputs
+    from convlens.learn.pictures import Picture, read_picture
+    from convlens.learn.preparing import Preparation
+    from convlens.learn.training import Progress, Recipe, train, train_digits
+    from convlens.lens import Costs, Explanation, Recording, costs, explain, record
+    from convlens.windows import AdaptiveWindow, TransposedWindow, Window
+    from convlens.zoo import list_models, model
+
+_HOME = {
+    "AdaptiveWindow": "windows",
+    "Costs": "lens",
+    "Explanation": "lens",
+    "Opened": "learn.opening",
+    "Picture": "learn.pictures",
+    "Plan": "compute",
+    "Preparation": "learn.preparing",
+    "Progress": "learn.training",
+    "Recipe": "learn.training",
+    "Recording": "lens",
+    "TransposedWindow": "windows",
+    "Window": "windows",
+    "avg_pool": "compute",
+    "conv": "compute",
+    "conv_transpose": "compute",
+    "costs": "lens",
+    "explain": "lens",
+    "list_models": "zoo",
+    "max_pool": "compute",
+    "model": "zoo",
+    "open_network": "learn.opening",
+    "plan": "compute",
+    "read_inputs": "learn.opening",
+    "read_picture": "learn.pictures",
+    "record": "lens",
+    "train": "learn.training",
+    "train_digits": "learn.training",
+}
+
+__all__ = [
+    "AdaptiveWindow",
+    "Costs",
+    "Explanation",
+    "Opened",
+    "Picture",
+    "Plan",
+    "Preparation",
+    "Progress",
+    "Recipe",
+    "Recording",
+    "TransposedWindow",
+    "Window",
+    "avg_pool",
+    "conv",
+    "conv_transpose",
+    "costs",
+    "explain",
+    "list_models",
+    "max_pool",
+    "model",
+    "open_network",
+    "plan",
+    "read_inputs",
+    "read_picture",
+    "record",
+    "train",
+    "train_digits",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'convlens' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"convlens.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

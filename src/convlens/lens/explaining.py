@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from convlens.lens.fields import Region, region
-from convlens.lens.kinds import kind_of
+from convlens.lens.kinds import UNIVERSAL, kind_of
 from convlens.lens.steps import Recording, Step, Value
 from convlens.lens.terms import (
     Account,
@@ -234,17 +234,25 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
         )
     value = recording.values[id]
     at = _checked(index, value)
-    if value.dtype.is_complex:
+    step = recording.steps[value.step] if value.step >= 0 else None
+    if any(recording.values[i].dtype.is_complex for i in (id, *(step.inputs if step else ()))):
         raise NotImplementedError(
-            f"{recording.name_of(id)} is complex; only real numbers are taken apart"
+            f"{recording.name_of(id)} is made of complex numbers; only real ones are taken apart"
         )
     recorded = float(value.tensor[at])
-    if value.step < 0:
-        account = Account("given", Terms.none(), recorded, exact=True)
+    if step is None:
+        note = "made outside the recording" if value.kind == "constant" else ""
+        account = Account("given", Terms.none(), recorded, exact=True, note=note)
         return _explanation(recording, None, value, at, recorded, value.kind, account)
-    step = recording.steps[value.step]
     kind = kind_of(step)
-    account = kind.explain(recording, step, value.slot, at)
+    try:
+        account = kind.explain(recording, step, value.slot, at)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, NotImplementedError):
+            raise
+        # A call written in a way its own rule does not know still has slopes.
+        kind = UNIVERSAL
+        account = kind.explain(recording, step, value.slot, at)
     return _explanation(recording, step, value, at, recorded, kind.name, account)
 
 

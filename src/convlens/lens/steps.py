@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -312,56 +311,3 @@ def _collect(tree: Any, found: list[torch.Tensor]) -> None:
             _collect(part, found)
     elif isinstance(tree, slice):
         _collect((tree.start, tree.stop, tree.step), found)
-
-
-# Python's binary operators, `__add__` with its `__radd__` and `__iadd__`, in torch's words.
-_BINARY = {
-    "add": "add",
-    "sub": "sub",
-    "mul": "mul",
-    "truediv": "div",
-    "floordiv": "floor_divide",
-    "mod": "remainder",
-    "pow": "pow",
-    "matmul": "matmul",
-    "and": "bitwise_and",
-    "or": "bitwise_or",
-    "xor": "bitwise_xor",
-}
-_UNARY = {
-    "neg": "neg",
-    "abs": "abs",
-    "invert": "bitwise_not",
-    "getitem": "getitem",
-    "setitem": "setitem",
-    "eq": "eq",
-    "ne": "ne",
-    "lt": "lt",
-    "le": "le",
-    "gt": "gt",
-    "ge": "ge",
-}
-# Where the order of the operands matters, the reflected operator keeps a name of its own.
-_REFLECTED = ("sub", "div", "pow", "matmul", "floor_divide", "remainder")
-
-
-@functools.cache
-def op_name(function: Callable[..., Any]) -> str:
-    """torch's plain name of a call: `Tensor.__iadd__`, `add_` and `torch.add` are all "add"."""
-    if isinstance(function, torch._ops.OpOverload):
-        name = function._schema.name.split("::")[1]
-    else:
-        name = getattr(function, "__name__", None) or str(function)
-        if name in ("__get__", "__set__"):
-            owner = getattr(function, "__self__", None)
-            return f"{name.strip('_')}_{getattr(owner, '__name__', '')}"
-    if name.startswith("__"):
-        body = name.strip("_")
-        if body in _UNARY:
-            return _UNARY[body]
-        for side in ("", "i", "r"):
-            base = _BINARY.get(body.removeprefix(side)) if body.startswith(side) else None
-            if base:
-                return f"r{base}" if side == "r" and base in _REFLECTED else base
-        return name
-    return name if name.startswith("_") else name.rstrip("_")

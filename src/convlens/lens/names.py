@@ -1,0 +1,76 @@
+"""What torch's calls are called, and which of them compute nothing."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+# Calls that ask about a tensor and compute nothing.
+QUESTIONS = frozenset(
+    """size dim ndimension numel stride storage_offset is_floating_point is_complex is_contiguous
+    get_device element_size nelement type is_signed is_same_size untyped_storage data_ptr
+    __len__ __hash__ __repr__ __format__ requires_grad is_pinned __dlpack_device__""".split()
+)
+# Attributes that are tensors; every other attribute is a question.
+TENSOR_ATTRIBUTES = frozenset(f"get_{name}" for name in ("T", "mT", "H", "mH", "data", "real"))
+# Calls that take numbers out of torch: what is done with them there is not followed.
+READS = frozenset(
+    "item tolist numpy __bool__ __int__ __float__ __index__ __array__ equal allclose".split()
+)
+# One call in the user's words, several things at once in ours: recorded operator by operator.
+EXPANDED = frozenset(("multi_head_attention_forward", "einsum"))
+
+# Python's binary operators, `__add__` with its `__radd__` and `__iadd__`, in torch's words.
+_BINARY = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "truediv": "div",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "pow",
+    "matmul": "matmul",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+}
+_UNARY = {
+    "neg": "neg",
+    "abs": "abs",
+    "invert": "bitwise_not",
+    "getitem": "getitem",
+    "setitem": "setitem",
+    "eq": "eq",
+    "ne": "ne",
+    "lt": "lt",
+    "le": "le",
+    "gt": "gt",
+    "ge": "ge",
+}
+# Where the order of the operands matters, the reflected operator keeps a name of its own.
+_REFLECTED = ("sub", "div", "pow", "matmul", "floor_divide", "remainder")
+
+
+@functools.cache
+def op_name(function: Callable[..., Any]) -> str:
+    """torch's plain name of a call: `Tensor.__iadd__`, `add_` and `torch.add` are all "add"."""
+    if isinstance(function, torch._ops.OpOverload):
+        name = function._schema.name.split("::")[1]
+    else:
+        name = getattr(function, "__name__", None) or str(function)
+        if name in ("__get__", "__set__"):
+            owner = getattr(function, "__self__", None)
+            return f"{name.strip('_')}_{getattr(owner, '__name__', '')}"
+    if name.startswith("__"):
+        body = name.strip("_")
+        if body in _UNARY:
+            return _UNARY[body]
+        for side in ("", "i", "r"):
+            base = _BINARY.get(body.removeprefix(side)) if body.startswith(side) else None
+            if base:
+                return f"r{base}" if side == "r" and base in _REFLECTED else base
+        return name
+    return name if name.startswith("_") else name.rstrip("_")
