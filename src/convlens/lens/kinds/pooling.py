@@ -80,7 +80,7 @@ class Geometry:
         counts = []
         for window, o, n in zip(self.windows, place, self.space, strict=True):
             if isinstance(window, Window) and self.given["count_include_pad"]:
-                counts.append(sum(p < n + window.after for p in window.covers(o)))
+                counts.append(len(window.taps(o, n, padded=True)))
             else:
                 counts.append(len(window.reads(o, n)))
         return math.prod(counts)

@@ -1,0 +1,172 @@
+"""The arrays that go in and come out: NumPy or torch, of one element type, on one device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = [
+    "DTYPES",
+    "Array",
+    "check_out",
+    "device_of",
+    "dtype_of",
+    "kind_of",
+    "known_dtype",
+    "store",
+    "to_tensor",
+]
+
+Array = np.ndarray[Any, Any] | Tensor
+
+DTYPES: dict[str, torch.dtype] = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "complex64": torch.complex64,
+    "complex128": torch.complex128,
+    "int8": torch.int8,
+    "int16": torch.int16,
+    "int32": torch.int32,
+    "int64": torch.int64,
+    "uint8": torch.uint8,
+    "uint16": torch.uint16,
+    "uint32": torch.uint32,
+    "uint64": torch.uint64,
+}
+"""The element types we compute with, by name."""
+
+
+def kind_of(name: str, array: object) -> str:
+    """Return "numpy" or "torch"; raise TypeError naming the argument for anything else.
+
+    >>> kind_of("x", np.ones(3)), kind_of("x", torch.ones(3))
+    ('numpy', 'torch')
+    """
+    if isinstance(array, Tensor):
+        if array.layout is not torch.strided or array.is_quantized or array.is_nested:
+            raise TypeError(f"`{name}` must be a dense tensor; convert it, as by .to_dense()")
+        return "torch"
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"`{name}` is a masked array, whose mask has no meaning here; fill it")
+    if isinstance(array, np.ndarray):
+        return "numpy"
+    raise TypeError(
+        f"`{name}` must be a NumPy array or a torch tensor, not {type(array).__name__}; "
+        "use numpy.asarray"
+    )
+
+
+def dtype_of(name: str, array: Array) -> str:
+    """Return the name of the element type; raise TypeError for one we do not compute with.
+
+    >>> dtype_of("x", np.ones(3, ">f4")), dtype_of("x", torch.ones(3).bfloat16())
+    ('float32', 'bfloat16')
+    """
+    if isinstance(array, Tensor):
+        return known_dtype(name, str(array.dtype).removeprefix("torch."))
+    return known_dtype(name, array.dtype.name)
+
+
+def known_dtype(name: str, dtype: str) -> str:
+    """Return `dtype` if it names a type we compute with, else raise TypeError.
+
+    >>> known_dtype("x", "float32")
+    'float32'
+    """
+    if dtype not in DTYPES:
+        raise TypeError(f"`{name}` holds {dtype} values; convert it to one of {', '.join(DTYPES)}")
+    return dtype
+
+
+def device_of(array: Array) -> str:
+    """Return the device in torch's words; NumPy arrays lie on the "cpu".
+
+    >>> device_of(np.ones(3))
+    'cpu'
+    """
+    return str(array.device) if isinstance(array, Tensor) else "cpu"
+
+
+def to_tensor(array: Array) -> Tensor:
+    """Return a tensor of the same values, sharing memory wherever torch can.
+
+    torch refuses negative and odd strides and foreign byte order, and warns of read-only memory:
+    those are copied.
+
+    >>> to_tensor(np.arange(3)[::-1]).tolist()
+    [2, 1, 0]
+    """
+    if isinstance(array, Tensor):
+        return array
+    native = array.dtype.newbyteorder("=")
+    shareable = array.flags.writeable and array.flags.aligned and array.dtype == native
+    if not shareable or any(step < 0 or step % array.itemsize for step in array.strides):
+        array = np.array(array, dtype=native, order="C", copy=True, subok=False)
+    return torch.from_numpy(array)
+
+
+def check_out(out: Array, like: Array, shape: tuple[int, ...], inputs: dict[str, Array]) -> None:
+    """Raise unless a result of `shape` and of the kind, type and device of `like` fits in `out`.
+
+    It must be writeable, every element in a place of its own, and apart from the `inputs`.
+
+    >>> check_out(np.empty(3), np.empty(5), (3,), {})
+    """
+    if kind_of("out", out) != kind_of("x", like):
+        kinds = type(like).__name__, type(out).__name__
+        raise TypeError(f"`out` must be of the type of `x`, {kinds[0]}, not {kinds[1]}")
+    if tuple(out.shape) != shape:
+        raise ValueError(f"`out` has shape {tuple(out.shape)} but the result {shape}; use that")
+    if out.dtype != like.dtype:
+        raise TypeError(f"`out` holds {out.dtype} values but the result {like.dtype}; use that")
+    if device_of(out) != device_of(like):
+        raise ValueError(f"`out` is on {device_of(out)} but `x` on {device_of(like)}; move it")
+    outline = _outline(out)
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ValueError("`out` is read-only; pass an array that may be written")
+    if any(step == 0 and n > 1 for step, n in zip(outline.strides, shape, strict=True)):
+        raise ValueError("`out` shows one element in several places; pass an array of its own")
+    if isinstance(out, Tensor) and out.requires_grad:
+        raise ValueError("`out` requires a gradient, which writing into it would break; detach it")
+    for name, array in inputs.items():
+        if np.shares_memory(outline, _outline(array), max_work=-1):
+            raise ValueError(f"`out` must not share memory with `{name}`; pass another array")
+
+
+def store(result: Array, out: Array) -> None:
+    """Copy `result` into `out`, which `check_out` has passed.
+
+    >>> out = np.zeros(2)
+    >>> store(np.ones(2), out)
+    >>> out
+    array([1., 1.])
+    """
+    if isinstance(out, Tensor):
+        with torch.no_grad():
+            out.copy_(torch.as_tensor(result))
+    else:
+        np.copyto(out, np.asarray(result))
+
+
+class _Place:
+    """The memory of a tensor as NumPy describes memory, on any device, never looked into."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        width = tensor.element_size()
+        self.__array_interface__ = {
+            "data": (tensor.data_ptr(), True),
+            "shape": tuple(tensor.shape),
+            "strides": tuple(step * width for step in tensor.stride()),
+            "typestr": f"|V{width}",
+            "version": 3,
+        }
+
+
+def _outline(array: Array) -> np.ndarray[Any, Any]:
+    """Return an array with the address, shape and strides of `array`, not to be read."""
+    return np.asarray(_Place(array)) if isinstance(array, Tensor) else array
