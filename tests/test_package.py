@@ -60,7 +60,7 @@ def test_public_names_are_the_same_three_times_and_exist() -> None:
 def test_rooms_list_what_they_export() -> None:
     for room in ("compute", "lens", "zoo", "lab"):
         module = __import__(f"convlens.{room}", fromlist=["__all__"])
-        assert sorted(module.__all__) == list(module.__all__)
+        assert len(set(module.__all__)) == len(module.__all__) > 0
         assert all(hasattr(module, name) for name in module.__all__)
 
 

@@ -1,0 +1,1 @@
+"""Measurements: `./run bench [NAME...] [--json]` prints one table, medians with their targets."""

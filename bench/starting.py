@@ -1,0 +1,19 @@
+"""How long it takes to start: importing convlens, and the command line's help."""
+
+import subprocess
+import sys
+
+from bench.figures import Figure, repeat
+
+
+def measure() -> list[Figure]:
+    def command(*words: str) -> list[float]:
+        return repeat(lambda: subprocess.run(words, check=True, capture_output=True), 9)
+
+    bare = min(command(sys.executable, "-c", "pass"))
+    importing = [t - bare for t in command(sys.executable, "-c", "import convlens")]
+    helping = command(sys.executable, "-m", "convlens", "--help")
+    return [
+        Figure.of("import convlens", importing, "s", 0.2, "beyond Python's own start"),
+        Figure.of("convlens --help", helping, "s", 0.3),
+    ]
