@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -37,15 +38,27 @@ Source = Annotated[
         "input; the network's own example when left out."
     ),
 ]
-Weights = Annotated[
-    Path | None, Parameter(help="Weights to load: .safetensors, or .pt/.pth without code.")
-]
-Size = Annotated[
-    int | None, Parameter(help="Pixels of the shorter side and of the square cut from the middle.")
-]
-Normalize = Annotated[
-    Literal["imagenet"] | None, Parameter(help="Subtract ImageNet's mean, divide by its deviation.")
-]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Opening:
+    """How a network is opened; the options that every command with a network takes."""
+
+    weights: Annotated[
+        Path | None, Parameter(help="Weights to load: .safetensors, or .pt/.pth without code.")
+    ] = None
+    size: Annotated[
+        int | None,
+        Parameter(help="Pixels of the shorter side and of the square cut from the middle."),
+    ] = None
+    normalize: Annotated[
+        Literal["imagenet"] | None,
+        Parameter(help="Subtract ImageNet's mean, divide by its deviation."),
+    ] = None
+
+
+AS_IT_SAYS = Opening()
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for machines.")]
 
 
@@ -57,15 +70,13 @@ def lab(
     *,
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; any free one when 0.")] = 0,
     open_browser: Annotated[bool, Parameter(name="--open", help="Open the browser.")] = True,
-    weights: Weights = None,
-    size: Size = None,
-    normalize: Normalize = None,
+    opening: Opening = AS_IT_SAYS,
 ) -> None:
     """Open a network on a picture in the browser, every number to be clicked."""
     print(f"Opening {network} ...", file=sys.stderr, flush=True)
     from convlens.lab import serve
 
-    opened = _opened(network, weights, size, normalize)
+    opened = _opened(network, opening)
     serve(opened, picture, port=port, open_browser=open_browser)
 
 
@@ -75,13 +86,11 @@ def record(
     picture: Source = None,
     /,
     *,
-    weights: Weights = None,
-    size: Size = None,
-    normalize: Normalize = None,
+    opening: Opening = AS_IT_SAYS,
     json: Json = False,
 ) -> None:
     """Print every step a network takes on a picture, with its shapes and times."""
-    recording = _recorded(network, picture, weights, size, normalize)
+    recording = _recorded(network, picture, opening)
     _print(recording, json)
     if recording.error:
         raise SystemExit(1)
@@ -101,9 +110,7 @@ def explain(
         ),
     ],
     index: Annotated[str, Parameter(help="The element of its output, like 0,3,5,5.")],
-    weights: Weights = None,
-    size: Size = None,
-    normalize: Normalize = None,
+    opening: Opening = AS_IT_SAYS,
     terms: Annotated[int, Parameter(help="How many terms --json lists; 0 for all.")] = 0,
     json: Json = False,
 ) -> None:
@@ -111,7 +118,7 @@ def explain(
     from convlens.lens import explain as explain_element
 
     place = _index(index)
-    recording = _recorded(network, picture, weights, size, normalize)
+    recording = _recorded(network, picture, opening)
     explanation = explain_element(recording, at, place)
     region = explanation.pixels()
     box = [[span.start, span.stop] for span in region.box]
@@ -130,15 +137,13 @@ def costs(
     picture: Source = None,
     /,
     *,
-    weights: Weights = None,
-    size: Size = None,
-    normalize: Normalize = None,
+    opening: Opening = AS_IT_SAYS,
     json: Json = False,
 ) -> None:
     """Print what a network costs: parameters and multiply-adds, step by step."""
     from convlens.lens import costs_of
 
-    recording = _recorded(network, picture, weights, size, normalize)
+    recording = _recorded(network, picture, opening)
     if recording.error:
         raise ValueError(f"the network stopped at {recording.error.message}")
     _print(costs_of(recording), json)
@@ -159,8 +164,6 @@ def train(
     seed: Annotated[int | None, Parameter(help="Of every random number drawn.")] = None,
 ) -> None:
     """Train a network of the zoo; Ctrl-C keeps the last whole epoch."""
-    from dataclasses import replace
-
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -183,23 +186,19 @@ def train(
     print(f"{last.accuracy:.2%} of the held-out digits right after {last.epoch} epochs: {out}")
 
 
-def _opened(network: str, weights: Path | None, size: int | None, normalize: str | None) -> Opened:
+def _opened(network: str, opening: Opening) -> Opened:
     from convlens.learn.opening import open_network
 
-    return open_network(network, weights=weights, size=size, normalize=normalize)
+    return open_network(
+        network, weights=opening.weights, size=opening.size, normalize=opening.normalize
+    )
 
 
-def _recorded(
-    network: str,
-    picture: Path | None,
-    weights: Path | None,
-    size: int | None,
-    normalize: str | None,
-) -> Recording:
+def _recorded(network: str, picture: Path | None, opening: Opening) -> Recording:
     from convlens.learn.opening import read_inputs
     from convlens.lens import record as record_network
 
-    opened = _opened(network, weights, size, normalize)
+    opened = _opened(network, opening)
     source = picture if picture is not None else opened.example
     if source is None:
         raise ValueError(f"`picture` is needed: {network} has no example of its own; name a file")

@@ -1,0 +1,164 @@
+"""The command line says what the library says, and its errors are one sentence."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import convlens
+from convlens.cli import main
+
+OWN = """
+import torch
+
+class Broken(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3)
+        self.head = torch.nn.Linear(7, 2)
+
+    def forward(self, x):
+        return self.head(self.conv(x))
+
+def signal():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv1d(2, 3, 3), torch.nn.ReLU())
+"""
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """What a command prints; one that ends well may still raise SystemExit(0)."""
+    code: object = None
+    try:
+        main(list(words))
+    except SystemExit as ended:
+        code = ended.code
+    printed = capsys.readouterr()
+    assert not code, printed.err
+    return printed.out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert ended.value.code == 1
+    return capsys.readouterr().err
+
+
+def test_record_prints_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    text = run(capsys, "record", "digits")
+    assert text.splitlines()[0].split() == ["step", "module", "operation", "output", "ms"]
+    assert "conv2d" in text
+    told = json.loads(run(capsys, "record", "digits", "--json"))
+    assert [step["op"] for step in told["steps"]][:2] == ["conv2d", "relu"]
+
+
+def test_explain_gives_the_numbers_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("explain", "digits", "--at", "conv2", "--index", "0,3,1,-1")
+    told = json.loads(run(capsys, *words, "--json", "--terms", "5"))
+    opened = convlens.open_network("digits")
+    assert opened.example is not None
+    inputs, _ = convlens.read_inputs(opened, opened.example)
+    explanation = convlens.explain(convlens.record(opened.network, inputs), "conv2", (0, 3, 1, 3))
+    assert told["recorded"] == explanation.recorded
+    assert told["total"] == explanation.total
+    assert told["index"] == [0, 3, 1, 3]
+    assert len(told["terms"]) == 5
+    closed = sum(row["product"] for row in told["terms"]) + told["others"] + told["bias"]
+    assert closed == pytest.approx(told["recorded"], abs=told["bound"])
+    region = explanation.pixels()
+    assert told["pixels"]["count"] == region.count
+    text = run(capsys, *words)
+    assert text.splitlines()[0] == f"conv2[0,3,1,3] = {explanation.recorded!r}"
+    assert f"made from {region.count:,} elements of input" in text
+
+
+def test_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads(run(capsys, "costs", "digits", "--json"))
+    assert told["multiply_adds"] == sum(row["multiply_adds"] for row in told["rows"])
+    assert f"{told['multiply_adds']:,}" in run(capsys, "costs", "digits")
+
+
+def test_own_network_on_an_array(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    np.save(tmp_path / "x.npy", np.ones((1, 2, 9), np.float32))
+    text = run(capsys, "record", f"{tmp_path}/own.py:signal", f"{tmp_path}/x.npy")
+    assert "conv1d" in text
+    assert "1x3x7" in text
+
+
+def test_a_network_that_raises_prints_what_ran(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    with pytest.raises(SystemExit) as ended:
+        main(["record", f"{tmp_path}/own.py:Broken", "--size", "12"])
+    assert ended.value.code == 1
+    printed = capsys.readouterr()
+    assert "conv2d" in printed.out
+    assert "stopped: step 1, module `head` in `linear`" in printed.out
+    assert "the network stopped at" in refused(
+        capsys, "costs", f"{tmp_path}/own.py:Broken", "--size", "12"
+    )
+
+
+def test_train_writes_weights_that_load(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "weights.safetensors"
+    text = run(capsys, "train", "digits", "--epochs", "1", "--rate", "0.01", "--out", str(out))
+    assert "of the held-out digits right after 1 epochs" in text
+    network = convlens.model("digits", out)
+    assert not torch.equal(next(network.parameters()), next(convlens.model("digits").parameters()))
+    assert "conv2d" in run(capsys, "record", "digits", "--weights", str(out))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("record", "digitz"), "must be a network of the zoo"),
+        (("explain", "digits", "--at", "conv", "--index", "0,0,0,0"), "did you mean"),
+        (("explain", "digits", "--at", "conv1", "--index", "0,0,0"), "4 integers"),
+        (("explain", "digits", "--at", "conv1", "--index", "a,b"), "write it like 0,3,5,5"),
+        (("record", "digits", "nowhere.png"), "nowhere.png"),
+        (("record", "digits", str(Path(__file__))), "PNG, JPEG, WebP, GIF, BMP or TIFF"),
+        (("train", "digits", "--epochs", "0"), "at least 1"),
+    ],
+)
+def test_errors_are_one_sentence(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+) -> None:
+    said = refused(capsys, *words)
+    assert said.startswith("convlens: ")
+    assert says in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_lab_on_a_taken_port_is_refused_in_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "convlens", "lab", "digits", "--no-open", "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"`port` (={port}) cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_and_version_load_no_torch() -> None:
+    code = (
+        "import sys; from convlens.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert "Commands" in done.stdout
