@@ -1,0 +1,1 @@
+"""A picture in, an answer out; data in, weights out."""

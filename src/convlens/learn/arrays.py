@@ -1,0 +1,97 @@
+"""Read an array file as a network's input, for networks that do not look at pictures."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["is_array", "read_array"]
+
+_MAGIC = b"\x93NUMPY"
+
+
+def is_array(source: bytes | str | Path) -> bool:
+    """Return whether `source` is meant as an array: .npy bytes, or a path that ends in .npy.
+
+    >>> is_array("signal.npy"), is_array(b"GIF89a")
+    (True, False)
+    """
+    if isinstance(source, bytes):
+        return source.startswith(_MAGIC)
+    return Path(source).suffix == ".npy"
+
+
+def read_array(source: bytes | str | Path, reads: tuple[int, int] | None = None) -> Tensor:
+    """Return the numbers of a .npy file as a tensor (n, c, *space); whole numbers as float32.
+
+    `reads`: the channels and space dimensions the network takes, None where it does not say; an
+    array (c, *space) gets n = 1. Pickled objects are refused, and so is a file shorter than its
+    header promises, before memory is taken.
+
+    Raises ValueError for another file, numbers of another kind, shape or channels.
+
+    >>> file = io.BytesIO()
+    >>> np.save(file, np.zeros((2, 50)))
+    >>> read_array(file.getvalue(), reads=(2, 1)).shape
+    torch.Size([1, 2, 50])
+    """
+    if isinstance(source, bytes):
+        return _shaped(_loaded(io.BytesIO(source), len(source), "the bytes given"), reads)
+    path = Path(source)
+    if not path.is_file():
+        raise ValueError(
+            f"`picture` (={str(path)!r}) must name an existing file; there is none, check the path"
+        )
+    with path.open("rb") as file:
+        return _shaped(_loaded(file, path.stat().st_size, path.name), reads)
+
+
+def _loaded(file: BinaryIO, size: int, name: str) -> Tensor:
+    try:
+        shape, dtype = _header(file)
+        if dtype.kind not in "fiub" or dtype.itemsize > 8:
+            raise ValueError(f"its numbers are {dtype}")
+        missing = math.prod(shape) * dtype.itemsize - (size - file.tell())
+        if missing > 0:
+            raise ValueError(f"{missing:,} bytes are missing")
+        file.seek(0)
+        array = np.load(file, allow_pickle=False)
+    except Exception as error:
+        # numpy's reader of headers fails on damaged ones with any exception.
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"`picture` ({name}) must be a whole .npy file of real numbers ({said}); "
+            "write it with numpy.save"
+        ) from error
+    # torch takes native byte order only, and networks take floats.
+    kept = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float32
+    return torch.from_numpy(np.array(array, kept, order="C"))
+
+
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    return shape, dtype
+
+
+def _shaped(x: Tensor, reads: tuple[int, int] | None) -> Tensor:
+    if reads is None:
+        return x
+    channels, dimensions = reads
+    if x.ndim == dimensions + 1:
+        x = x[None]
+    if x.ndim != dimensions + 2 or x.shape[1] != channels or 0 in x.shape:
+        raise ValueError(
+            f"`picture` (an array {tuple(x.shape)}) must have {dimensions + 2} dimensions "
+            f"(n, {channels}, *space), none of them 0; reshape it"
+        )
+    return x

@@ -1,0 +1,71 @@
+"""Write weights so that the file on disk is whole at every moment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+from torch import nn
+
+__all__ = ["check_destination", "save_checkpoint"]
+
+
+def check_destination(out: str | Path) -> Path:
+    """Return `out` as a path if a checkpoint can be written there.
+
+    Raises ValueError where its suffix is not .safetensors or its folder does not exist.
+
+    >>> check_destination("weights.bin")
+    Traceback (most recent call last):
+        ...
+    ValueError: `out` (='weights.bin') must end in .safetensors; use 'weights.safetensors'
+    """
+    path = Path(out)
+    if path.suffix != ".safetensors":
+        cure = str(path.with_suffix(".safetensors")) if path.name else "weights.safetensors"
+        raise ValueError(f"`out` (={str(out)!r}) must end in .safetensors; use {cure!r}")
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"`out` (={str(out)!r}) must lie in an existing folder; make {str(path.parent)!r} first"
+        )
+    if path.is_dir():
+        raise ValueError(f"`out` (={str(out)!r}) must be a file, not a folder; name a file in it")
+    return path
+
+
+def save_checkpoint(
+    network: nn.Module, out: str | Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write the weights of `network` to the safetensors file `out`, atomically.
+
+    The bytes go to a file beside `out`, which then takes its name in one step: whoever looks, and
+    whatever interrupts, `out` is the old checkpoint or the new one. `metadata`: texts to store
+    with the tensors.
+
+    Raises ValueError for a destination `check_destination` refuses, OSError when the disk does.
+
+    >>> import tempfile
+    >>> from convlens.zoo.weights import metadata
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_checkpoint(nn.Linear(2, 1), f"{folder}/a.safetensors", {"epoch": "3"})
+    ...     metadata(f"{folder}/a.safetensors")
+    {'epoch': '3'}
+    """
+    path = check_destination(out)
+    # A copy of each: safetensors refuses tensors that share memory, as tied weights do.
+    tensors = {
+        name: tensor.detach().cpu().clone().contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    content = safetensors.torch.save(tensors, dict(metadata or {}))
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

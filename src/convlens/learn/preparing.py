@@ -1,0 +1,154 @@
+"""Turn a picture into the numbers a network reads, and show exactly those pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convlens.learn.ink import ink_cells
+from convlens.learn.pictures import MOST_PIXELS, Picture
+from convlens.zoo.small import LUMA
+
+__all__ = ["IMAGENET", "Preparation"]
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of red, green and blue over ImageNet, of values 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What happens to a picture before a network sees it; call it for the tensor.
+
+    `size`: an int scales the shorter side to that many pixels and, with `crop`, cuts the square in
+    the middle; (h, w) scales until both are covered and cuts the middle; None leaves every pixel.
+    `channels`: 3 for red, green and blue, 1 for grey (ITU-R BT.601). Values are 0 to 1, then
+    (value - `mean`) / `std` a channel where given. `ink`: a handwritten digit, see `ink_cells`.
+    Scaling is bilinear, antialiased.
+
+    Raises ValueError for fields that do not fit together.
+
+    >>> prepare = Preparation(size=4)
+    >>> picture = Picture(np.full((8, 16, 3), 255, np.uint8))
+    >>> prepare(picture).shape, prepare.shown(picture).shape
+    (torch.Size([1, 3, 4, 4]), (4, 4, 3))
+    """
+
+    size: int | tuple[int, int] | None = 224
+    channels: int = 3
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    crop: bool = True
+    ink: bool = False
+
+    def __post_init__(self) -> None:
+        _check_size(self.size)
+        if self.channels not in (1, 3):
+            raise ValueError(
+                f"`channels` (={self.channels}) must be 1 for grey or 3 for red, green and blue; "
+                "give other inputs as arrays"
+            )
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and len(values) != self.channels:
+                raise ValueError(
+                    f"`{name}` (={values}) must have one number for each of the {self.channels} "
+                    "channels; give as many"
+                )
+        if self.std is not None and not all(value > 0 for value in self.std):
+            raise ValueError(f"`std` (={self.std}) must be positive; use 1 to leave a channel")
+        if self.ink and (self.channels != 1 or self.size is None or not self.crop):
+            raise ValueError(
+                f"`ink` needs one grey channel and a size, not `channels` (={self.channels}), "
+                f"`size` (={self.size}), `crop` (={self.crop}); use channels=1, size=8"
+            )
+
+    def __call__(self, picture: Picture) -> Tensor:
+        """Return the network's input, float32 (1, c, h, w).
+
+        Raises ValueError where the scaled picture would have more than 64 million pixels.
+        """
+        shown = self.shown(picture)[:, :, : self.channels]
+        x = torch.from_numpy(shown.copy()).permute(2, 0, 1)[None].float()
+        # The data set counts ink in sixteenths; 255 is no multiple of them, so round back to them.
+        x = (x * (16 / 255)).round() / 16 if self.ink else x / 255
+        if self.mean is not None:
+            x = x - torch.tensor(self.mean).reshape(1, -1, 1, 1)
+        if self.std is not None:
+            x = x / torch.tensor(self.std).reshape(1, -1, 1, 1)
+        return x
+
+    def shown(self, picture: Picture) -> NDArray[np.uint8]:
+        """Return the pixels the network sees, before normalising, uint8 (h, w, 3).
+
+        Row i and column j are row i and column j of the tensor; grey is repeated three times.
+
+        Raises ValueError where the scaled picture would have more than 64 million pixels.
+        """
+        if self.ink:
+            height, width = _pair(self.size)
+            cells = ink_cells(_grey(picture.pixels), height, width)
+            grey = np.rint(cells * (255 / 16)).astype(np.uint8)
+            return np.repeat(grey[:, :, None], 3, axis=2)
+        pixels = _scaled(picture, self.size, self.crop)
+        if self.channels == 1:
+            grey = np.rint(_grey(pixels)).astype(np.uint8)
+            return np.repeat(grey[:, :, None], 3, axis=2)
+        return pixels
+
+
+def _check_size(size: int | tuple[int, int] | None) -> None:
+    sides: tuple[int, ...] = () if size is None else _pair(size)
+    whole = all(isinstance(side, int) for side in sides)
+    if len(sides) not in (0, 2) or not whole or any(side < 1 for side in sides):
+        raise ValueError(
+            f"`size` (={size!r}) must be a whole number of pixels, a pair (h, w) or None; use 224"
+        )
+    if len(sides) == 2 and sides[0] * sides[1] > MOST_PIXELS:
+        raise ValueError(
+            f"`size` (={size!r}) must make at most {MOST_PIXELS:,} pixels; use a smaller one"
+        )
+
+
+def _pair(size: int | tuple[int, int] | None) -> tuple[int, int]:
+    if isinstance(size, tuple):
+        return size
+    return (0, 0) if size is None else (size, size)
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Grey 0 to 255 of (h, w, 3), one colour after the other to spare memory."""
+    grey: NDArray[np.float32] = np.multiply(pixels[:, :, 0], LUMA[0], dtype=np.float32)
+    for colour in (1, 2):
+        grey += np.multiply(pixels[:, :, colour], LUMA[colour], dtype=np.float32)
+    return grey
+
+
+def _scaled(picture: Picture, size: int | tuple[int, int] | None, crop: bool) -> NDArray[np.uint8]:
+    if size is None:
+        return picture.pixels
+    least_h, least_w = _pair(size)
+    h, w = picture.height, picture.width
+    # Exact fractions: the side that decides is the size asked for, the other is rounded down,
+    # as torchvision's Resize does.
+    if h * least_w <= w * least_h:
+        new_h, new_w = least_h, max(least_w, w * least_h // h)
+    else:
+        new_h, new_w = max(least_h, h * least_w // w), least_w
+    if new_h * new_w > MOST_PIXELS:
+        raise ValueError(
+            f"`picture` ({picture.name}), {w:,} x {h:,}, must stay within {MOST_PIXELS:,} pixels "
+            f"when scaled to cover {least_w} x {least_h}; cut its longer side"
+        )
+    pixels = picture.pixels
+    if (new_h, new_w) != (h, w):
+        x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]  # (1, 3, h, w), channels last
+        x = F.interpolate(x, (new_h, new_w), mode="bilinear", antialias=True)
+        pixels = np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())
+    if not crop:
+        return pixels
+    top, left = round((new_h - least_h) / 2), round((new_w - least_w) / 2)
+    return pixels[top : top + least_h, left : left + least_w]
