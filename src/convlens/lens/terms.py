@@ -166,6 +166,13 @@ def floats(tensor: torch.Tensor) -> Floats:
     return array
 
 
+def plain(number: float) -> float | str:
+    """A number for JSON, which has no word for what is not finite: those go as text."""
+    if math.isfinite(number):
+        return float(number)
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
 def unit_roundoff(dtype: torch.dtype) -> float:
     """Half the spacing of numbers at 1: 2^-24 for float32; 0 for integers."""
     return torch.finfo(dtype).eps / 2 if dtype.is_floating_point else 0.0

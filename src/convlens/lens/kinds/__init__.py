@@ -50,6 +50,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(multiplying.SIGNATURES, multiplying.Multiplying()),
     **dict.fromkeys(normalizing.SIGNATURES, normalizing.Normalizing()),
     **dict.fromkeys(moving.OPS, moving.Moving()),
+    **dict.fromkeys(moving.JOINS, moving.Joining()),
     **dict.fromkeys(reducing.SIGNATURES, REDUCING),
     **dict.fromkeys(resampling.OPS, resampling.Resampling()),
     **dict.fromkeys(attending.SOFTMAX, attending.Softmax()),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from convlens.lens import masks
+from convlens.lens.arguments import Arguments
 from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
-from convlens.lens.terms import Account, Cost, Terms, unravel
+from convlens.lens.terms import Account, Cost, Terms, ravel, unravel
 
 OPS = frozenset(
     """view reshape reshape_as view_as flatten unflatten permute transpose t adjoint squeeze
-    unsqueeze getitem cat concat concatenate stack hstack vstack dstack column_stack chunk split
+    unsqueeze getitem stack hstack vstack dstack column_stack chunk split
     split_with_sizes tensor_split hsplit vsplit unsafe_chunk unsafe_split unbind expand expand_as
     broadcast_to repeat tile repeat_interleave roll flip fliplr flipud rot90 pixel_shuffle
     pixel_unshuffle channel_shuffle native_channel_shuffle pad _pad constant_pad_nd reflection_pad1d
@@ -23,6 +26,11 @@ OPS = frozenset(
     index_put masked_select _unsafe_view _reshape_alias as_strided atleast_1d atleast_2d
     atleast_3d ravel meshgrid broadcast_tensors tril triu diag scatter masked_scatter
     """.split()
+)
+# The same elements in the same order.
+RESHAPES = frozenset(
+    """view reshape reshape_as view_as flatten unflatten squeeze unsqueeze ravel _unsafe_view
+    _reshape_alias atleast_1d atleast_2d atleast_3d""".split()
 )
 # Where the data stand among the arguments; elsewhere they are the first.
 _DATA_ARGUMENTS = {
@@ -35,6 +43,10 @@ _DATA_ARGUMENTS = {
     "meshgrid": None,
     "broadcast_tensors": None,
 }
+
+
+JOINS = ("cat", "concat", "concatenate")
+_KEPT_MAPS = 16  # index maps of large steps are as large as what they move
 
 
 class Moving:
@@ -61,30 +73,19 @@ class Moving:
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Where the elements under the mask came from."""
-        data = _data(recording, step)
-        if step.op in (
-            "view",
-            "reshape",
-            "flatten",
-            "unflatten",
-            "_unsafe_view",
-            "squeeze",
-            "unsqueeze",
-            "view_as",
-            "reshape_as",
-            "_reshape_alias",
-            "ravel",
-        ):
-            return {id: mask.reshape(recording.values[id].shape) for id in data}
-        origins = index_map(recording, step, slot)[mask]
-        found = {}
-        for id, first in data.items():
-            value = recording.values[id]
-            count = value.tensor.numel()
-            flat = torch.zeros(count, dtype=torch.bool)
-            flat[origins[(origins >= first) & (origins < first + count)].long() - first] = True
-            found[id] = flat.view(value.shape)
-        return found
+        if step.op in RESHAPES:
+            return {id: mask.reshape(recording.values[id].shape) for id in _data(recording, step)}
+        leaves = {
+            id: torch.zeros(recording.values[id].shape, requires_grad=True)
+            for id in _data(recording, step)
+        }
+        with torch.enable_grad():
+            out = _run(recording, step, slot, lambda id: leaves[id].clone(), set(leaves))
+        if not out.requires_grad:  # nothing but constants was moved
+            return {}
+        wanted = mask.to(torch.float32)
+        back = torch.autograd.grad(out, list(leaves.values()), wanted, materialize_grads=True)
+        return {id: grad != 0 for id, grad in zip(leaves, back, strict=True)}
 
     def cost(self, recording: Recording, step: Step) -> Cost:
         """Nothing is computed."""
@@ -113,36 +114,43 @@ def index_map(recording: Recording, step: Step, slot: int) -> Tensor:
     """For each output element the number of the input element it is; 0 for a constant."""
     key = (step.index, slot)
     if key not in recording.replays:
-        recording.replays[key] = _replay(recording, step, slot)
+        while len(recording.replays) >= _KEPT_MAPS:
+            recording.replays.pop(next(iter(recording.replays)), None)
+        recording.replays[key] = _numbered(recording, step, slot)
     found: Tensor = recording.replays[key]
     return found
 
 
-def _replay(recording: Recording, step: Step, slot: int) -> Tensor:
+def _numbered(recording: Recording, step: Step, slot: int) -> Tensor:
     """Run the step with every data element replaced by its number."""
     data = _data(recording, step)
-    for dtype in (torch.int64, torch.float64):  # some kernels take no integers
-        try:
-            return _run(recording, step, slot, data, dtype).to(torch.int64)
-        except RuntimeError:
-            if dtype is torch.float64:
-                raise
-    raise AssertionError("unreachable")
+
+    def numbers(id: int, dtype: torch.dtype) -> Tensor:
+        shape = recording.values[id].shape
+        return torch.arange(data[id], data[id] + math.prod(shape), dtype=dtype).view(shape)
+
+    try:
+        return _run(recording, step, slot, lambda id: numbers(id, torch.int64), set(data))
+    except RuntimeError:  # some kernels take no integers
+        floating = _run(recording, step, slot, lambda id: numbers(id, torch.float64), set(data))
+        return floating.to(torch.int64)
 
 
 def _run(
-    recording: Recording, step: Step, slot: int, data: dict[int, int], dtype: torch.dtype
+    recording: Recording,
+    step: Step,
+    slot: int,
+    substitute: Callable[[int], Tensor],
+    data: set[int],
 ) -> Tensor:
-    def numbered(ref: Ref) -> Tensor:
-        tensor = recording.values[ref.id].tensor
-        if ref.id not in data:
-            return tensor.cpu()
-        first = data[ref.id]
-        return torch.arange(first, first + tensor.numel(), dtype=dtype).view(tensor.shape)
+    """Run the step with other tensors in place of its data, and 0 for what comes from outside."""
+
+    def tensor(ref: Ref) -> Tensor:
+        return substitute(ref.id) if ref.id in data else recording.values[ref.id].tensor.cpu()
 
     args, kwargs = list(step.args), dict(step.kwargs)
     kwargs.pop("out", None)
-    if step.op in ("pad", "constant_pad_nd"):  # what is put in from outside counts as 0
+    if step.op in ("pad", "constant_pad_nd"):
         if len(args) > 3:
             args[3] = 0
         kwargs.pop("value", None)
@@ -150,12 +158,55 @@ def _run(
             args = args[:2]
     if step.op in ("setitem", "scatter", "index_put") and not isinstance(args[-1], Ref):
         args[-1] = 0
-    real_args, real_kwargs = replace_refs((tuple(args), kwargs), numbered)
-    with torch.no_grad():
-        result = step.function(*real_args, **real_kwargs)
+    real_args, real_kwargs = replace_refs((tuple(args), kwargs), tensor)
+    result = step.function(*real_args, **real_kwargs)
     if step.op == "setitem" or result is None:
         return tensors_in(real_args)[0]
     return tensors_in(result)[slot]
+
+
+class Joining:
+    """value = the element of the input that lies here after another (`cat`)."""
+
+    name = "moving"
+
+    def explain(
+        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
+    ) -> Account:
+        """The one element that stands here."""
+        ids, dim = _joined(recording, step)
+        at = list(index)
+        for id in ids:
+            size = recording.values[id].shape[dim]
+            if at[dim] < size:
+                break
+            at[dim] -= size
+        value = recording.values[id]
+        number = float(value.tensor[tuple(at)])
+        return Account.of_copy(Terms.build([id], [ravel(at, value.shape)], [number]))
+
+    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """The part of the mask that lies on each input."""
+        ids, dim = _joined(recording, step)
+        found: dict[int, Tensor] = {}
+        first = 0
+        for id in ids:
+            size = recording.values[id].shape[dim]
+            found[id] = masks.union(found.get(id), mask.narrow(dim, first, size))
+            first += size
+        return found
+
+    def cost(self, recording: Recording, step: Step) -> Cost:
+        """Nothing is computed."""
+        return Cost()
+
+
+def _joined(recording: Recording, step: Step) -> tuple[list[int], int]:
+    """The inputs in order and the axis they are joined along; an empty vector joins nothing."""
+    given = Arguments(recording, step, "input, dim=0")
+    parts = given["tensors"] if given["tensors"] is not None else given["input"]
+    ids = [id for id in _refs(parts) if recording.values[id].shape != (0,)]
+    return ids, int(given["dim"]) % len(recording.values[ids[0]].shape)
 
 
 class Aliasing:
@@ -173,12 +224,7 @@ class Aliasing:
         for ref, offset, strides in reversed(step.args):
             value = recording.values[ref.id]
             if (at := _index_at(address - offset, value.shape, strides)) is not None:
-                position = sum(
-                    i * s
-                    for i, s in zip(
-                        at, torch.empty(value.shape, device="meta").stride(), strict=True
-                    )
-                )
+                position = ravel(at, value.shape)
                 number = float(value.tensor[at])
                 return Account.of_copy(Terms.build([ref.id], [position], [number]), step.note)
         raise NotImplementedError(f"step {step.index}: no recorded value wrote this memory")
