@@ -359,6 +359,7 @@ SINGLE: dict[str, Any] = {
     "constant pad": lambda x: F.pad(x, (2, 1), value=7.0),
     "gather": lambda x: x.gather(1, torch.ones(2, 1, 3, 3, dtype=torch.int64)),
     "advanced index": lambda x: x[:, [2, 0], 1],
+    "cat the same twice": lambda x: torch.cat((x, x * 2, x[:, :1], x), 1),
     "stack": lambda x: torch.stack((x, -x), 1),
     "roll flip": lambda x: x.roll(1, 2).flip(-1),
     "repeat": lambda x: x.repeat(1, 2, 1, 1).tile(2),
@@ -429,5 +430,5 @@ def test_infinity_and_nan_stay_what_they_are() -> None:
     x = torch.tensor([[[math.inf, 1.0, math.nan, 1.0, 1.0, 1.0]]])
     seen = record(nn.Conv1d(1, 1, 2, bias=False), x)
     for i in range(5):
-        explain(seen, 0, (0, 0, i))
+        json.dumps(explain(seen, 0, (0, 0, i)).to_dict(), allow_nan=False)
     assert math.isnan(explain(seen, 0, (0, 0, 1)).recorded)

@@ -223,7 +223,7 @@ def _print(answer: Any, as_json: bool) -> None:
 
 
 def _print_json(answer: dict[str, Any]) -> None:
-    json.dump(answer, sys.stdout)
+    json.dump(answer, sys.stdout, allow_nan=False)
     print()
 
 

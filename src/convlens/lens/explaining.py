@@ -17,6 +17,7 @@ from convlens.lens.steps import Recording, Step, Value
 from convlens.lens.terms import (
     Account,
     Terms,
+    plain,
     smallest,
     unit_roundoff,
     unravel,
@@ -128,7 +129,10 @@ class Explanation:
         return members[0] // max(math.prod(self.terms.arrangement[1:]), 1)
 
     def to_dict(self, limit: int | None = None) -> dict[str, Any]:
-        """Ready for JSON; with `limit`, only the largest terms and the sum of the others."""
+        """Ready for JSON; with `limit`, only the largest terms and the sum of the others.
+
+        What is not finite goes as text ("NaN", "Infinity", "-Infinity").
+        """
         order = np.argsort(-np.abs(self.terms.product), kind="stable")
         shown = order if limit is None else order[:limit]
         t = self.terms
@@ -138,9 +142,9 @@ class Explanation:
                 "label": self.label(int(k)),
                 "source": int(t.source[k]),
                 "index": list(t.index(int(k), self.recording)),
-                "value": float(t.value[k]),
-                "weight": float(t.weight[k]),
-                "product": float(t.product[k]),
+                "value": plain(t.value[k]),
+                "weight": plain(t.weight[k]),
+                "product": plain(t.product[k]),
             }
             for k in shown
         ]
@@ -152,17 +156,17 @@ class Explanation:
             "source": None if step is None else list(step.source),
             "value": self.value.id,
             "index": list(self.index),
-            "recorded": self.recorded,
+            "recorded": plain(self.recorded),
             "kind": self.kind,
             "rule": self.rule,
             "formula": self.formula,
             "note": self.note,
             "terms": rows,
-            "others": float(t.product[order[len(shown) :]].sum()),
+            "others": plain(float(t.product[order[len(shown) :]].sum())),
             "count": len(t),
-            "bias": self.bias,
-            "total": self.total,
-            "bound": self.bound,
+            "bias": plain(self.bias),
+            "total": plain(self.total),
+            "bound": plain(self.bound),
         }
 
     def __str__(self) -> str:
