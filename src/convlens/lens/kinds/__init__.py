@@ -59,6 +59,7 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(selecting.SIGNATURES, SELECTING),
     "alias": moving.Aliasing(),
     "nonzero": FINDING,
+    **dict.fromkeys(universal.FACTORIES, GIVEN),
 }
 """Which kind an operation is; what is not here goes by the universal rule."""
 
