@@ -171,23 +171,43 @@ class Explanation:
 
     def __str__(self) -> str:
         place = self.recording.name_of(self.value.id)
-        head = f"{place}[{','.join(map(str, self.index))}] = {self.recorded!r}"
-        made = f"{self.kind}, {self.rule}: {self.formula}" if self.formula else self.kind
-        lines = [head, f"  {made}", f"  {self.note}"] if self.note else [head, f"  {made}"]
-        sign = "×" if self.rule in ("sum", "copy", "chosen") else "slope"
-        for part in self.contributions(12):
-            if part.label == "all others":
-                lines.append(f"  {part.product:+14.7g}  all {len(part.terms)} others")
-            else:
-                k = part.terms[0]
-                pair = f"{self.terms.value[k]:.7g} {sign} {self.terms.weight[k]:.7g}"
-                lines.append(f"  {part.product:+14.7g}  = {pair}   {part.label}")
+        lines = [f"{place}[{','.join(map(str, self.index))}] = {self.recorded!r}"]
+        if self.rule == "given":
+            return "\n".join([*lines, f"  {self.note or self.formula or self.kind}"])
+        lines.append(f"  {self.kind}, {self.rule}" + (f": {self.formula}" if self.formula else ""))
+        if self.note:
+            lines.append(f"  {self.note}")
+        lines += self._lines(12)
         if self.bias:
             lines.append(f"  {self.bias:+14.7g}  bias")
-        if self.rule != "given":
+        if self.bound:
             gap = abs(self.recorded - self.total)
-            lines.append(f"  {self.total:14.9g}  total, {gap:.1e} off (bound {self.bound:.1e})")
+            made = "total" if self.rule == "sum" else "computed again"
+            lines.append(f"  {self.total:14.9g}  {made}, {gap:.1e} off (bound {self.bound:.1e})")
+        else:
+            lines.append(f"  {self.total:14.9g}  the same, bit for bit")
         return "\n".join(lines)
+
+    def _lines(self, limit: int) -> list[str]:
+        """The terms as lines of text, as the rule reads them."""
+        lines = []
+        for part in self.contributions(limit):
+            k = part.terms[0]
+            value, weight = self.terms.value[k], self.terms.weight[k]
+            if part.label == "all others":
+                count = f"all {len(part.terms)} others"
+                sum_of_rest = f"{part.product:+14.7g}" if self.rule == "sum" else " " * 14
+                lines.append(f"  {sum_of_rest}  {count}")
+            elif self.rule == "sum":
+                pair = f"{value:.7g} × {weight:.7g}"
+                lines.append(f"  {part.product:+14.7g}  = {pair}   {part.label}")
+            elif self.rule == "chosen":
+                lines.append(f"  {value:14.7g}  {part.label}" + ("   taken" if weight else ""))
+            elif self.rule == "copy":
+                lines.append(f"  {value:14.7g}  {part.label}")
+            else:
+                lines.append(f"  {value:14.7g}  {part.label}   slope {weight:.4g}")
+        return lines
 
 
 def explain(

@@ -10,7 +10,6 @@ from convlens.lens import masks
 from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
 from convlens.lens.terms import Account, Cost, Terms, floats
 
-
 # What is made in the likeness of a tensor holds none of its numbers.
 FACTORIES = frozenset(
     """new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like
