@@ -1,0 +1,264 @@
+"""The page served on this machine's own loopback address: routes, static files, the browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from convlens.lab.answering import Lab, StaleRecordingError
+from convlens.lab.guarding import BodyTooLargeError, Guard
+from convlens.learn.opening import Opened
+
+ADDRESS = "127.0.0.1"
+
+# Every file the page is made of; nothing else is ever read for a browser.
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/main.js": ("main.js", "text/javascript"),
+    "/lab.js": ("lab.js", "text/javascript"),
+    "/state.js": ("state.js", "text/javascript"),
+    "/asking.js": ("asking.js", "text/javascript"),
+    "/axes.js": ("axes.js", "text/javascript"),
+    "/tiling.js": ("tiling.js", "text/javascript"),
+    "/frame.js": ("frame.js", "text/javascript"),
+    "/grids.js": ("grids.js", "text/javascript"),
+    "/controls.js": ("controls.js", "text/javascript"),
+    "/outline.js": ("outline.js", "text/javascript"),
+    "/sheet.js": ("sheet.js", "text/javascript"),
+    "/painting.js": ("painting.js", "text/javascript"),
+    "/bars.js": ("bars.js", "text/javascript"),
+    "/arithmetic.js": ("arithmetic.js", "text/javascript"),
+    "/picture.js": ("picture.js", "text/javascript"),
+    "/colours.js": ("colours.js", "text/javascript"),
+    "/numbers.js": ("numbers.js", "text/javascript"),
+    "/keys.js": ("keys.js", "text/javascript"),
+    "/style.css": ("style.css", "text/css"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/vendor/lit-html.js": ("vendor/lit-html.js", "text/javascript"),
+}
+
+
+def application(lab: Lab, token: str, hosts: frozenset[str]) -> ASGIApp:
+    """The page and its questions as an ASGI application.
+
+    Args:
+        lab: answers the questions.
+        token: what the page must send with each of them.
+        hosts: the values the Host header may have, such as "127.0.0.1:8000".
+    """
+    web = files("convlens.lab") / "web"
+    static = [
+        _static_route(path, (web / name).read_bytes(), media)
+        for path, (name, media) in FILES.items()
+    ]
+    api = [
+        Route("/api/picture", _picture_taker(lab), methods=["POST"]),
+        *(
+            Route(f"/api/{name}", _question(lab, answer), methods=["GET"])
+            for name, answer in QUESTIONS.items()
+        ),
+    ]
+    return Guard(Starlette(routes=[*static, *api]), token, hosts)
+
+
+def _static_route(path: str, content: bytes, media: str) -> Route:
+    async def static(request: Request) -> Response:
+        return Response(content, media_type=media)
+
+    return Route(path, static, methods=["GET"])
+
+
+def _whole(request: Request, name: str, default: int | None = None) -> int:
+    text = request.query_params.get(name)
+    if text is None and default is not None:
+        return default
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise ValueError(f"`{name}` (={text!r}) must be a whole number")
+    return int(text)
+
+
+def _index(request: Request) -> tuple[int, ...]:
+    text = request.query_params.get("index", "")
+    parts = text.split(",") if text else []
+    if len(text) > 400 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError("`index` must be whole numbers joined by commas, one for each axis")
+    return tuple(int(part) for part in parts)
+
+
+def _picture(lab: Lab, request: Request) -> Response:
+    png = lab.picture(_whole(request, "recording"))
+    if png is None:
+        return JSONResponse({"error": "this network's input is no picture"}, 404)
+    return Response(png, media_type="image/png")
+
+
+# What may be asked with GET, each answered in a worker thread.
+QUESTIONS: dict[str, Callable[[Lab, Request], Any]] = {
+    "network": lambda lab, request: lab.network(),
+    "sheet": lambda lab, request: lab.sheet(
+        _whole(request, "recording"), _whole(request, "value"), _whole(request, "first", 0)
+    ),
+    "numbers": lambda lab, request: lab.numbers(
+        _whole(request, "recording"),
+        _whole(request, "value"),
+        _whole(request, "first", 0),
+        _whole(request, "map", 0),
+    ),
+    "scale": lambda lab, request: lab.scale(_whole(request, "recording")),
+    "explain": lambda lab, request: lab.explain(
+        _whole(request, "recording"),
+        _whole(request, "value"),
+        _index(request),
+        _whole(request, "start", 0),
+    ),
+    "region": lambda lab, request: lab.region(
+        _whole(request, "recording"),
+        _whole(request, "value"),
+        _index(request),
+        _whole(request, "input", 0),
+    ),
+    "picture.png": _picture,
+}
+
+
+def _question(lab: Lab, answer: Callable[[Lab, Request], Any]) -> Callable[[Request], Any]:
+    async def asked(request: Request) -> Response:
+        return await _answered(lambda: answer(lab, request))
+
+    return asked
+
+
+def _picture_taker(lab: Lab) -> Callable[[Request], Any]:
+    async def taken(request: Request) -> Response:
+        try:
+            body = await request.body()
+        except BodyTooLargeError as error:
+            return JSONResponse({"error": str(error)}, 413, {"connection": "close"})
+        name = unquote(request.headers.get("x-convlens-name", ""))[:200]
+        if not body:
+            return JSONResponse({"error": "the file is empty; choose a picture"}, 422)
+        return await _answered(lambda: {"recording": lab.look(body, name)}, refused=422)
+
+    return taken
+
+
+async def _answered(answer: Callable[[], Any], refused: int = 400) -> Response:
+    """What `answer` gives, or the sentence of what it raised."""
+    try:
+        given = await run_in_threadpool(answer)
+    except StaleRecordingError as error:
+        return JSONResponse({"error": str(error)}, 409)
+    except (ValueError, TypeError, MemoryError, ArithmeticError, NotImplementedError) as error:
+        return JSONResponse({"error": str(error) or type(error).__name__}, refused)
+    if isinstance(given, Response):
+        return given
+    if isinstance(given, bytes):
+        return Response(given, media_type="application/octet-stream")
+    content = json.dumps(given, separators=(",", ":"), allow_nan=False)
+    return Response(content, media_type="application/json")
+
+
+def serve(
+    opened: Opened,
+    picture: bytes | Path | None = None,
+    *,
+    port: int = 0,
+    open_browser: bool = True,
+) -> None:
+    """Serve the page on a network and a picture until interrupted.
+
+    Listens on 127.0.0.1 only, prints the address, and opens it in the browser where there is one.
+    The network runs while the browser starts. The address carries, in its fragment (which browsers
+    keep to themselves), the token without which nothing is answered.
+
+    Args:
+        opened: the network, from `convlens.learn.opening.open_network`.
+        picture: a picture's or `.npy` array's bytes or path; the network's example when None.
+        port: the port; any free one when 0.
+        open_browser: whether to open the browser.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    with listen(port) as listening:
+        port = listening.getsockname()[1]
+        token = secrets.token_urlsafe(24)
+        address = f"http://{ADDRESS}:{port}/#token={token}"
+        lab = Lab(opened)
+        source = opened.example if picture is None else picture
+        threading.Thread(target=_first_look, args=(lab, source), daemon=True).start()
+        app = application(lab, token, frozenset((f"{ADDRESS}:{port}", f"localhost:{port}")))
+        # Flushed, for a terminal behind a pipe waits for this line.
+        print(f"The lab is open at {address}\nCtrl-C closes it.", flush=True)
+        if open_browser and _has_screen():
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        _run(app, listening)
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that listens on a port of the loopback address, any free one when 0.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    # The protocol is named because asyncio switches off Nagle's algorithm only where it is: with
+    # it, every answer of more than one write waits 40 ms for the browser's acknowledgement.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((ADDRESS, port))
+        listening.listen(128)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = getattr(error, "strerror", None) or "ports end at 65535"
+        raise OSError(
+            f"`port` (={port}) cannot be used ({reason}); use another, or 0 for a free one"
+        ) from error
+    return listening
+
+
+def _first_look(lab: Lab, source: bytes | Path | None) -> None:
+    if source is None:
+        lab.skip()
+        return
+    try:
+        lab.look(source)
+    except (ValueError, TypeError, MemoryError, OSError) as error:
+        # The page shows the sentence too; it may be the terminal that is looked at.
+        print(error, file=sys.stderr, flush=True)
+
+
+def _run(app: ASGIApp, listening: socket.socket) -> None:
+    config = uvicorn.Config(
+        app, log_level="error", lifespan="off", ws="none", server_header=False, access_log=False
+    )
+    # uvicorn closes in good order on Ctrl-C, then raises it again.
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _has_screen() -> bool:
+    """Whether a browser would have a screen; one of the terminal's own would take it over."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,43 @@
+// The page's keys, in one table: shown by `?`, written in the guide.
+
+import { html, render } from "./vendor/lit-html.js";
+
+/** @type {[string, [string, string][]][]} */
+export const KEYS = [
+  ["Anywhere", [
+    ["1 2 3", "go to the outline, the maps, the numbers"],
+    ["Backspace, Esc", "one number back"],
+    ["s", "colour scale of the unit, the step, the network"],
+    ["o", "open a picture"],
+    ["?", "these keys"],
+  ]],
+  ["Outline", [
+    ["↑ ↓", "previous, next step"],
+    ["← →", "close, open a module"],
+    ["Enter", "go to the step's maps"],
+    ["Space", "show the step's maps, and stay"],
+  ]],
+  ["Maps", [
+    ["arrows", "next cell, across maps"],
+    ["[ ]", "previous, next channel"],
+    ["Page up, down", "a line of maps"],
+    ["Home, End", "first, last channel"],
+    [", .", "previous, next frame"],
+    ["+ − 0", "larger, smaller, fitting"],
+    ["Enter", "what is this number the sum of?"],
+  ]],
+  ["Numbers", [
+    ["arrows", "from number to number"],
+    ["Enter", "go into this number, or unfold a channel"],
+  ]],
+];
+
+/** @param {HTMLDialogElement} dialog */
+export function showKeys(dialog) {
+  render(html`<header><h2>Keys</h2>
+      <button type="button" @click=${() => dialog.close()}>Close</button></header>
+    <div class="keys">${KEYS.map(([title, keys]) => html`<section><h3>${title}</h3><dl>
+      ${keys.map(([key, does]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${does}</dd></div>`)}
+    </dl></section>`)}</div>`, dialog);
+  dialog.showModal();
+}

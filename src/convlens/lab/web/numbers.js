@@ -1,0 +1,126 @@
+// Numbers and indices as text: short for reading, full for checking.
+
+const FLOAT32 = new Set(["float32", "float16", "bfloat16"]);
+
+/**
+ * The shortest text that reads back as exactly this number of this dtype.
+ * @param {number} x
+ * @param {string} [dtype]
+ */
+export function full(x, dtype = "float64") {
+  if (!FLOAT32.has(dtype) || !Number.isFinite(x)) return String(x);
+  for (let digits = 1; digits < 10; digits++) {
+    const text = x.toPrecision(digits);
+    if (Math.fround(Number(text)) === x) return String(Number(text));
+  }
+  return String(x);
+}
+
+/**
+ * Four significant digits, a real minus sign; what is not finite in words.
+ * @param {number} x
+ */
+export function short(x) {
+  if (x === 0) return "0";
+  if (!Number.isFinite(x)) return Number.isNaN(x) ? "NaN" : x > 0 ? "∞" : "−∞";
+  const size = Math.abs(x);
+  if (Number.isInteger(x) && size < 1e6) return minus(String(x));
+  if (size >= 1e5 || size < 1e-3) {
+    const [mantissa, exponent] = x.toExponential(2).split("e");
+    return minus(`${mantissa}e${exponent.replace("+", "")}`);
+  }
+  return minus(x.toPrecision(4));
+}
+
+/**
+ * How the numbers of a list are written so that they line up: with decimals enough for four digits
+ * of the largest.
+ * @param {number} span the largest size among them
+ * @returns {(x: number) => string}
+ */
+export function aligned(span) {
+  if (!(span > 0) || span >= 1e5 || span < 1e-3) return short;
+  const decimals = Math.max(0, 3 - Math.floor(Math.log10(span)));
+  return (x) => (Number.isFinite(x) ? minus(x.toFixed(decimals)) : short(x));
+}
+
+/**
+ * How the cells of a grid are written: few digits, all alike, and a common power of ten when the
+ * largest is very small or large.
+ * @param {number} span the largest size among them
+ * @returns {{ power: number, text: (x: number) => string }}
+ */
+export function cells(span) {
+  const power = span > 0 && (span < 0.0095 || span >= 1e4) ? Math.floor(Math.log10(span)) : 0;
+  const scale = 10 ** power;
+  const size = span / scale;
+  const decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 || !(size > 0) ? 2 : 3;
+  return {
+    power,
+    text: (x) => {
+      if (!Number.isFinite(x) || x === 0) return short(x);
+      if (power === 0 && Number.isInteger(x) && span < 1000) return minus(String(x));
+      return minus((x / scale).toFixed(decimals).replace(/^(-?)0\./, "$1."));
+    },
+  };
+}
+
+/** A power of ten for a caption. @param {number} power */
+export function powerText(power) {
+  const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  const text = String(Math.abs(power)).replace(/\d/g, (d) => digits[Number(d)]);
+  return power === 0 ? "" : `× 10${power < 0 ? "⁻" : ""}${text}`;
+}
+
+/** Two digits, for bounds and differences. @param {number} x */
+export function rough(x) {
+  return x === 0 ? "0" : minus(x.toExponential(1).replace("+", ""));
+}
+
+/** @param {number} n */
+export function count(n) {
+  return n.toLocaleString("en").replaceAll(",", " ");
+}
+
+/** @param {string} text */
+function minus(text) {
+  return text.replaceAll("-", "−");
+}
+
+/**
+ * A shape for reading: the sample axis left out when it is 1.
+ * @param {number[]} shape
+ */
+export function shapeText(shape) {
+  if (shape.length === 0) return "number";
+  const seen = shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape;
+  return seen.join("×");
+}
+
+/** @param {number[]} index */
+export function indexText(index) {
+  return `[${index.join(", ")}]`;
+}
+
+/**
+ * The index of a flat position.
+ * @param {number} position
+ * @param {number[]} shape
+ */
+export function unravel(position, shape) {
+  const index = new Array(shape.length);
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    index[axis] = position % shape[axis];
+    position = Math.floor(position / shape[axis]);
+  }
+  return index;
+}
+
+/**
+ * The flat position of an index.
+ * @param {number[]} index
+ * @param {number[]} shape
+ */
+export function ravel(index, shape) {
+  return index.reduce((at, i, axis) => at * shape[axis] + i, 0);
+}

@@ -1,0 +1,84 @@
+// Where the reader stands, as a value and as the text in the address bar.
+
+/**
+ * @typedef {{ at: string, index: number[] }} Stop one number passed: a value's name and an index
+ * @typedef {"unit" | "step" | "network"} Scale
+ * @typedef {object} State
+ * @property {string} at name of the value whose maps are shown
+ * @property {number[] | null} index the number opened, none when null
+ * @property {Stop[]} trail the numbers passed through, first opened first
+ * @property {Scale} scale what shares a colour scale
+ * @property {number} first index on the first axis, where a sheet shows one of it
+ * @property {number[]} held indices of the axes held still on the sheet
+ * @property {number | null} side the axis laid out side by side, the sheet's own choice when null
+ * @property {number} zoom steps above (+) or below (-) what fits
+ */
+
+/** @type {State} */
+export const START = {
+  at: "", index: null, trail: [], scale: "unit", first: 0, held: [], side: null, zoom: 0,
+};
+
+/** @param {State} state */
+export function format(state) {
+  const parts = [`at=${encodeURIComponent(state.at)}`];
+  if (state.index) parts.push(`index=${state.index.join(",")}`);
+  if (state.trail.length) {
+    const steps = state.trail.map((e) => `${encodeURIComponent(e.at)}!${e.index.join(",")}`);
+    parts.push(`trail=${steps.join(";")}`);
+  }
+  if (state.scale !== START.scale) parts.push(`scale=${state.scale}`);
+  const own = state.index ?? [];
+  if (state.first !== (own[0] ?? 0)) parts.push(`first=${state.first}`);
+  if (state.held.some((at, axis) => at !== (own[axis] ?? 0))) parts.push(`held=${state.held.join(",")}`);
+  if (state.side !== null) parts.push(`side=${state.side}`);
+  if (state.zoom) parts.push(`zoom=${state.zoom}`);
+  return parts.join("&");
+}
+
+/**
+ * Reads what `format` wrote; anything it cannot read is as if it were not there.
+ * @param {string} text
+ * @returns {State}
+ */
+export function parse(text) {
+  /** @type {Record<string, string>} */
+  const parts = {};
+  for (const part of text.replace(/^#/, "").split("&")) {
+    const cut = part.indexOf("=");
+    if (cut > 0) parts[part.slice(0, cut)] = part.slice(cut + 1);
+  }
+  const trail = (parts.trail ?? "").split(";").flatMap((step) => {
+    const cut = step.lastIndexOf("!");
+    const index = cut < 0 ? null : indexOf(step.slice(cut + 1));
+    return index ? [{ at: decoded(step.slice(0, cut)), index }] : [];
+  });
+  const zoom = Number(parts.zoom ?? 0);
+  const index = parts.index === undefined ? null : indexOf(parts.index);
+  return {
+    at: decoded(parts.at ?? ""),
+    index,
+    trail,
+    scale: parts.scale === "step" || parts.scale === "network" ? parts.scale : "unit",
+    first: (indexOf(parts.first ?? "") ?? [])[0] ?? index?.[0] ?? 0,
+    held: parts.held ? indexOf(parts.held) ?? [] : index ?? [],
+    side: (indexOf(parts.side ?? "") ?? [])[0] ?? null,
+    zoom: Number.isInteger(zoom) ? Math.max(-12, Math.min(12, zoom)) : 0,
+  };
+}
+
+/** @param {string} text */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
+/** @param {string} text @returns {number[] | null} */
+function indexOf(text) {
+  if (text === "") return [];
+  const parts = text.split(",");
+  return parts.every((part) => /^\d{1,9}$/.test(part)) ? parts.map(Number) : null;
+}
