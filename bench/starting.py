@@ -12,8 +12,10 @@ def measure() -> list[Figure]:
 
     bare = min(command(sys.executable, "-c", "pass"))
     importing = [t - bare for t in command(sys.executable, "-c", "import convlens")]
+    torch = [t - bare for t in command(sys.executable, "-c", "import torch")]
     helping = command(sys.executable, "-m", "convlens", "--help")
     return [
         Figure.of("import convlens", importing, "s", 0.2, "beyond Python's own start"),
         Figure.of("convlens --help", helping, "s", 0.3),
+        Figure.of("import torch", torch, "s", note="what no command with a network can be under"),
     ]

@@ -137,19 +137,30 @@ def test_errors_are_one_sentence(
     assert len(said.strip().splitlines()) == 1
 
 
+def lab(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "convlens", "lab", *words, "--no-open"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_lab_on_a_taken_port_is_refused_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "-m", "convlens", "lab", "digits", "--no-open", "--port", port],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = lab("digits", "--port", port)
     assert done.returncode == 1
     assert f"`port` (={port}) cannot be used" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_lab_on_a_network_that_does_not_open_ends_with_a_sentence() -> None:
+    done = lab("digitz")
+    assert done.returncode == 1
+    assert "did you mean 'digits'?" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_help_and_version_load_no_torch() -> None:

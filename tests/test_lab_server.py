@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from convlens.lab import Lab, serve
-from convlens.lab.answering import StaleRecordingError
+from convlens.lab.guarding import StaleRecordingError
 from convlens.lab.arithmetic import GROUPS
 from convlens.lab.guarding import LARGEST_BODY
 from convlens.lab.outline import outline, value_names

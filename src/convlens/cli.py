@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -73,11 +74,9 @@ def lab(
     opening: Opening = AS_IT_SAYS,
 ) -> None:
     """Open a network on a picture in the browser, every number to be clicked."""
-    print(f"Opening {network} ...", file=sys.stderr, flush=True)
     from convlens.lab import serve
 
-    opened = _opened(network, opening)
-    serve(opened, picture, port=port, open_browser=open_browser)
+    serve(partial(_opened, network, opening), picture, port=port, open_browser=open_browser)
 
 
 @app.command

@@ -13,18 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from convlens.lab.arithmetic import explained, lit, number
+from convlens.lab.arithmetic import explained, lit
+from convlens.lab.guarding import StaleRecordingError
 from convlens.lab.outline import outline, value_names
 from convlens.lab.sheets import exact, largest, layout_in, numbers, sheet
 from convlens.learn.opening import Opened, read_inputs
 from convlens.lens import Recording, Value, explain_value, record
+from convlens.lens.terms import plain
 
 SCORES = 10
 """Classes listed beside the picture, best first."""
-
-
-class StaleRecordingError(LookupError):
-    """A question about a recording that another picture has replaced."""
 
 
 @dataclass
@@ -140,7 +138,7 @@ class Lab:
             {
                 "index": [*ahead, i],
                 "label": categories[i] if categories else f"class {i}",
-                "score": number(float(scores[i])),
+                "score": plain(float(scores[i])),
             }
             for i in best
         ]

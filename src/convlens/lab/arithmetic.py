@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from convlens.lab.outline import source_line
 from convlens.lens import Explanation, Recording, Region
+from convlens.lens.terms import plain
 
 GROUPS = 24
 """Groups (input channels, or single terms) sent with all their numbers at a time."""
@@ -45,18 +46,18 @@ def explained(recording: Recording, explanation: Explanation, start: int = 0) ->
         "rule": explanation.rule,
         "formula": explanation.formula,
         "note": explanation.note,
-        "recorded": number(explanation.recorded),
-        "total": number(explanation.total),
-        "bound": number(explanation.bound),
-        "bias": number(explanation.bias),
+        "recorded": plain(explanation.recorded),
+        "total": plain(explanation.total),
+        "bound": plain(explanation.bound),
+        "bias": plain(explanation.bias),
         "bias_source": _element(explanation.bias_source),
         "window": list(window),
         "count": len(terms),
-        "products": number(float(terms.product.sum())) if len(terms) else 0.0,
+        "products": plain(float(terms.product.sum())) if len(terms) else 0.0,
         "start": start,
         "groups": [_group(recording, explanation, int(g), size, sums[g]) for g in shown],
         "group_count": len(sums),
-        "rest": number(rest),
+        "rest": plain(rest),
         "rest_count": max(0, len(sums) - start - limit),
     }
 
@@ -85,7 +86,7 @@ def _group(
     return {
         "first": group * size,
         "channel": channel,
-        "sum": number(total),
+        "sum": plain(total),
         "source": terms.source[part].tolist(),
         "position": terms.position[part].tolist(),
         "value": numbers_of(terms.value[part]),
@@ -96,17 +97,10 @@ def _group(
     }
 
 
-def number(x: float) -> float | str:
-    """A float for JSON, which has no word for what is not finite: those go as text."""
-    if math.isfinite(x):
-        return float(x)
-    return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
-
-
 def numbers_of(array: npt.NDArray[np.float64]) -> list[float | str]:
-    """An array for JSON, like `number`."""
-    plain: list[float | str] = array.tolist()
-    return plain if np.isfinite(array).all() else [number(float(x)) for x in array]
+    """An array for JSON, like `plain`."""
+    numbers: list[float | str] = array.tolist()
+    return numbers if np.isfinite(array).all() else [plain(float(x)) for x in array]
 
 
 def _element(source: tuple[int, int] | None) -> list[int] | None:

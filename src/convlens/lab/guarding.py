@@ -35,6 +35,10 @@ class BodyTooLargeError(ValueError):
         )
 
 
+class StaleRecordingError(LookupError):
+    """A question about a recording that another picture has replaced."""
+
+
 class Guard:
     """Lets a request through only from this page of this server, and seals every answer.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import secrets
@@ -10,10 +11,11 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import uvicorn
@@ -24,9 +26,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from convlens.lab.answering import Lab, StaleRecordingError
-from convlens.lab.guarding import BodyTooLargeError, Guard
-from convlens.learn.opening import Opened
+from convlens.lab.guarding import BodyTooLargeError, Guard, StaleRecordingError
+
+if TYPE_CHECKING:
+    from convlens.lab.answering import Lab
+    from convlens.learn.opening import Opened
 
 ADDRESS = "127.0.0.1"
 
@@ -57,23 +61,24 @@ FILES = {
 }
 
 
-def application(lab: Lab, token: str, hosts: frozenset[str]) -> ASGIApp:
+def application(lab: Lab | Future[Lab], token: str, hosts: frozenset[str]) -> ASGIApp:
     """The page and its questions as an ASGI application.
 
     Args:
-        lab: answers the questions.
+        lab: answers the questions; they wait for one that is still to come.
         token: what the page must send with each of them.
         hosts: the values the Host header may have, such as "127.0.0.1:8000".
     """
+    ready = lab.result if isinstance(lab, Future) else lambda: lab
     web = files("convlens.lab") / "web"
     static = [
         _static_route(path, (web / name).read_bytes(), media)
         for path, (name, media) in FILES.items()
     ]
     api = [
-        Route("/api/picture", _picture_taker(lab), methods=["POST"]),
+        Route("/api/picture", _picture_taker(ready), methods=["POST"]),
         *(
-            Route(f"/api/{name}", _question(lab, answer), methods=["GET"])
+            Route(f"/api/{name}", _question(ready, answer), methods=["GET"])
             for name, answer in QUESTIONS.items()
         ),
     ]
@@ -140,14 +145,16 @@ QUESTIONS: dict[str, Callable[[Lab, Request], Any]] = {
 }
 
 
-def _question(lab: Lab, answer: Callable[[Lab, Request], Any]) -> Callable[[Request], Any]:
+def _question(
+    ready: Callable[[], Lab], answer: Callable[[Lab, Request], Any]
+) -> Callable[[Request], Any]:
     async def asked(request: Request) -> Response:
-        return await _answered(lambda: answer(lab, request))
+        return await _answered(lambda: answer(ready(), request))
 
     return asked
 
 
-def _picture_taker(lab: Lab) -> Callable[[Request], Any]:
+def _picture_taker(ready: Callable[[], Lab]) -> Callable[[Request], Any]:
     async def taken(request: Request) -> Response:
         try:
             body = await request.body()
@@ -156,7 +163,7 @@ def _picture_taker(lab: Lab) -> Callable[[Request], Any]:
         name = unquote(request.headers.get("x-convlens-name", ""))[:200]
         if not body:
             return JSONResponse({"error": "the file is empty; choose a picture"}, 422)
-        return await _answered(lambda: {"recording": lab.look(body, name)}, refused=422)
+        return await _answered(lambda: {"recording": ready().look(body, name)}, refused=422)
 
     return taken
 
@@ -178,7 +185,7 @@ async def _answered(answer: Callable[[], Any], refused: int = 400) -> Response:
 
 
 def serve(
-    opened: Opened,
+    opened: Opened | Callable[[], Opened],
     picture: bytes | Path | None = None,
     *,
     port: int = 0,
@@ -187,31 +194,78 @@ def serve(
     """Serve the page on a network and a picture until interrupted.
 
     Listens on 127.0.0.1 only, prints the address, and opens it in the browser where there is one.
-    The network runs while the browser starts. The address carries, in its fragment (which browsers
-    keep to themselves), the token without which nothing is answered.
+    The network is opened and run while the browser starts. The address carries, in its fragment
+    (which browsers keep to themselves), the token without which nothing is answered.
 
     Args:
-        opened: the network, from `convlens.learn.opening.open_network`.
+        opened: the network, from `convlens.learn.opening.open_network`, or a function that opens
+            it, called while the browser starts.
         picture: a picture's or `.npy` array's bytes or path; the network's example when None.
         port: the port; any free one when 0.
         open_browser: whether to open the browser.
 
     Raises:
         OSError: the port is taken.
+        Exception: whatever `opened` raises; the page shows it too.
     """
     with listen(port) as listening:
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(24)
         address = f"http://{ADDRESS}:{port}/#token={token}"
-        lab = Lab(opened)
-        source = opened.example if picture is None else picture
-        threading.Thread(target=_first_look, args=(lab, source), daemon=True).start()
-        app = application(lab, token, frozenset((f"{ADDRESS}:{port}", f"localhost:{port}")))
+        lab: Future[Lab] = Future()
+        server = _server(
+            application(lab, token, frozenset((f"{ADDRESS}:{port}", f"localhost:{port}")))
+        )
         # Flushed, for a terminal behind a pipe waits for this line.
         print(f"The lab is open at {address}\nCtrl-C closes it.", flush=True)
         if open_browser and _has_screen():
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        _run(app, listening)
+        work = (opened, picture, lab, server)
+        threading.Thread(target=_open_and_look, args=work, daemon=True).start()
+        # uvicorn closes in good order on Ctrl-C, then raises it again.
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+        if lab.done() and (error := lab.exception()):
+            raise error
+
+
+def _open_and_look(
+    opened: Opened | Callable[[], Opened],
+    picture: bytes | Path | None,
+    ready: Future[Lab],
+    server: uvicorn.Server,
+) -> None:
+    """Open the network and run it on the first picture; one that does not open ends the server."""
+    try:
+        with _no_collecting():
+            from convlens.lab.answering import Lab
+
+        network = opened() if callable(opened) else opened
+        lab = Lab(network)
+    except Exception as error:
+        ready.set_exception(error)
+        server.should_exit = True
+        return
+    ready.set_result(lab)
+    source = network.example if picture is None else picture
+    if source is None:
+        lab.skip()
+        return
+    try:
+        lab.look(source)
+    except (ValueError, TypeError, MemoryError, OSError) as error:
+        # The page shows the sentence too; it may be the terminal that is looked at.
+        print(error, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Importing torch makes a million objects that stay: looking for garbage costs 0.2 s."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def listen(port: int) -> socket.socket:
@@ -237,24 +291,11 @@ def listen(port: int) -> socket.socket:
     return listening
 
 
-def _first_look(lab: Lab, source: bytes | Path | None) -> None:
-    if source is None:
-        lab.skip()
-        return
-    try:
-        lab.look(source)
-    except (ValueError, TypeError, MemoryError, OSError) as error:
-        # The page shows the sentence too; it may be the terminal that is looked at.
-        print(error, file=sys.stderr, flush=True)
-
-
-def _run(app: ASGIApp, listening: socket.socket) -> None:
+def _server(app: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
         app, log_level="error", lifespan="off", ws="none", server_header=False, access_log=False
     )
-    # uvicorn closes in good order on Ctrl-C, then raises it again.
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
 
 
 def _has_screen() -> bool:
