@@ -26,9 +26,8 @@ import torch
 from PIL import Image
 
 from convlens.lab import Lab, serve
-from convlens.lab.guarding import StaleRecordingError
 from convlens.lab.arithmetic import GROUPS
-from convlens.lab.guarding import LARGEST_BODY
+from convlens.lab.guarding import LARGEST_BODY, StaleRecordingError
 from convlens.lab.outline import outline, value_names
 from convlens.lab.server import FILES, QUESTIONS
 from convlens.learn.opening import open_network, read_inputs
