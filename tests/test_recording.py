@@ -225,3 +225,8 @@ def test_hooks_and_modes_are_gone_afterwards() -> None:
     assert len(seen.steps) == count
     assert not torch.nn.modules.module._global_forward_hooks
     assert torch._C._len_torch_function_stack() == 0
+
+
+def test_a_network_without_code_of_its_own_has_no_source_lines() -> None:
+    seen = record(nn.Sequential(nn.Conv1d(1, 1, 3), nn.ReLU()), torch.ones(1, 1, 5))
+    assert {step.source for step in seen} == {("", 0)}

@@ -453,10 +453,12 @@ def _unannounced_writes(name: str, args: Any, kwargs: Any) -> list[Tensor]:
 
 
 def _site() -> tuple[str, int]:
-    """File and line of the first frame outside torch and the lens."""
+    """File and line of the network's own code: the first frame outside torch and the lens."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         file = frame.f_code.co_filename
+        if file.startswith(_HERE) and frame.f_code.co_name == "record":
+            break  # what lies above called the recording, not the network
         if not file.startswith(_TORCH) and not file.startswith(_HERE) and not file.startswith("<"):
             return (file, frame.f_lineno)
         frame = frame.f_back

@@ -244,7 +244,7 @@ export class Arithmetic {
     const weight = this.values.get(group.weight_source[0]);
     const index = from ? unravel(group.position[0], from.shape) : [];
     const at = weight ? unravel(group.weight_position[0], weight.shape) : [];
-    const single = found.rule === "copy";
+    const sloped = found.rule === "function" || found.rule === "slope";
     const won = found.rule === "chosen" && w !== 0;
     return html`<div class="term ${won ? "won" : ""}" role="listitem">
       <button type="button" class="go from" ?disabled=${!from} data-source=${group.source[0]}
@@ -253,8 +253,9 @@ export class Arithmetic {
         <span class="label">${from ? tail(from.name) : "constant"}<small>${from ? brief(index) : ""}</small></span>
         <span class="number">${short(x)}</span>
       </button>
-      ${single || found.rule === "chosen" ? nothing : html`
-        <i aria-hidden="true">${found.rule === "sum" ? "×" : "·"}</i>
+      ${sloped ? html`<span class="number" data-number=${full(w)} title="slope ${full(w)}">${short(w)}</span>` : nothing}
+      ${found.rule !== "sum" ? nothing : html`
+        <i aria-hidden="true">×</i>
         <button type="button" class="go weight" ?disabled=${!weight} data-number=${full(w, weight?.dtype)}
           title="${weight ? `${weight.name} ${indexText(at)} = ` : ""}${full(w, weight?.dtype)}"
           @click=${() => weight && this.actions.follow(weight.id, at)}><span class="number">${short(w)}</span></button>
@@ -351,8 +352,8 @@ function middle(el) {
 /** @param {Explained} found */
 function heads(found) {
   if (found.rule === "copy" || found.rule === "chosen") return nothing;
-  const [first, second] = found.rule === "sum" ? ["weight", "product"] : ["slope", "slope × value"];
-  return html`<div class="heads" aria-hidden="true"><span>value</span><i></i><span>${first}</span><i></i><span>${second}</span></div>`;
+  if (found.rule !== "sum") return html`<div class="heads sloped" aria-hidden="true"><span>value</span><span>slope</span></div>`;
+  return html`<div class="heads summed" aria-hidden="true"><span>value</span><i></i><span>weight</span><i></i><span>product</span></div>`;
 }
 
 /** In words: what makes this number. @param {Explained} found @param {Value} value */

@@ -70,7 +70,7 @@ class Normalizing:
             spread = given.number("running_var", (index[1],), 1.0)
             a = scale / math.sqrt(spread + float(given["eps"]))
             terms = Terms.build([given.id("input")], [position], [number], [a])
-            formula = "(x - stored mean) × weight / sqrt(stored variance + eps) + bias"
+            formula = "(x − stored mean) × weight / sqrt(stored variance + eps) + bias"
             return Account.of_sum(
                 terms,
                 bias - mean * a,
@@ -193,7 +193,7 @@ def _among(
     steadiness = (abs(mean) + math.sqrt(variance)) * abs(a)
     offset = abs((number - mean) * a)
     drift = offset * (1 + mean * mean / (variance + eps) * unit_roundoff(dtype) * n**0.5)
-    name = "x - mean" if centred else "x"
+    name = "x − mean" if centred else "x"
     formula = f"({name}) × weight / sqrt(variance + eps) + bias, over {n} elements"
     total = (number - mean) * a + bias
     return Account(
