@@ -5,6 +5,7 @@ import time
 from functools import partial
 
 import torch
+from torch import nn
 
 from bench.figures import Figure, repeat
 from convlens.lens import Recording, explain, record
@@ -38,6 +39,7 @@ def measure() -> list[Figure]:
         Figure.of("recorded forward", recorded, "s"),
         Figure.of("recording beyond plain", beyond, "s", allowed, note),
     ]
+    figures.append(_small())
     places = ("conv1", "layer1.0.conv2", "layer4.2.conv2", "layer3.5", "fc")
     for where in places:
         step = seen.step(where)
@@ -46,6 +48,24 @@ def measure() -> list[Figure]:
         milliseconds = [t * 1e3 for t in samples]
         figures.append(Figure.of(f"explain and pixels, {where}", milliseconds, "ms", 100))
     return figures
+
+
+def _small() -> Figure:
+    """Microseconds a step beyond the plain forward where the maps are next to nothing."""
+    parts: list[nn.Module] = []
+    for _ in range(30):
+        parts += [nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU()]
+    network, picture = nn.Sequential(*parts).eval(), torch.randn(1, 4, 6, 6)
+    with torch.no_grad():
+        pairs = [
+            (
+                repeat(partial(network, picture), 1)[0],
+                repeat(partial(record, network, picture), 1)[0],
+            )
+            for _ in range(31)
+        ]
+    samples = [(recorded - plain) / len(parts) * 1e6 for plain, recorded in pairs]
+    return Figure.of("recording beyond plain, a step of tiny maps", samples, "us", STEP * 1e6)
 
 
 def _explained(seen: Recording, where: str, index: tuple[int, ...]) -> None:

@@ -264,8 +264,18 @@ class Recording:
         }
 
 
+# Most arguments by far: told apart first, as every step of a recording goes through here.
+_ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size})
+
+
 def replace_tensors(tree: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
     """The same nest of lists, tuples, dicts and slices with every tensor replaced."""
+    kind = type(tree)
+    if kind in _ATOMS:
+        return tree
+    if kind is tuple or kind is list:
+        parts = [p if type(p) in _ATOMS else replace_tensors(p, replace) for p in tree]
+        return parts if kind is list else tuple(parts)
     if isinstance(tree, torch.Tensor):
         return replace(tree)
     return _rebuild(tree, lambda part: replace_tensors(part, replace))
@@ -305,7 +315,8 @@ def _collect(tree: Any, found: list[torch.Tensor]) -> None:
         found.append(tree)
     elif isinstance(tree, (list, tuple)):
         for part in tree:
-            _collect(part, found)
+            if type(part) not in _ATOMS:
+                _collect(part, found)
     elif isinstance(tree, dict):
         for part in tree.values():
             _collect(part, found)

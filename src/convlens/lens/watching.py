@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -33,22 +34,8 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 # An alias looks at the latest values of its storage; older ones are covered by these.
 _ALIAS_SOURCES = 64
-
-
-@dataclass(slots=True)
-class _Kept:
-    """A value while the network still runs; its tensor is replaced by a copy before a write."""
-
-    tensor: Tensor | None
-    kind: str
-    step: int
-    slot: int
-    name: str
-    storage: int
-    offset: int
-    strides: tuple[int, ...]
-    shape: tuple[int, ...]
-    dtype: torch.dtype
+# Stands for the tensors let go once the budget is passed.
+_NOTHING = torch.empty(0)
 
 
 @dataclass(slots=True)
@@ -82,16 +69,20 @@ class _Guard(TorchDispatchMode):
     ) -> Any:
         kwargs, recorder = kwargs or {}, self.recorder
         writes: list[Tensor] = []
-        if func._schema.is_mutable:
-            for i, argument in enumerate(func._schema.arguments):
-                if argument.alias_info is not None and argument.alias_info.is_write:
-                    tree = args[i] if i < len(args) else kwargs.get(argument.name)
-                    writes += tensors_in(tree)
+        for i, name in _written_arguments(func):
+            writes += tensors_in(args[i] if i < len(args) else kwargs.get(name))
         if recorder.depth == 0 or recorder.expanding:
             return recorder.run(func, args, kwargs, writes)
         for tensor in writes:
             recorder.before_write(tensor)
         return func(*args, **kwargs)
+
+
+@functools.cache
+def _written_arguments(func: Any) -> tuple[tuple[int, str], ...]:
+    """Position and name of the arguments an operator writes into, by its schema."""
+    arguments = enumerate(func._schema.arguments)
+    return tuple((i, a.name) for i, a in arguments if a.alias_info and a.alias_info.is_write)
 
 
 class Recorder(TorchFunctionMode):
@@ -104,7 +95,9 @@ class Recorder(TorchFunctionMode):
         self.nbytes, self.over_budget = 0, False
         self.thread = threading.get_ident()
         self.steps: list[Step] = []
-        self.kept: list[_Kept] = []
+        self.values: list[Value] = []
+        # Where a copied value lay in its storage: offset and strides.
+        self.lain: dict[int, tuple[int, tuple[int, ...]]] = {}
         self.calls: list[_OpenCall] = []
         self.warnings: dict[str, None] = {}
         self.failed: tuple[int, str, str, tuple[str, int]] | None = None
@@ -114,7 +107,7 @@ class Recorder(TorchFunctionMode):
         # id(tensor) -> the tensor (kept alive, or its id would be reused), value, version
         self.identity: dict[int, tuple[Tensor, int, int]] = {}
         self.living: dict[int, list[int]] = {}  # storage -> values whose tensor lies in it
-        self.history: dict[int, list[int]] = {}  # storage -> every value that ever lay in it
+        self.history: dict[int, list[int]] = {}  # storage -> values that lay in it, before a write
         self.versions: dict[int, int] = {}  # storage -> how often it was written
         self.written: list[int] = []  # storages the running step wrote
 
@@ -122,12 +115,13 @@ class Recorder(TorchFunctionMode):
 
     def __enter__(self) -> Recorder:
         if isinstance(self.network, nn.Module):
-            for name, module in self.network.named_modules():
-                self.names[module] = name
-            for name, parameter in self.network.named_parameters():
-                self.leaf(parameter, "parameter", name)
-            for name, buffer in self.network.named_buffers():
-                self.leaf(buffer, "buffer", name)
+            for path, module in self.network.named_modules():
+                self.names[module] = path
+                ahead = f"{path}." if path else ""
+                for kind, own in (("parameter", module._parameters), ("buffer", module._buffers)):
+                    for name, tensor in own.items():
+                        if tensor is not None:
+                            self.leaf(tensor, kind, ahead + name)
         self.hooks = (
             register_module_forward_pre_hook(self._entering),
             register_module_forward_hook(self._leaving, always_call=True),
@@ -147,16 +141,14 @@ class Recorder(TorchFunctionMode):
         self.guard.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
         for hook in self.hooks:
             hook.remove()
+        # The two modes and the hooks point at each other: without this, every tensor kept would
+        # outlive its recording until the next collection of garbage.
+        del self.guard, self.hooks
 
     def recording(
         self, outputs: Any, output_ids: tuple[int, ...], exception: Exception | None
     ) -> Recording:
         """What was seen, as frozen values; called once the modes are off."""
-        values = tuple(
-            Value(i, k.kind, k.tensor.detach(), k.shape, k.dtype, k.step, k.slot, k.name)
-            for i, k in enumerate(self.kept)
-            if k.tensor is not None
-        )
         calls = tuple(
             Call(c.path, c.type, c.call, c.parent, c.first, c.last, c.inputs, c.outputs)
             for c in self.calls
@@ -167,6 +159,10 @@ class Recorder(TorchFunctionMode):
             failure = Failure(*at, exception)
         self.identity.clear()
         warnings = tuple(self.warnings)
+        values = tuple(
+            replace(value, tensor=value.tensor.detach()) if value.tensor.requires_grad else value
+            for value in self.values
+        )
         return Recording(tuple(self.steps), values, calls, outputs, output_ids, warnings, failure)
 
     def known(self, tree: Any) -> tuple[int, ...]:
@@ -223,28 +219,17 @@ class Recorder(TorchFunctionMode):
         shared: bool = False,
     ) -> int:
         storage = tensor.untyped_storage()
-        key, id_ = storage._cdata, len(self.kept)
+        key, id_ = storage._cdata, len(self.values)
         if kind == "computed" and not shared and key not in self.living:
             self._count(storage.nbytes())
-        held = None if self.over_budget and kind == "computed" else tensor
-        self.kept.append(
-            _Kept(
-                held,
-                kind,
-                step,
-                slot,
-                name,
-                key,
-                int(tensor.storage_offset()),
-                tensor.stride(),
-                tuple(tensor.shape),
-                tensor.dtype,
-            )
-        )
-        if held is not None:
+        held = tensor.detach() if kind == "parameter" else tensor
+        if self.over_budget and kind == "computed":
+            held = _NOTHING
+        else:
             self.identity[id(tensor)] = (tensor, id_, self.versions.get(key, 0))
             self.living.setdefault(key, []).append(id_)
-            self.history.setdefault(key, []).append(id_)
+        shape = tuple(tensor.shape)
+        self.values.append(Value(id_, kind, held, shape, tensor.dtype, step, slot, name))
         return id_
 
     def _count(self, nbytes: int) -> None:
@@ -252,22 +237,28 @@ class Recorder(TorchFunctionMode):
         self.nbytes += nbytes
         if self.nbytes > self.budget and not self.over_budget:
             self.over_budget = True
-            for kept in self.kept:
-                if kept.kind == "computed":
-                    kept.tensor = None
+            self.values = [
+                replace(value, tensor=_NOTHING) if value.kind == "computed" else value
+                for value in self.values
+            ]
             self.identity = {
                 key: entry
                 for key, entry in self.identity.items()
-                if self.kept[entry[1]].tensor is not None
+                if self.values[entry[1]].kind != "computed"
             }
 
-    def _ref(self, tensor: Tensor) -> int:
+    def _lay(self, id_: int) -> tuple[int, tuple[int, ...]]:
+        """Offset and strides of a value in its storage; of a copied one, those it had before."""
+        tensor = self.values[id_].tensor
+        return self.lain.get(id_) or (int(tensor.storage_offset()), tensor.stride())
+
+    def _ref(self, tensor: Tensor, key: int) -> int:
+        """The value a tensor is now; `key` is its storage."""
         entry = self.identity.get(id(tensor))
-        key = tensor.untyped_storage()._cdata
         if entry is None:
             if self.over_budget:
                 return 0
-            if self.history.get(key):
+            if key in self.living:
                 return self._alias(tensor, key)
             return self._keep(tensor, "constant")
         if entry[2] != self.versions.get(key, 0):
@@ -276,10 +267,8 @@ class Recorder(TorchFunctionMode):
 
     def _alias(self, tensor: Tensor, key: int) -> int:
         """A tensor whose storage was changed through another: a step that says by whom."""
-        sources = tuple(
-            (Ref(i), self.kept[i].offset, self.kept[i].strides)
-            for i in self.history[key][-_ALIAS_SOURCES:]
-        )
+        lain = [*self.history.get(key, ()), *self.living.get(key, ())]
+        sources = tuple((Ref(i), *self._lay(i)) for i in lain[-_ALIAS_SOURCES:])
         index = len(self.steps)
         made = self._keep(tensor, "computed", index)
         self.steps.append(
@@ -307,10 +296,13 @@ class Recorder(TorchFunctionMode):
             self.depth, expanding = self.depth + 1, self.expanding
             self.expanding = ""
             for id_ in living:
-                kept = self.kept[id_]
-                if kept.tensor is not None:
-                    kept.tensor = kept.tensor.detach().clone()
-                    self._count(kept.tensor.untyped_storage().nbytes())
+                value = self.values[id_]
+                if value.tensor is not _NOTHING:
+                    self.lain[id_] = self._lay(id_)
+                    copy = value.tensor.detach().clone()
+                    self.values[id_] = replace(value, tensor=copy)
+                    self._count(copy.untyped_storage().nbytes())
+            self.history.setdefault(key, []).extend(living)
             self.living[key] = []
             self.depth, self.expanding = self.depth - 1, expanding
         elif self.over_budget:  # the copy that would have been made
@@ -364,19 +356,23 @@ class Recorder(TorchFunctionMode):
 
     def _step(self, func: Any, args: Any, kwargs: Any, writes: Any, expanding: str) -> Any:
         name = op_name(func)
-        given = tensors_in((args, kwargs))
-        storages = [tensor.untyped_storage()._cdata for tensor in given]
+        given: list[Tensor] = []
+        storages: list[int] = []
         inputs: list[int] = []
 
         def refer(tensor: Tensor) -> Ref:
-            inputs.append(self._ref(tensor))
+            given.append(tensor)
+            storages.append(tensor.untyped_storage()._cdata)
+            inputs.append(self._ref(tensor, storages[-1]))
             return Ref(inputs[-1])
 
         kept_args, kept_kwargs = replace_tensors((args, kwargs), refer)
         for tensor in writes:
             self.before_write(tensor)
-        for tensor in _unannounced_writes(name, args, kwargs):
-            self.before_write(tensor)
+        normalizing = name.endswith(("batch_norm", "instance_norm"))
+        if normalizing:
+            for tensor in _unannounced_writes(name, args, kwargs):
+                self.before_write(tensor)
         started = time.perf_counter()
         try:
             out = func(*args, **kwargs)
@@ -385,9 +381,9 @@ class Recorder(TorchFunctionMode):
                 self.failed = (len(self.steps), self._place[0], name, _site())
             raise
         seconds = time.perf_counter() - started
-        if name.endswith(("batch_norm", "instance_norm")):
+        if normalizing:
             self.written.clear()  # running statistics are a side effect, not an output
-        made = self._made(name, args, kwargs, given, storages, tensors_in(out))
+        made = self._made(args, kwargs, given, storages, tensors_in(out))
         if not made and not (name in READS and given):
             return out
         index = len(self.steps)
@@ -423,7 +419,6 @@ class Recorder(TorchFunctionMode):
 
     def _made(
         self,
-        name: str,
         args: Any,
         kwargs: Any,
         given: list[Tensor],
@@ -431,11 +426,13 @@ class Recorder(TorchFunctionMode):
         outs: list[Tensor],
     ) -> list[Tensor]:
         """The tensors a call made or changed, what it wrote into first."""
+        given_ids = {id(t) for t in given}
+        if not self.written:
+            return [t for t in outs if id(t) not in given_ids]
         written = set(self.written)
         changed = [t for t, key in zip(given, storages, strict=True) if key in written]
         target = [t for t in changed if (args and t is args[0]) or t is kwargs.get("out")]
         changed = target or changed
-        given_ids = {id(t) for t in given}
         changed_ids = {id(t) for t in changed}
         fresh = [t for t in outs if id(t) not in given_ids or id(t) in changed_ids]
         return list({id(t): t for t in changed + fresh}.values())
@@ -443,8 +440,6 @@ class Recorder(TorchFunctionMode):
 
 def _unannounced_writes(name: str, args: Any, kwargs: Any) -> list[Tensor]:
     """The running statistics a normalization in training writes without saying so."""
-    if "batch_norm" not in name and "instance_norm" not in name:
-        return []
     default = args[5] if len(args) > 5 else "instance" in name
     if not kwargs.get("training", kwargs.get("use_input_stats", default)):
         return []
@@ -452,15 +447,23 @@ def _unannounced_writes(name: str, args: Any, kwargs: Any) -> list[Tensor]:
     return [t for t in tensors_in(statistics) if not isinstance(t, nn.Parameter)]
 
 
+@functools.cache
+def _belongs(file: str) -> str:
+    """Whose code a file is: torch's, the lens's, or the network's own."""
+    if file.startswith((_TORCH, "<")):
+        return "torch"
+    return "lens" if file.startswith(_HERE) else "network"
+
+
 def _site() -> tuple[str, int]:
     """File and line of the network's own code: the first frame outside torch and the lens."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        file = frame.f_code.co_filename
-        if file.startswith(_HERE) and frame.f_code.co_name == "record":
+        place = _belongs(frame.f_code.co_filename)
+        if place == "lens" and frame.f_code.co_name == "record":
             break  # what lies above called the recording, not the network
-        if not file.startswith(_TORCH) and not file.startswith(_HERE) and not file.startswith("<"):
-            return (file, frame.f_lineno)
+        if place == "network":
+            return (frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return ("", 0)
 
@@ -472,7 +475,7 @@ def _raised_in(exception: Exception, names: dict[Any, str]) -> tuple[str, str, t
     while trace is not None:
         frame = trace.tb_frame
         file = frame.f_code.co_filename
-        if not file.startswith(_TORCH) and not file.startswith(_HERE):
+        if _belongs(file) == "network":
             source = (file, trace.tb_lineno)
             owner = frame.f_locals.get("self")
             if isinstance(owner, nn.Module):
