@@ -80,7 +80,8 @@ def caught(seen: Recording, op: str, each: int = 40) -> bool:
 def changed(seen: Recording, name: str, change: Any) -> Recording:
     """The recording with one value's tensor replaced, or one step's argument."""
     value = next(v for v in seen.values if v.name == name)
-    value.tensor.copy_(change(value.tensor.clone()))
+    object.__setattr__(value, "tensor", change(value.tensor.clone()))
+    object.__setattr__(value, "version", value.tensor._version)
     return seen
 
 
@@ -132,6 +133,17 @@ def test_a_wrong_eps_is_caught() -> None:
     step = seen.step("norm")
     assert replace_argument(step, "eps", 4, 1e-3) == 1e-5
     assert caught(seen, "group_norm")
+
+
+def test_a_parameter_trained_on_since_is_said_to_be_stale() -> None:
+    network, inputs = build("residual")
+    seen = record(network, *inputs)
+    explain(seen, "conv2", (0, 0, 1, 1))
+    with torch.no_grad():
+        network.get_parameter("conv2.weight").add_(1e-12)
+    with pytest.raises(ValueError, match=r"`conv2\.weight` was changed in place after"):
+        explain(seen, "conv2", (0, 0, 1, 1))
+    explain(seen, "conv1", (0, 0, 1, 1))
 
 
 # The coefficients, against float64 autograd through the one step.

@@ -263,6 +263,11 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
         raise NotImplementedError(
             f"{recording.name_of(id)} is made of complex numbers; only real ones are taken apart"
         )
+    for i in (id, *(step.inputs if step else ())):
+        if recording.values[i].stale:
+            raise ValueError(
+                f"`{recording.name_of(i)}` was changed in place after it was recorded; record again"
+            )
     recorded = float(value.tensor[at])
     if step is None:
         note = "made outside the recording" if value.kind == "constant" else ""

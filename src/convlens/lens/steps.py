@@ -23,7 +23,8 @@ class Value:
 
     `kind` is "input", "parameter", "buffer", "constant" (made outside the run) or "computed";
     `step` is the index of the step that made it (-1 for the others), `slot` which of that step's
-    outputs it is, `name` the parameter's, buffer's or input's name.
+    outputs it is, `name` the parameter's, buffer's or input's name, `version` how often its tensor
+    had been written when it was recorded.
     """
 
     id: int
@@ -34,6 +35,17 @@ class Value:
     step: int = -1
     slot: int = 0
     name: str = ""
+    version: int = 0
+
+    @property
+    def stale(self) -> bool:
+        """Whether a given tensor was written after it was recorded, as training does."""
+        return self.kind != "computed" and version_of(self.tensor) != self.version
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """How often a tensor was written; 0 for those of inference mode, which do not count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 @dataclass(frozen=True, slots=True, eq=False)

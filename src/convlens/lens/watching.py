@@ -27,6 +27,7 @@ from convlens.lens.steps import (
     Value,
     replace_tensors,
     tensors_in,
+    version_of,
 )
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
@@ -229,7 +230,8 @@ class Recorder(TorchFunctionMode):
             self.identity[id(tensor)] = (tensor, id_, self.versions.get(key, 0))
             self.living.setdefault(key, []).append(id_)
         shape = tuple(tensor.shape)
-        self.values.append(Value(id_, kind, held, shape, tensor.dtype, step, slot, name))
+        version = version_of(held) if kind != "computed" else 0
+        self.values.append(Value(id_, kind, held, shape, tensor.dtype, step, slot, name, version))
         return id_
 
     def _count(self, nbytes: int) -> None:
@@ -300,7 +302,7 @@ class Recorder(TorchFunctionMode):
                 if value.tensor is not _NOTHING:
                     self.lain[id_] = self._lay(id_)
                     copy = value.tensor.detach().clone()
-                    self.values[id_] = replace(value, tensor=copy)
+                    self.values[id_] = replace(value, tensor=copy, version=0)
                     self._count(copy.untyped_storage().nbytes())
             self.history.setdefault(key, []).extend(living)
             self.living[key] = []
