@@ -432,6 +432,12 @@ def test_complex_numbers_are_refused_in_a_sentence() -> None:
         explain(seen, 1, (1,))
 
 
+def test_random_numbers_are_refused_in_a_sentence() -> None:
+    seen = record(lambda x: F.alpha_dropout(x, 0.5, training=True), torch.randn(9))
+    with pytest.raises(NotImplementedError, match="it draws random numbers"):
+        explain(seen, 0, (0,))
+
+
 def test_dropout_says_kept_or_dropped() -> None:
     torch.manual_seed(0)
     seen = record(lambda x: F.dropout(x, 0.5, training=True), torch.ones(20))

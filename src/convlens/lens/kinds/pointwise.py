@@ -27,9 +27,7 @@ CASTS = frozenset(
     get_data cpu cuda alias lift_fresh copy requires_grad""".split()
 )
 FLAT = frozenset(("floor_divide", "floor", "ceil", "round", "trunc", "sign"))
-DROPOUTS = frozenset(
-    "dropout alpha_dropout feature_dropout dropout1d dropout2d dropout3d native_dropout".split()
-)
+DROPOUTS = frozenset("dropout feature_dropout dropout1d dropout2d dropout3d native_dropout".split())
 SUMS = frozenset("add sub rsub mul div rdiv true_divide subtract multiply divide".split())
 OTHERS = frozenset(
     """prelu gelu silu sigmoid tanh hardswish _hardswish hardsigmoid leaky_relu elu mish softplus

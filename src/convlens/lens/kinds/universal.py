@@ -16,6 +16,12 @@ FACTORIES = frozenset(
     rand_like randn_like bernoulli zero""".split()
 )
 
+# Running these again draws other numbers.
+RANDOM = frozenset(
+    """alpha_dropout feature_alpha_dropout gumbel_softmax multinomial normal poisson
+    fractional_max_pool2d fractional_max_pool3d rrelu_with_noise""".split()
+)
+
 
 class Universal:
     """A slope for each element the value depends on; never arithmetic."""
@@ -27,6 +33,8 @@ class Universal:
     ) -> Account:
         """One term for each element with a slope."""
         out = recording.values[step.outputs[slot]]
+        if step.op in RANDOM:
+            raise _unexplained(step, "it draws random numbers")
         if not out.dtype.is_floating_point:
             raise _unexplained(step, f"it gives {out.dtype} by a rule of its own")
         leaves: dict[int, Tensor] = {}
