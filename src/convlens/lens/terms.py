@@ -27,8 +27,8 @@ class Terms:
 
     `source` is the value id a term reads (-1: padding) and `position` the flat index in it;
     `weight_source` and `weight_position` say the same of the weight (-1: computed, an element of
-    nothing; in a quotient the weight is one over that element). `arrangement` is the shape the terms are laid out in: (channels, *window) for a
-    window, (features,) for a dot product.
+    nothing; in a quotient the weight is one over that element). `arrangement` is the shape the
+    terms are laid out in: (channels, *window) for a window, (features,) for a dot product.
     """
 
     source: Ints
