@@ -217,6 +217,15 @@ def test_a_compiled_network_is_recorded_eagerly() -> None:
     assert [(step.op, step.module) for step in seen] == [("conv1d", "0"), ("relu", "1")]
 
 
+def test_a_lazy_module_is_initialized_first() -> None:
+    network = nn.Sequential(nn.LazyConv1d(2, 3), nn.ReLU())
+    seen = record(network, torch.ones(1, 4, 6))
+    assert seen.error is None
+    assert [step.op for step in seen] == ["conv1d", "relu"]
+    assert "0.weight" in [value.name for value in seen.values]
+    assert isinstance(network[0], nn.Conv1d)
+
+
 def test_hooks_and_modes_are_gone_afterwards() -> None:
     network, inputs = build("residual")
     seen = record(network, *inputs)

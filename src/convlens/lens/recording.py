@@ -9,7 +9,8 @@ from typing import Any
 
 import psutil
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from convlens.lens.steps import Recording, tensors_in
 from convlens.lens.watching import Recorder
@@ -45,6 +46,9 @@ def record(network: Any, *inputs: Any, budget: int | None = None, **kwargs: Any)
     if limit <= 0:
         raise ValueError(f"`budget` (={budget}) must be a positive number of bytes; raise it")
     network = getattr(network, "_orig_mod", network)  # what torch.compile was given
+    if isinstance(network, nn.Module) and any(map(is_lazy, network.parameters())):
+        with torch.no_grad():
+            network(*inputs, **kwargs)  # its parameters get their shapes in a first forward
     recorder = Recorder(network, limit)
     outputs, exception = None, None
     with torch.no_grad(), _eager_regions(), recorder:
