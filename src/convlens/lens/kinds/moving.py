@@ -24,7 +24,7 @@ OPS = frozenset(
     select slice index index_select gather take take_along_dim movedim moveaxis swapaxes swapdims
     get_T get_mT get_H get_mH diagonal setitem unfold im2col slice_scatter select_scatter
     index_put masked_select _unsafe_view _reshape_alias as_strided atleast_1d atleast_2d
-    atleast_3d ravel meshgrid broadcast_tensors tril triu diag scatter masked_scatter
+    atleast_3d ravel embedding meshgrid broadcast_tensors tril triu diag scatter masked_scatter
     """.split()
 )
 # The same elements in the same order.
@@ -34,6 +34,7 @@ RESHAPES = frozenset(
 )
 # Where the data stand among the arguments; elsewhere they are the first.
 _DATA_ARGUMENTS = {
+    "embedding": (1,),
     "setitem": (0, 2),
     "index_put": (0, 2),
     "slice_scatter": (0, 1),
