@@ -168,15 +168,17 @@ class Recorder(TorchFunctionMode):
 
     def known(self, tree: Any) -> tuple[int, ...]:
         """The value ids of the tensors in `tree` that were recorded."""
+        if isinstance(tree, Tensor):
+            entry = self.identity.get(id(tree))
+            return () if entry is None else (entry[1],)
         tensors = tensors_in(tree)
         return tuple(self.identity[id(t)][1] for t in tensors if id(t) in self.identity)
 
     # Module calls
 
     def _entering(self, module: nn.Module, args: Any) -> None:
-        if threading.get_ident() != self.thread or self.depth:
+        if self.depth or threading.get_ident() != self.thread:
             return
-        self.depth += 1
         parent = self.stack[-1] if self.stack else -1
         path = self.names.get(module)
         if path is None:
@@ -185,9 +187,8 @@ class Recorder(TorchFunctionMode):
         nth = self.call_counts[path] = self.call_counts.get(path, 0) + 1
         self.stack.append(len(self.calls))
         name = type(module).__name__
-        inputs = self.known(args)
+        inputs = self.known(args[0] if len(args) == 1 else args)
         self.calls.append(_OpenCall(path, name, nth, parent, len(self.steps), inputs))
-        self.depth -= 1
 
     def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
         if threading.get_ident() != self.thread or self.depth or not self.stack:
