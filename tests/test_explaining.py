@@ -34,6 +34,23 @@ def elements(seen: Recording, each: int) -> Iterator[tuple[Step, int, tuple[int,
                 yield step, slot, tuple(int(rng.integers(n)) for n in shape)
 
 
+def misplaced(explanation: Explanation) -> int:
+    """Terms whose number is not the tensor's number at the place they name; weights alike."""
+    terms, values = explanation.terms, explanation.recording.values
+    count = 0
+    for sources, positions, numbers in (
+        (terms.source, terms.position, terms.value),
+        (terms.weight_source, terms.weight_position, terms.weight),
+    ):
+        if numbers is terms.weight and explanation.kind not in ("windowed", "linear"):
+            continue  # elsewhere a weight may be made of the element it names
+        for id in {int(i) for i in sources if i >= 0}:
+            mine = sources == id
+            flat = values[id].tensor.double().reshape(-1).numpy()
+            count += int((~np.equal(flat[positions[mine]], numbers[mine])).sum())
+    return count
+
+
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_step_is_explained_within_the_bound(name: str, training: bool) -> None:
@@ -45,6 +62,7 @@ def test_every_step_is_explained_within_the_bound(name: str, training: bool) -> 
         assert explanation.kind == kind_of(step).name
         assert explanation.recorded == float(seen.values[step.outputs[slot]].tensor[index])
         assert abs(explanation.recorded - explanation.total) <= explanation.bound
+        assert misplaced(explanation) == 0
         if explanation.rule == "sum":  # the terms shown are what the total is made of
             rest = explanation.total - float(explanation.terms.product.sum()) - explanation.bias
             size = float(np.abs(explanation.terms.product).sum()) + abs(explanation.bias)
@@ -242,6 +260,14 @@ def test_taps_in_the_padding_are_terms_of_zero() -> None:
         explanation.open(0)
 
 
+def test_a_misplaced_term_is_seen() -> None:
+    explanation = explain(hand_made(), 0, (0, 0, 1, 1))
+    assert misplaced(explanation) == 0
+    explanation.terms.position.flags.writeable = True
+    explanation.terms.position[:2] = explanation.terms.position[:2][::-1].copy()
+    assert misplaced(explanation) == 2
+
+
 def test_open_goes_down_to_the_pixel_and_the_weight() -> None:
     seen = hand_made()
     explanation = explain(seen, 0, (0, 0, 1, 1))
@@ -405,6 +431,7 @@ def test_every_single_operation(name: str) -> None:
             continue
         explanation = explain(seen, step, index, slot=slot)
         assert explanation.kind == kind_of(step).name
+        assert misplaced(explanation) == 0
         assert explanation.pixels().mask.shape == x.shape
 
 
