@@ -364,6 +364,7 @@ SINGLE: dict[str, Any] = {
     "tanh gelu": lambda x: F.gelu(x, approximate="tanh"),
     "to half": lambda x: x.half(),
     "to int": lambda x: (x * 10).to(torch.int32),
+    "type": lambda x: x.type(torch.float64) * 2,
     "compare": lambda x: x > 0.2,
     "dropout": lambda x: F.dropout(x, 0.4, training=True),
     "rms norm": lambda x: F.rms_norm(x, (x.shape[-1],)),

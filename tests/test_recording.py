@@ -226,6 +226,12 @@ def test_a_lazy_module_is_initialized_first() -> None:
     assert isinstance(network[0], nn.Conv1d)
 
 
+def test_a_cast_by_type_is_a_step_and_a_question_is_none() -> None:
+    seen = record(lambda x: x.type(torch.float64) if x.type() else x, torch.ones(2))
+    assert [step.op for step in seen] == ["type"]
+    assert seen.steps[0].inputs == (seen.inputs[0].id,)
+
+
 def test_hooks_and_modes_are_gone_afterwards() -> None:
     network, inputs = build("residual")
     seen = record(network, *inputs)

@@ -18,7 +18,7 @@ from convlens.lab.guarding import StaleRecordingError
 from convlens.lab.outline import outline, value_names
 from convlens.lab.sheets import exact, largest, layout_in, numbers, sheet
 from convlens.learn.opening import Opened, read_inputs
-from convlens.lens import Recording, Value, explain_value, record
+from convlens.lens import Recording, Value, explain_value, record, region
 from convlens.lens.terms import plain
 
 SCORES = 10
@@ -179,11 +179,11 @@ class Lab:
         inputs = held.recording.inputs
         if not 0 <= input < len(inputs):
             raise ValueError(f"`input` (={input}) must be one of the {len(inputs)} inputs")
-        region = explain_value(held.recording, value, index).pixels(input)
+        found = region(held.recording, value, index, input)
         plan = layout_in(held.recording, inputs[input])
         named = {"row", "column", "frame", "position", "feature"}
         ahead = sum(axis not in named for axis in plan.axes)
-        return {"recording": recording} | lit(region, ahead)
+        return {"recording": recording} | lit(found, ahead)
 
     def picture(self, recording: int) -> bytes | None:
         """The picture as the network sees it, as PNG; None where the input is no picture."""

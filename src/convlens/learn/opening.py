@@ -117,8 +117,8 @@ def read_inputs(
         return _placed(read_array(source, _first_window(opened.network)), opened.network), None
     if opened.preparation is None:
         raise ValueError(_wants_array(opened))
-    picture = read_picture(source)
-    return _placed(opened.preparation(picture), opened.network), opened.preparation.shown(picture)
+    shown = opened.preparation.shown(read_picture(source))
+    return _placed(opened.preparation.normalized(shown), opened.network), shown
 
 
 def _unknown(spec: str) -> str:

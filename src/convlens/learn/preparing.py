@@ -71,8 +71,12 @@ class Preparation:
 
         Raises ValueError where the scaled picture would have more than 64 million pixels.
         """
-        shown = self.shown(picture)[:, :, : self.channels]
-        x = torch.from_numpy(shown.copy()).permute(2, 0, 1)[None].float()
+        return self.normalized(self.shown(picture))
+
+    def normalized(self, shown: NDArray[np.uint8]) -> Tensor:
+        """Return the network's input, float32 (1, c, h, w), for pixels as `shown` returns them."""
+        pixels = shown[:, :, : self.channels]
+        x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float()
         # The data set counts ink in sixteenths; 255 is no multiple of them, so round back to them.
         x = (x * (16 / 255)).round() / 16 if self.ink else x / 255
         if self.mean is not None:

@@ -11,11 +11,13 @@ import torch
 # Calls that ask about a tensor and compute nothing.
 QUESTIONS = frozenset(
     """size dim ndimension numel stride storage_offset is_floating_point is_complex is_contiguous
-    get_device element_size nelement type is_signed is_same_size untyped_storage data_ptr
+    get_device element_size nelement is_signed is_same_size untyped_storage data_ptr
     __len__ __hash__ __repr__ __format__ requires_grad is_pinned __dlpack_device__""".split()
 )
 # Attributes that are tensors; every other attribute is a question.
-TENSOR_ATTRIBUTES = frozenset(f"get_{name}" for name in ("T", "mT", "H", "mH", "data", "real"))
+TENSOR_ATTRIBUTES = frozenset(
+    f"get_{name}" for name in ("T", "mT", "H", "mH", "data", "real", "imag")
+)
 # Calls that take numbers out of torch: what is done with them there is not followed.
 READS = frozenset(
     "item tolist numpy __bool__ __int__ __float__ __index__ __array__ equal allclose".split()

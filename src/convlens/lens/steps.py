@@ -300,6 +300,14 @@ def replace_refs(tree: Any, replace: Callable[[Ref], Any]) -> Any:
     return _rebuild(tree, lambda part: replace_refs(part, replace))
 
 
+def run_again(step: Step, substitute: Callable[[Ref], torch.Tensor], slot: int = 0) -> torch.Tensor:
+    """Call a step's function on other tensors; what it makes, or else what it changes in place."""
+    kwargs = {key: argument for key, argument in step.kwargs.items() if key != "out"}
+    args, kwargs = replace_refs((step.args, kwargs), substitute)
+    made = step.function(*args, **kwargs)
+    return tensors_in(args[:1] if made is None else made)[slot]
+
+
 def _rebuild(tree: Any, each: Callable[[Any], Any]) -> Any:
     if isinstance(tree, torch.Size):
         return tree

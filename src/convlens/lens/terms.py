@@ -135,6 +135,25 @@ class Account:
         """One element, unchanged."""
         return cls("copy", terms, float(terms.product[0]), exact=True, note=note, formula=formula)
 
+    @classmethod
+    def of_choice(
+        cls,
+        source: int,
+        positions: npt.ArrayLike,
+        numbers: npt.ArrayLike,
+        winner: int,
+        total: float,
+        *,
+        formula: str,
+        note: str,
+        arrangement: Sequence[int] | None = None,
+    ) -> Account:
+        """One of the candidates (or its place): the winner has weight 1, the others 0."""
+        weight = np.zeros(np.shape(numbers))
+        weight.reshape(-1)[winner] = 1
+        terms = Terms.build(source, positions, numbers, weight, arrangement=arrangement)
+        return cls("chosen", terms, total, exact=True, formula=formula, note=note)
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -158,6 +177,14 @@ def broadcast_index(index: Sequence[int], shape: Sequence[int]) -> tuple[int, ..
     """The index into an operand of this shape that was broadcast to the output."""
     tail = index[len(index) - len(shape) :]
     return tuple(0 if size == 1 else i for size, i in zip(shape, tail, strict=True))
+
+
+def lane(x: torch.Tensor, index: Sequence[int], dim: int) -> tuple[Ints, Floats]:
+    """Flat positions and numbers of the elements along one axis, through `index`."""
+    numbers = floats(x.movedim(dim, -1)[(*index[:dim], *index[dim + 1 :])])
+    stride = math.prod(x.shape[dim + 1 :])
+    start = ravel((*index[:dim], 0, *index[dim + 1 :]), x.shape)
+    return start + np.arange(numbers.size) * stride, numbers
 
 
 def floats(tensor: torch.Tensor) -> Floats:

@@ -18,6 +18,7 @@ from convlens.lens.terms import (
     Terms,
     broadcast_index,
     floats,
+    lane,
     ravel,
 )
 
@@ -48,8 +49,7 @@ class Softmax:
         given = Arguments(recording, step, _SOFTMAX)
         x = given.tensor("input")
         dim = int(given["dim"]) % x.dim()
-        lane: tuple[int | slice, ...] = (*index[:dim], slice(None), *index[dim + 1 :])
-        numbers = floats(x[lane])
+        positions, numbers = lane(x, index, dim)
         sign = -1.0 if step.op == "softmin" else 1.0
         scores = sign * numbers
         own = index[dim]
@@ -68,10 +68,6 @@ class Softmax:
             total, slopes = share, sign * share * (delta - shares)
             magnitude = share * (1 + abs(float(scores[own]) - top))
             formula = "exp(x) / sum(exp(x))"
-        at = [list(index) for _ in range(numbers.size)]
-        for i, place in enumerate(at):
-            place[dim] = i
-        positions = [ravel(place, x.shape) for place in at]
         terms = Terms.build(given.id("input"), positions, numbers, slopes)
         return Account("function", terms, total, magnitude, numbers.size, formula=formula)
 

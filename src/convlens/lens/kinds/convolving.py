@@ -12,7 +12,7 @@ from torch import Tensor
 from convlens.lens import masks
 from convlens.lens.arguments import Arguments
 from convlens.lens.steps import Recording, Step
-from convlens.lens.terms import PADDING, Account, Cost, Ints, Terms, floats
+from convlens.lens.terms import PADDING, Account, Cost, Ints, Terms, floats, ravel
 from convlens.windows import TransposedWindow, Window
 
 _FORWARD = "input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1"
@@ -162,11 +162,9 @@ class Convolving:
         """Each kernel element once for each position it is laid on (padding counts)."""
         g = Geometry.of(recording, step)
         out = recording.values[step.outputs[0]]
-        laid = g.x.numel() // max(g.x.shape[-g.axes - 1], 1) if g.transposed else 0
-        if g.transposed:
-            multiply_adds = laid * g.weight.numel()
-        else:
-            multiply_adds = math.prod(out.shape) * (g.weight.numel() // max(g.weight.shape[0], 1))
+        laid = g.x if g.transposed else out.tensor
+        places = laid.numel() // max(laid.shape[-g.axes - 1], 1)
+        multiply_adds = places * g.weight.numel()
         return Cost(multiply_adds, math.prod(out.shape) if g.given.has("bias") else 0)
 
 
@@ -183,10 +181,7 @@ def _gather(
     inside = np.ones(shape, bool)
     for axis, at in enumerate(reads):
         inside &= (at >= 0).reshape([-1 if a == axis + 1 else 1 for a in range(len(shape))])
-    start = sum(i * s for i, s in zip(lead, _strides(x.shape), strict=False))
-    positions = np.ravel_multi_index(index, tuple(x.shape[len(lead) :])) + start
+    plane = tuple(x.shape[len(lead) :])
+    start = ravel(lead, x.shape[: len(lead)]) * math.prod(plane)
+    positions = np.ravel_multi_index(index, plane) + start
     return np.where(inside, floats(block), 0.0), positions.reshape(shape), inside
-
-
-def _strides(shape: tuple[int, ...]) -> list[int]:
-    return [math.prod(shape[i + 1 :]) for i in range(len(shape))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from convlens.lens import masks
 from convlens.lens.arguments import Arguments
-from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
+from convlens.lens.steps import Recording, Ref, Step, replace_refs, run_again
 from convlens.lens.terms import Account, Cost, Terms, ravel, unravel
 
 OPS = frozenset(
@@ -150,7 +151,6 @@ def _run(
         return substitute(ref.id) if ref.id in data else recording.values[ref.id].tensor.cpu()
 
     args, kwargs = list(step.args), dict(step.kwargs)
-    kwargs.pop("out", None)
     if step.op in ("pad", "constant_pad_nd"):
         if len(args) > 3:
             args[3] = 0
@@ -159,11 +159,7 @@ def _run(
             args = args[:2]
     if step.op in ("setitem", "scatter", "index_put") and not isinstance(args[-1], Ref):
         args[-1] = 0
-    real_args, real_kwargs = replace_refs((tuple(args), kwargs), tensor)
-    result = step.function(*real_args, **real_kwargs)
-    if step.op == "setitem" or result is None:
-        return tensors_in(real_args)[0]
-    return tensors_in(result)[slot]
+    return run_again(replace(step, args=tuple(args), kwargs=kwargs), tensor, slot)
 
 
 class Joining:

@@ -79,7 +79,7 @@ class Normalizing:
                 formula=formula,
             )
         among = _population(step, given, x, index)
-        return _among(recording, step, given, among, position, number)
+        return _among(step, given, among, position, number)
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """The same places; with statistics of the input, all it is normalized among."""
@@ -164,7 +164,6 @@ def _population(step: Step, given: Arguments, x: Tensor, index: tuple[int, ...])
 
 
 def _among(
-    recording: Recording,
     step: Step,
     given: Arguments,
     among: Population,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from convlens.lens import masks
 from convlens.lens.arguments import Arguments
-from convlens.lens.steps import Recording, Ref, Step, Value, replace_refs
+from convlens.lens.steps import Recording, Ref, Step, Value, run_again
 from convlens.lens.terms import Account, Cost, Terms, broadcast_index, ravel
 
 # Whole results of one rounding or none: they must agree bit for bit.
@@ -232,11 +231,8 @@ def _function(recording: Recording, step: Step, slot: int, index: tuple[int, ...
         leaves.setdefault(ref.id, number)
         return number.clone()
 
-    args, kwargs = replace_refs((step.args, _without_out(step.kwargs)), element)
     with torch.enable_grad():
-        result = step.function(*args, **kwargs)
-        result = args[0] if result is None else result
-        result = result[slot] if isinstance(result, tuple) else result
+        result = run_again(step, element, slot)
         slopes = _slopes(step, result, list(leaves.values()))
     total = float(result.detach().reshape(-1)[0])
     sources = list(leaves)
@@ -258,10 +254,6 @@ def _function(recording: Recording, step: Step, slot: int, index: tuple[int, ...
         total = float(torch.tensor(total, dtype=torch.float64).to(out.dtype))
     formula = f"{step.op}({', '.join('abcdefgh'[: len(sources)])})"
     return Account("function", terms, total, magnitude, 1, exact=exact, formula=formula)
-
-
-def _without_out(kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {key: argument for key, argument in kwargs.items() if key != "out"}
 
 
 def _prelu_index(

@@ -130,22 +130,23 @@ class Pooling:
         best = np.nanmax(values) if not np.isnan(values).any() else math.nan
         equal = np.isnan(values) if math.isnan(best) else values == best
         winner = int(np.flatnonzero(equal.reshape(-1))[0])
-        weight = np.zeros(values.size)
-        weight[winner] = 1
-        terms = Terms.build(
-            source, positions.reshape(-1), values.reshape(-1), weight, arrangement=shape
+        what, formula, total = "the largest", "max", float(best)
+        if slot:  # where it stands in its plane; among equals, where torch says
+            places = positions.reshape(-1) % math.prod(g.space)
+            recorded = int(g.given.recording.values[step.outputs[slot]].tensor[index])
+            allowed = places[equal.reshape(-1)]
+            what, formula = "the place of the largest", "argmax"
+            total = float(recorded if recorded in allowed else allowed[0])
+        return Account.of_choice(
+            source,
+            positions,
+            values,
+            winner,
+            total,
+            formula=formula,
+            note=f"chosen: {what} of {values.size} in its window",
+            arrangement=shape,
         )
-        where = "in its window"
-        if slot == 0:
-            note = f"chosen: the largest of {values.size} {where}"
-            return Account("chosen", terms, float(best), exact=True, formula="max", note=note)
-        plane = math.prod(g.space)
-        picked = positions.reshape(-1) % plane
-        recorded = int(g.given.recording.values[step.outputs[slot]].tensor[index])
-        allowed = picked[equal.reshape(-1)]
-        total = recorded if recorded in allowed else int(allowed[0])
-        note = f"chosen: the place of the largest of {values.size} {where}"
-        return Account("chosen", terms, total, exact=True, formula="argmax", note=note)
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """The windows under the mask."""

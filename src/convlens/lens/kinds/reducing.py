@@ -101,14 +101,11 @@ def _extreme(step: Step, id: int, positions: Ints, numbers: Floats) -> Account:
         winner = int(np.flatnonzero(np.isnan(numbers))[0])
     else:
         winner = int(numbers.argmax() if largest else numbers.argmin())
-    weight = np.zeros(numbers.size)
-    weight[winner] = 1
     total = float(numbers[winner])
     if step.op in ("any", "all"):
         total = float(bool(total))
     note = f"chosen: the {'largest' if largest else 'smallest'} of {numbers.size}"
-    terms = Terms.build(id, positions, numbers, weight)
-    return Account("chosen", terms, total, exact=True, formula=step.op, note=note)
+    return Account.of_choice(id, positions, numbers, winner, total, formula=step.op, note=note)
 
 
 def _nonlinear(given: Arguments, step: Step, numbers: Floats) -> tuple[float, Floats, float, str]:

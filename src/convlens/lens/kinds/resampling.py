@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
+from convlens.lens.steps import Recording, Ref, Step, run_again
 from convlens.lens.terms import Account, Cost, Terms, floats
 
 # Each plane (batch, channel) by itself, the same for all.
@@ -84,5 +84,4 @@ def _replay(recording: Recording, step: Step, slot: int, id: int, leaf: Tensor) 
     def tensor(ref: Ref) -> Tensor:
         return leaf if ref.id == id else recording.values[ref.id].tensor.to(leaf.dtype)
 
-    args, kwargs = replace_refs((step.args, step.kwargs), tensor)
-    return tensors_in(step.function(*args, **kwargs))[slot]
+    return run_again(step, tensor, slot)

@@ -8,7 +8,7 @@ from torch import Tensor
 from convlens.lens import masks
 from convlens.lens.arguments import Arguments
 from convlens.lens.steps import Recording, Step
-from convlens.lens.terms import Account, Cost, Floats, Terms, floats, ravel, unravel
+from convlens.lens.terms import Account, Cost, Floats, Terms, floats, lane, unravel
 
 _LANE = "input, dim=None, keepdim=False"
 SIGNATURES = {
@@ -45,15 +45,14 @@ class Selecting:
             told = recording.values[step.outputs[-1]].tensor[index]
             if _same(numbers[int(told)], wanted):
                 chosen = int(told)
-        weight = np.zeros(numbers.size)
-        weight[chosen] = 1
-        terms = Terms.build(given.id("input"), positions, numbers, weight)
         total = float(chosen) if place else float(wanted)
         if place and given["dim"] is None and x.dim() != 1:
             total = float(positions[chosen])
         what = "the place of rank" if place else "rank"
         note = f"chosen: {what} {rank + 1} of {numbers.size} scores"
-        return Account("chosen", terms, total, exact=True, formula=step.op, note=note)
+        return Account.of_choice(
+            given.id("input"), positions, numbers, chosen, total, formula=step.op, note=note
+        )
 
     def _lane(
         self, given: Arguments, step: Step, index: tuple[int, ...]
@@ -70,11 +69,7 @@ class Selecting:
         at = list(index)
         if not ranked and not given["keepdim"]:
             at.insert(dim, 0)
-        lane: tuple[int | slice, ...] = (*at[:dim], slice(None), *at[dim + 1 :])
-        numbers = floats(x[lane]).reshape(-1)
-        stride = int(np.prod(x.shape[dim + 1 :], dtype=np.int64))
-        at[dim] = 0
-        return ravel(at, x.shape) + np.arange(numbers.size) * stride, numbers, rank
+        return *lane(x, at, dim), rank
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """All the candidates."""

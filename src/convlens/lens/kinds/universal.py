@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
+from convlens.lens.steps import Recording, Ref, Step, run_again
 from convlens.lens.terms import Account, Cost, Terms, floats
 
 # What is made in the likeness of a tensor holds none of its numbers.
@@ -38,10 +38,19 @@ class Universal:
         if not out.dtype.is_floating_point:
             raise _unexplained(step, f"it gives {out.dtype} by a rule of its own")
         leaves: dict[int, Tensor] = {}
+
+        def leaf(ref: Ref) -> Tensor:
+            if ref.id not in leaves:
+                recorded = recording.values[ref.id].tensor.detach()
+                if recorded.is_floating_point():
+                    recorded = recorded.double().requires_grad_()
+                leaves[ref.id] = recorded
+            return leaves[ref.id].clone()
+
         try:
             with torch.enable_grad():
-                result = _replay(recording, step, slot, leaves)
-                wanted = [leaf for leaf in leaves.values() if leaf.requires_grad]
+                result = run_again(step, leaf, slot)
+                wanted = [x for x in leaves.values() if x.requires_grad]
                 slopes = (
                     torch.autograd.grad(result[index], wanted, allow_unused=True)
                     if wanted and result.requires_grad
@@ -51,7 +60,7 @@ class Universal:
             raise _unexplained(step, f"it cannot be run again in float64: {error}") from error
         total = float(result[index].detach())
         sources, positions, numbers, weights = [], [], [], []
-        ids = [id for id, leaf in leaves.items() if leaf.requires_grad]
+        ids = [id for id, x in leaves.items() if x.requires_grad]
         for id, slope in zip(ids, slopes, strict=True):
             if slope is None:
                 continue
@@ -101,21 +110,6 @@ class Given:
     def cost(self, recording: Recording, step: Step) -> Cost:
         """Nothing worth counting."""
         return Cost()
-
-
-def _replay(recording: Recording, step: Step, slot: int, leaves: dict[int, Tensor]) -> Tensor:
-    def tensor(ref: Ref) -> Tensor:
-        if ref.id not in leaves:
-            recorded = recording.values[ref.id].tensor.detach()
-            if recorded.is_floating_point():
-                recorded = recorded.double().requires_grad_()
-            leaves[ref.id] = recorded
-        return leaves[ref.id].clone()
-
-    kwargs = {key: argument for key, argument in step.kwargs.items() if key != "out"}
-    args, kwargs = replace_refs((step.args, kwargs), tensor)
-    made = step.function(*args, **kwargs)
-    return tensors_in(args if made is None else made)[slot]
 
 
 def _unexplained(step: Step, why: str) -> NotImplementedError:
