@@ -163,6 +163,16 @@ def test_lab_on_a_network_that_does_not_open_ends_with_a_sentence() -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_reader_that_stops_reading_is_no_error() -> None:
+    command = [sys.executable, "-m", "convlens", "record", "digits", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+
+
 def test_help_and_version_load_no_torch() -> None:
     code = (
         "import sys; from convlens.cli import main\n"

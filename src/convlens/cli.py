@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -231,6 +232,9 @@ def main(arguments: list[str] | None = None) -> None:
     run: Callable[..., Any] = app
     try:
         run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `convlens record ... | head`: nobody reads on, which is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (
         ValueError,
         TypeError,
@@ -244,5 +248,3 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except BrokenPipeError:  # `convlens record ... | head`
-        sys.stderr.close()
