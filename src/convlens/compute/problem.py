@@ -7,7 +7,11 @@ from math import prod
 
 from convlens.windows import TransposedWindow, Window
 
-__all__ = ["Problem"]
+__all__ = ["NotFinite", "Problem"]
+
+
+class NotFinite(ArithmeticError):
+    """A method that is right for finite numbers only has met another; a direct one must do it."""
 
 
 @dataclass(frozen=True)

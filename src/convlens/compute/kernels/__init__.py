@@ -1,0 +1,20 @@
+"""A small compiler's worth of vectors: how a convolution is brought near the limit of a core.
+
+Read in this order.
+
+`machine`: a processor multiplies and adds a whole *vector* in an instruction, 16 numbers of 32 bits
+on the widest. Two facts decide the rest: how many vector registers there are, and how much memory
+lies close.
+
+`words`: the words kernels are written in. They are Python to the reader, to mypy and to ruff.
+`emitting`: the instructions each becomes, by way of a vector type for Numba.
+
+`blocks`: the register blocks. A multiply-add has its result four cycles later, and a core starts
+one or two a cycle, so at least eight must be under way that do not wait for each other; and a
+number loaded must be used several times, since loads are no cheaper than multiply-adds. Both follow
+from keeping a *block* of results in registers: m rows of v vectors take m + v loads for m * v
+multiply-adds.
+
+`compiling`: text into machine code, once a machine, kept in the user's cache.
+`launching`: that code over its tasks in several threads.
+"""

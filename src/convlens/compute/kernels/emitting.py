@@ -1,0 +1,181 @@
+"""What instructions the words of a kernel become: a vector type for Numba, and LLVM beneath it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+from convlens.compute.kernels.machine import WIDTHS
+
+__all__ = ["vocabulary"]
+
+I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+NUMBA = {
+    "float32": types.float32,
+    "float64": types.float64,
+    "int32": types.int32,
+    "int64": types.int64,
+}
+LLVM = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "int64": I64}
+SUFFIX = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"}
+
+
+class Vector(types.Type):  # type: ignore[misc]
+    """So many elements of one type, kept in a register."""
+
+    def __init__(self, dtype: str, lanes: int) -> None:
+        self.element, self.lanes = LLVM[dtype], lanes
+        super().__init__(name=f"Vector({dtype} x {lanes})")
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    """A vector is LLVM's vector, as it is."""
+
+    def __init__(self, manager: Any, kind: Vector) -> None:
+        super().__init__(manager, kind, ir.VectorType(kind.element, kind.lanes))
+
+
+Emit = Callable[..., Any]
+
+
+def _word(name: str, result: Any, arguments: tuple[Any, ...], emit: Emit) -> Any:
+    """Make a word: its types, and the function that appends its instructions with a builder."""
+
+    def typed(context: Any, *_: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            made = emit(builder, *values)
+            return context.get_dummy_value() if result is types.void else made
+
+        return result(*arguments), generate
+
+    # Numba reads the number of arguments off the signature.
+    names = ", ".join(f"a{i}" for i in range(len(arguments)))
+    scope: dict[str, Any] = {"typed": typed}
+    exec(f"def {name}(context, {names}):\n    return typed(context)", scope)
+    return intrinsic(scope[name])
+
+
+@functools.cache
+def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
+    """Return every word for an element type and a vector of so many bytes."""
+    lanes = vector // WIDTHS[dtype]
+    floating = dtype.startswith("float")
+    scalar, element = NUMBA[dtype], LLVM[dtype]
+    kind, whole = Vector(dtype, lanes), ir.VectorType(element, lanes)
+    suffix = SUFFIX[dtype]
+    index = types.intp
+
+    def at(builder: Any, p: Any, i: Any, target: Any = element) -> Any:
+        return builder.gep(builder.inttoptr(p, target.as_pointer()), [i])
+
+    def vector_at(builder: Any, p: Any, i: Any) -> Any:
+        return builder.bitcast(at(builder, p, i), whole.as_pointer())
+
+    def nothing() -> Any:
+        return ir.Constant(whole, [ir.Constant(element, 0)] * lanes)
+
+    def shuffle(builder: Any, a: Any, b: Any, order: list[int]) -> Any:
+        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(order)), order))
+
+    def spread(builder: Any, s: Any) -> Any:
+        undefined = ir.Constant(whole, ir.Undefined)
+        one = builder.insert_element(undefined, s, ir.Constant(I32, 0))
+        return shuffle(builder, one, undefined, [0] * lanes)
+
+    def first(builder: Any, n: Any) -> Any:
+        """Return a mask of the first n lanes."""
+        shape = ir.VectorType(I64, lanes)
+        undefined = ir.Constant(shape, ir.Undefined)
+        one = builder.insert_element(undefined, n, ir.Constant(I32, 0))
+        order = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+        counts = builder.shuffle_vector(one, undefined, order)
+        return builder.icmp_signed(">", counts, ir.Constant(shape, list(range(lanes))))
+
+    def intrinsic_of(builder: Any, name: str, result: Any, *parts: Any) -> Any:
+        signature = ir.FunctionType(result, [part.type for part in parts])
+        function = cgutils.get_or_insert_function(builder.module, signature, name)
+        return builder.call(function, parts)
+
+    width = ir.Constant(I32, WIDTHS[dtype])
+
+    def load_some(builder: Any, p: Any, i: Any, n: Any) -> Any:
+        name = f"llvm.masked.load.v{lanes}{suffix}.p0"
+        place, mask = vector_at(builder, p, i), first(builder, n)
+        return intrinsic_of(builder, name, whole, place, width, mask, nothing())
+
+    def store_some(builder: Any, p: Any, i: Any, v: Any, n: Any) -> Any:
+        name = f"llvm.masked.store.v{lanes}{suffix}.p0"
+        place, mask = vector_at(builder, p, i), first(builder, n)
+        return intrinsic_of(builder, name, ir.VoidType(), v, place, width, mask)
+
+    def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+        if not floating:
+            return builder.add(builder.mul(a, b), c)
+        if not fused:
+            return builder.fadd(builder.fmul(a, b), c)
+        return intrinsic_of(builder, f"llvm.fma.v{lanes}{suffix}", whole, a, b, c)
+
+    def extreme(sign: str) -> Emit:
+        def emit(builder: Any, a: Any, b: Any) -> Any:
+            if not floating:
+                return builder.select(builder.icmp_signed(sign, a, b), a, b)
+            # Taken where a wins or is not a number; where b is none, the comparison is false.
+            takes = builder.fcmp_unordered(sign, a, b)
+            takes = builder.and_(takes, builder.fcmp_ordered("ord", b, b))
+            missing = builder.fcmp_unordered("uno", a, a)
+            return builder.select(builder.or_(takes, missing), a, b)
+
+        return emit
+
+    def lanewise(of_floats: str, of_integers: str) -> Emit:
+        name = of_floats if floating else of_integers
+        return lambda builder, a, b: getattr(builder, name)(a, b)
+
+    def picked(order: list[int]) -> Emit:
+        return lambda builder, a, b: shuffle(builder, a, b, order)
+
+    def cast(builder: Any, s: Any) -> Any:
+        return s if dtype == "float64" else builder.fptrunc(s, element)
+
+    half = range(lanes // 2)
+    two, three = (kind, kind), (kind, kind, kind)
+    table: list[tuple[str, Any, tuple[Any, ...], Emit]] = [
+        ("load", kind, (index, index),
+         lambda b, p, i: b.load(vector_at(b, p, i), align=WIDTHS[dtype])),
+        ("store", types.void, (index, index, kind),
+         lambda b, p, i, v: b.store(v, vector_at(b, p, i), align=WIDTHS[dtype])),
+        ("load_some", kind, (index, index, index), load_some),
+        ("store_some", types.void, (index, index, kind, index), store_some),
+        ("broadcast", kind, (index, index), lambda b, p, i: spread(b, b.load(at(b, p, i)))),
+        ("splat", kind, (scalar,), spread),
+        ("zero", kind, (), lambda b: nothing()),
+        ("get", scalar, (index, index), lambda b, p, i: b.load(at(b, p, i))),
+        ("put", types.void, (index, index, scalar),
+         lambda b, p, i, s: b.store(s, at(b, p, i))),
+        ("add", kind, two, lanewise("fadd", "add")),
+        ("sub", kind, two, lanewise("fsub", "sub")),
+        ("mul", kind, two, lanewise("fmul", "mul")),
+        ("fma", kind, three, fma),
+        ("maximum", kind, two, extreme(">")),
+        ("minimum", kind, two, extreme("<")),
+        ("evens", kind, two, picked(list(range(0, 2 * lanes, 2)))),
+        ("odds", kind, two, picked(list(range(1, 2 * lanes, 2)))),
+        ("low", kind, two, picked([j for i in half for j in (i, lanes + i)])),
+        ("high", kind, two,
+         picked([j for i in half for j in (lanes // 2 + i, lanes + lanes // 2 + i)])),
+        ("word", types.intp, (index, index), lambda b, p, i: b.load(at(b, p, i, I64))),
+        ("real", types.float64, (index, index),
+         lambda b, p, i: b.load(at(b, p, i, ir.DoubleType()))),
+        ("take", types.intp, (index,),
+         lambda b, p: b.atomic_rmw(
+             "add", b.inttoptr(p, I64.as_pointer()), ir.Constant(I64, 1), "monotonic")),
+    ]  # fmt: skip
+    words = {name: _word(name, result, parts, emit) for name, result, parts, emit in table}
+    return words | {"LANES": lanes, "WIDTH": WIDTHS[dtype], "number": scalar}

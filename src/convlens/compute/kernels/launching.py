@@ -1,0 +1,122 @@
+"""A compiled kernel run over its tasks by several threads: those of OpenMP that torch has, if any.
+
+The threads take one task after the other, so that a slow one holds nobody up. A region costs about
+a microsecond where torch's OpenMP is found; elsewhere Python's threads do, at fifty.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from convlens.compute.kernels.compiling import HEAD, Kernel, address
+
+__all__ = ["Launch", "threads"]
+
+_forked = False
+_pool: dict[int, list[np.ndarray[Any, Any]]] = {}
+"""Scratch memory by its size, not in use: a fresh page costs more than most convolutions."""
+
+
+def _after_fork() -> None:
+    """OpenMP's threads do not follow into a forked process: there we work alone."""
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def threads() -> int:
+    """Return how many threads a kernel may use here: torch's number, 1 in a forked process."""
+    return 1 if _forked else torch.get_num_threads()
+
+
+class Launch:
+    """A kernel with its arguments, all but those that change from call to call.
+
+    `changing` names the parameters given at every call; `scratch` is in bytes a thread.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        tasks: int,
+        scratch: int,
+        fixed: Mapping[str, int],
+        changing: tuple[str, ...] = ("x", "y"),
+    ) -> None:
+        order = kernel.parameters
+        if set(order) != {*fixed, *changing} or len(order) != len(fixed) + len(changing):
+            odd = set(order) ^ {*fixed, *changing}
+            raise TypeError(f"kernel {kernel.name} and its launch do not agree on {odd}")
+        self.tasks, self.scratch = tasks, -(-scratch // 64) * 64
+        self.address = address(kernel)
+        self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
+        self._block = np.zeros(HEAD + len(order), np.int64)
+        self._block[1], self._block[4] = tasks, self.scratch
+        for name, value in fixed.items():
+            self._block[HEAD + order.index(name)] = value
+        self._places = [HEAD + order.index(name) for name in changing]
+
+    def __call__(self, *changing: int) -> None:
+        """Run all tasks with these addresses or integers, and return when they are done."""
+        count = min(threads(), self.tasks)
+        block = self._block.copy()
+        for place, value in zip(self._places, changing, strict=True):
+            block[place] = value
+        size = self.scratch * count + 128
+        free = _pool.setdefault(size, [])
+        try:
+            memory = free.pop()
+        except IndexError:
+            memory = np.empty(size, np.uint8)
+        block[3] = (_address(memory) + 63) // 64 * 64
+        _in_parallel(self._function, self.address, _address(block), count)
+        if len(free) < 4:
+            free.append(memory)
+
+
+def _address(array: np.ndarray[Any, Any]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _in_parallel(function: Any, start: int, block: int, count: int) -> None:
+    """Run a function on a block in so many threads at once."""
+    if count <= 1:
+        function(block)
+        return
+    region = _openmp()
+    if region is not None:
+        region(start, block, count, 0)
+        return
+    others = [threading.Thread(target=function, args=(block,)) for _ in range(count - 1)]
+    for other in others:
+        other.start()
+    function(block)
+    for other in others:
+        other.join()
+
+
+@functools.cache
+def _openmp() -> Any:
+    """Return GOMP_parallel(function, data, threads, flags) of the OpenMP that torch runs on."""
+    for path in sorted(Path(torch.__file__).parent.glob("lib/libgomp*.so*")):
+        try:
+            region = ctypes.CDLL(str(path)).GOMP_parallel
+        except (OSError, AttributeError):
+            continue
+        region.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+        region.restype = None
+        return region
+    return None

@@ -1,0 +1,45 @@
+"""The words that the text of a kernel is written in, so that it reads and is checked as Python.
+
+A kernel is a Python function whose text is copied, with the constants and register blocks made for
+it, into a module of its own and compiled there (see `compiling`). These words mean something only
+there: `emitting` says what instructions they become. All of them take addresses in bytes, as
+integers, and count in elements from there:
+
+    LANES, WIDTH                elements in a vector, bytes in an element
+    load(p, i), store(p, i, v)  a vector at element i from address p, of any alignment
+    load_some(p, i, n)          its first n lanes (n may exceed a vector), the others 0
+    store_some(p, i, v, n)      its first n lanes, touching no memory beyond them
+    broadcast(p, i)             one element in every lane
+    splat(s), zero()            a scalar in every lane, nothing in every lane
+    get(p, i), put(p, i, s)     one element
+    number(s)                   a scalar of the element type
+    add, sub, mul               lane by lane; integers wrap around
+    fma(a, b, c)                a * b + c, rounded once where the machine can
+    maximum, minimum            lane by lane; not-a-number wins, as in torch
+    evens(a, b), odds(a, b)     every other lane of a, then of b
+    low(a, b), high(a, b)       a and b lane by lane in turn: the first halves, the second ones
+    word(p, i)                  an integer of 64 bits
+    real(p, i)                  a float64
+    take(p)                     the integer at p, raised by 1 in the same instant
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["WORDS"]
+
+WORDS = (
+    "LANES WIDTH load store load_some store_some broadcast splat zero get put number add sub mul "
+    "fma maximum minimum evens odds low high word real take"
+).split()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in WORDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def word(*_: Any) -> Any:
+        raise RuntimeError(f"`{name}` has a meaning only inside a compiled kernel")
+
+    return word

@@ -1,0 +1,424 @@
+"""Convolution as a matrix product whose second operand is the input itself, shifted: any layer.
+
+The results of one output channel over a band of output rows are one long row; every tap of every
+channel in adds its weight times the input, shifted, to it. `blocks` holds eight such rows by three
+vectors in registers. A task packs the band of the input it needs, padded and with every
+stride-th element drawn out, into memory of its own that fits the second-level cache, and runs all
+output channels over it; a kernel of one tap is read where it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.compute.kernels import packing
+from convlens.compute.kernels.blocks import best_vectors, shift_blocks
+from convlens.compute.kernels.compiling import Kernel
+from convlens.compute.kernels.launching import Launch, threads
+from convlens.compute.kernels.machine import WIDTHS, machine
+from convlens.compute.kernels.packing import clear, copy, pack_row
+from convlens.compute.kernels.words import LANES, WIDTH, word
+from convlens.compute.problem import Problem
+from convlens.windows import Window
+
+__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+
+EXACT = True
+COMPILES = True
+SLACK = 8
+"""Vectors that a block may read behind the last column it needs."""
+
+
+def refuses(problem: Problem) -> str | None:
+    """Return why this method cannot do the problem, or None.
+
+    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32"))
+    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float16"))
+    'its kernels compute in float32, float64, int32, int64, not in float16'
+    """
+    if problem.operation != "conv":
+        return f"it does convolutions, no {problem.operation}"
+    return refuses_arrays(problem)
+
+
+def refuses_arrays(problem: Problem) -> str | None:
+    """Return why no kernel of ours can work on arrays of this kind and place, or None."""
+    if problem.dtype not in WIDTHS:
+        return f"its kernels compute in {', '.join(WIDTHS)}, not in {problem.dtype}"
+    if problem.device != "cpu":
+        return f"its kernels run on the CPU, not on {problem.device}"
+    if problem.gradient:
+        return "its kernels give no gradient by themselves"
+    return None
+
+
+def cost(problem: Problem) -> float:
+    """Return about how long it takes, in seconds: multiply-adds in full blocks, and packing.
+
+    >>> cost(Problem("conv", 1, 64, (56, 56), 64, (Window(3),) * 2, "float32")) < 2e-3
+    True
+    """
+    shape = _Shape.of(problem)
+    rows, vectors = _block(shape.out_each, problem.dtype)
+    lanes = machine().lanes(problem.dtype)
+    columns = ceil(prod(shape.outputs) / lanes) * lanes
+    used = rows * vectors / (rows * vectors + 0.6 * (rows + vectors) * (rows * vectors < 20))
+    blocks = ceil(shape.out_each / rows) * rows * problem.groups
+    steps = shape.each * prod(shape.size)
+    seconds = problem.batch * columns * blocks * steps / (lanes * 3.0e9 * used)
+    packed = problem.batch * problem.channels * prod(shape.outputs) * shape.size[2] * 1.5e-10
+    return 3e-6 + (seconds + packed * shape.size[0]) / threads()
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The problem with three axes of space, those it lacks put before as axes of one."""
+
+    each: int
+    out_each: int
+    space: tuple[int, ...]
+    outputs: tuple[int, ...]
+    windows: tuple[Window, ...]
+
+    @classmethod
+    def of(cls, problem: Problem) -> _Shape:
+        windows = tuple(w for w in problem.windows if isinstance(w, Window))
+        space, outputs = problem.space, problem.outputs
+        if all(w == Window(1) for w in windows):
+            space, outputs, windows = (prod(space),), (prod(outputs),), windows[:1]
+        lacking = 3 - len(windows)
+        return cls(
+            problem.channels // problem.groups,
+            problem.channels_out // problem.groups,
+            (1,) * lacking + space,
+            (1,) * lacking + outputs,
+            (Window(1),) * lacking + windows,
+        )
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        return tuple(window.size for window in self.windows)
+
+    @property
+    def taps(self) -> int:
+        return prod(self.size)
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether the input can be read where it lies: one tap, no stride, no padding."""
+        return all(window == Window(1) for window in self.windows)
+
+
+@dataclass(frozen=True)
+class _Band:
+    """How much a task does, and how the input it packs is laid out.
+
+    A task does `rows` output rows, or where there is only one row, `columns` of it. For every
+    channel and depth tap it packs `slots` copies of `lines` rows of `length` elements for each of
+    `phases`: rows that lie a stride apart follow each other. Where a task has several rows
+    the copies are one a tap of the last axis, so that output rows follow each other without a gap;
+    else one for each place within a stride.
+    """
+
+    rows: int
+    columns: int
+    channels: int
+    phases: int
+    slots: int
+    lines: int
+    length: int
+    copies: bool
+
+    @property
+    def plane(self) -> int:
+        """Return the elements packed for one channel and depth tap."""
+        return self.phases * self.slots * self.lines * self.length
+
+
+def _block(out_each: int, dtype: str) -> tuple[int, int]:
+    """Return the rows and vectors of the register block for so many output channels a group."""
+    here = machine()
+    most = 8 if here.registers >= 32 else 4
+    rows = min(
+        [r for r in (1, 2, 4, 6, 8) if r <= min(most, out_each)],
+        key=lambda r: (ceil(out_each / r) * (r * 6 + 6) / 6, -r),
+    )
+    return rows, best_vectors(here, rows)
+
+
+def _band(shape: _Shape, dtype: str, tasks_elsewhere: int) -> _Band:
+    """Choose how much a task does: a band that fits half the cache, and enough tasks."""
+    lanes, width = machine().lanes(dtype), WIDTHS[dtype]
+    room = machine().level2 // 2
+    depth, row, column = shape.windows
+    copies = shape.outputs[1] > 1 and not (column.size == 1 and column.stride == 1)
+    phases = min(row.stride, row.size) if row.dilation % row.stride else 1
+    if copies:
+        slots = column.size
+    else:
+        slots = min(column.stride, column.size) if column.dilation % column.stride else 1
+
+    def laid_out(rows: int, columns: int, channels: int) -> _Band:
+        lines = rows + (row.extent - 1) // row.stride
+        length = columns + (0 if copies else (column.extent - 1) // column.stride)
+        return _Band(rows, columns, channels, phases, slots, lines, length, copies)
+
+    def fits(band: _Band) -> bool:
+        return band.channels * depth.size * band.plane * width <= room
+
+    wide, high = shape.outputs[2], shape.outputs[1]
+    wanted = 32 * lanes  # columns of results in one run: long enough to start a block seldom
+    if high == 1:
+        rows, columns = 1, min(wide, max(wanted, 1))
+    else:
+        rows, columns = min(high, max(1, ceil(wanted / wide))), wide
+    fewest = 4 * threads()
+    while rows > 1 and tasks_elsewhere * ceil(high / rows) < fewest and rows * wide > 12 * lanes:
+        rows = ceil(rows / 2)
+    while high == 1 and columns > 12 * lanes and tasks_elsewhere * ceil(wide / columns) < fewest:
+        columns = ceil(columns / 2 / lanes) * lanes
+    least = 12 * lanes
+    while not fits(laid_out(rows, columns, shape.each)) and rows > 1 and rows * columns > least:
+        rows = ceil(rows / 2)
+    while not fits(laid_out(rows, columns, shape.each)) and rows == 1 and columns > least:
+        if high > 1:
+            break
+        columns = ceil(columns / 2 / lanes) * lanes
+    channels = shape.each
+    while not fits(laid_out(rows, columns, channels)) and channels > 1:
+        channels = ceil(channels / 2)
+    return laid_out(rows, columns, channels)
+
+
+def _offsets(shape: _Shape, band: _Band) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return for every step where its input lies in the packed band, in elements."""
+    depth, row, column = shape.windows
+    if shape.plain:
+        return np.arange(shape.each, dtype=np.int64) * prod(shape.space)
+    found = []
+    for c in range(band.channels):
+        for a in range(depth.size):
+            for b in range(row.size):
+                phase, line = _phase(row, b, band.phases)
+                for e in range(column.size):
+                    slot, shift = (e, 0) if band.copies else _phase(column, e, band.slots)
+                    at = (c * depth.size + a) * band.phases + phase
+                    at = (at * band.slots + slot) * band.lines + line
+                    found.append(at * band.length + shift)
+    return np.array(found, np.int64)
+
+
+def _phase(window: Window, tap: int, phases: int) -> tuple[int, int]:
+    """Return which of the phases a tap reads, and how many strides further."""
+    position = tap * window.dilation
+    return position % window.stride if phases > 1 else 0, position // window.stride
+
+
+def _starts(window: Window, count: int, copies: bool) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return at which padded position each slot begins."""
+    return np.arange(count, dtype=np.int64) * (window.dilation if copies else 1)
+
+
+def _pack(
+    x: int, to: int, d: int, top: int, left: int, channels: int, depth_table: int, row_table: int,
+    column_table: int, starts: int, depth_size: int, depth_dilation: int, row_stride: int,
+    column_stride: int, row_end: int, first: int, last: int, column_end: int, phases: int,
+    slots: int, lines: int, length: int, space_d: int, space_h: int, space_w: int,
+) -> None:  # fmt: skip
+    """Pack a band of the input: d, top and left are the padded positions where it begins."""
+    for c in range(channels):
+        for a in range(depth_size):
+            plane = word(depth_table, d + a * depth_dilation)
+            for phase in range(phases):
+                for line in range(lines):
+                    at = ((c * depth_size + a) * phases + phase) * slots * lines + line
+                    position = top + line * row_stride + phase
+                    found = -1
+                    if position < row_end and plane >= 0:
+                        found = word(row_table, position)
+                    row = x + ((c * space_d + plane) * space_h + found) * space_w * WIDTH
+                    for slot in range(slots):
+                        place = to + (at + slot * lines) * length * WIDTH
+                        begin = left + word(starts, slot)
+                        whole = (column_end - begin + column_stride - 1) // column_stride
+                        count = max(0, min(length, whole))
+                        if found < 0:
+                            clear(place, count)
+                        else:
+                            pack_row(
+                                place, row, column_table, first, last, begin, column_stride, count
+                            )
+
+
+def _drive(
+    task: int, scratch: int, x: int, y: int, w: int, bias: int, offsets: int, depth_table: int,
+    row_table: int, column_table: int, starts: int, groups: int, each: int, out_each: int,
+    taps: int, block_count: int, shares: int, bands: int, pieces: int, rows: int, columns: int,
+    channels: int, depth_size: int, depth_stride: int, depth_dilation: int, row_stride: int,
+    column_stride: int, row_end: int, first: int, last: int, column_end: int, phases: int,
+    slots: int, lines: int, length: int, space_d: int, space_h: int, space_w: int, out_d: int,
+    out_h: int, out_w: int, plain: int, padded: int,
+) -> None:  # fmt: skip
+    """Do one band of one image, group and output depth, for a share of the output channels."""
+    share = task % shares
+    rest = task // shares
+    piece = rest % pieces
+    rest = rest // pieces
+    band = rest % bands
+    rest = rest // bands
+    d = rest % out_d
+    rest = rest // out_d
+    group = rest % groups
+    n = rest // groups
+    top, left = band * rows, piece * columns
+    high, wide = min(rows, out_h - top), min(columns, out_w - left)
+    count = (high - 1) * out_w + wide
+    volume = out_d * out_h * out_w
+    image = x + (n * groups + group) * each * space_d * space_h * space_w * WIDTH
+    result = y + (n * groups + group) * out_each * volume * WIDTH
+    result += ((d * out_h + top) * out_w + left) * WIDTH
+    low, stop = block_count * share // shares, block_count * (share + 1) // shares
+    in_place = 0
+    if plain != 0:
+        in_place = count // (VECTORS * LANES) * (VECTORS * LANES)
+        if in_place > 0:
+            for block in range(low, stop):
+                weights = w + (group * block_count + block) * each * ROWS * WIDTH
+                shift_rows(  # noqa: F821
+                    weights, image + left * WIDTH, offsets, each, result
+                    + block * ROWS * volume * WIDTH, volume, out_each - block * ROWS, in_place, 0,
+                    bias + (group * block_count + block) * ROWS * WIDTH,
+                )  # fmt: skip
+        left += in_place
+        result += in_place * WIDTH
+        count -= in_place
+        if count == 0:
+            return
+    at = 0
+    while at < each:
+        some = min(channels, each - at)
+        source = image + at * space_d * space_h * space_w * WIDTH
+        if plain != 0:
+            for c in range(some):
+                copy(scratch + c * padded * WIDTH, source + (c * space_w + left) * WIDTH, count)
+        else:
+            _pack(
+                source, scratch, d * depth_stride, top * row_stride, left * column_stride, some,
+                depth_table, row_table, column_table, starts, depth_size, depth_dilation,
+                row_stride, column_stride, row_end, first, last, column_end, phases, slots,
+                lines, length, space_d, space_h, space_w,
+            )  # fmt: skip
+        for block in range(low, stop):
+            weights = w + ((group * block_count + block) * each + at) * taps * ROWS * WIDTH
+            shift_rows(  # noqa: F821
+                weights, scratch, offsets + plain * each * 8, some * taps,
+                result + block * ROWS * volume * WIDTH, volume, out_each - block * ROWS, count,
+                at, bias + (group * block_count + block) * ROWS * WIDTH,
+            )  # fmt: skip
+        at += some
+
+
+ROWS, VECTORS = 0, 0
+"""Stand-ins: each kernel has its own."""
+
+
+def prepare(
+    problem: Problem, weight: Tensor | None, bias: Tensor | None
+) -> Callable[[Tensor, Tensor], None]:
+    """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
+    if weight is None:
+        raise ValueError("`weight` is missing; a convolution needs one")
+    shape, groups = _Shape.of(problem), problem.groups
+    rows, vectors = _block(shape.out_each, problem.dtype)
+    lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
+    band = _band(shape, problem.dtype, problem.batch * groups * shape.outputs[0])
+    block_count = ceil(shape.out_each / rows)
+    bands, pieces = ceil(shape.outputs[1] / band.rows), ceil(shape.outputs[2] / band.columns)
+    tasks = problem.batch * groups * shape.outputs[0] * bands * pieces
+    shares = min(block_count, max(1, ceil(4 * threads() / max(tasks, 1))))
+    padded = -(-band.columns // lanes) * lanes if shape.plain else 0
+    kernel = Kernel(
+        name="shift_gemm",
+        dtype=problem.dtype,
+        drive=_drive,
+        uses=(packing.copy, packing.clear, packing.edge, packing.pack_row, _pack),
+        blocks=shift_blocks(rows, vectors),
+        constants=(("ROWS", rows), ("VECTORS", vectors)),
+    )
+    steps = shape.each * shape.taps
+    arranged = weight.new_zeros(groups, block_count * rows, steps)
+    arranged[:, : shape.out_each] = weight.reshape(groups, shape.out_each, steps)
+    arranged = arranged.reshape(groups, block_count, rows, steps).transpose(2, 3).contiguous()
+    starting = weight.new_zeros(groups, block_count * rows)
+    if bias is not None:
+        starting[:, : shape.out_each] = bias.reshape(groups, shape.out_each)
+    tables = [
+        packing.sources(window, n, problem.padding_mode)
+        for window, n in zip(shape.windows, shape.space, strict=True)
+    ]
+    offsets = _offsets(shape, band)
+    if shape.plain:
+        offsets = np.concatenate([offsets, np.arange(band.channels, dtype=np.int64) * padded])
+    starts = _starts(shape.windows[2], band.slots, band.copies)
+    depth, row, column = shape.windows
+    first, last = packing.middle(column, shape.space[2])
+    kept = (arranged, starting, tables, offsets, starts)
+    size = band.channels * (padded if shape.plain else depth.size * band.plane)
+    launch = Launch(
+        kernel,
+        tasks=tasks * shares,
+        scratch=(size + SLACK * lanes) * width,
+        fixed={
+            "w": arranged.data_ptr(),
+            "bias": starting.data_ptr(),
+            "offsets": offsets.ctypes.data,
+            "depth_table": tables[0].ctypes.data,
+            "row_table": tables[1].ctypes.data,
+            "column_table": tables[2].ctypes.data,
+            "starts": starts.ctypes.data,
+            "groups": groups,
+            "each": shape.each,
+            "out_each": shape.out_each,
+            "taps": shape.taps,
+            "block_count": block_count,
+            "shares": shares,
+            "bands": bands,
+            "pieces": pieces,
+            "rows": band.rows,
+            "columns": band.columns,
+            "channels": band.channels,
+            "depth_size": depth.size,
+            "depth_stride": depth.stride,
+            "depth_dilation": depth.dilation,
+            "row_stride": row.stride,
+            "column_stride": column.stride,
+            "row_end": len(tables[1]),
+            "first": first,
+            "last": last,
+            "column_end": len(tables[2]),
+            "phases": band.phases,
+            "slots": band.slots,
+            "lines": band.lines,
+            "length": band.length,
+            "space_d": shape.space[0],
+            "space_h": shape.space[1],
+            "space_w": shape.space[2],
+            "out_d": shape.outputs[0],
+            "out_h": shape.outputs[1],
+            "out_w": shape.outputs[2],
+            "plain": int(shape.plain),
+            "padded": padded,
+        },
+    )
+
+    def run(x: Tensor, y: Tensor) -> None:
+        if kept and tasks:
+            launch(x.data_ptr(), y.data_ptr())
+
+    return run
