@@ -1,6 +1,7 @@
 """What the operations of `convlens.compute` must give on a case, by NumPy and SciPy; how near."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import ceil, floor
 from typing import Any
 
@@ -9,7 +10,9 @@ from scipy import signal
 
 from cases import Case
 from convlens.compute import plan
+from convlens.compute.methods import METHODS, is_exact, refused
 from convlens.compute.planning import plan_pool
+from convlens.compute.reading import read_conv, read_pool
 
 Numbers = np.ndarray[Any, Any]
 Pairs = list[tuple[int, int]]
@@ -252,6 +255,19 @@ def expected_of(case: Case, x: Numbers, weight: Numbers, bias: Numbers | None) -
     batched = x.ndim == weight.ndim
     y = ORACLES[case.operation](x if batched else x[None], weight, bias, **case.options)
     return y if batched else y[0]
+
+
+def methods_of(case: Case, dtype: str = "float64", exact: bool = True) -> list[str]:
+    """Return the names of the methods that can do a case, by default those that only sum."""
+    x, weight, bias = (part.astype("float64") for part in arrays_of(case))
+    if case.weight:
+        transposed = case.operation == "conv_transpose"
+        problem = read_conv(x, weight, bias, transposed=transposed, **case.options)
+    else:
+        problem = read_pool(case.operation, x, case.size, **case.options)
+    problem = replace(problem, dtype=dtype)
+    names = [name for name in METHODS if refused(name, problem) is None]
+    return [name for name in names if is_exact(name) or not exact]
 
 
 def computed_of(

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from convlens.compute.arrays import Array
-from convlens.compute.planning import plan, plan_pool
+from torch import Tensor
+
+from convlens.compute.arrays import Array, to_tensor
+from convlens.compute.once import execute
+from convlens.compute.planning import answer
+from convlens.compute.problem import Problem
+from convlens.compute.reading import read_conv, read_pool
 
 __all__ = ["avg_pool", "conv", "conv_transpose", "max_pool"]
 
@@ -41,7 +46,7 @@ def conv(
     >>> conv(np.array([[1.0, 2.0, 4.0, 7.0]]), np.array([[[-1.0, 1.0]]]))
     array([[1., 2., 3.]])
     """
-    return plan(
+    problem = read_conv(
         x,
         weight,
         bias,
@@ -50,8 +55,8 @@ def conv(
         dilation=dilation,
         groups=groups,
         padding_mode=padding_mode,
-        method=method,
-    )(x, out=out)
+    )
+    return _answer(problem, x, weight, bias, out, method)
 
 
 def conv_transpose(
@@ -82,7 +87,7 @@ def conv_transpose(
     >>> conv_transpose(np.array([[1.0, 2.0]]), np.array([[[1.0, 10.0, 100.0]]]), stride=2)
     array([[  1.,  10., 102.,  20., 200.]])
     """
-    return plan(
+    problem = read_conv(
         x,
         weight,
         bias,
@@ -92,8 +97,8 @@ def conv_transpose(
         dilation=dilation,
         groups=groups,
         transposed=True,
-        method=method,
-    )(x, out=out)
+    )
+    return _answer(problem, x, weight, bias, out, method)
 
 
 def max_pool(
@@ -123,7 +128,7 @@ def max_pool(
     >>> max_pool(np.array([[1, 5, 2, 2, 3]]), (2,), ceil_mode=True, return_indices=True)
     (array([[5, 2, 3]]), array([[1, 2, 4]]))
     """
-    return plan_pool(
+    problem = read_pool(
         "max_pool",
         x,
         size,
@@ -132,7 +137,8 @@ def max_pool(
         dilation=dilation,
         ceil_mode=ceil_mode,
         return_indices=return_indices,
-    )(x)
+    )
+    return _answer(problem, x)
 
 
 def avg_pool(
@@ -159,7 +165,7 @@ def avg_pool(
     >>> avg_pool(np.array([[1.0, 5.0, 2.0, 2.0, 3.0]]), (2,), ceil_mode=True)
     array([[3., 2., 3.]])
     """
-    return plan_pool(
+    problem = read_pool(
         "avg_pool",
         x,
         size,
@@ -168,4 +174,23 @@ def avg_pool(
         dilation=dilation,
         ceil_mode=ceil_mode,
         count_include_pad=count_include_pad,
-    )(x)
+    )
+    return _answer(problem, x)
+
+
+def _answer(
+    problem: Problem,
+    x: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    out: Array | None = None,
+    method: str = "auto",
+) -> Any:
+    """Compute a problem that was read, by the plan there is for it or at once without."""
+
+    def compute(canonical: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        kernel = None if weight is None else to_tensor(weight)
+        added = None if bias is None else to_tensor(bias)
+        return execute(problem, canonical, kernel, added, method, y)
+
+    return answer(problem, compute, x, weight, bias, out, method)

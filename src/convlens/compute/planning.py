@@ -2,63 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from functools import partial
+from math import prod
+from typing import Any
 
 from torch import Tensor
 
-from convlens.compute import eager, reference
-from convlens.compute.arrays import Array, check_out, store, to_tensor
-from convlens.compute.problem import Problem
-from convlens.compute.reading import describe, needs_gradient, read_conv, read_pool
+from convlens.compute import gradients, measuring
+from convlens.compute.arena import Arena
+from convlens.compute.arrays import DTYPES, Array, check_out, store, to_tensor
+from convlens.compute.methods import METHODS, Run, estimate, is_direct, is_exact, prepared, refused
+from convlens.compute.problem import NotFinite, Problem, Unsuited
+from convlens.compute.reading import (
+    Description,
+    describe,
+    needs_gradient,
+    read_conv,
+    read_pool,
+    read_tolerance,
+)
 from convlens.windows import TransposedWindow, Window
 
-__all__ = ["METHODS", "Plan", "plan", "plan_pool"]
+__all__ = ["METHODS", "Candidate", "Plan", "answer", "decide", "plan", "plan_pool"]
+
+SHORTLIST = 4.0
+"""Methods whose estimate is so many times the best one's are not measured."""
+
+LARGEST_MEASURED = 2**31
+"""In bytes: input and result of a problem that is measured take no more together."""
+
+Computed = tuple[Tensor, Tensor | None]
 
 
-class Method(Protocol):
-    """What the file of a method defines."""
+@dataclass(frozen=True)
+class Candidate:
+    """What became of one method: why it cannot, or its estimate, time and error, and its verdict.
 
-    def refuses(self, problem: Problem) -> str | None:
-        """Return why the method cannot do the problem, or None."""
+    `estimate` and `seconds` are in seconds; `error` is relative to the root mean square of the
+    output. What was not measured is None.
+    """
 
-    def cost(self, problem: Problem) -> float:
-        """Return about how long it takes, in seconds."""
+    refused: str | None = None
+    estimate: float | None = None
+    seconds: float | None = None
+    error: float | None = None
 
-    def run(
-        self, problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the result (n, k, *outputs), and the indices where they are asked for."""
+    @property
+    def cost(self) -> float:
+        """Return the time measured, or else the one estimated, in seconds."""
+        known = self.seconds if self.seconds is not None else self.estimate
+        return float("inf") if known is None else known
 
-
-METHODS: dict[str, Method] = {"torch": eager, "reference": reference}
-"""Every method by name."""
+    def __str__(self) -> str:
+        if self.refused is not None:
+            return f"refused: {self.refused}"
+        text = f"about {self.estimate:.2g} s" if self.estimate is not None else ""
+        text += f", measured {self.seconds:.3g} s" if self.seconds is not None else ""
+        return text + (f", error {self.error:.1e}" if self.error is not None else "")
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """One convolution or pooling, decided: call it with an input, or print it to see why.
 
-    `cost` holds the estimate in seconds of every method that can do it, `refused` the reason of
-    every method that cannot; `method` is the one chosen. A plan holds `weight` and `bias`
-    themselves, not copies.
+    `candidates` says of every method what it would cost, or why it cannot; `method` is the one
+    chosen. The weights are packed for it: changing the array afterwards changes nothing. A plan may
+    be called from several threads at once.
 
     >>> import numpy as np
-    >>> p = plan(((1, 1, 5), "float64"), np.ones((1, 1, 3)))
+    >>> p = plan(((1, 1, 5), "float64"), np.ones((1, 1, 3)), measure=False)
     >>> p(np.arange(5.0).reshape(1, 1, 5))
     array([[[3., 6., 9.]]])
-    >>> p.shapes["y"], p.method
-    ((1, 1, 3), 'torch')
+    >>> p.shapes["y"]
+    (1, 1, 3)
     """
 
     problem: Problem
     kind: str
+    asked: str
     method: str
-    cost: Mapping[str, float]
-    refused: Mapping[str, str]
+    candidates: Mapping[str, Candidate]
     weight: Array | None = field(default=None, repr=False)
     bias: Array | None = field(default=None, repr=False)
+    _run: Run | None = field(default=None, repr=False)
+    _arena: Arena = field(default_factory=Arena, repr=False)
 
     @property
     def windows(self) -> tuple[Window | TransposedWindow, ...]:
@@ -82,6 +111,16 @@ class Plan:
         weight = self.problem.weight_shape
         return shapes if weight is None else {**shapes, "weight": weight}
 
+    @property
+    def refused(self) -> dict[str, str]:
+        """Return of every method that cannot do it the reason."""
+        return {n: c.refused for n, c in self.candidates.items() if c.refused is not None}
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """Return of every method that can do it the seconds it takes, measured or estimated."""
+        return {n: c.cost for n, c in self.candidates.items() if c.refused is None}
+
     def __call__(self, x: Array, *, out: Array | None = None) -> Any:
         """Return the result for `x`, in `out` if given; with indices, the result and these.
 
@@ -91,50 +130,45 @@ class Plan:
         >>> plan_pool("max_pool", np.ones((1, 1, 4)), 2)(np.arange(4.0).reshape(1, 1, 4))
         array([[[1., 3.]]])
         """
-        self._check(x, out)
-        problem = self.problem
-        canonical = to_tensor(x).reshape(problem.batch, problem.channels, *problem.space)
-        weight = None if self.weight is None else to_tensor(self.weight)
-        bias = None if self.bias is None else to_tensor(self.bias)
-        y, places = METHODS[self.method].run(problem, canonical, weight, bias)
-        result = self._given_back(y, x)
-        if out is not None:
-            store(result, out)
-            result = out
-        if not problem.return_indices or places is None:
-            return result
-        places = places.reshape(problem.y_shape)
-        return result, places if isinstance(x, Tensor) else places.numpy()
+        self._check(x)
+        return answer(self.problem, self.compute, x, self.weight, self.bias, out, self.asked)
 
-    def _check(self, x: Array, out: Array | None) -> None:
-        """Raise unless x is as planned, out as the result, and both go with gradients."""
+    def compute(self, x: Tensor, y: Tensor | None = None) -> Computed:
+        """Return the result (n, k, *outputs) of x (n, c, *space), and the indices if asked for.
+
+        `y`, if given, is where it is put, if the method can. Nothing is checked.
+        """
+        run = self._run
+        if run is None:
+            raise RuntimeError("this plan was made without a method")
+        try:
+            return run(x, y)
+        except NotFinite:
+            return self._direct().compute(x, y)
+
+    def _direct(self) -> Plan:
+        """Return the plan of the same by a method that is right for all numbers."""
+        return decide(self.problem, self.kind, "direct", self.weight, self.bias, measure=False)
+
+    def _check(self, x: Array) -> None:
+        """Raise unless x is as planned."""
         problem = self.problem
+        # The common case first, at less cost: a plain tensor.
+        if (
+            type(x) is Tensor
+            and self.kind == "torch"
+            and x.dtype is DTYPES[problem.dtype]
+            and tuple(x.shape) == problem.x_shape
+            and str(x.device) == problem.device
+        ):
+            return
         found = describe("x", x)
-        planned = replace(
-            found, shape=problem.x_shape, dtype=problem.dtype, kind=self.kind, device=problem.device
-        )
+        planned = Description(problem.x_shape, problem.dtype, self.kind, problem.device)
         if found != planned:
             raise ValueError(f"`x` is a {found} but the plan is for a {planned}; plan anew")
-        given = {"x": x, "weight": self.weight, "bias": self.bias}
-        inputs = {name: array for name, array in given.items() if array is not None}
-        gradient = needs_gradient(*inputs.values())
-        if gradient:
-            reason = METHODS[self.method].refuses(replace(problem, gradient=True))
-            if reason is not None:
-                raise ValueError(f"`x` or `weight` requires a gradient but {reason}; detach it")
-        if out is None:
-            return
-        if gradient:
-            raise ValueError("`out` cannot be used where a gradient is required; leave it out")
-        check_out(out, x, problem.y_shape, inputs)
-
-    def _given_back(self, y: Tensor, x: Array) -> Array:
-        """Return y with the axes of the result, as an array of the kind and byte order of x."""
-        y = y.reshape(self.problem.y_shape)
-        return y if isinstance(x, Tensor) else y.numpy().astype(x.dtype, copy=False)
 
     def __str__(self) -> str:
-        """Say what is computed and, for every method, its estimate or why it lost."""
+        """Say what is computed and of every method what it costs, measured, or why it lost."""
         problem, shapes = self.problem, self.shapes
         weight = f" with weight {shapes['weight']}" if "weight" in shapes else ""
         lines = [
@@ -143,20 +177,73 @@ class Plan:
             f"padding {problem.padding_mode}"
         ]
         lines += [f"  axis {axis}: {window}" for axis, window in enumerate(self.windows)]
-        for name in METHODS:
-            lines.append(f"  {name:<10} {self._verdict(name)}")
+        chosen = self.candidates[self.method].cost
+        for name, candidate in self.candidates.items():
+            text = str(candidate)
+            if name == self.method:
+                text += ", chosen"
+            elif candidate.refused is None and chosen > 0:
+                text += f", {candidate.cost / chosen:.2g} times {self.method}"
+            lines.append(f"  {name:<11} {text}")
         return "\n".join(lines)
 
-    def _verdict(self, name: str) -> str:
-        """Say in a line what became of one method."""
-        if name in self.refused:
-            return f"refused: {self.refused[name]}"
-        seconds = self.cost[name]
-        text = f"about {seconds:.2g} s"
-        if name == self.method:
-            return f"{text}, chosen"
-        times = seconds / self.cost[self.method]
-        return f"{text}, {times:.2g} times the cost of {self.method}"
+
+def answer(
+    problem: Problem,
+    compute: Callable[[Tensor, Tensor | None], Computed],
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    out: Array | None,
+    method: str,
+) -> Any:
+    """Return what `compute` makes of x as an array like x, or in `out`; with indices, these too.
+
+    `compute` takes and returns tensors with a batch. Where torch must see what is done, as for a
+    gradient, it is done by operators of torch instead; raises ValueError if another method than
+    that was asked for.
+    """
+    inputs = {n: a for n, a in (("x", x), ("weight", weight), ("bias", bias)) if a is not None}
+    if out is not None:
+        if needs_gradient(*inputs.values()):
+            raise ValueError("`out` cannot be used where a gradient is required; leave it out")
+        check_out(out, x, problem.y_shape, inputs)
+    if gradients.seen_by_torch(*inputs.values()):
+        if method not in ("auto", "torch"):
+            raise ValueError(
+                f'`method` (="{method}") works beside torch, but here torch must follow, as for a '
+                'gradient; use "auto" or detach'
+            )
+        kernel, added = (None if part is None else to_tensor(part) for part in (weight, bias))
+        y, places = gradients.differentiable(problem, to_tensor(x), kernel, added)
+        return (y, places) if problem.return_indices else y
+    canonical = to_tensor(x).reshape(problem.batch, problem.channels, *problem.space)
+    target = _target(problem, out)
+    y, places = compute(canonical, target)
+    y = y.reshape(problem.y_shape)
+    result = y if isinstance(x, Tensor) else y.numpy().astype(x.dtype, copy=False)
+    if out is not None:
+        if target is None or target.data_ptr() != y.data_ptr():
+            store(result, out)
+        result = out
+    if not problem.return_indices or places is None:
+        return result
+    places = places.reshape(problem.y_shape)
+    return result, places if isinstance(x, Tensor) else places.numpy()
+
+
+def _target(problem: Problem, out: Array | None) -> Tensor | None:
+    """Return `out` as (n, k, *outputs) if results can be written there as they come."""
+    if out is None or str(getattr(out, "device", "cpu")) != "cpu":
+        return None
+    if isinstance(out, Tensor):
+        tensor = out
+    elif out.flags.c_contiguous and out.dtype.isnative and out.flags.aligned:
+        tensor = to_tensor(out)
+    else:
+        return None
+    shape = (problem.batch, problem.channels_out, *problem.outputs)
+    return tensor.view(shape) if tensor.is_contiguous() else None
 
 
 def plan(
@@ -172,19 +259,25 @@ def plan(
     output_padding: Any = 0,
     transposed: bool = False,
     method: str = "auto",
+    tolerance: float = 1e-5,
+    measure: bool = True,
 ) -> Plan:
-    """Decide how to compute `conv` or, if `transposed`, `conv_transpose`; compute nothing yet.
+    """Decide how to compute `conv` or, if `transposed`, `conv_transpose`, and get ready for it.
 
     `x` is an array (n, c, *space) or (c, *space), or a (shape, dtype) that stands for one; `weight`
-    and the options are those of `conv` and `conv_transpose`. Raises ValueError or TypeError for
-    what these refuse.
+    and the options are those of `conv` and `conv_transpose`. The likely methods are compiled,
+    seconds once a machine, and measured on random numbers, once a shape; without `measure` their
+    estimates decide. Methods that are not one plain sum, as Winograd's and Fourier's, are taken if
+    the root mean square of their error, measured with these weights, is at most `tolerance` times
+    that of the output. Raises ValueError or TypeError for what `conv` refuses.
 
     >>> import torch
-    >>> print(plan(((1, 1, 9), "int8"), torch.ones(1, 1, 3).to(torch.int8)))
+    >>> print(plan(((1, 1, 9), "int8"), torch.ones(1, 1, 3).to(torch.int8), method="reference"))
     conv of (1, 1, 9) with weight (1, 1, 3) to (1, 1, 7), int8 on cpu, groups 1, padding zeros
       axis 0: Window(size=3, stride=1, dilation=1, before=0, after=0, ceil=False)
-      torch      refused: torch has no convolution of int8
-      reference  about 0.00021 s, chosen
+    ...
+      torch       refused: torch has no convolution of int8
+      reference   about 0.00021 s, chosen
     """
     problem = read_conv(
         x,
@@ -198,12 +291,13 @@ def plan(
         output_padding=output_padding,
         transposed=transposed,
     )
-    return _decide(
-        problem, "torch" if isinstance(weight, Tensor) else "numpy", method, weight, bias
-    )
+    kind = "torch" if isinstance(weight, Tensor) else "numpy"
+    return decide(problem, kind, method, weight, bias, read_tolerance(tolerance), measure)
 
 
-def plan_pool(operation: str, x: Array, size: Any, *, method: str = "auto", **options: Any) -> Plan:
+def plan_pool(
+    operation: str, x: Any, size: Any, *, method: str = "auto", measure: bool = True, **options: Any
+) -> Plan:
     """Decide how to compute "max_pool" or "avg_pool"; the options are those of the function.
 
     Raises ValueError or TypeError for what these refuse.
@@ -213,27 +307,151 @@ def plan_pool(operation: str, x: Array, size: Any, *, method: str = "auto", **op
     'reference'
     """
     problem = read_pool(operation, x, size, **options)
-    return _decide(problem, "torch" if isinstance(x, Tensor) else "numpy", method)
+    kind = "torch" if isinstance(x, Tensor) else "numpy"
+    return decide(problem, kind, method, measure=measure)
 
 
-def _decide(
+def decide(
     problem: Problem,
     kind: str,
-    method: str,
+    method: str = "auto",
     weight: Array | None = None,
     bias: Array | None = None,
+    tolerance: float = 1e-5,
+    measure: bool = True,
 ) -> Plan:
-    """Choose the method asked for, or of all that can do it the cheapest."""
-    if method != "auto" and method not in METHODS:
-        names = ", ".join(f'"{name}"' for name in ("auto", *METHODS))
+    """Return the plan of a problem, by the method asked for or the best of "auto" or "direct".
+
+    `kind` is that of the arrays, "numpy" or "torch".
+    """
+    candidates = _considered(problem, method)
+    able = [name for name, candidate in candidates.items() if candidate.refused is None]
+    contest = _Contest(problem, _own(weight), _own(bias), tolerance, candidates)
+    if method in METHODS:
+        chosen = method
+        contest.ready(method)
+    elif measure and _measurable(problem):
+        chosen = contest.by_time(able)
+    else:
+        chosen = contest.by_estimate(able)
+    return Plan(
+        problem,
+        kind,
+        method,
+        chosen,
+        contest.candidates,
+        weight,
+        bias,
+        contest.runs[chosen],
+        contest.arena,
+    )
+
+
+def _considered(problem: Problem, method: str) -> dict[str, Candidate]:
+    """Return every method with its estimate or refusal; raise when none is left."""
+    if method not in ("auto", "direct", *METHODS):
+        names = ", ".join(f'"{name}"' for name in ("auto", "direct", *METHODS))
         raise ValueError(f"`method` (={method!r}) must be one of {names}")
-    reasons = {name: candidate.refuses(problem) for name, candidate in METHODS.items()}
-    refused = {name: reason for name, reason in reasons.items() if reason is not None}
-    cost = {name: METHODS[name].cost(problem) for name in METHODS if name not in refused}
-    if method in refused:
-        raise ValueError(f'`method` (="{method}") cannot do this: {refused[method]}; use "auto"')
-    if not cost:
-        told = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+    candidates = {}
+    for name in METHODS:
+        reason = refused(name, problem)
+        if reason is None and method == "direct" and not is_direct(name):
+            reason = "it does not promise the same bits for any number of threads"
+        found = None if reason is not None else estimate(name, problem)
+        candidates[name] = Candidate(refused=reason, estimate=found)
+    if method in METHODS and candidates[method].refused is not None:
+        reason = candidates[method].refused
+        raise ValueError(f'`method` (="{method}") cannot do this: {reason}; use "auto"')
+    if all(candidate.refused is not None for candidate in candidates.values()):
+        told = "; ".join(f"{name}: {c.refused}" for name, c in candidates.items())
         raise ValueError(f"no `method` can do this ({told})")
-    chosen = min(cost, key=lambda name: cost[name]) if method == "auto" else method
-    return Plan(problem, kind, chosen, cost, refused, weight, bias)
+    return candidates
+
+
+def _measurable(problem: Problem) -> bool:
+    """Tell whether a problem may be run on random numbers, to see."""
+    arrays = prod(problem.x_shape) + prod(problem.y_shape)
+    whole = problem.device == "cpu" and problem.batch > 0 and not problem.gradient
+    return whole and arrays * DTYPES[problem.dtype].itemsize <= LARGEST_MEASURED
+
+
+def _own(array: Array | None) -> Tensor | None:
+    """Return a tensor of the values that later changes do not reach, unless a gradient must."""
+    if array is None:
+        return None
+    tensor = to_tensor(array)
+    return tensor if needs_gradient(tensor) or tensor.is_meta else tensor.detach().clone()
+
+
+class _Contest:
+    """The methods of one problem got ready, measured, and told apart."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        tolerance: float,
+        candidates: Mapping[str, Candidate],
+    ) -> None:
+        self.problem, self.weight, self.bias, self.tolerance = problem, weight, bias, tolerance
+        self.candidates = dict(candidates)
+        self.runs: dict[str, Run] = {}
+        self.arena = Arena()
+        self._x: Tensor | None = None
+
+    def ready(self, name: str) -> None:
+        """Pack the weights for a method, or raise Unsuited."""
+        if name not in self.runs:
+            self.runs[name] = prepared(name, self.problem, self.weight, self.bias, self.arena)
+
+    def by_estimate(self, able: list[str]) -> str:
+        """Return the method of the least estimate whose error is small enough."""
+        for name in sorted(able, key=lambda name: self.candidates[name].cost):
+            if self._fit(name):
+                return name
+        raise ValueError(f"no `method` stays within `tolerance` (={self.tolerance}); raise it")
+
+    def by_time(self, able: list[str]) -> str:
+        """Return the method that took the least time, now or when it was measured before."""
+        best = min(self.candidates[name].cost for name in able)
+        # torch compiles nothing and is what we are compared with: it is always heard, unless slow.
+        limits = {name: max(SHORTLIST * best, 1e-2 if name == "torch" else 0) for name in able}
+        likely = [name for name in able if self.candidates[name].cost <= limits[name]]
+        known = measuring.recalled(self.problem)
+        if any(name not in known and self._fit(name) for name in likely):
+            fit = [name for name in likely if self._fit(name)]
+            known |= measuring.measured_seconds(
+                {name: partial(self.runs[name], self._example(), None) for name in fit}
+            )
+            measuring.remember(self.problem, known)
+        for name in likely:
+            if name in known:
+                self.candidates[name] = replace(self.candidates[name], seconds=known[name])
+        return self.by_estimate([name for name in likely if name in known])
+
+    def _fit(self, name: str) -> bool:
+        """Get a method ready and tell whether its error is small enough; say why if not."""
+        candidate = self.candidates[name]
+        if candidate.refused is not None or name in self.runs:
+            return candidate.refused is None
+        try:
+            self.ready(name)
+        except Unsuited as reason:
+            self.candidates[name] = replace(candidate, refused=str(reason))
+            return False
+        if is_exact(name) or self.weight is None or not self.problem.batch:
+            return True
+        y, _ = self.runs[name](self._example(), None)
+        y = y if self.bias is None else y - self.bias.reshape(-1, *[1] * len(self.problem.space))
+        error = measuring.measured_error(self.problem, self._example(), self.weight, y)
+        found = replace(candidate, error=error)
+        if not error <= self.tolerance:
+            found = replace(found, refused=f"its error {error:.1e} exceeds {self.tolerance:.1e}")
+        self.candidates[name] = found
+        return found.refused is None
+
+    def _example(self) -> Tensor:
+        if self._x is None:
+            self._x = measuring.example(self.problem)
+        return self._x

@@ -7,11 +7,15 @@ from math import prod
 
 from convlens.windows import TransposedWindow, Window
 
-__all__ = ["NotFinite", "Problem"]
+__all__ = ["NotFinite", "Problem", "Unsuited"]
 
 
 class NotFinite(ArithmeticError):
     """A method that is right for finite numbers only has met another; a direct one must do it."""
+
+
+class Unsuited(ValueError):
+    """A method finds, on seeing the weights, that it cannot do a problem it did not refuse."""
 
 
 @dataclass(frozen=True)

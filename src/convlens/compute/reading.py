@@ -19,7 +19,7 @@ from convlens.compute.arrays import DTYPES, Array, device_of, dtype_of, kind_of,
 from convlens.compute.problem import Problem
 from convlens.windows import PADDING_MODES, PADDINGS, TransposedWindow, Window
 
-__all__ = ["Description", "describe", "needs_gradient", "read_conv", "read_pool"]
+__all__ = ["Description", "describe", "needs_gradient", "read_conv", "read_pool", "read_tolerance"]
 
 LARGEST_RESULT = 2**40
 """In bytes, 1 TiB: an array beyond it is a mistyped padding or stride."""
@@ -195,6 +195,19 @@ def read_pool(
             count_include_pad=count_include_pad,
         )
     )
+
+
+def read_tolerance(tolerance: Any) -> float:
+    """Return a tolerance, a number from 0 on; raise TypeError or ValueError for anything else.
+
+    >>> read_tolerance(1e-5)
+    1e-05
+    """
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.floating):
+        raise TypeError(f"`tolerance` (={tolerance!r}) must be a number, as 1e-5")
+    if not 0 <= tolerance < float("inf"):
+        raise ValueError(f"`tolerance` (={tolerance!r}) must be 0 or more and finite; use 1e-5")
+    return float(tolerance)
 
 
 def _split(name: str, shape: tuple[int, ...], axes: int) -> tuple[int | None, int, tuple[int, ...]]:

@@ -19,7 +19,7 @@ from convlens.compute.arrays import DTYPES
 from convlens.compute.problem import Problem
 from convlens.windows import TransposedWindow, Window, padded_source
 
-__all__ = ["cost", "refuses", "run"]
+__all__ = ["at", "cost", "refuses", "run"]
 
 Numbers = np.ndarray[Any, Any]
 Pair = tuple[int, int]
@@ -64,6 +64,31 @@ def run(
         if bias is not None:
             y += _widest(_numbers(bias)).reshape(-1, *[1] * len(problem.space))
         return _tensor(problem, y, x), None
+
+
+def at(problem: Problem, x: Tensor, weight: Tensor, o: tuple[int, ...]) -> Numbers:
+    """Return the outputs (k,) of a convolution without bias at one place, from one x (c, *space).
+
+    >>> from convlens.windows import Window
+    >>> problem = Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32")
+    >>> at(problem, torch.arange(4.0)[None], torch.ones(1, 1, 2), (1,)).tolist()
+    [3.0]
+    """
+    numbers, taps, sources = _numbers(x), [], []
+    for window, place, n in zip(problem.windows, o, problem.space, strict=True):
+        pairs = _pairs_at(window, place, n, problem.padding_mode)
+        taps.append([tap for tap, _ in pairs])
+        sources.append([source for _, source in pairs])
+    groups, axes = problem.groups, len(o)
+    patch = numbers[np.ix_(range(problem.channels), *sources)]
+    kernel = _numbers(weight)[np.ix_(*(range(count) for count in weight.shape[:2]), *taps)]
+    patch = _widest(patch).reshape(groups, -1, *patch.shape[1:])
+    kernel = _widest(kernel).reshape(groups, kernel.shape[0] // groups, *kernel.shape[1:])
+    if problem.operation == "conv_transpose":
+        kernel = kernel.swapaxes(1, 2)
+    rest = "xyz"[:axes]
+    y: Numbers = np.einsum(f"gc{rest},gkc{rest}->gk", patch, kernel)
+    return y.reshape(-1)
 
 
 def _weighted_sums(problem: Problem, x: Numbers, weight: Numbers) -> Numbers:
@@ -133,11 +158,15 @@ def _at(place: tuple[int, ...]) -> tuple[Any, ...]:
 
 def _axis_pairs(window: Window | TransposedWindow, n: int, mode: str) -> list[list[Pair]]:
     """Return for every output along one axis the (tap, input position) pairs."""
-    outputs = range(window.outputs(n))
+    return [_pairs_at(window, o, n, mode) for o in range(window.outputs(n))]
+
+
+def _pairs_at(window: Window | TransposedWindow, o: int, n: int, mode: str) -> list[Pair]:
+    """Return the (tap, input position) pairs of one output along one axis."""
     if isinstance(window, TransposedWindow) or mode == "zeros":
-        return [list(zip(window.taps(o, n), window.reads(o, n), strict=True)) for o in outputs]
-    whole = [[padded_source(position, n, mode) for position in window.covers(o)] for o in outputs]
-    return [[(t, i) for t, i in enumerate(row) if i is not None] for row in whole]
+        return list(zip(window.taps(o, n), window.reads(o, n), strict=True))
+    whole = [padded_source(position, n, mode) for position in window.covers(o)]
+    return [(t, i) for t, i in enumerate(whole) if i is not None]
 
 
 def _numbers(x: Tensor) -> Numbers:

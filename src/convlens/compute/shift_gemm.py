@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from convlens.compute.kernels import packing
@@ -23,7 +22,7 @@ from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.packing import clear, copy, pack_row
-from convlens.compute.kernels.words import LANES, WIDTH, word
+from convlens.compute.kernels.words import LANES, WIDTH, shift_rows, word
 from convlens.compute.problem import Problem
 from convlens.windows import Window
 
@@ -31,6 +30,7 @@ __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
 
 EXACT = True
 COMPILES = True
+LONGEST = 2**28
 SLACK = 8
 """Vectors that a block may read behind the last column it needs."""
 
@@ -55,6 +55,8 @@ def refuses_arrays(problem: Problem) -> str | None:
         return f"its kernels run on the CPU, not on {problem.device}"
     if problem.gradient:
         return "its kernels give no gradient by themselves"
+    if max((*problem.space, *problem.outputs)) > LONGEST:
+        return f"its tables go up to {LONGEST} positions along an axis"
     return None
 
 
@@ -158,11 +160,11 @@ def _band(shape: _Shape, dtype: str, tasks_elsewhere: int) -> _Band:
     room = machine().level2 // 2
     depth, row, column = shape.windows
     copies = shape.outputs[1] > 1 and not (column.size == 1 and column.stride == 1)
-    phases = min(row.stride, row.size) if row.dilation % row.stride else 1
+    phases = _phases(row)
     if copies:
         slots = column.size
     else:
-        slots = min(column.stride, column.size) if column.dilation % column.stride else 1
+        slots = _phases(column)
 
     def laid_out(rows: int, columns: int, channels: int) -> _Band:
         lines = rows + (row.extent - 1) // row.stride
@@ -212,6 +214,11 @@ def _offsets(shape: _Shape, band: _Band) -> np.ndarray[tuple[int], np.dtype[np.i
                     at = (at * band.slots + slot) * band.lines + line
                     found.append(at * band.length + shift)
     return np.array(found, np.int64)
+
+
+def _phases(window: Window) -> int:
+    """Return how many places within a stride the taps of a window fall on, at most."""
+    return 1 if window.dilation % window.stride == 0 else min(window.stride, window.extent)
 
 
 def _phase(window: Window, tap: int, phases: int) -> tuple[int, int]:
@@ -290,7 +297,7 @@ def _drive(
         if in_place > 0:
             for block in range(low, stop):
                 weights = w + (group * block_count + block) * each * ROWS * WIDTH
-                shift_rows(  # noqa: F821
+                shift_rows(
                     weights, image + left * WIDTH, offsets, each, result
                     + block * ROWS * volume * WIDTH, volume, out_each - block * ROWS, in_place, 0,
                     bias + (group * block_count + block) * ROWS * WIDTH,
@@ -316,7 +323,7 @@ def _drive(
             )  # fmt: skip
         for block in range(low, stop):
             weights = w + ((group * block_count + block) * each + at) * taps * ROWS * WIDTH
-            shift_rows(  # noqa: F821
+            shift_rows(
                 weights, scratch, offsets + plain * each * 8, some * taps,
                 result + block * ROWS * volume * WIDTH, volume, out_each - block * ROWS, count,
                 at, bias + (group * block_count + block) * ROWS * WIDTH,
@@ -325,7 +332,7 @@ def _drive(
 
 
 ROWS, VECTORS = 0, 0
-"""Stand-ins: each kernel has its own."""
+"""Stand-ins, as `shift_rows` is: each kernel has its own."""
 
 
 def prepare(
@@ -368,20 +375,19 @@ def prepare(
     starts = _starts(shape.windows[2], band.slots, band.copies)
     depth, row, column = shape.windows
     first, last = packing.middle(column, shape.space[2])
-    kept = (arranged, starting, tables, offsets, starts)
     size = band.channels * (padded if shape.plain else depth.size * band.plane)
     launch = Launch(
         kernel,
         tasks=tasks * shares,
         scratch=(size + SLACK * lanes) * width,
         fixed={
-            "w": arranged.data_ptr(),
-            "bias": starting.data_ptr(),
-            "offsets": offsets.ctypes.data,
-            "depth_table": tables[0].ctypes.data,
-            "row_table": tables[1].ctypes.data,
-            "column_table": tables[2].ctypes.data,
-            "starts": starts.ctypes.data,
+            "w": arranged,
+            "bias": starting,
+            "offsets": offsets,
+            "depth_table": tables[0],
+            "row_table": tables[1],
+            "column_table": tables[2],
+            "starts": starts,
             "groups": groups,
             "each": shape.each,
             "out_each": shape.out_each,
@@ -418,7 +424,7 @@ def prepare(
     )
 
     def run(x: Tensor, y: Tensor) -> None:
-        if kept and tasks:
+        if tasks:
             launch(x.data_ptr(), y.data_ptr())
 
     return run

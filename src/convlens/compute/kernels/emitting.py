@@ -26,7 +26,7 @@ LLVM = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "in
 SUFFIX = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"}
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """So many elements of one type, kept in a register."""
 
     def __init__(self, dtype: str, lanes: int) -> None:
@@ -35,11 +35,12 @@ class Vector(types.Type):  # type: ignore[misc]
 
 
 @register_model(Vector)
-class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class VectorModel(models.PrimitiveModel):
     """A vector is LLVM's vector, as it is."""
 
     def __init__(self, manager: Any, kind: Vector) -> None:
-        super().__init__(manager, kind, ir.VectorType(kind.element, kind.lanes))
+        vector = ir.VectorType(kind.element, kind.lanes)
+        super().__init__(manager, kind, vector)  # type: ignore[no-untyped-call]
 
 
 Emit = Callable[..., Any]
@@ -126,11 +127,29 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
         def emit(builder: Any, a: Any, b: Any) -> Any:
             if not floating:
                 return builder.select(builder.icmp_signed(sign, a, b), a, b)
-            # Taken where a wins or is not a number; where b is none, the comparison is false.
-            takes = builder.fcmp_unordered(sign, a, b)
-            takes = builder.and_(takes, builder.fcmp_ordered("ord", b, b))
-            missing = builder.fcmp_unordered("uno", a, a)
-            return builder.select(builder.or_(takes, missing), a, b)
+            # Where b is not a number the comparison is false and takes it; where a is none, neither
+            # is a + b. To take a itself would be merged with the comparison, and be no maximum.
+            best = builder.select(builder.fcmp_ordered(sign, a, b), a, b)
+            return builder.select(builder.fcmp_unordered("uno", a, a), builder.fadd(a, b), best)
+
+        return emit
+
+    def larger(builder: Any, a: Any, b: Any) -> Any:
+        wins = builder.fcmp_ordered if floating else builder.icmp_signed
+        return builder.select(wins(">", a, b), a, b)
+
+    def missing(builder: Any, a: Any, b: Any) -> Any:
+        if not floating:
+            return ir.Constant(I64, 0)
+        found = builder.bitcast(builder.fcmp_unordered("uno", a, b), ir.IntType(lanes))
+        return builder.zext(found, I64)
+
+    def asking(to_write: int) -> Emit:
+        def emit(builder: Any, p: Any, i: Any) -> Any:
+            place = builder.bitcast(at(builder, p, i), ir.IntType(8).as_pointer())
+            # To write or not, into the second-level cache or nearer, as data.
+            how = [ir.Constant(I32, value) for value in (to_write, 3, 1)]
+            return intrinsic_of(builder, "llvm.prefetch.p0", ir.VoidType(), place, *how)
 
         return emit
 
@@ -162,17 +181,24 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
         ("add", kind, two, lanewise("fadd", "add")),
         ("sub", kind, two, lanewise("fsub", "sub")),
         ("mul", kind, two, lanewise("fmul", "mul")),
+        ("div", kind, two, lanewise("fdiv", "sdiv")),
         ("fma", kind, three, fma),
         ("maximum", kind, two, extreme(">")),
         ("minimum", kind, two, extreme("<")),
+        ("larger", kind, two, larger),
+        ("missing", types.intp, two, missing),
         ("evens", kind, two, picked(list(range(0, 2 * lanes, 2)))),
         ("odds", kind, two, picked(list(range(1, 2 * lanes, 2)))),
         ("low", kind, two, picked([j for i in half for j in (i, lanes + i)])),
         ("high", kind, two,
          picked([j for i in half for j in (lanes // 2 + i, lanes + lanes // 2 + i)])),
         ("word", types.intp, (index, index), lambda b, p, i: b.load(at(b, p, i, I64))),
+        ("put_word", types.void, (index, index, index),
+         lambda b, p, i, n: b.store(n, at(b, p, i, I64))),
         ("real", types.float64, (index, index),
          lambda b, p, i: b.load(at(b, p, i, ir.DoubleType()))),
+        ("expect", types.void, (index, index), asking(0)),
+        ("claim", types.void, (index, index), asking(1)),
         ("take", types.intp, (index,),
          lambda b, p: b.atomic_rmw(
              "add", b.inttoptr(p, I64.as_pointer()), ir.Constant(I64, 1), "monotonic")),

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from convlens.compute.kernels.compiling import HEAD, Kernel, address
 
@@ -44,7 +45,8 @@ def threads() -> int:
 class Launch:
     """A kernel with its arguments, all but those that change from call to call.
 
-    `changing` names the parameters given at every call; `scratch` is in bytes a thread.
+    `changing` names the parameters given at every call; `scratch` is in bytes a thread. An array
+    stands for its address and is kept alive.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Launch:
         *,
         tasks: int,
         scratch: int,
-        fixed: Mapping[str, int],
+        fixed: Mapping[str, int | Tensor | np.ndarray[Any, Any]],
         changing: tuple[str, ...] = ("x", "y"),
     ) -> None:
         order = kernel.parameters
@@ -65,7 +67,12 @@ class Launch:
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
         self._block = np.zeros(HEAD + len(order), np.int64)
         self._block[1], self._block[4] = tasks, self.scratch
+        self._kept = fixed
         for name, value in fixed.items():
+            if isinstance(value, Tensor):
+                value = value.data_ptr()
+            elif isinstance(value, np.ndarray):
+                value = _address(value)
             self._block[HEAD + order.index(name)] = value
         self._places = [HEAD + order.index(name) for name in changing]
 

@@ -1,4 +1,4 @@
-"""What this machine is to a kernel: how wide its vectors, how many registers, how large its caches."""
+"""What this machine is to a kernel: the width of its vectors, its registers, its caches."""
 
 from __future__ import annotations
 

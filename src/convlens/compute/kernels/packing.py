@@ -89,7 +89,8 @@ def pack_row(
 ) -> None:
     """Write to element q of `to`, for q < length, the input at padded position start + q * stride.
 
-    `row` is the address of a row of the input, `table` that of its `sources`, `first` and `last` are its `middle`.
+    `row` is the address of a row of the input, `table` that of its `sources`; `first` and `last`
+    are its `middle`.
     """
     low = min(length, max(0, (first - start + stride - 1) // stride))
     high = max(low, min(length, (last - start + stride - 1) // stride))

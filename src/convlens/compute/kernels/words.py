@@ -13,14 +13,21 @@ integers, and count in elements from there:
     splat(s), zero()            a scalar in every lane, nothing in every lane
     get(p, i), put(p, i, s)     one element
     number(s)                   a scalar of the element type
-    add, sub, mul               lane by lane; integers wrap around
+    add, sub, mul, div          lane by lane; integers wrap around
     fma(a, b, c)                a * b + c, rounded once where the machine can
     maximum, minimum            lane by lane; not-a-number wins, as in torch
+    larger(a, b)                a where it is larger, else b, not-a-number or not: one instruction
+    missing(a, b)               an integer, not 0 where a lane of either is not a number
     evens(a, b), odds(a, b)     every other lane of a, then of b
     low(a, b), high(a, b)       a and b lane by lane in turn: the first halves, the second ones
     word(p, i)                  an integer of 64 bits
+    put_word(p, i, n)           writes one
     real(p, i)                  a float64
+    expect(p, i), claim(p, i)   asks for the line of memory element i lies in, soon to be read or
+                                written; where nothing may be read, nothing happens
     take(p)                     the integer at p, raised by 1 in the same instant
+    shift_rows(...)             a register block that `blocks` wrote for the kernel
+    transform(...), exchange(p, step)   what `butterflies` wrote for it
 """
 
 from __future__ import annotations
@@ -31,7 +38,8 @@ __all__ = ["WORDS"]
 
 WORDS = (
     "LANES WIDTH load store load_some store_some broadcast splat zero get put number add sub mul "
-    "fma maximum minimum evens odds low high word real take"
+    "div fma maximum minimum larger missing evens odds low high word put_word real take "
+    "shift_rows transform exchange expect claim"
 ).split()
 
 

@@ -1,0 +1,123 @@
+"""How long the candidates of a plan take here, and how far they are off: measured, remembered.
+
+Times are kept in the user's cache by machine, number of threads and problem, so that a shape is
+measured once. Errors depend on the weights and are measured anew, on a few outputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.compute import reference
+from convlens.compute.arrays import DTYPES
+from convlens.compute.kernels.compiling import cache_folder, write_beside
+from convlens.compute.kernels.launching import threads
+from convlens.compute.kernels.machine import machine
+from convlens.compute.problem import Problem
+
+__all__ = ["example", "measured_error", "measured_seconds", "recalled", "remember"]
+
+ROUNDS, BUDGET = 7, 0.5
+"""At most so many runs of each candidate, and about so many seconds for all after the first."""
+
+HOPELESS = 1.6
+"""A candidate whose first run took so many times the best one's is not run again."""
+
+
+def example(problem: Problem) -> Tensor:
+    """Return an input (n, c, *space) of random numbers for a problem, of its element type."""
+    shape = (problem.batch, problem.channels, *problem.space)
+    generator = torch.Generator().manual_seed(0)
+    dtype = DTYPES[problem.dtype]
+    if dtype.is_floating_point or dtype.is_complex:
+        wide = torch.complex64 if dtype.is_complex else torch.float32
+        return torch.randn(shape, generator=generator, dtype=wide).to(dtype)
+    return torch.randint(0, 5, shape, generator=generator, dtype=torch.int64).to(dtype)
+
+
+def measured_seconds(candidates: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """Return the least time of each candidate, run in turn so that all see the same machine."""
+    best: dict[str, float] = {}
+    for name, action in candidates.items():  # first runs: caches, pages and clocks are warmed
+        action()
+        best[name] = _timed(action)
+    began = time.perf_counter()
+    for _ in range(ROUNDS - 1):
+        limit = HOPELESS * min(best.values(), default=0.0)
+        running = [name for name in candidates if best[name] <= limit]
+        if time.perf_counter() - began > BUDGET:
+            break
+        for name in running:
+            best[name] = min(best[name], _timed(candidates[name]))
+    return best
+
+
+def _timed(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def measured_error(
+    problem: Problem, x: Tensor, weight: Tensor, y: Tensor, places: int = 48
+) -> float:
+    """Return the error of y, a convolution of x without bias, relative to its size.
+
+    Root mean squares over some outputs, all channels, against sums in float64.
+    """
+    rng = np.random.default_rng(0)
+    n = int(rng.integers(problem.batch))
+    flat = y[n].flatten(1).numpy()
+    exact, found = [], []
+    for _ in range(places):
+        o = tuple(int(rng.integers(count)) for count in problem.outputs)
+        exact.append(reference.at(problem, x[n], weight, o))
+        found.append(flat[:, np.ravel_multi_index(o, problem.outputs)])
+    error, size = np.array(found) - np.array(exact), np.array(exact)
+    whole = math.sqrt(float(np.mean(size**2)))
+    return math.sqrt(float(np.mean(error**2))) / whole if whole else float(np.abs(error).max())
+
+
+def recalled(problem: Problem) -> dict[str, float]:
+    """Return the times kept for a problem, by method; those of none if it was never measured."""
+    path = _path(problem)
+    try:
+        kept = json.loads(path.read_text())["seconds"] if path else {}
+        seconds = {str(name): float(value) for name, value in kept.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {name: value for name, value in seconds.items() if 0 < value < math.inf}
+
+
+def remember(problem: Problem, seconds: Mapping[str, float]) -> None:
+    """Keep the times measured for a problem, where the cache can be written."""
+    path = _path(problem)
+    if path:
+        write_beside(path, json.dumps({"problem": repr(problem), "seconds": dict(seconds)}))
+
+
+def _path(problem: Problem) -> Path | None:
+    folder = cache_folder()
+    if folder is None:
+        return None
+    # What does not change the time does not part what is remembered.
+    key = f"{replace(problem, batched=True)!r} {threads()} {machine()!r} {_code()}"
+    return folder / "measured" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+
+
+@cache
+def _code() -> str:
+    """Return a digest of the methods as they are now: a changed one must be measured again."""
+    texts = [path.read_text() for path in sorted(Path(__file__).parent.rglob("*.py"))]
+    return hashlib.sha256("".join([*texts, torch.__version__]).encode()).hexdigest()

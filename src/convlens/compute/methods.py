@@ -1,0 +1,117 @@
+"""The methods by name, and one way to get any of them ready for a problem.
+
+A method that fills a given result defines `prepare(problem, weight, bias)`, which packs the weights
+and returns `run(x, y)`; one that makes its result itself defines `run(problem, x, weight, bias)`.
+All define `refuses(problem)` and `cost(problem)`. `EXACT` says that every output is one sum of
+products in a fixed order; `COMPILES` that kernels must be compiled first, seconds once a machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlens.compute import eager, reference, shift_gemm
+from convlens.compute.arena import Arena
+from convlens.compute.arrays import DTYPES
+from convlens.compute.problem import Problem
+from convlens.compute.widening import narrow, widen, widen_bias, widen_weight, widened
+
+__all__ = ["METHODS", "compiles", "estimate", "is_direct", "is_exact", "prepared", "refused"]
+
+Computed = tuple[Tensor, Tensor | None]
+Run = Callable[[Tensor, Tensor | None], Computed]
+
+METHODS: dict[str, Any] = {
+    "shift": shift_gemm,
+    "torch": eager,
+    "reference": reference,
+}
+"""Every method by name."""
+
+
+def is_exact(name: str) -> bool:
+    """Tell whether a method's only error is the rounding of a sum of products.
+
+    >>> is_exact("shift")
+    True
+    """
+    return bool(getattr(METHODS[name], "EXACT", True))
+
+
+def is_direct(name: str) -> bool:
+    """Tell whether a method gives the same bits for any number of threads, batch and layout.
+
+    >>> is_direct("shift"), is_direct("torch")
+    (True, False)
+    """
+    return is_exact(name) and name != "torch"
+
+
+def compiles(name: str) -> bool:
+    """Tell whether a method needs kernels that may have to be compiled.
+
+    >>> compiles("shift"), compiles("torch")
+    (True, False)
+    """
+    return bool(getattr(METHODS[name], "COMPILES", False))
+
+
+def refused(name: str, problem: Problem) -> str | None:
+    """Return why a method cannot do the problem, in its own type or a wider one, or None.
+
+    >>> from convlens.windows import Window
+    >>> refused("shift", Problem("conv", 1, 1, (4,), 1, (Window(2),), "int8"))
+    """
+    reason: str | None = METHODS[name].refuses(problem)
+    wide = widened(problem)
+    if reason is not None and wide is not None and METHODS[name].refuses(wide) is None:
+        return None
+    return reason
+
+
+def estimate(name: str, problem: Problem) -> float:
+    """Return about how long a method takes, in seconds; widening is a pass over everything."""
+    method, wide = METHODS[name], widened(problem)
+    if wide is None or method.refuses(problem) is None:
+        return float(method.cost(problem))
+    moved = prod((problem.channels, *problem.space))
+    moved += prod((problem.channels_out, *problem.outputs))
+    return float(method.cost(wide)) + 1e-9 * problem.batch * moved
+
+
+def prepared(
+    name: str, problem: Problem, weight: Tensor | None, bias: Tensor | None, arena: Arena
+) -> Run:
+    """Return `run(x, y)` of a method: the result for x (n, c, *space), in y if it can be, if given.
+
+    Raises `Unsuited` where the method finds that it cannot, on seeing the weights.
+    """
+    method = METHODS[name]
+    if not hasattr(method, "prepare"):
+        return lambda x, y: method.run(problem, x, weight, bias)
+    wide = None if method.refuses(problem) is None else widened(problem)
+    working = problem if wide is None else wide
+    if wide is not None and weight is not None:
+        weight, bias = widen_weight(weight, problem), widen_bias(bias, problem)
+    elif weight is not None:
+        weight, bias = weight.contiguous(), None if bias is None else bias.contiguous()
+    fill = method.prepare(working, weight, bias)
+    shape = (working.batch, working.channels_out, *working.outputs)
+    dtype = DTYPES[working.dtype]
+
+    def run(x: Tensor, y: Tensor | None) -> Computed:
+        if wide is not None:
+            given = widen(x, problem).contiguous()
+            result = torch.empty(shape, dtype=dtype)
+            places = fill(given, result)
+            return narrow(result, problem), places
+        result = arena.empty(shape, dtype) if y is None else y
+        places = fill(x.contiguous(), result)
+        return result, places
+
+    return run

@@ -1,0 +1,176 @@
+"""Calls without a plan: answered at once, while the plan they would have wanted is being made.
+
+The first call of a shape is computed by a method that needs no compiling. If the shape is worth it,
+a thread behind the scenes compiles and measures the likely methods; calls after that go the best
+way. What is kept: the decision by problem, and the packed weights last used with it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from convlens.compute.arena import Arena
+from convlens.compute.kernels.launching import threads
+from convlens.compute.methods import METHODS, compiles, estimate, is_exact, prepared, refused
+from convlens.compute.planning import Plan, decide
+from convlens.compute.problem import Problem
+
+__all__ = ["execute"]
+
+Computed = tuple[Tensor, Tensor | None]
+
+SHAPES, WEIGHTS = 512, 4
+"""Problems whose decision is kept, and packed weights for each."""
+
+LONG, OFTEN = 3e-4, 20
+"""A plan is made for what takes so many seconds by the quick way, or was called so many times."""
+
+
+@dataclass
+class _Entry:
+    """What is known of one problem: the plans of its last weights, and how often it was asked."""
+
+    calls: int = 0
+    asked: bool = False
+    quick: str | None = None
+    exact: str | None = None
+    plans: list[Plan] = field(default_factory=list)
+
+
+_entries: OrderedDict[tuple[object, ...], _Entry] = OrderedDict()
+_lock = threading.Lock()
+
+
+def execute(
+    problem: Problem,
+    x: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    method: str = "auto",
+    y: Tensor | None = None,
+) -> Computed:
+    """Return the result (n, k, *outputs) for x (n, c, *space), and the indices if asked for.
+
+    `y`, if given, is where the result is put, if the method can. The problem is one that was read;
+    x, weight and bias are as it says. No gradient is recorded.
+
+    >>> from convlens.windows import Window
+    >>> problem = Problem("max_pool", 1, 1, (4,), 1, (Window(2, 2),), "float32")
+    >>> execute(problem, torch.tensor([[[1.0, 5.0, 2.0, 3.0]]]))[0]
+    tensor([[[5., 3.]]])
+    """
+    entry = _entry(problem, method)
+    for plan in entry.plans:
+        if _same(plan.weight, weight) and _same(plan.bias, bias):
+            return plan.compute(x, y)
+    if method != "auto" or problem.device != "cpu":
+        return _keep(entry, _plan(problem, method, weight, bias)).compute(x, y)
+    if entry.quick is None:
+        entry.quick = _quick(problem)
+    worth = estimate(entry.quick, problem) > LONG or entry.calls >= OFTEN
+    if worth and not entry.asked:
+        entry.asked = True
+        _behind.ask(problem, entry, weight, bias)
+    if entry.exact is not None:
+        # Decided, but for other weights: those are packed for this call, and kept for the next.
+        return _keep(entry, _plan(problem, entry.exact, weight, bias)).compute(x, y)
+    return prepared(entry.quick, problem, weight, bias, Arena())(x, y)
+
+
+def _entry(problem: Problem, method: str) -> _Entry:
+    key = (problem, method, threads())
+    with _lock:
+        entry = _entries.setdefault(key, _Entry())
+        _entries.move_to_end(key)
+        while len(_entries) > SHAPES:
+            _entries.popitem(last=False)
+        entry.calls += 1
+    return entry
+
+
+def _plan(problem: Problem, method: str, weight: Tensor | None, bias: Tensor | None) -> Plan:
+    kept = None if weight is None else weight.detach().clone()
+    return decide(problem, "torch", method, kept, None if bias is None else bias.detach().clone())
+
+
+def _keep(entry: _Entry, plan: Plan) -> Plan:
+    entry.plans = [plan, *entry.plans[: WEIGHTS - 1]]
+    return plan
+
+
+def _same(kept: object, given: Tensor | None) -> bool:
+    """Tell whether weights are bit for bit those that a plan has packed."""
+    if kept is None or given is None:
+        return kept is given
+    return isinstance(kept, Tensor) and torch.equal(_bits(kept), _bits(given))
+
+
+def _bits(weight: Tensor) -> Tensor:
+    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    real = torch.view_as_real(weight.resolve_conj()) if weight.is_complex() else weight
+    return real.detach().resolve_neg().view(whole[real.element_size()])
+
+
+def _quick(problem: Problem) -> str:
+    """Return the method of the least estimate that needs no compiling."""
+    able = [name for name in METHODS if not compiles(name) and refused(name, problem) is None]
+    if not able:
+        return decide(problem, "torch", measure=False).method
+    return min(able, key=lambda name: estimate(name, problem))
+
+
+class _Behind:
+    """One thread that makes plans, started when first asked, and in every forked process anew."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.forget()
+        atexit.register(self.stop)
+
+    def forget(self) -> None:
+        """Start from nothing: a forked process has none of its parent's threads."""
+        self.queue: queue.SimpleQueue[tuple[Problem, _Entry, Tensor | None, Tensor | None] | None]
+        self.queue = queue.SimpleQueue()
+        self.thread: threading.Thread | None = None
+
+    def ask(
+        self, problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None
+    ) -> None:
+        if self.stopped:
+            return
+        copies = [None if part is None else part.detach().clone() for part in (weight, bias)]
+        self.queue.put((problem, entry, copies[0], copies[1]))
+        if self.thread is None:
+            self.thread = threading.Thread(target=self.work, name="convlens plans", daemon=True)
+            self.thread.start()
+
+    def work(self) -> None:
+        while (wanted := self.queue.get()) is not None and not self.stopped:
+            problem, entry, weight, bias = wanted
+            try:
+                plan = decide(problem, "torch", "auto", weight, bias)
+            except Exception:  # the quick way stays right; a plan the user makes says what is wrong
+                continue
+            exact = [name for name in plan.cost if is_exact(name)]
+            entry.exact = min(exact, key=lambda name: plan.cost[name], default=None)
+            _keep(entry, plan)
+
+    def stop(self) -> None:
+        """Let the kernel in hand be finished: the compiler must not run while Python goes down."""
+        self.stopped = True
+        self.queue.put(None)
+        if self.thread is not None:
+            self.thread.join()
+
+
+_behind = _Behind()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_behind.forget)

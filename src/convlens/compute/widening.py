@@ -1,0 +1,100 @@
+"""Element types that kernels do not compute in, as ones they do: wider, or real part by real part.
+
+Half types are summed in float32. Integers are summed in 32 or 64 bits: what wraps around there has
+the right lower bits. A complex convolution is a real one of twice the channels, in and out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from convlens.compute.arrays import DTYPES
+from convlens.compute.problem import Problem
+
+__all__ = ["narrow", "widen", "widen_bias", "widen_weight", "widened"]
+
+WIDER = {
+    "float16": "float32",
+    "bfloat16": "float32",
+    "int8": "int32",
+    "int16": "int32",
+    "uint8": "int32",
+    "uint16": "int32",
+    "uint32": "int32",
+    "uint64": "int64",
+    "complex64": "float32",
+    "complex128": "float64",
+}
+SIGNED = {"uint16": torch.int16, "uint32": torch.int32, "uint64": torch.int64}
+"""Types with few operators in torch, and those whose bits stand for them."""
+
+
+def widened(problem: Problem) -> Problem | None:
+    """Return the problem in a type that kernels compute in, or None where there is no such way.
+
+    >>> widened(Problem("max_pool", 1, 2, (4,), 2, (), "uint8")).dtype
+    'int32'
+    >>> widened(Problem("avg_pool", 1, 2, (4,), 2, (), "complex64")).channels
+    4
+    """
+    wider = WIDER.get(problem.dtype)
+    if wider is None or (problem.operation == "max_pool" and problem.dtype in SIGNED):
+        return None
+    wide = replace(problem, dtype=wider)
+    if problem.dtype.startswith("complex"):
+        wide = replace(wide, channels=2 * problem.channels, channels_out=2 * problem.channels_out)
+    return wide
+
+
+def widen(x: Tensor, problem: Problem) -> Tensor:
+    """Return x (n, c, *space) in the wider type; complex x as (n, 2 c, *space), group by group."""
+    if not x.is_complex():
+        return _wide(x, problem)
+    n, c, *space = x.shape
+    parts = torch.view_as_real(x.resolve_conj()).reshape(n, problem.groups, -1, *space, 2)
+    return parts.movedim(-1, 2).reshape(n, 2 * c, *space)
+
+
+def widen_weight(weight: Tensor, problem: Problem) -> Tensor:
+    """Return the weight of the wider problem: complex as a matrix of real parts [r, -i; i, r]."""
+    if not weight.is_complex():
+        return _wide(weight, problem).contiguous()
+    real, imaginary = weight.resolve_conj().real, weight.resolve_conj().imag
+    groups, (first, second, *size) = problem.groups, weight.shape
+    transposed = problem.operation == "conv_transpose"
+    # Rows are outputs and columns inputs; the weight of a transposed one is (inputs, outputs).
+    to_real = torch.stack([real, imaginary if transposed else -imaginary])
+    to_imaginary = torch.stack([-imaginary if transposed else imaginary, real])
+    both = torch.stack([to_real, to_imaginary])  # (2, 2, first, second, *size)
+    both = both.reshape(2, 2, groups, first // groups, second, *size)
+    return both.permute(2, 0, 3, 1, 4, *range(5, both.ndim)).reshape(2 * first, 2 * second, *size)
+
+
+def widen_bias(bias: Tensor | None, problem: Problem) -> Tensor | None:
+    """Return the bias of the wider problem."""
+    if bias is None:
+        return None
+    if not bias.is_complex():
+        return _wide(bias, problem).contiguous()
+    parts = torch.view_as_real(bias.resolve_conj()).reshape(problem.groups, -1, 2)
+    return parts.movedim(-1, 1).reshape(-1)
+
+
+def narrow(y: Tensor, problem: Problem) -> Tensor:
+    """Return what was computed in the wider type, (n, k, *outputs), in the problem's own."""
+    if problem.dtype.startswith("complex"):
+        n, _, *outputs = y.shape
+        parts = y.reshape(n, problem.groups, 2, -1, *outputs)
+        return torch.complex(parts[:, :, 0], parts[:, :, 1]).reshape(n, -1, *outputs)
+    if problem.dtype in SIGNED:
+        return y.to(SIGNED[problem.dtype]).view(DTYPES[problem.dtype])
+    return y.to(DTYPES[problem.dtype])
+
+
+def _wide(x: Tensor, problem: Problem) -> Tensor:
+    if problem.dtype in SIGNED:
+        x = x.view(SIGNED[problem.dtype])
+    return x.to(DTYPES[WIDER[problem.dtype]])
