@@ -243,3 +243,33 @@ def test_the_room_does_not_reach_into_its_neighbours() -> None:
         "sys.exit(any(m.startswith(('convlens.lens', 'convlens.zoo')) for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("method", ["auto", "direct", "reference"])
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_sums_of_eight_bits_are_kept_whole_if_asked_for(dtype: str, method: str) -> None:
+    info = np.iinfo(dtype)
+    x, w = np.full((1, 3, 6), info.max, dtype), np.full((2, 3, 3), info.max, dtype)
+    y = conv(x, w, out_dtype="int32", method=method)
+    assert y.dtype == np.int32
+    assert np.all(y == 9 * int(info.max) ** 2)
+    assert np.all(conv(x, w, method=method) == np.array(9 * int(info.max) ** 2).astype(dtype))
+    out = np.empty(y.shape, np.int32)
+    assert conv(x, w, out_dtype=np.int32, out=out, method=method) is out
+    assert np.array_equal(out, y)
+    whole = conv_transpose(
+        torch.from_numpy(x), torch.from_numpy(w[:1].repeat(3, 0)), out_dtype=torch.int32
+    )
+    assert whole.dtype == torch.int32
+
+
+def test_another_type_of_result_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"`out_dtype` \(='int64'\) must be the type of `x`, int8"):
+        conv(X.astype(np.int8), W.astype(np.int8), out_dtype="int64")
+    with pytest.raises(TypeError, match="`out` holds int8 values but the result int32"):
+        conv(
+            X.astype(np.int8),
+            W.astype(np.int8),
+            out_dtype="int32",
+            out=np.empty((1, 2, 2, 3), "i1"),
+        )

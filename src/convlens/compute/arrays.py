@@ -110,31 +110,37 @@ def to_tensor(array: Array) -> Tensor:
     return torch.from_numpy(array)
 
 
-def check_out(out: Array, like: Array, shape: tuple[int, ...], inputs: dict[str, Array]) -> None:
-    """Raise unless a result of `shape` and of the kind, type and device of `like` fits in `out`.
+def check_out(
+    out: Array, like: Array, shape: tuple[int, ...], dtype: str, inputs: dict[str, Array]
+) -> None:
+    """Raise unless a result of such shape and type, of the kind and device of `like`, fits `out`.
 
     It must be writeable, every element in a place of its own, and apart from the `inputs`.
 
-    >>> check_out(np.empty(3), np.empty(5), (3,), {})
+    >>> check_out(np.empty(3), np.empty(5), (3,), "float64", {})
     """
     if kind_of("out", out) != kind_of("x", like):
         kinds = type(like).__name__, type(out).__name__
         raise TypeError(f"`out` must be of the type of `x`, {kinds[0]}, not {kinds[1]}")
     if tuple(out.shape) != shape:
         raise ValueError(f"`out` has shape {tuple(out.shape)} but the result {shape}; use that")
-    if out.dtype != like.dtype:
-        raise TypeError(f"`out` holds {out.dtype} values but the result {like.dtype}; use that")
+    same = dtype == dtype_of("x", like)
+    if out.dtype != like.dtype if same else dtype_of("out", out) != dtype:
+        raise TypeError(
+            f"`out` holds {out.dtype} values but the result {like.dtype if same else dtype}; "
+            "use that"
+        )
     if device_of(out) != device_of(like):
         raise ValueError(f"`out` is on {device_of(out)} but `x` on {device_of(like)}; move it")
-    outline = _outline(out)
     if isinstance(out, np.ndarray) and not out.flags.writeable:
         raise ValueError("`out` is read-only; pass an array that may be written")
-    if any(step == 0 and n > 1 for step, n in zip(outline.strides, shape, strict=True)):
+    steps = out.stride() if isinstance(out, Tensor) else out.strides
+    if any(step == 0 and n > 1 for step, n in zip(steps, shape, strict=True)):
         raise ValueError("`out` shows one element in several places; pass an array of its own")
     if isinstance(out, Tensor) and out.requires_grad:
         raise ValueError("`out` requires a gradient, which writing into it would break; detach it")
     for name, array in inputs.items():
-        if np.shares_memory(outline, _outline(array), max_work=-1):
+        if _may_share(out, array) and np.shares_memory(_outline(out), _outline(array), -1):
             raise ValueError(f"`out` must not share memory with `{name}`; pass another array")
 
 
@@ -151,6 +157,24 @@ def store(result: Array, out: Array) -> None:
             out.copy_(torch.as_tensor(result))
     else:
         np.copyto(out, np.asarray(result))
+
+
+def _may_share(one: Array, other: Array) -> bool:
+    """Tell whether the memory of two arrays could overlap, from where they start and end."""
+    (low, high), (start, end) = _ends(one), _ends(other)
+    return low < end and start < high
+
+
+def _ends(array: Array) -> tuple[int, int]:
+    """Return the first address of an array and the first behind it; all memory if it is tangled."""
+    if isinstance(array, Tensor):
+        if array.is_contiguous():
+            start = array.data_ptr()
+            return start, start + array.numel() * array.element_size()
+    elif array.flags.c_contiguous:
+        start = int(array.__array_interface__["data"][0])
+        return start, start + array.nbytes
+    return 0, 2**64
 
 
 class _Place:

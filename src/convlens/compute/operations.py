@@ -27,6 +27,7 @@ def conv(
     padding_mode: str = "zeros",
     out: Array | None = None,
     method: str = "auto",
+    out_dtype: Any = None,
 ) -> Any:
     """Convolve `x` with the kernels `weight`, in the sense of neural networks: without a flip.
 
@@ -35,7 +36,10 @@ def conv(
     device of `x`, written into `out` if given. `stride`, `padding` and `dilation` count positions
     and are one integer or one an axis; `padding` also a (low, high) pair an axis, or "valid",
     "same" (stride 1), "full". `padding_mode` is "zeros", "reflect", "replicate" or "circular".
-    Half types are summed in float32, integers exactly, modulo 2 to the number of bits.
+    Half types are summed in float32, integers exactly, modulo 2 to the number of bits; `out_dtype`
+    "int32" keeps the whole sums of 8-bit integers. `method` is "auto", the quickest here; "direct",
+    the quickest whose results are the same bits for any number of threads, batch and memory layout,
+    each one sum of products in a fixed order; or a name of those a plan prints.
 
     Raises ValueError or TypeError, before anything is allocated, for arguments that do not fit.
 
@@ -55,6 +59,7 @@ def conv(
         dilation=dilation,
         groups=groups,
         padding_mode=padding_mode,
+        out_dtype=out_dtype,
     )
     return _answer(problem, x, weight, bias, out, method)
 
@@ -71,6 +76,7 @@ def conv_transpose(
     groups: int = 1,
     out: Array | None = None,
     method: str = "auto",
+    out_dtype: Any = None,
 ) -> Any:
     """Write every element of `x` over the result through `weight`: the transpose of `conv`.
 
@@ -97,6 +103,7 @@ def conv_transpose(
         dilation=dilation,
         groups=groups,
         transposed=True,
+        out_dtype=out_dtype,
     )
     return _answer(problem, x, weight, bias, out, method)
 

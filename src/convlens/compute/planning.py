@@ -207,7 +207,7 @@ def answer(
     if out is not None:
         if needs_gradient(*inputs.values()):
             raise ValueError("`out` cannot be used where a gradient is required; leave it out")
-        check_out(out, x, problem.y_shape, inputs)
+        check_out(out, x, problem.y_shape, problem.y_dtype, inputs)
     if gradients.seen_by_torch(*inputs.values()):
         if method not in ("auto", "torch"):
             raise ValueError(
@@ -221,7 +221,11 @@ def answer(
     target = _target(problem, out)
     y, places = compute(canonical, target)
     y = y.reshape(problem.y_shape)
-    result = y if isinstance(x, Tensor) else y.numpy().astype(x.dtype, copy=False)
+    result: Array = y
+    if not isinstance(x, Tensor):
+        result = y.numpy()
+        if problem.out_dtype is None:
+            result = result.astype(x.dtype, copy=False)  # the byte order of x
     if out is not None:
         if target is None or target.data_ptr() != y.data_ptr():
             store(result, out)
@@ -261,6 +265,7 @@ def plan(
     method: str = "auto",
     tolerance: float = 1e-5,
     measure: bool = True,
+    out_dtype: Any = None,
 ) -> Plan:
     """Decide how to compute `conv` or, if `transposed`, `conv_transpose`, and get ready for it.
 
@@ -290,6 +295,7 @@ def plan(
         padding_mode=padding_mode,
         output_padding=output_padding,
         transposed=transposed,
+        out_dtype=out_dtype,
     )
     kind = "torch" if isinstance(weight, Tensor) else "numpy"
     return decide(problem, kind, method, weight, bias, read_tolerance(tolerance), measure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from convlens.windows import TransposedWindow, Window
@@ -25,7 +26,8 @@ class Problem:
     `operation` is "conv", "conv_transpose", "max_pool" or "avg_pool"; `batch`, `channels` and
     `space` are the sizes of the input (`channels_out` and `outputs` those of the result);
     `windows` has one window an axis of space. `dtype` is the name of the element type, `device`
-    torch's name of the place the arrays lie. `gradient` says that torch will want to go back.
+    torch's name of the place the arrays lie. `gradient` says that torch will want to go back,
+    `out_dtype` names the element type of the result where it is not that of the input.
 
     >>> Problem("max_pool", 1, 3, (8,), 3, (Window(2, stride=2),), "float32").outputs
     (4,)
@@ -45,24 +47,30 @@ class Problem:
     gradient: bool = False
     return_indices: bool = False
     count_include_pad: bool = True
+    out_dtype: str | None = None
 
     @property
+    def y_dtype(self) -> str:
+        """Return the name of the element type of the result."""
+        return self.out_dtype or self.dtype
+
+    @cached_property
     def outputs(self) -> tuple[int, ...]:
         """Return the size of the result along every axis of space."""
         pairs = zip(self.windows, self.space, strict=True)
         return tuple(window.outputs(n) for window, n in pairs)
 
-    @property
+    @cached_property
     def size(self) -> tuple[int, ...]:
         """Return the size of the window along every axis of space, in taps."""
         return tuple(window.size for window in self.windows)
 
-    @property
+    @cached_property
     def x_shape(self) -> tuple[int, ...]:
         """Return the shape the user's input has: (n, c, *space), or (c, *space) without batch."""
         return ((self.batch,) if self.batched else ()) + (self.channels, *self.space)
 
-    @property
+    @cached_property
     def y_shape(self) -> tuple[int, ...]:
         """Return the shape of the result: (n, k, *outputs), or (k, *outputs) without batch."""
         return ((self.batch,) if self.batched else ()) + (self.channels_out, *self.outputs)

@@ -51,7 +51,7 @@ def describe(name: str, x: Any, like: Array | None = None) -> Description:
         kind = kind_of(name, x)
         return Description(tuple(x.shape), dtype_of(name, x), kind, device_of(x))
     shape = tuple(_integer(f"{name}.shape", entry, least=0) for entry in x[0])
-    dtype = known_dtype(name, _name_of(x[1]))
+    dtype = known_dtype(name, _name_of("x[1]", x[1]))
     return Description(shape, dtype, kind_of("weight", like), device_of(like))
 
 
@@ -77,6 +77,7 @@ def read_conv(
     padding_mode: Any = "zeros",
     output_padding: Any = 0,
     transposed: bool = False,
+    out_dtype: Any = None,
 ) -> Problem:
     """Return the convolution, or transposed convolution, that these arguments ask for.
 
@@ -130,8 +131,24 @@ def read_conv(
             padding_mode=padding_mode,
             batched=batch is not None,
             gradient=needs_gradient(*tensors),
+            out_dtype=_read_out_dtype(out_dtype, given.dtype),
         )
     )
+
+
+def _read_out_dtype(out_dtype: Any, dtype: str) -> str | None:
+    """Return the type of the result where it differs from that of the input."""
+    if out_dtype is None:
+        return None
+    name = _name_of("out_dtype", out_dtype)
+    if name == dtype:
+        return None
+    if name != "int32" or dtype not in ("int8", "uint8"):
+        raise TypeError(
+            f"`out_dtype` (={out_dtype!r}) must be the type of `x`, {dtype}, or int32 where `x` "
+            "holds 8-bit integers; leave it out and convert the result"
+        )
+    return name
 
 
 def read_pool(
@@ -343,14 +360,14 @@ def _is_several(value: Any) -> bool:
     )
 
 
-def _name_of(dtype: Any) -> str:
+def _name_of(name: str, dtype: Any) -> str:
     """Return the name of an element type given in the words of torch or NumPy."""
     if isinstance(dtype, torch.dtype):
         return str(dtype).removeprefix("torch.")
     try:
         return "bfloat16" if dtype == "bfloat16" else str(np.dtype(dtype).name)
     except TypeError:
-        raise TypeError(f"`x[1]` (={dtype!r}) must name an element type") from None
+        raise TypeError(f"`{name}` (={dtype!r}) must name an element type") from None
 
 
 def _small_enough(problem: Problem) -> Problem:

@@ -184,5 +184,5 @@ def _widest(x: Numbers) -> Numbers:
 def _tensor(problem: Problem, y: Numbers, like: Tensor) -> Tensor:
     """Round the result to the element type of the problem, once."""
     if problem.dtype != "bfloat16":
-        return torch.from_numpy(y.astype(problem.dtype)).to(like.device)
+        return torch.from_numpy(y.astype(problem.y_dtype)).to(like.device)
     return torch.from_numpy(y).to(like.device, DTYPES[problem.dtype])

@@ -43,7 +43,7 @@ def widened(problem: Problem) -> Problem | None:
     wider = WIDER.get(problem.dtype)
     if wider is None or (problem.operation == "max_pool" and problem.dtype in SIGNED):
         return None
-    wide = replace(problem, dtype=wider)
+    wide = replace(problem, dtype=wider, out_dtype=None)
     if problem.dtype.startswith("complex"):
         wide = replace(wide, channels=2 * problem.channels, channels_out=2 * problem.channels_out)
     return wide
@@ -91,7 +91,7 @@ def narrow(y: Tensor, problem: Problem) -> Tensor:
         return torch.complex(parts[:, :, 0], parts[:, :, 1]).reshape(n, -1, *outputs)
     if problem.dtype in SIGNED:
         return y.to(SIGNED[problem.dtype]).view(DTYPES[problem.dtype])
-    return y.to(DTYPES[problem.dtype])
+    return y.to(DTYPES[problem.y_dtype])
 
 
 def _wide(x: Tensor, problem: Problem) -> Tensor:

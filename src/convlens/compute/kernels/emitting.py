@@ -111,6 +111,20 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
         place, mask = vector_at(builder, p, i), first(builder, n)
         return intrinsic_of(builder, name, whole, place, width, mask, nothing())
 
+    def load_within(builder: Any, p: Any, i: Any, a: Any, z: Any) -> Any:
+        def bits(count: Any) -> Any:
+            """Return an integer whose first so many bits are set, at most one a lane."""
+            some = builder.select(builder.icmp_signed("<", count, I64(0)), I64(0), count)
+            some = builder.select(builder.icmp_signed(">", some, I64(lanes)), I64(lanes), some)
+            return builder.sub(builder.shl(I64(1), some), I64(1))
+
+        # The mask is made of integers: the units for these are idle while vectors are multiplied.
+        inside = builder.and_(bits(builder.sub(z, i)), builder.not_(bits(builder.sub(a, i))))
+        mask = builder.trunc(inside, ir.IntType(lanes))
+        mask = builder.bitcast(mask, ir.VectorType(I1, lanes))
+        name = f"llvm.masked.load.v{lanes}{suffix}.p0"
+        return intrinsic_of(builder, name, whole, vector_at(builder, p, i), width, mask, nothing())
+
     def store_some(builder: Any, p: Any, i: Any, v: Any, n: Any) -> Any:
         name = f"llvm.masked.store.v{lanes}{suffix}.p0"
         place, mask = vector_at(builder, p, i), first(builder, n)
@@ -171,6 +185,7 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
         ("store", types.void, (index, index, kind),
          lambda b, p, i, v: b.store(v, vector_at(b, p, i), align=WIDTHS[dtype])),
         ("load_some", kind, (index, index, index), load_some),
+        ("load_within", kind, (index, index, index, index), load_within),
         ("store_some", types.void, (index, index, kind, index), store_some),
         ("broadcast", kind, (index, index), lambda b, p, i: spread(b, b.load(at(b, p, i)))),
         ("splat", kind, (scalar,), spread),

@@ -22,6 +22,9 @@ from convlens.compute.kernels.compiling import HEAD, Kernel, address
 
 __all__ = ["Launch", "threads"]
 
+POOLED = 4
+"""Scratch memories of one size that are kept."""
+
 _forked = False
 _pool: dict[int, list[np.ndarray[Any, Any]]] = {}
 """Scratch memory by its size, not in use: a fresh page costs more than most convolutions."""
@@ -65,32 +68,36 @@ class Launch:
         self.tasks, self.scratch = tasks, -(-scratch // 64) * 64
         self.address = address(kernel)
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
-        self._block = np.zeros(HEAD + len(order), np.int64)
-        self._block[1], self._block[4] = tasks, self.scratch
         self._kept = fixed
+        self._places = [HEAD + order.index(name) for name in changing]
+        self._words = [0] * (HEAD + len(order))
+        self._words[1], self._words[4] = tasks, self.scratch
         for name, value in fixed.items():
             if isinstance(value, Tensor):
                 value = value.data_ptr()
             elif isinstance(value, np.ndarray):
                 value = _address(value)
-            self._block[HEAD + order.index(name)] = value
-        self._places = [HEAD + order.index(name) for name in changing]
+            self._words[HEAD + order.index(name)] = int(value)
+        self._blocks: list[Any] = []
 
     def __call__(self, *changing: int) -> None:
         """Run all tasks with these addresses or integers, and return when they are done."""
         count = min(threads(), self.tasks)
-        block = self._block.copy()
-        for place, value in zip(self._places, changing, strict=True):
-            block[place] = value
-        size = self.scratch * count + 128
-        free = _pool.setdefault(size, [])
+        try:
+            block = self._blocks.pop()  # no other thread has it then
+        except IndexError:
+            block = (ctypes.c_int64 * len(self._words))(*self._words)
+        free = _pool.setdefault(self.scratch * count, [])
         try:
             memory = free.pop()
         except IndexError:
-            memory = np.empty(size, np.uint8)
-        block[3] = (_address(memory) + 63) // 64 * 64
-        _in_parallel(self._function, self.address, _address(block), count)
-        if len(free) < 4:
+            memory = np.empty(self.scratch * count + 64, np.uint8)
+        block[0], block[2], block[3] = 0, 0, (_address(memory) + 63) // 64 * 64
+        for place, value in zip(self._places, changing, strict=True):
+            block[place] = value
+        _in_parallel(self._function, self.address, ctypes.addressof(block), count)
+        self._blocks.append(block)
+        if len(free) < POOLED:
             free.append(memory)
 
 

@@ -8,6 +8,7 @@ integers, and count in elements from there:
     LANES, WIDTH                elements in a vector, bytes in an element
     load(p, i), store(p, i, v)  a vector at element i from address p, of any alignment
     load_some(p, i, n)          its first n lanes (n may exceed a vector), the others 0
+    load_within(p, i, a, z)     its elements a to z - 1, counted from p, the others 0
     store_some(p, i, v, n)      its first n lanes, touching no memory beyond them
     broadcast(p, i)             one element in every lane
     splat(s), zero()            a scalar in every lane, nothing in every lane
@@ -27,6 +28,7 @@ integers, and count in elements from there:
                                 written; where nothing may be read, nothing happens
     take(p)                     the integer at p, raised by 1 in the same instant
     shift_rows(...)             a register block that `blocks` wrote for the kernel
+    filter_rows(...)            one that `row_blocks` wrote
     transform(...), exchange(p, step)   what `butterflies` wrote for it
 """
 
@@ -37,9 +39,9 @@ from typing import Any
 __all__ = ["WORDS"]
 
 WORDS = (
-    "LANES WIDTH load store load_some store_some broadcast splat zero get put number add sub mul "
-    "div fma maximum minimum larger missing evens odds low high word put_word real take "
-    "shift_rows transform exchange expect claim"
+    "LANES WIDTH load store load_some load_within store_some broadcast splat zero get put number "
+    "add sub mul div fma maximum minimum larger missing evens odds low high word put_word real take "
+    "shift_rows filter_rows transform exchange expect claim"
 ).split()
 
 
