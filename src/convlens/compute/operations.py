@@ -10,7 +10,7 @@ from convlens.compute.arrays import Array, to_tensor
 from convlens.compute.once import execute
 from convlens.compute.planning import answer
 from convlens.compute.problem import Problem
-from convlens.compute.reading import read_conv, read_pool
+from convlens.compute.reading import read_pool, recall_conv
 
 __all__ = ["avg_pool", "conv", "conv_transpose", "max_pool"]
 
@@ -50,7 +50,7 @@ def conv(
     >>> conv(np.array([[1.0, 2.0, 4.0, 7.0]]), np.array([[[-1.0, 1.0]]]))
     array([[1., 2., 3.]])
     """
-    problem = read_conv(
+    problem = recall_conv(
         x,
         weight,
         bias,
@@ -93,7 +93,7 @@ def conv_transpose(
     >>> conv_transpose(np.array([[1.0, 2.0]]), np.array([[[1.0, 10.0, 100.0]]]), stride=2)
     array([[  1.,  10., 102.,  20., 200.]])
     """
-    problem = read_conv(
+    problem = recall_conv(
         x,
         weight,
         bias,

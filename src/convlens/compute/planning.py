@@ -217,10 +217,13 @@ def answer(
         kernel, added = (None if part is None else to_tensor(part) for part in (weight, bias))
         y, places = gradients.differentiable(problem, to_tensor(x), kernel, added)
         return (y, places) if problem.return_indices else y
-    canonical = to_tensor(x).reshape(problem.batch, problem.channels, *problem.space)
+    canonical = to_tensor(x)
+    if not problem.batched:
+        canonical = canonical.unsqueeze(0)
     target = _target(problem, out)
     y, places = compute(canonical, target)
-    y = y.reshape(problem.y_shape)
+    if not problem.batched:
+        y, places = y.squeeze(0), None if places is None else places.squeeze(0)
     result: Array = y
     if not isinstance(x, Tensor):
         result = y.numpy()
@@ -232,7 +235,6 @@ def answer(
         result = out
     if not problem.return_indices or places is None:
         return result
-    places = places.reshape(problem.y_shape)
     return result, places if isinstance(x, Tensor) else places.numpy()
 
 
