@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from convlens.compute import Plan, avg_pool, conv, conv_transpose, max_pool, plan
+    from convlens.compute.module import accelerate
     from convlens.learn.opening import Opened, open_network, read_inputs
     from convlens.learn.pictures import Picture, read_picture
     from convlens.learn.preparing import Preparation
@@ -35,6 +36,7 @@ _HOME = {
     "Recording": "lens",
     "TransposedWindow": "windows",
     "Window": "windows",
+    "accelerate": "compute.module",
     "avg_pool": "compute",
     "conv": "compute",
     "conv_transpose": "compute",
@@ -65,6 +67,7 @@ __all__ = [
     "Recording",
     "TransposedWindow",
     "Window",
+    "accelerate",
     "avg_pool",
     "conv",
     "conv_transpose",
@@ -84,6 +87,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("functional", "signal"):
+        return importlib.import_module(f"convlens.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'convlens' has no attribute {name!r}")
     return getattr(importlib.import_module(f"convlens.{_HOME[name]}"), name)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from convlens.compute.arrays import Array
+from convlens.compute.arrays import DTYPES, Array
 from convlens.compute.eager import _divisors
 from convlens.compute.methods import METHODS
 from convlens.compute.operators import (
@@ -79,8 +79,11 @@ def differentiable(
     (tensor([[[0.5000, 1.0000, 0.5000]]]),)
     """
     compute = _forward_mode if forward_ad._current_level >= 0 else _by_operators
-    batch = x.reshape(problem.batch, problem.channels, *problem.space)
-    y, places = compute(problem, batch, weight, bias)
+    dtype = DTYPES[problem.y_dtype]
+    # Sums in a wider type than the input's are those of an input in that type.
+    parts = [None if part is None else part.to(dtype) for part in (weight, bias)]
+    batch = x.to(dtype).reshape(problem.batch, problem.channels, *problem.space)
+    y, places = compute(problem, batch, *parts)
     return y.reshape(problem.y_shape), None if places is None else places.reshape(problem.y_shape)
 
 

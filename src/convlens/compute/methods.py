@@ -15,7 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlens.compute import eager, reference, shift_gemm
+from convlens.compute import (
+    eager,
+    fourier,
+    fourier_library,
+    reference,
+    shift_gemm,
+    transposed,
+    winograd,
+)
 from convlens.compute.arena import Arena
 from convlens.compute.arrays import DTYPES
 from convlens.compute.problem import Problem
@@ -28,6 +36,11 @@ Run = Callable[[Tensor, Tensor | None], Computed]
 
 METHODS: dict[str, Any] = {
     "shift": shift_gemm,
+    "transposed": transposed,
+    "winograd2": winograd.F2,
+    "winograd4": winograd.F4,
+    "fft": fourier,
+    "fft_library": fourier_library,
     "torch": eager,
     "reference": reference,
 }

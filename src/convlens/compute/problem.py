@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
+from typing import Any, Generic, TypeVar
 
 from convlens.windows import TransposedWindow, Window
 
 __all__ = ["NotFinite", "Problem", "Unsuited"]
+
+
+T = TypeVar("T")
+
+
+class _Once(Generic[T]):
+    """A property computed once; that of functools has a lock, which torch.compile cannot see."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self.compute, self.name, self.__doc__ = compute, compute.__name__, compute.__doc__
+
+    def __get__(self, problem: Any, owner: type | None = None) -> T:
+        value = self.compute(problem)
+        problem.__dict__[self.name] = value
+        return value
 
 
 class NotFinite(ArithmeticError):
@@ -54,23 +70,23 @@ class Problem:
         """Return the name of the element type of the result."""
         return self.out_dtype or self.dtype
 
-    @cached_property
+    @_Once
     def outputs(self) -> tuple[int, ...]:
         """Return the size of the result along every axis of space."""
         pairs = zip(self.windows, self.space, strict=True)
         return tuple(window.outputs(n) for window, n in pairs)
 
-    @cached_property
+    @_Once
     def size(self) -> tuple[int, ...]:
         """Return the size of the window along every axis of space, in taps."""
         return tuple(window.size for window in self.windows)
 
-    @cached_property
+    @_Once
     def x_shape(self) -> tuple[int, ...]:
         """Return the shape the user's input has: (n, c, *space), or (c, *space) without batch."""
         return ((self.batch,) if self.batched else ()) + (self.channels, *self.space)
 
-    @cached_property
+    @_Once
     def y_shape(self) -> tuple[int, ...]:
         """Return the shape of the result: (n, k, *outputs), or (k, *outputs) without batch."""
         return ((self.batch,) if self.batched else ()) + (self.channels_out, *self.outputs)

@@ -11,7 +11,20 @@ from __future__ import annotations
 
 from convlens.compute.kernels.machine import Machine
 
-__all__ = ["best_vectors", "shift_block", "shift_blocks"]
+__all__ = ["best_rows", "best_vectors", "shift_block", "shift_blocks"]
+
+
+def best_rows(machine: Machine, count: int) -> int:
+    """Return how many rows a block should have where there are `count` in all.
+
+    A block takes as long as its rows and what it loads; one of few sizes, that few be compiled.
+
+    >>> best_rows(Machine("any", 64, 32, True, 32768, 2**20), 33)
+    6
+    """
+    most = 8 if machine.registers >= 32 else 4
+    sizes = [rows for rows in (1, 2, 4, 6, 8) if rows <= most]
+    return min(sizes, key=lambda rows: (-(-count // rows) * (rows + 1), -rows))
 
 
 def best_vectors(machine: Machine, rows: int) -> int:

@@ -158,15 +158,6 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
         found = builder.bitcast(builder.fcmp_unordered("uno", a, b), ir.IntType(lanes))
         return builder.zext(found, I64)
 
-    def asking(to_write: int) -> Emit:
-        def emit(builder: Any, p: Any, i: Any) -> Any:
-            place = builder.bitcast(at(builder, p, i), ir.IntType(8).as_pointer())
-            # To write or not, into the second-level cache or nearer, as data.
-            how = [ir.Constant(I32, value) for value in (to_write, 3, 1)]
-            return intrinsic_of(builder, "llvm.prefetch.p0", ir.VoidType(), place, *how)
-
-        return emit
-
     def lanewise(of_floats: str, of_integers: str) -> Emit:
         name = of_floats if floating else of_integers
         return lambda builder, a, b: getattr(builder, name)(a, b)
@@ -212,8 +203,6 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
          lambda b, p, i, n: b.store(n, at(b, p, i, I64))),
         ("real", types.float64, (index, index),
          lambda b, p, i: b.load(at(b, p, i, ir.DoubleType()))),
-        ("expect", types.void, (index, index), asking(0)),
-        ("claim", types.void, (index, index), asking(1)),
         ("take", types.intp, (index,),
          lambda b, p: b.atomic_rmw(
              "add", b.inttoptr(p, I64.as_pointer()), ir.Constant(I64, 1), "monotonic")),

@@ -24,11 +24,11 @@ integers, and count in elements from there:
     word(p, i)                  an integer of 64 bits
     put_word(p, i, n)           writes one
     real(p, i)                  a float64
-    expect(p, i), claim(p, i)   asks for the line of memory element i lies in, soon to be read or
-                                written; where nothing may be read, nothing happens
     take(p)                     the integer at p, raised by 1 in the same instant
+    combine(a, b)               maximum, larger or add, whichever the kernel is compiled for
     shift_rows(...)             a register block that `blocks` wrote for the kernel
     filter_rows(...)            one that `row_blocks` wrote
+    transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
     transform(...), exchange(p, step)   what `butterflies` wrote for it
 """
 
@@ -39,9 +39,10 @@ from typing import Any
 __all__ = ["WORDS"]
 
 WORDS = (
-    "LANES WIDTH load store load_some load_within store_some broadcast splat zero get put number "
-    "add sub mul div fma maximum minimum larger missing evens odds low high word put_word real take "
-    "shift_rows filter_rows transform exchange expect claim"
+    "LANES WIDTH load store load_some load_within store_some broadcast splat zero get put "
+    "number add sub mul div fma maximum minimum larger missing evens odds low high word "
+    "put_word real take shift_rows filter_rows transform exchange transform_row "
+    "transform_columns inverse combine"
 ).split()
 
 

@@ -1,0 +1,230 @@
+"""What the arguments of scipy.ndimage's filters mean: borders, axes, origins and outputs, read."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from convlens.compute.sliding import Ends, Numbers
+
+__all__ = [
+    "BORDERS",
+    "Target",
+    "extend",
+    "one_each",
+    "read_axes",
+    "read_axis",
+    "read_border",
+    "read_input",
+    "read_integer",
+    "read_lead",
+    "read_size",
+    "read_target",
+    "read_windows",
+    "to_type",
+]
+
+BORDERS = {
+    "reflect": "symmetric",
+    "grid-mirror": "symmetric",
+    "constant": "constant",
+    "grid-constant": "constant",
+    "nearest": "edge",
+    "mirror": "reflect",
+    "wrap": "wrap",
+    "grid-wrap": "wrap",
+}
+"""The borders of scipy.ndimage in the words of `numpy.pad`; for filters the grid-* are synonyms."""
+
+FILTERED = (*"?bBhHiIlLqQ", "e", "f", "d", "F", "D")
+"""The characters of the element types that can be filtered."""
+
+
+class Target:
+    """Where a result goes: an element type, and the array the user gave for it or None."""
+
+    def __init__(self, dtype: np.dtype[Any], array: Numbers | None) -> None:
+        self.dtype = dtype
+        self.array = array
+
+    def take(self, y: Numbers) -> Numbers:
+        """Return y as the user wants it: in the array given, or else a new one."""
+        y = to_type(y, self.dtype)
+        if self.array is None:
+            return y
+        self.array[...] = y
+        return self.array
+
+
+def read_input(value: Any) -> Numbers:
+    """Return the array to filter; raise TypeError unless it holds numbers of a usual width."""
+    array = np.asarray(value)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.char not in FILTERED:
+        raise TypeError(
+            f"`input` holds {array.dtype} values; convert it to integers, float64 or complex128"
+        )
+    return array
+
+
+def read_target(output: Any, array: Numbers, *, complex_sums: bool = False) -> Target:
+    """Read `output`: None, an element type, or an array of the shape of the input.
+
+    With `complex_sums` the element type must hold complex numbers.
+    """
+    if output is None:
+        wide = np.promote_types(array.dtype, np.complex64)
+        return Target(wide if complex_sums else array.dtype, None)
+    if isinstance(output, type | np.dtype | str):
+        target = Target(np.dtype(output), None)
+    else:
+        given = np.asarray(output)
+        if given.shape != array.shape or given is not output:
+            raise ValueError(
+                f"`output` must be None, an element type or an array of shape {array.shape}"
+            )
+        if not given.flags.writeable:
+            raise ValueError("`output` is read-only; pass an array that may be written")
+        target = Target(given.dtype, given)
+    if target.dtype.char not in FILTERED:
+        raise TypeError(f"`output` cannot be {target.dtype}; use a type of numbers")
+    if complex_sums and target.dtype.kind != "c":
+        raise ValueError(f"`output` of {target.dtype} loses the imaginary part; use complex128")
+    return target
+
+
+def read_border(mode: Any) -> str:
+    """Return the border in the words of `numpy.pad`.
+
+    >>> read_border("nearest")
+    'edge'
+    """
+    if not isinstance(mode, str) or mode not in BORDERS:
+        names = ", ".join(f'"{name}"' for name in BORDERS)
+        raise ValueError(f"`mode` (={mode!r}) must be one of {names}")
+    return BORDERS[mode]
+
+
+def read_axis(axis: Any, count: int) -> int:
+    """Return an axis counted from the front; raise ValueError when there is none.
+
+    >>> read_axis(-1, 3)
+    2
+    """
+    number = read_integer("axis", axis)
+    if not -count <= number < count:
+        raise ValueError(f"`axis` (={axis}) must be one of the {count} axes of `input`")
+    return number % count
+
+
+def read_axes(axes: Any, count: int) -> tuple[int, ...]:
+    """Return the axes to filter, counted from the front, in the order given; all for None.
+
+    >>> read_axes((-1, 0), 3), read_axes(None, 2)
+    ((2, 0), (0, 1))
+    """
+    if axes is None:
+        return tuple(range(count))
+    several = axes if isinstance(axes, Iterable) else [axes]
+    read = tuple(read_axis(axis, count) for axis in several)
+    if len(set(read)) < len(read):
+        raise ValueError(f"`axes` (={axes!r}) must name every axis once")
+    return read
+
+
+def one_each(name: str, value: Any, count: int) -> list[Any]:
+    """Return one value an axis, from one for all or a sequence of `count`.
+
+    >>> one_each("mode", "wrap", 2), one_each("sigma", (1, 2), 2)
+    (['wrap', 'wrap'], [1, 2])
+    """
+    if isinstance(value, str) or not np.iterable(value):
+        return [value] * count
+    values = list(value)
+    if len(values) != count:
+        raise ValueError(f"`{name}` (={value!r}) has {len(values)} entries for {count} axes")
+    return values
+
+
+def read_integer(name: str, value: Any) -> int:
+    """Return an integer; 1.0 is none."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"`{name}` (={value!r}) must be an integer") from None
+
+
+def read_lead(size: int, origin: Any, turned: bool = False) -> int:
+    """Return how many elements before its own a window reads; `origin` moves it to the left.
+
+    With `turned`, the window is one whose elements were reversed, origin and all.
+
+    >>> read_lead(3, 0), read_lead(4, 0), read_lead(3, 1), read_lead(4, 0, turned=True)
+    (1, 2, 2, 1)
+    """
+    shift = read_integer("origin", origin)
+    lead = (size - 1) // 2 - shift if turned else size // 2 + shift
+    if not 0 <= lead < size:
+        low, high = -(size // 2), (size - 1) // 2
+        raise ValueError(f"`origin` (={origin}) must be {low} to {high} for a size of {size}")
+    return lead
+
+
+def read_size(size: Any) -> int:
+    """Return how many elements a window along one axis has, at least 1."""
+    extent = read_integer("size", size)
+    if extent < 1:
+        raise ValueError(f"`size` (={size}) must be at least 1; use 1 or more")
+    return extent
+
+
+def read_windows(
+    count: int, size: Any, mode: Any, origin: Any, axes: Any
+) -> list[tuple[int, int, int, str]]:
+    """Return (axis, size, lead, border) for every axis whose window has several elements.
+
+    `lead` counts the elements that a window reads before its own, `border` is `numpy.pad`'s word.
+
+    >>> read_windows(2, (3, 1), "nearest", 0, None)
+    [(0, 3, 1, 'edge')]
+    """
+    along = read_axes(axes, count)
+    given = (("size", size), ("origin", origin), ("mode", mode))
+    settings = [one_each(name, value, len(along)) for name, value in given]
+    return [
+        (axis, int(extent), read_lead(int(extent), shift), read_border(border))
+        for axis, extent, shift, border in zip(along, *settings, strict=True)
+        if extent > 1
+    ]
+
+
+def extend(x: Numbers, ends: Ends, border: str, cval: Any) -> Numbers:
+    """Return x with so many elements more (before, after) it along each axis of `ends`.
+
+    >>> extend(np.array([1, 2, 3]), {0: (2, 1)}, "symmetric", 0)
+    array([2, 1, 1, 2, 3, 3])
+    """
+    pairs: Sequence[tuple[int, int]] = [ends.get(axis, (0, 0)) for axis in range(x.ndim)]
+    if not any(before or after for before, after in pairs):
+        return x
+    options = {"constant_values": cval} if border == "constant" else {}
+    return np.asarray(np.pad(x, pairs, mode=border, **options))  # type: ignore[call-overload]
+
+
+def to_type(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
+    """Return y in an element type as C converts: towards zero, integers going round at the ends.
+
+    >>> to_type(np.array([1.7, -0.7, -1.2, 257.0]), np.dtype("uint8"))
+    array([  1,   0, 255,   1], dtype=uint8)
+    """
+    if dtype == y.dtype:
+        return y
+    with np.errstate(invalid="ignore", over="ignore"):
+        if y.dtype.kind in "fc" and dtype.kind == "b":
+            return np.asarray(np.trunc(y) != 0)
+        if y.dtype.kind == "f" and dtype.kind in "ui" and dtype != np.uint64:
+            y = y.astype(np.int64)
+        return y.astype(dtype)

@@ -1,0 +1,190 @@
+"""Windows slid along some axes of arrays with any number of them, laid out as the engine wants it.
+
+The engine knows (n, c, *space) with up to three axes of space; SciPy's functions know an array and
+the axes to filter. Here the one becomes the other, with as few copies as the layout allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log2, prod
+from typing import Any
+
+import numpy as np
+import scipy.signal
+
+from convlens.compute.methods import METHODS, estimate, refused
+from convlens.compute.operations import avg_pool, conv, max_pool
+from convlens.compute.problem import Problem
+from convlens.compute.reading import read_conv
+
+__all__ = ["ENGINE_METHODS", "MOST_AXES", "Ends", "Numbers", "correlate_along", "pool_along"]
+
+Numbers = np.ndarray[Any, Any]
+Ends = Mapping[int, tuple[int, int]]
+
+MOST_AXES = 3
+"""The axes of space that the engine can slide along at once."""
+
+ENGINE_METHODS = {"auto": "auto", "direct": "direct", "fft": "auto"}
+"""The methods of `scipy.signal.convolve` as those of the engine, which knows when to transform."""
+
+FEWEST_TAPS = 256
+"""A transform is not thought of for smaller windows."""
+
+LONG_ROW = 16
+"""From so many elements on, an axis behind the window is walked along rather than moved away."""
+
+
+def correlate_along(x: Numbers, weight: Numbers, ends: Ends, method: str = "auto") -> Numbers:
+    """Return sums of products of `weight` and the part of `x` under it, sliding along some axes.
+
+    `x` and `weight` have equally many axes and one element type that the engine convolves.
+    `ends` maps each axis to slide along, at most three, to the zeros assumed (before, after) it;
+    along the other axes the two are broadcast against each other. `method` is "auto", "direct" or
+    "fft", in the sense of `scipy.signal.convolve`. `weight` is not conjugated.
+
+    >>> correlate_along(np.array([[1.0, 2.0, 4.0]]), np.array([[-1.0, 1.0]]), {1: (1, 0)})
+    array([[1., 1., 2.]])
+    """
+    sliding = tuple(sorted(ends))
+    if not sliding:
+        return np.asarray(x * weight)
+    others = [axis for axis in range(x.ndim) if axis not in sliding]
+    if any(weight.shape[axis] > 1 for axis in others):
+        return _correlate_many(x, weight, ends, method)
+    folded = _fold(x, sliding)
+    rank = folded.array.ndim - 2
+    size, padding = [1] * rank, [(0, 0)] * rank
+    for place, axis in zip(folded.places, sliding, strict=True):
+        size[place], padding[place] = weight.shape[axis], ends[axis]
+    kernel = weight.reshape(1, 1, *size)
+    return folded.unfold(_correlate(folded.array, kernel, padding, 1, method))
+
+
+def pool_along(operation: str, x: Numbers, sizes: Mapping[int, int], ends: Ends) -> Numbers:
+    """Return the maximum or mean of the windows of so many elements along the axes of `sizes`.
+
+    `operation` is "max_pool" or "avg_pool"; there are at most three axes. `ends` says for each how
+    much padding is assumed (before, after) it, which never wins a maximum and is 0 in a mean.
+
+    >>> pool_along("max_pool", np.array([[1, 5, 2], [3, 0, 4]]), {0: 2}, {0: (1, 0)})
+    array([[1, 5, 2],
+           [3, 5, 4]])
+    """
+    sliding = tuple(sorted(sizes))
+    folded = _fold(x, sliding)
+    rank = folded.array.ndim - 2
+    size, padding = [1] * rank, [(0, 0)] * rank
+    for place, axis in zip(folded.places, sliding, strict=True):
+        size[place], padding[place] = sizes[axis], ends[axis]
+    pool: Callable[..., Any] = max_pool if operation == "max_pool" else avg_pool
+    return folded.unfold(np.asarray(pool(folded.array, tuple(size), stride=1, padding=padding)))
+
+
+@dataclass(frozen=True)
+class _Folded:
+    """An array as (n, 1, *space): `places` are those in space of the axes to slide along.
+
+    `order` says how the axes of the array were moved, `shape` what their sizes are after that;
+    `sliding` are the axes to slide along, counted after the move.
+    """
+
+    array: Numbers
+    places: tuple[int, ...]
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+    sliding: tuple[int, ...]
+
+    def unfold(self, y: Numbers) -> Numbers:
+        """Return a result (n, 1, *outputs) with the axes as they were."""
+        shape = list(self.shape)
+        for place, axis in zip(self.places, self.sliding, strict=True):
+            shape[axis] = y.shape[2 + place]
+        return _in_order(y.reshape(shape), self.order)
+
+
+def _fold(x: Numbers, sliding: tuple[int, ...]) -> _Folded:
+    """Lay out x for windows along some axes: in place where they lie well, else these last.
+
+    >>> _fold(np.ones((4, 5, 6, 7)), (1,)).array.shape, _fold(np.ones((4, 5, 3)), (1,)).array.shape
+    ((4, 1, 5, 42), (12, 1, 5))
+    """
+    runs: list[list[int]] = []
+    for axis in range(sliding[0], x.ndim):
+        if runs and axis not in sliding and runs[-1][-1] not in sliding:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    space = [prod(x.shape[axis] for axis in run) for run in runs]
+    if len(runs) <= MOST_AXES and (x.ndim - 1 in sliding or space[-1] >= LONG_ROW):
+        places = tuple(place for place, run in enumerate(runs) if run[0] in sliding)
+        array = x.reshape(prod(x.shape[: sliding[0]]), 1, *space)
+        return _Folded(array, places, tuple(range(x.ndim)), x.shape, sliding)
+    others = [axis for axis in range(x.ndim) if axis not in sliding]
+    order = (*others, *sliding)
+    moved = x.transpose(order)
+    count = len(sliding)
+    array = moved.reshape(prod(moved.shape[:-count]), 1, *moved.shape[-count:])
+    last = tuple(range(x.ndim - count, x.ndim))
+    return _Folded(array, tuple(range(count)), order, moved.shape, last)
+
+
+def _correlate_many(x: Numbers, weight: Numbers, ends: Ends, method: str) -> Numbers:
+    """Correlate with many kernels: x alone is a batch, weight alone kernels, both are groups."""
+    sliding = sorted(ends)
+    others = [axis for axis in range(x.ndim) if axis not in sliding]
+    batch = [axis for axis in others if weight.shape[axis] == 1]
+    kernels = [axis for axis in others if axis not in batch and x.shape[axis] == 1]
+    groups = [axis for axis in others if axis not in batch and axis not in kernels]
+    count = prod(x.shape[axis] for axis in groups)
+    order = (*batch, *groups, *kernels, *sliding)
+    space = [x.shape[axis] for axis in sliding]
+    size = [weight.shape[axis] for axis in sliding]
+    array = x.transpose(order).reshape(prod(x.shape[axis] for axis in batch), count, *space)
+    kernel = weight.transpose(*groups, *kernels, *batch, *sliding).reshape(-1, 1, *size)
+    y = _correlate(array, kernel, [ends[axis] for axis in sliding], count, method)
+    lead = [max(x.shape[axis], weight.shape[axis]) for axis in order[: len(others)]]
+    return _in_order(y.reshape(*lead, *y.shape[2:]), order)
+
+
+def _in_order(y: Numbers, order: Sequence[int]) -> Numbers:
+    """Move axis i of y to order[i]; the result is contiguous."""
+    return np.ascontiguousarray(y.transpose(np.argsort(order)))
+
+
+def _correlate(
+    x: Numbers, kernel: Numbers, padding: list[tuple[int, int]], groups: int, method: str
+) -> Numbers:
+    """Return (n, groups * k, *outputs) by the engine, or by SciPy's FFT where that is sooner."""
+    long = kernel[0, 0].size >= FEWEST_TAPS
+    if long and method != "direct" and "fft" not in METHODS:
+        problem = read_conv(x, kernel, padding=padding, groups=groups)
+        # A transform would spread a NaN over everything.
+        if _fourier_is_sooner(problem) and np.isfinite(x).all() and np.isfinite(kernel).all():
+            return _by_fourier(x, kernel, padding, groups)
+    known = ENGINE_METHODS[method]
+    return np.asarray(conv(x, kernel, padding=padding, groups=groups, method=known))
+
+
+def _fourier_is_sooner(problem: Problem) -> bool:
+    """Tell whether SciPy's overlap-add would take less than every method of ours, by estimate."""
+    pairs = zip(problem.space, problem.windows, strict=True)
+    places = prod(n + window.before + window.after for n, window in pairs)
+    many = problem.batch * problem.channels_out * places
+    able = [name for name in METHODS if refused(name, problem) is None]
+    return 1e-4 + 6e-9 * many * log2(places + 1) < min(estimate(name, problem) for name in able)
+
+
+def _by_fourier(
+    x: Numbers, kernel: Numbers, padding: list[tuple[int, int]], groups: int
+) -> Numbers:
+    """Return (n, groups * k, *outputs) by SciPy's overlap-add."""
+    n, k = len(x), len(kernel) // groups
+    padded = np.pad(x, [(0, 0), (0, 0), *padding])
+    wide = padded.reshape(n, groups, 1, *padded.shape[2:])
+    axes = tuple(range(3, wide.ndim))
+    turned = np.flip(kernel.reshape(1, groups, k, *kernel.shape[2:]), axes)
+    y = scipy.signal.oaconvolve(wide, turned, "valid", axes=axes)
+    return np.asarray(y, x.dtype).reshape(n, groups * k, *y.shape[3:])

@@ -1,0 +1,28 @@
+"""Drop-ins for scipy.signal and, as `convlens.signal.ndimage`, for scipy.ndimage.
+
+>>> from convlens import signal
+>>> signal.convolve([1, 2, 3], [0, 1, 0.5])
+array([0. , 1. , 2.5, 4. , 1.5])
+"""
+
+from convlens.compute.signal import (
+    convolve,
+    convolve2d,
+    correlate,
+    correlate2d,
+    fftconvolve,
+    oaconvolve,
+    sepfir2d,
+)
+from convlens.signal import ndimage
+
+__all__ = [
+    "convolve",
+    "convolve2d",
+    "correlate",
+    "correlate2d",
+    "fftconvolve",
+    "ndimage",
+    "oaconvolve",
+    "sepfir2d",
+]

@@ -1,0 +1,490 @@
+"""`accelerate`: the same outputs, the module left alone, and nothing folded that must not be."""
+
+import copy
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlens.compute import layers
+from convlens.compute.folding import Chain, confirmed, copied, fold, lone_chains
+from convlens.compute.layers import Contest, Planned, Verdict, distance, least_seconds
+from convlens.compute.module import Acceleration, Change, accelerate
+from convlens.compute.planning import plan, plan_pool
+from networks import NETWORKS, build
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+@pytest.fixture(autouse=True)
+def _by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans by the definition, which needs no compiling."""
+    monkeypatch.setattr(layers, "plan", partial(plan, method="reference"))
+    monkeypatch.setattr(layers, "plan_pool", partial(plan_pool, method="reference"))
+
+
+def stirred(network: nn.Module) -> nn.Module:
+    """Give every norm statistics that are not 0 and 1, and evaluate."""
+    for module in network.modules():
+        if isinstance(module, NORMS) and isinstance(module.running_mean, Tensor):
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+    return network.eval()
+
+
+def norms_of(network: nn.Module) -> list[nn.Module]:
+    return [module for module in network.modules() if isinstance(module, NORMS)]
+
+
+def planned_copies(network: nn.Module, x: tuple[Any, ...]) -> list[nn.Module]:
+    """The two copies that compete, whichever of them was faster."""
+    from convlens.compute.module import _hold, _planned
+
+    copies = []
+    with torch.no_grad():
+        chains = confirmed(network, lone_chains(network), x)
+        for last in (False, True):
+            contest = Contest(1e-5)
+            copies.append(_planned(network, chains, contest, last=last))
+            _hold(copies[-1], contest, x)
+    return copies
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_compute_what_they_did(name: str) -> None:
+    network, inputs = build(name)
+    before = copy.deepcopy(network.state_dict())
+    expected = network(*inputs)
+    for found in planned_copies(network, inputs):
+        assert distance(found(*inputs), expected) < 1e-6
+        assert type(found) is type(network)
+    fast = accelerate(network, inputs)
+    assert distance(fast(*inputs), expected) < 1e-6
+    assert all(torch.equal(part, before[key]) for key, part in network.state_dict().items())
+    assert type(fast) is type(network)
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    network, inputs = build("residual", training=True)
+    parts = [(id(module), module.training) for module in network.modules()]
+    tensors = [(id(p), p.requires_grad, p._version, p.stride()) for p in network.parameters()]
+    given = inputs[0].clone()
+    fast = accelerate(network, inputs[0])
+    assert parts == [(id(module), module.training) for module in network.modules()]
+    assert tensors == [
+        (id(p), p.requires_grad, p._version, p.stride()) for p in network.parameters()
+    ]
+    assert torch.equal(given, inputs[0])
+    assert not fast.training
+    own = {p.data_ptr() for p in network.parameters()}
+    assert not own & {p.data_ptr() for p in fast.parameters()}
+
+
+def test_norms_and_activations_are_folded_where_it_is_proved() -> None:
+    network, inputs = build("residual")
+    assert len(norms_of(network)) == 3
+    for found in planned_copies(network, inputs):
+        assert not norms_of(found)
+        assert isinstance(found.get_submodule("stem.2"), nn.Identity)
+        assert isinstance(found.get_submodule("relu"), nn.ReLU)  # it is called twice
+
+
+class Read(nn.Module):
+    """A convolution and a norm, used in some way that forbids to fold them."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+        self.norm = nn.BatchNorm2d(2, track_running_stats=how != "no statistics")
+        self.act = nn.ReLU()
+        if how == "hooked":
+            self.norm.register_forward_hook(lambda module, given, output: output + 1)
+        if how == "replaced":
+            vars(self.norm)["forward"] = lambda x: x + 1
+        if how == "registered twice":
+            self.again = self.norm
+        if how == "a subclass":
+            self.norm.__class__ = type("Other", (nn.BatchNorm2d,), {})
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.conv(x)
+        z = self.norm(y)
+        if self.how == "read twice":
+            return z + y
+        if self.how == "given out":
+            return z, y
+        if self.how == "conv called twice":
+            return z + self.conv(x * 2)
+        if self.how == "norm called twice":
+            return z + self.norm(x)
+        if self.how == "its weight is read":
+            return z * self.conv.weight.sum()
+        if self.how == "the norm's weight is read":
+            return z * self.norm.weight.sum()
+        if self.how == "a product between":
+            return self.norm(self.conv(x) * 2)
+        return self.act(z)
+
+
+FORBIDDEN = [
+    "no statistics",
+    "hooked",
+    "replaced",
+    "registered twice",
+    "a subclass",
+    "read twice",
+    "given out",
+    "conv called twice",
+    "norm called twice",
+    "its weight is read",
+    "the norm's weight is read",
+    "a product between",
+]
+
+
+@pytest.mark.parametrize("how", FORBIDDEN)
+def test_nothing_is_folded_where_another_reads(how: str) -> None:
+    network, x = stirred(Read(how)), torch.randn(1, 2, 6, 6)
+    assert not [chain for chain in lone_chains(network) if chain.norm]
+    expected = network(x)
+    for found in planned_copies(network, (x,)):
+        assert len(norms_of(found)) == 1
+        assert distance(found(x), expected) < 1e-6
+
+
+def test_the_plain_use_is_folded() -> None:
+    network = stirred(Read("plainly"))
+    assert lone_chains(network) == [Chain("conv", "norm", "act")]
+
+
+class Untraceable(nn.Module):
+    """Looks at numbers, which cannot be traced; its block can. Some reach into that block."""
+
+    def __init__(self, reaches: bool) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2), nn.ReLU())
+        self.reaches = reaches
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.block(x) if x.sum() > -1e9 else x
+        return y + self.block[0](x) if self.reaches else y
+
+
+def test_parts_of_what_cannot_be_traced_are_folded_if_a_run_agrees() -> None:
+    x = torch.randn(1, 2, 4, 4)
+    for reaches in (False, True):
+        network = stirred(Untraceable(reaches))
+        chains = lone_chains(network)
+        assert chains == [Chain("block.0", "block.1", "block.2")]
+        assert confirmed(network, chains, (x,)) == ([] if reaches else chains)
+        expected = network(x)
+        for found in planned_copies(network, (x,)):
+            assert distance(found(x), expected) < 1e-6
+
+
+def test_one_module_in_several_places_stays_one() -> None:
+    network, inputs = build("shared")
+    for found in planned_copies(network, inputs):
+        assert len([m for m in found.modules() if isinstance(m, Planned)]) == 1
+    pool = nn.MaxPool2d(2)
+    twice = nn.Sequential(pool, nn.Conv2d(1, 2, 1), pool).eval()
+    for found in planned_copies(twice, (torch.randn(1, 1, 8, 8),)):
+        assert found[0] is found[2]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_folding_is_the_norm(axes: int, groups: int, affine: bool, bias: bool) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 4, *(6, 5, 4)[:axes], dtype=torch.float64)
+    for kind in (f"Conv{axes}d", f"ConvTranspose{axes}d"):
+        conv = getattr(nn, kind)(4, 6, 3, groups=groups, bias=bias).double()
+        norm: Any = getattr(nn, f"BatchNorm{axes}d")(6, affine=affine).double()
+        norm.running_mean.uniform_(-1, 1)
+        norm.running_var.uniform_(0.5, 2)
+        if affine:
+            nn.init.uniform_(norm.weight, 0.5, 2)
+            nn.init.uniform_(norm.bias, -1, 1)
+        expected = norm.eval()(conv(x))
+        fold(conv, norm)
+        torch.testing.assert_close(conv(x), expected)
+
+
+LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "conv 1d": (nn.Conv1d(4, 6, 3, 2, 1, 2, 2), (2, 4, 9)),
+    "conv 2d": (nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), 2), (2, 4, 7, 6)),
+    "conv 2d, same": (nn.Conv2d(4, 6, 3, padding="same", bias=False), (2, 4, 7, 6)),
+    "conv 2d, reflected": (nn.Conv2d(4, 6, 3, padding=1, padding_mode="reflect"), (2, 4, 7, 6)),
+    "conv 2d, no batch": (nn.Conv2d(4, 6, 3), (4, 7, 6)),
+    "conv 2d, depthwise": (nn.Conv2d(4, 4, 3, 1, 1, groups=4), (2, 4, 7, 6)),
+    "conv 3d": (nn.Conv3d(4, 6, (3, 1, 2), (1, 2, 1), (1, 0, 1)), (2, 4, 5, 6, 4)),
+    "transposed 1d": (nn.ConvTranspose1d(4, 6, 3, 2, 1, 1, 2), (2, 4, 5)),
+    "transposed 2d": (
+        nn.ConvTranspose2d(4, 6, 3, (2, 1), (1, 0), (1, 0), dilation=2),
+        (1, 4, 5, 4),
+    ),
+    "transposed 3d": (nn.ConvTranspose3d(2, 3, 2, 2), (1, 2, 3, 2, 2)),
+    "max 1d": (nn.MaxPool1d(3, 2, 1), (2, 3, 9)),
+    "max 2d": (nn.MaxPool2d((3, 2), None, (1, 0), (1, 2), ceil_mode=True), (2, 3, 8, 9)),
+    "max 2d, where": (nn.MaxPool2d(2, return_indices=True), (2, 3, 8, 9)),
+    "max 3d": (nn.MaxPool3d(3, 2, 1), (1, 3, 5, 6, 7)),
+    "average 1d": (nn.AvgPool1d(3, 2, 1, True, False), (2, 3, 9)),
+    "average 2d": (nn.AvgPool2d(3, (2, 1), 1, count_include_pad=False), (2, 3, 8, 9)),
+    "average 2d, divided": (nn.AvgPool2d(2, divisor_override=3), (2, 3, 8, 9)),
+    "average 3d": (nn.AvgPool3d((1, 2, 2)), (1, 3, 5, 6, 7)),
+    "adaptive 1d": (nn.AdaptiveAvgPool1d(3), (2, 3, 9)),
+    "adaptive 2d": (nn.AdaptiveAvgPool2d((4, None)), (2, 3, 8, 9)),
+    "adaptive 2d, uneven": (nn.AdaptiveAvgPool2d(5), (2, 3, 8, 9)),
+    "adaptive 3d": (nn.AdaptiveAvgPool3d(1), (1, 3, 5, 6, 7)),
+}
+NOT_PLANNED = {"average 2d, divided", "adaptive 2d, uneven"}
+PACKED = {"conv 2d", "conv 2d, depthwise", "conv 3d"}
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("activation", [None, "relu", "hardswish"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_way_computes_the_layer(name: str, activation: str | None, last: bool) -> None:
+    layer, shape = LAYERS[name]
+    if activation is not None and not name.startswith(("conv", "transposed")):
+        return
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    planned = Planned(layer, activation, last=last, what="")
+    with torch.no_grad():
+        expected = layer(x)
+        if activation is not None:
+            expected = getattr(F, activation)(expected)
+        for way in layers.WAYS:
+            run = planned.ready(way, x)
+            missing = NOT_PLANNED if way == "plan" else set(LAYERS) - PACKED
+            assert (run is None) == (way != "torch" and name in missing)
+            if run is not None:
+                assert distance(run(x), expected) < 1e-6
+                if last and isinstance(expected, Tensor) and expected.ndim == 4 and x.ndim == 4:
+                    assert run(x).is_contiguous(memory_format=torch.channels_last)
+
+
+def two_layers() -> nn.Sequential:
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3))
+    stirred(layers)
+    return layers
+
+
+Pair = tuple[nn.Module, Any, Tensor]
+
+
+@pytest.fixture(params=[0, 1], ids=["contiguous", "channels last"])
+def pair(request: pytest.FixtureRequest) -> Pair:
+    """A network, its planned copy, every layer going by plan or packed, and an input."""
+    network, x = two_layers(), torch.randn(1, 2, 8, 8)
+    found: Any = planned_copies(network, (x,))[request.param].requires_grad_(False)
+    for layer, way in ((found[0], "plan"), (found[2], "onednn")):
+        layer.way = way
+        layer._runs.clear()
+    return network, found, x
+
+
+def test_other_shapes_are_planned_when_they_come(pair: Pair) -> None:
+    network, found, x = pair
+    for shape in ((1, 2, 8, 8), (3, 2, 11, 9), (0, 2, 8, 8)):
+        x = torch.randn(shape)
+        assert distance(found(x), network(x)) < 1e-6
+    assert len(found[0]._runs) == 3
+
+
+def test_few_shapes_are_kept(pair: Pair) -> None:
+    _, found, _ = pair
+    for n in range(2 * layers.SHAPES):
+        found(torch.randn(1, 2, 8 + n, 8))
+    assert len(found[2]._runs) == layers.SHAPES
+    assert {key[0][2] - 6 for key in found[2]._runs} == set(range(layers.SHAPES, 2 * layers.SHAPES))
+
+
+def test_a_gradient_of_the_input_is_that_of_the_network(pair: Pair) -> None:
+    network, found, x = pair
+    gradients = []
+    for each in (network, found):
+        leaf = x.clone().requires_grad_()
+        gradients.append(torch.autograd.grad(each(leaf).square().sum(), leaf)[0])
+    torch.testing.assert_close(*gradients)
+
+
+def test_changed_weights_are_packed_again(pair: Pair) -> None:
+    _, found, x = pair
+    first = found(x)
+    state = {key: 2 * value for key, value in found.state_dict().items()}
+    found.load_state_dict(state)
+    expected = found(x.clone().requires_grad_()).detach()  # by torch
+    assert distance(found(x), expected) < 1e-6
+    assert distance(found(x), first) > 0.1
+    found.double()
+    assert not found[0]._runs
+    doubled = found(x.double())
+    assert doubled.dtype is torch.float64
+    assert distance(doubled.float(), expected) < 1e-6
+
+
+def test_a_copy_computes_the_same(pair: Pair) -> None:
+    _, found, x = pair
+    expected = found(x)
+    assert distance(copy.deepcopy(found)(x), expected) < 1e-6
+    assert found[0].weight is found[0].layer.weight
+    with pytest.raises(AttributeError, match="nonsense"):
+        found[0].nonsense  # noqa: B018
+
+
+def test_it_can_be_compiled(pair: Pair) -> None:
+    network, found, x = pair
+    torch._dynamo.reset()
+    compiled = torch.compile(found, fullgraph=True, backend="eager")
+    assert distance(compiled(x), network(x)) < 1e-6
+
+
+def test_a_way_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(planned: Planned, x: Tensor) -> Any:
+        return lambda x: planned._by_torch(x) * 1.0001
+
+    monkeypatch.setattr(Planned, "_packed", wrong)
+    monkeypatch.setattr(Planned, "_plan", lambda planned, x: None)
+    monkeypatch.setattr(layers, "least_seconds", lambda runs: {w: 1 / len(w) for w in runs})
+    x = torch.randn(1, 2, 8, 8)
+    for rtol, way in ((1e-5, "torch"), (1e-3, "onednn")):
+        contest = Contest(rtol)
+        planned = Planned(nn.Conv2d(2, 4, 3), None, last=False, what="Conv2d")
+        planned.contest, contest.paths[id(planned)] = contest, "path"
+        with torch.no_grad():
+            planned(x)
+        assert contest.verdicts["path"].way == planned.way == way
+
+
+def prefer(monkeypatch: pytest.MonkeyPatch, winner: str) -> None:
+    """Let one network be measured the fastest, if it is in the race."""
+
+    def told(actions: Any, **_: Any) -> dict[str, float]:
+        return {name: 1.0 if name == winner else 2.0 for name in actions}
+
+    monkeypatch.setattr("convlens.compute.module.least_seconds", told)
+
+
+def test_a_network_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+    prefer(monkeypatch, "contiguous")
+    network, x = two_layers(), torch.randn(1, 2, 8, 8)
+    assert accelerated(network, x).acceleration.layout == "contiguous"
+    monkeypatch.setattr("convlens.compute.module.fold", lambda conv, norm: None)
+    fast = accelerated(network, x)
+    assert fast.acceleration.layout.startswith("as it was")
+    assert distance(fast(x), network(x)) < 1e-6
+
+
+def accelerated(network: nn.Module, x: Tensor) -> Any:
+    return accelerate(network, x)
+
+
+def test_the_fastest_of_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x = two_layers(), torch.randn(1, 2, 8, 8)
+    for winner in ("as it was", "as it was, in channels last", "channels last", "contiguous"):
+        prefer(monkeypatch, winner)
+        fast = accelerated(network, x)
+        report = fast.acceleration
+        assert (report.layout, report.accelerated) == (winner, 1.0)
+        assert report.channels_last == (1.0 if winner == "as it was, in channels last" else 2.0)
+        assert len(report.changes) == (0 if winner.startswith("as") else 2)
+        assert distance(fast(x), network(x)) < 1e-6
+
+
+def test_the_report_prints_a_line_a_layer() -> None:
+    change = Change("stem.0", "Conv2d + BatchNorm2d", "convlens rows", 2e-3, 1e-3)
+    report = Acceleration("channels last", 6e-3, 4e-3, 2e-3, 1e-7, (change,))
+    assert str(report).splitlines() == [
+        "path    what                  method         before    after",
+        "stem.0  Conv2d + BatchNorm2d  convlens rows  2.000 ms  1.000 ms",
+        "channels last: 2.000 ms; it was 6.000 ms, in channels last 4.000 ms: 2.00 times as fast; "
+        "error 1.0e-07 of the output",
+    ]
+
+
+def test_a_writing_network_leaves_the_example_alone() -> None:
+    network = nn.Sequential(nn.ReLU(inplace=True), nn.Conv1d(1, 1, 3)).eval()
+    x = torch.randn(1, 1, 9)
+    given = x.clone()
+    fast = accelerate(network, x)
+    assert torch.equal(x, given)
+    assert distance(fast(x.clone()), network(x.clone())) < 1e-6
+
+
+def test_half_types_are_compared_by_their_own_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    prefer(monkeypatch, "contiguous")
+    network, x = two_layers().bfloat16(), torch.randn(1, 2, 8, 8).bfloat16()
+    fast = accelerated(network, x)
+    assert fast.acceleration.layout == "contiguous"
+    assert 1e-5 < distance(fast(x), network(x)) < 3 * 2**-7
+
+
+def test_what_cannot_be_accelerated_is_refused_in_a_sentence() -> None:
+    x = torch.randn(1, 2, 8, 8)
+    with pytest.raises(TypeError, match=r"`module` must be a torch\.nn\.Module"):
+        accelerate(torch.relu, x)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="`example` must be"):
+        accelerate(two_layers(), [1, 2])
+    with pytest.raises(ValueError, match="`example` is on meta"):
+        accelerate(two_layers(), x.to("meta"))
+    with pytest.raises(ValueError, match="`module` is on meta"):
+        accelerate(two_layers().to("meta"), x)
+    with pytest.raises(ValueError, match="another output"):
+        accelerate(Random(), x)
+    with pytest.raises(TypeError, match="`tolerance`"):
+        accelerate(two_layers(), x, rtol="small")  # type: ignore[arg-type]
+    network = two_layers()
+    network.generator = (one for one in [1])  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="cannot be copied"):
+        accelerate(network, x)
+
+
+class Random(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.rand_like(x)
+
+
+def test_distances() -> None:
+    one, two = torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])
+    assert distance(one, one) == 0
+    assert distance((one, [two]), (one, [one])) == pytest.approx(0.1)
+    assert distance({"a": one, "n": 1}, {"a": one, "n": 1}) == 0
+    infinite: list[tuple[Any, Any]] = [
+        (one, (one,)),
+        (one, one.double()),
+        (one, one[:1]),
+        (torch.tensor([1, 2]), torch.tensor([1, 3])),
+        (torch.tensor([1.0, torch.inf]), one),
+        (one, torch.zeros(2)),
+        (one, None),
+    ]
+    for found, expected in infinite:
+        assert distance(found, expected) == float("inf")
+    nan = torch.tensor([torch.nan, 1.0])
+    assert distance(nan, nan.clone()) == 0
+
+
+def test_the_least_of_several_rounds_counts() -> None:
+    seconds = least_seconds({"sum": lambda: sum(range(20000)), "none": lambda: None})
+    assert 0 <= seconds["none"] < seconds["sum"]
+
+
+def test_copies_may_share_their_numbers() -> None:
+    network = two_layers()
+    shared, own = copied(network, share=True), copied(network)
+    for theirs, mine, other in zip(
+        network.parameters(), shared.parameters(), own.parameters(), strict=True
+    ):
+        assert theirs is mine
+        assert theirs.data_ptr() != other.data_ptr()
+    assert Verdict("Conv2d", "torch", "torch", 1.0, 1.0).after == 1

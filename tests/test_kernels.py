@@ -1,0 +1,181 @@
+"""The words of kernels, compiled for this machine and, in other processes, for lesser ones."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convlens.compute.kernels import compiling, words
+from convlens.compute.kernels.compiling import Kernel, address, at_hand, cache_folder
+from convlens.compute.kernels.launching import Launch
+from convlens.compute.kernels.machine import machine
+from convlens.compute.kernels.words import (
+    LANES,
+    add,
+    evens,
+    fma,
+    high,
+    load,
+    load_some,
+    low,
+    maximum,
+    minimum,
+    mul,
+    odds,
+    put,
+    store,
+    store_some,
+    sub,
+    take,
+)
+
+
+def lanewise(task: int, scratch: int, x: int, y: int) -> None:
+    a, b = load(x, 0), load(x, LANES)
+    store(y, 0, add(a, b))
+    store(y, LANES, sub(a, b))
+    store(y, 2 * LANES, mul(a, b))
+    store(y, 3 * LANES, fma(a, b, a))
+    store(y, 4 * LANES, maximum(a, b))
+    store(y, 5 * LANES, minimum(a, b))
+    store(y, 6 * LANES, evens(a, b))
+    store(y, 7 * LANES, odds(a, b))
+    store(y, 8 * LANES, low(a, b))
+    store(y, 9 * LANES, high(a, b))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
+def test_words_mean_what_numpy_means(dtype: str) -> None:
+    n = machine().lanes(dtype)
+    x = np.random.default_rng(0).integers(-9, 9, 2 * n).astype(dtype)
+    if "float" in dtype:
+        x[0], x[n + 1], x[2] = np.nan, np.nan, np.inf
+    y = np.zeros((10, n), dtype)
+    Launch(
+        Kernel("lanewise", dtype, lanewise), tasks=1, scratch=0, fixed={"x": x, "y": y}, changing=()
+    )()
+    a, b = x[:n], x[n:]
+    both = np.stack([a, b], axis=1).ravel()
+    expected = [
+        a + b, a - b, a * b, a * b + a, np.maximum(a, b), np.minimum(a, b),
+        x[::2], x[1::2], both[:n], both[n:],
+    ]  # fmt: skip
+    np.testing.assert_array_equal(y, np.array(expected))
+
+
+def some(task: int, scratch: int, x: int, y: int, n: int) -> None:
+    store_some(y, 0, load_some(x, 0, n), n)
+
+
+@pytest.mark.parametrize("n", [-3, 0, 1, 5, 15, 16, 99])
+def test_some_lanes_touch_nothing_beyond_them(n: int) -> None:
+    lanes = machine().lanes("float32")
+    x, y = np.ones(2 * lanes, np.float32), np.zeros(2 * lanes, np.float32)
+    Launch(
+        Kernel("some", "float32", some),
+        tasks=1,
+        scratch=0,
+        fixed={"x": x, "y": y, "n": n},
+        changing=(),
+    )()
+    kept = min(max(n, 0), lanes)
+    assert y.tolist() == [1.0] * kept + [0.0] * (2 * lanes - kept)
+
+
+def counted(task: int, scratch: int, y: int) -> None:
+    put(y, task, take(y + 8 * 1000))
+
+
+def test_every_task_is_done_once_whatever_the_threads() -> None:
+    y = np.full(1001, -1, np.int64)
+    y[1000] = 0
+    Launch(Kernel("counted", "int64", counted), tasks=1000, scratch=64, fixed={}, changing=("y",))(
+        y.ctypes.data
+    )
+    assert sorted(y[:1000].tolist()) == list(range(1000))
+
+
+def test_words_have_no_meaning_outside_a_kernel() -> None:
+    with pytest.raises(RuntimeError, match="`load` has a meaning only inside a compiled kernel"):
+        load(0, 0)
+    with pytest.raises(AttributeError, match="has no attribute 'jump'"):
+        words.jump  # noqa: B018
+
+
+def test_a_launch_that_does_not_fit_its_kernel_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"do not agree on \{'n'\}"):
+        Launch(Kernel("some", "float32", some), tasks=1, scratch=0, fixed={}, changing=("x", "y"))
+
+
+def test_kernels_are_kept_on_disk_and_found_again() -> None:
+    kernel = Kernel("some", "float64", some)
+    assert address(kernel) == address(kernel) > 0
+    assert at_hand(kernel)
+    folder = cache_folder()
+    assert folder is not None
+    assert list(folder.glob("kernels/some-*/kernel.py"))
+
+
+LESSER = """
+import llvmlite.binding as llvm
+features = llvm.get_host_cpu_features()
+kept = {name: name in [KEPT] for name in features}
+llvm.get_host_cpu_features = lambda: type(features)(kept)
+from convlens.compute.kernels.machine import machine
+assert (machine().vector, machine().fused) == (VECTOR, FUSED), machine()
+import sys
+sys.path.insert(0, TESTS)
+from cases import CASES
+from compute_oracles import arrays_of, computed_of, methods_of
+from convlens.compute.methods import compiles
+import numpy as np
+done = set()
+for case in CASES[::4]:
+    x, weight, bias = (part.astype("float32") for part in arrays_of(case))
+    expected = computed_of(case, x, weight, bias, "reference")
+    for method in methods_of(case, "float32"):
+        if compiles(method):
+            found = computed_of(case, x, weight, bias, method)
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+            done.add(method)
+print(*sorted(done))
+"""
+
+
+@pytest.mark.parametrize(
+    ("vector", "fused", "kept"),
+    [
+        (32, True, ["avx2", "fma", "avx", "sse4.2", "sse4.1", "ssse3", "sse3", "sse2", "sse"]),
+        (16, False, ["sse2", "sse"]),
+    ],
+)
+def test_a_lesser_machine_computes_the_same(
+    vector: int, fused: bool, kept: list[str], tmp_path: Path
+) -> None:
+    if vector > machine().vector:
+        pytest.skip("this machine has no such vectors")
+    text = LESSER.replace("KEPT", ", ".join(repr(name) for name in kept))
+    text = text.replace("VECTOR", str(vector)).replace("FUSED", str(fused))
+    text = text.replace("TESTS", repr(str(Path(__file__).parent)))
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "shift" in done.stdout.split()
+
+
+def test_a_damaged_kernel_is_compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(compiling, "_compiled", {})
+    kernel = Kernel("some", "int32", some)
+    address(kernel)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) >= 3
+    for path in files:
+        path.write_bytes(b"nonsense")
+    compiling._compiled.clear()
+    x, y = np.ones(99, np.int32), np.zeros(99, np.int32)
+    Launch(kernel, tasks=1, scratch=0, fixed={"x": x, "y": y, "n": 4}, changing=())()
+    assert y[:6].tolist() == [1, 1, 1, 1, 0, 0]
