@@ -21,7 +21,7 @@ from convlens.compute.arena import Arena
 from convlens.compute.kernels.launching import threads
 from convlens.compute.methods import METHODS, compiles, estimate, is_exact, prepared, refused
 from convlens.compute.planning import Plan, decide
-from convlens.compute.problem import Problem
+from convlens.compute.problem import NotFinite, Problem, Unsuited
 
 __all__ = ["execute"]
 
@@ -82,7 +82,10 @@ def execute(
     if entry.exact is not None:
         # Decided, but for other weights: those are packed for this call, and kept for the next.
         return _keep(entry, _plan(problem, entry.exact, weight, bias)).compute(x, y)
-    return prepared(entry.quick, problem, weight, bias, Arena())(x, y)
+    try:
+        return prepared(entry.quick, problem, weight, bias, Arena())(x, y)
+    except (NotFinite, Unsuited):
+        return prepared(_quick(problem, exact=True), problem, weight, bias, Arena())(x, y)
 
 
 def _entry(problem: Problem, method: str) -> _Entry:
@@ -119,9 +122,10 @@ def _bits(weight: Tensor) -> Tensor:
     return real.detach().resolve_neg().view(whole[real.element_size()])
 
 
-def _quick(problem: Problem) -> str:
-    """Return the method of the least estimate that needs no compiling."""
+def _quick(problem: Problem, exact: bool = False) -> str:
+    """Return the method of the least estimate that needs no compiling, of the exact ones if told."""
     able = [name for name in METHODS if not compiles(name) and refused(name, problem) is None]
+    able = [name for name in able if is_exact(name) or not exact]
     if not able:
         return decide(problem, "torch", measure=False).method
     return min(able, key=lambda name: estimate(name, problem))

@@ -448,8 +448,11 @@ class _Contest:
         except Unsuited as reason:
             self.candidates[name] = replace(candidate, refused=str(reason))
             return False
-        if is_exact(name) or self.weight is None or not self.problem.batch:
+        if is_exact(name) or self.weight is None:
             return True
+        if not _measurable(self.problem):
+            self.candidates[name] = replace(candidate, refused="its error cannot be measured here")
+            return False
         y, _ = self.runs[name](self._example(), None)
         y = y if self.bias is None else y - self.bias.reshape(-1, *[1] * len(self.problem.space))
         error = measuring.measured_error(self.problem, self._example(), self.weight, y)
