@@ -43,7 +43,7 @@ __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
 
 EXACT = False
 COMPILES = True
-CLOCK = 3.5e9
+CLOCK = 3.7e9
 """Cycles a second, or near."""
 CORES = min(16, os.cpu_count() or 1)
 """Tiles are chosen for so many cores, whatever the threads: the bits must not depend on these."""
@@ -94,11 +94,14 @@ def _tiles(problem: Problem) -> tuple[Tiles, int, float]:
         vectors = np.prod(length, axis=0) / lanes
         held = 2 * lanes * WIDTHS[problem.dtype] * vectors * (each + (outs > 1))
         far = np.maximum(0.0, np.log2(held / machine().level2))
+        kernels = 2 * lanes * WIDTHS[problem.dtype] * vectors * each * outs
+        away = np.maximum(0.0, np.log2(kernels / machine().level2))
         passes = np.zeros(vectors.shape)
         for axis, size in enumerate(length):
             last = axis == len(length) - 1
             passes += _cycles_of(size / lanes if last else size, last)
-        cycles_each = (each + outs) * (passes + 62 + 10 * far) + 12 * each * outs
+        cycles_each = (each + outs) * (passes + 54 + 10 * far)
+        cycles_each += (12 + 8 * away) * each * outs
         tasks = problem.groups * np.ceil(problem.batch * count / 2)
         seconds: Prices = np.ceil(tasks / CORES) * CORES * (vectors * cycles_each / CLOCK + 2e-6)
         return seconds

@@ -28,6 +28,7 @@ from convlens.compute.fourier_tiles import (
     power_of_two,
     refuses_numbers,
 )
+from convlens.compute.kernels.launching import threads
 from convlens.compute.kernels.packing import sources
 from convlens.compute.problem import NotFinite, Problem
 
@@ -72,7 +73,7 @@ def cost(problem: Problem) -> float:
     >>> cost(Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")) < 0.1
     True
     """
-    return _tiles(problem)[1]
+    return float(_tiles(problem)[1] / threads() ** 0.5)
 
 
 @functools.lru_cache(512)
@@ -86,7 +87,7 @@ def _tiles(problem: Problem) -> tuple[Tiles, float]:
         points = np.prod(length, axis=0)
         transforms = (c + k) * points * (2.5 * np.log2(points) + 4)
         far = np.maximum(0, np.log2(np.maximum.reduce(length)) - 13)  # beyond the caches
-        each = transforms * (1 + 0.15 * far) / 8e9 + products * points * 6e-10
+        each = transforms * (1 + 0.15 * far) / 1e10 + products * points * 6e-10
         each += np.where(points > LARGE, 1e3, 0)
         calls = np.ceil(count * c * points / AT_ONCE)
         calls = calls * (5e-5 + k / problem.groups * 3e-5)
@@ -203,7 +204,7 @@ def _stack(x: Tensor, tables: list[Table], tiles: Tiles, box: Box) -> Tensor:
         place = held.start * step
         wanted = table[place : place + (len(held) - 1) * step + length]
         missing = (len(held) - 1) * step + length - len(wanted)
-        x = _take(x, axis, np.pad(wanted, (0, missing), constant_values=-1))
+        x = _take(x, axis, np.pad(wanted, (0, missing), constant_values=0))
     for axis, (length, step) in enumerate(zip(tiles.length, tiles.step, strict=True), start=3):
         x = x.unfold(axis, length, step)
     return x

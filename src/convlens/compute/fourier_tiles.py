@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from convlens.compute.kernel_reach import refuses_lengths
 from convlens.compute.problem import Problem, Unsuited
 from convlens.windows import Window
 
@@ -59,7 +60,7 @@ def refuses_numbers(problem: Problem) -> str | None:
     least = 16 * kernels * prod(window.extent for window in conv_windows(problem))
     if least > DEAR:
         return f"the transforms of its kernels would take {least / 2**20:.0f} MB and more"
-    return None
+    return refuses_lengths(problem)
 
 
 def conv_windows(problem: Problem) -> tuple[Window, ...]:

@@ -78,15 +78,16 @@ def measured_error(
     """
     rng = np.random.default_rng(0)
     n = int(rng.integers(problem.batch))
-    flat = y[n].flatten(1).numpy()
+    wide = torch.complex128 if y.is_complex() else torch.float64
+    flat = y[n].flatten(1).to(wide).numpy()
     exact, found = [], []
     for _ in range(places):
         o = tuple(int(rng.integers(count)) for count in problem.outputs)
         exact.append(reference.at(problem, x[n], weight, o))
         found.append(flat[:, np.ravel_multi_index(o, problem.outputs)])
-    error, size = np.array(found) - np.array(exact), np.array(exact)
+    error, size = np.abs(np.array(found) - np.array(exact)), np.abs(np.array(exact))
     whole = math.sqrt(float(np.mean(size**2)))
-    return math.sqrt(float(np.mean(error**2))) / whole if whole else float(np.abs(error).max())
+    return math.sqrt(float(np.mean(error**2))) / whole if whole else float(error.max())
 
 
 def recalled(problem: Problem) -> dict[str, float]:

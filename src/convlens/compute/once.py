@@ -123,7 +123,7 @@ def _bits(weight: Tensor) -> Tensor:
 
 
 def _quick(problem: Problem, exact: bool = False) -> str:
-    """Return the method of the least estimate that needs no compiling, of the exact ones if told."""
+    """Return the likely quickest method that needs no compiling, of the exact ones if told."""
     able = [name for name in METHODS if not compiles(name) and refused(name, problem) is None]
     able = [name for name in able if is_exact(name) or not exact]
     if not able:

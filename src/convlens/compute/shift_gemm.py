@@ -16,6 +16,7 @@ from math import ceil, prod
 import numpy as np
 from torch import Tensor
 
+from convlens.compute.kernel_reach import refuses_arrays
 from convlens.compute.kernels import packing
 from convlens.compute.kernels.blocks import best_vectors, shift_blocks
 from convlens.compute.kernels.compiling import Kernel
@@ -30,7 +31,6 @@ __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
 
 EXACT = True
 COMPILES = True
-LONGEST = 2**28
 SLACK = 8
 """Vectors that a block may read behind the last column it needs."""
 
@@ -45,19 +45,6 @@ def refuses(problem: Problem) -> str | None:
     if problem.operation != "conv":
         return f"it does convolutions, no {problem.operation}"
     return refuses_arrays(problem)
-
-
-def refuses_arrays(problem: Problem) -> str | None:
-    """Return why no kernel of ours can work on arrays of this kind and place, or None."""
-    if problem.dtype not in WIDTHS:
-        return f"its kernels compute in {', '.join(WIDTHS)}, not in {problem.dtype}"
-    if problem.device != "cpu":
-        return f"its kernels run on the CPU, not on {problem.device}"
-    if problem.gradient:
-        return "its kernels give no gradient by themselves"
-    if max((*problem.space, *problem.outputs)) > LONGEST:
-        return f"its tables go up to {LONGEST} positions along an axis"
-    return None
 
 
 def cost(problem: Problem) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.compute.kernel_reach import refuses_arrays
 from convlens.compute.kernels import interleaving, packing
 from convlens.compute.kernels.blocks import best_rows, best_vectors, shift_blocks
 from convlens.compute.kernels.compiling import Kernel
@@ -25,9 +26,8 @@ from convlens.compute.kernels.interleaving import interleave
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.packing import clear, pack_row
-from convlens.compute.kernels.words import WIDTH, shift_rows, word
+from convlens.compute.kernels.words import LANES, WIDTH, shift_rows, word
 from convlens.compute.problem import Problem
-from convlens.compute.shift_gemm import refuses_arrays
 from convlens.windows import TransposedWindow
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
@@ -263,35 +263,37 @@ def _phases(
     """Do all phases of a plane's band for block number `at` of the output channels."""
     lines = min(rows, count_h - top)
     count = (lines - 1) * length + min(columns, count_w - left)
-    for phase in range(min(stride_d, out_d - d * stride_d) * stride_h):
-        for phase_w in range(stride_w):
-            f = phases + (phase * stride_w + phase_w) * 24
+    bottom = min(lines * stride_h, out_h - top * stride_h)
+    wide = min(columns * stride_w, out_w - left * stride_w)
+    for o in range(d * stride_d, min((d + 1) * stride_d, out_d)):
+        first = y + ((o * out_h + top * stride_h) * out_w + left * stride_w) * WIDTH
+        for phase in range(stride_h * stride_w):
+            f = phases + ((o - d * stride_d) * stride_h * stride_w + phase) * 24
             steps = word(f, 0)
             shift_rows(
                 w + (word(f, 2) + at * steps * ROWS) * WIDTH, source, offsets + word(f, 1) * 8,
-                steps, results + phase_w * ROWS * reach * WIDTH, reach, kept, count, 0,
+                steps, results + phase * ROWS * reach * WIDTH, reach, kept, count, 0,
                 bias + at * ROWS * WIDTH,
             )  # fmt: skip
         for r in range(kept):
-            plane = (r * out_d + d * stride_d + phase // stride_h) * out_h
             for line in range(lines):
-                o = (top + line) * stride_h + phase % stride_h
-                if o < out_h:
-                    interleave(
-                        y + ((plane + o) * out_w + left * stride_w) * WIDTH,
-                        results + (r * reach + line * length) * WIDTH, ROWS * reach,
-                        stride_w, min(columns * stride_w, out_w - left * stride_w),
-                    )  # fmt: skip
+                row = first + (r * out_d * out_h + line * stride_h) * out_w * WIDTH
+                place = results + (r * reach + line * length) * WIDTH
+                for _ in range(min(stride_h, bottom - line * stride_h)):
+                    interleave(row, place, ROWS * reach, stride_w, wide)
+                    row += out_w * WIDTH
+                    place += stride_w * ROWS * reach * WIDTH
 
 
 def _drive(
     task: int, scratch: int, x: int, y: int, w: int, bias: int, phases: int, offsets: int,
-    depth_table: int, row_table: int, column_table: int, slots: int, groups: int, each: int,
-    out_each: int, block_count: int, shares: int, layers: int, bands: int, pieces: int, deep: int,
-    rows: int, columns: int, planes: int, slot_count: int, lines: int, length: int, pitch: int,
-    reach: int, plane_end: int, row_end: int, column_start: int, column_stop: int,
-    column_end: int, count_d: int, count_h: int, count_w: int, stride_d: int, stride_h: int,
-    stride_w: int, space_d: int, space_h: int, space_w: int, out_d: int, out_h: int, out_w: int,
+    offsets_in_place: int, in_place: int, depth_table: int, row_table: int, column_table: int,
+    slots: int, groups: int, each: int, out_each: int, block_count: int, shares: int,
+    layers: int, bands: int, pieces: int, deep: int, rows: int, columns: int, planes: int,
+    slot_count: int, lines: int, length: int, pitch: int, reach: int, plane_end: int,
+    row_end: int, column_start: int, column_stop: int, column_end: int, count_d: int,
+    count_h: int, count_w: int, stride_d: int, stride_h: int, stride_w: int, space_d: int,
+    space_h: int, space_w: int, out_d: int, out_h: int, out_w: int,
 ) -> None:  # fmt: skip
     """Do one band of one image and group for a share of the output channels."""
     share = task % shares
@@ -302,18 +304,23 @@ def _drive(
     rest = rest // bands
     first = rest % layers * deep
     image = rest // layers
-    _pack(
-        x + image * each * space_d * space_h * space_w * WIDTH, scratch, first, top, left,
-        depth_table, row_table, column_table, slots, each, planes, slot_count, lines, length,
-        pitch, plane_end, row_end, column_start, column_stop, column_end, space_d, space_h,
-        space_w,
-    )  # fmt: skip
-    plane = slot_count * lines * length * WIDTH
+    volume = space_d * space_h * space_w
+    source, plane = scratch, slot_count * lines * length * WIDTH
+    begin = ((image * each * space_d + first) * space_h + top) * space_w + left
+    read = (rows * columns + LANES - 1) // LANES * LANES  # in whole vectors
+    if begin + (each - 1) * volume + read <= in_place:
+        source, offsets = x + begin * WIDTH, offsets_in_place
+    else:
+        _pack(
+            x + image * each * volume * WIDTH, scratch, first, top, left, depth_table, row_table,
+            column_table, slots, each, planes, slot_count, lines, length, pitch, plane_end,
+            row_end, column_start, column_stop, column_end, space_d, space_h, space_w,
+        )  # fmt: skip
     for block in range(block_count * share // shares, block_count * (share + 1) // shares):
         k = image * out_each + block * ROWS
         for d in range(first, min(first + deep, count_d)):
             _phases(
-                scratch + (d - first) * plane, scratch + each * pitch * WIDTH,
+                source + (d - first) * plane, scratch + each * pitch * WIDTH,
                 y + k * out_d * out_h * out_w * WIDTH, d, top, left,
                 image % groups * block_count + block, min(ROWS, out_each - block * ROWS), w, bias,
                 phases, offsets, rows, columns, length, reach, count_h, count_w, stride_d,
@@ -350,6 +357,11 @@ def prepare(
     size = (1,) * lacking + problem.size
     shaped = weight.reshape(groups, each, out_each, *size).transpose(1, 2)
     phases, offsets, weights = _steps(axes, band, shaped, rows)
+    # Up to which element of x whole vectors may be read where it lies: all, or none.
+    in_place = problem.batch * problem.channels * prod(problem.space)
+    in_place *= all(
+        axis.halo == 0 and axis.first == 0 and axis.count == axis.inputs for axis in axes
+    )
     starting = weight.new_zeros(groups, blocks * rows)
     if bias is not None:
         starting[:, :out_each] = bias.reshape(groups, out_each)
@@ -373,12 +385,15 @@ def prepare(
             constants=(("ROWS", rows),),
         ),
         tasks=tasks * shares,
-        scratch=(each * band.pitch + column.stride * rows * reach + SLACK * lanes) * width,
+        scratch=(each * band.pitch + row.stride * column.stride * rows * reach + SLACK * lanes)
+        * width,
         fixed={
             "w": weights,
             "bias": starting,
             "phases": phases,
             "offsets": offsets,
+            "offsets_in_place": offsets // band.pitch * prod(problem.space),
+            "in_place": in_place,
             "depth_table": depth.table(),
             "row_table": row.table(),
             "column_table": column.table(),

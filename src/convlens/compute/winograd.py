@@ -16,23 +16,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, prod
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from convlens.compute import winograd_tiles
+from convlens.compute.kernel_reach import refuses_arrays
 from convlens.compute.kernels import interleaving, packing
 from convlens.compute.kernels.blocks import best_rows, best_vectors, shift_blocks
 from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, Machine, machine
 from convlens.compute.problem import NotFinite, Problem, Unsuited
-from convlens.compute.shift_gemm import refuses_arrays
 from convlens.compute.winograd_tiles import transforms, weight_matrix
 from convlens.windows import Window
 
 __all__ = ["F2", "F4", "Winograd"]
+
+Table = np.ndarray[Any, Any]
 
 FEWEST = 8
 """Channels in and out of a group below which the transforms take longer than what they spare."""
@@ -250,16 +253,19 @@ def _kernel(shape: _Shape, rows: int) -> Kernel:
     )
 
 
-def _tables(
-    problem: Problem, shape: _Shape
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
-    """Return for every plane, row and column that tiles cover which of the input it is."""
+def _tables(problem: Problem) -> tuple[list[Table], tuple[int, int]]:
+    """Return of every plane, row and column that tiles cover which of the input it is.
+
+    And between which columns the input lies as it is.
+    """
     windows = [w for w in problem.windows if isinstance(w, Window)]
     found = [
         packing.sources(window, n, problem.padding_mode)
         for window, n in zip(windows, problem.space, strict=True)
     ]
-    return (np.arange(problem.batch, dtype=np.int64), *found) if len(found) == 2 else tuple(found)
+    if len(found) == 2:
+        found.insert(0, np.arange(problem.batch, dtype=np.int64))
+    return found, packing.middle(windows[-1], problem.space[-1])
 
 
 def _prepare(
@@ -278,9 +284,7 @@ def _prepare(
     plane = band.tall * shape.tiles
     depths = np.arange(shape.depth.size) * shape.depth.dilation * plane
     offsets = np.arange(shape.each)[:, None] * band.pitch + depths
-    depth_table, row_table, column_table = _tables(problem, shape)
-    (column,) = (w for w in problem.windows[-1:] if isinstance(w, Window))
-    first, last = packing.middle(column, problem.space[-1])
+    (depth_table, row_table, column_table), (first, last) = _tables(problem)
     volume_x, volume_y = prod(problem.space), prod(problem.outputs)
     plane_x, plane_y = prod(problem.space[-2:]), prod(problem.outputs[-2:])
     flat = len(problem.space) == 2

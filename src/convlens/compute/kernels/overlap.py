@@ -215,7 +215,8 @@ def write_row(to: int, source: int, n: int, scale: int, bias: int) -> int:
         v = load_some(source, i, n - i)
         store_some(to, i, fma(v, s, b), n - i)
         lost = fma(v, zero(), lost)
-    return missing(lost, lost)
+    seen: int = missing(lost, lost)
+    return seen
 
 
 def write_tile(to: int, source: int, d0: int, h0: int, w0: int, bias: int, g: int) -> int:
