@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlens.compute import (
     Plan,
@@ -168,6 +169,40 @@ def test_the_result_can_be_written_where_one_wants_it() -> None:
     assert conv(apart[:, :1], np.ones((1, 1, 1, 1)), out=apart[:, 1:]).shape == (1, 1, 4, 5)
     integers = conv(X.astype(int), W.astype(int), out=np.empty(expected.shape, int))
     assert np.array_equal(integers, expected)
+
+
+class Watching(TorchDispatchMode):
+    """One who sees whatever torch does and changes nothing."""
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        return function(*args, **(kwargs or {}))
+
+
+def test_the_result_is_written_there_too_where_torch_must_follow() -> None:
+    x, w = torch.from_numpy(X), torch.from_numpy(W)
+    expected = conv(x, w)
+    out = torch.zeros_like(expected)
+    with Watching():  # type: ignore[no-untyped-call]
+        assert conv(x, w, out=out) is out
+    assert torch.equal(out, expected)
+    places = plan_pool("max_pool", x, 2, method="torch", return_indices=True)
+    out = torch.zeros(1, 3, 2, 2, dtype=torch.float64)
+    with Watching():  # type: ignore[no-untyped-call]
+        found = places(x, out=out)
+    assert found[0] is out
+    assert torch.equal(out, places(x)[0])
+    assert torch.equal(found[1], places(x)[1])
+
+
+def test_there_is_no_writing_where_there_is_no_memory() -> None:
+    x, w = torch.ones(2, 1, 1, 8), torch.ones(1, 1, 3)
+    with pytest.raises(ValueError, match=r"`out` cannot be used .* no memory of their own"):
+        torch.func.vmap(lambda x: conv(x, w, out=torch.empty(1, 1, 6)))(x)
+    on_none = [part.to("meta") for part in (x[0], w, x[0, :, :, :6])]
+    with pytest.raises(ValueError, match=r"`out` cannot be used .* no memory of their own"):
+        conv(on_none[0], on_none[1], out=on_none[2])
 
 
 def test_meta_tensors_give_shapes() -> None:

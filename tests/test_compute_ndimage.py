@@ -24,7 +24,7 @@ QUICK = settings(max_examples=150, deadline=None)
 def _plain_sums() -> Iterator[None]:
     """Leave out the methods that are no plain sum: on whole numbers we want the bits of SciPy."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sliding.ENGINE_METHODS, "auto", "torch")
+        patch.setitem(sliding.PLAIN, "auto", True)
         yield
 
 
@@ -393,7 +393,7 @@ def test_more_axes_than_the_engine_slides_along() -> None:
 def test_what_the_engine_chooses_stays_within_its_tolerance(
     dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sliding.ENGINE_METHODS, "auto", "auto")
+    monkeypatch.setitem(sliding.PLAIN, "auto", False)
     x = np.random.default_rng(15).standard_normal((90, 80)).astype(dtype)
     exact = scipy_ndimage.gaussian_filter(x.astype("float64"), 2.0)
     rms = np.sqrt(np.mean(exact**2))

@@ -362,9 +362,13 @@ def test_subnormal_numbers_are_kept(case: Case, dtype: str) -> None:
     # The product with the least number is exact in float64, and so is going down to the type.
     x = tensor_of(units * LEAST[dtype], dtype)
     parts = [tensor_of(part, dtype) for part in (kernel, zeros)]
-    for method in exact_methods_of(planned_of(case, x, parts[0], parts[1])):
+    planned = planned_of(case, x, parts[0], parts[1])
+    for method in exact_methods_of(planned):
         found = widened(computed_of(case, x, parts[0], parts[1], method)).astype(np.float64)
-        np.testing.assert_array_equal(found / LEAST[dtype], expected, err_msg=method)
+        if is_exact(method, planned):
+            np.testing.assert_array_equal(found / LEAST[dtype], expected, err_msg=method)
+        else:  # every step of a transform rounds to a multiple of the least number
+            assert np.abs(found / LEAST[dtype] - expected).max() <= 16, method
 
 
 @pytest.mark.parametrize("dtype", REALS)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_kernels_are_kept_on_disk_and_found_again() -> None:
     assert at_hand(kernel)
     folder = cache_folder()
     assert folder is not None
-    assert list(folder.glob("kernels/some-*/kernel.py"))
+    assert list(folder.glob("kernels/some-*.o"))
 
 
 LESSER = """
@@ -166,16 +167,30 @@ def test_a_lesser_machine_computes_the_same(
     assert "shift" in done.stdout.split()
 
 
-def test_a_damaged_kernel_is_compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda code: b"nonsense",
+        lambda code: b"",
+        lambda code: code[:-1],
+        lambda code: code[:200] + bytes([code[200] ^ 1]) + code[201:],
+    ],
+)
+def test_a_damaged_kernel_is_compiled_anew(
+    damage: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(compiling, "_compiled", {})
     kernel = Kernel("some", "int32", some)
-    address(kernel)
+    before = address(kernel)
+    kept = compiling._compiled.copy()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) >= 3
-    for path in files:
-        path.write_bytes(b"nonsense")
+    assert len(files) == 1
+    files[0].write_bytes(damage(files[0].read_bytes()))
     compiling._compiled.clear()
+    assert address(kernel) != before
+    assert kept
+    assert len(files[0].read_bytes()) > 1000
     x, y = np.ones(99, np.int32), np.zeros(99, np.int32)
     Launch(kernel, tasks=1, scratch=0, fixed={"x": x, "y": y, "n": 4}, changing=())()
     assert y[:6].tolist() == [1, 1, 1, 1, 0, 0]

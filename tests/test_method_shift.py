@@ -8,9 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from convlens.compute import reference, shift_gemm
-from convlens.compute.kernels import launching
-from convlens.compute.problem import Problem
 from convlens.compute.reading import read_conv
+from poisoned_memory import poisoned, whole
 
 LANES = [1, 3, 15, 16, 17, 31, 33, 60]
 
@@ -31,26 +30,6 @@ def layers(draw: Any) -> dict[str, Any]:
         "padding_mode": draw(st.sampled_from(["zeros", "reflect", "replicate", "circular"])),
         "groups": groups,
     }
-
-
-def whole(shape: tuple[int, ...], dtype: str, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    values = torch.randint(-4, 5, shape, generator=generator)
-    return values.to(getattr(torch, dtype))
-
-
-def poisoned(problem: Problem, x: torch.Tensor, run: Any) -> torch.Tensor:
-    """Run on memory that is not-a-number wherever nothing was written."""
-    for memories in launching._pool.values():
-        for memory in memories:
-            memory.fill(255)
-    y = torch.empty(problem.batch, problem.channels_out, *problem.outputs, dtype=x.dtype)
-    y.view(torch.uint8).fill_(255)
-    beyond = torch.empty(x.numel() + 64, dtype=x.dtype)
-    beyond.view(torch.uint8).fill_(255)
-    beyond[: x.numel()] = x.flatten()
-    run(beyond[: x.numel()].view(x.shape), y)
-    return y
 
 
 @settings(max_examples=120, deadline=None)

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.engine.cases import Case
 
-HOMES = ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "LOCALAPPDATA")
+HOMES = ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA")
 ROOT = Path(__file__).parents[2]
 
 

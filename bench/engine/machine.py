@@ -15,7 +15,7 @@ from bench.engine.peers import PEERS, version
 from convlens.compute.kernels.machine import machine
 
 BUSY = 0.05  # of the processors taken by others: from there on figures say little
-PACKAGES = ("convlens", "numba", *dict.fromkeys(p for names, _ in PEERS.values() for p in names))
+PACKAGES = ("convlens", "llvmlite", *dict.fromkeys(p for names, _ in PEERS.values() for p in names))
 
 
 def described() -> dict[str, Any]:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convlens.compute.problem import Problem
+from convlens.compute.spans import divisors
 from convlens.windows import TransposedWindow, Window
 
 __all__ = ["cost", "refuses", "run"]
@@ -52,6 +53,10 @@ def refuses(problem: Problem) -> str | None:
         return f"torch may lose the upper bits of integers above {LARGEST}"
     if pooling and problem.return_indices and not _even(problem):
         return "torch's indices would count the uneven padding"
+    if pooling and problem.return_indices:
+        for taps, n in zip(_of_convolution(problem), problem.space, strict=True):
+            if taps.before and taps.dilation > n:
+                return "torch's indices of a window that lies on padding alone mean nothing"
     limit = {"reflect": 1, "circular": 0}.get(problem.padding_mode)
     if limit is not None:
         for window, n in zip(problem.windows, problem.space, strict=True):
@@ -166,17 +171,7 @@ def _avg_pool(problem: Problem, x: Tensor) -> Tensor:
     ones = torch.ones(1, 1, *problem.size, dtype=x.dtype, device=x.device)
     convolve = CONVOLUTIONS[len(windows)]
     sums = convolve(flat, ones, None, _strides(problem), 0, _dilations(problem))
-    return sums.reshape(*x.shape[:2], *problem.outputs) / _divisors(problem, x)
-
-
-def _divisors(problem: Problem, x: Tensor) -> Tensor:
-    """Return over how many elements every window averages, at least 1."""
-    whole = torch.ones((), dtype=torch.float64)
-    for window, n in zip(_of_convolution(problem), problem.space, strict=True):
-        outputs = range(window.outputs(n))
-        counts = [len(window.taps(o, n, padded=problem.count_include_pad)) for o in outputs]
-        whole = whole.unsqueeze(-1) * torch.tensor(counts, dtype=torch.float64)
-    return whole.clamp(min=1).to(x.device, x.dtype)
+    return sums.reshape(*x.shape[:2], *problem.outputs) / divisors(problem, x)
 
 
 def _in_working_type(f: Callable[..., Tensor], *parts: Tensor) -> Tensor:

@@ -152,9 +152,10 @@ def prepare(
     tables = [np.zeros(1, np.int64)] * (3 - len(windows))
     tables += [
         packing.sources(window, n, problem.padding_mode)
-        for window, n in zip(windows, problem.space, strict=True)
+        for window, n in zip(windows[:-1], problem.space[:-1], strict=True)
     ]
-    arrays |= dict(zip(("SOURCE_D", "SOURCE_H", "SOURCE_W"), tables, strict=True))
+    tables.append(packing.ends(windows[-1], problem.space[-1], problem.padding_mode))
+    arrays |= dict(zip(("SOURCE_D", "SOURCE_H", "ENDS_W"), tables, strict=True))
     arrays |= dict(zip(("ALONG_D", "ALONG_H", "ALONG_W", "ACROSS"), schedules, strict=True))
     numbers |= {name: array.ctypes.data for name, array in arrays.items()}
     table = np.array([numbers[name] for name in overlap.GEOMETRY], np.int64)

@@ -1,8 +1,8 @@
 """How an input is cut into overlapping tiles, each transformed by itself: overlap-save.
 
-A tile of L positions gives the L - extent + 1 outputs whose windows lie in it, at one price a
-position: long tiles waste little on the overlap, short ones stay in the cache. Which is cheaper is
-asked of a price for every size that is possible.
+A tile of L positions gives the (L - extent) // stride + 1 outputs whose windows lie in it, at one
+price a position: long tiles waste little on the overlap, short ones stay in the cache. Which is
+cheaper is asked of a price for every size that is possible.
 
 Source: Oppenheim & Schafer, *Discrete-Time Signal Processing*, section 8.7.3 (overlap-save).
 """
@@ -120,13 +120,12 @@ def _axis(
     window: Window, outputs: int, allowed: Sequence[int], most: int
 ) -> list[tuple[int, int, int]]:
     """Return the (length, step, count) worth trying along one axis, about `most` of them."""
-    shortest = window.extent + window.stride - 1
-    low = min(bisect_left(allowed, shortest), len(allowed) - 1)
-    whole = (outputs - 1) * window.stride + shortest
+    low = min(bisect_left(allowed, window.extent), len(allowed) - 1)
+    whole = (outputs - 1) * window.stride + window.extent
     high = min(max(bisect_left(allowed, whole), low), len(allowed) - 1)
     found: dict[int, tuple[int, int, int]] = {}
     for length in allowed[low : high + 1]:
-        fresh = (length - window.extent + 1) // window.stride
+        fresh = (length - window.extent) // window.stride + 1
         count = -(-outputs // fresh)
         found.setdefault(count, (length, fresh * window.stride, count))  # the shortest for a count
     worthy = list(found.values())[::-1]

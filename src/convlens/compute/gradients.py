@@ -21,7 +21,6 @@ from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from convlens.compute.arrays import DTYPES, Array
-from convlens.compute.eager import _divisors
 from convlens.compute.methods import METHODS
 from convlens.compute.operators import (
     avg_pool_operator,
@@ -34,6 +33,7 @@ from convlens.compute.operators import (
 )
 from convlens.compute.problem import Problem
 from convlens.compute.reading import needs_gradient
+from convlens.compute.spans import divisors
 from convlens.windows import TransposedWindow, Window, padded_source
 
 __all__ = ["differentiable", "seen_by_torch"]
@@ -235,7 +235,7 @@ def _back_through_avg_pool(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     size, stride, _, dilation, *_ = ctx.how
     wide = _wide(gradient)
     problem = pooling("avg_pool", torch.empty(0, c, *ctx.space, device="meta"), *ctx.how)
-    shares = (wide / _divisors(problem, wide)).reshape(n * c, 1, *outputs)
+    shares = (wide / divisors(problem, wide)).reshape(n * c, 1, *outputs)
     windows = [w for w in problem.windows if isinstance(w, Window)]
     # Where windows may hang over the end, there is more room after the input to cut off again.
     ends = [end for w in windows for end in (w.before, w.room_after)]

@@ -105,7 +105,8 @@ def remember(problem: Problem, seconds: Mapping[str, float]) -> None:
     """Keep the times measured for a problem, where the cache can be written."""
     path = _path(problem)
     if path:
-        write_beside(path, json.dumps({"problem": repr(problem), "seconds": dict(seconds)}))
+        content = json.dumps({"problem": repr(problem), "seconds": dict(seconds)})
+        write_beside(path, content.encode())
 
 
 def _path(problem: Problem) -> Path | None:

@@ -19,7 +19,9 @@ from convlens.compute import (
     eager,
     fourier,
     fourier_library,
+    pooling,
     reference,
+    rows,
     shift_gemm,
     transposed,
     winograd,
@@ -36,11 +38,13 @@ Run = Callable[[Tensor, Tensor | None], Computed]
 
 METHODS: dict[str, Any] = {
     "shift": shift_gemm,
+    "rows": rows,
     "transposed": transposed,
     "winograd2": winograd.F2,
     "winograd4": winograd.F4,
     "fft": fourier,
     "fft_library": fourier_library,
+    "pooling": pooling,
     "torch": eager,
     "reference": reference,
 }
@@ -81,7 +85,8 @@ def refused(name: str, problem: Problem) -> str | None:
     >>> refused("shift", Problem("conv", 1, 1, (4,), 1, (Window(2),), "int8"))
     """
     reason: str | None = METHODS[name].refuses(problem)
-    wide = widened(problem)
+    # What makes its result itself does so in the type that is given.
+    wide = widened(problem) if hasattr(METHODS[name], "prepare") else None
     if reason is not None and wide is not None and METHODS[name].refuses(wide) is None:
         return None
     return reason

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from convlens.compute.arena import Arena
 from convlens.compute.kernels.launching import threads
+from convlens.compute.kernels.machine import machine
 from convlens.compute.methods import METHODS, compiles, estimate, is_exact, prepared, refused
 from convlens.compute.planning import Plan, decide
 from convlens.compute.problem import NotFinite, Problem, Unsuited
@@ -33,11 +34,15 @@ SHAPES, WEIGHTS = 512, 4
 LONG, OFTEN = 3e-4, 20
 """A plan is made for what takes so many seconds by the quick way, or was called so many times."""
 
+LONG_SUM, SOONER = 1e-3, 2.0
+"""Where a plain sum takes so many seconds, and that many times another method's, that answers."""
+
 
 @dataclass
 class _Entry:
     """What is known of one problem: the plans of its last weights, and how often it was asked."""
 
+    tolerance: float
     calls: int = 0
     asked: bool = False
     quick: str | None = None
@@ -48,6 +53,9 @@ class _Entry:
 _entries: OrderedDict[tuple[object, ...], _Entry] = OrderedDict()
 _lock = threading.Lock()
 
+_importing = threading.Lock()
+"""Held while LLVM is imported: a fork in between would leave that undone for ever."""
+
 
 def execute(
     problem: Problem,
@@ -56,42 +64,44 @@ def execute(
     bias: Tensor | None = None,
     method: str = "auto",
     y: Tensor | None = None,
+    exact: bool = False,
 ) -> Computed:
     """Return the result (n, k, *outputs) for x (n, c, *space), and the indices if asked for.
 
-    `y`, if given, is where the result is put, if the method can. The problem is one that was read;
-    x, weight and bias are as it says. No gradient is recorded.
+    `y`, if given, is where the result is put, if the method can. `exact` leaves out the methods
+    that are not one plain sum. The problem is one that was read; x, weight and bias are as it says.
+    No gradient is recorded.
 
     >>> from convlens.windows import Window
     >>> problem = Problem("max_pool", 1, 1, (4,), 1, (Window(2, 2),), "float32")
     >>> execute(problem, torch.tensor([[[1.0, 5.0, 2.0, 3.0]]]))[0]
     tensor([[[5., 3.]]])
     """
-    entry = _entry(problem, method)
+    entry = _entry(problem, method, exact)
     for plan in entry.plans:
         if _same(plan.weight, weight) and _same(plan.bias, bias):
             return plan.compute(x, y)
     if method != "auto" or problem.device != "cpu":
-        return _keep(entry, _plan(problem, method, weight, bias)).compute(x, y)
+        return _keep(entry, _plan(entry, problem, method, weight, bias)).compute(x, y)
     if entry.quick is None:
-        entry.quick = _quick(problem)
-    worth = estimate(entry.quick, problem) > LONG or entry.calls >= OFTEN
-    if worth and not entry.asked:
-        entry.asked = True
-        _behind.ask(problem, entry, weight, bias)
+        entry.quick = _quick(problem, entry.tolerance == 0)
     if entry.exact is not None:
         # Decided, but for other weights: those are packed for this call, and kept for the next.
-        return _keep(entry, _plan(problem, entry.exact, weight, bias)).compute(x, y)
+        return _keep(entry, _plan(entry, problem, entry.exact, weight, bias)).compute(x, y)
     try:
-        return prepared(entry.quick, problem, weight, bias, Arena())(x, y)
+        found = prepared(entry.quick, problem, weight, bias, Arena())(x, y)
     except (NotFinite, Unsuited):
-        return prepared(_quick(problem, exact=True), problem, weight, bias, Arena())(x, y)
+        found = prepared(_quick(problem, exact=True), problem, weight, bias, Arena())(x, y)
+    worth = estimate(entry.quick, problem) > LONG or entry.calls >= OFTEN
+    if worth and not entry.asked:  # after the answer, which a compiler at work would hold up
+        _behind.ask(problem, entry, weight, bias)
+    return found
 
 
-def _entry(problem: Problem, method: str) -> _Entry:
-    key = (problem, method, threads())
+def _entry(problem: Problem, method: str, exact: bool) -> _Entry:
+    key = (problem, method, exact, threads())
     with _lock:
-        entry = _entries.setdefault(key, _Entry())
+        entry = _entries.setdefault(key, _Entry(0.0 if exact else 1e-5))
         _entries.move_to_end(key)
         while len(_entries) > SHAPES:
             _entries.popitem(last=False)
@@ -99,9 +109,12 @@ def _entry(problem: Problem, method: str) -> _Entry:
     return entry
 
 
-def _plan(problem: Problem, method: str, weight: Tensor | None, bias: Tensor | None) -> Plan:
+def _plan(
+    entry: _Entry, problem: Problem, method: str, weight: Tensor | None, bias: Tensor | None
+) -> Plan:
     kept = None if weight is None else weight.detach().clone()
-    return decide(problem, "torch", method, kept, None if bias is None else bias.detach().clone())
+    added = None if bias is None else bias.detach().clone()
+    return decide(problem, "torch", method, kept, added, entry.tolerance)
 
 
 def _keep(entry: _Entry, plan: Plan) -> Plan:
@@ -122,13 +135,19 @@ def _bits(weight: Tensor) -> Tensor:
     return real.detach().resolve_neg().view(whole[real.element_size()])
 
 
-def _quick(problem: Problem, exact: bool = False) -> str:
-    """Return the likely quickest method that needs no compiling, of the exact ones if told."""
+def _quick(problem: Problem, exact: bool) -> str:
+    """Return the likely quickest method that needs no compiling, of the exact ones if told.
+
+    One that is not exact, whose error nobody has measured yet, must be worth it.
+    """
     able = [name for name in METHODS if not compiles(name) and refused(name, problem) is None]
-    able = [name for name in able if is_exact(name) or not exact]
-    if not able:
-        return decide(problem, "torch", measure=False).method
-    return min(able, key=lambda name: estimate(name, problem))
+    plain = [name for name in able if is_exact(name)]
+    if not plain:
+        return decide(problem, "torch", tolerance=0.0, measure=False).method
+    seconds = {name: estimate(name, problem) for name in able}
+    best, safe = (min(names, key=lambda name: seconds[name]) for names in (able, plain))
+    worth = seconds[safe] > max(LONG_SUM, SOONER * seconds[best])
+    return best if worth and not exact else safe
 
 
 class _Behind:
@@ -148,19 +167,23 @@ class _Behind:
     def ask(
         self, problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None
     ) -> None:
-        if self.stopped:
-            return
         copies = [None if part is None else part.detach().clone() for part in (weight, bias)]
-        self.queue.put((problem, entry, copies[0], copies[1]))
-        if self.thread is None:
-            self.thread = threading.Thread(target=self.work, name="convlens plans", daemon=True)
-            self.thread.start()
+        with _lock:
+            if self.stopped or entry.asked:
+                return
+            entry.asked = True
+            self.queue.put((problem, entry, copies[0], copies[1]))
+            if self.thread is None:
+                self.thread = threading.Thread(target=self.work, name="convlens plans", daemon=True)
+                self.thread.start()
 
     def work(self) -> None:
+        with _importing:
+            machine()
         while (wanted := self.queue.get()) is not None and not self.stopped:
             problem, entry, weight, bias = wanted
             try:
-                plan = decide(problem, "torch", "auto", weight, bias)
+                plan = decide(problem, "torch", "auto", weight, bias, entry.tolerance)
             except Exception:  # the quick way stays right; a plan the user makes says what is wrong
                 continue
             exact = [name for name in plan.cost if is_exact(name)]
@@ -176,5 +199,25 @@ class _Behind:
 
 
 _behind = _Behind()
+
+
+def _before_fork() -> None:
+    _importing.acquire()
+    _lock.acquire()
+
+
+def _after_fork() -> None:
+    _lock.release()
+    _importing.release()
+
+
+def _in_child() -> None:
+    """Ask again for the plans that the parent's thread has not made yet."""
+    _after_fork()
+    for entry in _entries.values():
+        entry.asked = bool(entry.plans)
+    _behind.forget()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_behind.forget)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)

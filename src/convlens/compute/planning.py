@@ -8,11 +8,13 @@ from functools import partial
 from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convlens.compute import gradients, measuring
 from convlens.compute.arena import Arena
 from convlens.compute.arrays import DTYPES, Array, check_out, store, to_tensor
+from convlens.compute.kernels.launching import one_thread
 from convlens.compute.methods import METHODS, Run, estimate, is_direct, is_exact, prepared, refused
 from convlens.compute.problem import NotFinite, Problem, Unsuited
 from convlens.compute.reading import (
@@ -201,12 +203,17 @@ def answer(
 
     `compute` takes and returns tensors with a batch. Where torch must see what is done, as for a
     gradient, it is done by operators of torch instead; raises ValueError if another method than
-    that was asked for.
+    that was asked for, or if there is no memory to put into `out`.
     """
     inputs = {n: a for n, a in (("x", x), ("weight", weight), ("bias", bias)) if a is not None}
     if out is not None:
         if needs_gradient(*inputs.values()):
             raise ValueError("`out` cannot be used where a gradient is required; leave it out")
+        if any(_without_memory(array) for array in inputs.values()):
+            raise ValueError(
+                "`out` cannot be used where arrays have no memory of their own, as those that "
+                "torch.func.vmap maps; leave it out"
+            )
         check_out(out, x, problem.y_shape, problem.y_dtype, inputs)
     if gradients.seen_by_torch(*inputs.values()):
         if method not in ("auto", "torch"):
@@ -216,7 +223,10 @@ def answer(
             )
         kernel, added = (None if part is None else to_tensor(part) for part in (weight, bias))
         y, places = gradients.differentiable(problem, to_tensor(x), kernel, added)
-        return (y, places) if problem.return_indices else y
+        if out is not None:
+            store(y, out)
+        result: Array = y if out is None else out
+        return (result, places) if problem.return_indices else result
     canonical = to_tensor(x)
     if not problem.batched:
         canonical = canonical.unsqueeze(0)
@@ -224,7 +234,7 @@ def answer(
     y, places = compute(canonical, target)
     if not problem.batched:
         y, places = y.squeeze(0), None if places is None else places.squeeze(0)
-    result: Array = y
+    result = y
     if not isinstance(x, Tensor):
         result = y.numpy()
         if problem.out_dtype is None:
@@ -236,6 +246,12 @@ def answer(
     if not problem.return_indices or places is None:
         return result
     return result, places if isinstance(x, Tensor) else places.numpy()
+
+
+def _without_memory(array: Array) -> bool:
+    """Tell a tensor that torch maps or otherwise wraps, or that lies on the device "meta"."""
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+    return isinstance(array, Tensor) and (array.is_meta or wrapped(array))
 
 
 def _target(problem: Problem, out: Array | None) -> Tensor | None:
@@ -330,14 +346,17 @@ def decide(
 ) -> Plan:
     """Return the plan of a problem, by the method asked for or the best of "auto" or "direct".
 
-    `kind` is that of the arrays, "numpy" or "torch".
+    `kind` is that of the arrays, "numpy" or "torch". With a `tolerance` of 0 methods that are not
+    one plain sum are not even tried, unless named.
     """
-    candidates = _considered(problem, method)
+    candidates = _considered(problem, method, tolerance)
     able = [name for name, candidate in candidates.items() if candidate.refused is None]
     contest = _Contest(problem, _own(weight), _own(bias), tolerance, candidates)
     if method in METHODS:
         chosen = method
         contest.ready(method)
+    elif method == "direct":
+        chosen = contest.always(able)
     elif measure and _measurable(problem):
         chosen = contest.by_time(able)
     else:
@@ -355,7 +374,7 @@ def decide(
     )
 
 
-def _considered(problem: Problem, method: str) -> dict[str, Candidate]:
+def _considered(problem: Problem, method: str, tolerance: float) -> dict[str, Candidate]:
     """Return every method with its estimate or refusal; raise when none is left."""
     if method not in ("auto", "direct", *METHODS):
         names = ", ".join(f'"{name}"' for name in ("auto", "direct", *METHODS))
@@ -365,6 +384,8 @@ def _considered(problem: Problem, method: str) -> dict[str, Candidate]:
         reason = refused(name, problem)
         if reason is None and method == "direct" and not is_direct(name):
             reason = "it does not promise the same bits for any number of threads"
+        if reason is None and not (tolerance or name == method or is_exact(name)):
+            reason = "it is not one plain sum, as a tolerance of 0 asks"
         found = None if reason is not None else estimate(name, problem)
         candidates[name] = Candidate(refused=reason, estimate=found)
     if method in METHODS and candidates[method].refused is not None:
@@ -412,6 +433,14 @@ class _Contest:
         """Pack the weights for a method, or raise Unsuited."""
         if name not in self.runs:
             self.runs[name] = prepared(name, self.problem, self.weight, self.bias, self.arena)
+
+    def always(self, able: list[str]) -> str:
+        """Return the least by an estimate for one thread and image: others must not change bits."""
+        one = replace(self.problem, batch=1)
+        with one_thread():
+            chosen = min(able, key=lambda name: estimate(name, one))
+        self.ready(chosen)
+        return chosen
 
     def by_estimate(self, able: list[str]) -> str:
         """Return the method of the least estimate whose error is small enough."""

@@ -82,7 +82,7 @@ def at(problem: Problem, x: Tensor, weight: Tensor, o: tuple[int, ...]) -> Numbe
     groups, axes = problem.groups, len(o)
     patch = numbers[np.ix_(range(problem.channels), *sources)]
     kernel = _numbers(weight)[np.ix_(*(range(count) for count in weight.shape[:2]), *taps)]
-    patch = _widest(patch).reshape(groups, -1, *patch.shape[1:])
+    patch = _widest(patch).reshape(groups, problem.channels // groups, *patch.shape[1:])
     kernel = _widest(kernel).reshape(groups, kernel.shape[0] // groups, *kernel.shape[1:])
     if problem.operation == "conv_transpose":
         kernel = kernel.swapaxes(1, 2)

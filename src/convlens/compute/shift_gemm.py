@@ -22,9 +22,10 @@ from convlens.compute.kernels.blocks import best_vectors, shift_blocks
 from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.packing import clear, copy, pack_row
-from convlens.compute.kernels.words import LANES, WIDTH, shift_rows, word
+from convlens.compute.kernels.packing import copy, pack_band
+from convlens.compute.kernels.words import LANES, WIDTH, shift_rows
 from convlens.compute.problem import Problem
+from convlens.compute.three_axes import Shape, phase, phases
 from convlens.windows import Window
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
@@ -50,10 +51,11 @@ def refuses(problem: Problem) -> str | None:
 def cost(problem: Problem) -> float:
     """Return about how long it takes, in seconds: multiply-adds in full blocks, and packing.
 
-    >>> cost(Problem("conv", 1, 64, (56, 56), 64, (Window(3),) * 2, "float32")) < 2e-3
+    >>> of = lambda c: Problem("conv", 1, c, (56, 56), 64, (Window(3),) * 2, "float32")
+    >>> 2 < cost(of(64)) / cost(of(16)) < 5
     True
     """
-    shape = _Shape.of(problem)
+    shape = Shape.of(problem)
     rows, vectors = _block(shape.out_each, problem.dtype)
     lanes = machine().lanes(problem.dtype)
     columns = ceil(prod(shape.outputs) / lanes) * lanes
@@ -63,45 +65,6 @@ def cost(problem: Problem) -> float:
     seconds = problem.batch * columns * blocks * steps / (lanes * 3.0e9 * used)
     packed = problem.batch * problem.channels * prod(shape.outputs) * shape.size[2] * 1.5e-10
     return 3e-6 + (seconds + packed * shape.size[0]) / threads()
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """The problem with three axes of space, those it lacks put before as axes of one."""
-
-    each: int
-    out_each: int
-    space: tuple[int, ...]
-    outputs: tuple[int, ...]
-    windows: tuple[Window, ...]
-
-    @classmethod
-    def of(cls, problem: Problem) -> _Shape:
-        windows = tuple(w for w in problem.windows if isinstance(w, Window))
-        space, outputs = problem.space, problem.outputs
-        if all(w == Window(1) for w in windows):
-            space, outputs, windows = (prod(space),), (prod(outputs),), windows[:1]
-        lacking = 3 - len(windows)
-        return cls(
-            problem.channels // problem.groups,
-            problem.channels_out // problem.groups,
-            (1,) * lacking + space,
-            (1,) * lacking + outputs,
-            (Window(1),) * lacking + windows,
-        )
-
-    @property
-    def size(self) -> tuple[int, ...]:
-        return tuple(window.size for window in self.windows)
-
-    @property
-    def taps(self) -> int:
-        return prod(self.size)
-
-    @property
-    def plain(self) -> bool:
-        """Tell whether the input can be read where it lies: one tap, no stride, no padding."""
-        return all(window == Window(1) for window in self.windows)
 
 
 @dataclass(frozen=True)
@@ -141,22 +104,22 @@ def _block(out_each: int, dtype: str) -> tuple[int, int]:
     return rows, best_vectors(here, rows)
 
 
-def _band(shape: _Shape, dtype: str, tasks_elsewhere: int) -> _Band:
+def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> _Band:
     """Choose how much a task does: a band that fits half the cache, and enough tasks."""
     lanes, width = machine().lanes(dtype), WIDTHS[dtype]
     room = machine().level2 // 2
     depth, row, column = shape.windows
     copies = shape.outputs[1] > 1 and not (column.size == 1 and column.stride == 1)
-    phases = _phases(row)
+    places = phases(row)
     if copies:
         slots = column.size
     else:
-        slots = _phases(column)
+        slots = phases(column)
 
     def laid_out(rows: int, columns: int, channels: int) -> _Band:
         lines = rows + (row.extent - 1) // row.stride
         length = columns + (0 if copies else (column.extent - 1) // column.stride)
-        return _Band(rows, columns, channels, phases, slots, lines, length, copies)
+        return _Band(rows, columns, channels, places, slots, lines, length, copies)
 
     def fits(band: _Band) -> bool:
         return band.channels * depth.size * band.plane * width <= room
@@ -185,7 +148,7 @@ def _band(shape: _Shape, dtype: str, tasks_elsewhere: int) -> _Band:
     return laid_out(rows, columns, channels)
 
 
-def _offsets(shape: _Shape, band: _Band) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _offsets(shape: Shape, band: _Band) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return for every step where its input lies in the packed band, in elements."""
     depth, row, column = shape.windows
     if shape.plain:
@@ -194,24 +157,13 @@ def _offsets(shape: _Shape, band: _Band) -> np.ndarray[tuple[int], np.dtype[np.i
     for c in range(band.channels):
         for a in range(depth.size):
             for b in range(row.size):
-                phase, line = _phase(row, b, band.phases)
+                place, line = phase(row, b)
                 for e in range(column.size):
-                    slot, shift = (e, 0) if band.copies else _phase(column, e, band.slots)
-                    at = (c * depth.size + a) * band.phases + phase
+                    slot, shift = (e, 0) if band.copies else phase(column, e)
+                    at = (c * depth.size + a) * band.phases + place
                     at = (at * band.slots + slot) * band.lines + line
                     found.append(at * band.length + shift)
     return np.array(found, np.int64)
-
-
-def _phases(window: Window) -> int:
-    """Return how many places within a stride the taps of a window fall on, at most."""
-    return 1 if window.dilation % window.stride == 0 else min(window.stride, window.extent)
-
-
-def _phase(window: Window, tap: int, phases: int) -> tuple[int, int]:
-    """Return which of the phases a tap reads, and how many strides further."""
-    position = tap * window.dilation
-    return position % window.stride if phases > 1 else 0, position // window.stride
 
 
 def _starts(window: Window, count: int, copies: bool) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -219,45 +171,14 @@ def _starts(window: Window, count: int, copies: bool) -> np.ndarray[tuple[int], 
     return np.arange(count, dtype=np.int64) * (window.dilation if copies else 1)
 
 
-def _pack(
-    x: int, to: int, d: int, top: int, left: int, channels: int, depth_table: int, row_table: int,
-    column_table: int, starts: int, depth_size: int, depth_dilation: int, row_stride: int,
-    column_stride: int, row_end: int, first: int, last: int, column_end: int, phases: int,
-    slots: int, lines: int, length: int, space_d: int, space_h: int, space_w: int,
-) -> None:  # fmt: skip
-    """Pack a band of the input: d, top and left are the padded positions where it begins."""
-    for c in range(channels):
-        for a in range(depth_size):
-            plane = word(depth_table, d + a * depth_dilation)
-            for phase in range(phases):
-                for line in range(lines):
-                    at = ((c * depth_size + a) * phases + phase) * slots * lines + line
-                    position = top + line * row_stride + phase
-                    found = -1
-                    if position < row_end and plane >= 0:
-                        found = word(row_table, position)
-                    row = x + ((c * space_d + plane) * space_h + found) * space_w * WIDTH
-                    for slot in range(slots):
-                        place = to + (at + slot * lines) * length * WIDTH
-                        begin = left + word(starts, slot)
-                        whole = (column_end - begin + column_stride - 1) // column_stride
-                        count = max(0, min(length, whole))
-                        if found < 0:
-                            clear(place, count)
-                        else:
-                            pack_row(
-                                place, row, column_table, first, last, begin, column_stride, count
-                            )
-
-
 def _drive(
     task: int, scratch: int, x: int, y: int, w: int, bias: int, offsets: int, depth_table: int,
-    row_table: int, column_table: int, starts: int, groups: int, each: int, out_each: int,
+    row_table: int, column_ends: int, starts: int, groups: int, each: int, out_each: int,
     taps: int, block_count: int, shares: int, bands: int, pieces: int, rows: int, columns: int,
     channels: int, depth_size: int, depth_stride: int, depth_dilation: int, row_stride: int,
-    column_stride: int, row_end: int, first: int, last: int, column_end: int, phases: int,
-    slots: int, lines: int, length: int, space_d: int, space_h: int, space_w: int, out_d: int,
-    out_h: int, out_w: int, plain: int, padded: int,
+    column_stride: int, depth_end: int, row_end: int, first: int, last: int, column_end: int,
+    phases: int, slots: int, lines: int, length: int, space_d: int, space_h: int, space_w: int,
+    out_d: int, out_h: int, out_w: int, plain: int, padded: int,
 ) -> None:  # fmt: skip
     """Do one band of one image, group and output depth, for a share of the output channels."""
     share = task % shares
@@ -302,11 +223,11 @@ def _drive(
             for c in range(some):
                 copy(scratch + c * padded * WIDTH, source + (c * space_w + left) * WIDTH, count)
         else:
-            _pack(
+            pack_band(
                 source, scratch, d * depth_stride, top * row_stride, left * column_stride, some,
-                depth_table, row_table, column_table, starts, depth_size, depth_dilation,
-                row_stride, column_stride, row_end, first, last, column_end, phases, slots,
-                lines, length, space_d, space_h, space_w,
+                depth_table, row_table, column_ends, starts, depth_size, depth_dilation,
+                depth_end, row_stride, column_stride, row_end, first, last, column_end, phases,
+                slots, lines, length, space_d, space_h, space_w,
             )  # fmt: skip
         for block in range(low, stop):
             weights = w + ((group * block_count + block) * each + at) * taps * ROWS * WIDTH
@@ -328,7 +249,7 @@ def prepare(
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
     if weight is None:
         raise ValueError("`weight` is missing; a convolution needs one")
-    shape, groups = _Shape.of(problem), problem.groups
+    shape, groups = Shape.of(problem), problem.groups
     rows, vectors = _block(shape.out_each, problem.dtype)
     lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
     band = _band(shape, problem.dtype, problem.batch * groups * shape.outputs[0])
@@ -341,7 +262,7 @@ def prepare(
         name="shift_gemm",
         dtype=problem.dtype,
         drive=_drive,
-        uses=(packing.copy, packing.clear, packing.edge, packing.pack_row, _pack),
+        uses=packing.PACK_BAND,
         blocks=shift_blocks(rows, vectors),
         constants=(("ROWS", rows), ("VECTORS", vectors)),
     )
@@ -354,7 +275,7 @@ def prepare(
         starting[:, : shape.out_each] = bias.reshape(groups, shape.out_each)
     tables = [
         packing.sources(window, n, problem.padding_mode)
-        for window, n in zip(shape.windows, shape.space, strict=True)
+        for window, n in zip(shape.windows[:2], shape.space[:2], strict=True)
     ]
     offsets = _offsets(shape, band)
     if shape.plain:
@@ -373,7 +294,7 @@ def prepare(
             "offsets": offsets,
             "depth_table": tables[0],
             "row_table": tables[1],
-            "column_table": tables[2],
+            "column_ends": packing.ends(shape.windows[2], shape.space[2], problem.padding_mode),
             "starts": starts,
             "groups": groups,
             "each": shape.each,
@@ -391,10 +312,11 @@ def prepare(
             "depth_dilation": depth.dilation,
             "row_stride": row.stride,
             "column_stride": column.stride,
+            "depth_end": len(tables[0]),
             "row_end": len(tables[1]),
             "first": first,
             "last": last,
-            "column_end": len(tables[2]),
+            "column_end": packing.covered(column, shape.space[2]),
             "phases": band.phases,
             "slots": band.slots,
             "lines": band.lines,

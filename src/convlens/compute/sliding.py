@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log2, prod
+from math import prod
 from typing import Any
 
 import numpy as np
-import scipy.signal
 
-from convlens.compute.methods import METHODS, estimate, refused
-from convlens.compute.operations import avg_pool, conv, max_pool
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_conv
+from convlens.compute.arrays import to_tensor
+from convlens.compute.once import execute
+from convlens.compute.operations import avg_pool, max_pool
+from convlens.compute.reading import recall_conv
 
-__all__ = ["ENGINE_METHODS", "MOST_AXES", "Ends", "Numbers", "correlate_along", "pool_along"]
+__all__ = ["MOST_AXES", "PLAIN", "Ends", "Numbers", "correlate_along", "pool_along"]
 
 Numbers = np.ndarray[Any, Any]
 Ends = Mapping[int, tuple[int, int]]
@@ -27,11 +26,8 @@ Ends = Mapping[int, tuple[int, int]]
 MOST_AXES = 3
 """The axes of space that the engine can slide along at once."""
 
-ENGINE_METHODS = {"auto": "auto", "direct": "direct", "fft": "auto"}
-"""The methods of `scipy.signal.convolve` as those of the engine, which knows when to transform."""
-
-FEWEST_TAPS = 256
-"""A transform is not thought of for smaller windows."""
+PLAIN = {"auto": False, "direct": True, "fft": False}
+"""Whether a method of `scipy.signal.convolve` wants plain sums; else the engine may transform."""
 
 LONG_ROW = 16
 """From so many elements on, an axis behind the window is walked along rather than moved away."""
@@ -157,34 +153,7 @@ def _in_order(y: Numbers, order: Sequence[int]) -> Numbers:
 def _correlate(
     x: Numbers, kernel: Numbers, padding: list[tuple[int, int]], groups: int, method: str
 ) -> Numbers:
-    """Return (n, groups * k, *outputs) by the engine, or by SciPy's FFT where that is sooner."""
-    long = kernel[0, 0].size >= FEWEST_TAPS
-    if long and method != "direct" and "fft" not in METHODS:
-        problem = read_conv(x, kernel, padding=padding, groups=groups)
-        # A transform would spread a NaN over everything.
-        if _fourier_is_sooner(problem) and np.isfinite(x).all() and np.isfinite(kernel).all():
-            return _by_fourier(x, kernel, padding, groups)
-    known = ENGINE_METHODS[method]
-    return np.asarray(conv(x, kernel, padding=padding, groups=groups, method=known))
-
-
-def _fourier_is_sooner(problem: Problem) -> bool:
-    """Tell whether SciPy's overlap-add would take less than every method of ours, by estimate."""
-    pairs = zip(problem.space, problem.windows, strict=True)
-    places = prod(n + window.before + window.after for n, window in pairs)
-    many = problem.batch * problem.channels_out * places
-    able = [name for name in METHODS if refused(name, problem) is None]
-    return 1e-4 + 6e-9 * many * log2(places + 1) < min(estimate(name, problem) for name in able)
-
-
-def _by_fourier(
-    x: Numbers, kernel: Numbers, padding: list[tuple[int, int]], groups: int
-) -> Numbers:
-    """Return (n, groups * k, *outputs) by SciPy's overlap-add."""
-    n, k = len(x), len(kernel) // groups
-    padded = np.pad(x, [(0, 0), (0, 0), *padding])
-    wide = padded.reshape(n, groups, 1, *padded.shape[2:])
-    axes = tuple(range(3, wide.ndim))
-    turned = np.flip(kernel.reshape(1, groups, k, *kernel.shape[2:]), axes)
-    y = scipy.signal.oaconvolve(wide, turned, "valid", axes=axes)
-    return np.asarray(y, x.dtype).reshape(n, groups * k, *y.shape[3:])
+    """Return (n, groups * k, *outputs) by the engine, by plain sums if `method` asks for them."""
+    problem = recall_conv(x, kernel, None, padding=padding, groups=groups)
+    y, _ = execute(problem, to_tensor(x), to_tensor(kernel), exact=PLAIN[method])
+    return np.asarray(y)

@@ -31,6 +31,9 @@ WIDER = {
 SIGNED = {"uint16": torch.int16, "uint32": torch.int32, "uint64": torch.int64}
 """Types with few operators in torch, and those whose bits stand for them."""
 
+VALUES = {"uint32": "int64", "uint64": None, "complex64": None, "complex128": None}
+"""What is wide enough for a maximum, where values and not bits are compared; None where nothing."""
+
 
 def widened(problem: Problem) -> Problem | None:
     """Return the problem in a type that kernels compute in, or None where there is no such way.
@@ -41,7 +44,9 @@ def widened(problem: Problem) -> Problem | None:
     4
     """
     wider = WIDER.get(problem.dtype)
-    if wider is None or (problem.operation == "max_pool" and problem.dtype in SIGNED):
+    if problem.operation == "max_pool":
+        wider = VALUES.get(problem.dtype, wider)
+    if wider is None:
         return None
     wide = replace(problem, dtype=wider, out_dtype=None)
     if problem.dtype.startswith("complex"):
@@ -54,7 +59,8 @@ def widen(x: Tensor, problem: Problem) -> Tensor:
     if not x.is_complex():
         return _wide(x, problem)
     n, c, *space = x.shape
-    parts = torch.view_as_real(x.resolve_conj()).reshape(n, problem.groups, -1, *space, 2)
+    each = c // problem.groups
+    parts = torch.view_as_real(x.resolve_conj()).reshape(n, problem.groups, each, *space, 2)
     return parts.movedim(-1, 2).reshape(n, 2 * c, *space)
 
 
@@ -86,15 +92,22 @@ def widen_bias(bias: Tensor | None, problem: Problem) -> Tensor | None:
 def narrow(y: Tensor, problem: Problem) -> Tensor:
     """Return what was computed in the wider type, (n, k, *outputs), in the problem's own."""
     if problem.dtype.startswith("complex"):
-        n, _, *outputs = y.shape
-        parts = y.reshape(n, problem.groups, 2, -1, *outputs)
-        return torch.complex(parts[:, :, 0], parts[:, :, 1]).reshape(n, -1, *outputs)
+        n, k, *outputs = y.shape
+        parts = y.reshape(n, problem.groups, 2, k // problem.groups // 2, *outputs)
+        return torch.complex(parts[:, :, 0], parts[:, :, 1]).reshape(n, k // 2, *outputs)
     if problem.dtype in SIGNED:
         return y.to(SIGNED[problem.dtype]).view(DTYPES[problem.dtype])
+    if problem.operation == "max_pool" and "int" in problem.dtype:
+        # A window that lies on padding alone: the least of the wider type is not the least here.
+        y = y.clamp(min=torch.iinfo(DTYPES[problem.dtype]).min)
     return y.to(DTYPES[problem.y_dtype])
 
 
 def _wide(x: Tensor, problem: Problem) -> Tensor:
-    if problem.dtype in SIGNED:
-        x = x.view(SIGNED[problem.dtype])
-    return x.to(DTYPES[WIDER[problem.dtype]])
+    wide = widened(problem)
+    if wide is None:
+        raise ValueError(f"there is no wider type for {problem.operation} of {problem.dtype}")
+    if problem.dtype not in SIGNED:
+        return x.to(DTYPES[wide.dtype])
+    bits = x.view(SIGNED[problem.dtype]).to(DTYPES[wide.dtype])
+    return bits & (2 ** (8 * x.itemsize) - 1) if problem.operation == "max_pool" else bits

@@ -76,7 +76,8 @@ class Winograd:
     def cost(self, problem: Problem) -> float:
         """Return about how long it takes, in seconds, in the bands that will be used.
 
-        >>> F4.cost(Problem("conv", 1, 64, (56, 56), 64, (Window(3),) * 2, "float32")) < 2e-3
+        >>> of = lambda c: Problem("conv", 1, c, (56, 56), 64, (Window(3),) * 2, "float32")
+        >>> 2 < F4.cost(of(64)) / F4.cost(of(16)) < 5
         True
         """
         shape = _Shape.of(problem, self.m)
@@ -238,10 +239,7 @@ def _kernel(shape: _Shape, rows: int) -> Kernel:
         dtype=shape.dtype,
         drive=winograd_tiles.drive,
         uses=(
-            packing.copy,
-            packing.clear,
-            packing.edge,
-            packing.pack_row,
+            *packing.PACK_ROW,
             interleaving.interleave_2,
             interleaving.interleave_4,
             interleaving.interleave,
@@ -253,19 +251,22 @@ def _kernel(shape: _Shape, rows: int) -> Kernel:
     )
 
 
-def _tables(problem: Problem) -> tuple[list[Table], tuple[int, int]]:
-    """Return of every plane, row and column that tiles cover which of the input it is.
+def _tables(problem: Problem) -> tuple[list[Table], tuple[int, int, int]]:
+    """Return of every plane and row that tiles cover which of the input it is.
 
-    And between which columns the input lies as it is.
+    And of the columns before and behind those where the input lies as it is; where these begin and
+    end, and how many columns there are.
     """
     windows = [w for w in problem.windows if isinstance(w, Window)]
     found = [
         packing.sources(window, n, problem.padding_mode)
-        for window, n in zip(windows, problem.space, strict=True)
+        for window, n in zip(windows[:-1], problem.space[:-1], strict=True)
     ]
-    if len(found) == 2:
+    if len(found) == 1:
         found.insert(0, np.arange(problem.batch, dtype=np.int64))
-    return found, packing.middle(windows[-1], problem.space[-1])
+    last, n = windows[-1], problem.space[-1]
+    found.append(packing.ends(last, n, problem.padding_mode))
+    return found, (*packing.middle(last, n), packing.covered(last, n))
 
 
 def _prepare(
@@ -284,7 +285,7 @@ def _prepare(
     plane = band.tall * shape.tiles
     depths = np.arange(shape.depth.size) * shape.depth.dilation * plane
     offsets = np.arange(shape.each)[:, None] * band.pitch + depths
-    (depth_table, row_table, column_table), (first, last) = _tables(problem)
+    (depth_table, row_table, column_ends), (first, last, columns) = _tables(problem)
     volume_x, volume_y = prod(problem.space), prod(problem.outputs)
     plane_x, plane_y = prod(problem.space[-2:]), prod(problem.outputs[-2:])
     flat = len(problem.space) == 2
@@ -304,7 +305,7 @@ def _prepare(
             "offsets": np.ascontiguousarray(offsets, np.int64),
             "depth_table": depth_table,
             "row_table": row_table,
-            "column_table": column_table,
+            "column_ends": column_ends,
             "groups": groups,
             "each": shape.each,
             "out_each": shape.out_each,
@@ -329,7 +330,7 @@ def _prepare(
             "plane_y": problem.channels_out * plane_y if flat else plane_y,
             "plane_count": shape.planes,
             "row_end": len(row_table),
-            "column_end": len(column_table),
+            "column_end": columns,
             "first": first,
             "last": last,
             "space_w": problem.space[-1],

@@ -142,7 +142,6 @@ def _transform_row(m: int) -> list[str]:
     lines += _values(m, "x", "v")
     lines += [f"store(to, {k} * apart + i, v{k})" for k in range(m + 2)]
     return [
-        "@compiled",
         "def transform_row(line, to, apart, tiles):",
         *(f"    {line}" for line in _forward_constants(m)),
         "    for i in range(0, tiles, LANES):",
@@ -157,7 +156,6 @@ def _transform_columns(m: int) -> list[str]:
     lines += _values(m, "x", "v")
     lines += [f"store(to, ({k * side} + q) * between + i, v{k})" for k in range(side)]
     return [
-        "@compiled",
         "def transform_columns(t, apart, to, between, tiles):",
         *(f"    {line}" for line in _forward_constants(m)),
         "    for i in range(0, tiles, LANES):",
@@ -188,7 +186,6 @@ def _inverse(m: int) -> list[str]:
                 f"store(to, {i * m + j} * apart + i, y{i})",
             ]
     return [
-        "@compiled",
         "def inverse(products, between, to, apart, bias, flag, tiles):",
         *(f"    {line}" for line in constants),
         "    begin = broadcast(bias, 0)",
@@ -207,7 +204,7 @@ M, ROWS = 0, 0
 def transform_inputs(
     x: int, line: int, t: int, to: int, d: int, top: int, planes: int, rows: int, tall: int,
     tiles: int, each: int, pitch: int, between: int, channel_x: int, plane_x: int, space_w: int,
-    depth_table: int, row_table: int, column_table: int, row_end: int,
+    depth_table: int, row_table: int, column_ends: int, row_end: int,
     column_end: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Transform the tiles of `planes` planes from d on, of tile rows from `top` on.
@@ -237,7 +234,7 @@ def transform_inputs(
                             clear(place + q * apart * WIDTH, tiles)
                     else:
                         row = x + (c * channel_x + plane * plane_x + found * space_w) * WIDTH
-                        pack_row(line, row, column_table, first, last, 0, 1, column_end)
+                        pack_row(line, row, column_ends, first, last, 0, 1, column_end)
                         transform_row(line, place, apart, tiles)
         transform_columns(t, apart, to + c * pitch * WIDTH, between, pitch)
 
@@ -260,7 +257,7 @@ def write_tiles(
 
 def drive(
     task: int, scratch: int, x: int, y: int, flag: int, w: int, bias: int, offsets: int,
-    depth_table: int, row_table: int, column_table: int, groups: int, each: int, out_each: int,
+    depth_table: int, row_table: int, column_ends: int, groups: int, each: int, out_each: int,
     steps: int, block_count: int, shares: int, chunk: int, layers: int, strips: int, deep: int,
     halo: int, tall: int, tile_rows: int, tiles: int, pitch: int, reach: int, outer_x: int,
     channel_x: int, plane_x: int, outer_y: int, channel_y: int, plane_y: int, plane_count: int,
@@ -287,7 +284,7 @@ def drive(
     clear(scratch, (z - scratch) // WIDTH)
     transform_inputs(
         x + outer * outer_x * WIDTH, line, t, values, d, top, planes + halo, rows, tall, tiles,
-        each, pitch, between, channel_x, plane_x, space_w, depth_table, row_table, column_table,
+        each, pitch, between, channel_x, plane_x, space_w, depth_table, row_table, column_ends,
         row_end, column_end, first, last,
     )  # fmt: skip
     zeros = bias + groups * out_each * WIDTH

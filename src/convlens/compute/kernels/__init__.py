@@ -7,13 +7,15 @@ on the widest. Two facts decide the rest: how many vector registers there are, a
 lies close.
 
 `words`: the words kernels are written in. They are Python to the reader, to mypy and to ruff.
-`emitting`: the instructions each becomes, by way of a vector type for Numba.
+`translating`: the little of Python around them, into LLVM's instructions.
+`emitting`: the instructions each word becomes.
 
 `blocks`: the register blocks. A multiply-add has its result four cycles later, and a core starts
 one or two a cycle, so at least eight must be under way that do not wait for each other; and a
 number loaded must be used several times, since loads are no cheaper than multiply-adds. Both follow
 from keeping a *block* of results in registers: m rows of v vectors take m + v loads for m * v
 multiply-adds.
+`filter_blocks`: those for filters, where several rows of one image share what is loaded.
 
 `compiling`: text into machine code, once a machine, kept in the user's cache.
 `launching`: that code over its tasks in several threads.

@@ -54,7 +54,6 @@ def shift_blocks(rows: int, vectors: int) -> str:
     texts = [shift_block(rows, v) for v in range(1, vectors + 1)]
     arguments = "w, x, offsets, steps, y, pitch, kept, n, resumed, bias"
     lines = [
-        "@compiled",
         f"def shift_rows({arguments}):",
         "    column = 0",
         f"    while n - column > {vectors - 1} * LANES:",
@@ -80,11 +79,10 @@ def _call(rows: int, vectors: int, indent: str) -> list[str]:
 def shift_block(rows: int, vectors: int) -> str:
     """Return the text of one block, `shift_<rows>_<vectors>`, with the arguments of `shift_rows`.
 
-    >>> shift_block(1, 1).splitlines()[1]
+    >>> shift_block(1, 1).splitlines()[0]
     'def shift_1_1(w, x, offsets, steps, y, pitch, kept, n, resumed, bias):'
     """
     lines = [
-        "@compiled",
         f"def shift_{rows}_{vectors}(w, x, offsets, steps, y, pitch, kept, n, resumed, bias):",
     ]
     for r in range(rows):

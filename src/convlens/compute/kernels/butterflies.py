@@ -18,8 +18,6 @@ from math import cos, pi, sin
 
 __all__ = ["ENTRY", "RADICES", "butterflies"]
 
-_COMPILED = "@numba.njit('void({})', boundscheck=False, error_model='numpy')"
-"""Compiled once, where Numba by itself would compile anew for every constant in a call."""
 RADICES = (2, 3, 4, 5, 8)
 """How many vectors a butterfly may transform: a larger one finds too few registers."""
 ENTRY = 8
@@ -159,7 +157,7 @@ def butterflies(lanes: int) -> str:
     True
     """
     lines = [
-        _COMPILED.format(", ".join(8 * ["intp"])),
+        "@apart",
         "def transform(re, im, schedule, passes, count, step, shift, backward):",
         "    for number in range(passes):",
         f"        place = schedule + number * {8 * ENTRY}",
@@ -184,7 +182,7 @@ def butterflies(lanes: int) -> str:
 def _exchange(lanes: int) -> str:
     """Return the text of `exchange`: shuffled like cards log2(lanes) times, rows are columns."""
     names = [f"v{i}" for i in range(lanes)]
-    lines = ["@compiled", "def exchange(p, step):"]
+    lines = ["def exchange(p, step):"]
     lines += [f"    {name} = load(p, {i} * step)" for i, name in enumerate(names)]
     half = lanes // 2
     for turn in range(lanes.bit_length() - 1):
@@ -204,7 +202,7 @@ def _pass(radix: int) -> str:
     """
     names = [f"x{r}" for r in range(radix)]
     head = [
-        _COMPILED.format(", ".join(11 * ["intp"])),
+        "@apart",
         f"def pass_{radix}(re, im, groups, leap, span, hop, stride, count, step, twiddles, twist):",
         "    for group in range(groups):",
         "        for i in range(span):",

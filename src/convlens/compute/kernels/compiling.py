@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import functools
 import hashlib
-import importlib.util
 import inspect
 import os
 import sys
@@ -12,20 +13,24 @@ import tempfile
 import textwrap
 import threading
 import uuid
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convlens.compute.kernels.machine import machine
+from convlens.compute.kernels.machine import WIDTHS, machine
 
 __all__ = ["Kernel", "address", "at_hand", "cache_folder", "write_beside"]
 
 HEAD = 5
 """The words of an argument block that `launching` fills in, before those of the kernel."""
 
+DIGEST = hashlib.sha256().digest_size
+"""The bytes of a digest."""
+
 _compiled: dict[Kernel, Any] = {}
+"""Engines of LLVM, each with one kernel."""
+
 _lock = threading.RLock()
 
 # A fork while another thread compiles would leave the compiler locked in the child for ever.
@@ -57,19 +62,14 @@ class Kernel:
         return tuple(inspect.signature(self.drive).parameters)[2:]
 
     def text(self) -> str:
-        """Return the module in which the kernel is compiled."""
+        """Return the text that is compiled: what the kernel is made of, and `run(block)`."""
         here = machine()
-        made = f"vocabulary({self.dtype!r}, {here.vector}, {here.fused})"
         lines = [
-            f'"""{self.name}, {self.dtype}, for {here.name}."""',
-            "import numba",
-            "from convlens.compute.kernels.emitting import vocabulary",
-            "compiled = numba.njit(boundscheck=False, error_model='numpy')",
-            f"globals().update({made})",
+            f"LANES = {here.lanes(self.dtype)}",
+            f"WIDTH = {WIDTHS[self.dtype]}",
             *(f"{name} = {value}" for name, value in self.constants),
             self.blocks,
-            *(f"@compiled\n{_source(function)}" for function in (*self.uses, self.drive)),
-            "@numba.cfunc('void(intp)', cache=True, boundscheck=False, error_model='numpy')",
+            *(_source(function) for function in (*self.uses, self.drive)),
             "def run(block):",
             "    scratch = word(block, 3) + take(block + 16) * word(block, 4)",
             *(f"    {name} = word(block, {HEAD + i})" for i, name in enumerate(self.parameters)),
@@ -82,13 +82,13 @@ class Kernel:
 
 
 def address(kernel: Kernel) -> int:
-    """Return where the compiled kernel starts, after compiling it if need be: 1 to 4 seconds."""
+    """Return where the compiled kernel starts, after compiling it if need be: a second or less."""
     found = _compiled.get(kernel)
     if found is None:
         with _lock:
-            found = _compiled.get(kernel) or _compile(kernel)
+            found = _compiled.get(kernel) or _load(_code(kernel))
             _compiled[kernel] = found
-    return int(found.address)
+    return int(found.get_function_address("run"))
 
 
 def at_hand(kernel: Kernel) -> bool:
@@ -96,7 +96,7 @@ def at_hand(kernel: Kernel) -> bool:
     if kernel in _compiled:
         return True
     folder = cache_folder()
-    return folder is not None and any(_file(folder, kernel).parent.glob("__pycache__/*.nbi"))
+    return folder is not None and _file(folder, kernel).exists()
 
 
 @functools.cache
@@ -122,76 +122,106 @@ def cache_folder() -> Path | None:
         return None
 
 
-def write_beside(path: Path, text: str) -> None:
+def write_beside(path: Path, content: bytes) -> None:
     """Write a file of the cache whole or not at all; an unwritable or full disk loses it only."""
     beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside.write_text(text)
+        beside.write_bytes(content)
         os.replace(beside, path)
     except OSError:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _code(kernel: Kernel) -> bytes:
+    """Return the machine code of a kernel, as an object file: that in the cache, or made anew.
+
+    A file of the cache starts with the digest of the rest, so that a damaged one is not loaded.
+    """
+    folder = cache_folder()
+    path = None if folder is None else _file(folder, kernel)
+    if path is not None:
+        try:
+            content = path.read_bytes()
+        except OSError:
+            content = b""
+        if content[:DIGEST] == hashlib.sha256(content[DIGEST:]).digest():
+            return content[DIGEST:]
+    made = _make(kernel)
+    if path is not None:
+        write_beside(path, hashlib.sha256(made).digest() + made)
+    return made
 
 
 def _file(folder: Path, kernel: Kernel) -> Path:
-    digest = hashlib.sha256((kernel.text() + _versions()).encode()).hexdigest()[:16]
-    return folder / "kernels" / f"{kernel.name}-{digest}" / "kernel.py"
+    described = f"{kernel.dtype} {kernel.text()} {_versions()} {machine()!r}"
+    digest = hashlib.sha256(described.encode()).hexdigest()[:24]
+    return folder / "kernels" / f"{kernel.name}-{digest}.o"
 
 
 @functools.cache
 def _versions() -> str:
     """Return what compiled code depends on beside its text."""
     import llvmlite
-    import numba
 
-    words = Path(__file__).with_name("emitting.py").read_text()
-    return f"{numba.__version__} {llvmlite.__version__} {sys.version} {words}"
-
-
-def _compile(kernel: Kernel) -> Any:
-    """Import the kernel's module from the cache, or where that fails, from a folder that passes."""
-    folder = cache_folder()
-    if folder is not None:
-        path = _file(folder, kernel)
-        try:
-            return _import(path, kernel)
-        except Exception:  # whatever a damaged or full cache raises, the kernel is right without
-            _forget(path.parent)
-    with tempfile.TemporaryDirectory(prefix="convlens-") as passing:
-        return _import(Path(passing) / kernel.name / "kernel.py", kernel)
+    here = Path(__file__)
+    sources = [here.with_name(name).read_text() for name in ("emitting.py", "translating.py")]
+    return f"{llvmlite.__version__} {_features()} {sources}"
 
 
-def _import(path: Path, kernel: Kernel) -> Any:
-    text = kernel.text()
-    if not path.exists() or path.read_text(errors="replace") != text:
-        _forget(path.parent)
-        write_beside(path, text)
-    name = f"convlens_kernel_{path.parent.name.replace('-', '_')}"
-    specification = importlib.util.spec_from_file_location(name, path)
-    if specification is None or specification.loader is None:
-        raise ImportError(f"no module at {path}")
-    module = importlib.util.module_from_spec(specification)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a cache that cannot be written
-        sys.modules[name] = module  # Numba finds its globals again by this name
-        specification.loader.exec_module(module)
-    return module.run
+@functools.cache
+def _features() -> str:
+    """Return the instructions this machine has beyond those of its kind, in LLVM's words."""
+    import llvmlite.binding as llvm
+
+    return str(llvm.get_host_cpu_features().flatten())
 
 
-def _forget(folder: Path) -> None:
-    """Remove what the cache holds of one kernel."""
-    for path in sorted(folder.glob("**/*"), reverse=True):
-        try:
-            path.rmdir() if path.is_dir() else path.unlink()
-        except OSError:
-            return
+def _target() -> Any:
+    """Return this machine as LLVM compiles for it."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=_features(), opt=3, jit=True, codemodel="jitdefault"
+    )
+
+
+def _make(kernel: Kernel) -> bytes:
+    """Compile a kernel."""
+    import llvmlite.binding as llvm
+
+    from convlens.compute.kernels.emitting import vocabulary
+    from convlens.compute.kernels.translating import translated
+
+    here = machine()
+    words = vocabulary(kernel.dtype, here.vector, here.fused)
+    target = _target()
+    module = llvm.parse_assembly(str(translated(kernel.text(), words)))
+    module.verify()
+    # Loops over vectors are written as such; LLVM need not look for more.
+    options = llvm.create_pipeline_tuning_options(3)
+    options.loop_vectorization = options.slp_vectorization = False
+    passes = llvm.create_pass_builder(target, options)
+    passes.getModulePassManager().run(module, passes)
+    return bytes(target.emit_object(module))
+
+
+def _load(code: bytes) -> Any:
+    """Return an engine of LLVM with the code of an object file in memory that may be run."""
+    import llvmlite.binding as llvm
+
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine
 
 
 @functools.cache
 def _source(function: Callable[..., Any]) -> str:
-    """Return a function's text without its types, which are Python's and not the compiler's."""
-    import ast
-
+    """Return a function's text without its types, which are Python's and not the kernel's."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):

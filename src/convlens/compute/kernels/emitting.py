@@ -1,4 +1,4 @@
-"""What instructions the words of a kernel become: a vector type for Numba, and LLVM beneath it."""
+"""What instructions of LLVM the words of a kernel become."""
 
 from __future__ import annotations
 
@@ -7,71 +7,27 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
 
 from convlens.compute.kernels.machine import WIDTHS
+from convlens.compute.kernels.translating import I1, I64, Word
 
 __all__ = ["vocabulary"]
 
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
-NUMBA = {
-    "float32": types.float32,
-    "float64": types.float64,
-    "int32": types.int32,
-    "int64": types.int64,
-}
+I32 = ir.IntType(32)
 LLVM = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int32": I32, "int64": I64}
 SUFFIX = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"}
-
-
-class Vector(types.Type):
-    """So many elements of one type, kept in a register."""
-
-    def __init__(self, dtype: str, lanes: int) -> None:
-        self.element, self.lanes = LLVM[dtype], lanes
-        super().__init__(name=f"Vector({dtype} x {lanes})")
-
-
-@register_model(Vector)
-class VectorModel(models.PrimitiveModel):
-    """A vector is LLVM's vector, as it is."""
-
-    def __init__(self, manager: Any, kind: Vector) -> None:
-        vector = ir.VectorType(kind.element, kind.lanes)
-        super().__init__(manager, kind, vector)  # type: ignore[no-untyped-call]
-
 
 Emit = Callable[..., Any]
 
 
-def _word(name: str, result: Any, arguments: tuple[Any, ...], emit: Emit) -> Any:
-    """Make a word: its types, and the function that appends its instructions with a builder."""
-
-    def typed(context: Any, *_: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            made = emit(builder, *values)
-            return context.get_dummy_value() if result is types.void else made
-
-        return result(*arguments), generate
-
-    # Numba reads the number of arguments off the signature.
-    names = ", ".join(f"a{i}" for i in range(len(arguments)))
-    scope: dict[str, Any] = {"typed": typed}
-    exec(f"def {name}(context, {names}):\n    return typed(context)", scope)
-    return intrinsic(scope[name])
-
-
 @functools.cache
-def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
+def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
     """Return every word for an element type and a vector of so many bytes."""
     lanes = vector // WIDTHS[dtype]
     floating = dtype.startswith("float")
-    scalar, element = NUMBA[dtype], LLVM[dtype]
-    kind, whole = Vector(dtype, lanes), ir.VectorType(element, lanes)
+    element = LLVM[dtype]
+    whole = ir.VectorType(element, lanes)
     suffix = SUFFIX[dtype]
-    index = types.intp
 
     def at(builder: Any, p: Any, i: Any, target: Any = element) -> Any:
         return builder.gep(builder.inttoptr(p, target.as_pointer()), [i])
@@ -101,7 +57,7 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
 
     def intrinsic_of(builder: Any, name: str, result: Any, *parts: Any) -> Any:
         signature = ir.FunctionType(result, [part.type for part in parts])
-        function = cgutils.get_or_insert_function(builder.module, signature, name)
+        function = _declared(builder.module, signature, name)
         return builder.call(function, parts)
 
     width = ir.Constant(I32, WIDTHS[dtype])
@@ -165,47 +121,56 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Any]:
     def picked(order: list[int]) -> Emit:
         return lambda builder, a, b: shuffle(builder, a, b, order)
 
-    def cast(builder: Any, s: Any) -> Any:
-        return s if dtype == "float64" else builder.fptrunc(s, element)
+    def number(builder: Any, s: Any) -> Any:
+        if s.type == element:
+            return s
+        if isinstance(s.type, ir.IntType):
+            return builder.sitofp(s, element) if floating else builder.trunc(s, element)
+        return builder.fptrunc(s, element)
 
     half = range(lanes // 2)
-    two, three = (kind, kind), (kind, kind, kind)
-    table: list[tuple[str, Any, tuple[Any, ...], Emit]] = [
-        ("load", kind, (index, index),
+    index, two, three = I64, (whole, whole), (whole, whole, whole)
+    table: list[tuple[str, tuple[Any, ...], Emit]] = [
+        ("load", (index, index),
          lambda b, p, i: b.load(vector_at(b, p, i), align=WIDTHS[dtype])),
-        ("store", types.void, (index, index, kind),
+        ("store", (index, index, whole),
          lambda b, p, i, v: b.store(v, vector_at(b, p, i), align=WIDTHS[dtype])),
-        ("load_some", kind, (index, index, index), load_some),
-        ("load_within", kind, (index, index, index, index), load_within),
-        ("store_some", types.void, (index, index, kind, index), store_some),
-        ("broadcast", kind, (index, index), lambda b, p, i: spread(b, b.load(at(b, p, i)))),
-        ("splat", kind, (scalar,), spread),
-        ("zero", kind, (), lambda b: nothing()),
-        ("get", scalar, (index, index), lambda b, p, i: b.load(at(b, p, i))),
-        ("put", types.void, (index, index, scalar),
+        ("load_some", (index, index, index), load_some),
+        ("load_within", (index, index, index, index), load_within),
+        ("store_some", (index, index, whole, index), store_some),
+        ("broadcast", (index, index), lambda b, p, i: spread(b, b.load(at(b, p, i)))),
+        ("splat", (element,), spread),
+        ("zero", (), lambda b: nothing()),
+        ("number", (None,), number),
+        ("get", (index, index), lambda b, p, i: b.load(at(b, p, i))),
+        ("put", (index, index, element),
          lambda b, p, i, s: b.store(s, at(b, p, i))),
-        ("add", kind, two, lanewise("fadd", "add")),
-        ("sub", kind, two, lanewise("fsub", "sub")),
-        ("mul", kind, two, lanewise("fmul", "mul")),
-        ("div", kind, two, lanewise("fdiv", "sdiv")),
-        ("fma", kind, three, fma),
-        ("maximum", kind, two, extreme(">")),
-        ("minimum", kind, two, extreme("<")),
-        ("larger", kind, two, larger),
-        ("missing", types.intp, two, missing),
-        ("evens", kind, two, picked(list(range(0, 2 * lanes, 2)))),
-        ("odds", kind, two, picked(list(range(1, 2 * lanes, 2)))),
-        ("low", kind, two, picked([j for i in half for j in (i, lanes + i)])),
-        ("high", kind, two,
+        ("add", two, lanewise("fadd", "add")),
+        ("sub", two, lanewise("fsub", "sub")),
+        ("mul", two, lanewise("fmul", "mul")),
+        ("div", two, lanewise("fdiv", "sdiv")),
+        ("fma", three, fma),
+        ("maximum", two, extreme(">")),
+        ("minimum", two, extreme("<")),
+        ("larger", two, larger),
+        ("missing", two, missing),
+        ("evens", two, picked(list(range(0, 2 * lanes, 2)))),
+        ("odds", two, picked(list(range(1, 2 * lanes, 2)))),
+        ("low", two, picked([j for i in half for j in (i, lanes + i)])),
+        ("high", two,
          picked([j for i in half for j in (lanes // 2 + i, lanes + lanes // 2 + i)])),
-        ("word", types.intp, (index, index), lambda b, p, i: b.load(at(b, p, i, I64))),
-        ("put_word", types.void, (index, index, index),
+        ("word", (index, index), lambda b, p, i: b.load(at(b, p, i, I64))),
+        ("put_word", (index, index, index),
          lambda b, p, i, n: b.store(n, at(b, p, i, I64))),
-        ("real", types.float64, (index, index),
+        ("real", (index, index),
          lambda b, p, i: b.load(at(b, p, i, ir.DoubleType()))),
-        ("take", types.intp, (index,),
+        ("take", (index,),
          lambda b, p: b.atomic_rmw(
              "add", b.inttoptr(p, I64.as_pointer()), ir.Constant(I64, 1), "monotonic")),
     ]  # fmt: skip
-    words = {name: _word(name, result, parts, emit) for name, result, parts, emit in table}
-    return words | {"LANES": lanes, "WIDTH": WIDTHS[dtype], "number": scalar}
+    return {name: Word(parts, emit) for name, parts, emit in table}
+
+
+def _declared(module: ir.Module, signature: ir.FunctionType, name: str) -> ir.Function:
+    found = module.globals.get(name)
+    return found if found is not None else ir.Function(module, signature, name)

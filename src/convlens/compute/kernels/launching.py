@@ -6,11 +6,12 @@ a microsecond where torch's OpenMP is found; elsewhere Python's threads do, at f
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from torch import Tensor
 
 from convlens.compute.kernels.compiling import HEAD, Kernel, address
 
-__all__ = ["Launch", "threads"]
+__all__ = ["Launch", "one_thread", "threads"]
 
 POOLED = 4
 """Scratch memories of one size that are kept."""
 
 _forked = False
+_alone = threading.local()
 _pool: dict[int, list[np.ndarray[Any, Any]]] = {}
 """Scratch memory by its size, not in use: a fresh page costs more than most convolutions."""
 
@@ -42,7 +44,17 @@ if hasattr(os, "register_at_fork"):
 
 def threads() -> int:
     """Return how many threads a kernel may use here: torch's number, 1 in a forked process."""
-    return 1 if _forked else torch.get_num_threads()
+    return 1 if _forked or getattr(_alone, "on", False) else torch.get_num_threads()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let `threads` say 1 to this thread for a while."""
+    _alone.on = True
+    try:
+        yield
+    finally:
+        _alone.on = False
 
 
 class Launch:

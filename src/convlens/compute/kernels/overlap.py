@@ -16,7 +16,7 @@ The functions take `g`, the address of what is constant in a problem, in the ord
 
 from __future__ import annotations
 
-from convlens.compute.kernels.packing import clear, copy, edge, pack_row
+from convlens.compute.kernels.packing import PACK_ROW, clear, pack_row
 from convlens.compute.kernels.words import (
     LANES,
     WIDTH,
@@ -42,8 +42,8 @@ __all__ = ["GEOMETRY", "USES", "convolve_tiles"]
 GEOMETRY = (
     # the tile; its real and its imaginary part take TILE elements each
     "DEPTH HIGH WIDE COLUMNS PITCH PLANE TILE LINE "
-    # the input, padded: tables of positions and their lengths, where it lies as it is
-    "SPACE_D SPACE_H SPACE_W SOURCE_D SOURCE_H SOURCE_W END_D END_H END_W FIRST LAST "
+    # the input, padded: tables of positions and how many there are, where it lies as it is
+    "SPACE_D SPACE_H SPACE_W SOURCE_D SOURCE_H ENDS_W END_D END_H END_W FIRST LAST "
     # the results, and those a tile gives; how many tiles, and images, and pairs of tiles
     "OUT_D OUT_H OUT_W STEP_D STEP_H STEP_W COUNT_D COUNT_H COUNT_W BATCH PAIRS "
     # channels in and out of a group, and the groups
@@ -63,7 +63,7 @@ GEOMETRY = (
 
 (
     DEPTH, HIGH, WIDE, COLUMNS, PITCH, PLANE, TILE, LINE,
-    SPACE_D, SPACE_H, SPACE_W, SOURCE_D, SOURCE_H, SOURCE_W, END_D, END_H, END_W, FIRST, LAST,
+    SPACE_D, SPACE_H, SPACE_W, SOURCE_D, SOURCE_H, ENDS_W, END_D, END_H, END_W, FIRST, LAST,
     OUT_D, OUT_H, OUT_W, STEP_D, STEP_H, STEP_W, COUNT_D, COUNT_H, COUNT_W, BATCH, PAIRS,
     EACH, OUTS, GROUPS,
     ALONG_D, PASSES_D, ALONG_H, PASSES_H, ALONG_W, PASSES_W, ACROSS, TURNS, SOME_D, SOME_H,
@@ -103,7 +103,7 @@ def pack_tile(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
                 count = max(0, min(wide, word(g, END_W) - start))
                 row = (found_d * word(g, SPACE_H) + found_h) * word(g, SPACE_W)
                 pack_row(
-                    place, image + row * WIDTH, word(g, SOURCE_W), word(g, FIRST), word(g, LAST),
+                    place, image + row * WIDTH, word(g, ENDS_W), word(g, FIRST), word(g, LAST),
                     start, 1, count,
                 )  # fmt: skip
             clear(place + count * WIDTH, wide - count)
@@ -279,7 +279,7 @@ def convolve_plane(to: int, scratch: int, plane: int, kernel: int, first: int, g
 
 
 USES = (
-    copy, clear, edge, pack_row, origin, pack_tile, depths, heights, widths, twist, multiply,
+    *PACK_ROW, origin, pack_tile, depths, heights, widths, twist, multiply,
     strip_forward, strip_backward, write_row, write_tile, pack_pair, convolve_plane,
 )  # fmt: skip
 """What `convolve_tiles` calls, in an order in which each finds those before it."""

@@ -1,6 +1,7 @@
 """Rows of the input as the windows see them: padding put in, every stride-th element drawn out.
 
-Python gives the positions as a table, `sources`; the words here move the numbers.
+Python gives the positions as tables: `sources`, or along rows, which may be long, only the `ends`
+before and behind the `middle`, where the input lies as it is. The words here move the numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from convlens.compute.kernels.words import (
 )
 from convlens.windows import Window, padded_source
 
-__all__ = ["clear", "copy", "edge", "middle", "pack_row", "sources"]
+__all__ = [
+    "PACK_BAND", "PACK_ROW", "clear", "copy", "covered", "edge", "ends", "middle", "pack_band",
+    "pack_row", "sources",
+]  # fmt: skip
 
 
 def sources(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
@@ -36,12 +40,31 @@ def sources(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
     >>> sources(Window(3, before=1, after=1), 4, "zeros").tolist()
     [-1, 0, 1, 2, 3, -1]
     """
-    count = (window.outputs(n) - 1) * window.stride + window.extent
-    table = np.arange(-window.before, count - window.before, dtype=np.int64)
-    for at in np.flatnonzero((table < 0) | (table >= n)):
-        found = padded_source(int(table[at]), n, mode)
-        table[at] = -1 if found is None else found
-    return table
+    first, last = middle(window, n)
+    outside = ends(window, n, mode)
+    inside = np.arange(first - window.before, last - window.before, dtype=np.int64)
+    return np.concatenate([outside[:first], inside, outside[first:]])
+
+
+def ends(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
+    """Return `sources` without its `middle`: what lies before it, then what lies behind.
+
+    >>> ends(Window(3, before=1, after=1), 4, "reflect").tolist()
+    [1, 2]
+    """
+    first, last = middle(window, n)
+    positions = [*range(first), *range(last, covered(window, n))]
+    found = [padded_source(at - window.before, n, mode) for at in positions]
+    return np.array([-1 if source is None else source for source in found], np.int64)
+
+
+def covered(window: Window, n: int) -> int:
+    """Return how many positions the windows cover, from the first on.
+
+    >>> covered(Window(3, before=1, after=1), 4)
+    6
+    """
+    return (window.outputs(n) - 1) * window.stride + window.extent
 
 
 def middle(window: Window, n: int) -> tuple[int, int]:
@@ -50,7 +73,7 @@ def middle(window: Window, n: int) -> tuple[int, int]:
     >>> middle(Window(3, before=1, after=1), 4)
     (1, 5)
     """
-    count = (window.outputs(n) - 1) * window.stride + window.extent
+    count = covered(window, n)
     return min(window.before, count), min(window.before + n, count)
 
 
@@ -75,9 +98,9 @@ def clear(to: int, n: int) -> None:
         i += LANES
 
 
-def edge(to: int, q: int, row: int, table: int, position: int) -> None:
-    """Write to element q what stands at a padded position: some input, or a zero."""
-    found = word(table, position)
+def edge(to: int, q: int, row: int, ends: int, i: int) -> None:
+    """Write to element q what stands at position i of the ends: some input, or a zero."""
+    found = word(ends, i)
     if found < 0:
         put(to, q, number(0))
     else:
@@ -85,17 +108,17 @@ def edge(to: int, q: int, row: int, table: int, position: int) -> None:
 
 
 def pack_row(
-    to: int, row: int, table: int, first: int, last: int, start: int, stride: int, length: int
+    to: int, row: int, ends: int, first: int, last: int, start: int, stride: int, length: int
 ) -> None:
     """Write to element q of `to`, for q < length, the input at padded position start + q * stride.
 
-    `row` is the address of a row of the input, `table` that of its `sources`; `first` and `last`
-    are its `middle`.
+    `row` is the address of a row of the input, `ends` that of its `ends`; `first` and `last` are
+    its `middle`.
     """
     low = min(length, max(0, (first - start + stride - 1) // stride))
     high = max(low, min(length, (last - start + stride - 1) // stride))
     for q in range(low):
-        edge(to, q, row, table, start + q * stride)
+        edge(to, q, row, ends, start + q * stride)
     inside = row + (start + low * stride - first) * WIDTH
     to_inside = to + low * WIDTH
     n = high - low
@@ -117,4 +140,49 @@ def pack_row(
         for i in range(n):
             put(to_inside, i, get(inside, i * stride))
     for q in range(high, length):
-        edge(to, q, row, table, start + q * stride)
+        edge(to, q, row, ends, start + q * stride - last + max(first, 0))
+
+
+def pack_band(
+    x: int, to: int, d: int, top: int, left: int, channels: int, depth_table: int, row_table: int,
+    column_ends: int, starts: int, planes: int, depth_dilation: int, depth_end: int,
+    row_stride: int, column_stride: int, row_end: int, first: int, last: int, column_end: int,
+    phases: int, slots: int, lines: int, length: int, space_d: int, space_h: int, space_w: int,
+) -> None:  # fmt: skip
+    """Pack a band of the input: d, top and left are the padded positions where it begins.
+
+    Of every channel, `planes` planes, `depth_dilation` apart; of each plane, for every place within
+    a stride of rows and each of the `starts` of columns, `lines` lines of `length` elements. What
+    lies behind the ends of the tables is left as it is.
+    """
+    for c in range(channels):
+        for a in range(planes):
+            plane = -1
+            if d + a * depth_dilation < depth_end:
+                plane = word(depth_table, d + a * depth_dilation)
+            for phase in range(phases):
+                for line in range(lines):
+                    at = ((c * planes + a) * phases + phase) * slots * lines + line
+                    position = top + line * row_stride + phase
+                    found = -1
+                    if position < row_end and plane >= 0:
+                        found = word(row_table, position)
+                    row = x + ((c * space_d + plane) * space_h + found) * space_w * WIDTH
+                    for slot in range(slots):
+                        place = to + (at + slot * lines) * length * WIDTH
+                        begin = left + word(starts, slot)
+                        whole = (column_end - begin + column_stride - 1) // column_stride
+                        count = max(0, min(length, whole))
+                        if found < 0:
+                            clear(place, count)
+                        else:
+                            pack_row(
+                                place, row, column_ends, first, last, begin, column_stride, count
+                            )
+
+
+PACK_ROW = (copy, clear, edge, pack_row)
+"""What a kernel that calls `pack_row` uses."""
+
+PACK_BAND = (*PACK_ROW, pack_band)
+"""What a kernel that calls `pack_band` uses."""

@@ -1,0 +1,330 @@
+"""Calls without a plan: the first answer at once, the planned way after it, right all the while."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convlens.compute import conv, methods, once, planning
+from convlens.compute.kernels import launching
+from convlens.compute.methods import METHODS, compiles, is_exact
+from convlens.compute.planning import Plan, decide
+from convlens.compute.problem import Problem
+from convlens.windows import Window
+
+PATIENCE = 60
+"""In seconds: a plan that takes longer to be made does not come."""
+
+INEXACT = [name for name in METHODS if not is_exact(name)]
+
+
+@dataclass
+class Ways:
+    """How calls were answered: by which plans, of which methods, and when one was made."""
+
+    forced: str = "auto"
+    answered: list[str] = field(default_factory=list)
+    made: threading.Event = field(default_factory=threading.Event)
+
+    def planned(self) -> Plan:
+        """Wait for the plan of the only problem asked for."""
+        assert self.made.wait(PATIENCE), "no plan was made"
+        (entry,) = once._entries.values()
+        return entry.plans[0]
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
+    """Start from no decisions; `forced` is the method that plans made behind the scenes take."""
+    seen = Ways()
+    keep, compute = once._keep, Plan.compute
+
+    def decided(problem: Problem, kind: str, method: str, *more: Any, **options: Any) -> Plan:
+        return decide(problem, kind, seen.forced if method == "auto" else method, *more, **options)
+
+    def kept(entry: Any, plan: Plan) -> Plan:
+        keep(entry, plan)
+        seen.made.set()
+        return plan
+
+    def computed(self: Plan, x: Tensor, y: Tensor | None = None) -> Any:
+        seen.answered.append(self.method)
+        return compute(self, x, y)
+
+    monkeypatch.setattr(once, "_entries", OrderedDict())
+    monkeypatch.setattr(once, "decide", decided)
+    monkeypatch.setattr(once, "_keep", kept)
+    monkeypatch.setattr(Plan, "compute", computed)
+    return seen
+
+
+def layer(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Return x, weight and bias of a layer that is worth a plan."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = (1, 32, 56, 56), (32, 32, 3, 3), (32,)
+    x, weight, bias = (torch.randn(shape, generator=generator) for shape in shapes)
+    return x, weight, bias
+
+
+def check(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
+    """Raise unless y is the padded convolution of a layer, and not a number where that is none."""
+    expected = F.conv2d(x.double(), weight.double(), bias.double(), padding=1)
+    torch.testing.assert_close(y.double(), expected, rtol=0, atol=1e-3, equal_nan=True)
+
+
+def problem_of(n: int, taps: int, dtype: str = "float32") -> Problem:
+    return Problem("conv", 1, 1, (n,), 1, (Window(taps),), dtype)
+
+
+def test_the_first_call_of_a_shape_needs_no_compiling(
+    ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiled(kernel: Any) -> int:
+        raise AssertionError(f"{kernel.name} was compiled")
+
+    wanted: list[Any] = []
+    monkeypatch.setattr(launching, "address", compiled)
+    monkeypatch.setattr(once._behind, "ask", lambda *parts: wanted.append(parts))
+    x, weight, bias = layer()
+    check(conv(x, weight, bias, padding=1), x, weight, bias)
+    (entry,) = once._entries.values()
+    assert entry.quick is not None
+    assert not compiles(entry.quick)
+    assert [parts[1] for parts in wanted] == [entry]
+    for signal, taps in ((torch.randn(1, 1, 50_000), 31), (torch.randn(1, 1, 50_000), 2001)):
+        kernel = torch.randn(1, 1, taps)
+        expected = F.conv1d(signal.double(), kernel.double())
+        found = conv(signal, kernel).double()
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+    assert ways.answered == []
+
+
+def test_later_calls_go_the_planned_way(ways: Ways) -> None:
+    x, weight, bias = layer()
+    check(conv(x, weight, bias, padding=1), x, weight, bias)
+    assert ways.answered == []
+    method = ways.planned().method
+    for seed in range(3):
+        x = layer(seed)[0]
+        check(conv(x, weight, bias, padding=1), x, weight, bias)
+    assert ways.answered == [method] * 3
+
+
+def test_little_is_not_worth_a_plan_before_it_comes_often(ways: Ways) -> None:
+    ways.forced = "torch"
+    x, weight = torch.randn(1, 1, 64), torch.randn(1, 1, 3)
+    for _ in range(once.OFTEN - 1):
+        conv(x, weight)
+    (entry,) = once._entries.values()
+    assert not entry.asked
+    conv(x, weight)
+    assert ways.planned().method == "torch"
+    assert ways.answered == []
+    conv(x, weight)
+    assert ways.answered == ["torch"]
+
+
+def test_other_weights_are_right_at_once_and_the_last_ones_kept(ways: Ways) -> None:
+    ways.forced = "fft_library"
+    x, weight, bias = layer()
+    conv(x, weight, bias, padding=1)
+    ways.planned()
+    exact = next(iter(once._entries.values())).exact
+    assert exact is not None
+    assert is_exact(exact)
+    for seed in (1, 1, 0):
+        _, other, added = layer(seed)
+        check(conv(x, other, bias, padding=1), x, other, bias)
+        check(conv(x, weight, added, padding=1), x, weight, added)
+    assert ways.answered == [exact] * 4 + ["fft_library"] * 2
+    for seed in (2, 3):
+        other = layer(seed)[1]
+        check(conv(x, other, bias, padding=1), x, other, bias)
+    assert len(next(iter(once._entries.values())).plans) == once.WEIGHTS
+
+
+@pytest.mark.parametrize("part", ["weight", "bias"])
+def test_weights_changed_in_place_are_noticed(ways: Ways, part: str) -> None:
+    ways.forced = "fft_library"
+    x, weight, bias = layer()
+    conv(x, weight, bias, padding=1)
+    ways.planned()
+    check(conv(x, weight, bias, padding=1), x, weight, bias)
+    changed = weight if part == "weight" else bias
+    changed.view(-1)[-1] += 1
+    check(conv(x, weight, bias, padding=1), x, weight, bias)
+    changed.data.view(-1)[0] += 1  # torch does not count this change
+    check(conv(x, weight, bias, padding=1), x, weight, bias)
+
+
+@pytest.mark.parametrize("method", INEXACT)
+def test_what_is_not_finite_stays_in_its_windows(ways: Ways, method: str) -> None:
+    ways.forced = method
+    x, weight, bias = layer()
+    conv(x, weight, bias, padding=1)
+    if ways.planned().method != method:
+        pytest.skip(f"{method} does not do this layer")
+    for value in (torch.nan, torch.inf):
+        spoilt = x.clone()
+        spoilt[0, 3, 20, 20] = value
+        y = conv(spoilt, weight, bias, padding=1)
+        assert int((~y.isfinite()).sum()) == 32 * 9
+        check(y, spoilt, weight, bias)
+    check(conv(x, weight, bias, padding=1), x, weight, bias)
+    assert set(ways.answered) > {method}
+
+
+def test_the_quick_way_gives_over_where_numbers_are_not_finite(
+    ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once._behind, "ask", lambda *parts: None)
+    x, weight = torch.randn(1, 1, 200_000), torch.randn(1, 1, 3001)
+    x[0, 0, 100_000] = torch.nan
+    y = conv(x, weight)
+    (entry,) = once._entries.values()
+    assert entry.quick == "fft_library"
+    hit = torch.arange(y.shape[-1]).sub(97_000).abs() <= 3000
+    assert torch.equal(y[0, 0].isnan(), (torch.arange(197_000) >= 97_000) & hit)
+
+
+def test_two_threads_at_once(ways: Ways) -> None:
+    """Each with weights of its own, from the first call on, while the plan is being made."""
+    ways.forced = "fft_library"
+    ready = threading.Barrier(2)
+    wrong: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        x, weight, bias = layer(seed)
+        ready.wait()
+        try:
+            kept = [conv(x + at, weight, bias, padding=1) for at in range(20)]
+            for at, y in enumerate(kept):
+                check(y, x + at, weight, bias)
+            ways.planned()
+            check(conv(x, weight, bias, padding=1), x, weight, bias)
+        except BaseException as error:
+            wrong.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=work, args=(seed,), daemon=True) for seed in (1, 2)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(2 * PATIENCE)
+            assert not thread.is_alive()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
+    assert ways.answered
+
+
+FORK = """
+import os, signal, sys, threading, time
+import torch
+import torch.nn.functional as F
+from convlens.compute import conv, once
+
+torch.set_num_threads(1)  # OpenMP's threads do not follow into a child
+x = torch.randn(1, 32, 56, 56)
+weight, other = torch.randn(32, 32, 3, 3), torch.randn(32, 32, 5, 5)
+conv(x, weight)  # its plan is being made, and LLVM imported
+child = os.fork()
+if child == 0:
+    signal.alarm(50)
+    for kernel in (weight, other):
+        for _ in range(2):
+            torch.testing.assert_close(conv(x, kernel), F.conv2d(x, kernel), rtol=0, atol=1e-3)
+    before = time.monotonic()
+    entries = list(once._entries.values())
+    while not all(entry.plans for entry in entries) and time.monotonic() - before < 40:
+        time.sleep(0.01)
+    planned = len(entries) == 2 and all(entry.plans for entry in entries)
+    torch.testing.assert_close(conv(x, other), F.conv2d(x, other), rtol=0, atol=1e-3)
+    os._exit(0 if planned else 3)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+torch.testing.assert_close(conv(x, weight), F.conv2d(x, weight), rtol=0, atol=1e-3)
+sys.exit(status)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_answers_and_makes_plans_of_its_own() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, timeout=110, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("taps", [1, 3, 31, 301])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_tiny_problem_is_a_plain_sum(taps: int, dtype: str) -> None:
+    assert is_exact(once._quick(problem_of(302, taps, dtype), exact=False))
+
+
+def test_a_long_sum_is_transformed_unless_told_not_to() -> None:
+    assert once._quick(problem_of(10**6, 2047), exact=False) == "fft_library"
+    assert is_exact(once._quick(problem_of(10**6, 2047), exact=True))
+
+
+@pytest.mark.parametrize(
+    ("plain", "transformed", "name"),
+    [
+        (0.9e-3, 1e-5, "torch"),  # too short to matter
+        (9e-3, 6e-3, "torch"),  # not sooner enough
+        (9e-3, 4e-3, "fft_library"),
+        (9e-3, 20e-3, "torch"),
+    ],
+)
+def test_what_is_no_plain_sum_must_be_worth_it(
+    plain: float, transformed: float, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {"torch": plain, "fft_library": transformed}
+    monkeypatch.setattr(once, "estimate", lambda name, problem: seconds.get(name, 1.0))
+    assert once._quick(problem_of(1000, 31), exact=False) == name
+
+
+def refuse_inexact(name: str, *parts: Any) -> Callable[..., Any]:
+    raise AssertionError(f"{name} was tried")
+
+
+def test_a_tolerance_of_nothing_tries_plain_sums_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight, _ = layer()
+    problem = Problem("conv", 1, 32, (56, 56), 32, (Window(3),) * 2, "float32")
+    named = decide(problem, "torch", "fft_library", weight, tolerance=0.0)
+    assert named.method == "fft_library"
+    prepared = methods.prepared
+    monkeypatch.setattr(
+        planning,
+        "prepared",
+        lambda name, *parts: (prepared if is_exact(name) else refuse_inexact)(name, *parts),
+    )
+    plan = decide(problem, "torch", "auto", weight, tolerance=0.0)
+    assert is_exact(plan.method)
+    assert {name for name in INEXACT if "one plain sum" in plan.refused.get(name, "")}
+    assert all(is_exact(name) for name in plan.cost)
+    torch.testing.assert_close(plan(x), F.conv2d(x, weight), rtol=0, atol=1e-3)
+
+
+def test_exact_calls_are_plain_sums_from_the_first_to_the_planned(ways: Ways) -> None:
+    x, weight = torch.randn(1, 1, 20_000), torch.randn(1, 1, 1001)
+    problem = problem_of(20_000, 1001)
+    expected = F.conv1d(x.double(), weight.double())
+    for _ in range(2):
+        y, _ = once.execute(problem, x, weight, exact=True)
+        torch.testing.assert_close(y.double(), expected, rtol=0, atol=1e-3)
+        assert is_exact(ways.planned().method)
+    (entry,) = once._entries.values()
+    assert entry.quick is not None
+    assert is_exact(entry.quick)
+    assert len(ways.answered) == 1
