@@ -1,6 +1,7 @@
 """`accelerate`: the same outputs, the module left alone, and nothing folded that must not be."""
 
 import copy
+import pickle
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.compute import layers
+from convlens.compute.arena import MOST_SHARED, Arena
 from convlens.compute.folding import Chain, confirmed, copied, fold, lone_chains
 from convlens.compute.layers import Contest, Planned, Verdict, distance, least_seconds
 from convlens.compute.module import Acceleration, Change, accelerate
@@ -488,3 +490,53 @@ def test_copies_may_share_their_numbers() -> None:
         assert theirs is mine
         assert theirs.data_ptr() != other.data_ptr()
     assert Verdict("Conv2d", "torch", "torch", 1.0, 1.0).after == 1
+
+
+def arenas_of(network: nn.Module) -> list[Arena]:
+    return [layer.arena for layer in network.modules() if isinstance(layer, Planned)]
+
+
+def test_layers_share_the_memory_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever somebody still holds stays as it is; layers of all sizes use the rest again."""
+    monkeypatch.setattr(layers, "plan", partial(plan, method="fft_library"))
+    monkeypatch.setattr(layers, "WAYS", ("torch", "plan"))
+    network = nn.Sequential(*(nn.Conv2d(4, 4, size) for size in (3, 5, 3, 7, 5))).eval()
+    x = torch.randn(1, 4, 160, 160)
+    expected = network(x).detach()
+    fast = planned_copies(network, (x,))[0]
+    for layer in fast.modules():
+        if isinstance(layer, Planned):
+            layer.way = "plan"
+            layer._runs.clear()
+    with torch.no_grad():
+        held = [fast(x + at) for at in range(12)]
+        for at, y in enumerate(held):
+            assert distance(y, network(x + at)) < 1e-5
+        del held, y
+        for _ in range(3):
+            assert distance(fast(x), expected) < 1e-5
+        others = copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))
+    arena, *more = arenas_of(fast)
+    assert len(more) == 4
+    assert all(one is arena for one in more)
+    assert 2 <= len(arena._buffers) <= MOST_SHARED
+    for other in others:
+        apart, *more = arenas_of(other)
+        assert all(one is apart for one in more)
+        assert apart is not arena
+        assert apart._buffers == []
+
+
+def test_a_larger_result_takes_the_place_of_a_smaller_one() -> None:
+    arena = Arena(2)
+    held = [arena.empty((n, 1000), torch.float32) for n in (100, 110)]
+    large = arena.empty((900, 1000), torch.float32)  # both are in use: not kept
+    assert [len(buffer) for buffer in arena._buffers] == [400_000, 440_000]
+    del large, held[0]
+    address = arena.empty((900, 1000), torch.float32).data_ptr()
+    assert [len(buffer) for buffer in arena._buffers] == [3_600_000, 440_000]
+    kept = held.pop()
+    assert kept.data_ptr() != address
+    assert arena.empty((200, 1000), torch.float64).data_ptr() == address
+    del kept
+    assert arena.empty((105, 1000), torch.float32).data_ptr() != address  # the smallest that fits

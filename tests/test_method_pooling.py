@@ -73,7 +73,7 @@ PADDING_ALONE = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(layers(), st.sampled_from(FLOATS + INTEGERS), st.integers(0, 99))
 @example(PADDING_ALONE, "float32", 1)
 @example(PADDING_ALONE, "int64", 1)
@@ -82,7 +82,7 @@ def test_any_largest_is_the_reference(layer: dict[str, Any], dtype: str, seed: i
     check_exactly(drawn("max_pool", x, layer), x)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(layers(), st.booleans(), st.sampled_from(FLOATS), st.integers(0, 99))
 @example(PADDING_ALONE, True, "float64", 1)
 @example(PADDING_ALONE, False, "float32", 1)

@@ -18,12 +18,12 @@ __all__ = ["Arena"]
 SMALLEST = 2**18
 """Results of fewer bytes are given fresh memory: allocators keep that at hand by themselves."""
 
-MOST = 3
-"""Buffers kept, those in use among them."""
+MOST, MOST_SHARED = 3, 8
+"""Buffers kept, those in use among them: by one plan, and by several together."""
 
 
 class Arena:
-    """The buffers of one plan.
+    """The buffers of one plan, or of several that share them; a copy of it begins with none.
 
     >>> arena = Arena()
     >>> first = arena.empty((1000, 1000), torch.float32)
@@ -35,20 +35,48 @@ class Arena:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
         self._buffers: list[np.ndarray[Any, Any]] = []
+        self._most = most
+
+    def __reduce__(self) -> tuple[type[Arena], tuple[int]]:
+        return Arena, (self._most,)
+
+    def share(self, other: Arena) -> None:
+        """Use the buffers of another arena from now on.
+
+        >>> one, other = Arena(), Arena(MOST_SHARED)
+        >>> one.share(other)
+        >>> address = one.empty((1000, 1000), torch.float32).data_ptr()
+        >>> other.empty((500, 1000), torch.float32).data_ptr() == address
+        True
+        """
+        self._buffers, self._most = other._buffers, other._most
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Return a tensor of unknown values whose memory nobody else holds."""
+        """Return a tensor of unknown values whose memory nobody else holds.
+
+        It lies in the smallest buffer that is free and large enough, or in a new one, which is kept
+        if there is room, or a smaller one to put it in the place of.
+        """
         size = prod(shape) * dtype.itemsize
         if size < SMALLEST:
             return torch.empty(shape, dtype=dtype)
+        best: np.ndarray[Any, Any] | None = None
+        spare = None
         for at in range(len(self._buffers)):
             buffer = self._buffers[at]
             # Held by the list, by this name and as the argument; a tensor on it holds it, too.
-            if buffer.nbytes == size and sys.getrefcount(buffer) == 3:
-                return torch.from_numpy(buffer).view(dtype).view(shape)
-        buffer = np.empty(size, np.uint8)
-        if len(self._buffers) < MOST:
-            self._buffers.append(buffer)
-        return torch.from_numpy(buffer).view(dtype).view(shape)
+            if sys.getrefcount(buffer) != 3:
+                continue
+            if buffer.nbytes < size:
+                spare = at
+            elif best is None or buffer.nbytes < best.nbytes:
+                best = buffer
+        if best is None:
+            best = np.empty(size, np.uint8)
+            if len(self._buffers) < self._most:
+                self._buffers.append(best)
+            elif spare is not None:
+                self._buffers[spare] = best
+        return torch.from_numpy(best[:size]).view(dtype).view(shape)

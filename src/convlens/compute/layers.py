@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlens.compute.arena import MOST_SHARED, Arena
 from convlens.compute.functional import even_size
 from convlens.compute.gradients import seen_by_torch
 from convlens.compute.planning import plan, plan_pool
@@ -51,7 +52,8 @@ class Planned(nn.Module):
     """A layer that computes what `layer` does, and then the activation, in the best way known.
 
     `way` is "torch", "onednn" (packed weights) or "plan"; what it needs is made ready once a shape
-    of input. Where torch must see what happens, as for a gradient, it is always torch's.
+    of input. Results of plans lie in `arena`, which layers may share. Where torch must see what
+    happens, as for a gradient, it is always torch's.
     """
 
     def __init__(self, layer: nn.Module, activation: str | None, *, last: bool, what: str) -> None:
@@ -59,6 +61,7 @@ class Planned(nn.Module):
         self.layer, self.activation, self.last, self.what = layer, activation, last, what
         self.way = "torch"
         self.contest: Contest | None = None
+        self.arena = Arena(MOST_SHARED)
         self._runs: dict[Any, Run] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -154,6 +157,7 @@ class Planned(nn.Module):
             return None
         if planned is None:
             return None
+        planned.share(self.arena)
 
         def run(x: Tensor) -> Any:
             y = planned(x)

@@ -22,6 +22,7 @@ from convlens.compute import (
     pooling,
     reference,
     rows,
+    separable,
     shift_gemm,
     transposed,
     winograd,
@@ -39,6 +40,7 @@ Run = Callable[[Tensor, Tensor | None], Computed]
 METHODS: dict[str, Any] = {
     "shift": shift_gemm,
     "rows": rows,
+    "separable": separable,
     "transposed": transposed,
     "winograd2": winograd.F2,
     "winograd4": winograd.F4,

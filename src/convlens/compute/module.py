@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from convlens.compute.arena import MOST_SHARED, Arena
 from convlens.compute.folding import (
     ACTIVATIONS,
     Chain,
@@ -189,8 +190,9 @@ def _joined(parts: list[nn.Module], *, last: bool) -> Planned:
 def _hold(network: nn.Module, contest: Contest, inputs: tuple[Any, ...]) -> None:
     """Run the network once, every layer measured on what reaches it."""
     layers = [layer for layer in network.modules() if isinstance(layer, Planned)]
+    arena = Arena(MOST_SHARED)
     for layer in layers:
-        layer.contest = contest
+        layer.contest, layer.arena = contest, arena
     network(*inputs)
     for layer in layers:
         layer.contest = None

@@ -148,6 +148,10 @@ class Plan:
         except NotFinite:
             return self._direct().compute(x, y)
 
+    def share(self, arena: Arena) -> None:
+        """Put results into the memory of an arena that other plans use as well."""
+        self._arena.share(arena)
+
     def _direct(self) -> Plan:
         """Return the plan of the same by a method that is right for all numbers."""
         return decide(self.problem, self.kind, "direct", self.weight, self.bias, measure=False)
@@ -451,7 +455,10 @@ class _Contest:
 
     def by_time(self, able: list[str]) -> str:
         """Return the method that took the least time, now or when it was measured before."""
-        best = min(self.candidates[name].cost for name in able)
+        able = sorted(able, key=lambda name: self.candidates[name].cost)
+        while len(able) > 1 and not self._fit(able[0]):
+            del able[0]  # the others are not to be compared with what cannot be
+        best = self.candidates[able[0]].cost
         # torch compiles nothing and is what we are compared with: it is always heard, unless slow.
         limits = {name: max(SHORTLIST * best, 1e-2 if name == "torch" else 0) for name in able}
         likely = [name for name in able if self.candidates[name].cost <= limits[name]]

@@ -35,7 +35,6 @@ from convlens.compute.kernels.words import LANES, WIDTH, word
 from convlens.compute.pooling_layout import DRAWN, LARGEST, Band, Layout, steps_of
 from convlens.compute.problem import Problem
 from convlens.compute.spans import places, spans
-from convlens.windows import Window
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
 
@@ -46,6 +45,7 @@ COMPILES = True
 def refuses(problem: Problem) -> str | None:
     """Return why this method cannot do the problem, or None.
 
+    >>> from convlens.windows import Window
     >>> refuses(Problem("max_pool", 1, 1, (4,), 1, (Window(2),), "int32"))
     >>> refuses(Problem("avg_pool", 1, 1, (4,), 1, (Window(2),), "int32"))
     'an average of integers is no integer'
@@ -68,6 +68,7 @@ def refuses(problem: Problem) -> str | None:
 def cost(problem: Problem) -> float:
     """Return about how long it takes, in seconds: what is moved, and what is combined.
 
+    >>> from convlens.windows import Window
     >>> of = lambda c: Problem("max_pool", 1, c, (56, 56), c, (Window(3, 2),) * 2, "float32")
     >>> 2 < cost(of(256)) / cost(of(64)) < 5
     True
@@ -157,8 +158,6 @@ def prepare(
     layout, dtype = Layout.of(problem), DTYPES[problem.dtype]
     band = layout.band(threads())
     depth, row, column = layout.windows
-    # One row under each output row, and no padding in it: the input is read where it lies.
-    in_place = depth == row == Window(1) and not layout.halves_columns
     tables = [places(w, n) for w, n in zip((depth, row), layout.space, strict=False)]
     if layout.halves_rows:
         positions = np.arange(layout.lines(layout.outputs[1])) - row.before
@@ -213,7 +212,7 @@ def prepare(
             "before": column.before,
             "depth_dilation": depth.dilation,
             "row_dilation": 1 if layout.halves_rows else row.dilation,
-            "in_place": in_place * layout.images * prod(layout.space),
+            "in_place": layout.in_place * layout.images * prod(layout.space),
             **{f"space_{a}": n for a, n in zip("dhw", layout.space, strict=True)},
             **{f"out_{a}": n for a, n in zip("dhw", layout.outputs, strict=True)},
         },

@@ -22,7 +22,7 @@ DRAWN = (1, 2, 4)
 """The strides at which elements are drawn out of vectors; at others, one by one."""
 
 LARGEST = 2**26
-"""Bytes of the smallest band of one thread, at most."""
+"""Bytes that a band may take in the memory of a thread."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,12 @@ class Layout:
         return self.windows[2].size > (drawn if self.stride in DRAWN else 1)
 
     @property
+    def in_place(self) -> bool:
+        """Tell whether windows are drawn from the input itself wherever they meet no padding."""
+        depth, row, _ = self.windows
+        return depth == row == Window(1) and not self.halves_columns
+
+    @property
     def row_step(self) -> int:
         """Return how many lines of a band lie between two output rows."""
         return self.windows[1].stride if self.halves_rows else 1
@@ -127,13 +133,16 @@ class Layout:
 
     def band(self, threads: int) -> Band:
         """Choose how much a task does: little beside what windows share, within the caches."""
-        here, (_, high, wide) = machine(), self.outputs
+        here, (_, high, wide), column = machine(), self.outputs, self.windows[2]
+        unpadded = self.in_place and column.before == column.room_after == 0
 
         def price(band: Band) -> float:
             size, done = self.bytes(band), band.planes * band.rows * band.columns
             # While a task works in its lines it asks for no input: many short ones are best.
             far = 1.0 + 0.15 * (size > here.level1 // 6) + 0.3 * (size > here.level1 // 2)
             far += 2.0 * (size > here.level2 // 2) + 1e6 * (size > LARGEST)
+            if unpadded and size <= LARGEST:
+                far = 1.0
             idle = max(1.0, 4 * threads / max(1, self.tasks(band)))
             lines = 40 * self.lines(band.rows) / (band.rows * band.columns)
             return (self.work(band) + lines + 300 / done) * far * idle

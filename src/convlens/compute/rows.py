@@ -210,7 +210,7 @@ def prepare(
             "counts": np.array(counts, np.int64),
             "depth_table": tables[0],
             "row_table": tables[1],
-            "column_ends": packing.ends(column, shape.space[2], problem.padding_mode),
+            "column_ends": packing.ends_or_zeros(column, shape.space[2], problem.padding_mode),
             "starts": np.arange(band.slots, dtype=np.int64),
             "groups": groups,
             "each": shape.each,

@@ -294,7 +294,9 @@ def prepare(
             "offsets": offsets,
             "depth_table": tables[0],
             "row_table": tables[1],
-            "column_ends": packing.ends(shape.windows[2], shape.space[2], problem.padding_mode),
+            "column_ends": packing.ends_or_zeros(
+                shape.windows[2], shape.space[2], problem.padding_mode
+            ),
             "starts": starts,
             "groups": groups,
             "each": shape.each,

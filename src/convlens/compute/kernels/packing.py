@@ -27,8 +27,8 @@ from convlens.compute.kernels.words import (
 from convlens.windows import Window, padded_source
 
 __all__ = [
-    "PACK_BAND", "PACK_ROW", "clear", "copy", "covered", "edge", "ends", "middle", "pack_band",
-    "pack_row", "sources",
+    "PACK_BAND", "PACK_ROW", "clear", "copy", "covered", "edge", "ends", "ends_or_zeros", "middle",
+    "pack_band", "pack_row", "sources",
 ]  # fmt: skip
 
 
@@ -56,6 +56,15 @@ def ends(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
     positions = [*range(first), *range(last, covered(window, n))]
     found = [padded_source(at - window.before, n, mode) for at in positions]
     return np.array([-1 if source is None else source for source in found], np.int64)
+
+
+def ends_or_zeros(window: Window, n: int, mode: str) -> np.ndarray[Any, Any] | int:
+    """Return the `ends`, or 0 where all of them are zeros and the stride is one of `pack_line`.
+
+    >>> ends_or_zeros(Window(3, before=1, after=1), 4, "zeros")
+    0
+    """
+    return 0 if mode == "zeros" and window.stride <= 2 else ends(window, n, mode)
 
 
 def covered(window: Window, n: int) -> int:
@@ -107,6 +116,47 @@ def edge(to: int, q: int, row: int, ends: int, i: int) -> None:
         put(to, q, get(row, found))
 
 
+def clear_whole(to: int, n: int) -> None:
+    """Write n zeros, and more up to a whole vector."""
+    i = 0
+    while i < n:
+        store(to, i, zero())
+        i += LANES
+
+
+def copy_whole(to: int, source: int, stride: int, n: int) -> None:
+    """Copy n elements a stride of 1 or 2 apart; behind them write zeros up to a whole vector."""
+    i = 0
+    if stride == 1:
+        while i + LANES <= n:
+            store(to, i, load(source, i))
+            i += LANES
+        if i < n:
+            store(to, i, load_some(source, i, n - i))
+    else:
+        while i + LANES < n:
+            store(to, i, evens(load(source, 2 * i), load(source, 2 * i + LANES)))
+            i += LANES
+        if i < n:
+            rest = 2 * (n - i) - 1
+            a, b = load_some(source, 2 * i, rest), load_some(source, 2 * i + LANES, rest - LANES)
+            store(to, i, evens(a, b))
+
+
+def pack_line(
+    to: int, row: int, first: int, last: int, start: int, stride: int, length: int
+) -> None:
+    """Do what `pack_row` does for a stride of 1 or 2 where all ends are zeros, in whole vectors.
+
+    Up to a vector behind the `length` elements is written, too.
+    """
+    low = min(length, max(0, (first - start + stride - 1) // stride))
+    high = max(low, min(length, (last - start + stride - 1) // stride))
+    clear_whole(to, low)
+    copy_whole(to + low * WIDTH, row + (start + low * stride - first) * WIDTH, stride, high - low)
+    clear_whole(to + high * WIDTH, length - high)
+
+
 def pack_row(
     to: int, row: int, ends: int, first: int, last: int, start: int, stride: int, length: int
 ) -> None:
@@ -153,7 +203,8 @@ def pack_band(
 
     Of every channel, `planes` planes, `depth_dilation` apart; of each plane, for every place within
     a stride of rows and each of the `starts` of columns, `lines` lines of `length` elements. What
-    lies behind the ends of the tables is left as it is.
+    lies behind the ends of the tables is left as it is, and up to a vector behind the last line is
+    written. `column_ends` may be 0: see `ends_or_zeros`.
     """
     for c in range(channels):
         for a in range(planes):
@@ -161,28 +212,28 @@ def pack_band(
             if d + a * depth_dilation < depth_end:
                 plane = word(depth_table, d + a * depth_dilation)
             for phase in range(phases):
-                for line in range(lines):
-                    at = ((c * planes + a) * phases + phase) * slots * lines + line
-                    position = top + line * row_stride + phase
-                    found = -1
-                    if position < row_end and plane >= 0:
-                        found = word(row_table, position)
-                    row = x + ((c * space_d + plane) * space_h + found) * space_w * WIDTH
-                    for slot in range(slots):
-                        place = to + (at + slot * lines) * length * WIDTH
-                        begin = left + word(starts, slot)
-                        whole = (column_end - begin + column_stride - 1) // column_stride
-                        count = max(0, min(length, whole))
+                for slot in range(slots):
+                    begin = left + word(starts, slot)
+                    whole = (column_end - begin + column_stride - 1) // column_stride
+                    count = max(0, min(length, whole))
+                    for line in range(lines):
+                        position = top + line * row_stride + phase
+                        found = -1
+                        if position < row_end and plane >= 0:
+                            found = word(row_table, position)
+                        row = x + ((c * space_d + plane) * space_h + found) * space_w * WIDTH
+                        # In the order of memory, so that what is written behind a line is no loss.
                         if found < 0:
-                            clear(place, count)
+                            clear_whole(to, count)
+                        elif column_ends == 0:
+                            pack_line(to, row, first, last, begin, column_stride, count)
                         else:
-                            pack_row(
-                                place, row, column_ends, first, last, begin, column_stride, count
-                            )
+                            pack_row(to, row, column_ends, first, last, begin, column_stride, count)
+                        to += length * WIDTH
 
 
 PACK_ROW = (copy, clear, edge, pack_row)
 """What a kernel that calls `pack_row` uses."""
 
-PACK_BAND = (*PACK_ROW, pack_band)
+PACK_BAND = (*PACK_ROW, clear_whole, copy_whole, pack_line, pack_band)
 """What a kernel that calls `pack_band` uses."""

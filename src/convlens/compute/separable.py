@@ -1,0 +1,145 @@
+"""Filters that are a product of one filter an axis, each run along its axis: k + k taps for k x k.
+
+Whether a kernel is such a product is seen in its singular values. The filters of all axes but the
+last are scaled to sum to 1 in absolute value, so that nothing overflows on the way that does not in
+the end. An axis before the last is taken with all those behind it as one row, where every input is
+loaded once for several outputs (see `rows`).
+
+Source: Treitel & Shanks, *The design of multistage separable planar filters*, IEEE Trans.
+Geosci. Electron. 9 (1971).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+
+import torch
+from torch import Tensor
+
+from convlens.compute import rows
+from convlens.compute.arena import Arena
+from convlens.compute.problem import Problem, Unsuited
+from convlens.windows import Window
+
+__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+
+EXACT = False
+COMPILES = True
+
+RESIDUES = {"float32": 1e-6, "float64": 1e-14}
+"""How far, beside its norm, a kernel may be from the product: about what rounding it leaves."""
+
+
+def refuses(problem: Problem) -> str | None:
+    """Return why this method cannot do the problem, or None; the weights may yet be unsuited.
+
+    >>> refuses(Problem("conv", 1, 1, (9, 9), 1, (Window(3), Window(3)), "float32"))
+    >>> refuses(Problem("conv", 1, 1, (9,), 1, (Window(3),), "float32"))
+    'there is nothing to separate along one axis'
+    """
+    reason = rows.refuses(problem)
+    if reason is not None:
+        return reason
+    if problem.dtype not in RESIDUES:
+        return f"its factors are fractions, there are none in {problem.dtype}"
+    if sum(size > 1 for size in problem.size) < 2:
+        return "there is nothing to separate along one axis"
+    if problem.channels != problem.groups:
+        return "it does filters of one channel each, not sums over channels"
+    return None
+
+
+def cost(problem: Problem) -> float:
+    """Return about how long it takes, in seconds, if the weights are suited.
+
+    >>> of = lambda size: Problem("conv", 1, 1, (999, 999), 1, (Window(size),) * 2, "float32")
+    >>> cost(of(41)) / cost(of(11)) < 5
+    True
+    """
+    return sum(rows.cost(step) for step in _steps(problem))
+
+
+def _steps(problem: Problem) -> list[Problem]:
+    """Return a problem for every axis that has taps, in the order in which they are run."""
+    windows = [window for window in problem.windows if isinstance(window, Window)]
+    found: list[Problem] = []
+    space = problem.space
+    for axis, window in enumerate(windows):
+        if window == Window(1):
+            continue
+        if axis == len(windows) - 1:
+            step_space: tuple[int, ...] = (prod(space[:-1]), space[-1])
+            step_windows: tuple[Window, ...] = (Window(1), window)
+        else:
+            step_space = (prod(space[:axis]), space[axis], prod(space[axis + 1 :]))
+            step_windows = (Window(1), window, Window(1))
+        channels = problem.channels_out if found else problem.channels
+        step = replace(
+            problem,
+            channels=channels,
+            space=step_space,
+            channels_out=problem.channels_out,
+            groups=channels,
+            windows=step_windows,
+        )
+        found.append(step)
+        space = (*space[:axis], window.outputs(space[axis]), *space[axis + 1 :])
+    return found
+
+
+def prepare(
+    problem: Problem, weight: Tensor | None, bias: Tensor | None
+) -> Callable[[Tensor, Tensor], None]:
+    """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
+
+    Raises Unsuited for a kernel that is no product of one filter an axis.
+    """
+    if weight is None:
+        raise ValueError("`weight` is missing; a convolution needs one")
+    taps = _factors(weight[:, 0].double(), RESIDUES[problem.dtype])
+    steps = _steps(problem)
+    axes = [axis for axis, window in enumerate(problem.windows) if window != Window(1)]
+    runs = []
+    for i, (axis, step) in enumerate(zip(axes, steps, strict=True)):
+        factor = taps[axis].to(weight.dtype).reshape(problem.channels_out, 1, *step.size)
+        runs.append(rows.prepare(step, factor, bias if i == len(steps) - 1 else None))
+    shapes = [(step.batch, step.channels_out, *step.outputs) for step in steps[:-1]]
+    arena = Arena()
+
+    def run(x: Tensor, y: Tensor) -> None:
+        for step, shape in zip(runs, shapes, strict=False):
+            result = arena.empty(shape, x.dtype)
+            step(x, result)
+            x = result
+        runs[-1](x, y)
+
+    return run
+
+
+def _factors(kernels: Tensor, residue: float) -> list[Tensor]:
+    """Return (k, size) for every axis of kernels (k, *size), of which they are the product.
+
+    >>> kernel = torch.tensor([[1.0, 2.0], [2.0, 4.0]]).double()
+    >>> [factor.numpy().round(3).tolist() for factor in _factors(kernel[None], 1e-9)]
+    [[[0.333, 0.667]], [[3.0, 6.0]]]
+    """
+    if not bool(kernels.isfinite().all()):
+        raise Unsuited("a weight is not finite")
+    found, rest = [], kernels
+    for _ in range(kernels.ndim - 2):
+        matrix = rest.flatten(2)  # (k, size, all behind)
+        left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+        whole = values.square().sum(1).sqrt()
+        beside = values[:, 1:].square().sum(1).sqrt()
+        if bool((beside > residue * whole).any()):
+            worst = float((beside / whole.clamp(min=1e-300)).max())
+            raise Unsuited(f"its weights are {worst:.1e} away from a product of one filter an axis")
+        factor = left[:, :, 0]
+        size = factor.abs().sum(1, keepdim=True)
+        size = size * torch.where(factor.sum(1, keepdim=True) < 0, -1.0, 1.0)
+        found.append(factor / size)
+        scaled = right[:, 0] * (values[:, :1] * size)
+        rest = scaled.reshape(len(kernels), *rest.shape[2:])
+    return [*found, rest]
