@@ -1,5 +1,6 @@
 """The engine's benchmark: its lists, its judge, its statistics, and a small run from end to end."""
 
+import importlib
 import json
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bench import __main__ as bench_main
 from bench.engine import (
     children,
     cold,
@@ -32,6 +34,7 @@ from bench.engine.limits import Limits
 from bench.engine.lists import LISTS
 from bench.engine.race import Outcome, Result
 from bench.engine.standing import Standing, standing, summaries, summary
+from bench.figures import Figure
 
 LIMITS = Limits(1e11, {2**18: 1e11, 2**28: 1e10})
 SMALL = [
@@ -441,3 +444,18 @@ def test_what_was_raced_wrongly_is_an_exit_status() -> None:
 def test_what_cannot_be_measured_is_refused(words: list[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(words)
+
+
+def test_every_measurement_can_be_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(bench_main.__file__).parent
+    texts = {path.stem: path.read_text() for path in folder.glob("*.py")}
+    measuring = {name for name, text in texts.items() if "\ndef measure() -> list[Figure]:" in text}
+    assert set(bench_main.NAMES) == measuring
+    networks = importlib.import_module("bench.networks")
+    figure = Figure.of("a network", [1.0, 2.0, 3.0], "ms")
+    monkeypatch.setattr(networks, "measure", lambda: [figure])
+    monkeypatch.setattr(sys, "argv", ["bench", "networks"])
+    bench_main.main()
+    assert "a network" in capsys.readouterr().out

@@ -166,13 +166,12 @@ def test_weights_changed_in_place_are_noticed(ways: Ways, part: str) -> None:
     check(conv(x, weight, bias, padding=1), x, weight, bias)
 
 
-@pytest.mark.parametrize("method", INEXACT)
+@pytest.mark.parametrize("method", ["fft", "fft_library", "winograd2", "winograd4"])
 def test_what_is_not_finite_stays_in_its_windows(ways: Ways, method: str) -> None:
     ways.forced = method
     x, weight, bias = layer()
     conv(x, weight, bias, padding=1)
-    if ways.planned().method != method:
-        pytest.skip(f"{method} does not do this layer")
+    assert ways.planned().method == method
     for value in (torch.nan, torch.inf):
         spoilt = x.clone()
         spoilt[0, 3, 20, 20] = value

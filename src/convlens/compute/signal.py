@@ -53,8 +53,9 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
     """Convolve two arrays with equally many axes, as `scipy.signal.convolve` does.
 
     `mode` is "full" (size n1 + n2 - 1 along every axis), "same" (that of `in1`, the centre of
-    "full") or "valid" (the positions where one covers the other); `method` is "auto", "direct" or
-    "fft". The element type is that of `in1 * in2`. Accuracy: see the head of this module.
+    "full") or "valid" (the positions where one covers the other); `method` is "auto", "direct",
+    plain sums and never a transform, or "fft", which leaves the choice to the engine as "auto"
+    does. The element type is that of `in1 * in2`. Accuracy: see the head of this module.
 
     Raises ValueError for another mode or method, axes that do not match, an empty array, and in
     mode "valid" unless one is at least as large as the other along every axis.
