@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from convlens.compute import (
+    channel_lanes,
     eager,
     fourier,
     fourier_library,
@@ -24,6 +25,7 @@ from convlens.compute import (
     rows,
     separable,
     shift_gemm,
+    taps,
     transposed,
     winograd,
 )
@@ -39,6 +41,7 @@ Run = Callable[[Tensor, Tensor | None], Computed]
 
 METHODS: dict[str, Any] = {
     "shift": shift_gemm,
+    "lanes": channel_lanes,
     "rows": rows,
     "separable": separable,
     "transposed": transposed,
@@ -47,6 +50,7 @@ METHODS: dict[str, Any] = {
     "fft": fourier,
     "fft_library": fourier_library,
     "pooling": pooling,
+    "taps": taps,
     "torch": eager,
     "reference": reference,
 }
@@ -68,7 +72,7 @@ def is_direct(name: str) -> bool:
     >>> is_direct("shift"), is_direct("torch")
     (True, False)
     """
-    return is_exact(name) and name != "torch"
+    return is_exact(name) and METHODS[name] not in (eager, taps)  # torch's loops have tails
 
 
 def compiles(name: str) -> bool:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from math import cos, pi, sin
 
-__all__ = ["ENTRY", "RADICES", "butterflies"]
+__all__ = ["ENTRY", "RADICES", "butterflies", "exchange"]
 
 RADICES = (2, 3, 4, 5, 8)
 """How many vectors a butterfly may transform: a larger one finds too few registers."""
@@ -176,10 +176,10 @@ def butterflies(lanes: int) -> str:
             "                word(place, 4), word(place, 5), count, step, w, twist)",
         ]
     passes = "\n".join(_pass(radix) for radix in RADICES)
-    return "\n".join([passes, *lines, _exchange(lanes)])
+    return "\n".join([passes, *lines, exchange(lanes)])
 
 
-def _exchange(lanes: int) -> str:
+def exchange(lanes: int) -> str:
     """Return the text of `exchange`: shuffled like cards log2(lanes) times, rows are columns."""
     names = [f"v{i}" for i in range(lanes)]
     lines = ["def exchange(p, step):"]

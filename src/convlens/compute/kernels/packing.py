@@ -18,6 +18,7 @@ from convlens.compute.kernels.words import (
     load,
     load_some,
     number,
+    odds,
     put,
     store,
     store_some,
@@ -157,6 +158,34 @@ def pack_line(
     clear_whole(to + high * WIDTH, length - high)
 
 
+def pack_two(
+    to: int, other: int, row: int, first: int, last: int, start: int, n: int, m: int
+) -> None:
+    """Write every other input from padded position `start` on to `to`, those between to `other`.
+
+    The first n of the ones, the first m of the others. All ends are zeros.
+    """
+    low = max(0, (first - start + 1) // 2)  # from here on both of a pair are no padding
+    clear(to, min(low, n))
+    clear(other, min(low, m))
+    if low > 0 and start + 2 * low - 1 >= first and low <= m and last > first:
+        put(other, low - 1, get(row, start + 2 * low - 1 - first))
+    inside = row + (start + 2 * low - first) * WIDTH
+    count = max(0, last - start - 2 * low)
+    i = 0
+    while 2 * (i + LANES) <= count and low + i + LANES <= min(n, m):
+        a, b = load(inside, 2 * i), load(inside, 2 * i + LANES)
+        store(to, low + i, evens(a, b))
+        store(other, low + i, odds(a, b))
+        i += LANES
+    while low + i < max(n, m):
+        a = load_some(inside, 2 * i, count - 2 * i)
+        b = load_some(inside, 2 * i + LANES, count - 2 * i - LANES)
+        store_some(to, low + i, evens(a, b), n - low - i)
+        store_some(other, low + i, odds(a, b), m - low - i)
+        i += LANES
+
+
 def pack_row(
     to: int, row: int, ends: int, first: int, last: int, start: int, stride: int, length: int
 ) -> None:
@@ -216,15 +245,31 @@ def pack_band(
                     begin = left + word(starts, slot)
                     whole = (column_end - begin + column_stride - 1) // column_stride
                     count = max(0, min(length, whole))
+                    two = (
+                        column_ends == 0
+                        and column_stride == 2
+                        and slots == 2
+                        and word(starts, 1) == 1
+                    )
+                    if two and slot == 1:
+                        to += lines * length * WIDTH
+                        continue
                     for line in range(lines):
                         position = top + line * row_stride + phase
                         found = -1
                         if position < row_end and plane >= 0:
                             found = word(row_table, position)
                         row = x + ((c * space_d + plane) * space_h + found) * space_w * WIDTH
+                        other = to + lines * length * WIDTH
+                        more = max(0, min(length, (column_end - begin) // 2))
                         # In the order of memory, so that what is written behind a line is no loss.
-                        if found < 0:
+                        if found < 0 and two:
+                            clear(to, count)
+                            clear(other, more)
+                        elif found < 0:
                             clear_whole(to, count)
+                        elif two:
+                            pack_two(to, other, row, first, last, begin, count, more)
                         elif column_ends == 0:
                             pack_line(to, row, first, last, begin, column_stride, count)
                         else:
@@ -235,5 +280,5 @@ def pack_band(
 PACK_ROW = (copy, clear, edge, pack_row)
 """What a kernel that calls `pack_row` uses."""
 
-PACK_BAND = (*PACK_ROW, clear_whole, copy_whole, pack_line, pack_band)
+PACK_BAND = (*PACK_ROW, clear_whole, copy_whole, pack_line, pack_two, pack_band)
 """What a kernel that calls `pack_band` uses."""

@@ -27,7 +27,8 @@ integers, and count in elements from there:
     take(p)                     the integer at p, raised by 1 in the same instant
     combine(a, b)               maximum, larger or add, whichever the kernel is compiled for
     shift_rows(...)             a register block that `blocks` wrote for the kernel
-    filter_rows(...)            one that `row_blocks` wrote
+    filter_rows(...)            one that `filter_blocks` wrote
+    spread_positions(...)       one that `lane_blocks` wrote
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
     transform(...), exchange(p, step)   what `butterflies` wrote for it
 """
@@ -41,7 +42,7 @@ __all__ = ["WORDS"]
 WORDS = (
     "LANES WIDTH load store load_some load_within store_some broadcast splat zero get put "
     "number add sub mul div fma maximum minimum larger missing evens odds low high word "
-    "put_word real take shift_rows filter_rows transform exchange transform_row "
+    "put_word real take shift_rows filter_rows spread_positions transform exchange transform_row "
     "transform_columns inverse combine"
 ).split()
 
