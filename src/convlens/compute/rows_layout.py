@@ -29,6 +29,10 @@ WIDEST, TALLEST = 6, 12
 """Blocks are of at most so many vectors and rows."""
 
 
+LINE = 40
+"""Elements that could be packed in the time it takes to begin a line."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A column of taps: where its first line lies, and which taps of the kernel it has.
@@ -107,7 +111,8 @@ def _held(here: Machine, rows: int, vectors: int, counts: Counter[int]) -> bool:
     """Tell whether the registers hold a block, and whether its text has the steps."""
     written = [taps for taps in counts if taps <= MOST_WRITTEN]
     looped = [taps for taps in counts if taps > MOST_WRITTEN]
-    weights = max(written, default=1)
+    # Written out, the weights of a step are held; in a loop a few are loaded ahead.
+    weights = max([*written, 4 if looped else 1])
     if looped and rows > min(looped) + 1:
         return False
     return rows * vectors + vectors + weights <= here.registers or rows * vectors == 1
@@ -199,6 +204,8 @@ def choose_band(shape: Shape, block: Block, dtype: str, elsewhere: int, threads:
     depth, row, column = shape.windows
     out_d, out_h, out_w = shape.outputs
 
+    in_place = row.stride == column.stride == 1 and column.before == column.after == 0
+
     def laid_out(deep: int, rows: int, columns: int) -> Band:
         planes = (deep - 1) * depth.stride + depth.extent
         lines = rows + (row.extent - 1) // row.stride
@@ -213,7 +220,8 @@ def choose_band(shape: Shape, block: Block, dtype: str, elsewhere: int, threads:
             for n, m in zip(shape.outputs, (band.deep, band.rows, band.columns), strict=True)
         )
         size = shape.each * band.planes * band.plane
-        packed = tasks * size
+        # A line costs some elements more; what lies in x as the windows see it is not packed.
+        packed = tasks * size * (1 + LINE / band.length) * (0.2 if in_place else 1.0)
         idle = ceil(tasks / threads) * threads / tasks
         if tasks < 4 * threads:  # one slow thread must not hold up the others long
             idle *= 1.1

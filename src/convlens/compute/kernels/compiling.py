@@ -22,7 +22,7 @@ from convlens.compute.kernels.machine import WIDTHS, machine
 
 __all__ = ["Kernel", "address", "at_hand", "cache_folder", "write_beside"]
 
-HEAD = 5
+HEAD = 6
 """The words of an argument block that `launching` fills in, before those of the kernel."""
 
 DIGEST = hashlib.sha256().digest_size
@@ -73,10 +73,12 @@ class Kernel:
             "def run(block):",
             "    scratch = word(block, 3) + take(block + 16) * word(block, 4)",
             *(f"    {name} = word(block, {HEAD + i})" for i, name in enumerate(self.parameters)),
-            "    task = take(block)",
-            "    while task < word(block, 1):",
-            f"        {self.drive.__name__}(task, scratch, {', '.join(self.parameters)})",
-            "        task = take(block)",
+            "    _size = word(block, 5)",
+            "    _share = take(block) * _size",
+            "    while _share < word(block, 1):",
+            "        for task in range(_share, min(_share + _size, word(block, 1))):",
+            f"            {self.drive.__name__}(task, scratch, {', '.join(self.parameters)})",
+            "        _share = take(block) * _size",
         ]
         return "\n".join(lines) + "\n"
 
