@@ -103,11 +103,12 @@ class Launch:
             block = self._blocks.pop()  # no other thread has it then
         except IndexError:
             block = (ctypes.c_int64 * len(self._words))(*self._words)
-        free = _pool.setdefault(self.scratch * count, [])
+        size = 1 << (self.scratch * count + 63).bit_length()  # few sizes, for many kernels
+        free = _pool.setdefault(size, [])
         try:
             memory = free.pop()
         except IndexError:
-            memory = np.empty(self.scratch * count + 64, np.uint8)
+            memory = np.empty(size, np.uint8)
         block[0], block[2], block[3] = 0, 0, (_address(memory) + 63) // 64 * 64
         block[5] = max(1, self.tasks // (SHARES * count))
         for place, value in zip(self._places, changing, strict=True):
