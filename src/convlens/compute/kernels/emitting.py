@@ -9,7 +9,7 @@ from typing import Any
 from llvmlite import ir
 
 from convlens.compute.kernels.machine import WIDTHS
-from convlens.compute.kernels.translating import I1, I64, Word
+from convlens.compute.kernels.translating import I64, Word
 
 __all__ = ["vocabulary"]
 
@@ -67,20 +67,6 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
         place, mask = vector_at(builder, p, i), first(builder, n)
         return intrinsic_of(builder, name, whole, place, width, mask, nothing())
 
-    def load_within(builder: Any, p: Any, i: Any, a: Any, z: Any) -> Any:
-        def bits(count: Any) -> Any:
-            """Return an integer whose first so many bits are set, at most one a lane."""
-            some = builder.select(builder.icmp_signed("<", count, I64(0)), I64(0), count)
-            some = builder.select(builder.icmp_signed(">", some, I64(lanes)), I64(lanes), some)
-            return builder.sub(builder.shl(I64(1), some), I64(1))
-
-        # The mask is made of integers: the units for these are idle while vectors are multiplied.
-        inside = builder.and_(bits(builder.sub(z, i)), builder.not_(bits(builder.sub(a, i))))
-        mask = builder.trunc(inside, ir.IntType(lanes))
-        mask = builder.bitcast(mask, ir.VectorType(I1, lanes))
-        name = f"llvm.masked.load.v{lanes}{suffix}.p0"
-        return intrinsic_of(builder, name, whole, vector_at(builder, p, i), width, mask, nothing())
-
     def store_some(builder: Any, p: Any, i: Any, v: Any, n: Any) -> Any:
         name = f"llvm.masked.store.v{lanes}{suffix}.p0"
         place, mask = vector_at(builder, p, i), first(builder, n)
@@ -103,10 +89,6 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
             return builder.select(builder.fcmp_unordered("uno", a, a), builder.fadd(a, b), best)
 
         return emit
-
-    def larger(builder: Any, a: Any, b: Any) -> Any:
-        wins = builder.fcmp_ordered if floating else builder.icmp_signed
-        return builder.select(wins(">", a, b), a, b)
 
     def missing(builder: Any, a: Any, b: Any) -> Any:
         if not floating:
@@ -136,7 +118,6 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
         ("store", (index, index, whole),
          lambda b, p, i, v: b.store(v, vector_at(b, p, i), align=WIDTHS[dtype])),
         ("load_some", (index, index, index), load_some),
-        ("load_within", (index, index, index, index), load_within),
         ("store_some", (index, index, whole, index), store_some),
         ("broadcast", (index, index), lambda b, p, i: spread(b, b.load(at(b, p, i)))),
         ("splat", (element,), spread),
@@ -152,7 +133,6 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
         ("fma", three, fma),
         ("maximum", two, extreme(">")),
         ("minimum", two, extreme("<")),
-        ("larger", two, larger),
         ("missing", two, missing),
         ("evens", two, picked(list(range(0, 2 * lanes, 2)))),
         ("odds", two, picked(list(range(1, 2 * lanes, 2)))),
@@ -162,8 +142,6 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
         ("word", (index, index), lambda b, p, i: b.load(at(b, p, i, I64))),
         ("put_word", (index, index, index),
          lambda b, p, i, n: b.store(n, at(b, p, i, I64))),
-        ("real", (index, index),
-         lambda b, p, i: b.load(at(b, p, i, ir.DoubleType()))),
         ("take", (index,),
          lambda b, p: b.atomic_rmw(
              "add", b.inttoptr(p, I64.as_pointer()), ir.Constant(I64, 1), "monotonic")),

@@ -8,7 +8,6 @@ integers, and count in elements from there:
     LANES, WIDTH                elements in a vector, bytes in an element
     load(p, i), store(p, i, v)  a vector at element i from address p, of any alignment
     load_some(p, i, n)          its first n lanes (n may exceed a vector), the others 0
-    load_within(p, i, a, z)     its elements a to z - 1, counted from p, the others 0
     store_some(p, i, v, n)      its first n lanes, touching no memory beyond them
     broadcast(p, i)             one element in every lane
     splat(s), zero()            a scalar in every lane, nothing in every lane
@@ -17,15 +16,13 @@ integers, and count in elements from there:
     add, sub, mul, div          lane by lane; integers wrap around
     fma(a, b, c)                a * b + c, rounded once where the machine can
     maximum, minimum            lane by lane; not-a-number wins, as in torch
-    larger(a, b)                a where it is larger, else b, not-a-number or not: one instruction
     missing(a, b)               an integer, not 0 where a lane of either is not a number
     evens(a, b), odds(a, b)     every other lane of a, then of b
     low(a, b), high(a, b)       a and b lane by lane in turn: the first halves, the second ones
     word(p, i)                  an integer of 64 bits
     put_word(p, i, n)           writes one
-    real(p, i)                  a float64
     take(p)                     the integer at p, raised by 1 in the same instant
-    combine(a, b)               maximum, larger or add, whichever the kernel is compiled for
+    combine(a, b)               maximum or add, whichever the kernel is compiled for
     shift_rows(...)             a register block that `blocks` wrote for the kernel
     filter_rows(...)            one that `filter_blocks` wrote
     spread_positions(...)       one that `lane_blocks` wrote
@@ -40,9 +37,9 @@ from typing import Any
 __all__ = ["WORDS"]
 
 WORDS = (
-    "LANES WIDTH load store load_some load_within store_some broadcast splat zero get put "
-    "number add sub mul div fma maximum minimum larger missing evens odds low high word "
-    "put_word real take shift_rows filter_rows spread_positions transform exchange transform_row "
+    "LANES WIDTH load store load_some store_some broadcast splat zero get put "
+    "number add sub mul div fma maximum minimum missing evens odds low high word "
+    "put_word take shift_rows filter_rows spread_positions transform exchange transform_row "
     "transform_columns inverse combine"
 ).split()
 
