@@ -17,7 +17,7 @@ from bench.engine.lists import LISTS
 from bench.engine.machine import BUSY, described
 from bench.engine.page import merged, page
 from bench.engine.peers import installed
-from bench.engine.race import Result, race
+from bench.engine.race import ROUNDS, Result, race
 from bench.engine.standing import standing, summaries
 from convlens.compute.kernels.compiling import cache_folder
 
@@ -29,7 +29,7 @@ def options() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--list", choices=[*LISTS, "both"], default="first", help="which 56 cases")
     add("--only", metavar="SUBSTRING", default="", help="only cases with this in their name")
-    add("--rounds", type=int, default=15, help="at least (15), and a second a case for 15")
+    add("--rounds", type=int, default=ROUNDS, help="at least (15), and a second a case for 15")
     add("--peers", metavar="NAME,...", help="only these peers")
     add("--replan", action="store_true", help="forget first what plans measured in earlier runs")
     add("--memory", action="store_true", help="instead, memory at the peak, a process a case")
@@ -86,11 +86,11 @@ def measured(
     if asked.memory or asked.cold:
         return run
     found = limits.measure()
-    run["limits"] = found.to_dict()
+    run |= {"limits": found.to_dict(), "rounds": asked.rounds}
     for name, cases in chosen.items():
         run["races"][name] = []
         for case in cases:
-            result = race(case, peers, found, asked.rounds, asked.rounds / 15)
+            result = race(case, peers, found, asked.rounds, asked.rounds / ROUNDS)
             run["races"][name].append(result.to_dict())
             if asked.json != "-":
                 _write(run, asked.json)  # what is done is kept, whatever comes

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.engine import tables
-from bench.engine.race import Result
+from bench.engine.race import ROUNDS, Result
 from bench.engine.standing import standing, summaries
 
 TITLES = {
@@ -16,11 +16,12 @@ TITLES = {
 HOW = """\
 `./run bench engine --list both --json run.json`, then `--memory` and `--cold` the same way, then
 `./run bench engine --page run.json memory.json cold.json` made this page. Float32. Each contender
-is called once a round, in turn, for at least 7 rounds (`--rounds 7`); a figure is the median of its
-turns. Every peer has its own layout, its weights packed beforehand and as many threads as we, and
-its result is checked against float64 before it is timed. `plan` is a plan called with a tensor;
-like ONNX Runtime it keeps memory for results, used again once the last result is dropped, and
-OpenVINO writes into one result again and again; the others take memory anew each time. Ratios are
+is called once a round, in turn, for at least {rounds} rounds (`--rounds`) and {seconds:.2g} s a
+case; a figure is the median of its turns. Every peer has its own layout, its weights packed
+beforehand and as many threads as we, and its result is checked against float64 before it is timed.
+`plan` is a plan called with a tensor; like ONNX Runtime it keeps memory for results, used again
+once the last result is dropped, and OpenVINO writes into one result again and again; the others
+take memory anew each time. Ratios are
 above 1 where we are faster. *Roofline*: the time of the multiply-adds of the definition at the peak
 below (a separable filter's axis by axis, those on padding counted) or of moving input, weight and
 result once, whichever is longer, over ours; an algorithm that does fewer multiply-adds than the
@@ -41,6 +42,8 @@ def merged(runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                 )
         if "machine" not in whole or run.get("races"):
             whole |= {"machine": run["machine"], "limits": run.get("limits")}
+        if run.get("races"):
+            whole["rounds"] = min(run["rounds"], whole.get("rounds", run["rounds"]))
         for part in ("races", "memory", "cold"):
             whole[part] |= run.get(part, {})
     if "machine" not in whole:
@@ -50,7 +53,12 @@ def merged(runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def page(run: Mapping[str, Any]) -> str:
     """Return the page in Markdown."""
-    parts = ["# The engine, measured", _machine(run), HOW]
+    rounds = run.get("rounds", ROUNDS)
+    parts = [
+        "# The engine, measured",
+        _machine(run),
+        HOW.format(rounds=rounds, seconds=rounds / ROUNDS),
+    ]
     for name, results in run["races"].items():
         rows = [standing(Result.of(result)) for result in results]
         parts += [f"## {TITLES[name]}", tables.as_markdown(tables.summary_table(summaries(rows)))]

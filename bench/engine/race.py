@@ -18,6 +18,7 @@ from bench.engine.peers import PEERS
 from bench.engine.truth import Floats, errors, fault, inputs, truth
 
 OURS = (PLAN, PLAN_OUT, ONE_CALL)
+ROUNDS = 15  # of every contender, at least, and as many fifteenths of a second a case
 HOPELESS = 20.0  # times the best: measured once, not raced
 LARGE = 10**9  # multiplications from which a filter's contenders are tried on a part first
 PART = 32
@@ -72,7 +73,7 @@ class Result:
 
 
 def race(
-    case: Case, peers: Iterable[str], limits: Limits, rounds: int = 15, seconds: float = 1.0
+    case: Case, peers: Iterable[str], limits: Limits, rounds: int = ROUNDS, seconds: float = 1.0
 ) -> Result:
     """Race a case for so many rounds and seconds at least."""
     given = inputs(case)
