@@ -54,29 +54,29 @@ def first_of(a: int, b: int) -> int:
     return -1
 
 
-def record_arithmetic(task: int, scratch: int, x: int, y: int) -> None:
-    p, q, r, s, t = arithmetic(word(x, 0), word(x, 1))
+def record(y: int, p: int, q: int, r: int, s: int, t: int) -> None:
     put_word(y, 0, p)
     put_word(y, 1, q)
     put_word(y, 2, r)
     put_word(y, 3, s)
     put_word(y, 4, t)
+
+
+def record_arithmetic(task: int, scratch: int, x: int, y: int) -> None:
+    p, q, r, s, t = arithmetic(word(x, 0), word(x, 1))
+    record(y, p, q, r, s, t)
 
 
 def record_loops(task: int, scratch: int, x: int, y: int) -> None:
     p, q, r, s, t = loops(word(x, 0), word(x, 1))
-    put_word(y, 0, p)
-    put_word(y, 1, q)
-    put_word(y, 2, r)
-    put_word(y, 3, s)
-    put_word(y, 4, t)
+    record(y, p, q, r, s, t)
 
 
 @pytest.mark.parametrize(
     ("drive", "plain", "uses"),
     [
-        (record_arithmetic, arithmetic, (arithmetic,)),
-        (record_loops, loops, (first_of, loops)),
+        (record_arithmetic, arithmetic, (arithmetic, record)),
+        (record_loops, loops, (first_of, loops, record)),
     ],
 )
 def test_integers_do_as_in_python(

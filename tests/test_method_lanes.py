@@ -12,6 +12,7 @@ from convlens.compute.problem import Problem
 from convlens.compute.reading import read_conv
 from convlens.windows import Window
 from poisoned_memory import poisoned, whole
+from same_bits import check_same_bits
 
 
 @st.composite
@@ -75,15 +76,7 @@ def test_threads_and_batch_change_no_bit() -> None:
         problem = read_conv(x, weight, padding=1, stride=2)
         return poisoned(problem, x, channel_lanes.prepare(problem, weight, None))
 
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        alone = computed(x)
-        torch.set_num_threads(3)
-        assert torch.equal(computed(x), alone)
-        assert torch.equal(torch.cat([computed(image[None]) for image in x]), alone)
-    finally:
-        torch.set_num_threads(before)
+    check_same_bits(computed, x)
 
 
 def test_a_wrong_table_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from convlens.compute.rows_layout import Block, block_of, choose_band, steps_of
 from convlens.compute.three_axes import Shape
 from convlens.windows import Window
 from poisoned_memory import poisoned, whole
+from same_bits import check_same_bits
 
 WIDTHS = [1, 7, 16, 30, 70]
 
@@ -121,15 +122,7 @@ def test_threads_and_batch_change_no_bit(
         rows.prepare(problem, kernel, None)(x, y)
         return y
 
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        alone = computed(numbers)
-        torch.set_num_threads(3)
-        assert torch.equal(computed(numbers), alone)
-        assert torch.equal(torch.cat([computed(image[None]) for image in numbers]), alone)
-    finally:
-        torch.set_num_threads(before)
+    check_same_bits(computed, numbers)
 
 
 def test_a_block_reads_and_writes_as_often_as_it_must() -> None:
