@@ -15,13 +15,14 @@ from math import ceil, prod
 import numpy as np
 from torch import Tensor
 
-from convlens.compute.kernel_reach import refuses_arrays
+from convlens.compute.kernel_reach import refuses_convolution
 from convlens.compute.kernels import butterflies, packing
 from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.lane_blocks import lane_block
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.packing import pack_band
+from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.words import (
     LANES,
     WIDTH,
@@ -53,9 +54,7 @@ def refuses(problem: Problem) -> str | None:
     >>> refuses(Problem("conv", 1, 1, (4,), 2, (Window(2),), "float32"))
     'it wants 12 channels out of a group and more, not 2'
     """
-    if problem.operation != "conv":
-        return f"it does convolutions, no {problem.operation}"
-    reason = refuses_arrays(problem)
+    reason = refuses_convolution(problem)
     out_each = problem.channels_out // problem.groups
     if reason is None and out_each < FEWEST:
         return f"it wants {FEWEST} channels out of a group and more, not {out_each}"
@@ -147,16 +146,7 @@ def _drive(
     out_h: int, out_w: int,
 ) -> None:  # fmt: skip
     """Do some positions of one image and group for a share of the panels."""
-    share = task % shares
-    rest = task // shares
-    piece = rest % pieces
-    rest = rest // pieces
-    band = rest % bands
-    rest = rest // bands
-    d = rest % out_d
-    rest = rest // out_d
-    group = rest % groups
-    n = rest // groups
+    share, piece, band, d, group, n = place_of(task, shares, pieces, bands, out_d, groups)
     top, left = band * rows, piece * columns
     high, wide = min(rows, out_h - top), min(columns, out_w - left)
     count = high * wide
@@ -238,12 +228,6 @@ def prepare(
     starting = weight.new_zeros(groups, panels * wide)
     if bias is not None:
         starting[:, : shape.out_each] = bias.reshape(groups, shape.out_each)
-    depth, row, column = shape.windows
-    tables = [
-        packing.sources(window, n, problem.padding_mode)
-        for window, n in zip(shape.windows[:2], shape.space[:2], strict=True)
-    ]
-    middles = [packing.middle(w, n) for w, n in zip(shape.windows, shape.space, strict=True)]
     count = band.rows * band.columns
     rounded = ceil(count / positions) * positions
     turned = ceil(rounded / lanes) * lanes + lanes
@@ -254,7 +238,7 @@ def prepare(
             name="channel_lanes",
             dtype=problem.dtype,
             drive=_drive,
-            uses=packing.PACK_BAND,
+            uses=(*packing.PACK_BAND, place_of),
             blocks=lane_block(positions, vectors) + butterflies.exchange(lanes),
             constants=(("POSITIONS", positions), ("VECTORS", vectors)),
         ),
@@ -265,13 +249,8 @@ def prepare(
             "bias": starting,
             "offsets": _offsets(shape, band.planes, band.lines, band.length),
             "offsets_there": _offsets(shape, *shape.space),
-            "depth_table": tables[0],
-            "row_table": tables[1],
-            "column_ends": packing.ends(column, shape.space[2], problem.padding_mode),
             "starts": np.zeros(1, np.int64),
             "groups": groups,
-            "each": shape.each,
-            "out_each": shape.out_each,
             "steps": steps,
             "panels": panels,
             "shares": shares,
@@ -284,20 +263,8 @@ def prepare(
             "length": band.length,
             "packed": packed,
             "results": packed + places,
-            "depth_stride": depth.stride,
-            "depth_first": middles[0][0],
-            "depth_last": middles[0][1],
-            "row_stride": row.stride,
-            "row_first": middles[1][0],
-            "row_last": middles[1][1],
-            "column_stride": column.stride,
-            "first": middles[2][0],
-            "last": middles[2][1],
-            "depth_end": len(tables[0]),
-            "row_end": len(tables[1]),
-            "column_end": packing.covered(column, shape.space[2]),
-            **{f"space_{a}": n for a, n in zip("dhw", shape.space, strict=True)},
-            **{f"out_{a}": n for a, n in zip("dhw", shape.outputs, strict=True)},
+            **shape.arguments(problem.padding_mode),
+            **shape.inside(),
         },
     )
 

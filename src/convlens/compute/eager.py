@@ -34,6 +34,9 @@ MAX_POOLS: dict[int, Callable[..., Any]] = {
 }
 AVG_POOLS: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
+REPEATS = False
+"""torch's sums depend on threads and layouts."""
+
 LARGEST = 2**30
 """Many of torch's loops count in 32 bits and silently drop the rest; sums of two still fit."""
 

@@ -3,7 +3,8 @@
 A method that fills a given result defines `prepare(problem, weight, bias)`, which packs the weights
 and returns `run(x, y)`; one that makes its result itself defines `run(problem, x, weight, bias)`.
 All define `refuses(problem)` and `cost(problem)`. `EXACT` says that every output is one sum of
-products in a fixed order; `COMPILES` that kernels must be compiled first, seconds once a machine.
+products; `REPEATS`, unless it is False, that its bits are the same for any number of threads, batch
+and layout; `COMPILES` that kernels must be compiled first, a second or less, once a machine.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def is_direct(name: str) -> bool:
     >>> is_direct("shift"), is_direct("torch")
     (True, False)
     """
-    return is_exact(name) and METHODS[name] not in (eager, taps)  # torch's loops have tails
+    return is_exact(name) and bool(getattr(METHODS[name], "REPEATS", True))
 
 
 def compiles(name: str) -> bool:

@@ -14,13 +14,14 @@ from math import ceil, prod
 import numpy as np
 from torch import Tensor
 
-from convlens.compute.kernel_reach import refuses_arrays
+from convlens.compute.kernel_reach import refuses_convolution
 from convlens.compute.kernels import packing
 from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.filter_blocks import MOST_WRITTEN, filter_blocks
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.packing import pack_band
+from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.words import WIDTH, filter_rows
 from convlens.compute.problem import Problem
 from convlens.compute.rows_layout import Band, Block, block_of, choose_band, offsets, steps_of
@@ -40,9 +41,7 @@ def refuses(problem: Problem) -> str | None:
     >>> refuses(Problem("avg_pool", 1, 1, (4,), 1, (Window(2),), "float32"))
     'it does convolutions, no avg_pool'
     """
-    if problem.operation != "conv":
-        return f"it does convolutions, no {problem.operation}"
-    return refuses_arrays(problem)
+    return refuses_convolution(problem)
 
 
 def cost(problem: Problem) -> float:
@@ -72,14 +71,7 @@ def _drive(
     length: int, space_d: int, space_h: int, space_w: int, out_d: int, out_h: int, out_w: int,
 ) -> None:  # fmt: skip
     """Do one band of one image and group."""
-    piece = task % pieces
-    rest = task // pieces
-    band = rest % bands
-    rest = rest // bands
-    chunk = rest % chunks
-    rest = rest // chunks
-    group = rest % groups
-    n = rest // groups
+    _, piece, band, chunk, group, n = place_of(task, 1, pieces, bands, chunks, groups)
     front, top, left = chunk * deep, band * rows, piece * columns
     thick, high, wide = min(deep, out_d - front), min(rows, out_h - top), min(columns, out_w - left)
     area, result_area = space_h * space_w, out_h * out_w
@@ -171,18 +163,13 @@ def prepare(
         name="rows",
         dtype=problem.dtype,
         drive=_drive,
-        uses=packing.PACK_BAND,
+        uses=(*packing.PACK_BAND, place_of),
         blocks=filter_blocks(block.rows, block.vectors, block.rest, kinds),
         constants=(("ROWS", block.rows), ("FOLD", block.fold), ("SPREAD", block.spread)),
     )
     order = np.array([tap for step in steps for tap in step.taps])
     depth, row, column = shape.windows
     layered = weight.reshape(problem.channels_out, shape.each * depth.size, -1)
-    tables = [
-        packing.sources(window, n, problem.padding_mode)
-        for window, n in zip((depth, row), shape.space, strict=False)
-    ]
-    middles = [packing.middle(w, n) for w, n in zip(shape.windows, shape.space, strict=True)]
     taps = [(c, a * depth.dilation) for c in range(shape.each) for a in range(depth.size)]
     volume, area = prod(shape.space), prod(shape.space[1:])
     layers = np.array([(c * band.planes + a) * band.plane for c, a in taps], np.int64)
@@ -208,13 +195,8 @@ def prepare(
             "steps": steps_packed,
             "steps_there": steps_there,
             "counts": np.array(counts, np.int64),
-            "depth_table": tables[0],
-            "row_table": tables[1],
-            "column_ends": packing.ends_or_zeros(column, shape.space[2], problem.padding_mode),
             "starts": np.arange(band.slots, dtype=np.int64),
             "groups": groups,
-            "each": shape.each,
-            "out_each": shape.out_each,
             "weights": len(taps) * len(order),
             "chunks": counted[0],
             "bands": counted[1],
@@ -229,18 +211,6 @@ def prepare(
             + (band.deep - 1) * depth.stride * area
             + slack_there,
             "total": problem.batch * problem.channels * volume,
-            "depth_stride": depth.stride,
-            "depth_first": middles[0][0],
-            "depth_last": middles[0][1],
-            "row_stride": row.stride,
-            "row_first": middles[1][0],
-            "row_last": middles[1][1],
-            "column_stride": column.stride,
-            "first": middles[2][0],
-            "last": middles[2][1],
-            "depth_end": len(tables[0]),
-            "row_end": len(tables[1]),
-            "column_end": packing.covered(column, shape.space[2]),
             "depth_reach": depth.extent - 1,
             "row_reach": row.extent - 1,
             "column_reach": column.extent - 1,
@@ -248,8 +218,8 @@ def prepare(
             "slots": band.slots,
             "lines": band.lines,
             "length": band.length,
-            **{f"space_{a}": n for a, n in zip("dhw", shape.space, strict=True)},
-            **{f"out_{a}": n for a, n in zip("dhw", shape.outputs, strict=True)},
+            **shape.arguments(problem.padding_mode),
+            **shape.inside(),
         },
     )
 

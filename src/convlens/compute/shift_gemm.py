@@ -16,13 +16,14 @@ from math import ceil, prod
 import numpy as np
 from torch import Tensor
 
-from convlens.compute.kernel_reach import refuses_arrays
+from convlens.compute.kernel_reach import refuses_convolution
 from convlens.compute.kernels import packing
 from convlens.compute.kernels.blocks import best_vectors, shift_blocks
 from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.packing import copy, pack_band
+from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.words import LANES, WIDTH, shift_rows
 from convlens.compute.problem import Problem
 from convlens.compute.three_axes import Shape, phase, phases
@@ -43,9 +44,7 @@ def refuses(problem: Problem) -> str | None:
     >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float16"))
     'its kernels compute in float32, float64, int32, int64, not in float16'
     """
-    if problem.operation != "conv":
-        return f"it does convolutions, no {problem.operation}"
-    return refuses_arrays(problem)
+    return refuses_convolution(problem)
 
 
 def cost(problem: Problem) -> float:
@@ -181,16 +180,7 @@ def _drive(
     out_d: int, out_h: int, out_w: int, plain: int, padded: int,
 ) -> None:  # fmt: skip
     """Do one band of one image, group and output depth, for a share of the output channels."""
-    share = task % shares
-    rest = task // shares
-    piece = rest % pieces
-    rest = rest // pieces
-    band = rest % bands
-    rest = rest // bands
-    d = rest % out_d
-    rest = rest // out_d
-    group = rest % groups
-    n = rest // groups
+    share, piece, band, d, group, n = place_of(task, shares, pieces, bands, out_d, groups)
     top, left = band * rows, piece * columns
     high, wide = min(rows, out_h - top), min(columns, out_w - left)
     count = (high - 1) * out_w + wide
@@ -262,7 +252,7 @@ def prepare(
         name="shift_gemm",
         dtype=problem.dtype,
         drive=_drive,
-        uses=packing.PACK_BAND,
+        uses=(*packing.PACK_BAND, place_of),
         blocks=shift_blocks(rows, vectors),
         constants=(("ROWS", rows), ("VECTORS", vectors)),
     )
@@ -273,16 +263,11 @@ def prepare(
     starting = weight.new_zeros(groups, block_count * rows)
     if bias is not None:
         starting[:, : shape.out_each] = bias.reshape(groups, shape.out_each)
-    tables = [
-        packing.sources(window, n, problem.padding_mode)
-        for window, n in zip(shape.windows[:2], shape.space[:2], strict=True)
-    ]
     offsets = _offsets(shape, band)
     if shape.plain:
         offsets = np.concatenate([offsets, np.arange(band.channels, dtype=np.int64) * padded])
     starts = _starts(shape.windows[2], band.slots, band.copies)
-    depth, row, column = shape.windows
-    first, last = packing.middle(column, shape.space[2])
+    depth = shape.windows[0]
     size = band.channels * (padded if shape.plain else depth.size * band.plane)
     launch = Launch(
         kernel,
@@ -292,15 +277,8 @@ def prepare(
             "w": arranged,
             "bias": starting,
             "offsets": offsets,
-            "depth_table": tables[0],
-            "row_table": tables[1],
-            "column_ends": packing.ends_or_zeros(
-                shape.windows[2], shape.space[2], problem.padding_mode
-            ),
             "starts": starts,
             "groups": groups,
-            "each": shape.each,
-            "out_each": shape.out_each,
             "taps": shape.taps,
             "block_count": block_count,
             "shares": shares,
@@ -310,25 +288,12 @@ def prepare(
             "columns": band.columns,
             "channels": band.channels,
             "depth_size": depth.size,
-            "depth_stride": depth.stride,
             "depth_dilation": depth.dilation,
-            "row_stride": row.stride,
-            "column_stride": column.stride,
-            "depth_end": len(tables[0]),
-            "row_end": len(tables[1]),
-            "first": first,
-            "last": last,
-            "column_end": packing.covered(column, shape.space[2]),
             "phases": band.phases,
             "slots": band.slots,
             "lines": band.lines,
             "length": band.length,
-            "space_d": shape.space[0],
-            "space_h": shape.space[1],
-            "space_w": shape.space[2],
-            "out_d": shape.outputs[0],
-            "out_h": shape.outputs[1],
-            "out_w": shape.outputs[2],
+            **shape.arguments(problem.padding_mode),
             "plain": int(shape.plain),
             "padded": padded,
         },

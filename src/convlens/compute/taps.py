@@ -12,7 +12,7 @@ from math import ceil, prod
 
 from torch import Tensor
 
-from convlens.compute.kernel_reach import refuses_arrays
+from convlens.compute.kernel_reach import refuses_convolution
 from convlens.compute.kernels.machine import WIDTHS
 from convlens.compute.problem import Problem
 from convlens.windows import Window
@@ -20,6 +20,8 @@ from convlens.windows import Window
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
 
 EXACT = True
+REPEATS = False
+"""torch's loops do the last elements in another way, wherever these are."""
 COMPILES = False
 
 Part = tuple[slice, slice]
@@ -32,13 +34,14 @@ def refuses(problem: Problem) -> str | None:
     >>> refuses(Problem("conv", 1, 2, (4,), 1, (Window(2),), "float32"))
     'it does filters of one channel each, not sums over channels'
     """
-    if problem.operation != "conv":
-        return f"it does convolutions, no {problem.operation}"
+    reason = refuses_convolution(problem)
+    if reason is not None:
+        return reason
     if problem.channels != problem.groups:
         return "it does filters of one channel each, not sums over channels"
     if problem.padding_mode != "zeros":
         return f"it leaves out what is padded, and {problem.padding_mode} padding is no zeros"
-    return refuses_arrays(problem)
+    return None
 
 
 def cost(problem: Problem) -> float:

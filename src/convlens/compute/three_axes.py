@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
+from convlens.compute.kernels import packing
 from convlens.compute.problem import Problem
 from convlens.windows import Window
 
@@ -59,6 +61,39 @@ class Shape:
     def plain(self) -> bool:
         """Tell whether the input can be read where it lies: one tap, no stride, no padding."""
         return all(window == Window(1) for window in self.windows)
+
+    def arguments(self, mode: str) -> dict[str, Any]:
+        """Return what kernels that call `pack_band` are told of the convolution, by name."""
+        depth, row, column = self.windows
+        first, last = packing.middle(column, self.space[2])
+        tables = [
+            packing.sources(window, n, mode)
+            for window, n in zip((depth, row), self.space[:2], strict=True)
+        ]
+        return {
+            "depth_table": tables[0],
+            "row_table": tables[1],
+            "column_ends": packing.ends_or_zeros(column, self.space[2], mode),
+            "depth_end": len(tables[0]),
+            "row_end": len(tables[1]),
+            "column_end": packing.covered(column, self.space[2]),
+            "first": first,
+            "last": last,
+            "depth_stride": depth.stride,
+            "row_stride": row.stride,
+            "column_stride": column.stride,
+            "each": self.each,
+            "out_each": self.out_each,
+            **{f"space_{axis}": n for axis, n in zip("dhw", self.space, strict=True)},
+            **{f"out_{axis}": n for axis, n in zip("dhw", self.outputs, strict=True)},
+        }
+
+    def inside(self) -> dict[str, int]:
+        """Return between which positions planes and rows lie as they are, by name."""
+        found = {}
+        for name, window, n in zip(("depth", "row"), self.windows, self.space, strict=False):
+            found[f"{name}_first"], found[f"{name}_last"] = packing.middle(window, n)
+        return found
 
 
 def phases(window: Window) -> int:

@@ -26,6 +26,7 @@ from convlens.compute.kernels.interleaving import interleave
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.packing import clear, pack_row
+from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.words import LANES, WIDTH, shift_rows, word
 from convlens.compute.problem import Problem
 from convlens.windows import TransposedWindow
@@ -302,14 +303,8 @@ def _drive(
     space_h: int, space_w: int, out_d: int, out_h: int, out_w: int,
 ) -> None:  # fmt: skip
     """Do one band of one image and group for a share of the output channels."""
-    share = task % shares
-    rest = task // shares
-    left = rest % pieces * columns
-    rest = rest // pieces
-    top = rest % bands * rows
-    rest = rest // bands
-    first = rest % layers * deep
-    image = rest // layers
+    share, piece, band, layer, _, image = place_of(task, shares, pieces, bands, layers, 1)
+    first, top, left = layer * deep, band * rows, piece * columns
     volume = space_d * space_h * space_w
     source, plane = scratch, slot_count * lines * length * WIDTH
     begin = ((image * each * space_d + first) * space_h + top) * space_w + left
@@ -378,6 +373,7 @@ def prepare(
             drive=_drive,
             uses=(
                 *packing.PACK_ROW,
+                place_of,
                 interleaving.interleave_2,
                 interleaving.interleave_4,
                 interleaving.interleave,
