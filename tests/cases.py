@@ -119,6 +119,12 @@ CASES = [
     ),
     avg_pool("the mean, dilated", (1, 1, 9, 8), 2, stride=(2, 1), dilation=3, padding=1),
     avg_pool("the mean of a volume", (1, 2, 4, 5, 4), (2, 3, 2), padding=(1, 0, 1)),
+    avg_pool(
+        "the mean of a volume smaller than the window",
+        (1, 1, 1, 2, 1),
+        (1, 3, 2),
+        padding=(0, 1, 1),
+    ),
 ]
 
 BY_NAME = {case.name: case for case in CASES}

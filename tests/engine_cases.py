@@ -1,6 +1,6 @@
 """Which methods a test goes through, how near each must come, and problems larger than a block."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,17 +112,30 @@ def check_whole(found: Any, expected: Any, exact: bool) -> None:
 
 
 def check_near(
-    found: Numbers, expected: Numbers, total: Numbers, terms: int, dtype: str, exact: bool
-) -> None:
+    found: Numbers, expected: Numbers, total: Numbers, terms: int, dtype: str, exact: bool,
+    largest: float = 0.0,
+) -> None:  # fmt: skip
     """Raise unless `check_sum` is content; a transform errs by the largest sum of all, 16 times.
 
     A transform spreads the error of one element over its tile: the bound is normwise, and F(4,3)
     of Winograd enlarges it about 10 times (Lavin & Gray, arXiv 1509.09308; Barabasz et al.,
-    arXiv 1803.10986).
+    arXiv 1803.10986). `largest` is the largest sum there could be, of the weights that fall on
+    padding too, where that is not in `total`.
     """
     if not exact and total.size:
-        total = np.full_like(total, 16 * total.max())
+        total = np.full_like(total, 16 * max(float(total.max()), largest))
     check_sum(found, expected, total, terms, dtype)
+
+
+def largest_sum(case: Case, sizes: Sequence[Any]) -> float:
+    """Return the largest |x| times the largest sum of the |weight| of a channel, and |bias|."""
+    x, weight, bias = sizes
+    if weight is None or not x.size:
+        return 0.0
+    channel = 1 if case.operation == "conv_transpose" else 0
+    summed = tuple(axis for axis in range(weight.ndim) if axis != channel)
+    most = float(weight.sum(axis=summed).max(initial=0))
+    return float(x.max()) * most + (0.0 if bias is None else float(bias.max(initial=0)))
 
 
 def widened(values: Any) -> Numbers:

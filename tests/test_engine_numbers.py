@@ -19,6 +19,7 @@ from engine_cases import (
     computed_of,
     exact_methods_of,
     is_exact,
+    largest_sum,
     methods_of,
     planned_of,
     tensor_of,
@@ -116,7 +117,8 @@ def check_float(case: Case, dtype: str, parts: list[torch.Tensor], arrays: bool)
         found = computed_of(case, given[0], given[1], given[2], method)
         assert str(found.dtype).removeprefix("torch.") == dtype, method
         values = widened(found).astype(WIDE.get(dtype, np.float64))
-        check_near(values, expected, total, terms, dtype, is_exact(method, planned))
+        exactly = is_exact(method, planned)
+        check_near(values, expected, total, terms, dtype, exactly, largest_sum(case, sizes))
 
 
 @EXAMPLES

@@ -16,8 +16,9 @@ TITLES = {
 HOW = """\
 `./run bench engine --list both --json run.json`, then `--memory` and `--cold` the same way, then
 `./run bench engine --page run.json memory.json cold.json` made this page. Float32. Each contender
-is called once a round, in turn, for at least {rounds} rounds (`--rounds`) and {seconds:.2g} s a
-case; a figure is the median of its turns. Every peer has its own layout, its weights packed
+has a turn each round, at least {rounds} rounds (`--rounds`) and {seconds:.2g} s a case: after some
+calls that wake its threads and bring its data near, the median of some more. A figure is the median
+of its turns. Every peer has its own layout, its weights packed
 beforehand and as many threads as we, and its result is checked against float64 before it is timed.
 `plan` is a plan called with a tensor; like ONNX Runtime it keeps memory for results, used again
 once the last result is dropped, and OpenVINO writes into one result again and again; the others

@@ -22,8 +22,8 @@ ROUNDS = 15  # of every contender, at least, and as many fifteenths of a second 
 HOPELESS = 20.0  # times the best: measured once, not raced
 LARGE = 10**9  # multiplications from which a filter's contenders are tried on a part first
 PART = 32
-TURN = 2e-3  # seconds a turn lasts at least
-MOST = 20  # calls in a turn
+TURN = 2e-3  # seconds of calls that are timed in a turn, at least, and before them of others
+MOST = 20  # calls timed in a turn
 
 
 @dataclass(frozen=True)
@@ -193,16 +193,25 @@ def run_rounds(contenders: list[Contender], rounds: int, seconds: float) -> dict
 
 
 def _turn(contender: Contender) -> float:
-    """Return the median seconds of a few calls, after one that brings its data near."""
+    """Return the median seconds of a few calls, after some that wake its threads.
+
+    They also bring its data near. A thread that has slept, and a core that has idled, take some
+    milliseconds to be as fast as before, whoever's they are.
+    """
     _settle()
-    times: list[float] = []
     with contender.around():
+        _calls(contender)
+        return statistics.median(_calls(contender))
+
+
+def _calls(contender: Contender) -> list[float]:
+    """Return the seconds of each of a few calls."""
+    times: list[float] = []
+    while len(times) < MOST and sum(times) < TURN:
+        began = time.perf_counter()
         contender.run()
-        while len(times) < MOST and sum(times) < TURN:
-            began = time.perf_counter()
-            contender.run()
-            times.append(time.perf_counter() - began)
-    return statistics.median(times)
+        times.append(time.perf_counter() - began)
+    return times
 
 
 def _settle() -> None:

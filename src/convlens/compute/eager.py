@@ -164,7 +164,9 @@ def _max_pool(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor | None]:
 
 def _avg_pool(problem: Problem, x: Tensor) -> Tensor:
     windows = _of_convolution(problem)
-    if _even(problem) and all(w.extent == w.size for w in windows):
+    # avg_pool3d wants the input alone, without padding, to be as large as the window.
+    small = len(windows) == 3 and any(map(int.__lt__, problem.space, problem.size))
+    if _even(problem) and all(w.extent == w.size for w in windows) and not small:
         padding, ceil = [w.before for w in windows], any(w.ceil for w in windows)
         average = AVG_POOLS[len(windows)]
         return average(

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from convlens.compute import (
     channel_lanes,
+    depthwise,
     eager,
     fourier,
     fourier_library,
@@ -44,6 +45,7 @@ METHODS: dict[str, Any] = {
     "shift": shift_gemm,
     "lanes": channel_lanes,
     "rows": rows,
+    "depthwise": depthwise,
     "separable": separable,
     "transposed": transposed,
     "winograd2": winograd.F2,

@@ -9,7 +9,7 @@ from typing import Any
 from llvmlite import ir
 
 from convlens.compute.kernels.machine import WIDTHS
-from convlens.compute.kernels.translating import I64, Word
+from convlens.compute.kernels.translating import I1, I64, Word
 
 __all__ = ["vocabulary"]
 
@@ -46,14 +46,20 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
         one = builder.insert_element(undefined, s, ir.Constant(I32, 0))
         return shuffle(builder, one, undefined, [0] * lanes)
 
-    def first(builder: Any, n: Any) -> Any:
-        """Return a mask of the first n lanes."""
-        shape = ir.VectorType(I64, lanes)
-        undefined = ir.Constant(shape, ir.Undefined)
-        one = builder.insert_element(undefined, n, ir.Constant(I32, 0))
-        order = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-        counts = builder.shuffle_vector(one, undefined, order)
-        return builder.icmp_signed(">", counts, ir.Constant(shape, list(range(lanes))))
+    numbers = ir.VectorType(I32, lanes)
+    order = ir.Constant(numbers, list(range(lanes)))
+
+    def before(builder: Any, n: Any) -> Any:
+        """Return a mask of the lanes before number n, an integer of any size."""
+        for sign, end in ((">", I64(lanes)), ("<", I64(0))):
+            n = builder.select(builder.icmp_signed(sign, n, end), end, n)
+        undefined = ir.Constant(numbers, ir.Undefined)
+        one = builder.insert_element(undefined, builder.trunc(n, I32), ir.Constant(I32, 0))
+        counts = shuffle(builder, one, undefined, [0] * lanes)
+        return builder.icmp_signed(">", counts, order)
+
+    def between(builder: Any, low: Any, high: Any) -> Any:
+        return builder.and_(before(builder, high), builder.not_(before(builder, low)))
 
     def intrinsic_of(builder: Any, name: str, result: Any, *parts: Any) -> Any:
         signature = ir.FunctionType(result, [part.type for part in parts])
@@ -62,14 +68,13 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
 
     width = ir.Constant(I32, WIDTHS[dtype])
 
-    def load_some(builder: Any, p: Any, i: Any, n: Any) -> Any:
+    def load_lanes(builder: Any, p: Any, i: Any, mask: Any) -> Any:
         name = f"llvm.masked.load.v{lanes}{suffix}.p0"
-        place, mask = vector_at(builder, p, i), first(builder, n)
-        return intrinsic_of(builder, name, whole, place, width, mask, nothing())
+        return intrinsic_of(builder, name, whole, vector_at(builder, p, i), width, mask, nothing())
 
     def store_some(builder: Any, p: Any, i: Any, v: Any, n: Any) -> Any:
         name = f"llvm.masked.store.v{lanes}{suffix}.p0"
-        place, mask = vector_at(builder, p, i), first(builder, n)
+        place, mask = vector_at(builder, p, i), before(builder, n)
         return intrinsic_of(builder, name, ir.VoidType(), v, place, width, mask)
 
     def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
@@ -117,7 +122,10 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
          lambda b, p, i: b.load(vector_at(b, p, i), align=WIDTHS[dtype])),
         ("store", (index, index, whole),
          lambda b, p, i, v: b.store(v, vector_at(b, p, i), align=WIDTHS[dtype])),
-        ("load_some", (index, index, index), load_some),
+        ("load_some", (index, index, index),
+         lambda b, p, i, n: load_lanes(b, p, i, before(b, n))),
+        ("lanes", (index, index), between),
+        ("load_lanes", (index, index, ir.VectorType(I1, lanes)), load_lanes),
         ("store_some", (index, index, whole, index), store_some),
         ("broadcast", (index, index), lambda b, p, i: spread(b, b.load(at(b, p, i)))),
         ("splat", (element,), spread),

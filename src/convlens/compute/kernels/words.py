@@ -9,6 +9,8 @@ integers, and count in elements from there:
     load(p, i), store(p, i, v)  a vector at element i from address p, of any alignment
     load_some(p, i, n)          its first n lanes (n may exceed a vector), the others 0
     store_some(p, i, v, n)      its first n lanes, touching no memory beyond them
+    lanes(low, high)            a mask of the lanes from low on, those from high on left out
+    load_lanes(p, i, mask)      the lanes of a mask, touching no memory of others, which are 0
     broadcast(p, i)             one element in every lane
     splat(s), zero()            a scalar in every lane, nothing in every lane
     get(p, i), put(p, i, s)     one element
@@ -25,6 +27,7 @@ integers, and count in elements from there:
     combine(a, b)               maximum or add, whichever the kernel is compiled for
     shift_rows(...)             a register block that `blocks` wrote for the kernel
     filter_rows(...)            one that `filter_blocks` wrote
+    image_rows(...)             one that `image_blocks` wrote
     spread_positions(...)       one that `lane_blocks` wrote
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
     transform(...), exchange(p, step)   what `butterflies` wrote for it
@@ -37,10 +40,10 @@ from typing import Any
 __all__ = ["WORDS"]
 
 WORDS = (
-    "LANES WIDTH load store load_some store_some broadcast splat zero get put "
+    "LANES WIDTH load store load_some store_some lanes load_lanes broadcast splat zero get put "
     "number add sub mul div fma maximum minimum missing evens odds low high word "
-    "put_word take shift_rows filter_rows spread_positions transform exchange transform_row "
-    "transform_columns inverse combine"
+    "put_word take shift_rows filter_rows image_rows spread_positions transform exchange "
+    "transform_row transform_columns inverse combine"
 ).split()
 
 
