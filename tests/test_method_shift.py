@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from convlens.compute import reference, shift_gemm
+from convlens.compute import reference, shift_gemm, shift_layout
 from convlens.compute.reading import read_conv
 from poisoned_memory import poisoned, whole
 
@@ -82,14 +82,14 @@ def test_threads_batch_and_bands_change_no_bit() -> None:
 
 def test_a_wrong_table_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """One tap read a position too far must not pass for the reference."""
-    right = shift_gemm._offsets
+    right = shift_layout.offsets
 
     def wrong(*arguments: Any) -> Any:
         offsets = right(*arguments)
         offsets[-1] += 1
         return offsets
 
-    monkeypatch.setattr(shift_gemm, "_offsets", wrong)
+    monkeypatch.setattr(shift_layout, "offsets", wrong)
     x, weight = whole((1, 2, 6, 20), "float64", 1), whole((3, 2, 3, 3), "float64", 2)
     problem = read_conv(x, weight)
     expected, _ = reference.run(problem, x, weight, None)

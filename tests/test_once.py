@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convlens.compute import conv, methods, once, planning
+from convlens.compute import behind, conv, methods, once, planning
 from convlens.compute.kernels import launching
 from convlens.compute.methods import METHODS, compiles, is_exact
 from convlens.compute.planning import Plan, decide
@@ -93,13 +93,13 @@ def test_the_first_call_of_a_shape_needs_no_compiling(
 
     wanted: list[Any] = []
     monkeypatch.setattr(launching, "address", compiled)
-    monkeypatch.setattr(once._behind, "ask", lambda *parts: wanted.append(parts))
+    monkeypatch.setattr(behind, "ask", wanted.append)
     x, weight, bias = layer()
     check(conv(x, weight, bias, padding=1), x, weight, bias)
     (entry,) = once._entries.values()
     assert entry.quick is not None
     assert not compiles(entry.quick)
-    assert [parts[1] for parts in wanted] == [entry]
+    assert [job.args[1] for job in wanted] == [entry]
     for signal, taps in ((torch.randn(1, 1, 50_000), 31), (torch.randn(1, 1, 50_000), 2001)):
         kernel = torch.randn(1, 1, taps)
         expected = F.conv1d(signal.double(), kernel.double())
@@ -185,7 +185,7 @@ def test_what_is_not_finite_stays_in_its_windows(ways: Ways, method: str) -> Non
 def test_the_quick_way_gives_over_where_numbers_are_not_finite(
     ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once._behind, "ask", lambda *parts: None)
+    monkeypatch.setattr(behind, "ask", lambda job: None)
     x, weight = torch.randn(1, 1, 200_000), torch.randn(1, 1, 3001)
     x[0, 0, 100_000] = torch.nan
     y = conv(x, weight)

@@ -7,19 +7,18 @@ way. What is kept: the decision by problem, and the packed weights last used wit
 
 from __future__ import annotations
 
-import atexit
 import os
-import queue
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from convlens.compute import behind
 from convlens.compute.arena import Arena
 from convlens.compute.kernels.launching import threads
-from convlens.compute.kernels.machine import machine
 from convlens.compute.methods import METHODS, compiles, estimate, is_exact, prepared, refused
 from convlens.compute.planning import Plan, decide
 from convlens.compute.problem import NotFinite, Problem, Unsuited
@@ -52,9 +51,6 @@ class _Entry:
 
 _entries: OrderedDict[tuple[object, ...], _Entry] = OrderedDict()
 _lock = threading.Lock()
-
-_importing = threading.Lock()
-"""Held while LLVM is imported: a fork in between would leave that undone for ever."""
 
 
 def execute(
@@ -94,7 +90,7 @@ def execute(
         found = prepared(_quick(problem, exact=True), problem, weight, bias, Arena())(x, y)
     worth = estimate(entry.quick, problem) > LONG or entry.calls >= OFTEN
     if worth and not entry.asked:  # after the answer, which a compiler at work would hold up
-        _behind.ask(problem, entry, weight, bias)
+        _ask(problem, entry, weight, bias)
     return found
 
 
@@ -150,74 +146,30 @@ def _quick(problem: Problem, exact: bool) -> str:
     return best if worth and not exact else safe
 
 
-class _Behind:
-    """One thread that makes plans, started when first asked, and in every forked process anew."""
-
-    def __init__(self) -> None:
-        self.stopped = False
-        self.forget()
-        atexit.register(self.stop)
-
-    def forget(self) -> None:
-        """Start from nothing: a forked process has none of its parent's threads."""
-        self.queue: queue.SimpleQueue[tuple[Problem, _Entry, Tensor | None, Tensor | None] | None]
-        self.queue = queue.SimpleQueue()
-        self.thread: threading.Thread | None = None
-
-    def ask(
-        self, problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None
-    ) -> None:
+def _ask(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None) -> None:
+    """Let the plan of a problem be made, once."""
+    with _lock:
+        asked, entry.asked = entry.asked, True
+    if not asked:
         copies = [None if part is None else part.detach().clone() for part in (weight, bias)]
-        with _lock:
-            if self.stopped or entry.asked:
-                return
-            entry.asked = True
-            self.queue.put((problem, entry, copies[0], copies[1]))
-            if self.thread is None:
-                self.thread = threading.Thread(target=self.work, name="convlens plans", daemon=True)
-                self.thread.start()
-
-    def work(self) -> None:
-        with _importing:
-            machine()
-        while (wanted := self.queue.get()) is not None and not self.stopped:
-            problem, entry, weight, bias = wanted
-            try:
-                plan = decide(problem, "torch", "auto", weight, bias, entry.tolerance)
-            except Exception:  # the quick way stays right; a plan the user makes says what is wrong
-                continue
-            exact = [name for name in plan.cost if is_exact(name)]
-            entry.exact = min(exact, key=lambda name: plan.cost[name], default=None)
-            _keep(entry, plan)
-
-    def stop(self) -> None:
-        """Let the kernel in hand be finished: the compiler must not run while Python goes down."""
-        self.stopped = True
-        self.queue.put(None)
-        if self.thread is not None:
-            self.thread.join()
+        behind.ask(partial(_make, problem, entry, *copies))
 
 
-_behind = _Behind()
-
-
-def _before_fork() -> None:
-    _importing.acquire()
-    _lock.acquire()
-
-
-def _after_fork() -> None:
-    _lock.release()
-    _importing.release()
+def _make(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None) -> None:
+    plan = decide(problem, "torch", "auto", weight, bias, entry.tolerance)
+    exact = [name for name in plan.cost if is_exact(name)]
+    entry.exact = min(exact, key=lambda name: plan.cost[name], default=None)
+    _keep(entry, plan)
 
 
 def _in_child() -> None:
     """Ask again for the plans that the parent's thread has not made yet."""
-    _after_fork()
+    _lock.release()
     for entry in _entries.values():
         entry.asked = bool(entry.plans)
-    _behind.forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child
+    )

@@ -10,12 +10,12 @@ output channels over it; a kernel of one tap is read where it lies.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil, prod
 
 import numpy as np
 from torch import Tensor
 
+from convlens.compute import shift_layout
 from convlens.compute.kernel_reach import refuses_convolution
 from convlens.compute.kernels import packing
 from convlens.compute.kernels.blocks import best_vectors, shift_blocks
@@ -26,8 +26,8 @@ from convlens.compute.kernels.packing import copy, pack_band
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.words import LANES, WIDTH, shift_rows
 from convlens.compute.problem import Problem
-from convlens.compute.three_axes import Shape, phase, phases
-from convlens.windows import Window
+from convlens.compute.shift_layout import Band, laid_out
+from convlens.compute.three_axes import Shape
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
 
@@ -66,32 +66,6 @@ def cost(problem: Problem) -> float:
     return 3e-6 + (seconds + packed * shape.size[0]) / threads()
 
 
-@dataclass(frozen=True)
-class _Band:
-    """How much a task does, and how the input it packs is laid out.
-
-    A task does `rows` output rows, or where there is only one row, `columns` of it. For every
-    channel and depth tap it packs `slots` copies of `lines` rows of `length` elements for each of
-    `phases`: rows that lie a stride apart follow each other. Where a task has several rows
-    the copies are one a tap of the last axis, so that output rows follow each other without a gap;
-    else one for each place within a stride.
-    """
-
-    rows: int
-    columns: int
-    channels: int
-    phases: int
-    slots: int
-    lines: int
-    length: int
-    copies: bool
-
-    @property
-    def plane(self) -> int:
-        """Return the elements packed for one channel and depth tap."""
-        return self.phases * self.slots * self.lines * self.length
-
-
 def _block(out_each: int, dtype: str) -> tuple[int, int]:
     """Return the rows and vectors of the register block for so many output channels a group."""
     here = machine()
@@ -103,24 +77,13 @@ def _block(out_each: int, dtype: str) -> tuple[int, int]:
     return rows, best_vectors(here, rows)
 
 
-def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> _Band:
+def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> Band:
     """Choose how much a task does: a band that fits half the cache, and enough tasks."""
     lanes, width = machine().lanes(dtype), WIDTHS[dtype]
     room = machine().level2 // 2
-    depth, row, column = shape.windows
-    copies = shape.outputs[1] > 1 and not (column.size == 1 and column.stride == 1)
-    places = phases(row)
-    if copies:
-        slots = column.size
-    else:
-        slots = phases(column)
+    depth = shape.windows[0]
 
-    def laid_out(rows: int, columns: int, channels: int) -> _Band:
-        lines = rows + (row.extent - 1) // row.stride
-        length = columns + (0 if copies else (column.extent - 1) // column.stride)
-        return _Band(rows, columns, channels, places, slots, lines, length, copies)
-
-    def fits(band: _Band) -> bool:
+    def fits(band: Band) -> bool:
         return band.channels * depth.size * band.plane * width <= room
 
     wide, high = shape.outputs[2], shape.outputs[1]
@@ -135,39 +98,18 @@ def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> _Band:
     while high == 1 and columns > 12 * lanes and tasks_elsewhere * ceil(wide / columns) < fewest:
         columns = ceil(columns / 2 / lanes) * lanes
     least = 12 * lanes
-    while not fits(laid_out(rows, columns, shape.each)) and rows > 1 and rows * columns > least:
+    while (
+        not fits(laid_out(shape, rows, columns, shape.each)) and rows > 1 and rows * columns > least
+    ):
         rows = ceil(rows / 2)
-    while not fits(laid_out(rows, columns, shape.each)) and rows == 1 and columns > least:
+    while not fits(laid_out(shape, rows, columns, shape.each)) and rows == 1 and columns > least:
         if high > 1:
             break
         columns = ceil(columns / 2 / lanes) * lanes
     channels = shape.each
-    while not fits(laid_out(rows, columns, channels)) and channels > 1:
+    while not fits(laid_out(shape, rows, columns, channels)) and channels > 1:
         channels = ceil(channels / 2)
-    return laid_out(rows, columns, channels)
-
-
-def _offsets(shape: Shape, band: _Band) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return for every step where its input lies in the packed band, in elements."""
-    depth, row, column = shape.windows
-    if shape.plain:
-        return np.arange(shape.each, dtype=np.int64) * prod(shape.space)
-    found = []
-    for c in range(band.channels):
-        for a in range(depth.size):
-            for b in range(row.size):
-                place, line = phase(row, b)
-                for e in range(column.size):
-                    slot, shift = (e, 0) if band.copies else phase(column, e)
-                    at = (c * depth.size + a) * band.phases + place
-                    at = (at * band.slots + slot) * band.lines + line
-                    found.append(at * band.length + shift)
-    return np.array(found, np.int64)
-
-
-def _starts(window: Window, count: int, copies: bool) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return at which padded position each slot begins."""
-    return np.arange(count, dtype=np.int64) * (window.dilation if copies else 1)
+    return laid_out(shape, rows, columns, channels)
 
 
 def _drive(
@@ -263,10 +205,9 @@ def prepare(
     starting = weight.new_zeros(groups, block_count * rows)
     if bias is not None:
         starting[:, : shape.out_each] = bias.reshape(groups, shape.out_each)
-    offsets = _offsets(shape, band)
+    offsets = shift_layout.offsets(shape, band)
     if shape.plain:
         offsets = np.concatenate([offsets, np.arange(band.channels, dtype=np.int64) * padded])
-    starts = _starts(shape.windows[2], band.slots, band.copies)
     depth = shape.windows[0]
     size = band.channels * (padded if shape.plain else depth.size * band.plane)
     launch = Launch(
@@ -277,22 +218,13 @@ def prepare(
             "w": arranged,
             "bias": starting,
             "offsets": offsets,
-            "starts": starts,
             "groups": groups,
             "taps": shape.taps,
             "block_count": block_count,
             "shares": shares,
             "bands": bands,
             "pieces": pieces,
-            "rows": band.rows,
-            "columns": band.columns,
-            "channels": band.channels,
-            "depth_size": depth.size,
-            "depth_dilation": depth.dilation,
-            "phases": band.phases,
-            "slots": band.slots,
-            "lines": band.lines,
-            "length": band.length,
+            **shift_layout.arguments(shape, band),
             **shape.arguments(problem.padding_mode),
             "plain": int(shape.plain),
             "padded": padded,

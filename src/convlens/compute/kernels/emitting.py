@@ -115,6 +115,16 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
             return builder.sitofp(s, element) if floating else builder.trunc(s, element)
         return builder.fptrunc(s, element)
 
+    plus = lanewise("fadd", "add")
+
+    def total(builder: Any, v: Any) -> Any:
+        count = lanes
+        while count > 1:
+            count //= 2
+            halves = (shuffle(builder, v, v, list(range(at, at + count))) for at in (0, count))
+            v = plus(builder, *halves)
+        return builder.extract_element(v, ir.Constant(I32, 0))
+
     half = range(lanes // 2)
     index, two, three = I64, (whole, whole), (whole, whole, whole)
     table: list[tuple[str, tuple[Any, ...], Emit]] = [
@@ -134,7 +144,9 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
         ("get", (index, index), lambda b, p, i: b.load(at(b, p, i))),
         ("put", (index, index, element),
          lambda b, p, i, s: b.store(s, at(b, p, i))),
-        ("add", two, lanewise("fadd", "add")),
+        ("plus", (element, element), plus),
+        ("total", (whole,), total),
+        ("add", two, plus),
         ("sub", two, lanewise("fsub", "sub")),
         ("mul", two, lanewise("fmul", "mul")),
         ("div", two, lanewise("fdiv", "sdiv")),

@@ -14,7 +14,8 @@ integers, and count in elements from there:
     broadcast(p, i)             one element in every lane
     splat(s), zero()            a scalar in every lane, nothing in every lane
     get(p, i), put(p, i, s)     one element
-    number(s)                   a scalar of the element type
+    number(s), plus(s, t)       a scalar of the element type, the sum of two
+    total(v)                    the sum of all lanes, halves added to halves
     add, sub, mul, div          lane by lane; integers wrap around
     fma(a, b, c)                a * b + c, rounded once where the machine can
     maximum, minimum            lane by lane; not-a-number wins, as in torch
@@ -30,6 +31,7 @@ integers, and count in elements from there:
     image_rows(...)             one that `image_blocks` wrote
     spread_positions(...)       one that `lane_blocks` wrote
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
+    add_products(...)           what `outer_blocks` wrote
     transform(...), exchange(p, step)   what `butterflies` wrote for it
 """
 
@@ -41,9 +43,9 @@ __all__ = ["WORDS"]
 
 WORDS = (
     "LANES WIDTH load store load_some store_some lanes load_lanes broadcast splat zero get put "
-    "number add sub mul div fma maximum minimum missing evens odds low high word "
+    "number plus total add sub mul div fma maximum minimum missing evens odds low high word "
     "put_word take shift_rows filter_rows image_rows spread_positions transform exchange "
-    "transform_row transform_columns inverse combine"
+    "transform_row transform_columns inverse combine add_products"
 ).split()
 
 

@@ -1,0 +1,87 @@
+"""Work that no call should wait for, done by one thread: plans made and kernels compiled."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+from convlens.compute.kernels.machine import machine
+
+__all__ = ["ask"]
+
+Job = Callable[[], object]
+
+_lock = threading.Lock()
+
+_importing = threading.Lock()
+"""Held while LLVM is imported: a fork in between would leave that undone for ever."""
+
+
+class _Behind:
+    """The thread and what it has to do; it starts when first asked."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.thread: threading.Thread | None = None
+
+    def ask(self, job: Job) -> None:
+        with _lock:
+            if self.stopped:
+                return
+            self.queue.put(job)
+            if self.thread is None:
+                self.thread = threading.Thread(target=self.work, name="convlens plans", daemon=True)
+                self.thread.start()
+
+    def work(self) -> None:
+        with _importing:
+            machine()
+        while (job := self.queue.get()) is not None and not self.stopped:
+            # The quick way stays right; a plan the user makes says what is wrong.
+            with contextlib.suppress(Exception):
+                job()
+
+    def stop(self) -> None:
+        """Let the kernel in hand be finished: the compiler must not run while Python goes down."""
+        self.stopped = True
+        self.queue.put(None)
+        if self.thread is not None:
+            self.thread.join()
+
+
+_behind = _Behind()
+
+
+def ask(job: Job) -> None:
+    """Let a job be done sometime, unless the program ends before; its exceptions are lost.
+
+    A forked process has none of the jobs of its parent and must ask for its own.
+    """
+    _behind.ask(job)
+
+
+def _before_fork() -> None:
+    _importing.acquire()
+    _lock.acquire()
+
+
+def _after_fork() -> None:
+    _lock.release()
+    _importing.release()
+
+
+def _in_child() -> None:
+    """Start from nothing: a forked process has none of its parent's threads."""
+    global _behind
+    _after_fork()
+    _behind = _Behind()
+
+
+atexit.register(lambda: _behind.stop())
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)

@@ -1,0 +1,68 @@
+"""Register blocks for the derivative to the weight: sums over all places, which lie in the lanes.
+
+An *outer block* keeps m x v sums in registers, of m channels of the gradient by v taps of the
+input. Every step it takes the next vector of places: m loads of the gradient, v of the input,
+shifted by each tap's offset, and m * v multiply-adds. At the end the lanes are added up. So neither
+side is laid out anew, and a sum over n places is one of n / lanes in each lane.
+"""
+
+from __future__ import annotations
+
+from convlens.compute.kernels.machine import Machine
+
+__all__ = ["best_block", "outer_blocks"]
+
+LOAD = 0.85
+"""What a load takes, of a cycle of multiply-adds: one in two is not aligned."""
+
+
+def best_block(machine: Machine, channels: int, taps: int) -> tuple[int, int]:
+    """Return the rows and taps of a block where there are so many channels out and taps in all.
+
+    >>> best_block(Machine("any", 64, 32, True, 32768, 2**20), 64, 576)
+    (4, 6)
+    """
+    found = []
+    for rows in range(1, min(8, channels) + 1):
+        for some in range(1, min(12, taps) + 1):
+            if rows * some + rows + 1 <= machine.registers and rows + some <= 12:
+                blocks = -(-channels // rows) * -(-taps // some)
+                took = max(rows * some, LOAD * 2 * (rows + some)) + 1
+                found.append((blocks * took, rows, some))
+    return min(found)[1:]
+
+
+def outer_blocks(rows: int, taps: int) -> str:
+    """Return the text of `add_products(g, pitch, x, offsets, n, to, to_pitch, kept, some)`.
+
+    It adds to `to`, rows `to_pitch` elements apart, the sums over n places of `rows` rows of g,
+    `pitch` elements apart, times x from each of `taps` offsets on: int64, in elements. Only the
+    first `kept` rows and `some` taps are there; nothing else is read or written.
+
+    >>> outer_blocks(4, 6).count("fma(")
+    48
+    """
+    lines = ["def add_products(g, pitch, x, offsets, n, to, to_pitch, kept, some):"]
+    lines += [f"    g{r} = g + min({r}, kept - 1) * pitch * WIDTH" for r in range(rows)]
+    lines += [f"    x{v} = x + word(offsets, min({v}, some - 1)) * WIDTH" for v in range(taps)]
+    lines += [f"    a{r}_{v} = zero()" for r in range(rows) for v in range(taps)]
+    lines += ["    i = 0", "    while i + LANES <= n:"]
+    lines += _step(rows, taps, "load({}, i)")
+    lines += ["        i += LANES", "    if i < n:"]
+    lines += _step(rows, taps, "load_some({}, i, n - i)")
+    for r in range(rows):
+        lines.append(f"    if kept > {r}:")
+        for v in range(taps):
+            at = f"{r} * to_pitch + {v}"
+            lines.append(f"        if some > {v}:")
+            lines.append(f"            put(to, {at}, plus(get(to, {at}), total(a{r}_{v})))")
+    return "\n".join(lines) + "\n"
+
+
+def _step(rows: int, taps: int, load: str) -> list[str]:
+    """Return the text for one vector of places."""
+    lines = [f"        b{r} = {load.format(f'g{r}')}" for r in range(rows)]
+    for v in range(taps):
+        lines.append(f"        c = {load.format(f'x{v}')}")
+        lines += [f"        a{r}_{v} = fma(b{r}, c, a{r}_{v})" for r in range(rows)]
+    return lines
