@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import fftconvolve
 
 from cases import CASES, Case
 from compute_oracles import Numbers, arrays_of, oracle_conv
-from convlens.compute import fourier, fourier_library, reference
+from convlens.compute import fourier, fourier_library, measuring, reference
 from convlens.compute.fourier_layout import Layout, radices_of
 from convlens.compute.fourier_tiles import Tiles, choose
 from convlens.compute.kernels import butterflies
+from convlens.compute.planning import decide
 from convlens.compute.problem import NotFinite, Problem, Unsuited
 from convlens.compute.reading import read_conv
 from convlens.windows import Window
@@ -275,11 +278,36 @@ def test_others_are_refused(method: ModuleType) -> None:
     for other, word in (
         (Problem("max_pool", 1, 1, (9,), 1, one, "float32"), "max_pool"),
         (Problem("conv", 1, 1, (9,), 1, one, "int32"), "int32"),
-        (Problem("conv", 1, 1, (9,), 1, one, "float32", device="cuda:0"), "CPU"),
+        (Problem("conv", 1, 1, (9,), 1, one, "float32", device="xpu:0"), "CPU"),
         (Problem("conv", 1, 1, (9,), 1, one, "float32", gradient=True), "gradient"),
         (Problem("conv", 1, 9000, (9,), 9000, one, "float32"), "MB"),
     ):
         assert word in str(method.refuses(other))
+
+
+def test_on_a_gpu_long_kernels_go_through_a_fourier_transform(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same code as on the CPU, on larger shares; here the GPU's arrays are the CPU's."""
+    example = measuring.example
+    monkeypatch.setattr(measuring, "example", lambda p: example(replace(p, device="cpu")))
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *size, device=None, **how: empty(*size, **how))
+    generator = torch.Generator().manual_seed(0)
+    chosen = []
+    for taps in (31, 5001):
+        window = (Window(taps, before=taps // 2, after=taps // 2),)
+        problem = Problem("conv", 2, 1, (400_000,), 1, window, "float32", device="cuda:0")
+        x = torch.randn(2, 1, 400_000, generator=generator)
+        weight = torch.randn(1, 1, taps, generator=generator)
+        plan = decide(problem, "torch", weight=weight)
+        chosen.append(plan.method)
+        assert "on cuda:0" in plan.refused["fft"]
+        y, _ = plan.compute(x)
+        expected = fftconvolve(x[0, 0].double(), weight[0, 0].flip(0).double(), "same")
+        assert np.abs(y[0, 0].numpy() - expected).max() < 1e-5 * np.abs(expected).max()
+    assert chosen == ["torch", "fft_library"]
+    assert (plan.candidates["fft_library"].error or 1.0) < 1e-6
 
 
 def test_costs_rise_with_the_work(method: ModuleType) -> None:

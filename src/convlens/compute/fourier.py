@@ -58,6 +58,8 @@ def refuses(problem: Problem) -> str | None:
     >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2, stride=2),), "float32"))
     'it computes every output, and with a stride of (2,) most would be for nothing'
     """
+    if problem.device != "cpu":
+        return f"it runs on the CPU, not on {problem.device}"
     reason = refuses_numbers(problem)
     strides = tuple(window.stride for window in conv_windows(problem))
     if reason is None and prod(strides) > 1:

@@ -1,5 +1,7 @@
 """Convolution through torch's Fourier transforms, tile by tile: long kernels with no compiling.
 
+It runs wherever torch does, so on a GPU it is what long kernels go through.
+
 What a transform of a tile makes of a sum of products is one product: every channel in is
 transformed once, every channel out once. Tiles overlap by the extent of the kernel less one
 (see `fourier_tiles`); some of them at a time are transformed together, so that memory stays small.
@@ -36,8 +38,11 @@ __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
 
 EXACT = False
 COMPILES = False
-AT_ONCE = 2**18
-"""About how many numbers of the input are transformed at a time, so that they stay in a cache."""
+AT_ONCE, AT_ONCE_CUDA = 2**18, 2**25
+"""About how many numbers of the input are transformed at a time: on a CPU so few that they stay in
+a cache, on a GPU so many that all of it works."""
+LAUNCHES, FASTER = 3e-4, 50.0
+"""What a GPU takes at least, in seconds, and how many times faster it is than one core: guesses."""
 LARGE = 2**21
 """The positions of a tile above which smaller ones are taken whatever they waste."""
 
@@ -63,6 +68,8 @@ def refuses(problem: Problem) -> str | None:
     >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "int32"))
     'it transforms float32 and float64, not int32'
     """
+    if problem.device != "cpu" and not problem.device.startswith("cuda"):
+        return f"it runs on the CPU and on CUDA, not on {problem.device}"
     return refuses_numbers(problem)
 
 
@@ -73,6 +80,8 @@ def cost(problem: Problem) -> float:
     >>> cost(Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")) < 0.1
     True
     """
+    if problem.device.startswith("cuda"):
+        return LAUNCHES + float(_tiles(problem)[1]) / FASTER
     return float(_tiles(problem)[1] / threads() ** 0.5)
 
 
@@ -89,7 +98,7 @@ def _tiles(problem: Problem) -> tuple[Tiles, float]:
         far = np.maximum(0, np.log2(np.maximum.reduce(length)) - 13)  # beyond the caches
         each = transforms * (1 + 0.15 * far) / 1e10 + products * points * 6e-10
         each += np.where(points > LARGE, 1e3, 0)
-        calls = np.ceil(count * c * points / AT_ONCE)
+        calls = np.ceil(count * c * points / _at_once(problem))
         calls = calls * (5e-5 + k / problem.groups * 3e-5)
         seconds: Prices = slower * problem.batch * count * each + calls
         return seconds
@@ -136,7 +145,7 @@ def _spectra(problem: Problem, weight: Tensor, tiles: Tiles) -> tuple[Tensor, fl
     """
     factor = power_of_two(weight)
     spread = [window.dilation * (window.size - 1) + 1 for window in conv_windows(problem)]
-    kernels = torch.zeros((*weight.shape[:2], *spread), dtype=torch.float64)
+    kernels = weight.new_zeros((*weight.shape[:2], *spread), dtype=torch.float64)
     places: Any = (..., *(slice(None, None, w.dilation) for w in conv_windows(problem)))
     kernels[places] = weight.detach().double() / factor
     axes = tuple(range(-len(spread), 0))
@@ -183,9 +192,13 @@ def _convolve(
                 _put(found, results[start : start + images, :, k], box)
 
 
+def _at_once(problem: Problem) -> int:
+    return AT_ONCE_CUDA if problem.device.startswith("cuda") else AT_ONCE
+
+
 def _shares(problem: Problem, tiles: Tiles) -> tuple[int, list[Box]]:
     """Return how many images to do at a time, and the boxes of tiles: a range of them a axis."""
-    room = max(1, AT_ONCE // (tiles.points * problem.channels))
+    room = max(1, _at_once(problem) // (tiles.points * problem.channels))
     sides = []
     for count in reversed(tiles.count):
         sides.append(min(count, room))
@@ -214,8 +227,9 @@ def _take(x: Tensor, axis: int, wanted: Table) -> Tensor:
     """Return elements of an axis one after another; -1 stands for a zero."""
     if wanted[0] >= 0 and np.array_equal(wanted, np.arange(wanted[0], wanted[0] + len(wanted))):
         return x.narrow(axis, int(wanted[0]), len(wanted))
-    taken = x.index_select(axis, torch.from_numpy(np.maximum(wanted, 0)))
-    return taken.index_fill_(axis, torch.from_numpy(np.flatnonzero(wanted < 0)), 0)
+    places = torch.from_numpy(np.maximum(wanted, 0)).to(x.device)
+    taken = x.index_select(axis, places)
+    return taken.index_fill_(axis, torch.from_numpy(np.flatnonzero(wanted < 0)).to(x.device), 0)
 
 
 def _lay_out(found: Tensor, axes: int) -> Tensor:

@@ -52,8 +52,6 @@ def refuses_numbers(problem: Problem) -> str | None:
         return f"it does convolutions, no {problem.operation}"
     if problem.dtype not in ("float32", "float64"):
         return f"it transforms float32 and float64, not {problem.dtype}"
-    if problem.device != "cpu":
-        return f"it runs on the CPU, not on {problem.device}"
     if problem.gradient:
         return "it gives no gradient by itself"
     kernels = problem.channels_out * problem.channels // problem.groups

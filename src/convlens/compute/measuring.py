@@ -45,8 +45,9 @@ def example(problem: Problem) -> Tensor:
     dtype = DTYPES[problem.dtype]
     if dtype.is_floating_point or dtype.is_complex:
         wide = torch.complex64 if dtype.is_complex else torch.float32
-        return torch.randn(shape, generator=generator, dtype=wide).to(dtype)
-    return torch.randint(0, 5, shape, generator=generator, dtype=torch.int64).to(dtype)
+        return torch.randn(shape, generator=generator, dtype=wide).to(problem.device, dtype)
+    small = torch.randint(0, 5, shape, generator=generator, dtype=torch.int64)
+    return small.to(problem.device, dtype)
 
 
 def measured_seconds(candidates: Mapping[str, Callable[[], object]]) -> dict[str, float]:
@@ -86,7 +87,7 @@ def measured_error(
     rng = np.random.default_rng(0)
     n = int(rng.integers(problem.batch))
     wide = torch.complex128 if y.is_complex() else torch.float64
-    flat = y[n].flatten(1).to(wide).numpy()
+    flat = y[n].flatten(1).to("cpu", wide).numpy()
     exact, found = [], []
     for _ in range(places):
         o = tuple(int(rng.integers(count)) for count in problem.outputs)

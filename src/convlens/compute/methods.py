@@ -137,7 +137,12 @@ def prepared(
             result = torch.empty(shape, dtype=dtype)
             places = fill(given, result)
             return narrow(result, problem), places
-        result = arena.empty(shape, dtype) if y is None else y
+        if y is not None:
+            result = y
+        elif problem.device == "cpu":
+            result = arena.empty(shape, dtype)
+        else:
+            result = torch.empty(shape, dtype=dtype, device=problem.device)
         places = fill(x.contiguous(), result)
         return result, places
 

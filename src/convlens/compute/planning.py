@@ -361,7 +361,7 @@ def decide(
         contest.ready(method)
     elif method == "direct":
         chosen = contest.always(able)
-    elif measure and _measurable(problem):
+    elif measure and problem.device == "cpu" and _measurable(problem):
         chosen = contest.by_time(able)
     else:
         chosen = contest.by_estimate(able)
@@ -402,9 +402,9 @@ def _considered(problem: Problem, method: str, tolerance: float) -> dict[str, Ca
 
 
 def _measurable(problem: Problem) -> bool:
-    """Tell whether a problem may be run on random numbers, to see."""
+    """Tell whether a problem may be run on random numbers, to see how far off a method is."""
     arrays = prod(problem.x_shape) + prod(problem.y_shape)
-    whole = problem.device == "cpu" and problem.batch > 0 and not problem.gradient
+    whole = problem.device != "meta" and problem.batch > 0 and not problem.gradient
     return whole and arrays * DTYPES[problem.dtype].itemsize <= LARGEST_MEASURED
 
 
