@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +38,15 @@ def say(answer: Mapping[str, Any]) -> None:
     print(json.dumps(answer))
 
 
-def ask_all(module: str, cases: Iterable[Case], *, cold: bool = False) -> list[dict[str, Any]]:
+def ask_all(module: str, cases: Iterable[Case], *, cold: bool = False) -> Iterator[dict[str, Any]]:
     """Ask about every case, one process after the other; a failure is told, and left out.
 
     `cold`: each process has a home and a cache of its own, empty at first.
     """
-    answers = []
     for case in cases:
         print(f"{module}: {case.name}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                answers.append(ask(module, case, dict.fromkeys(HOMES, folder) if cold else {}))
+                yield ask(module, case, dict.fromkeys(HOMES, folder) if cold else {})
             except RuntimeError as problem:
                 print(problem, file=sys.stderr)
-    return answers

@@ -80,9 +80,11 @@ def measured(
         _say(f"others keep {share} of the processors busy: these figures will say little")
     for part in ("memory", "cold"):
         if getattr(asked, part):
-            run[part] = {
-                name: ask_all(part, cases, cold=part == "cold") for name, cases in chosen.items()
-            }
+            for name, cases in chosen.items():
+                run[part][name] = []
+                for answer in ask_all(part, cases, cold=part == "cold"):
+                    run[part][name].append(answer)
+                    _keep(run, asked.json)
     if asked.memory or asked.cold:
         return run
     found = limits.measure()
@@ -92,8 +94,7 @@ def measured(
         for case in cases:
             result = race(case, peers, found, asked.rounds, asked.rounds / ROUNDS)
             run["races"][name].append(result.to_dict())
-            if asked.json != "-":
-                _write(run, asked.json)  # what is done is kept, whatever comes
+            _keep(run, asked.json)
             row = standing(result)
             ratio = "no ratio" if row.ratio is None else f"{row.ratio:.2f}x {row.best}"
             _say(f"{name} {len(run['races'][name])}/{len(cases)} {case.name}: {ratio}")
@@ -130,6 +131,12 @@ def _right(run: dict[str, Any]) -> bool:
     """Tell whether every case that was raced has a time of our plan, and so a right result."""
     rows = [standing(Result.of(result)) for results in run["races"].values() for result in results]
     return all(row.plan_ms is not None for row in rows)
+
+
+def _keep(run: dict[str, Any], where: str | None) -> None:
+    """Write what is done so far, where that is a file: it is kept, whatever comes."""
+    if where != "-":
+        _write(run, where)
 
 
 def _write(run: dict[str, Any], where: str | None) -> None:
