@@ -222,7 +222,7 @@ def test_threads_batch_and_bands_change_no_bit(
 WALLED = """
 import ctypes, mmap, sys
 import torch
-from convlens.compute import pooling
+from convlens.compute import pooling, small_pooling
 from convlens.compute.reading import read_pool
 from test_method_pooling import ORDINARY, SHORT
 
@@ -246,7 +246,9 @@ for at_end in (False, True):
             problem = read_pool(operation, x, size, **options)
             y = walled((*shape[:2], *problem.outputs), at_end)
             BEFORE
-            pooling.prepare(problem, None, None)(x, y)
+            for method in (pooling, small_pooling):
+                if method.refuses(problem) is None:
+                    method.prepare(problem, None, None)(x, y)
 print("done")
 """
 SHORT: list[tuple[Any, Any, dict[str, Any]]] = [

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil, prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ from convlens.compute.pooling_layout import DRAWN, LARGEST, Band, Layout, steps_
 from convlens.compute.problem import Problem
 from convlens.compute.spans import places, spans
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["COMPILES", "EXACT", "cost", "counts", "identity", "prepare", "refuses"]
 
 EXACT = True
 COMPILES = True
@@ -151,6 +152,22 @@ USES = (fill, combine_rows, halve, every, window_at, mean, draw, pick)
 """What `_drive` calls, and what that calls."""
 
 
+def identity(layout: Layout, dtype: torch.dtype) -> Tensor:
+    """Return the one element that changes nothing it is combined with."""
+    if layout.sums:
+        return torch.zeros(1, dtype=dtype)
+    lowest = -torch.inf if dtype.is_floating_point else torch.iinfo(dtype).min
+    return torch.full((1,), lowest, dtype=dtype)
+
+
+def counts(layout: Layout, problem: Problem) -> list[np.ndarray[Any, Any]]:
+    """Return over how many elements a mean counts along every axis, for all outputs; at least 1."""
+    if not layout.sums:
+        return [np.ones(n, np.int64) for n in layout.outputs]
+    along = zip(layout.windows, layout.space, strict=True)
+    return [np.maximum(1, spans(w, n, problem.count_include_pad)[:, 1]) for w, n in along]
+
+
 def prepare(
     problem: Problem, weight: Tensor | None, bias: Tensor | None
 ) -> Callable[[Tensor, Tensor], None]:
@@ -163,13 +180,7 @@ def prepare(
         positions = np.arange(layout.lines(layout.outputs[1])) - row.before
         inside = (positions >= 0) & (positions < layout.space[1])
         tables[1] = np.stack([np.where(inside, positions, 0), inside], axis=1).astype(np.int64)
-    counts = [np.ones(1, np.int64)] * 3
-    if layout.sums:
-        along = zip(layout.windows, layout.space, strict=True)
-        counts = [np.maximum(1, spans(w, n, problem.count_include_pad)[:, 1]) for w, n in along]
-    identity = 0 if layout.sums else -torch.inf
-    if not layout.sums and not dtype.is_floating_point:
-        identity = torch.iinfo(dtype).min
+    counted = counts(layout, problem)
     steps = steps_of(layout, band)
     size = 1 if layout.halves_columns else column.size
     launch = Launch(
@@ -188,12 +199,12 @@ def prepare(
         tasks=layout.tasks(band),
         scratch=layout.bytes(band),
         fixed={
-            "identity": torch.full((1,), identity, dtype=dtype),
+            "identity": identity(layout, dtype),
             "depth_table": tables[0],
             "row_table": tables[1],
-            "depth_counts": counts[0],
-            "row_counts": counts[1],
-            "column_counts": torch.from_numpy(counts[2]).to(dtype),
+            "depth_counts": counted[0],
+            "row_counts": counted[1],
+            "column_counts": torch.from_numpy(counted[2]).to(dtype),
             "steps": steps,
             "step_count": len(steps),
             "every_plane": layout.images * layout.outputs[0],

@@ -68,9 +68,9 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
 
     width = ir.Constant(I32, WIDTHS[dtype])
 
-    def load_lanes(builder: Any, p: Any, i: Any, mask: Any) -> Any:
+    def load_lanes(builder: Any, p: Any, i: Any, mask: Any, others: Any) -> Any:
         name = f"llvm.masked.load.v{lanes}{suffix}.p0"
-        return intrinsic_of(builder, name, whole, vector_at(builder, p, i), width, mask, nothing())
+        return intrinsic_of(builder, name, whole, vector_at(builder, p, i), width, mask, others)
 
     def store_some(builder: Any, p: Any, i: Any, v: Any, n: Any) -> Any:
         name = f"llvm.masked.store.v{lanes}{suffix}.p0"
@@ -133,9 +133,9 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
         ("store", (index, index, whole),
          lambda b, p, i, v: b.store(v, vector_at(b, p, i), align=WIDTHS[dtype])),
         ("load_some", (index, index, index),
-         lambda b, p, i, n: load_lanes(b, p, i, before(b, n))),
+         lambda b, p, i, n: load_lanes(b, p, i, before(b, n), nothing())),
         ("lanes", (index, index), between),
-        ("load_lanes", (index, index, ir.VectorType(I1, lanes)), load_lanes),
+        ("load_lanes", (index, index, ir.VectorType(I1, lanes), whole), load_lanes),
         ("store_some", (index, index, whole, index), store_some),
         ("broadcast", (index, index), lambda b, p, i: spread(b, b.load(at(b, p, i)))),
         ("splat", (element,), spread),

@@ -66,6 +66,7 @@ def _block(
         f"def image_{rows}_{vectors}({ARGUMENTS}):",
         "    b = broadcast(bias, 0)",
         *(f"    a{r}_{v} = b" for r in range(rows) for v in range(vectors)),
+        "    none = zero()",
         "    pitch = space_w * WIDTH",
         "    for layer in range(each * depth):",
         "        plane = front + layer % depth * depth_dilation",
@@ -111,7 +112,8 @@ def _columns(
             f"{indent}p = image + (top + {i}) * pitch if 0 <= top + {i} < height else zeros"
         )
         lines += [
-            f"{indent}x{v} = load_lanes(p, column + {v} * LANES, mask{v})" for v in range(loaded)
+            f"{indent}x{v} = load_lanes(p, column + {v} * LANES, mask{v}, none)"
+            for v in range(loaded)
         ]
         if stride[1] == 2:
             for e, word in zip(range(together), ("evens", "odds"), strict=False):

@@ -10,7 +10,7 @@ integers, and count in elements from there:
     load_some(p, i, n)          its first n lanes (n may exceed a vector), the others 0
     store_some(p, i, v, n)      its first n lanes, touching no memory beyond them
     lanes(low, high)            a mask of the lanes from low on, those from high on left out
-    load_lanes(p, i, mask)      the lanes of a mask, touching no memory of others, which are 0
+    load_lanes(p, i, mask, v)   the lanes of a mask, touching no memory of others: these are v's
     broadcast(p, i)             one element in every lane
     splat(s), zero()            a scalar in every lane, nothing in every lane
     get(p, i), put(p, i, s)     one element
@@ -29,6 +29,7 @@ integers, and count in elements from there:
     shift_rows(...)             a register block that `blocks` wrote for the kernel
     filter_rows(...)            one that `filter_blocks` wrote
     image_rows(...)             one that `image_blocks` wrote
+    pool_rows(...)              one that `pool_blocks` wrote
     spread_positions(...)       one that `lane_blocks` wrote
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
     add_products(...)           what `outer_blocks` wrote
@@ -45,7 +46,7 @@ WORDS = (
     "LANES WIDTH load store load_some store_some lanes load_lanes broadcast splat zero get put "
     "number plus total add sub mul div fma maximum minimum missing evens odds low high word "
     "put_word take shift_rows filter_rows image_rows spread_positions transform exchange "
-    "transform_row transform_columns inverse combine add_products"
+    "transform_row transform_columns inverse combine add_products pool_rows"
 ).split()
 
 
