@@ -17,14 +17,22 @@ from torch import Tensor
 from convlens.compute.kernel_reach import refuses_convolution
 from convlens.compute.kernels import packing
 from convlens.compute.kernels.compiling import Kernel
-from convlens.compute.kernels.filter_blocks import MOST_WRITTEN, filter_blocks
+from convlens.compute.kernels.filter_blocks import filter_blocks
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.packing import pack_band
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.words import WIDTH, filter_rows
 from convlens.compute.problem import Problem
-from convlens.compute.rows_layout import Band, Block, block_of, choose_band, offsets, steps_of
+from convlens.compute.rows_layout import (
+    Band,
+    Block,
+    block_of,
+    choose_band,
+    kinds_of,
+    offsets,
+    steps_of,
+)
 from convlens.compute.three_axes import Shape
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
@@ -155,10 +163,7 @@ def prepare(
     band = choose_band(shape, block, problem.dtype, problem.batch * groups, threads())
     counted = [ceil(n / m) for n, m in zip(shape.outputs, _sizes(band), strict=True)]
     tasks = problem.batch * groups * prod(counted)
-    written = [len(step.taps) for step in steps if len(step.taps) <= MOST_WRITTEN]
-    looped = len(steps) - len(written)
-    kinds = ([0] if looped else []) + sorted(set(written), reverse=True)
-    counts = [looped if kind == 0 else written.count(kind) for kind in kinds]
+    kinds, counts = kinds_of(steps)
     kernel = Kernel(
         name="rows",
         dtype=problem.dtype,
@@ -194,7 +199,7 @@ def prepare(
             "layer_count": len(taps),
             "steps": steps_packed,
             "steps_there": steps_there,
-            "counts": np.array(counts, np.int64),
+            "counts": counts,
             "starts": np.arange(band.slots, dtype=np.int64),
             "groups": groups,
             "weights": len(taps) * len(order),

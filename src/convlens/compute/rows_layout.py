@@ -20,7 +20,9 @@ from convlens.compute.kernels.machine import WIDTHS, Machine, machine
 from convlens.compute.three_axes import Shape, phase, phases
 from convlens.windows import Window
 
-__all__ = ["Band", "Block", "Step", "block_of", "choose_band", "offsets", "steps_of"]
+__all__ = ["Band", "Block", "Step", "block_of", "choose_band", "kinds_of", "offsets", "steps_of"]
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 CLOCK = 3.1e9
 """Multiply-adds of a vector in a second, or near."""
@@ -159,6 +161,19 @@ def steps_of(shape: Shape, fold: int, spread: int) -> tuple[Step, ...]:
     return tuple(sorted(steps, key=lambda step: -len(step.taps)))
 
 
+def kinds_of(steps: tuple[Step, ...]) -> tuple[list[int], Numbers]:
+    """Return the kinds of steps that `filter_blocks` is to write, and how many there are of each.
+
+    >>> [kinds_of(steps) for steps in [(Step(0, 0, 0, 0, (0,)), Step(0, 0, 0, 1, (1,)))]]
+    [([1], array([2]))]
+    """
+    written = [len(step.taps) for step in steps if len(step.taps) <= MOST_WRITTEN]
+    looped = len(steps) - len(written)
+    kinds = ([0] if looped else []) + sorted(set(written), reverse=True)
+    counts = [looped if kind == 0 else written.count(kind) for kind in kinds]
+    return kinds, np.array(counts, np.int64)
+
+
 def _classes(window: Window) -> list[tuple[int, int, int, list[int]]]:
     """Return the taps by their phase: it, the first shift, how far from one to the next, the taps.
 
@@ -251,9 +266,7 @@ def _halves(whole: int, unit: int) -> list[int]:
     return found
 
 
-def offsets(
-    steps: tuple[Step, ...], band: Band, pitch: int, in_place: bool
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def offsets(steps: tuple[Step, ...], band: Band, pitch: int, in_place: bool) -> Numbers:
     """Return for every step where its first line lies, in elements, and how many taps it has."""
     table = []
     for step in steps:

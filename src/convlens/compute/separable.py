@@ -2,8 +2,9 @@
 
 The filters are the lines through the largest weight; a kernel is their product if every weight is,
 but for rounding. Those of all axes but the last are scaled to sum to 1 in absolute value, so that
-nothing overflows on the way that does not in the end. An axis before the last is taken with all
-those behind it as one row, where every input is loaded once for several outputs (see `rows`).
+nothing overflows on the way that does not in the end. Images are filtered down and across in one
+trip (see `separable_images`). Else an axis before the last is taken with all those behind it as one
+row, where every input is loaded once for several outputs (see `rows`).
 
 Source: Treitel & Shanks, *The design of multistage separable planar filters*, IEEE Trans.
 Geosci. Electron. 9 (1971).
@@ -18,7 +19,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from convlens.compute import rows
+from convlens.compute import rows, separable_images
 from convlens.compute.arena import Arena
 from convlens.compute.problem import Problem, Unsuited
 from convlens.windows import Window
@@ -98,12 +99,16 @@ def prepare(
     """
     if weight is None:
         raise ValueError("`weight` is missing; a convolution needs one")
-    taps = _factors(weight[:, 0].double(), RESIDUES[problem.dtype])
+    factors = _factors(weight[:, 0].double(), RESIDUES[problem.dtype])
+    taps = [factor.to(weight.dtype) for factor in factors]
+    if separable_images.suits(problem):
+        down, across = taps
+        return separable_images.prepare(problem, down, across, bias)
     steps = _steps(problem)
     axes = [axis for axis, window in enumerate(problem.windows) if window != Window(1)]
     runs = []
     for i, (axis, step) in enumerate(zip(axes, steps, strict=True)):
-        factor = taps[axis].to(weight.dtype).reshape(problem.channels_out, 1, *step.size)
+        factor = taps[axis].reshape(problem.channels_out, 1, *step.size)
         runs.append(rows.prepare(step, factor, bias if i == len(steps) - 1 else None))
     shapes = [(step.batch, step.channels_out, *step.outputs) for step in steps[:-1]]
     arena = Arena()

@@ -23,8 +23,12 @@ MOST_WRITTEN = 7
 ARGUMENTS = "w, x, layers, layer_count, steps, counts, pitch, y, y_pitch, kept, n, bias"
 
 
-def filter_blocks(rows: int, vectors: int, rest: int, taps: Sequence[int]) -> str:
+def filter_blocks(
+    rows: int, vectors: int, rest: int, taps: Sequence[int], name: str = "filter"
+) -> str:
     """Return the text of `filter_rows`, which computes up to `rows` rows of n results each.
+
+    `name` stands before all names in it, so that a kernel can have two.
 
     Its arguments: `w`, the weights in the order in which they are met; `x`, where the first line
     is; `layers`, an int64 for each of `layer_count` layers: how many elements from `x` on it lies;
@@ -42,15 +46,15 @@ def filter_blocks(rows: int, vectors: int, rest: int, taps: Sequence[int]) -> st
     """
     widths = [vectors] if rest == vectors else [vectors, rest]
     lines = [
-        f"def filter_rows({ARGUMENTS}):",
+        f"def {name}_rows({ARGUMENTS}):",
         "    column = 0",
         f"    while n - column > {rest} * LANES:",
-        f"        filter_{rows}_{vectors}({_moved()})",
+        f"        {name}_{rows}_{vectors}({_moved()})",
         f"        column += {vectors} * LANES",
         "    if n > column:",
-        f"        filter_{rows}_{rest}({_moved()})",
+        f"        {name}_{rows}_{rest}({_moved()})",
     ]
-    blocks = [_block(rows, width, taps) for width in widths]
+    blocks = [_block(name, rows, width, taps) for width in widths]
     return "\n".join([*blocks, *lines]) + "\n"
 
 
@@ -60,9 +64,9 @@ def _moved() -> str:
     return moved.replace(" n,", " n - column,")
 
 
-def _block(rows: int, vectors: int, taps: Sequence[int]) -> str:
+def _block(name: str, rows: int, vectors: int, taps: Sequence[int]) -> str:
     lines = [
-        f"def filter_{rows}_{vectors}({ARGUMENTS}):",
+        f"def {name}_{rows}_{vectors}({ARGUMENTS}):",
         "    b = broadcast(bias, 0)",
     ]
     lines += [f"    a{r}_{v} = b" for r in range(rows) for v in range(vectors)]

@@ -27,7 +27,7 @@ integers, and count in elements from there:
     take(p)                     the integer at p, raised by 1 in the same instant
     combine(a, b)               maximum or add, whichever the kernel is compiled for
     shift_rows(...)             a register block that `blocks` wrote for the kernel
-    filter_rows(...)            one that `filter_blocks` wrote
+    filter_rows(...), across_rows(...), down_rows(...)    those that `filter_blocks` wrote
     image_rows(...)             one that `image_blocks` wrote
     pool_rows(...)              one that `pool_blocks` wrote
     spread_positions(...)       one that `lane_blocks` wrote
@@ -46,7 +46,8 @@ WORDS = (
     "LANES WIDTH load store load_some store_some lanes load_lanes broadcast splat zero get put "
     "number plus total add sub mul div fma maximum minimum missing evens odds low high word "
     "put_word take shift_rows filter_rows image_rows spread_positions transform exchange "
-    "transform_row transform_columns inverse combine add_products pool_rows"
+    "transform_row transform_columns inverse combine add_products pool_rows "
+    "across_rows down_rows"
 ).split()
 
 
