@@ -5,7 +5,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -432,6 +432,17 @@ def test_runs_of_two_machines_make_no_page() -> None:
     runs = [{"machine": {"processor": name, "threads": 2}} for name in ("A", "B")]
     with pytest.raises(ValueError, match="one machine, not of processor A and B"):
         page.merged(runs)
+
+
+def test_figures_of_networks_are_on_the_page() -> None:
+    here = {
+        "processor": "A", "kernels": "k", "cores": 2, "threads": 2, "memory": 2**30, "busy": 0.0,
+        "system": "s", "python": "3", "date": "today", "versions": {},
+    }  # fmt: skip
+    figure = Figure.of("a network, accelerated / channels last", [0.5, 0.7, 0.6], "x", 1)
+    written = page.page(page.merged([{"machine": here}, [asdict(figure)]]))
+    assert "## Whole networks" in written
+    assert "| a network, accelerated / channels last | 0.6 x | 0.5 .. 0.7 | < 1 | yes |" in written
 
 
 def test_what_was_raced_wrongly_is_an_exit_status() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from bench.engine import tables
 from bench.engine.race import ROUNDS, Result
 from bench.engine.standing import standing, summaries
+from bench.figures import Figure
 
 TITLES = {
     "first": "The first list",
@@ -15,25 +16,37 @@ TITLES = {
 }
 HOW = """\
 `./run bench engine --list both --json run.json`, then `--memory` and `--cold` the same way, then
-`./run bench engine --page run.json memory.json cold.json` made this page. Float32. Each contender
-has a turn each round, at least {rounds} rounds (`--rounds`) and {seconds:.2g} s a case: after some
-calls that wake its threads and bring its data near, the median of some more. A figure is the median
-of its turns. Every peer has its own layout, its weights packed
-beforehand and as many threads as we, and its result is checked against float64 before it is timed.
-`plan` is a plan called with a tensor; like ONNX Runtime it keeps memory for results, used again
-once the last result is dropped, and OpenVINO writes into one result again and again; the others
-take memory anew each time. Ratios are
-above 1 where we are faster. *Roofline*: the time of the multiply-adds of the definition at the peak
-below (a separable filter's axis by axis, those on padding counted) or of moving input, weight and
-result once, whichever is longer, over ours; an algorithm that does fewer multiply-adds than the
-definition may pass 100 %.
+`./run bench engine --page run.json memory.json cold.json figures.json` made this page. Float32.
+Each contender has a turn each round, at least {rounds} rounds (`--rounds`) and {seconds:.2g} s a
+case: after some calls that wake its threads and bring its data near, the median of some more. A
+figure is the median of its turns. Every peer has its own layout, its weights packed beforehand and
+as many threads as we, and its result is checked against float64 before it is timed. `plan` is a
+plan called with a tensor; like ONNX Runtime it keeps memory for results, used again once the last
+result is dropped, and OpenVINO writes into one result again and again; the others take memory anew
+each time. Ratios are above 1 where we are faster. *Roofline*: the time of the multiply-adds of the
+definition at the peak below (a separable filter's axis by axis, those on padding counted) or of
+moving input, weight and result once, whichever is longer, over ours; an algorithm that does fewer
+multiply-adds than the definition may pass 100 %.
 """
 
 
-def merged(runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return runs as one: raises ValueError where they were made on different machines."""
-    whole: dict[str, Any] = {"races": {}, "memory": {}, "cold": {}}
+FIGURES = """\
+`./run bench networks gradients --json > figures.json` in the same minutes: networks as they are, in
+channels last, and by `convlens.accelerate`, in turn; and layers' derivatives to input and weight,
+against torch in whichever of its layouts is the quicker.
+"""
+
+
+def merged(runs: Iterable[Mapping[str, Any] | list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return runs as one: raises ValueError where they were made on different machines.
+
+    A list is of figures, as `./run bench NAME --json` prints them.
+    """
+    whole: dict[str, Any] = {"races": {}, "memory": {}, "cold": {}, "figures": []}
     for run in runs:
+        if isinstance(run, list):
+            whole["figures"] += run
+            continue
         here, there = (of.get("machine", run["machine"]) for of in (run, whole))
         for fact in ("processor", "threads"):
             if here[fact] != there[fact]:
@@ -77,6 +90,11 @@ def page(run: Mapping[str, Any]) -> str:
         told = "The first call in a fresh process with an empty cache, importing not counted."
         table = tables.as_markdown(tables.cold_table(rows))
         parts += [f"## Cold: {TITLES[name].lower()}", told, table]
+    if run["figures"]:
+        figures = [Figure(**figure) for figure in run["figures"]]
+        head = ("what", "median", "spread", "wanted", "met", "")
+        table = tables.as_markdown((head, [figure.row() for figure in figures]))
+        parts += ["## Whole networks, and the way back", FIGURES, table]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

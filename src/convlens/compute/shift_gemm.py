@@ -40,6 +40,7 @@ SLACK = 8
 def refuses(problem: Problem) -> str | None:
     """Return why this method cannot do the problem, or None.
 
+    >>> from convlens.windows import Window
     >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32"))
     >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float16"))
     'its kernels compute in float32, float64, int32, int64, not in float16'
@@ -50,6 +51,7 @@ def refuses(problem: Problem) -> str | None:
 def cost(problem: Problem) -> float:
     """Return about how long it takes, in seconds: multiply-adds in full blocks, and packing.
 
+    >>> from convlens.windows import Window
     >>> of = lambda c: Problem("conv", 1, c, (56, 56), 64, (Window(3),) * 2, "float32")
     >>> 2 < cost(of(64)) / cost(of(16)) < 5
     True

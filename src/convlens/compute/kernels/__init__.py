@@ -16,6 +16,8 @@ number loaded must be used several times, since loads are no cheaper than multip
 from keeping a *block* of results in registers: m rows of v vectors take m + v loads for m * v
 multiply-adds.
 `filter_blocks`: those for filters, where several rows of one image share what is loaded.
+`image_blocks`, `pool_blocks`: those for small kernels and windows, where to pack would cost more
+than to compute: edges are masked. `outer_blocks`: those for the derivative to the weight.
 
 `compiling`: text into machine code, once a machine, kept in the user's cache.
 `launching`: that code over its tasks in several threads.
