@@ -119,7 +119,10 @@ def test_later_calls_go_the_planned_way(ways: Ways) -> None:
     assert ways.answered == [method] * 3
 
 
-def test_little_is_not_worth_a_plan_before_it_comes_often(ways: Ways) -> None:
+def test_little_is_not_worth_a_plan_before_it_comes_often(
+    ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "ENOUGH", 1e9)
     ways.forced = "torch"
     x, weight = torch.randn(1, 1, 64), torch.randn(1, 1, 3)
     for _ in range(once.OFTEN - 1):
@@ -131,6 +134,22 @@ def test_little_is_not_worth_a_plan_before_it_comes_often(ways: Ways) -> None:
     assert ways.answered == []
     conv(x, weight)
     assert ways.answered == ["torch"]
+
+
+def test_what_takes_longer_than_estimated_is_worth_a_plan(
+    ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "estimate", lambda name, problem: 0.0)
+    monkeypatch.setattr(once, "OFTEN", 10**9)
+    monkeypatch.setattr(once, "ENOUGH", 1e-9)
+    ways.forced = "torch"
+    x, weight = torch.randn(1, 1, 64), torch.randn(1, 1, 3)
+    conv(x, weight)
+    (entry,) = once._entries.values()
+    assert not entry.asked
+    conv(x, weight)
+    assert entry.asked
+    assert ways.planned().method == "torch"
 
 
 def test_other_weights_are_right_at_once_and_the_last_ones_kept(ways: Ways) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,8 +31,9 @@ Computed = tuple[Tensor, Tensor | None]
 SHAPES, WEIGHTS = 512, 4
 """Problems whose decision is kept, and packed weights for each."""
 
-LONG, OFTEN = 3e-4, 20
-"""A plan is made for what takes so many seconds by the quick way, or was called so many times."""
+LONG, OFTEN, ENOUGH = 3e-4, 20, 2e-3
+"""A plan is made for what takes so many seconds by the quick way as its method estimates, or was
+called so many times, or took so many seconds in all calls after the first."""
 
 LONG_SUM, SOONER = 1e-3, 2.0
 """Where a plain sum takes so many seconds, and that many times another method's, that answers."""
@@ -43,6 +45,7 @@ class _Entry:
 
     tolerance: float
     calls: int = 0
+    spent: float = 0.0
     asked: bool = False
     quick: str | None = None
     exact: str | None = None
@@ -84,11 +87,15 @@ def execute(
     if entry.exact is not None:
         # Decided, but for other weights: those are packed for this call, and kept for the next.
         return _keep(entry, _plan(entry, problem, entry.exact, weight, bias)).compute(x, y)
+    began = time.perf_counter()
     try:
         found = prepared(entry.quick, problem, weight, bias, Arena())(x, y)
     except (NotFinite, Unsuited):
         found = prepared(_quick(problem, exact=True), problem, weight, bias, Arena())(x, y)
-    worth = estimate(entry.quick, problem) > LONG or entry.calls >= OFTEN
+    if entry.calls > 1:  # the first meets fresh pages, and tells little
+        entry.spent += time.perf_counter() - began
+    often = entry.calls >= OFTEN or entry.spent > ENOUGH
+    worth = often or estimate(entry.quick, problem) > LONG
     if worth and not entry.asked:  # after the answer, which a compiler at work would hold up
         _ask(problem, entry, weight, bias)
     return found
