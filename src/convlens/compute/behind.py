@@ -7,11 +7,16 @@ import contextlib
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from convlens.compute.kernels.machine import machine
 
 __all__ = ["ask"]
+
+PAUSE = 0.03
+"""In seconds: to load LLVM holds Python's lock for a tenth of one, and the call that asked is to
+return before."""
 
 Job = Callable[[], object]
 
@@ -39,6 +44,9 @@ class _Behind:
                 self.thread.start()
 
     def work(self) -> None:
+        time.sleep(PAUSE)
+        if self.stopped:
+            return
         with _importing:
             machine()
         while (job := self.queue.get()) is not None and not self.stopped:
