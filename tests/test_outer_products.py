@@ -1,5 +1,7 @@
 """The derivative to the weight by our kernel: every band, block and share of places is right."""
 
+import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -146,7 +148,7 @@ def test_the_first_derivative_needs_no_compiling(monkeypatch: pytest.MonkeyPatch
     """Until our kernel is compiled torch answers, and the kernel is asked for; then it is used."""
     wanted: list[Any] = []
     used: list[Problem] = []
-    monkeypatch.setattr(behind, "ask", wanted.append)
+    monkeypatch.setattr(behind, "ask", lambda job, key: wanted.append(job))
     monkeypatch.setattr(outer_products, "at_hand", lambda problem: False)
     x, gradient = torch.randn(1, 1, 50), torch.randn(1, 1, 48)
     how = [3], [1], [0, 0], [1], 1
@@ -164,6 +166,19 @@ def test_the_first_derivative_needs_no_compiling(monkeypatch: pytest.MonkeyPatch
     second = conv_weight_gradient_operator(x, gradient, *how)
     assert len(used) == 1
     torch.testing.assert_close(first, second)
+
+
+def test_of_jobs_with_one_key_the_first_is_done() -> None:
+    works = behind._Behind()
+    works.thread = threading.current_thread()  # so that none is started
+    done: list[str] = []
+    for name, key in (("a", 1), ("b", 1), ("c", 2), ("d", None), ("e", None)):
+        works.ask(partial(done.append, name), key)
+    while not works.queue.empty():
+        job = works.queue.get()
+        assert job is not None
+        job()
+    assert done == ["a", "c", "d", "e"]
 
 
 def test_dense_layers_are_left_to_onednn() -> None:

@@ -15,7 +15,7 @@ from bench.engine.contenders import one_call
 from bench.engine.lists import case_named
 from bench.engine.truth import inputs
 
-QUIET, LONGEST = 4.0, 40.0  # seconds without gain after which to stop, and at most
+QUIET, LONGEST = 8.0, 40.0  # seconds without gain after which to stop, and at most
 GAIN, CLOSE = 0.9, 1.25  # a time that is less by this is a gain; one that is more is not yet fast
 REST = 5e-3  # seconds between calls, in which to compile beside them
 

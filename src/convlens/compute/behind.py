@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from convlens.compute.kernels.machine import machine
 
@@ -31,13 +31,15 @@ class _Behind:
 
     def __init__(self) -> None:
         self.stopped = False
+        self.asked: set[Hashable] = set()
         self.queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.thread: threading.Thread | None = None
 
-    def ask(self, job: Job) -> None:
+    def ask(self, job: Job, key: Hashable) -> None:
         with _lock:
-            if self.stopped:
+            if self.stopped or (key is not None and key in self.asked):
                 return
+            self.asked.add(key)
             self.queue.put(job)
             if self.thread is None:
                 self.thread = threading.Thread(target=self.work, name="convlens plans", daemon=True)
@@ -65,12 +67,13 @@ class _Behind:
 _behind = _Behind()
 
 
-def ask(job: Job) -> None:
+def ask(job: Job, key: Hashable = None) -> None:
     """Let a job be done sometime, unless the program ends before; its exceptions are lost.
 
+    Of jobs with the same key, unless it is None, only the first is done.
     A forked process has none of the jobs of its parent and must ask for its own.
     """
-    _behind.ask(job)
+    _behind.ask(job, key)
 
 
 def _before_fork() -> None:

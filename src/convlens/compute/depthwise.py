@@ -20,7 +20,7 @@ from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.image_blocks import image_blocks
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.tasks import place_of
+from convlens.compute.kernels.tasks import band_rows, place_of
 from convlens.compute.kernels.words import WIDTH, image_rows
 from convlens.compute.problem import Problem
 from convlens.compute.three_axes import Shape
@@ -46,9 +46,6 @@ CLOCK = 2.4e9
 
 ALIASED = 1.7
 """Lines that lie some pages apart meet in the same place of the cache, and take so much longer."""
-
-TASKS = 16
-"""Images are cut into bands until every thread has so many tasks."""
 
 
 def refuses(problem: Problem) -> str | None:
@@ -180,8 +177,7 @@ def prepare(
     depth, row, column = shape.windows
     block = block_of(shape, problem.dtype, _moved(problem) > FAR)
     images = problem.batch * groups * shape.outputs[0]
-    cuts = max(1, TASKS * threads() // max(1, images))
-    band = ceil(ceil(shape.outputs[1] / cuts) / block.rows) * block.rows
+    band = band_rows(images, shape.outputs[1], block.rows, threads())
     bands = ceil(shape.outputs[1] / band)
     size = row.size, column.size
     kernel = Kernel(

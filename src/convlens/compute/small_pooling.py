@@ -20,6 +20,7 @@ from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import machine
 from convlens.compute.kernels.pool_blocks import pool_blocks
 from convlens.compute.kernels.pooling_rows import mean
+from convlens.compute.kernels.tasks import band_rows
 from convlens.compute.kernels.words import WIDTH, pool_rows, word
 from convlens.compute.pooling_layout import Layout
 from convlens.compute.problem import Problem
@@ -37,9 +38,6 @@ WIDEST, TALLEST = 4, 8
 
 CLOCK = 2.4e9
 """Cycles in a second, some lost to what blocks wait for."""
-
-TASKS = 16
-"""Images are cut into bands until every thread has so many tasks."""
 
 
 def refuses(problem: Problem) -> str | None:
@@ -150,8 +148,7 @@ def prepare(
     depth, row, column = layout.windows
     block = block_of(layout)
     planes = layout.images * layout.outputs[0]
-    cuts = max(1, TASKS * threads() // max(1, planes))
-    band = max(1, ceil(ceil(layout.outputs[1] / cuts) / block.rows) * block.rows)
+    band = band_rows(planes, layout.outputs[1], block.rows, threads())
     identity = pooling.identity(layout, dtype)
     counts = pooling.counts(layout, problem)
     kernel = Kernel(

@@ -59,7 +59,7 @@ def _by_ours(problem: Problem) -> bool:
         return False
     if outer_products.at_hand(problem):
         return True
-    behind.ask(partial(outer_products.prepare, problem))
+    behind.ask(partial(outer_products.prepare, problem), key=problem)
     return False
 
 

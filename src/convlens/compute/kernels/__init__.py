@@ -19,6 +19,8 @@ multiply-adds.
 `image_blocks`, `pool_blocks`: those for small kernels and windows, where to pack would cost more
 than to compute: edges are masked. `outer_blocks`: those for the derivative to the weight.
 
+`block_texts`: what the texts of several of them share.
+
 `compiling`: text into machine code, once a machine, kept in the user's cache.
 `launching`: that code over its tasks in several threads.
 """

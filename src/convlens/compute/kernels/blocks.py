@@ -9,6 +9,7 @@ the order of the steps, whatever the block's shape, so all block shapes give the
 
 from __future__ import annotations
 
+from convlens.compute.kernels.block_texts import written
 from convlens.compute.kernels.machine import Machine
 
 __all__ = ["best_rows", "best_vectors", "shift_block", "shift_blocks"]
@@ -101,17 +102,5 @@ def shift_block(rows: int, vectors: int) -> str:
     for r in range(rows):
         lines.append(f"        b = broadcast(weights, {r})")
         lines += [f"        a{r}_{v} = fma(b, x{v}, a{r}_{v})" for v in range(vectors)]
-    lines.append(f"    if n >= {vectors} * LANES:")
-    for r in range(rows):
-        lines.append(f"        if kept > {r}:")
-        lines += [
-            f"            store(y, {r} * pitch + {v} * LANES, a{r}_{v})" for v in range(vectors)
-        ]
-    lines.append("    else:")
-    for r in range(rows):
-        lines.append(f"        if kept > {r}:")
-        lines += [
-            f"            store_some(y, {r} * pitch + {v} * LANES, a{r}_{v}, n - {v} * LANES)"
-            for v in range(vectors)
-        ]
+    lines += written(rows, vectors, "pitch")
     return "\n".join(lines) + "\n"

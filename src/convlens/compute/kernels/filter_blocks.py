@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from convlens.compute.kernels.block_texts import along_rows, written
+
 __all__ = ["MOST_WRITTEN", "filter_blocks"]
 
 MOST_WRITTEN = 7
@@ -45,17 +47,9 @@ def filter_blocks(
     3
     """
     widths = [vectors] if rest == vectors else [vectors, rest]
-    lines = [
-        f"def {name}_rows({ARGUMENTS}):",
-        "    column = 0",
-        f"    while n - column > {rest} * LANES:",
-        f"        {name}_{rows}_{vectors}({_moved()})",
-        f"        column += {vectors} * LANES",
-        "    if n > column:",
-        f"        {name}_{rows}_{rest}({_moved()})",
-    ]
+    along = along_rows(name, rows, vectors, rest, ARGUMENTS, _moved())
     blocks = [_block(name, rows, width, taps) for width in widths]
-    return "\n".join([*blocks, *lines]) + "\n"
+    return "\n".join([*blocks, along]) + "\n"
 
 
 def _moved() -> str:
@@ -83,18 +77,7 @@ def _block(name: str, rows: int, vectors: int, taps: Sequence[int]) -> str:
             *(_loop(rows, vectors) if count == 0 else _written(rows, vectors, count)),
             "            step += 16",
         ]
-    lines.append(f"    if n >= {vectors} * LANES:")
-    for r in range(rows):
-        lines.append(f"        if kept > {r}:")
-        lines += [f"            store(y, {r} * y_pitch + {v} * LANES, a{r}_{v})"
-                  for v in range(vectors)]  # fmt: skip
-    lines.append("    else:")
-    for r in range(rows):
-        lines.append(f"        if kept > {r}:")
-        lines += [
-            f"            store_some(y, {r} * y_pitch + {v} * LANES, a{r}_{v}, n - {v} * LANES)"
-            for v in range(vectors)
-        ]
+    lines += written(rows, vectors, "y_pitch")
     return "\n".join(lines) + "\n"
 
 

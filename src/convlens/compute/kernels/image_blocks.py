@@ -12,6 +12,8 @@ Every result is one chain of multiply-adds, in an order that the block's shape d
 
 from __future__ import annotations
 
+from convlens.compute.kernels.block_texts import along_rows, written
+
 __all__ = ["image_blocks"]
 
 ARGUMENTS = (
@@ -39,17 +41,9 @@ def image_blocks(
     3
     """
     widths = [vectors] if rest == vectors else [vectors, rest]
-    lines = [
-        f"def image_rows({ARGUMENTS}):",
-        "    column = 0",
-        f"    while n - column > {rest} * LANES:",
-        f"        image_{rows}_{vectors}({_moved(stride[1])})",
-        f"        column += {vectors} * LANES",
-        "    if n > column:",
-        f"        image_{rows}_{rest}({_moved(stride[1])})",
-    ]
+    along = along_rows("image", rows, vectors, rest, ARGUMENTS, _moved(stride[1]))
     blocks = [_block(rows, width, size, stride, apart) for width in widths]
-    return "\n".join([*blocks, *lines]) + "\n"
+    return "\n".join([*blocks, along]) + "\n"
 
 
 def _moved(stride: int) -> str:
@@ -78,18 +72,7 @@ def _block(
     ]
     if size[1] % step:  # the last column has none beside it
         lines += [line[4:] for line in _columns(rows, vectors, size[0], stride, apart, 1)]
-    lines.append(f"    if n >= {vectors} * LANES:")
-    for r in range(rows):
-        lines.append(f"        if kept > {r}:")
-        lines += [f"            store(y, {r} * out_w + {v} * LANES, a{r}_{v})"
-                  for v in range(vectors)]  # fmt: skip
-    lines.append("    else:")
-    for r in range(rows):
-        lines.append(f"        if kept > {r}:")
-        lines += [
-            f"            store_some(y, {r} * out_w + {v} * LANES, a{r}_{v}, n - {v} * LANES)"
-            for v in range(vectors)
-        ]
+    lines += written(rows, vectors, "out_w")
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,8 @@ elements are drawn out.
 
 from __future__ import annotations
 
+from convlens.compute.kernels.block_texts import along_rows
+
 __all__ = ["pool_blocks"]
 
 ARGUMENTS = (
@@ -39,17 +41,9 @@ def pool_blocks(
     for name in ("y", "counts"):
         moved = moved.replace(f" {name},", f" {name} + column * WIDTH,")
     moved = moved.replace(" n,", " n - column,")
-    lines = [
-        f"def pool_rows({ARGUMENTS}):",
-        "    column = 0",
-        f"    while n - column > {rest} * LANES:",
-        f"        pool_{rows}_{vectors}({moved})",
-        f"        column += {vectors} * LANES",
-        "    if n > column:",
-        f"        pool_{rows}_{rest}({moved})",
-    ]
+    along = along_rows("pool", rows, vectors, rest, ARGUMENTS, moved)
     blocks = [_block(rows, width, size, stride, mean) for width in widths]
-    return "\n".join([*blocks, *lines]) + "\n"
+    return "\n".join([*blocks, along]) + "\n"
 
 
 def _block(
@@ -87,7 +81,7 @@ def _block(
         if mean:
             lines.append(f"        part = times * word(row_counts, {r})")
         for v in range(vectors):
-            lines += [f"        {line}" for line in _written(r, v, mean)]
+            lines += [f"        {line}" for line in _result(r, v, mean)]
     return "\n".join(lines) + "\n"
 
 
@@ -107,7 +101,7 @@ def _across(v: int, size: int, stride: int) -> list[str]:
     return lines
 
 
-def _written(r: int, v: int, mean: bool) -> list[str]:
+def _result(r: int, v: int, mean: bool) -> list[str]:
     """Return the text that writes vector v of row r."""
     at, left = f"{r} * out_w + {v} * LANES", f"n - {v} * LANES"
     if not mean:

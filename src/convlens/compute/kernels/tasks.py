@@ -1,8 +1,23 @@
-"""Which part of a problem a task is: its number, taken apart."""
+"""How a problem is cut into tasks, and which part of it a task is."""
 
 from __future__ import annotations
 
-__all__ = ["place_of"]
+from math import ceil
+
+__all__ = ["band_rows", "place_of"]
+
+TASKS = 16
+"""Images are cut into bands until every thread has so many tasks."""
+
+
+def band_rows(images: int, high: int, block: int, threads: int) -> int:
+    """Return how many rows, in whole blocks, of images of so many rows a task does.
+
+    >>> band_rows(1, 1024, 4, 2), band_rows(96, 112, 4, 2)
+    (32, 112)
+    """
+    cuts = max(1, TASKS * threads // max(1, images))
+    return max(1, ceil(ceil(high / cuts) / block) * block)
 
 
 def place_of(
