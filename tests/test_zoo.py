@@ -95,18 +95,36 @@ def test_filters_answers_nothing_on_an_even_ground_and_learns_nothing() -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_builds_by_name_in_evaluation_mode(name: str) -> None:
+@pytest.mark.parametrize("name", ["digits", "filters"])
+def test_networks_with_shipped_weights_build_by_name_in_evaluation_mode(name: str) -> None:
     assert not model(name).training
 
 
+def test_released_networks_build_with_fresh_weights_and_any_number_of_classes() -> None:
+    network = model("mobilenet_v3_small", weights=None, classes=5)
+    assert not network.training
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 5)
+    assert model("lraspp_mobilenet_v3_large", None, 3)(torch.zeros(1, 3, 32, 48))["out"].shape == (
+        1,
+        3,
+        32,
+        48,
+    )
+    with pytest.raises(ValueError, match=r"`classes` \(=0\) must be at least 1"):
+        model("resnet18", None, 0)
+    with pytest.raises(ValueError, match=r"`classes` \(=9\) must be left out for 'digits'"):
+        model("digits", classes=9)
+
+
 def test_names() -> None:
-    assert list_models() == ["digits", "filters"]
-    assert list_models("f*") == ["filters"]
+    assert list_models() == sorted(NETWORKS)
+    assert list_models("f*t*s") == ["filters"]
     assert list_models("x*") == []
     with pytest.raises(ValueError, match=r"`name` \(='digit'\).*did you mean 'digits'\?"):
         model("digit")
-    with pytest.raises(ValueError, match="use one of digits, filters"):
+    with pytest.raises(ValueError, match=r"`name` \(='renset50'\).*did you mean 'resnet50'\?"):
+        model("renset50")
+    with pytest.raises(ValueError, match=r"list_models\(\) lists them"):
         model("unheard-of")
 
 

@@ -4,42 +4,97 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
+from convlens.zoo.mobilenet import MOBILENETS, mobilenet
+from convlens.zoo.resnet import RESNETS, resnet
+from convlens.zoo.segmentation import SEGMENTERS, segmenter
 from convlens.zoo.small import Digits, Filters, digits, filters
+from convlens.zoo.vgg import VGGS, vgg
+from convlens.zoo.video import VIDEOS, video
 from convlens.zoo.weights import SHIPPED, load_weights
 
-__all__ = ["NETWORKS", "Digits", "Filters", "digits", "filters", "list_models", "model"]
+__all__ = [
+    "NETWORKS",
+    "Digits",
+    "Family",
+    "Filters",
+    "digits",
+    "filters",
+    "list_models",
+    "model",
+]
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "digits": digits,
-    "filters": filters,
+
+@dataclass(frozen=True)
+class Family:
+    """How networks of one make are built: by name and, where it is free, the number of classes.
+
+    `classes`: how many the released weights know; 0 where the network itself decides. `heads`: how
+    the names of the weights begin whose shapes follow the number of classes.
+    """
+
+    build: Callable[[str, int], nn.Module]
+    classes: int = 0
+    heads: tuple[str, ...] = ()
+
+
+NETWORKS: dict[str, Family] = {
+    "digits": Family(lambda name, classes: digits()),
+    "filters": Family(lambda name, classes: filters()),
+    **dict.fromkeys(VGGS, Family(vgg, 1000, ("classifier.6.",))),
+    **dict.fromkeys(RESNETS, Family(resnet, 1000, ("fc.",))),
+    **dict.fromkeys(MOBILENETS, Family(mobilenet, 1000, ("classifier.3.",))),
+    **dict.fromkeys(
+        SEGMENTERS,
+        Family(
+            segmenter,
+            21,
+            (
+                *("classifier.4.", "aux_classifier.4."),
+                *("classifier.low_classifier.", "classifier.high_classifier."),
+            ),
+        ),
+    ),
+    **dict.fromkeys(VIDEOS, Family(video, 400, ("fc.",))),
 }
+"""How each network of the zoo is built."""
 
 
-def model(name: str, weights: str | Path | None = "DEFAULT") -> nn.Module:
+def model(
+    name: str, weights: str | Path | None = "DEFAULT", classes: int | None = None
+) -> nn.Module:
     """Build the network of the zoo called `name`, in evaluation mode.
 
-    `weights`: "DEFAULT" for those shipped (a network of fixed kernels has none and needs none),
-    the path of a .safetensors, .pt or .pth file, or None for freshly drawn ones.
+    `weights`: "DEFAULT" for the best released ones (or those shipped with convlens), the name of
+    others ("IMAGENET1K_V1"), the path of a .safetensors, .pt or .pth file, or None for freshly
+    drawn ones. Released weights are downloaded once, into the cache folder of torch.hub. `classes`:
+    how many to tell apart, the released number when None; with another number the last layer is
+    drawn anew and the weights fill the others. A detector counts the background as class 0.
 
-    Raises ValueError for a name the zoo does not have, and for weights that do not fit.
+    Raises ValueError for a name the zoo does not have, for weights that do not fit, cannot be had
+    or are damaged, and for a number of classes the network cannot have.
 
     >>> [name for name, child in model("digits").named_children()][:3]
     ['conv1', 'relu1', 'pool1']
+    >>> model("resnet18", weights=None, classes=7).fc.out_features
+    7
     """
     if name not in NETWORKS:
         near = difflib.get_close_matches(name, NETWORKS, n=1)
-        meant = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(NETWORKS)}"
-        raise ValueError(f"`name` (={name!r}) must be a network of the zoo; {meant}")
-    network = NETWORKS[name]()
-    if weights == "DEFAULT":
-        weights = SHIPPED.get(name)
-    if weights is not None:
-        load_weights(network, weights)
+        cure = f"did you mean {near[0]!r}?" if near else "convlens.list_models() lists them"
+        raise ValueError(f"`name` (={name!r}) must be a network of the zoo; {cure}")
+    family = NETWORKS[name]
+    count = _checked_classes(classes, name, family)
+    path = _weights_file(name, weights)
+    network = family.build(name, count)
+    if path is not None:
+        load_weights(network, path)
     return network.eval()
 
 
@@ -47,6 +102,34 @@ def list_models(pattern: str = "*") -> list[str]:
     """Return the sorted names of the zoo that match a shell `pattern`.
 
     >>> list_models("d*")
-    ['digits']
+    ['deeplabv3_mobilenet_v3_large', 'deeplabv3_resnet101', 'deeplabv3_resnet50', 'digits']
     """
     return sorted(fnmatch.filter(NETWORKS, pattern))
+
+
+def _checked_classes(classes: int | None, name: str, family: Family) -> int:
+    if classes is None:
+        return family.classes
+    if not family.classes:
+        raise ValueError(
+            f"`classes` (={classes}) must be left out for {name!r}, whose outputs are settled; "
+            "take another network to tell other classes apart"
+        )
+    least = 2 if False else 1
+    if operator.index(classes) < least:
+        what = "2, the background and one more" if least == 2 else "1"
+        raise ValueError(f"`classes` (={classes}) must be at least {what}; count those you have")
+    return operator.index(classes)
+
+
+def _weights_file(name: str, asked: str | Path | None) -> Path | None:
+    """The file of the weights asked for, on this machine after this call; None for fresh ones."""
+    if asked is None:
+        return None
+    if name in SHIPPED and asked == "DEFAULT":
+        return SHIPPED[name]
+    if not NETWORKS[name].heads and asked == "DEFAULT":
+        return None  # fixed kernels: there is nothing to load
+    if isinstance(asked, Path) or Path(asked).suffix:
+        return Path(asked)
+    raise ValueError(asked)

@@ -1,0 +1,221 @@
+"""Semantic segmentation: a class for every pixel, by FCN, DeepLabV3 and LR-ASPP.
+
+Long, Shelhamer & Darrell, *Fully Convolutional Networks* (arXiv 1411.4038). Chen et al.,
+*Rethinking Atrous Convolution* (arXiv 1706.05587), section 3.3. Howard et al., *Searching for
+MobileNetV3* (arXiv 1905.02244), section 6.4 and figure 10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlens.zoo.layers import conv_norm
+from convlens.zoo.mobilenet import MOBILENETS, mobilenet_features
+from convlens.zoo.resnet import RESNETS, ResNet
+
+__all__ = ["LRASPP", "SEGMENTERS", "Member", "Segmenter", "segmenter"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """What differs between them: the backbone, and the head on its maps."""
+
+    backbone: str
+    head: Literal["fcn", "deeplab", "lraspp"]
+
+
+SEGMENTERS = {
+    "fcn_resnet50": Member("resnet50", "fcn"),
+    "fcn_resnet101": Member("resnet101", "fcn"),
+    "deeplabv3_resnet50": Member("resnet50", "deeplab"),
+    "deeplabv3_resnet101": Member("resnet101", "deeplab"),
+    "deeplabv3_mobilenet_v3_large": Member("mobilenet_v3_large", "deeplab"),
+    "lraspp_mobilenet_v3_large": Member("mobilenet_v3_large", "lraspp"),
+}
+
+RATES = (12, 24, 36)
+"""How far apart the taps of DeepLab's three spread windows lie, on maps an eighth of the picture.
+
+Twice those of arXiv 1706.05587, section 3.3, whose maps are a sixteenth.
+"""
+
+
+class ResNetMaps(nn.Module):
+    """A dilated ResNet without its last layers: pictures to the maps of its last two stages."""
+
+    channels = (1024, 2048)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        # The layers in the order they run, under the names they have in the classifier.
+        for child, layer in ResNet(RESNETS[name], dilated=True).named_children():
+            if child not in ("avgpool", "fc"):
+                self.add_module(child, layer)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps (n, 1024, h / 8, w / 8) and (n, 2048, h / 8, w / 8)."""
+        near = x
+        for name, layer in self.named_children():
+            x = layer(x)
+            if name == "layer3":
+                near = x
+        return near, x
+
+
+class MobileNetMaps(nn.Sequential):
+    """A dilated MobileNetV3's features: pictures to the last map of stride 8 and the very last."""
+
+    channels = (40, 960)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(*mobilenet_features(MOBILENETS[name], dilated=True))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps (n, 40, h / 8, w / 8) and (n, 960, h / 16, w / 16)."""
+        near = x
+        for name, layer in self.named_children():
+            x = layer(x)
+            if name == "4":
+                near = x
+        return near, x
+
+
+class FCNHead(nn.Sequential):
+    """A 3x3 convolution to a quarter of the channels and a 1x1 to the classes."""
+
+    def __init__(self, c: int, classes: int) -> None:
+        super().__init__(
+            *conv_norm(c, c // 4, 3),  # (n, c, h, w) -> (n, c / 4, h, w)
+            nn.Dropout(0.1),
+            nn.Conv2d(c // 4, classes, 1),  # -> (n, classes, h, w)
+        )
+
+
+class DeepLabHead(nn.Sequential):
+    """Five branches of different reach joined, a 3x3 convolution and a 1x1 to the classes."""
+
+    def __init__(self, c: int, classes: int) -> None:
+        super().__init__(
+            SpatialPyramid(c),  # (n, c, h, w) -> (n, 256, h, w)
+            *conv_norm(256, 256, 3),
+            nn.Conv2d(256, classes, 1),  # -> (n, classes, h, w)
+        )
+
+
+class SpatialPyramid(nn.Module):
+    """Atrous spatial pyramid pooling: (n, c, h, w) to (n, 256, h, w)."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([conv_norm(c, 256, 1)])
+        for rate in RATES:
+            self.convs.append(conv_norm(c, 256, 3, dilation=rate))
+        self.convs.append(WholeMap(c))
+        self.project = nn.Sequential(*conv_norm(5 * 256, 256, 1), nn.Dropout(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the five branches' maps, joined and projected."""
+        branches = [branch(x) for branch in self.convs]  # 5 of (n, 256, h, w)
+        out: Tensor = self.project(torch.cat(branches, dim=1))  # (n, 1280, h, w) -> (n, 256, h, w)
+        return out
+
+
+class WholeMap(nn.Sequential):
+    """What the whole map has in the mean, said at every place: (n, c, h, w) to (n, 256, h, w)."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__(nn.AdaptiveAvgPool2d(1), *conv_norm(c, 256, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mean of the map, convolved and repeated."""
+        mean = x
+        for layer in self:
+            mean = layer(mean)  # (n, c, h, w) -> (n, c, 1, 1) -> (n, 256, 1, 1)
+        return _enlarged(mean, x.shape[-2:])  # -> (n, 256, h, w)
+
+
+class LRASPPHead(nn.Module):
+    """Two branches: far maps, scaled by what the whole map says, and near maps for fine outlines.
+
+    Both sum to scores (n, classes, h / 8, w / 8).
+    """
+
+    def __init__(self, near: int, far: int, classes: int) -> None:
+        super().__init__()
+        self.cbr = conv_norm(far, 128, 1)
+        self.scale = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(far, 128, 1, bias=False), nn.Sigmoid()
+        )
+        self.low_classifier = nn.Conv2d(near, classes, 1)
+        self.high_classifier = nn.Conv2d(128, classes, 1)
+
+    def forward(self, near: Tensor, far: Tensor) -> Tensor:
+        """Return the scores of every class on the grid of the near map."""
+        x = self.cbr(far)  # (n, 960, h / 16, w / 16) -> (n, 128, h / 16, w / 16)
+        x = x * self.scale(far)  # a factor (n, 128, 1, 1)
+        x = _enlarged(x, near.shape[-2:])  # -> (n, 128, h / 8, w / 8)
+        scores: Tensor = self.low_classifier(near) + self.high_classifier(x)
+        return scores  # (n, classes, h / 8, w / 8)
+
+
+class Segmenter(nn.Module):
+    """A backbone and a head: pictures (n, 3, h, w) to {"out", "aux"}, each (n, classes, h, w).
+
+    "aux" is a second opinion from the stage before the last; training adds 0.5 of its loss.
+    """
+
+    def __init__(self, member: Member, classes: int = 21) -> None:
+        super().__init__()
+        self.backbone = _maps(member.backbone)
+        near, far = self.backbone.channels
+        self.classifier = (DeepLabHead if member.head == "deeplab" else FCNHead)(far, classes)
+        self.aux_classifier = FCNHead(near, classes)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the scores of every class at every pixel, before any softmax."""
+        size = x.shape[-2:]
+        near, far = self.backbone(x)  # (n, 3, h, w) -> maps an eighth or a sixteenth as large
+        return {
+            "out": _enlarged(self.classifier(far), size),  # -> (n, classes, h, w)
+            "aux": _enlarged(self.aux_classifier(near), size),  # -> (n, classes, h, w)
+        }
+
+
+class LRASPP(nn.Module):
+    """A backbone and the head of two branches: (n, 3, h, w) to {"out"}, (n, classes, h, w)."""
+
+    def __init__(self, member: Member, classes: int = 21) -> None:
+        super().__init__()
+        self.backbone = _maps(member.backbone)
+        self.classifier = LRASPPHead(*self.backbone.channels, classes)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the scores of every class at every pixel, before any softmax."""
+        size = x.shape[-2:]
+        near, far = self.backbone(x)  # (n, 3, h, w) -> (n, 40, h / 8, ...), (n, 960, h / 16, ...)
+        return {"out": _enlarged(self.classifier(near, far), size)}  # -> (n, classes, h, w)
+
+
+def segmenter(name: str, classes: int = 21) -> Segmenter | LRASPP:
+    """Build the segmentation network called `name`, untrained.
+
+    >>> import torch
+    >>> network = segmenter("lraspp_mobilenet_v3_large", classes=7).eval()
+    >>> network(torch.zeros(1, 3, 64, 80))["out"].shape
+    torch.Size([1, 7, 64, 80])
+    """
+    member = SEGMENTERS[name]
+    return (LRASPP if member.head == "lraspp" else Segmenter)(member, classes)
+
+
+def _maps(backbone: str) -> ResNetMaps | MobileNetMaps:
+    return ResNetMaps(backbone) if backbone in RESNETS else MobileNetMaps(backbone)
+
+
+def _enlarged(x: Tensor, size: torch.Size) -> Tensor:
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)

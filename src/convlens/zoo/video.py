@@ -1,0 +1,138 @@
+"""Video classification: residual networks whose windows also slide along time.
+
+Tran et al., *A Closer Look at Spatiotemporal Convolutions for Action Recognition*
+(arXiv 1711.11248), table 1: R3D, MC3 and R(2+1)D of 18 layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from convlens.zoo.layers import draw_weights
+
+__all__ = ["VIDEOS", "Member", "VideoResNet", "video"]
+
+Window = Literal["3d", "2d", "2+1d"]
+"""3x3x3; 1x3x3, each frame alone; or 1x3x3 and then 3x1x1, with an activation in between."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """What differs between them: the windows of the stem and of the four stages."""
+
+    stem: Window
+    stages: tuple[Window, Window, Window, Window]
+
+
+VIDEOS = {
+    "r3d_18": Member("3d", ("3d", "3d", "3d", "3d")),
+    "mc3_18": Member("3d", ("3d", "2d", "2d", "2d")),
+    "r2plus1d_18": Member("2+1d", ("2+1d", "2+1d", "2+1d", "2+1d")),
+}
+
+
+def convolution(window: Window, c: int, k: int, middle: int, stride: int) -> nn.Module:
+    """Return a convolution of 3x3x3 or what stands for it; `middle`: channels between the two.
+
+    (n, c, t, h, w) to (n, k, t / stride, h / stride, w / stride); "2d" keeps all t frames.
+    """
+    if window == "3d":
+        return nn.Conv3d(c, k, 3, stride, 1, bias=False)
+    flat, shift = (1, stride, stride), (0, 1, 1)
+    if window == "2d":
+        return nn.Conv3d(c, k, (1, 3, 3), flat, shift, bias=False)
+    return nn.Sequential(
+        nn.Conv3d(c, middle, (1, 3, 3), flat, shift, bias=False),
+        nn.BatchNorm3d(middle),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(middle, k, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False),
+    )
+
+
+class Block(nn.Module):
+    """Two convolutions and a skip: (n, c, t, h, w) to (n, k, t, h, w), all but n, k over stride."""
+
+    def __init__(self, window: Window, c: int, k: int, stride: int) -> None:
+        super().__init__()
+        # So many channels between the two that they have the parameters of one 3x3x3 (section 3.5).
+        middle = 27 * c * k // (9 * c + 3 * k)
+        self.conv1 = nn.Sequential(
+            convolution(window, c, k, middle, stride), nn.BatchNorm3d(k), nn.ReLU(inplace=True)
+        )
+        self.conv2 = nn.Sequential(convolution(window, k, k, middle, 1), nn.BatchNorm3d(k))
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Module | None = None
+        if stride != 1 or c != k:
+            strides = (1, stride, stride) if window == "2d" else (stride, stride, stride)
+            self.downsample = nn.Sequential(
+                nn.Conv3d(c, k, 1, strides, bias=False), nn.BatchNorm3d(k)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return relu(F(x) + x), or the skip projected where the shape changes."""
+        y = self.conv1(x)  # (n, c, t, h, w) -> (n, k, t / stride, h / stride, w / stride)
+        y = self.conv2(y)
+        y += x if self.downsample is None else self.downsample(x)
+        out: Tensor = self.relu(y)
+        return out
+
+
+class VideoResNet(nn.Module):
+    """A stem, four stages of two blocks, the mean over frames and map, and a linear layer.
+
+    Clips (n, 3, t, h, w) to scores (n, classes); the released ones learned 16 frames of 112 x 112.
+    """
+
+    def __init__(self, member: Member, classes: int = 400) -> None:
+        super().__init__()
+        first, second, third, fourth = member.stages
+        self.stem = nn.Sequential(*_stem(member.stem))
+        self.layer1 = nn.Sequential(Block(first, 64, 64, 1), Block(first, 64, 64, 1))
+        self.layer2 = nn.Sequential(Block(second, 64, 128, 2), Block(second, 128, 128, 1))
+        self.layer3 = nn.Sequential(Block(third, 128, 256, 2), Block(third, 256, 256, 1))
+        self.layer4 = nn.Sequential(Block(fourth, 256, 512, 2), Block(fourth, 512, 512, 1))
+        self.avgpool = nn.AdaptiveAvgPool3d(1)
+        self.fc = nn.Linear(512, classes)
+        draw_weights(self, linear=0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores (n, classes) of clips (n, 3, t, h, w), normalized as Kinetics'."""
+        x = self.stem(x)  # (n, 3, t, h, w) -> (n, 64, t, h / 2, w / 2)
+        x = self.layer1(x)  # -> (n, 64, t, h / 2, w / 2)
+        x = self.layer2(x)  # -> (n, 128, t / 2, h / 4, w / 4); mc3 keeps all t frames
+        x = self.layer3(x)  # -> (n, 256, t / 4, h / 8, w / 8)
+        x = self.layer4(x)  # -> (n, 512, t / 8, h / 16, w / 16)
+        x = self.avgpool(x).flatten(1)  # -> (n, 512)
+        scores: Tensor = self.fc(x)  # -> (n, classes)
+        return scores
+
+
+def _stem(window: Window) -> list[nn.Module]:
+    strides, pads = (1, 2, 2), (0, 3, 3)
+    if window == "3d":
+        return [
+            nn.Conv3d(3, 64, (3, 7, 7), strides, (1, 3, 3), bias=False),
+            nn.BatchNorm3d(64),
+            nn.ReLU(inplace=True),
+        ]
+    return [
+        nn.Conv3d(3, 45, (1, 7, 7), strides, pads, bias=False),
+        nn.BatchNorm3d(45),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(45, 64, (3, 1, 1), 1, (1, 0, 0), bias=False),
+        nn.BatchNorm3d(64),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def video(name: str, classes: int = 400) -> VideoResNet:
+    """Build the video network called `name`, untrained: (n, 3, t, h, w) to (n, classes).
+
+    >>> import torch
+    >>> video("mc3_18", classes=7)(torch.zeros(1, 3, 4, 32, 32)).shape
+    torch.Size([1, 7])
+    """
+    return VideoResNet(VIDEOS[name], classes)
