@@ -16,9 +16,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.figures import Figure
 
-NETWORKS = Path(__file__).parents[1] / "tests" / "networks.py"
-RESNET = f"{NETWORKS}:ResNet50Shaped"
-
 # Says how long after the next press of the pointer the arithmetic shows another number.
 WATCH = """() => {
   const place = document.querySelector('.arithmetic');
@@ -86,7 +83,7 @@ def dropping(browser: Browser, folder: Path) -> list[Figure]:
     photo = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     large = Image.fromarray(photo).resize((4000, 3000))  # 12 megapixels, as from a phone
     dropped, clicks = [], []
-    with lab(RESNET) as (address, _):
+    with lab("resnet50", "--weights", "none") as (address, _):
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)
         usable(page)
@@ -113,7 +110,7 @@ def dropping(browser: Browser, folder: Path) -> list[Figure]:
                 page.mouse.click(box["x"] + 18 + 4 * i, box["y"] + 31 + 4 * i)
                 clicks.append(page.evaluate("window.answered"))
     return [
-        Figure.of("dropped 12 MP photo to clickable, ResNet-50-sized", dropped, "s", 3),
+        Figure.of("dropped 12 MP photo to clickable, ResNet-50", dropped, "s", 3),
         Figure.of("a click answered, at the browser", clicks, "ms", 100),
     ]
 

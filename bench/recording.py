@@ -9,14 +9,14 @@ from torch import nn
 
 from bench.figures import Figure, repeat
 from convlens.lens import Recording, explain, record
-from networks import ResNet50Shaped
+from convlens.zoo import model
 
 STEP, MEGABYTE = 60e-6, 0.5e-3  # seconds allowed for each
 
 
 def measure() -> list[Figure]:
     torch.manual_seed(0)
-    network = ResNet50Shaped().eval()
+    network = model("resnet50", weights=None)
     picture = torch.randn(1, 3, 224, 224)
     seen = record(network, picture)
     plain, recorded, beyond = [], [], []
@@ -35,7 +35,7 @@ def measure() -> list[Figure]:
     allowed = STEP * len(seen) + MEGABYTE * megabytes
     note = f"{len(seen)} steps, {megabytes:.0f} MB kept"
     figures = [
-        Figure.of("plain forward, ResNet-50-sized", plain, "s"),
+        Figure.of("plain forward, ResNet-50", plain, "s"),
         Figure.of("recorded forward", recorded, "s"),
         Figure.of("recording beyond plain", beyond, "s", allowed, note),
     ]

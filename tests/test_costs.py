@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.lens import costs
-from networks import ResNet50Shaped
+from convlens.zoo import model
 
 
 def test_transposed_convolution_counts_its_input() -> None:
@@ -50,7 +50,7 @@ def test_pooling_and_bias_are_operations_not_multiply_adds() -> None:
 
 
 def test_resnet50_is_the_published_size() -> None:
-    found = costs(ResNet50Shaped().eval(), torch.zeros(1, 3, 224, 224))
+    found = costs(model("resnet50", weights=None), torch.zeros(1, 3, 224, 224))
     assert found.multiply_adds == 4_089_184_256
     assert found.parameters == 25_557_032
     assert "4,089,184,256" in str(found)

@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlens.learn.checkpoints import save_checkpoint
 from convlens.learn.data import Data, Examples, digits_data, digits_split, varied
 from convlens.learn.training import (
     DIGITS_RECIPE,
@@ -24,6 +23,7 @@ from convlens.learn.training import (
     train_digits,
 )
 from convlens.zoo import model
+from convlens.zoo.saving import save_tensors
 from convlens.zoo.weights import metadata, read_weights
 
 QUICK = Recipe(epochs=3, batch=64, rate=1e-2)
@@ -249,7 +249,7 @@ def test_whoever_reads_while_it_is_written_finds_a_whole_file(
 ) -> None:
     out = tmp_path / "weights.safetensors"
     network = small_network()
-    save_checkpoint(network, out, {"epoch": "1"})
+    save_tensors(network.state_dict(), out, {"epoch": "1"})
     seen = []
     replace_file = os.replace
 
@@ -259,14 +259,14 @@ def test_whoever_reads_while_it_is_written_finds_a_whole_file(
         seen.append(metadata(path)["epoch"])
 
     monkeypatch.setattr(os, "replace", looking)
-    save_checkpoint(network, out, {"epoch": "2"})
+    save_tensors(network.state_dict(), out, {"epoch": "2"})
     assert seen == ["1", "2"]
 
 
 def test_tied_weights_are_stored_under_both_names(tmp_path: Path) -> None:
     network = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
     network[1].weight = network[0].weight
-    save_checkpoint(network, tmp_path / "tied.safetensors")
+    save_tensors(network.state_dict(), tmp_path / "tied.safetensors")
     stored = read_weights(tmp_path / "tied.safetensors")
     assert torch.equal(stored["0.weight"], stored["1.weight"])
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from convlens.learn.counting import Count, counts, table
 from convlens.lens import Costs, costs
 from convlens.zoo import NETWORKS
 from convlens.zoo.resnet import Bottleneck
@@ -46,9 +47,9 @@ def counted(network: nn.Module, *shape: int) -> Costs:
 
 
 @functools.cache
-def at_released_size(name: str) -> Costs:
-    shape = {"vid": (1, 3, 16, 112, 112), "seg": (1, 3, 520, 520), "cls": (1, 3, 224, 224)}
-    return counted(built(name), *shape[FACTS[name]["kind"]])
+def at_released_size(name: str) -> Count:
+    (found,) = counts(name)
+    return found
 
 
 def near(counted: float, printed: float) -> bool:
@@ -109,3 +110,16 @@ def test_three_quarters_of_the_width_are_smaller_than_the_papers(
     missing = hidden.out_features // 3
     added = missing * (hidden.in_features + 1 + 1000)
     assert near((found.parameters + added) / 1e6, parameters)
+
+
+def test_the_table_has_a_line_a_network_but_no_detector() -> None:
+    lines = table([at_released_size("resnet18"), at_released_size("vgg19")]).splitlines()
+    assert lines[1].split() == [
+        "resnet18",
+        "1x3x224x224",
+        "11,689,512",
+        "1,814,073,344",
+        "1.814",
+        "G",
+    ]
+    assert list(counts("*rcnn*")) == []

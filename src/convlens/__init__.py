@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from convlens.compute.module import accelerate
     from convlens.learn.opening import Opened, open_network, read_inputs
     from convlens.learn.pictures import Picture, read_picture
+    from convlens.learn.predicting import Prediction, predict
     from convlens.learn.preparing import Preparation
+    from convlens.learn.tracing import Trace, trace
     from convlens.learn.training import Progress, Recipe, train, train_digits
     from convlens.lens import Costs, Explanation, Recording, costs, explain, record
     from convlens.windows import AdaptiveWindow, TransposedWindow, Window
-    from convlens.zoo import list_models, model
+    from convlens.zoo import Weights, list_models, model, weights
 
 _HOME = {
     "AdaptiveWindow": "windows",
@@ -30,11 +32,14 @@ _HOME = {
     "Opened": "learn.opening",
     "Picture": "learn.pictures",
     "Plan": "compute",
+    "Prediction": "learn.predicting",
     "Preparation": "learn.preparing",
     "Progress": "learn.training",
     "Recipe": "learn.training",
     "Recording": "lens",
+    "Trace": "learn.tracing",
     "TransposedWindow": "windows",
+    "Weights": "zoo",
     "Window": "windows",
     "accelerate": "compute.module",
     "avg_pool": "compute",
@@ -47,11 +52,14 @@ _HOME = {
     "model": "zoo",
     "open_network": "learn.opening",
     "plan": "compute",
+    "predict": "learn.predicting",
     "read_inputs": "learn.opening",
     "read_picture": "learn.pictures",
     "record": "lens",
+    "trace": "learn.tracing",
     "train": "learn.training",
     "train_digits": "learn.training",
+    "weights": "zoo",
 }
 
 __all__ = [
@@ -61,11 +69,14 @@ __all__ = [
     "Opened",
     "Picture",
     "Plan",
+    "Prediction",
     "Preparation",
     "Progress",
     "Recipe",
     "Recording",
+    "Trace",
     "TransposedWindow",
+    "Weights",
     "Window",
     "accelerate",
     "avg_pool",
@@ -78,11 +89,14 @@ __all__ = [
     "model",
     "open_network",
     "plan",
+    "predict",
     "read_inputs",
     "read_picture",
     "record",
+    "trace",
     "train",
     "train_digits",
+    "weights",
 ]
 
 

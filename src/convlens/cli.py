@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -48,7 +49,11 @@ class Opening:
     """How a network is opened; the options that every command with a network takes."""
 
     weights: Annotated[
-        Path | None, Parameter(help="Weights to load: .safetensors, or .pt/.pth without code.")
+        str | None,
+        Parameter(
+            help="Weights: a .safetensors file, or .pt/.pth without code; of the zoo's networks "
+            "also released ones by name (DEFAULT, IMAGENET1K_V1), or none for random ones."
+        ),
     ] = None
     size: Annotated[
         int | None,
@@ -150,6 +155,111 @@ def costs(
 
 
 @app.command
+def predict(
+    network: Network,
+    /,
+    *source: Annotated[
+        str,
+        Parameter(
+            help="Pictures, clips, folders, globs, lists (.txt, a path a line), or a camera's "
+            "number."
+        ),
+    ],
+    out: Annotated[
+        Path | None, Parameter(help="Folder for JSON lines and drawings; printed when left out.")
+    ] = None,
+    opening: Opening = AS_IT_SAYS,
+    batch: Annotated[int, Parameter(help="Pictures run at once.")] = 8,
+    threshold: Annotated[float, Parameter(help="The least score of a box, 0 to 1.")] = 0.5,
+    top: Annotated[int, Parameter(help="Categories told of a classification.")] = 5,
+    every: Annotated[int, Parameter(help="Of a clip's frames, every so many-th.")] = 1,
+    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, mps.")] = None,
+    draw: Annotated[bool, Parameter(help="Draw what was found.")] = True,
+    restart: Annotated[bool, Parameter(negative="", help="Begin anew in --out.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what is on pictures and clips, and draw it; a stopped run goes on where it was."""
+    if not source:
+        raise ValueError("`source` is needed: name a picture, clip, folder, glob or list")
+    settings: dict[str, Any] = {
+        **{"weights": opening.weights or "DEFAULT", "size": opening.size},
+        **{"normalize": opening.normalize, "batch": batch, "threshold": threshold, "top": top},
+        **{"every": every, "device": device},
+    }
+    if out is not None:
+        _predict_into(network, source, out, settings, draw, restart, json)
+        return
+    from convlens.learn.predicting import predict as predict_on
+
+    predicted = 0
+    for prediction in predict_on(network, _one(source), **settings):
+        predicted += prediction.error is None
+        _print(prediction, json)
+        sys.stdout.flush()
+    if not predicted:
+        raise SystemExit(1)
+
+
+@app.command
+def models(
+    pattern: Annotated[str, Parameter(help="Names to list, as a shell pattern: 'resnet*'.")] = "*",
+    /,
+    *,
+    count: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Count parameters and multiply-adds, step by step; detectors left out.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Print the networks of the zoo: parameters, multiply-adds, file size, published accuracy."""
+    from convlens.zoo.listing import listed, table
+
+    found = listed(pattern)
+    if count:
+        from convlens.learn import counting
+
+        counted = list(counting.counts(pattern))
+        if json:
+            _print_json({"networks": [network.to_dict() for network in counted]})
+        else:
+            print(counting.table(counted))
+        return
+    if json:
+        _print_json({"networks": [network.to_dict() for network in found]})
+    else:
+        print(table(found))
+
+
+@app.command
+def convert(
+    source: Annotated[str, Parameter(help="A network of the zoo, or a .pt or .pth file.")],
+    /,
+    *,
+    weights: Annotated[
+        str | None, Parameter(help="The network's released weights; DEFAULT when left out.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Parameter(help="The .safetensors file; named as the weights when left out."),
+    ] = None,
+) -> None:
+    """Write released weights, or a .pt or .pth file, as .safetensors."""
+    from convlens.zoo.converting import convert as convert_weights
+    from convlens.zoo.weights import metadata
+
+    path = convert_weights(source, weights, out)
+    told = metadata(path)
+    of = f", {told['network']} {told['weights']}" if "network" in told else ""
+    print(f"{path}: {path.stat().st_size:,} bytes{of}")
+    print(f"  from {told['source']}, sha256 {told['sha256']}")
+    if "licence" in told:
+        print(f"  {told['licence']}")
+
+
+@app.command
 def train(
     network: Annotated[Literal["digits"], Parameter(help="The network to train.")],
     /,
@@ -184,6 +294,56 @@ def train(
         print("stopped before the first epoch ended; nothing was written", file=sys.stderr)
         raise SystemExit(130)
     print(f"{last.accuracy:.2%} of the held-out digits right after {last.epoch} epochs: {out}")
+
+
+def _one(source: tuple[str, ...]) -> str | tuple[str, ...]:
+    """A camera may only be alone."""
+    return source[0] if len(source) == 1 else source
+
+
+def _predict_into(
+    network: str,
+    source: tuple[str, ...],
+    out: Path,
+    settings: dict[str, Any],
+    draws: bool,
+    restart: bool,
+    json: bool,
+) -> None:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from convlens import draw
+    from convlens.learn.answers import answer
+
+    pen = draw if draws else None
+    job = answer(network, _one(source), out, **settings, pen=pen, restart=restart)
+    if job.finished:
+        print(f"{job.finished:,} were finished before", file=sys.stderr)
+    rate = TextColumn("{task.fields[rate]:.1f}/s")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate)
+    began = time.monotonic()
+    try:
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+            task = bar.add_task(network, total=job.total, completed=job.finished, rate=0.0)
+            for prediction in job:
+                done = job.predicted + job.failed
+                speed = done / (time.monotonic() - began)
+                bar.update(task, completed=job.finished + done, rate=speed)
+                if json:
+                    _print(prediction, json)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        raise
+    print(job.summary(), file=sys.stderr)
+    if job.failed and not job.predicted and not job.finished:
+        raise SystemExit(1)
 
 
 def _opened(network: str, opening: Opening) -> Opened:

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.learn.checkpoints import check_destination, save_checkpoint
 from convlens.learn.data import Data, Examples, digits_data, varied
 from convlens.zoo import digits
+from convlens.zoo.saving import check_destination, save_tensors
 
 __all__ = ["DIGITS_RECIPE", "Progress", "Recipe", "accuracy", "train", "train_digits"]
 
@@ -185,7 +185,7 @@ def _epochs(
                 seconds=time.monotonic() - began,
             )
             if path is not None:
-                save_checkpoint(network, path, _story(network, progress, recipe))
+                save_tensors(network.state_dict(), path, _story(network, progress, recipe))
         except KeyboardInterrupt:
             return
         yield progress

@@ -11,7 +11,10 @@ from pathlib import Path
 
 from torch import nn
 
+from convlens.zoo.detection import DETECTORS, detector
+from convlens.zoo.downloading import fetch
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet
+from convlens.zoo.released import Weights, weights
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
 from convlens.zoo.small import Digits, Filters, digits, filters
@@ -20,14 +23,17 @@ from convlens.zoo.video import VIDEOS, video
 from convlens.zoo.weights import SHIPPED, load_weights
 
 __all__ = [
+    "DETECTORS",
     "NETWORKS",
     "Digits",
     "Family",
     "Filters",
+    "Weights",
     "digits",
     "filters",
     "list_models",
     "model",
+    "weights",
 ]
 
 
@@ -62,6 +68,13 @@ NETWORKS: dict[str, Family] = {
         ),
     ),
     **dict.fromkeys(VIDEOS, Family(video, 400, ("fc.",))),
+    **dict.fromkeys(
+        DETECTORS,
+        Family(
+            detector, 91, ("roi_heads.box_predictor.", "roi_heads.mask_predictor.mask_fcn_logits.")
+        ),
+    ),
+    "keypointrcnn_resnet50_fpn": Family(detector, 2, ("roi_heads.box_predictor.",)),
 }
 """How each network of the zoo is built."""
 
@@ -94,7 +107,7 @@ def model(
     path = _weights_file(name, weights)
     network = family.build(name, count)
     if path is not None:
-        load_weights(network, path)
+        load_weights(network, path, fresh=() if count == family.classes else family.heads)
     return network.eval()
 
 
@@ -115,7 +128,7 @@ def _checked_classes(classes: int | None, name: str, family: Family) -> int:
             f"`classes` (={classes}) must be left out for {name!r}, whose outputs are settled; "
             "take another network to tell other classes apart"
         )
-    least = 2 if False else 1
+    least = 2 if family.build is detector else 1
     if operator.index(classes) < least:
         what = "2, the background and one more" if least == 2 else "1"
         raise ValueError(f"`classes` (={classes}) must be at least {what}; count those you have")
@@ -132,4 +145,4 @@ def _weights_file(name: str, asked: str | Path | None) -> Path | None:
         return None  # fixed kernels: there is nothing to load
     if isinstance(asked, Path) or Path(asked).suffix:
         return Path(asked)
-    raise ValueError(asked)
+    return fetch(weights(name, asked))

@@ -1,4 +1,4 @@
-"""Write weights so that the file on disk is whole at every moment."""
+"""Write named tensors so that the file on disk is whole at every moment."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
-from torch import nn
+from torch import Tensor
 
-__all__ = ["check_destination", "save_checkpoint"]
+__all__ = ["check_destination", "save_tensors"]
 
 
 def check_destination(out: str | Path) -> Path:
-    """Return `out` as a path if a checkpoint can be written there.
+    """Return `out` as a path if weights can be written there.
 
     Raises ValueError where its suffix is not .safetensors or its folder does not exist.
 
@@ -35,31 +35,28 @@ def check_destination(out: str | Path) -> Path:
     return path
 
 
-def save_checkpoint(
-    network: nn.Module, out: str | Path, metadata: Mapping[str, str] | None = None
+def save_tensors(
+    tensors: Mapping[str, Tensor], out: str | Path, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write the weights of `network` to the safetensors file `out`, atomically.
+    """Write `tensors` to the safetensors file `out`, atomically.
 
     The bytes go to a file beside `out`, which then takes its name in one step: whoever looks, and
-    whatever interrupts, `out` is the old checkpoint or the new one. `metadata`: texts to store
-    with the tensors.
+    whatever interrupts, `out` is the old file or the new one. `metadata`: texts to store with the
+    tensors.
 
     Raises ValueError for a destination `check_destination` refuses, OSError when the disk does.
 
-    >>> import tempfile
+    >>> import tempfile, torch
     >>> from convlens.zoo.weights import metadata
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_checkpoint(nn.Linear(2, 1), f"{folder}/a.safetensors", {"epoch": "3"})
+    ...     save_tensors({"a": torch.ones(2)}, f"{folder}/a.safetensors", {"epoch": "3"})
     ...     metadata(f"{folder}/a.safetensors")
     {'epoch': '3'}
     """
     path = check_destination(out)
     # A copy of each: safetensors refuses tensors that share memory, as tied weights do.
-    tensors = {
-        name: tensor.detach().cpu().clone().contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-    content = safetensors.torch.save(tensors, dict(metadata or {}))
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    content = safetensors.torch.save(copies, dict(metadata or {}))
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with beside.open("wb") as file:

@@ -1,0 +1,310 @@
+"""A detection walked back: box, score, regression, proposal, anchor, RoI samples, cells, pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from convlens.lens import Call, Explanation, Recording, Step, explain_value, region
+
+__all__ = ["Station", "Trace", "is_detector", "trace"]
+
+# An element that one of these made was an element before, or the limit it was cut off at.
+_CLIPS = ("clamp", "clip", "minimum", "maximum")
+
+# The selections worth telling of: those of thresholds and of order are left out.
+SELECTIONS = {"nms": "{} suppression", "batched_nms": "{} suppression", "topk": "{} ranking"}
+
+
+@dataclass(frozen=True)
+class Station:
+    """A place on the way from a detection back to the pixels.
+
+    `name` of it; `text`: one sentence with its numbers; `value` and `index`: the element of the
+    recording that stands for it, to be explained further; `link`: "made of" where arithmetic leads
+    there, "chosen" where only a selection does (suppression, the best of a ranking).
+    """
+
+    name: str
+    text: str
+    value: int
+    index: tuple[int, ...]
+    link: str = "made of"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one detection came from, station by station; prints as text.
+
+    `box` in pixels of the picture: x1, y1, x2, y2. `label`: the class's number.
+    """
+
+    picture: int
+    detection: int
+    label: int
+    score: float
+    box: tuple[float, float, float, float]
+    stations: tuple[Station, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        box = ", ".join(f"{side:.1f}" for side in self.box)
+        lines = [f"detection {self.detection}: class {self.label}, {self.score:.3f}, box {box}"]
+        width = max(len(station.name) for station in self.stations)
+        for station in self.stations:
+            mark = "~" if station.link == "chosen" else "<"
+            lines.append(f"  {mark} {station.name:{width}}  {station.text}")
+        return "\n".join(lines)
+
+
+def is_detector(recording: Recording) -> bool:
+    """Whether a recording is of a detector of two stages, as the zoo has them, that found boxes."""
+    ran = {call.path for call in recording.calls}
+    return {"rpn.head", "roi_heads.box_predictor"} <= ran and bool(_detections(recording))
+
+
+def trace(recording: Recording, detection: int, picture: int = 0) -> Trace:
+    """Walk one detection of a recorded Faster, Mask or Keypoint R-CNN back to the pixels.
+
+    `detection`: its number, from 0, in the answer to the picture of that number. "made of" stations
+    are arithmetic, which `explain` shows term by term; where numbers are linked by a selection only
+    the station says "chosen", and why.
+
+    Raises ValueError where the recording is of no such detector, and for numbers out of range.
+    """
+    if not is_detector(recording):
+        raise ValueError(
+            "`recording` must be of a detector of two stages in evaluation mode, such as "
+            "fasterrcnn_resnet50_fpn; record one"
+        )
+    answers = _detections(recording)
+    if not 0 <= picture < len(answers):
+        raise ValueError(
+            f"`picture` (={picture}) must be one of the {len(answers)} recorded; "
+            f"use 0 to {len(answers) - 1}"
+        )
+    found = answers[picture]
+    count = len(recording.values[found["boxes"]].tensor)
+    if not 0 <= detection < count:
+        raise ValueError(
+            f"`detection` (={detection}) must be one of the {count} found in picture {picture}; "
+            + (f"use 0 to {count - 1}" if count else "there is none to walk back")
+        )
+    return _Walk(recording, found, detection, picture).trace()
+
+
+def _detections(recording: Recording) -> list[dict[str, int]]:
+    """Of each picture the value ids of what the network answered, by name."""
+    outputs = recording.outputs
+    if not isinstance(outputs, list) or not all(isinstance(each, dict) for each in outputs):
+        return []
+    if not all({"boxes", "labels", "scores"} <= each.keys() for each in outputs):
+        return []
+    ids = iter(recording.output_ids)
+    return [{name: next(ids) for name in each} for each in outputs]
+
+
+class _Walk:
+    """One detection's way; numbers are read from the recording, never computed again."""
+
+    def __init__(
+        self, recording: Recording, found: dict[str, int], detection: int, picture: int
+    ) -> None:
+        self.recording, self.found = recording, found
+        self.detection, self.picture = detection, picture
+        self.numbers = {name: recording.values[id].tensor for name, id in found.items()}
+        self.label = int(self.numbers["labels"][detection])
+
+    def trace(self) -> Trace:
+        x1, y1, x2, y2 = (float(side) for side in self.numbers["boxes"][self.detection])
+        score = float(self.numbers["scores"][self.detection])
+        stations = tuple(self._stations())
+        return Trace(self.picture, self.detection, self.label, score, (x1, y1, x2, y2), stations)
+
+    def _stations(self) -> Iterator[Station]:
+        chain = list(self._back(self.found["scores"], (self.detection,)))
+        softmax = chain[-1]
+        row, label = softmax.index
+        yield Station(
+            *("box", f"{self._box(self.numbers['boxes'][self.detection])} in the picture"),
+            *(self.found["boxes"], (self.detection, 0)),
+        )
+        yield from self._extras(row)
+        yield from self._chosen(chain, "box")
+        yield self._score(softmax)
+        codes = self._output("roi_heads.box_predictor.bbox_pred")
+        shifts = [float(n) for n in self._tensor(codes)[row, 4 * label : 4 * label + 4]]
+        yield Station(
+            *("regression", f"the proposal's box shifted by {_listed(shifts)} (dx, dy, dw, dh)"),
+            *(codes, (row, 4 * label)),
+        )
+        yield from self._proposal(row)
+        yield from self._samples(row)
+
+    def _extras(self, row: int) -> Iterator[Station]:
+        """Where the mask and the keypoints of the detection were computed."""
+        at = self.detection + sum(
+            len(self.recording.values[other["boxes"]].tensor)
+            for other in _detections(self.recording)[: self.picture]
+        )
+        if "masks" in self.found:
+            masks = self._output("roi_heads.mask_predictor.mask_fcn_logits")
+            h, w = self._tensor(masks).shape[2:]
+            yield Station(
+                *("mask", f"{h} x {w} scores of its class, over the box, pasted into the picture"),
+                *(masks, (at, self.label, h // 2, w // 2)),
+            )
+        if "keypoints" in self.found:
+            maps = self._output("roi_heads.keypoint_predictor.kps_score_lowres")
+            count, h, w = self._tensor(maps).shape[1:]
+            yield Station(
+                "keypoints",
+                f"each of the {count} is chosen: the highest place of its map, {h} x {w} over the "
+                "box and enlarged to its size",
+                *(maps, (at, 0, h // 2, w // 2)),
+                link="chosen",
+            )
+
+    def _score(self, softmax: Explanation) -> Station:
+        row, label = softmax.index
+        scores = self._output("roi_heads.box_predictor.cls_score")
+        every = self._tensor(scores)[row]
+        text = f"softmax {softmax.recorded:.4g} of {float(every[label]):.4g} among {len(every)} "
+        text += f"classes' scores; the background has {float(every[0]):.4g}"
+        return Station("score", text, scores, (row, label))
+
+    def _proposal(self, row: int) -> Iterator[Station]:
+        """The proposal, why it was chosen, and the anchor it is made of."""
+        proposals, local = self._proposals(row)
+        box = self._tensor(proposals)[local]
+        yield Station(
+            *("proposal", f"number {local} of {len(self._tensor(proposals))}: {self._box(box)}"),
+            *(proposals, (local, 0)),
+        )
+        chain = list(self._back(proposals, (local, 0)))
+        yield from self._chosen(chain, "proposal")
+        heads = [call for call in self.recording.calls if call.path == "rpn.head"]
+        anchors = [self.recording.values[head.outputs[0]].shape[1] for head in heads]
+        # The walk ends where boxes of all anchors of all pictures are put together from halves.
+        anchor = chain[-1].index[0] % sum(anchors)
+        for level, (head, count) in enumerate(zip(heads, anchors, strict=True)):
+            if anchor < count:
+                yield from self._anchor(head, level, anchor)
+                return
+            anchor -= count
+
+    def _anchor(self, head: Call, level: int, anchor: int) -> Iterator[Station]:
+        inside = self.recording.steps[head.first : head.last]
+        scores = _output_of(inside, "rpn.head.cls_logits")
+        codes = _output_of(inside, "rpn.head.bbox_pred")
+        _, kinds, h, w = self._tensor(scores).shape
+        cell, kind = divmod(anchor, kinds)
+        y, x = divmod(cell, w)
+        where = f"anchor {kind} of {kinds} at cell ({y}, {x}) of level {level}, {h} x {w} cells"
+        shifts = [
+            float(n) for n in self._tensor(codes)[self.picture, 4 * kind : 4 * kind + 4, y, x]
+        ]
+        yield Station(
+            *("anchor", f"{where}, shifted by {_listed(shifts)} (dx, dy, dw, dh)"),
+            *(codes, (self.picture, 4 * kind, y, x)),
+        )
+        score = float(self._tensor(scores)[self.picture, kind, y, x])
+        chance = 1 / (1 + math.exp(-score))
+        yield Station(
+            *("objectness", f"{score:.4g}, which is {chance:.4g} after the sigmoid"),
+            *(scores, (self.picture, kind, y, x)),
+        )
+
+    def _samples(self, row: int) -> Iterator[Station]:
+        """The pooled box, the cells of the pyramid under it, and their pixels."""
+        pooled = self._call("roi_heads.box_roi_pool").outputs[0]
+        _, _, h, w = self.recording.values[pooled].shape
+        *_, aligned = self._back(pooled, (row, 0, h // 2, w // 2))
+        yield Station("RoI samples", aligned.note, aligned.value.id, aligned.index)
+        cells = [aligned.terms.index(k, self.recording) for k in range(len(aligned.terms))]
+        cells = [cell for cell in cells if len(cell) == 4]
+        if not cells:
+            return  # a bin that lies outside of the map
+        level = int(aligned.terms.source[0])
+        heaviest = cells[int(abs(aligned.terms.weight).argmax())]
+        ys, xs = sorted({cell[2] for cell in cells}), sorted({cell[3] for cell in cells})
+        yield Station(
+            "cells",
+            f"the middle bin reads rows {ys[0]} to {ys[-1]}, columns {xs[0]} to {xs[-1]} of "
+            f"{self.recording.name_of(level)}",
+            *(level, heaviest),
+        )
+        seen = region(self.recording, level, heaviest)
+        rows, columns = seen.box[-2:]
+        yield Station(
+            "pixels",
+            f"that cell was made from {seen.count:,} numbers of {seen.value.name}: rows "
+            f"{rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}",
+            *(seen.value.id, tuple(span[len(span) // 2] for span in seen.box)),
+        )
+
+    def _chosen(self, chain: Sequence[Explanation], name: str) -> Iterator[Station]:
+        """The selections along a way: who chose each position, and why."""
+        for made in chain:
+            if made.rule != "copy" or made.terms.weight_source[0] < 0:
+                continue
+            *_, chooser = self._back_from(made.open(0, weight=True))
+            said = chooser.step and SELECTIONS.get(chooser.step.op)
+            if said:
+                text = chooser.note.removeprefix("chosen: ")
+                place = (chooser.value.id, chooser.index)
+                yield Station(said.format(name), text, *place, link="chosen")
+
+    def _back(self, id: int, index: tuple[int, ...]) -> Iterator[Explanation]:
+        yield from self._back_from(explain_value(self.recording, id, index))
+
+    def _back_from(self, made: Explanation) -> Iterator[Explanation]:
+        """This number and those before it, as long as each is made of one computed number."""
+        while True:
+            yield made
+            sources = [
+                k
+                for k, id in enumerate(made.terms.source)
+                if id >= 0 and self.recording.values[int(id)].kind == "computed"
+            ]
+            if made.step is None or not sources or made.step.op in SELECTIONS:
+                return
+            if len(sources) > 1 and made.step.op not in _CLIPS:
+                return
+            made = made.open(sources[0])
+
+    def _proposals(self, row: int) -> tuple[int, int]:
+        """The value of this picture's proposals, and the number of one in it."""
+        call = self._call("roi_heads.box_roi_pool")
+        boxes = [id for id in call.inputs if len(self.recording.values[id].shape) == 2]
+        before = sum(self.recording.values[id].shape[0] for id in boxes[: self.picture])
+        return boxes[self.picture], row - before
+
+    def _call(self, path: str) -> Call:
+        return next(call for call in self.recording.calls if call.path == path)
+
+    def _output(self, path: str) -> int:
+        return _output_of(self.recording.steps, path)
+
+    def _tensor(self, id: int) -> Tensor:
+        return self.recording.values[id].tensor
+
+    def _box(self, box: Tensor) -> str:
+        x1, y1, x2, y2 = (float(side) for side in box)
+        return f"x {x1:.1f} to {x2:.1f}, y {y1:.1f} to {y2:.1f}"
+
+
+def _output_of(steps: Sequence[Step], path: str) -> int:
+    """What the only step of a layer made."""
+    return next(step.outputs[0] for step in steps if step.module == path)
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:+.3g}" for number in numbers)

@@ -1,0 +1,89 @@
+"""Rewrite a released or saved file of weights as safetensors."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from convlens.zoo import NETWORKS
+from convlens.zoo.downloading import fetch
+from convlens.zoo.released import RELEASED, Weights, weights
+from convlens.zoo.saving import check_destination, save_tensors
+from convlens.zoo.weights import fitted, read_weights, sha256_of
+
+__all__ = ["convert"]
+
+
+def convert(source: str | Path, name: str | None = None, out: str | Path | None = None) -> Path:
+    """Write the weights of `source` to a .safetensors file, atomically, and return its path.
+
+    `source`: a network of the zoo, whose weights called `name` ("DEFAULT" when None) are
+    downloaded where they are not there yet; or a .pt or .pth file. A file torchvision released is
+    checked against its network, and its tensors get the names that has today; of any other, names
+    and tensors stay as they are. `out`: in the working folder when None, called as the network and
+    the weights, or as the file without its digits.
+
+    Beside the tensors stand the texts `source` and `sha256`, of the file read, and `network`,
+    `weights` and `licence` where they are known.
+
+    Raises ValueError for a `source`, `name` or `out` that cannot be, and what `fetch` and
+    `read_weights` raise.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save({"a": torch.ones(2)}, f"{folder}/mine.pth")
+    ...     convert(f"{folder}/mine.pth", out=f"{folder}/ours.safetensors").name
+    'ours.safetensors'
+    """
+    entry = _released(source, name)
+    destination = check_destination(_default(Path(source), entry) if out is None else out)
+    if re.search(r"-[0-9a-f]{8}$", destination.stem):
+        raise ValueError(
+            f"`out` (={str(out)!r}) must not end in 8 hexadecimal digits, which would be read as "
+            "the sha256 of its bytes; use another name"
+        )
+    path = fetch(entry) if entry is not None and str(source) in RELEASED else Path(source)
+    table = read_weights(path)
+    metadata = {"source": path.name, "sha256": sha256_of(path)}
+    if entry is not None:
+        table = _checked(table, entry)
+        metadata |= {"network": entry.network, "weights": entry.name, "licence": entry.licence}
+    save_tensors(table, destination, metadata)
+    return destination
+
+
+def _released(source: str | Path, name: str | None) -> Weights | None:
+    """The entry of a network's weights, or of a file that bears a released one's name."""
+    if str(source) in NETWORKS:
+        return weights(str(source), name or "DEFAULT")
+    path = Path(source)
+    if path.suffix not in (".pt", ".pth"):
+        if not path.suffix:
+            weights(str(source))  # refuses, and says which network may be meant
+        raise ValueError(
+            f"`source` (={str(source)!r}) must be a network of the zoo or a .pt or .pth file; "
+            "name one"
+        )
+    if name is not None:
+        raise ValueError(
+            f"`weights` (={name!r}) names released weights of a network, and {str(source)!r} is a "
+            "file; leave it out"
+        )
+    entries = (entry for named in RELEASED.values() for entry in named.values())
+    return next((entry for entry in entries if entry.file == path.name), None)
+
+
+def _default(source: Path, entry: Weights | None) -> str:
+    if entry is not None:
+        return f"{entry.network}-{entry.name}.safetensors"
+    return re.sub(r"-[0-9a-f]{8}$", "", source.stem) + ".safetensors"
+
+
+def _checked(table: dict[str, Tensor], entry: Weights) -> dict[str, Tensor]:
+    family = NETWORKS[entry.network]
+    with torch.device("meta"):  # names and shapes alone
+        network = family.build(entry.network, family.classes)
+    return fitted(network, table, entry.file)

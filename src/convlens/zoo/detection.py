@@ -1,0 +1,186 @@
+"""Detectors: the boxes of what a picture shows, and for some its masks or its keypoints.
+
+Ren et al., *Faster R-CNN* (arXiv 1506.01497); He et al., *Mask R-CNN* (arXiv 1703.06870); over a
+feature pyramid (Lin et al., arXiv 1612.03144). "v2" as in Li et al., *Benchmarking Detection
+Transfer Learning with Vision Transformers* (arXiv 2111.11429), with a ResNet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor, nn
+
+from convlens.zoo.heads import BoxHead, Detection, Head, RoIHeads
+from convlens.zoo.keypoints import KeypointHead
+from convlens.zoo.masks import MaskHead
+from convlens.zoo.proposals import PROPOSING, Proposing, RegionProposalNetwork
+from convlens.zoo.pyramid import Backbone, mobilenet_backbone, resnet_backbone
+from convlens.zoo.resizing import Resizing, Target
+
+__all__ = ["DETECTORS", "Detector", "Member", "detector"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """What differs between detectors.
+
+    `heads`: the list of them for so many classes, of which the first, 0, is the background.
+    `min_size`: the shorter side of a picture in pixels, in training one of them, else the last;
+    `max_size`: the most the longer side may be.
+    """
+
+    backbone: Callable[[], Backbone]
+    heads: Callable[[int], Sequence[Head]]
+    proposing: Proposing = PROPOSING
+    classes: int = 91
+    min_size: tuple[int, ...] = (800,)
+    max_size: int = 1333
+
+
+def boxes(classes: int) -> list[Head]:
+    """Return the head of a Faster R-CNN."""
+    return [BoxHead(classes)]
+
+
+def boxes_v2(classes: int) -> list[Head]:
+    """Return the head of a Faster R-CNN v2."""
+    return [BoxHead(classes, convolutions=True)]
+
+
+def boxes_and_masks(classes: int) -> list[Head]:
+    """Return the heads of a Mask R-CNN."""
+    return [BoxHead(classes), MaskHead(classes)]
+
+
+def boxes_and_masks_v2(classes: int) -> list[Head]:
+    """Return the heads of a Mask R-CNN v2."""
+    return [BoxHead(classes, convolutions=True), MaskHead(classes, norm=True)]
+
+
+def boxes_and_keypoints(classes: int) -> list[Head]:
+    """Return the heads of a Keypoint R-CNN."""
+    return [BoxHead(classes), KeypointHead()]
+
+
+# The COCO_V1 weights over a frozen ResNet-50 were trained with nothing added to the variance.
+FROZEN = partial(resnet_backbone, 0.0)
+TRAINED = partial(resnet_backbone, None)
+MOBILE = partial(mobilenet_backbone, 1e-5)
+
+ALL_SIZES = ((32, 64, 128, 256, 512),) * 3
+
+DETECTORS = {
+    "fasterrcnn_resnet50_fpn": Member(FROZEN, boxes),
+    "fasterrcnn_resnet50_fpn_v2": Member(TRAINED, boxes_v2, Proposing(convolutions=2)),
+    "fasterrcnn_mobilenet_v3_large_fpn": Member(
+        MOBILE, boxes, Proposing(ALL_SIZES, score_thresh=0.05)
+    ),
+    "fasterrcnn_mobilenet_v3_large_320_fpn": Member(
+        *(MOBILE, boxes),
+        Proposing(
+            ALL_SIZES, pre_nms_top_n=(2000, 150), post_nms_top_n=(2000, 150), score_thresh=0.05
+        ),
+        min_size=(320,),
+        max_size=640,
+    ),
+    "maskrcnn_resnet50_fpn": Member(FROZEN, boxes_and_masks),
+    "maskrcnn_resnet50_fpn_v2": Member(TRAINED, boxes_and_masks_v2, Proposing(convolutions=2)),
+    "keypointrcnn_resnet50_fpn": Member(
+        FROZEN, boxes_and_keypoints, classes=2, min_size=(640, 672, 704, 736, 768, 800)
+    ),
+}
+
+
+class Detector(nn.Module):
+    """A pyramid of maps, proposals on it, and a list of heads that look at them."""
+
+    def __init__(self, member: Member, classes: int) -> None:
+        super().__init__()
+        self.transform = Resizing(member.min_size, member.max_size)
+        self.backbone = member.backbone()
+        self.rpn = RegionProposalNetwork(member.proposing)
+        self.roi_heads = RoIHeads(member.heads(classes))
+
+    def forward(
+        self, images: Tensor | Sequence[Tensor], targets: Sequence[Target] | None = None
+    ) -> list[Detection] | dict[str, Tensor]:
+        """Return what each picture shows; in training the losses by name.
+
+        `images`: pictures (3, h, w) of values 0 to 1, of any sizes, or a batch (n, 3, h, w). Each
+        is shown by boxes (k, 4) in its pixels, labels (k,), scores (k,), best first, and by the
+        network's heads masks (k, 1, h, w) of 0 to 1, or keypoints (k, 17, 3) and keypoints_scores.
+
+        `targets`, for training: of each picture a dict of boxes (m, 4), labels (m,), int64, and
+        what the heads learn: masks (m, h, w), or keypoints (m, 17, 3) of x, y and visibility.
+
+        Raises ValueError for pictures and targets of other shapes, TypeError for other types.
+        """
+        images = list(images)
+        check_images(images)
+        if self.training:
+            self._check(targets, images)
+        originals = [(image.shape[1], image.shape[2]) for image in images]
+        batch, sizes, wanted = self.transform(images, targets if self.training else None)
+        levels = self.backbone(batch)  # (n, 3, h, w) -> (n, 256, h / 4, w / 4), ...
+        proposals, losses = self.rpn(batch, levels, sizes, wanted)  # -> (k, 4) of each picture
+        if wanted is not None:
+            return {**self.roi_heads.losses(levels, proposals, sizes, wanted), **losses}
+        found = self.roi_heads.detect(levels, proposals, sizes)
+        pictures = zip(found, sizes, originals, strict=True)
+        return [self.roi_heads.restore(*each) for each in pictures]
+
+    def _check(self, targets: Sequence[Target] | None, images: Sequence[Tensor]) -> None:
+        if targets is None or len(targets) != len(images):
+            given = None if targets is None else len(targets)
+            raise ValueError(
+                f"`targets` (={given}) must hold one dict for each of the {len(images)} pictures "
+                "in training; give them, or call network.eval() to detect"
+            )
+        for image, target in zip(images, targets, strict=True):
+            for head in self.roi_heads.heads:
+                head.check(target, (image.shape[1], image.shape[2]))
+
+
+def check_images(images: Sequence[object]) -> None:
+    """Raise where `images` are not pictures (3, h, w) of floats."""
+    if not images:
+        raise ValueError("`images` (=[]) must hold at least one picture; give one (3, h, w)")
+    for image in images:
+        if not isinstance(image, Tensor) or not image.is_floating_point():
+            kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
+            raise TypeError(
+                f"`images` (={kind}) must be tensors of floating point numbers; "
+                "convert with .float() / 255"
+            )
+        if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
+            raise ValueError(
+                f"`images` (={tuple(image.shape)}) must be pictures (3, h, w) in a list, or a "
+                "batch (n, 3, h, w); put the red, green and blue first"
+            )
+
+
+def detector(name: str, classes: int | None = None) -> Detector:
+    """Build the detector called `name`, untrained.
+
+    `classes`: with the background, which is class 0; COCO's 91 when None, 2 for keypoints. As
+    torchvision trains released weights further, the first layers of the body are not trained: the
+    stem and the first of four stages of a ResNet, seven of the seventeen layers of a MobileNet.
+
+    Raises ValueError for fewer than two classes.
+
+    >>> import torch
+    >>> network = detector("fasterrcnn_mobilenet_v3_large_320_fpn", classes=3).eval()
+    >>> sorted(network(torch.zeros(1, 3, 64, 64))[0])
+    ['boxes', 'labels', 'scores']
+    """
+    member = DETECTORS[name]
+    classes = member.classes if classes is None else classes
+    if classes < 2:
+        raise ValueError(
+            f"`classes` (={classes}) must be at least 2, the background counted; "
+            "add one to the number of your own"
+        )
+    return Detector(member, classes)

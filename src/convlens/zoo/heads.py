@@ -1,0 +1,287 @@
+"""What looks at the proposals of a detector: its list of heads, and the first, which finds boxes.
+
+Girshick, *Fast R-CNN* (arXiv 1504.08083).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlens.zoo.boxes import (
+    batched_nms,
+    clip_boxes_to_image,
+    decode_boxes,
+    encode_boxes,
+    remove_small_boxes,
+)
+from convlens.zoo.layers import conv_norm, draw_weights
+from convlens.zoo.matching import BETWEEN, NOTHING, Sampling, draw, match
+from convlens.zoo.pyramid import CHANNELS
+from convlens.zoo.regions import MultiScaleRoIAlign
+from convlens.zoo.resizing import Size, Target, resize_boxes
+
+__all__ = ["BoxHead", "Detection", "Head", "RoIHeads", "Samples", "View"]
+
+Detection = dict[str, Tensor]
+"""What a picture shows, by torchvision's names: boxes, labels, scores, and others."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What every head sees of a batch: the pyramid's levels without the last, the pictures' sizes.
+
+    And `modules`: the layers of all heads, under the names they have in a state dict.
+    """
+
+    modules: nn.ModuleDict
+    levels: Sequence[Tensor]
+    sizes: Sequence[Size]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The proposals trained on: of each picture boxes (k, 4), true box matched (k,), class (k,)."""
+
+    boxes: list[Tensor]
+    matched: list[Tensor]
+    labels: list[Tensor]
+
+    def positive(self) -> Samples:
+        """Return those that stand for a true box."""
+        where = [torch.where(labels > 0)[0] for labels in self.labels]
+        return Samples(
+            *(
+                [each[i] for each, i in zip(kind, where, strict=True)]
+                for kind in (self.boxes, self.matched, self.labels)
+            )
+        )
+
+
+class Head(Protocol):
+    """One question asked of every proposal, or of every box found, and how its answer is learnt."""
+
+    def build(self) -> dict[str, nn.Module]:
+        """Return the head's layers, by the names they have in a state dict."""
+
+    def check(self, target: Target, size: Size) -> None:
+        """Raise ValueError where the target of a picture of `size` lacks what the head learns."""
+
+    def losses(self, view: View, samples: Samples, targets: Sequence[Target]) -> Detection:
+        """Return the head's losses by name."""
+
+    def detect(self, view: View, found: list[Detection]) -> list[Detection]:
+        """Return what is `found` in each picture, with the head's answers."""
+
+    def restore(self, found: Detection, size: Size, original: Size) -> Detection:
+        """Return the answers in a picture of `size` as they lie in the picture as it was given."""
+
+
+class RoIHeads(nn.ModuleDict):
+    """The list of a detector's heads, and the layers of them all."""
+
+    def __init__(self, heads: Sequence[Head]) -> None:
+        super().__init__({name: layer for head in heads for name, layer in head.build().items()})
+        self.heads = tuple(heads)
+        self.sampling = Sampling(0.5, 0.5, 512, 0.25)
+
+    def losses(
+        self,
+        levels: Sequence[Tensor],
+        proposals: Sequence[Tensor],
+        sizes: Sequence[Size],
+        targets: Sequence[Target],
+    ) -> dict[str, Tensor]:
+        """Return the losses of all heads over a sample of the proposals."""
+        view = View(self, levels[:-1], sizes)
+        samples = self._sample(proposals, targets)
+        found: dict[str, Tensor] = {}
+        for head in self.heads:
+            found.update(head.losses(view, samples, targets))
+        return found
+
+    def detect(
+        self, levels: Sequence[Tensor], proposals: Sequence[Tensor], sizes: Sequence[Size]
+    ) -> list[Detection]:
+        """Return what each picture shows, each head adding to what those before it found."""
+        view = View(self, levels[:-1], sizes)
+        found = [{"boxes": boxes} for boxes in proposals]
+        for head in self.heads:
+            found = head.detect(view, found)
+        return found
+
+    def restore(self, found: Detection, size: Size, original: Size) -> Detection:
+        """Return what was found in a picture of `size` as it lies in the `original`."""
+        for head in self.heads:
+            found = head.restore(found, size, original)
+        return found
+
+    def _sample(self, proposals: Sequence[Tensor], targets: Sequence[Target]) -> Samples:
+        samples = Samples([], [], [])
+        for boxes, target in zip(proposals, targets, strict=True):
+            true = target["boxes"].to(boxes)
+            boxes = torch.cat((boxes, true))  # the true ones too: there is always something to see
+            matched = match(true, boxes, self.sampling)
+            nearest = matched.clamp(min=0)
+            labels = target["labels"][nearest] if len(true) else torch.zeros_like(nearest)
+            labels[matched == NOTHING] = 0
+            labels[matched == BETWEEN] = NOTHING
+            drawn = torch.cat(draw(labels, self.sampling)).sort().values
+            samples.boxes.append(boxes[drawn])
+            samples.matched.append(nearest[drawn])
+            samples.labels.append(labels[drawn])
+        return samples
+
+
+@dataclass(frozen=True)
+class BoxHead:
+    """What is in each proposal, and where exactly: classes, scores and boxes.
+
+    `classes` with the background, 0. `convolutions`: four before the linear layers, with batch
+    normalization, instead of none. Thresholds and counts under torchvision's names.
+    """
+
+    classes: int
+    convolutions: bool = False
+    score_thresh: float = 0.05
+    nms_thresh: float = 0.5
+    detections_per_img: int = 100
+    weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+
+    def build(self) -> dict[str, nn.Module]:
+        """Return the pooling, the head and the predictor."""
+        return {
+            "box_roi_pool": MultiScaleRoIAlign(7, 2),
+            "box_head": ConvolutionalHead() if self.convolutions else LinearHead(),
+            "box_predictor": BoxPredictor(self.classes),
+        }
+
+    def check(self, target: Target, size: Size) -> None:
+        """Raise for boxes or labels that are missing, of another shape or type, or out of range."""
+        boxes, labels = target.get("boxes"), target.get("labels")
+        if boxes is None or boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise ValueError(
+                f"`boxes` (={_shape(boxes)}) of a target must be (m, 4): x1, y1, x2, y2 in pixels; "
+                "give (0, 4) where a picture shows nothing"
+            )
+        if not boxes.is_floating_point():
+            raise TypeError(f"`boxes` (={boxes.dtype}) of a target must be floats; use .float()")
+        flat = ~(boxes[:, 2:] > boxes[:, :2]).all(1)
+        if flat.any():
+            raise ValueError(
+                f"`boxes` (={boxes[flat][0].tolist()}) of a target must have x1 < x2 and y1 < y2; "
+                "leave out those without an area"
+            )
+        if labels is None or labels.shape != boxes.shape[:1] or labels.dtype != torch.int64:
+            given = _shape(labels) if labels is None else f"{_shape(labels)}, {labels.dtype}"
+            raise ValueError(
+                f"`labels` (={given}) of a target must be int64, one for each of the {len(boxes)} "
+                "boxes; use torch.tensor([...])"
+            )
+        wrong = (labels < 1) | (labels >= self.classes)
+        if wrong.any():
+            raise ValueError(
+                f"`labels` (={labels[wrong][0].item()}) of a target must be 1 to "
+                f"{self.classes - 1}, 0 is the background; build the detector with more `classes`"
+            )
+
+    def losses(self, view: View, samples: Samples, targets: Sequence[Target]) -> Detection:
+        """Return the cross-entropy of the classes, and smooth L1 of the codes of the true one."""
+        scores, codes = self._answers(view, samples.boxes)
+        labels = torch.cat(samples.labels)  # (k,)
+        positive = samples.positive()
+        true = [t["boxes"][i] for t, i in zip(targets, positive.matched, strict=True)]
+        boxes = torch.cat(positive.boxes)
+        wanted = encode_boxes(torch.cat(true).to(boxes), boxes, self.weights)  # (p, 4)
+        where = torch.where(labels > 0)[0]  # (p,)
+        given = codes.view(len(codes), -1, 4)[where, labels[where]]  # (k, 4 classes) -> (p, 4)
+        error = F.smooth_l1_loss(given, wanted, beta=1 / 9, reduction="sum")
+        return {
+            "loss_classifier": F.cross_entropy(scores, labels),
+            "loss_box_reg": error / len(labels),
+        }
+
+    def detect(self, view: View, found: list[Detection]) -> list[Detection]:
+        """Return boxes, labels and scores in place of the proposals."""
+        proposals = [each["boxes"] for each in found]
+        scores, codes = self._answers(view, proposals)
+        boxes = decode_boxes(codes, torch.cat(proposals), self.weights)  # -> (k, classes, 4)
+        counts = [len(each) for each in proposals]
+        pictures = zip(
+            boxes.split(counts), scores.softmax(1).split(counts), view.sizes, strict=True
+        )
+        return [self._best(*each) for each in pictures]
+
+    def _best(self, boxes: Tensor, scores: Tensor, size: Size) -> Detection:
+        # Every class but the background is a detection of its own.
+        scores = scores[:, 1:].flatten()  # (k, classes) -> (k * (classes - 1),)
+        boxes = clip_boxes_to_image(boxes[:, 1:].flatten(0, 1), size)  # -> (k * (classes - 1), 4)
+        keep = torch.where(scores > self.score_thresh)[0]
+        keep = keep[remove_small_boxes(boxes[keep], 1e-2)]
+        boxes, scores = boxes[keep], scores[keep]
+        labels = keep % (self.classes - 1) + 1
+        best = batched_nms(boxes, scores, labels, self.nms_thresh)[: self.detections_per_img]
+        return {"boxes": boxes[best], "labels": labels[best], "scores": scores[best]}
+
+    def restore(self, found: Detection, size: Size, original: Size) -> Detection:
+        """Return the boxes in pixels of the original."""
+        return {**found, "boxes": resize_boxes(found["boxes"], size, original)}
+
+    def _answers(self, view: View, boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        x = view.modules["box_roi_pool"](view.levels, boxes, view.sizes)  # -> (k, 256, 7, 7)
+        x = view.modules["box_head"](x)  # -> (k, 1024)
+        answers: tuple[Tensor, Tensor] = view.modules["box_predictor"](x)
+        return answers  # (k, classes), (k, 4 * classes)
+
+
+class LinearHead(nn.Module):
+    """Two linear layers: (k, 256, 7, 7) to (k, 1024)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc6 = nn.Linear(CHANNELS * 7 * 7, 1024)
+        self.fc7 = nn.Linear(1024, 1024)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what is known of each region."""
+        x = x.flatten(1)  # (k, 256, 7, 7) -> (k, 12544)
+        x = F.relu(self.fc6(x))  # -> (k, 1024)
+        return F.relu(self.fc7(x))
+
+
+class ConvolutionalHead(nn.Sequential):
+    """Four 3x3 convolutions and a linear layer: (k, 256, 7, 7) to (k, 1024).
+
+    Li et al., *Benchmarking Detection Transfer Learning* (arXiv 2111.11429), appendix.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            *(conv_norm(CHANNELS, CHANNELS, 3) for _ in range(4)),
+            nn.Flatten(),
+            nn.Linear(CHANNELS * 7 * 7, 1024),
+            nn.ReLU(inplace=True),
+        )
+        draw_weights(self)
+
+
+class BoxPredictor(nn.Module):
+    """Scores of all classes and a box for each: (k, 1024) to (k, classes) and (k, 4 * classes)."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.cls_score = nn.Linear(1024, classes)
+        self.bbox_pred = nn.Linear(1024, classes * 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores before the softmax, and codes of boxes."""
+        return self.cls_score(x), self.bbox_pred(x)
+
+
+def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:
+    return None if tensor is None else tuple(tensor.shape)

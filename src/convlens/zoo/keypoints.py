@@ -1,0 +1,143 @@
+"""The head of a detector that says where each of a person's keypoints is.
+
+He et al., *Mask R-CNN* (arXiv 1703.06870), section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlens.zoo.heads import Detection, Samples, View
+from convlens.zoo.layers import draw_weights
+from convlens.zoo.pyramid import CHANNELS
+from convlens.zoo.regions import MultiScaleRoIAlign
+from convlens.zoo.resizing import Size, Target, resize_points
+
+__all__ = ["KeypointHead", "cells_of_points", "points_of_maps"]
+
+WIDTH = 512
+
+
+@dataclass(frozen=True)
+class KeypointHead:
+    """A map of 56 x 56 for each of a person's `points` in each box; its peak is the point."""
+
+    points: int = 17
+
+    def build(self) -> dict[str, nn.Module]:
+        """Return the pooling, the head and the predictor."""
+        layers: list[nn.Module] = []
+        for c in (CHANNELS, *[WIDTH] * 7):
+            layers += [nn.Conv2d(c, WIDTH, 3, padding=1), nn.ReLU(inplace=True)]
+        head = nn.Sequential(*layers)
+        draw_weights(head)
+        return {
+            "keypoint_roi_pool": MultiScaleRoIAlign(14, 2),
+            "keypoint_head": head,
+            "keypoint_predictor": KeypointPredictor(self.points),
+        }
+
+    def check(self, target: Target, size: Size) -> None:
+        """Raise ValueError for keypoints that are missing, or not all of them for each box."""
+        keypoints, wanted = target.get("keypoints"), (len(target["boxes"]), self.points, 3)
+        if keypoints is None or tuple(keypoints.shape) != wanted:
+            given = None if keypoints is None else tuple(keypoints.shape)
+            raise ValueError(
+                f"`keypoints` (={given}) of a target must be (m, {self.points}, 3), here {wanted}: "
+                "x, y in pixels and a visibility; give a visibility of 0 where a point is not seen"
+            )
+
+    def losses(self, view: View, samples: Samples, targets: Sequence[Target]) -> Detection:
+        """Return the cross-entropy of the cell of each visible point, among all of its map."""
+        positive = samples.positive()
+        logits = self._answers(view, positive.boxes)  # (p, points, 56, 56)
+        wanted = []
+        for boxes, matched, target in zip(positive.boxes, positive.matched, targets, strict=True):
+            points = target["keypoints"][matched]  # (p, points, 3)
+            wanted.append(cells_of_points(points, boxes, logits.shape[-1]))  # (p, points)
+        cells = torch.cat(wanted).flatten()  # -> (p * points,)
+        seen = torch.where(cells >= 0)[0]
+        if len(seen) == 0:
+            return {"loss_keypoint": logits.sum() * 0}
+        maps = logits.flatten(2).flatten(0, 1)  # -> (p * points, 56 * 56)
+        return {"loss_keypoint": F.cross_entropy(maps[seen], cells[seen])}
+
+    def detect(self, view: View, found: list[Detection]) -> list[Detection]:
+        """Return what is found with keypoints (k, points, 3) and their scores (k, points)."""
+        boxes = [each["boxes"] for each in found]
+        maps = self._answers(view, boxes).split([len(each) for each in boxes])
+        complete = []
+        for each, own in zip(found, maps, strict=True):
+            points, scores = points_of_maps(own, each["boxes"])
+            complete.append({**each, "keypoints": points, "keypoints_scores": scores})
+        return complete
+
+    def restore(self, found: Detection, size: Size, original: Size) -> Detection:
+        """Return the keypoints in pixels of the original."""
+        return {**found, "keypoints": resize_points(found["keypoints"], size, original)}
+
+    def _answers(self, view: View, boxes: Sequence[Tensor]) -> Tensor:
+        x = view.modules["keypoint_roi_pool"](view.levels, boxes, view.sizes)  # -> (k, 256, 14, 14)
+        x = view.modules["keypoint_head"](x)  # -> (k, 512, 14, 14)
+        logits: Tensor = view.modules["keypoint_predictor"](x)  # -> (k, points, 56, 56)
+        return logits
+
+
+class KeypointPredictor(nn.Module):
+    """One map a keypoint, four times as fine: (k, 512, 14, 14) to (k, points, 56, 56)."""
+
+    def __init__(self, points: int) -> None:
+        super().__init__()
+        self.kps_score_lowres = nn.ConvTranspose2d(WIDTH, points, 4, 2, 1)
+        nn.init.kaiming_normal_(self.kps_score_lowres.weight, mode="fan_out", nonlinearity="relu")
+        if self.kps_score_lowres.bias is not None:
+            nn.init.zeros_(self.kps_score_lowres.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the maps, before any softmax."""
+        x = self.kps_score_lowres(x)  # (k, 512, 14, 14) -> (k, points, 28, 28)
+        return F.interpolate(x, scale_factor=2.0, mode="bilinear")  # -> (k, points, 56, 56)
+
+
+def cells_of_points(points: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """Return for points (p, k, 3) their cell (p, k) in a map of `size` squared over boxes (p, 4).
+
+    row * size + column; -1 for one that is not visible or outside its box.
+
+    >>> cells_of_points(torch.tensor([[[3.0, 1.0, 1.0]]]), torch.tensor([[0.0, 0.0, 4.0, 4.0]]), 2)
+    tensor([[1]])
+    """
+    place = points[..., :2]  # (p, k, 2)
+    start, end = boxes[:, None, :2], boxes[:, None, 2:]  # (p, 1, 2)
+    cell = ((place - start) * (size / (end - start))).floor().long()  # (p, k, 2)
+    cell = torch.where(place == end, size - 1, cell)  # the right and lower edge belong to the box
+    seen = ((cell >= 0) & (cell < size)).all(2) & (points[..., 2] > 0)  # (p, k)
+    return torch.where(seen, cell[..., 1] * size + cell[..., 0], -1)
+
+
+def points_of_maps(maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the peaks of maps (n, k, m, m) over boxes (n, 4): points (n, k, 3), scores (n, k).
+
+    A map is first brought to its box's size in whole pixels, bicubic; a point is the middle of its
+    highest pixel: x, y and 1, for visible (Heckbert's c = d + 0.5).
+
+    >>> maps = torch.zeros(1, 1, 2, 2)
+    >>> maps[0, 0, 1, 0] = 1
+    >>> points_of_maps(maps, torch.tensor([[0.0, 0.0, 2.0, 2.0]]))[0]
+    tensor([[[0.5000, 1.5000, 1.0000]]])
+    """
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)  # (n, 2)
+    pixels = sides.ceil()  # (n, 2)
+    points = maps.new_ones(*maps.shape[:2], 3)
+    scores = maps.new_zeros(maps.shape[:2])
+    for i, (wide, tall) in enumerate(pixels.long().tolist()):
+        fine = F.interpolate(maps[i : i + 1], (tall, wide), mode="bicubic")[0]  # (k, tall, wide)
+        scores[i], peak = fine.flatten(1).max(1)  # (k,), (k,)
+        place = torch.stack((peak % wide, peak // wide), 1) + 0.5  # (k, 2), pixels of the fine map
+        points[i, :, :2] = place * (sides[i] / pixels[i]) + boxes[i, :2]
+    return points, scores

@@ -1,0 +1,114 @@
+"""What the zoo has, in one table: sizes, costs and accuracies as published."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from convlens.zoo import NETWORKS, list_models
+from convlens.zoo.released import RELEASED, Weights
+from convlens.zoo.released_table import UNRELEASED
+from convlens.zoo.weights import SHIPPED
+
+__all__ = ["Listed", "listed", "table"]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A network of the zoo and what was published of it.
+
+    `weights`: all that were released for it, the DEFAULT first; their `multiply_adds` are of one
+    input, in billions, their `megabytes` of 2**20 bytes.
+    """
+
+    name: str
+    task: str
+    parameters: int
+    weights: tuple[Weights, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything in plain values, for JSON; of the categories, how many there are."""
+        entries = [
+            {
+                **asdict(entry),
+                "file": entry.file,
+                "digest": entry.digest,
+                "categories": len(entry.categories),
+            }
+            for entry in self.weights
+        ]
+        return {
+            "name": self.name,
+            "task": self.task,
+            "parameters": self.parameters,
+            "weights": entries,
+        }
+
+
+def listed(pattern: str = "*") -> list[Listed]:
+    """Return the networks of the zoo whose names match a shell `pattern`, sorted by name.
+
+    Raises ValueError where there is none.
+
+    >>> [(found.name, found.parameters) for found in listed("resnet1*")]
+    [('resnet101', 44549160), ('resnet152', 60192808), ('resnet18', 11689512)]
+    """
+    names = list_models(pattern)
+    if not names:
+        near = difflib.get_close_matches(pattern.strip("*?"), NETWORKS, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else "write it like 'resnet*'"
+        raise ValueError(f"`pattern` (={pattern!r}) must match a network of the zoo; {cure}")
+    return [_listed(name) for name in names]
+
+
+def table(found: list[Listed]) -> str:
+    """Return the text table `convlens models` prints: a line a network, with its DEFAULT weights.
+
+    >>> print(table(listed("resnet18")))
+    network   task            parameters  multiply-adds      file  accuracy
+    resnet18  classification  11,689,512         1.81 G   44.7 MB  acc@1 69.758
+    """
+    head = ("network", "task", "parameters", "multiply-adds", "file", "accuracy")
+    rows = [head, *(_row(network) for network in found)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if 2 <= i <= 4 else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _listed(name: str) -> Listed:
+    entries = tuple(RELEASED.get(name, {}).values())
+    task, parameters = (entries[0].task, entries[0].parameters) if entries else UNRELEASED[name]
+    return Listed(name, task, parameters, entries)
+
+
+def _row(network: Listed) -> tuple[str, ...]:
+    start = (network.name, network.task, f"{network.parameters:,}")
+    if network.name in SHIPPED:
+        size = SHIPPED[network.name].stat().st_size / 2**20
+        return (*start, "-", f"{_three_digits(size)} MB", "shipped")
+    if not network.weights:
+        return (*start, "-", "-", "no released weights")
+    best = network.weights[0]
+    accuracy = "-" if best.accuracy is None else f"{best.accuracy[0]} {best.accuracy[1]:g}"
+    return (
+        *start,
+        f"{_three_digits(best.multiply_adds)} G",
+        f"{_three_digits(best.megabytes)} MB",
+        accuracy,
+    )
+
+
+def _three_digits(number: float) -> str:
+    """Three significant digits, and no more than three decimals.
+
+    >>> _three_digits(0.057), _three_digits(7.801), _three_digits(280.371)
+    ('0.057', '7.80', '280')
+    """
+    return f"{number:.3f}" if number < 1 else f"{number:#.3g}".rstrip(".")

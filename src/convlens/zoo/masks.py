@@ -1,0 +1,132 @@
+"""The head of a detector that says which pixels of each box belong to what is in it.
+
+He et al., *Mask R-CNN* (arXiv 1703.06870), section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlens.zoo.heads import Detection, Samples, View
+from convlens.zoo.layers import conv_norm, draw_weights
+from convlens.zoo.pyramid import CHANNELS
+from convlens.zoo.regions import MultiScaleRoIAlign, roi_align
+from convlens.zoo.resizing import Size, Target
+
+__all__ = ["MaskHead", "paste_masks"]
+
+
+@dataclass(frozen=True)
+class MaskHead:
+    """A mask of 28 x 28 for each class in each box. `norm`: batch normalization in the head."""
+
+    classes: int
+    norm: bool = False
+
+    def build(self) -> dict[str, nn.Module]:
+        """Return the pooling, the head and the predictor."""
+        layers = [convolution(self.norm) for _ in range(4)]
+        predictor = nn.Sequential()
+        predictor.add_module("conv5_mask", nn.ConvTranspose2d(CHANNELS, CHANNELS, 2, 2))
+        predictor.add_module("relu", nn.ReLU(inplace=True))
+        predictor.add_module("mask_fcn_logits", nn.Conv2d(CHANNELS, self.classes, 1))
+        for name, weight in predictor.named_parameters():
+            if name.endswith("weight"):
+                nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+        return {
+            "mask_roi_pool": MultiScaleRoIAlign(14, 2),
+            "mask_head": nn.Sequential(*layers),
+            "mask_predictor": predictor,
+        }
+
+    def check(self, target: Target, size: Size) -> None:
+        """Raise ValueError for masks that are missing, or not one for each box and pixel."""
+        masks, wanted = target.get("masks"), (len(target["boxes"]), *size)
+        if masks is None or tuple(masks.shape) != wanted:
+            given = None if masks is None else tuple(masks.shape)
+            raise ValueError(
+                f"`masks` (={given}) of a target must be (m, h, w), here {wanted}: one for each "
+                "box, of the picture's size; give 1 where a pixel belongs to it and 0 elsewhere"
+            )
+
+    def losses(self, view: View, samples: Samples, targets: Sequence[Target]) -> Detection:
+        """Return the cross-entropy of each pixel of the true class's mask."""
+        positive = samples.positive()
+        logits = self._answers(view, positive.boxes)  # (p, classes, 28, 28)
+        if len(logits) == 0:
+            return {"loss_mask": logits.sum() * 0}
+        wanted = []
+        for boxes, matched, target in zip(positive.boxes, positive.matched, targets, strict=True):
+            masks = target["masks"][:, None].to(boxes)  # (m, h, w) -> (m, 1, h, w)
+            regions = torch.cat((matched[:, None].to(boxes), boxes), 1)  # (p, 5)
+            wanted.append(roi_align(masks, regions, logits.shape[3])[:, 0])  # -> (p, 28, 28)
+        labels = torch.cat(positive.labels)  # (p,)
+        given = logits[torch.arange(len(labels), device=labels.device), labels]  # -> (p, 28, 28)
+        return {"loss_mask": F.binary_cross_entropy_with_logits(given, torch.cat(wanted))}
+
+    def detect(self, view: View, found: list[Detection]) -> list[Detection]:
+        """Return what is found with masks (k, 1, 28, 28), the probability of each pixel."""
+        logits = self._answers(view, [each["boxes"] for each in found])  # (k, classes, 28, 28)
+        pictures = logits.sigmoid().split([len(each["boxes"]) for each in found])
+        complete = []
+        for each, masks in zip(found, pictures, strict=True):
+            labels = each["labels"]
+            own = masks[torch.arange(len(labels), device=labels.device), labels]  # -> (k, 28, 28)
+            complete.append({**each, "masks": own[:, None]})  # -> (k, 1, 28, 28)
+        return complete
+
+    def restore(self, found: Detection, size: Size, original: Size) -> Detection:
+        """Return the masks laid over the original: (k, 1, 28, 28) to (k, 1, h, w)."""
+        return {**found, "masks": paste_masks(found["masks"], found["boxes"], original)}
+
+    def _answers(self, view: View, boxes: Sequence[Tensor]) -> Tensor:
+        x = view.modules["mask_roi_pool"](view.levels, boxes, view.sizes)  # -> (k, 256, 14, 14)
+        x = view.modules["mask_head"](x)  # -> (k, 256, 14, 14)
+        logits: Tensor = view.modules["mask_predictor"](x)  # -> (k, classes, 28, 28)
+        return logits
+
+
+def convolution(norm: bool) -> nn.Sequential:
+    """Return a 3x3 convolution, normalized or with a bias, and its ReLU."""
+    if norm:
+        layers = conv_norm(CHANNELS, CHANNELS, 3)
+    else:
+        layers = nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.ReLU(inplace=True))
+    draw_weights(layers)
+    return layers
+
+
+def paste_masks(masks: Tensor, boxes: Tensor, size: Size) -> Tensor:
+    """Return masks (k, 1, m, m), each stretched over its box (k, 4), in a picture of zeros.
+
+    (k, 1, h, w), `size` (h, w) in pixels; bilinear, and fading out over a ring around the box, as
+    Detectron pastes them.
+
+    >>> paste_masks(torch.ones(1, 1, 2, 2), torch.tensor([[1.0, 1.0, 3.0, 3.0]]), (4, 4))
+    tensor([[[[0.0000, 0.0000, 0.0000, 0.0000],
+              [0.0000, 0.4900, 0.7000, 0.4900],
+              [0.0000, 0.7000, 1.0000, 0.7000],
+              [0.0000, 0.4900, 0.7000, 0.4900]]]])
+    """
+    h, w = size
+    m = masks.shape[-1]
+    ringed = F.pad(masks, (1, 1, 1, 1))  # -> (k, 1, m + 2, m + 2)
+    half = (boxes[:, 2:] - boxes[:, :2]) * 0.5 * ((m + 2) / m)  # (k, 2)
+    centre = (boxes[:, 2:] + boxes[:, :2]) * 0.5  # (k, 2)
+    corners = torch.cat((centre - half, centre + half), 1).long()  # (k, 4)
+    picture = masks.new_zeros(len(masks), 1, h, w)
+    for i, (x1, y1, x2, y2) in enumerate(corners.tolist()):
+        # Whole pixels, both corners' included.
+        tall, wide = max(y2 - y1 + 1, 1), max(x2 - x1 + 1, 1)
+        pixels = F.interpolate(ringed[i : i + 1], (tall, wide), mode="bilinear")[0, 0]
+        top, left = max(y1, 0), max(x1, 0)
+        bottom, right = min(y2 + 1, h), min(x2 + 1, w)
+        picture[i, 0, top:bottom, left:right] = pixels[
+            top - y1 : bottom - y1, left - x1 : right - x1
+        ]
+    return picture

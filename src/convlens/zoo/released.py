@@ -1,0 +1,217 @@
+"""What is known of every released file of weights: where it is, what it was made of, and for."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+from convlens.zoo.released_table import GROUPS, RECIPES, UNRELEASED, Group
+from convlens.zoo.weights import DATA, SHIPPED
+
+__all__ = ["RELEASED", "Weights", "weights"]
+
+_HOST = "https://download.pytorch.org/models/"
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+# What happened to a picture in the run the published accuracies are of, by the name of the way.
+_PREPARATIONS: dict[str, dict[str, Any]] = {
+    "256": {"resize": 256, "crop": 224, **_IMAGENET},
+    "232": {"resize": 232, "crop": 224, **_IMAGENET},
+    "none": {},
+    "voc": {"resize": 520, **_IMAGENET},
+    "features": {
+        **{"resize": 256, "crop": 224},
+        # Of values 0 to 255 the mean is subtracted, and nothing divided by.
+        **{"mean": (0.48235, 0.45882, 0.40784), "std": (1 / 255, 1 / 255, 1 / 255)},
+        "vocabulary": None,
+        "note": "Only `features` was trained: the numbers of `classifier` are filled in and mean "
+        "nothing, nor do the scores; take IMAGENET1K_V1 to classify.",
+    },
+    "clips": {
+        **{"resize": (128, 171), "crop": (112, 112), "antialias": False},
+        **{"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)},
+        **{"frames": 16, "frames_per_second": 15},
+    },
+}
+
+
+class _Task(NamedTuple):
+    """The accuracy that stands for it, the data it was measured on and learned from, its names."""
+
+    main: str
+    data: str
+    learned_from: str
+    vocabulary: str
+
+
+_TASKS = {
+    "classification": _Task("acc@1", "ImageNet-1K", "ImageNet", "imagenet"),
+    "detection": _Task("box_map", "COCO-val2017", "COCO", "coco"),
+    "instance segmentation": _Task("mask_map", "COCO-val2017", "COCO", "coco"),
+    "keypoints": _Task("kp_map", "COCO-val2017", "COCO", "person"),
+    "semantic segmentation": _Task("miou", "COCO-val2017-VOC-labels", "COCO", "voc"),
+    "video classification": _Task("acc@1", "Kinetics-400", "Kinetics-400", "kinetics400"),
+}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One released file of weights for one network, and all that was published of it.
+
+    `network`, `name`: as in `model(network, name)`. `task`: "classification", "detection",
+    "instance segmentation", "keypoints", "semantic segmentation" or "video classification".
+    `url`: where the file is, its name ending in the first 8 hexadecimal digits of its sha256.
+
+    How a picture becomes an input, in pixels: `resize` scales the shorter side to an int, both
+    sides to (h, w), nothing where None; by `interpolation`, `antialias`ed or not; `crop` then cuts
+    an int's square or (h, w) from the middle; of values 0 to 1, (value - `mean`) / `std` a channel
+    (None where the network does that itself, as detectors do). A video's clip has `frames`, at
+    `frames_per_second`. `least`: the smallest input (h, w).
+
+    `metrics`: accuracies in percent, measured on `data`, by torchvision's names. `parameters`;
+    `multiply_adds` of one input in billions; `megabytes` of 2**20 bytes; `recipe`: where the
+    training is told; `licence`: one sentence; `note`: what to know before using them, mostly "".
+
+    >>> found = weights("resnet50")
+    >>> found.name, found.file, found.digest, found.metrics["acc@1"]
+    ('IMAGENET1K_V2', 'resnet50-11ad3fa6.pth', '11ad3fa6', 80.858)
+    >>> found.categories[:2], found.resize, found.crop
+    (('tench', 'goldfish'), 232, 224)
+    """
+
+    network: str
+    name: str
+    task: str
+    url: str
+    data: str
+    parameters: int
+    multiply_adds: float
+    megabytes: float
+    recipe: str
+    licence: str
+    metrics: dict[str, float] = field(default_factory=dict, hash=False)
+    vocabulary: str | None = None
+    keypoints: str | None = None
+    resize: int | tuple[int, int] | None = None
+    crop: int | tuple[int, int] | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    interpolation: str = "bilinear"
+    antialias: bool = True
+    frames: int | None = None
+    frames_per_second: int | None = None
+    least: tuple[int, int] = (1, 1)
+    note: str = ""
+
+    @property
+    def file(self) -> str:
+        """The file's name, by which torch.hub's folder keeps it."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def digest(self) -> str:
+        """The first 8 hexadecimal digits of the file's sha256, as its name has them."""
+        return self.file.rpartition(".")[0].rpartition("-")[2]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The names of the outputs, in order; () where the weights predict none.
+
+        Detectors and segmenters have the background first; "N/A" stands for a number not in use.
+        """
+        return () if self.vocabulary is None else _names(self.vocabulary)
+
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """The names of the keypoints, in order; () where the weights find none."""
+        return () if self.keypoints is None else _names(self.keypoints)
+
+    @property
+    def accuracy(self) -> tuple[str, float] | None:
+        """The accuracy that stands for the task, and its name; None where none was published.
+
+        >>> weights("maskrcnn_resnet50_fpn").accuracy
+        ('mask_map', 34.6)
+        """
+        main = _TASKS[self.task].main
+        return (main, self.metrics[main]) if main in self.metrics else None
+
+
+def weights(network: str, name: str = "DEFAULT") -> Weights:
+    """Return what is known of the released weights called `name` for `network`.
+
+    `name`: "DEFAULT" is torchvision's, the most accurate. `RELEASED` has all.
+
+    Raises ValueError for a network without released weights, and for unknown names.
+
+    >>> weights("resnet50", "IMAGENET1K_V1").url
+    'https://download.pytorch.org/models/resnet50-0676ba61.pth'
+    """
+    if network in SHIPPED:
+        raise ValueError(
+            f"`network` (={network!r}) must be one with released weights; its own come with "
+            f"convlens, take model({network!r})"
+        )
+    if network in UNRELEASED:
+        raise ValueError(
+            f"`network` (={network!r}) must be one with released weights, and there are none for "
+            f"it; build it with model({network!r}, weights=None)"
+        )
+    if network not in RELEASED:
+        near = difflib.get_close_matches(network, RELEASED, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else "list_models() lists them"
+        raise ValueError(f"`network` (={network!r}) must be a network of the zoo; {cure}")
+    entries = RELEASED[network]
+    if name == "DEFAULT":
+        return next(iter(entries.values()))
+    if name not in entries:
+        near = difflib.get_close_matches(name.upper(), entries, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else f"use DEFAULT, {', '.join(entries)}"
+        raise ValueError(f"`weights` (={name!r}) must be released weights of {network}; {cure}")
+    return entries[name]
+
+
+@cache
+def _names(vocabulary: str) -> tuple[str, ...]:
+    text = (DATA / "categories" / f"{vocabulary}.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())
+
+
+def _read() -> dict[str, dict[str, Weights]]:
+    table: dict[str, dict[str, Weights]] = {}
+    for group in GROUPS:
+        head, *lines = group.text.splitlines()
+        for line in lines:
+            row = dict(zip(head.split(), line.split(), strict=True))
+            entry = _entry(group, row)
+            table.setdefault(entry.network, {})[entry.name] = entry
+    return table
+
+
+def _entry(group: Group, row: dict[str, str]) -> Weights:
+    network, recipe = row.pop("network"), row.pop("recipe")
+    task = _TASKS[group.task]
+    facts = {"vocabulary": task.vocabulary, **_PREPARATIONS[group.preparation]}
+    if group.task == "keypoints":
+        facts["keypoints"] = "keypoints"
+    if network.startswith("vgg"):
+        facts["least"] = (32, 32)
+    return Weights(
+        *(network, group.name, group.task),
+        url=f"{_HOST}{network}{row.pop('file')}.pth",
+        data=task.data,
+        parameters=int(row.pop("parameters")),
+        multiply_adds=float(row.pop("gflops")),
+        megabytes=float(row.pop("mb")),
+        recipe=RECIPES[network if recipe == "=" else recipe],
+        licence="Published with torchvision, whose code is under BSD-3-Clause; learned from "
+        f"{task.learned_from}, whose terms may bind what the weights are used for.",
+        metrics={name: float(value) for name, value in row.items()},
+        **facts,
+    )
+
+
+RELEASED: dict[str, dict[str, Weights]] = _read()
+"""All released weights: by network, then by name, the DEFAULT first."""

@@ -1,0 +1,104 @@
+"""A detector's own preparation: pictures of any size to one batch, and its answers back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["Resizing", "Size", "Target", "resize_boxes", "resize_points"]
+
+Target = dict[str, Tensor]
+"""What a picture truly shows, by torchvision's names."""
+
+Size = tuple[int, int]
+"""Height and width, in pixels."""
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of the red, green and blue of ImageNet's pictures, as values of 0 to 1."""
+
+STEP = 32
+"""Heights and widths of a batch are multiples of it: the pyramid's levels halve evenly."""
+
+
+class Resizing(nn.Module):
+    """Normalize, resize and pad pictures into one batch, and resize their targets with them.
+
+    The shorter side becomes `min_size[-1]` pixels, in training one of `min_size` drawn anew for
+    each picture, unless the longer would pass `max_size`: bilinear, not antialiased.
+    """
+
+    def __init__(self, min_size: Sequence[int], max_size: int) -> None:
+        super().__init__()
+        self.min_size = tuple(min_size)
+        self.max_size = max_size
+
+    def forward(
+        self, images: Sequence[Tensor], targets: Sequence[Target] | None
+    ) -> tuple[Tensor, list[Size], list[Target] | None]:
+        """Return the batch (n, 3, H, W), each picture's size in it, and the resized targets."""
+        resized = []
+        for image in images:
+            mean, std = image.new_tensor(MEAN), image.new_tensor(STD)
+            size = self._size(image.shape[1], image.shape[2])
+            image = (image - mean[:, None, None]) / std[:, None, None]
+            image = F.interpolate(image[None], size, mode="bilinear")  # (1, 3, h, w) -> (1, 3, *)
+            resized.append(image[0])
+        sizes = [(image.shape[1], image.shape[2]) for image in resized]
+        if targets is not None:
+            before = [(image.shape[1], image.shape[2]) for image in images]
+            targets = [_resized(*each) for each in zip(targets, before, sizes, strict=True)]
+        return _batched(resized), sizes, targets
+
+    def _size(self, h: int, w: int) -> Size:
+        short = self.min_size[-1]
+        if self.training:
+            # torch's generator, and drawn where there is one choice too: torchvision's sample.
+            short = self.min_size[int(torch.empty(1).uniform_(0, len(self.min_size)))]
+        scale = min(short / min(h, w), self.max_size / max(h, w))
+        return max(math.floor(h * scale), 1), max(math.floor(w * scale), 1)
+
+    def extra_repr(self) -> str:
+        """Return the sizes, for printing."""
+        return f"min_size={self.min_size}, max_size={self.max_size}"
+
+
+def _batched(images: Sequence[Tensor]) -> Tensor:
+    h, w = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    h, w = math.ceil(h / STEP) * STEP, math.ceil(w / STEP) * STEP
+    return torch.stack(
+        [F.pad(image, (0, w - image.shape[2], 0, h - image.shape[1])) for image in images]
+    )
+
+
+def _resized(target: Target, before: Size, after: Size) -> Target:
+    target = {**target, "boxes": resize_boxes(target["boxes"], before, after)}
+    if "masks" in target:
+        masks = target["masks"][:, None].float()  # (m, h, w) -> (m, 1, h, w)
+        target["masks"] = F.interpolate(masks, after)[:, 0].byte()  # -> (m, *after)
+    if "keypoints" in target:
+        target["keypoints"] = resize_points(target["keypoints"], before, after)
+    return target
+
+
+def resize_boxes(boxes: Tensor, before: Size, after: Size) -> Tensor:
+    """Return boxes (n, 4) of a picture of size `before` as they lie once it has size `after`.
+
+    >>> resize_boxes(torch.tensor([[1.0, 1.0, 2.0, 2.0]]), (4, 4), (8, 4))
+    tensor([[1., 2., 2., 4.]])
+    """
+    y, x = after[0] / before[0], after[1] / before[1]
+    return boxes * boxes.new_tensor([x, y, x, y])
+
+
+def resize_points(points: Tensor, before: Size, after: Size) -> Tensor:
+    """Return points (n, k, 3) of x, y and visibility likewise; the visibility stays.
+
+    >>> resize_points(torch.tensor([[[1.0, 1.0, 1.0]]]), (4, 4), (8, 4))
+    tensor([[[1., 2., 1.]]])
+    """
+    y, x = after[0] / before[0], after[1] / before[1]
+    return points * points.new_tensor([x, y, 1])
