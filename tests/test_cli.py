@@ -12,6 +12,7 @@ import torch
 
 import convlens
 from convlens.cli import main
+from convlens.zoo.weights import DATA
 
 OWN = """
 import torch
@@ -107,6 +108,17 @@ def test_a_network_that_raises_prints_what_ran(
     )
 
 
+def test_explain_walks_a_detection_back(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("from detectors import finding")
+    words = ("explain", f"{own}:finding", str(DATA / "cat.jpg"), "--detection", "1")
+    lines = run(capsys, *words).splitlines()
+    assert lines[0].startswith("detection 1: class")
+    assert [line.split()[1] for line in lines[1:]][-2:] == ["cells", "pixels"]
+    told = json.loads(run(capsys, *words, "--json"))
+    assert told["stations"][0]["text"] in lines[1]
+
+
 def test_train_writes_weights_that_load(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = tmp_path / "weights.safetensors"
     text = run(capsys, "train", "digits", "--epochs", "1", "--rate", "0.01", "--out", str(out))
@@ -123,6 +135,11 @@ def test_train_writes_weights_that_load(capsys: pytest.CaptureFixture[str], tmp_
         (("explain", "digits", "--at", "conv", "--index", "0,0,0,0"), "did you mean"),
         (("explain", "digits", "--at", "conv1", "--index", "0,0,0"), "4 integers"),
         (("explain", "digits", "--at", "conv1", "--index", "a,b"), "write it like 0,3,5,5"),
+        (
+            ("explain", "digits", "--at", "conv1"),
+            "give --at conv1 --index 0,3,5,5, or --detection 0",
+        ),
+        (("explain", "digits", "--detection", "0"), "must be of a detector"),
         (("record", "digits", "nowhere.png"), "nowhere.png"),
         (("record", "digits", str(Path(__file__))), "PNG, JPEG, WebP, GIF, BMP or TIFF"),
         (("train", "digits", "--epochs", "0"), "at least 1"),

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 import convlens
 from convlens.learn.tracing import Station, Trace, is_detector, trace
 from convlens.lens import Recording, explain_value
-from convlens.zoo import NETWORKS
 from convlens.zoo.boxes import clip_boxes_to_image, decode_boxes
 from convlens.zoo.proposals import anchors
-from zoo_weights import drawn, with_weights
+from detectors import finding
 
 NAMES = ("fasterrcnn_mobilenet_v3_large_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
 SIZE = (100, 140)
@@ -25,17 +24,7 @@ SIZE = (100, 140)
 @functools.cache
 def seen(name: str) -> tuple[Any, Recording]:
     """A detector with drawn weights that finds something, recorded on two pictures."""
-    classes = 2 if name.startswith("keypoint") else 5
-    with torch.device("meta"):
-        network = NETWORKS[name].build(name, classes)
-    table = drawn(network)
-    for key, tensor in table.items():
-        if key.endswith("bbox_pred.weight"):
-            tensor *= 0.02  # boxes near their anchors, or all are cut off at the border
-        if key.endswith("cls_score.weight"):
-            tensor *= 0.1
-    network = with_weights(network, table).eval()
-    network.transform.min_size = (128,)  # type: ignore[union-attr]
+    network = finding(name, 2 if name.startswith("keypoint") else 5)
     x = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(0))
     return network, convlens.record(network, x)
 

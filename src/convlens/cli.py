@@ -113,8 +113,12 @@ def explain(
             help="A module's path (layer1.conv, or layer1.conv#2 for its "
             "second call) or a step's number."
         ),
-    ],
-    index: Annotated[str, Parameter(help="The element of its output, like 0,3,5,5.")],
+    ] = "",
+    index: Annotated[str, Parameter(help="The element of its output, like 0,3,5,5.")] = "",
+    detection: Annotated[
+        int | None,
+        Parameter(help="Instead: a detection by its number, from 0, walked back to the pixels."),
+    ] = None,
     opening: Opening = AS_IT_SAYS,
     terms: Annotated[int, Parameter(help="How many terms --json lists; 0 for all.")] = 0,
     json: Json = False,
@@ -122,8 +126,18 @@ def explain(
     """Print what one number of a network is made of: its terms, their sum, its pixels."""
     from convlens.lens import explain as explain_element
 
+    if (detection is None) != bool(at and index):
+        raise ValueError(
+            f"`at` (={at!r}) and `index` (={index!r}), or else `detection` (={detection}), must say "
+            "what to explain; give --at conv1 --index 0,3,5,5, or --detection 0"
+        )
     place = _index(index)
     recording = _recorded(network, picture, opening)
+    if detection is not None:
+        from convlens.learn.tracing import trace
+
+        _print(trace(recording, detection), json)
+        return
     explanation = explain_element(recording, at, place)
     region = explanation.pixels()
     box = [[span.start, span.stop] for span in region.box]
