@@ -6,20 +6,27 @@ import pytest
 import torch
 
 from convlens.lens import record
-from convlens.zoo import NETWORKS
+from convlens.zoo import DETECTORS, NETWORKS
+from detectors import finding
 from recomputing import recomputed
 from test_zoo_networks import COMPARED, FACTS, built
 from zoo_weights import drawn, with_weights
 
-QUICK = ("resnet18", "mobilenet_v3_small", "lraspp_mobilenet_v3_large", "mc3_18")
+QUICK = (
+    *("resnet18", "mobilenet_v3_small", "lraspp_mobilenet_v3_large", "mc3_18"),
+    "fasterrcnn_mobilenet_v3_large_fpn",
+)
 """One of each make, in the ordinary suite."""
 
 OTHERS = sorted({*FACTS, *COMPARED} - set(QUICK))
 
 
 def check(name: str) -> None:
-    network = built(name)
-    network = with_weights(network, drawn(network)).eval()
+    if name in DETECTORS:
+        network = finding(name, NETWORKS[name].classes)
+    else:
+        network = built(name)
+        network = with_weights(network, drawn(network)).eval()
     shape = (1, 3, 4, 32, 32) if name.endswith("_18") else (1, 3, 64, 64)
     seen = record(network, torch.rand(shape, generator=torch.Generator().manual_seed(0)))
     assert seen.error is None
