@@ -60,7 +60,10 @@ class Explanation:
     note: str
 
     def open(self, term: int, *, weight: bool = False) -> Explanation:
-        """Go on into the element a term reads (`weight`: into the element its weight is).
+        """Go on into the element a term reads.
+
+        `weight`: into the element its weight is, or comes from: for a number taken from a box on
+        a map, that box; for one chosen by an index or a mask, the index or the mask.
 
         Raises:
             ValueError: no such term, or one that reads padding or a computed weight.

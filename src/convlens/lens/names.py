@@ -31,6 +31,7 @@ _BINARY = {
     "sub": "sub",
     "mul": "mul",
     "truediv": "div",
+    "div": "div",  # torch's own name of number / tensor
     "floordiv": "floor_divide",
     "mod": "remainder",
     "pow": "pow",

@@ -27,8 +27,9 @@ class Terms:
 
     `source` is the value id a term reads (-1: padding) and `position` the flat index in it;
     `weight_source` and `weight_position` say the same of the weight (-1: computed, an element of
-    nothing; in a quotient the weight is one over that element). `arrangement` is the shape the
-    terms are laid out in: (channels, *window) for a window, (features,) for a dot product.
+    nothing; in a quotient the weight is one over that element; of a region they say which box it
+    is, at its first corner, of a copy which index chose it). `arrangement` is the shape the terms
+    are laid out in: (channels, *window) for a window, (features,) for a dot product.
     """
 
     source: Ints
@@ -211,3 +212,8 @@ def smallest(dtype: torch.dtype) -> float:
         return 0.0
     info = torch.finfo(dtype)
     return math.ldexp(info.smallest_normal, int(math.log2(info.eps)))
+
+
+def flushed(dtype: torch.dtype) -> float:
+    """The magnitude whose rounding is the smallest normal number of a dtype."""
+    return torch.finfo(dtype).smallest_normal / unit_roundoff(dtype)

@@ -18,6 +18,7 @@ from convlens.lens.terms import (
     Terms,
     broadcast_index,
     floats,
+    flushed,
     lane,
     ravel,
 )
@@ -66,7 +67,8 @@ class Softmax:
             formula = "x - log(sum(exp(x)))"
         else:
             total, slopes = share, sign * share * (delta - shares)
-            magnitude = share * (1 + abs(float(scores[own]) - top))
+            # Powers less than a normal number are 0.
+            magnitude = share * (1 + abs(float(scores[own]) - top)) + flushed(x.dtype)
             formula = "exp(x) / sum(exp(x))"
         terms = Terms.build(given.id("input"), positions, numbers, slopes)
         return Account("function", terms, total, magnitude, numbers.size, formula=formula)

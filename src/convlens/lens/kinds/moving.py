@@ -12,8 +12,9 @@ from torch import Tensor
 
 from convlens.lens import masks
 from convlens.lens.arguments import Arguments
+from convlens.lens.kinds.indexing import Choice, choices
 from convlens.lens.steps import Recording, Ref, Step, replace_refs, run_again
-from convlens.lens.terms import Account, Cost, Terms, ravel, unravel
+from convlens.lens.terms import PADDING, Account, Cost, Terms, ravel, unravel
 
 OPS = frozenset(
     """view reshape reshape_as view_as flatten unflatten permute transpose t adjoint squeeze
@@ -59,7 +60,7 @@ class Moving:
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
     ) -> Account:
-        """The one element that stands here now."""
+        """The one element that stands here now; `weight_source` leads to what chose it."""
         origin = int(index_map(recording, step, slot)[index])
         if origin == 0:
             recorded = float(recording.values[step.outputs[slot]].tensor[index])
@@ -69,8 +70,11 @@ class Moving:
             value = recording.values[id]
             position = origin - first
             if 0 <= position < value.tensor.numel():
-                number = float(value.tensor[unravel(position, value.shape)])
-                return Account.of_copy(Terms.build([id], [position], [number]))
+                at = unravel(position, value.shape)
+                number = float(value.tensor[at])
+                return _chosen(
+                    recording, id, position, number, choices(recording, step, index, id, at)
+                )
         raise NotImplementedError(f"step {step.index} (`{step.op}`): moved from nowhere")
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
@@ -92,6 +96,36 @@ class Moving:
     def cost(self, recording: Recording, step: Step) -> Cost:
         """Nothing is computed."""
         return Cost()
+
+
+def _chosen(
+    recording: Recording, id: int, position: int, number: float, by: tuple[Choice, ...]
+) -> Account:
+    """The copy of an element; of what chose it, the step that made the choice is named."""
+    made = [_origin(recording, choice.source, choice.position) for choice in by]
+    source, at = made[0] if made else (PADDING, PADDING)
+    terms = Terms.build([id], [position], [number], weight_source=source, weight_position=[at])
+    words = []
+    for choice, (maker, place) in zip(by, made, strict=True):
+        index = ",".join(map(str, unravel(place, recording.values[maker].shape)))
+        words.append(
+            choice.words.format(f"`{recording.name_of(maker)}`" + f"[{index}]" * bool(index))
+        )
+    return Account.of_copy(terms, note="; ".join(words))
+
+
+def _origin(recording: Recording, id: int, position: int) -> tuple[int, int]:
+    """The element this one is a copy of, through all steps that only moved it."""
+    while True:
+        value = recording.values[id]
+        kind = MOVERS.get(recording.steps[value.step].op) if value.step >= 0 else None
+        if kind is None:
+            return id, position
+        step, index = recording.steps[value.step], unravel(position, value.shape)
+        terms = kind.explain(recording, step, value.slot, index).terms
+        if not len(terms):
+            return id, position
+        id, position = int(terms.source[0]), int(terms.position[0])
 
 
 def _data(recording: Recording, step: Step) -> dict[int, int]:
@@ -262,3 +296,9 @@ def _index_at(
             if not 0 <= at[axis] < shape[axis]:
                 return None
     return tuple(at) if address == 0 else None
+
+
+MOVERS: dict[str, Moving | Joining] = {
+    **dict.fromkeys(OPS, Moving()),
+    **dict.fromkeys(JOINS, Joining()),
+}

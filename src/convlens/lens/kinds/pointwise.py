@@ -10,7 +10,7 @@ from torch import Tensor
 from convlens.lens import masks
 from convlens.lens.arguments import Arguments
 from convlens.lens.steps import Recording, Ref, Step, Value, run_again
-from convlens.lens.terms import Account, Cost, Terms, broadcast_index, ravel
+from convlens.lens.terms import Account, Cost, Terms, broadcast_index, flushed, ravel
 
 # Whole results of one rounding or none: they must agree bit for bit.
 EXACT = frozenset(
@@ -249,6 +249,9 @@ def _function(recording: Recording, step: Step, slot: int, index: tuple[int, ...
     magnitude = abs(total) + float(abs(terms.product).sum())
     if step.op in CANCELLING:
         magnitude += sum(map(abs, numbers)) + CANCELLING[step.op]
+    if in_float64:
+        # Where a power overflows inside, what would be less than a normal number is 0.
+        magnitude += (1 + sum(map(abs, numbers))) * flushed(out.dtype)
     exact = step.op in EXACT or not in_float64
     if exact and in_float64:
         total = float(torch.tensor(total, dtype=torch.float64).to(out.dtype))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from convlens.lens import masks
 from convlens.lens.steps import Recording, Ref, Step, run_again
-from convlens.lens.terms import Account, Cost, Terms, floats
+from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats
 
 # Each plane (batch, channel) by itself, the same for all.
 _PLANEWISE = frozenset(
@@ -16,7 +18,8 @@ _PLANEWISE = frozenset(
     upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d upsample_bicubic2d
     upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa""".split()
 )
-OPS = _PLANEWISE | {"grid_sample", "grid_sampler", "fold", "col2im", "cumsum"}
+_BY_GRID = frozenset(("grid_sample", "grid_sampler"))
+OPS = _PLANEWISE | _BY_GRID | {"fold", "col2im", "cumsum"}
 
 
 class Resampling:
@@ -48,7 +51,14 @@ class Resampling:
         positions = np.ravel_multi_index(tuple(indices), tuple(x.shape))
         terms = Terms.build(id, positions, numbers, weights)
         # Coordinates are computed too: a few roundings more than the sum alone.
-        return Account.of_sum(terms, count=4 * len(terms) + 8, formula="sum of coefficient × input")
+        count = 4 * len(terms) + 8
+        sampled = planewise or step.op in _BY_GRID
+        return Account.of_sum(
+            terms,
+            magnitude=_unsteadiness(numbers, indices[2:], count) if sampled else 0.0,
+            count=count,
+            formula="sum of coefficient × input",
+        )
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """The elements with a coefficient in any output under the mask."""
@@ -78,6 +88,18 @@ class Resampling:
 def _input(step: Step) -> int:
     """The value that is resampled: the first tensor of the call."""
     return step.inputs[0]
+
+
+def _unsteadiness(numbers: Floats, indices: list[Ints], count: int) -> float:
+    """How much a value moves with its coordinates, which are float32 too, as a magnitude.
+
+    The bound of `count` roundings makes of it five of each coordinate, each times the range of the
+    elements around.
+    """
+    if not numbers.size or not np.isfinite(numbers).all():
+        return 0.0
+    coordinates = sum(1 + int(axis.max()) for axis in indices)
+    return 2.5 * float(np.ptp(numbers)) * coordinates / (4 + math.sqrt(count))
 
 
 def _replay(recording: Recording, step: Step, slot: int, id: int, leaf: Tensor) -> Tensor:

@@ -1,0 +1,242 @@
+"""Which element of an index, or of a mask, chose the element that was moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from convlens.lens.arguments import Arguments
+from convlens.lens.steps import Recording, Ref, Step
+from convlens.lens.terms import broadcast_index, ravel
+
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One element of an index or mask, its value and position there, and what it says: `words`.
+
+    `{}` in the words stands for the element's name.
+    """
+
+    source: int
+    position: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Picker:
+    """An index or mask among the arguments, and the axes of the data it is about.
+
+    `ref` is None for numbers written out in the call; `seen` is the axis of the data as sliced so
+    far, -1 for a single number, which leaves no axis.
+    """
+
+    ref: Ref | None
+    shape: tuple[int, ...]
+    boolean: bool
+    axis: int
+    seen: int
+
+
+def choices(
+    recording: Recording, step: Step, index: Index, source: int, at: Index
+) -> tuple[Choice, ...]:
+    """What chose element `at` of value `source` to stand at `index` of the step's output.
+
+    Indices that no input or parameter decides (an `arange`, a stored table) chose nothing.
+    """
+    find = _FINDERS.get(step.op)
+    if find is None:
+        return ()
+    found = find(Arguments(recording, step, _SIGNATURES[step.op]), index, source, at)
+    return tuple(c for c in found if _decided(recording, c.source))
+
+
+def _decided(recording: Recording, id: int) -> bool:
+    """Whether a value is, or is made from, an input or a parameter."""
+    waiting, known = [id], {id}
+    while waiting:
+        value = recording.values[waiting.pop()]
+        if value.kind in ("input", "parameter"):
+            return True
+        if value.step >= 0:
+            new = [i for i in recording.steps[value.step].inputs if i not in known]
+            waiting += new
+            known.update(new)
+    return False
+
+
+def _choice(given: Arguments, ref: Ref, place: Index, words: str) -> Choice:
+    return Choice(ref.id, ravel(place, given.recording.values[ref.id].shape), words)
+
+
+def _along(name: str, index: str) -> Callable[..., list[Choice]]:
+    """Finds the choice where an index says the position along one axis.
+
+    `index` is where its element stands: along that "axis" of the output only, at the place of the
+    "output" or of the "source", or at the "front" axes of the output.
+    """
+
+    def find(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
+        ref, dim = given[name], given["dim"]
+        if not isinstance(ref, Ref) or (index == "source" and source == given.id("input")):
+            return []
+        shape = given.value(name).shape
+        axis = int(dim) % len(out) if dim is not None and out else 0
+        places = {"axis": (out[axis],), "output": out, "source": at, "front": out[: len(shape)]}
+        if dim is None and index == "output":  # as if the data had one axis
+            words = f"position {ravel(at, given.recording.values[source].shape)}"
+        else:
+            words = f"position {out[axis] if index == 'source' else at[axis]} of axis {axis}"
+        place = broadcast_index(places[index], shape)
+        return [_choice(given, ref, place, f"{words} chosen by {{}}")]
+
+    return find
+
+
+def _masked(name: str, of_output: bool) -> Callable[..., list[Choice]]:
+    """Finds the choice where a mask of the data's shape says which elements are meant."""
+
+    def find(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
+        ref = given[name]
+        if not isinstance(ref, Ref) or (of_output and source == given.id("input")):
+            return []
+        place = broadcast_index(out if of_output else at, given.value(name).shape)
+        return [_choice(given, ref, place, "chosen as {} is true")]
+
+    return find
+
+
+def _taken(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
+    """`x[key]`: indices broadcast together; their axes stand where the first did, or in front."""
+    pickers = _pickers(given, given["key"], len(at))
+    wide = [p for p in pickers if p.seen >= 0]
+    shape = _broadcast(given, wide)
+    seen = [p.seen + i for p in wide for i in range(len(p.shape) if p.boolean else 1)]
+    adjacent = seen == list(range(seen[0], seen[0] + len(seen))) if seen else True
+    start = seen[0] if seen and adjacent else 0
+    place = out[start : start + len(shape)]
+    found = []
+    for p in pickers:
+        if p.ref is None:
+            continue
+        if p.boolean:
+            mine = at[p.axis : p.axis + len(p.shape)]
+            found.append(_choice(given, p.ref, mine, "chosen as {} is true"))
+        else:
+            mine = broadcast_index(place, p.shape) if p.seen >= 0 else ()
+            words = f"position {at[p.axis]} of axis {p.axis} chosen by {{}}"
+            found.append(_choice(given, p.ref, mine, words))
+    return found
+
+
+def _put(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
+    """`x[key] = value`: the place of the indices that says this position."""
+    if source == given.id("input"):
+        return []
+    pickers = _pickers(given, given["key"], len(out))
+    wide = [p for p in pickers if not p.boolean and p.seen >= 0 and p.ref]
+    shape = _broadcast(given, wide)
+    here = torch.ones(shape, dtype=torch.bool)
+    for p in wide:
+        numbers = given.recording.values[p.ref.id].tensor.cpu() if p.ref else torch.zeros(())
+        here &= numbers % given.value("input").shape[p.axis] == out[p.axis]
+    places = here.nonzero()
+    found = []
+    for p in pickers:
+        if p.ref is None or not (p.boolean or len(places)):
+            continue
+        if p.boolean:
+            mine = out[p.axis : p.axis + len(p.shape)]
+            found.append(_choice(given, p.ref, mine, "put here as {} is true"))
+        else:
+            mine = broadcast_index(tuple(places[-1].tolist()), p.shape) if p.seen >= 0 else ()
+            words = f"put at position {out[p.axis]} of axis {p.axis} by {{}}"
+            found.append(_choice(given, p.ref, mine, words))
+    return found
+
+
+def _pickers(given: Arguments, key: Any, rank: int) -> list[Picker]:
+    """The indices and masks of a key, with the axes they are about."""
+    items = list(key) if isinstance(key, (tuple, list)) and not _numbers(key) else [key]
+    taken = sum(_axes(given, item) for item in items)
+    found, axis, seen = [], 0, 0
+    for item in items:
+        if item is Ellipsis:
+            axis, seen = axis + rank - taken, seen + rank - taken
+        elif isinstance(item, Ref):
+            value = given.recording.values[item.id]
+            boolean, axes = value.dtype == torch.bool, _axes(given, item)
+            single = not boolean and not value.shape
+            found.append(Picker(item, value.shape, boolean, axis, -1 if single else seen))
+            axis, seen = axis + axes, seen + (0 if single else axes)
+        elif _numbers(item):
+            shape = tuple(torch.as_tensor(item).shape)
+            found.append(Picker(None, shape, False, axis, seen))
+            axis, seen = axis + 1, seen + 1
+        else:
+            axes = _axes(given, item)
+            axis, seen = axis + axes, seen + (0 if isinstance(item, int) else max(axes, 1))
+    return found
+
+
+def _numbers(item: Any) -> bool:
+    """Whether an item of a key is a list of numbers, written out."""
+    return isinstance(item, list) and bool(item) and all(isinstance(i, (int, list)) for i in item)
+
+
+def _axes(given: Arguments, item: Any) -> int:
+    """How many axes of the data an item of a key uses up; an index operator's None is a slice."""
+    if item is Ellipsis or isinstance(item, bool):
+        return 0
+    if item is None:
+        return int(given.step.op in ("index", "index_put"))
+    if isinstance(item, Ref):
+        value = given.recording.values[item.id]
+        return len(value.shape) if value.dtype == torch.bool else 1
+    return 1
+
+
+def _broadcast(given: Arguments, pickers: Sequence[Picker]) -> tuple[int, ...]:
+    """The shape indices have together; a mask counts as the list of its true elements."""
+    shapes = []
+    for p in pickers:
+        shape = p.shape
+        if p.boolean and p.ref:
+            shape = (int(given.recording.values[p.ref.id].tensor.count_nonzero()),)
+        shapes.append(shape)
+    return tuple(torch.broadcast_shapes(*shapes)) if shapes else ()
+
+
+_SIGNATURES = {
+    "getitem": "input, key",
+    "index": "input, key",
+    "setitem": "input, key, value",
+    "index_put": "input, key, value, accumulate=False",
+    "index_select": "input, dim, index",
+    "gather": "input, dim, index",
+    "take": "input, index",
+    "take_along_dim": "input, indices, dim=None",
+    "embedding": "input, weight",
+    "masked_select": "input, mask",
+    "masked_scatter": "input, mask, source",
+    "scatter": "input, dim, index, src",
+}
+_FINDERS: dict[str, Callable[..., list[Choice]]] = {
+    "getitem": _taken,
+    "index": _taken,
+    "setitem": _put,
+    "index_put": _put,
+    "index_select": _along("index", "axis"),
+    "gather": _along("index", "output"),
+    "take": _along("index", "output"),
+    "take_along_dim": _along("indices", "output"),
+    "embedding": _along("input", "front"),
+    "masked_select": _masked("mask", of_output=False),
+    "masked_scatter": _masked("mask", of_output=True),
+    "scatter": _along("index", "source"),
+}

@@ -1,0 +1,98 @@
+"""Assignment to a part, `x[key] = value`: whether an element was put there or was there before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlens.lens import masks
+from convlens.lens.arguments import Arguments
+from convlens.lens.kinds.moving import Moving
+from convlens.lens.steps import Recording, Ref, Step, replace_refs
+from convlens.lens.terms import Account, Cost, Terms, broadcast_index, ravel
+
+_SIGNATURE = "input, key, value"
+
+
+class Putting:
+    """value = an element of what was assigned, or the one that stood here before."""
+
+    name = "moving"
+
+    def explain(
+        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
+    ) -> Account:
+        """The one element; found without running the step where the key is numbers and slices."""
+        given = Arguments(recording, step, _SIGNATURE)
+        items = given["key"] if isinstance(given["key"], tuple) else (given["key"],)
+        if not all(map(_plain, items)):
+            return Moving().explain(recording, step, slot, index)
+        out = recording.values[step.outputs[slot]]
+        place = _place(items, index, out.shape)
+        if place is None:
+            source, at = given.value("input"), index
+        elif given.has("value"):
+            source = given.value("value")
+            at = broadcast_index((0,) * len(source.shape) + place, source.shape)
+        else:
+            note = "a constant put here, an element of nothing"
+            recorded = float(out.tensor[index])
+            return Account("given", Terms.none(), recorded, exact=True, note=note)
+        number = float(source.tensor[at])
+        terms = Terms.build([source.id], [ravel(at, source.shape)], [number])
+        rounded = float(torch.tensor(number, dtype=torch.float64).to(out.dtype))
+        return Account("copy", terms, rounded, exact=True)
+
+    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Of what was assigned, what lies under the mask; of what stood here, the rest."""
+        given = Arguments(recording, step, _SIGNATURE)
+        key = replace_refs(given["key"], lambda ref: recording.values[ref.id].tensor.cpu())
+        before, put = mask.clone(memory_format=torch.contiguous_format), mask[key]
+        before[key] = False
+        found = {given.id("input"): before}
+        if given.has("value"):
+            source = given.value("value")
+            put = put.reshape((1,) * max(len(source.shape) - put.dim(), 0) + tuple(put.shape))
+            theirs = masks.broadcast_back(put, source.shape)
+            found[source.id] = masks.union(found.get(source.id), theirs)
+        return found
+
+    def cost(self, recording: Recording, step: Step) -> Cost:
+        """Nothing is computed."""
+        return Cost()
+
+
+def _plain(item: Any) -> bool:
+    """Whether an item of a key is a number, a slice of numbers, `...` or None."""
+    if isinstance(item, slice):
+        return not any(isinstance(part, Ref) for part in (item.start, item.stop, item.step))
+    return (
+        item is None or item is Ellipsis or (isinstance(item, int) and not isinstance(item, bool))
+    )
+
+
+def _place(
+    items: tuple[Any, ...], index: tuple[int, ...], shape: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """Where in `x[key]` element `index` of x stands; None when it is not there."""
+    skipped = len(shape) - sum(item is not None and item is not Ellipsis for item in items)
+    place: list[int] = []
+    axis = 0
+    for item in items:
+        if item is None:
+            place.append(0)
+        elif item is Ellipsis:
+            place += index[axis : axis + skipped]
+            axis += skipped
+        else:
+            positions = range(shape[axis])[item]
+            if isinstance(positions, range):
+                if index[axis] not in positions:
+                    return None
+                place.append(positions.index(index[axis]))
+            elif index[axis] != positions:
+                return None
+            axis += 1
+    return (*place, *index[axis:])

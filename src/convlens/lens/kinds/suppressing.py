@@ -1,0 +1,153 @@
+"""Non-maximum suppression: which boxes were kept, which each of them dropped, by what overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from convlens.lens import masks
+from convlens.lens.arguments import Arguments
+from convlens.lens.steps import Recording, Step
+from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, unit_roundoff
+
+SIGNATURES = {
+    "nms": "boxes, scores, iou_threshold",
+    "batched_nms": "boxes, scores, idxs, iou_threshold",
+}
+
+_TOLD = 3  # dropped boxes named in a note; of more, how many
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What the definition gives: `kept` in order; for every box the kept one that decided.
+
+    `by` is the better kept box that overlaps it most, of those up to the one that dropped it (-1:
+    none in its group overlaps it), `overlap` how much, `rank` its place among all scores.
+    """
+
+    kept: Ints
+    by: Ints
+    overlap: Floats
+    rank: Ints
+
+
+class Suppressing:
+    """value = the index of a box that no better kept box overlaps by more than the threshold."""
+
+    name = "selecting"
+
+    def explain(
+        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
+    ) -> Account:
+        """One term a score; the kept box has weight 1, and `weight_source` leads to the boxes."""
+        given = Arguments(recording, step, SIGNATURES[step.op])
+        found = _decided(recording, step, given)
+        scores = floats(given.tensor("scores"))
+        kept = int(found.kept[index[0]]) if index[0] < found.kept.size else -1
+        positions = np.arange(scores.size)
+        terms = Terms.build(
+            given.id("scores"),
+            positions,
+            scores,
+            (positions == kept).astype(np.float64),
+            weight_source=given.id("boxes"),
+            weight_position=4 * positions,
+        )
+        note = _note(found, kept, float(given["iou_threshold"]))
+        return Account("chosen", terms, float(kept), exact=True, formula=step.op, note=note)
+
+    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Everything: each box and score before it counts."""
+        return {
+            id: masks.everything(mask, recording.values[id].shape)
+            for id in dict.fromkeys(step.inputs)
+        }
+
+    def cost(self, recording: Recording, step: Step) -> Cost:
+        """One overlap for each kept box with each box."""
+        kept = recording.values[step.outputs[0]].shape[0]
+        return Cost(operations=kept * recording.values[step.inputs[0]].shape[0])
+
+
+def _note(found: Decision, kept: int, threshold: float) -> str:
+    if kept < 0:
+        return "by the definition fewer boxes are kept"
+    dropped = np.flatnonzero((found.by == kept) & ~np.isin(np.arange(found.by.size), found.kept))
+    dropped = dropped[np.argsort(-found.overlap[dropped], kind="stable")]
+    names = ", ".join(f"{j} (overlap {found.overlap[j]:.2f})" for j in dropped[:_TOLD])
+    if dropped.size > _TOLD:
+        names += f" and {dropped.size - _TOLD} more"
+    told = f"it dropped {names}" if dropped.size else "it dropped none"
+    if found.by[kept] < 0:
+        above = "no better kept box overlaps it"
+    else:
+        above = (
+            f"of the better kept boxes {found.by[kept]} overlaps it most "
+            f"({found.overlap[kept]:.2f}, the limit is {threshold:g})"
+        )
+    rank = f"score rank {found.rank[kept] + 1} of {found.rank.size}"
+    return f"chosen: box {kept} is kept, {rank}; {above}; {told}"
+
+
+def _decided(recording: Recording, step: Step, given: Arguments) -> Decision:
+    """The decision for every box of a step; made once, kept with the recording's other replays."""
+    key = (step.index, 0)
+    if key not in recording.replays:
+        recording.replays[key] = _decide(recording, step, given)
+    found: Decision = recording.replays[key]
+    return found
+
+
+def _decide(recording: Recording, step: Step, given: Arguments) -> Decision:
+    """Best first, each box not dropped is kept and drops what it overlaps, in float64.
+
+    Equal scores, and overlaps within rounding of the threshold, go as they were recorded.
+    """
+    boxes, scores = floats(given.tensor("boxes")), floats(given.tensor("scores"))
+    n, threshold = scores.size, float(given["iou_threshold"])
+    recorded = recording.values[step.outputs[0]].tensor.cpu().numpy()
+    told = np.full(n, n)
+    told[recorded] = np.arange(recorded.size)
+    best_first = np.lexsort((told, np.where(np.isnan(scores), -np.inf, -scores)))
+    groups = floats(given.tensor("idxs")) if given.has("idxs") else np.zeros(n)
+    slack = _slack(boxes, groups, unit_roundoff(given.value("boxes").dtype))
+    rank, by, most = np.empty(n, np.int64), np.full(n, -1), np.zeros(n)
+    rank[best_first] = np.arange(n)
+    kept, left = [], best_first
+    while left.size:
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        shared = np.where(groups[left] == groups[best], overlaps(boxes[best], boxes[left]), 0.0)
+        more = left[shared > most[left]]
+        most[more], by[more] = shared[shared > most[left]], best
+        dropped = shared > threshold
+        unsure = np.abs(shared - threshold) <= slack[left] + slack[best]
+        dropped[unsure] = told[left[unsure]] == n
+        most[left[dropped]], by[left[dropped]] = shared[dropped], best
+        left = left[~dropped]
+    return Decision(np.array(kept, np.int64), by, most, rank)
+
+
+def overlaps(box: Floats, boxes: Floats) -> Floats:
+    """Intersection over union of one box (4,) with each of others (n, 4)."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    common = np.prod(np.maximum(sides, 0), 1)
+    area = np.prod(box[2:] - box[:2])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: Floats = common / (area + np.prod(boxes[:, 2:] - boxes[:, :2], 1) - common)
+    return found
+
+
+def _slack(boxes: Floats, groups: Floats, u: float) -> npt.NDArray[np.float64]:
+    """How far rounding may move an overlap with each box.
+
+    Groups are kept apart by moving their boxes, so that corners round as numbers of that size.
+    """
+    moved = np.abs(boxes).max(initial=0.0) * (1 + np.abs(groups))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        finest = (boxes[:, 2:] - boxes[:, :2]).min(1)
+        return np.where(finest > 0, 8 * u * (1 + (groups != 0) * moved / finest), 0.0)
