@@ -109,7 +109,8 @@ def test_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("spec", "said"),
     [
         ("digit", "did you mean 'digits'"),
-        ("resnet50", "the zoo has digits, filters"),
+        ("resnet5", "did you mean 'resnet50'"),
+        ("zzz", "convlens.list_models() lists the zoo's"),
         ("", "must be a network of the zoo"),
         ("net.py", "must say which callable of the file; write net.py:NAME"),
         ("/absent/net.py:build", "there is no /absent/net.py"),

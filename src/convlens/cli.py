@@ -128,7 +128,7 @@ def explain(
 
     if (detection is None) != bool(at and index):
         raise ValueError(
-            f"`at` (={at!r}) and `index` (={index!r}), or else `detection` (={detection}), must say "
+            f"`at` (={at!r}) and `index` (={index!r}), or `detection` (={detection}), must say "
             "what to explain; give --at conv1 --index 0,3,5,5, or --detection 0"
         )
     place = _index(index)

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import hashlib
-import importlib
-import importlib.util
-import inspect
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from convlens.learn.arrays import is_array, read_array
-from convlens.learn.pictures import read_picture
+from convlens.learn.clips import clip_frames, is_clip
+from convlens.learn.own_networks import own_network, unknown_network
+from convlens.learn.pictures import Picture, read_picture
 from convlens.learn.preparing import IMAGENET, Preparation
-from convlens.zoo import NETWORKS, list_models, model
+from convlens.zoo import NETWORKS, model
+from convlens.zoo.released import Weights
 from convlens.zoo.weights import DATA, load_weights
 
-__all__ = ["Opened", "open_network", "read_inputs"]
+__all__ = ["Opened", "open_network", "opened_module", "placed", "read_inputs"]
 
-_SPELLINGS = "a network of the zoo, package.module:callable or path/file.py:callable"
+_IMAGENET_PREPARATION = Preparation(256, crop=224, mean=IMAGENET[0], std=IMAGENET[1])
 
-_ZOO_PREPARATIONS: dict[str, Preparation] = {
-    "digits": Preparation(size=8, channels=1, ink=True),
-    "filters": Preparation(size=300, crop=False),
+_UNRELEASED: dict[str, tuple[Preparation, Path]] = {
+    "digits": (Preparation(size=8, channels=1, ink=True), DATA / "digit-3.png"),
+    "filters": (Preparation(size=300, crop=False), DATA / "cat.jpg"),
+    "mobilenet_v3_large_075": (_IMAGENET_PREPARATION, DATA / "cat.jpg"),
+    "mobilenet_v3_small_075": (_IMAGENET_PREPARATION, DATA / "cat.jpg"),
 }
-
-_ZOO_EXAMPLES: dict[str, Path] = {"digits": DATA / "digit-3.png", "filters": DATA / "cat.jpg"}
+"""How pictures go into the networks without released weights, and one to begin with."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,9 @@ class Opened:
     `name`: as it was asked for. `network`: in evaluation mode. `preparation`: what a picture goes
     through, None where the network reads arrays only. `categories`: the names of its outputs,
     if it says them. `example`: a picture to begin with, None where it reads arrays only.
+    `frames`: how many pictures, and how many of them a second, are one input of a network that
+    reads clips (n, c, t, h, w); None where it reads pictures. `keypoints`: the names of those it
+    finds.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Opened:
     preparation: Preparation | None
     categories: tuple[str, ...] | None
     example: Path | None
+    frames: tuple[int, float] | None = None
+    keypoints: tuple[str, ...] | None = None
 
 
 def open_network(
@@ -64,33 +67,33 @@ def open_network(
 
     `spec`: a name of the zoo, `package.module:callable` or `path/file.py:callable`; the callable
     takes no arguments and returns a torch.nn.Module, or is one. Opening a network of one's own
-    runs its code. `weights`: a .safetensors, .pt or .pth file to load into it. `size`: pixels,
-    as in `Preparation`. `normalize`: "imagenet" for ImageNet's mean and deviation.
+    runs its code. `weights`: a .safetensors, .pt or .pth file to load into it; for a network of the
+    zoo also the name of released ones ("DEFAULT", which None is too, or "IMAGENET1K_V1"), or "none"
+    for ones drawn at random, the same each time. `size`: pixels, as in `Preparation`. `normalize`:
+    "imagenet" for ImageNet's mean and deviation.
 
-    A network of one's own may carry `preparation` (a `Preparation`) and `categories` (names).
-    Without, its first convolution says grey (1 channel) or colour (3), the shorter side is scaled
-    to 224 pixels, the middle cut out, and values are 0 to 1; other networks read arrays.
+    Pictures go into a network of the zoo as they did when its weights' accuracy was measured; for a
+    file under another name than the released, as before its DEFAULT. A network of one's own may
+    carry `preparation` (a `Preparation`) and `categories` (names). Without, its first convolution
+    says grey (1 channel) or colour (3), the shorter side is scaled to 224 pixels, the middle cut
+    out, and values are 0 to 1; other networks read arrays.
 
     Raises ValueError or TypeError where it cannot be found, built, or is no Module.
 
     >>> open_network("digits").categories[:3]
     ('0', '1', '2')
+    >>> open_network("r3d_18", weights="none").frames
+    (16, 15)
     """
-    if normalize not in (None, "imagenet"):
-        raise ValueError(f"`normalize` (={normalize!r}) must be 'imagenet' or None; use one")
+    _check_normalize(normalize)
     if ":" in spec:
-        network = _own(spec)
-        if weights is not None:
-            load_weights(network, weights)
-        preparation = _own_preparation(network, spec)
-        example = None if preparation is None else DATA / "cat.jpg"
+        opened = _own_opened(spec, weights)
     elif spec in NETWORKS:
-        network = model(spec, "DEFAULT" if weights is None else weights)
-        preparation, example = _ZOO_PREPARATIONS[spec], _ZOO_EXAMPLES[spec]
+        opened = _zoo_opened(spec, "DEFAULT" if weights is None else weights)
     else:
-        raise ValueError(_unknown(spec))
-    preparation = _adjusted(preparation, size, normalize, spec)
-    return Opened(spec, network.eval(), preparation, _categories(network, spec), example)
+        raise ValueError(unknown_network(spec))
+    preparation = _adjusted(opened.preparation, size, normalize, spec)
+    return dataclasses.replace(opened, preparation=preparation)
 
 
 def read_inputs(
@@ -100,10 +103,11 @@ def read_inputs(
 
     `source`: the bytes or path of a picture, prepared as `opened` says, giving (1, c, h, w) and
     uint8 pixels (h, w, 3) row for row; or of a .npy array (n, c, *space) or (c, *space), giving
-    the array and None; None for the network's own example. In the network's float type, on its
-    device.
+    the array and None; None for the network's own example. A network that reads clips is given a
+    clip's first frames, or a picture that stands still, (1, c, t, h, w), and the first frame's
+    pixels. In the network's float type, on its device.
 
-    Raises ValueError for what is neither, and where the network reads arrays only.
+    Raises ValueError for what is none of these, and where the network reads arrays only.
 
     >>> x, shown = read_inputs(open_network("digits"))
     >>> tuple(x.shape), shown.shape
@@ -114,131 +118,100 @@ def read_inputs(
             raise ValueError(_wants_array(opened))
         source = opened.example
     if is_array(source):
-        return _placed(read_array(source, _first_window(opened.network)), opened.network), None
+        return placed(read_array(source, _first_window(opened.network)), opened.network), None
     if opened.preparation is None:
         raise ValueError(_wants_array(opened))
+    if opened.frames is not None:
+        frames = _first_frames(source, *opened.frames)
+        shown = opened.preparation.shown(frames[0])
+        return placed(opened.preparation.clip(frames), opened.network), shown
     shown = opened.preparation.shown(read_picture(source))
-    return _placed(opened.preparation.normalized(shown), opened.network), shown
+    return placed(opened.preparation.normalized(shown), opened.network), shown
 
 
-def _unknown(spec: str) -> str:
-    if spec.endswith(".py"):
-        return f"`network` (={spec!r}) must say which callable of the file; write {spec}:NAME"
-    near = difflib.get_close_matches(spec, NETWORKS, n=1)
-    cure = f"did you mean {near[0]!r}?" if near else f"the zoo has {', '.join(list_models())}"
-    return f"`network` (={spec!r}) must be {_SPELLINGS}; {cure}"
+def opened_module(
+    network: nn.Module,
+    *,
+    size: int | tuple[int, int] | None = None,
+    normalize: str | None = None,
+) -> Opened:
+    """Settle how a picture becomes the input of a network that is built already; as it is found.
+
+    What `open_network` says of a network of one's own is true of it; one that says of which
+    `released` weights it is (`convlens.zoo.Weights`) is prepared for as those are.
+
+    Raises ValueError or TypeError as `open_network` does.
+
+    >>> opened_module(nn.Conv2d(1, 4, 3)).preparation.channels
+    1
+    """
+    _check_normalize(normalize)
+    name = type(network).__name__
+    opened = _as_it_says(network, name)
+    preparation = _adjusted(opened.preparation, size, normalize, name)
+    return dataclasses.replace(opened, preparation=preparation)
 
 
-def _own(spec: str) -> nn.Module:
-    place, _, name = spec.rpartition(":")
-    if not place or not name:
-        raise ValueError(f"`network` (={spec!r}) must be {_SPELLINGS}; write both sides of the :")
-    # While its code runs, it finds its neighbours: those of the file, or of the working folder.
-    is_file = place.endswith(".py")
-    folder = Path(place).resolve().parent if is_file else Path.cwd()
-    with _importing_from(folder):
-        module = _from_file(Path(place), spec) if is_file else _from_package(place, spec)
-        return _built(_found(module, name, spec), name, spec)
+def _as_it_says(network: nn.Module, name: str) -> Opened:
+    categories = _categories(network, name)
+    facts = getattr(network, "released", None)
+    if isinstance(facts, Weights):
+        return _opened_as(facts, name, network, categories)
+    preparation = _own_preparation(network, name)
+    example = None if preparation is None else DATA / "cat.jpg"
+    return Opened(name, network, preparation, categories, example)
 
 
-@contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
-    sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        if str(folder) in sys.path:
-            sys.path.remove(str(folder))
+def _check_normalize(normalize: str | None) -> None:
+    if normalize not in (None, "imagenet"):
+        raise ValueError(f"`normalize` (={normalize!r}) must be 'imagenet' or None; use one")
 
 
-def _from_file(path: Path, spec: str) -> ModuleType:
-    if not path.is_file():
-        raise ValueError(f"`network` (={spec!r}) must name an existing file; there is no {path}")
-    # A name of its own: a file called like an installed module must not take its place.
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    name = f"{path.stem}_{digest}"
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
-        raise ValueError(f"`network` (={spec!r}) must name a Python file; {path} is none")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    try:
-        found.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise ValueError(_failed(spec, f"running {path.name}", error)) from error
-    return module
+def _first_frames(source: bytes | str | Path, count: int, rate: float) -> list[Picture]:
+    if isinstance(source, bytes) or not is_clip(source):
+        return [read_picture(source)] * count
+    with closing(clip_frames(source, rate)) as frames:
+        return [frame.picture for frame in islice(frames, count)]
 
 
-def _from_package(place: str, spec: str) -> ModuleType:
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
-            raise ValueError(_failed(spec, f"importing {place}", error)) from error
-        raise ValueError(
-            f"`network` (={spec!r}) must name a module Python can import, and there is no "
-            f"{error.name}; install it, or write path/file.py:{spec.rpartition(':')[2]}"
-        ) from error
-    except (Exception, SystemExit) as error:
-        raise ValueError(_failed(spec, f"importing {place}", error)) from error
+def _zoo_opened(spec: str, weights: str | Path) -> Opened:
+    network = _built_of_zoo(spec, weights)
+    if spec in _UNRELEASED:
+        preparation, example = _UNRELEASED[spec]
+        return Opened(spec, network, preparation, _categories(network, spec), example)
+    return _as_it_says(network, spec)
 
 
-def _found(module: ModuleType, name: str, spec: str) -> object:
-    if hasattr(module, name):
-        return getattr(module, name)
-    public = [other for other, value in vars(module).items() if callable(value)]
-    near = difflib.get_close_matches(name, public, n=1)
-    own = [o for o in public if getattr(vars(module)[o], "__module__", "") == module.__name__]
-    cure = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(own) or 'no callable'}"
-    raise ValueError(f"`network` (={spec!r}) must name a callable of the module; {cure}")
-
-
-def _built(made: object, name: str, spec: str) -> nn.Module:
-    if isinstance(made, nn.Module):
-        return made
-    if not callable(made):
-        raise TypeError(
-            f"`network` (={spec!r}) must be a torch.nn.Module or a callable that returns one, and "
-            f"{name} is of type {type(made).__name__}; name another"
-        )
-    _check_no_arguments(made, name, spec)
-    try:
-        network = made()
-    except (Exception, SystemExit) as error:
-        raise ValueError(_failed(spec, f"{name}()", error)) from error
-    if not isinstance(network, nn.Module):
-        raise TypeError(
-            f"`network` (={spec!r}) must return a torch.nn.Module, and {name}() returned "
-            f"{type(network).__name__}; return the network itself"
-        )
-    return network
-
-
-def _check_no_arguments(made: object, name: str, spec: str) -> None:
-    try:
-        signature = inspect.signature(made)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return  # Some callables written in C do not tell; calling them will.
-    open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    wanted = [
-        parameter.name
-        for parameter in signature.parameters.values()
-        if parameter.default is parameter.empty and parameter.kind not in open_ended
-    ]
-    if wanted:
-        raise TypeError(
-            f"`network` (={spec!r}) must be callable without arguments, and {name} wants "
-            f"{', '.join(wanted)}; give them defaults or name a function that calls it"
-        )
-
-
-def _failed(spec: str, what: str, error: BaseException) -> str:
-    said = (str(error) or "no message").strip().splitlines()[0]
-    return (
-        f"`network` (={spec!r}) could not be opened: {what} raised {type(error).__name__}: {said}"
+def _opened_as(
+    facts: Weights, name: str, network: nn.Module, categories: tuple[str, ...] | None
+) -> Opened:
+    frames = facts.frames and (facts.frames, facts.frames_per_second or facts.frames)
+    preparation = Preparation(
+        size=facts.resize,
+        mean=facts.mean,
+        std=facts.std,
+        crop=False if facts.crop is None else facts.crop,
+        stretch=isinstance(facts.resize, tuple),
+        antialias=facts.antialias,
     )
+    keypoints = facts.keypoint_names or None
+    example = DATA / "cat.jpg"
+    return Opened(name, network, preparation, categories, example, frames or None, keypoints)
+
+
+def _built_of_zoo(spec: str, weights: str | Path) -> nn.Module:
+    if weights != "none":
+        return model(spec, weights)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return model(spec, None)
+
+
+def _own_opened(spec: str, weights: str | Path | None) -> Opened:
+    network = own_network(spec)
+    if weights not in (None, "DEFAULT", "none"):
+        load_weights(network, weights)
+    return _as_it_says(network.eval(), spec)
 
 
 def _own_preparation(network: nn.Module, spec: str) -> Preparation | None:
@@ -285,7 +258,9 @@ def _adjusted(
             )
         return None
     if size is not None:
-        preparation = dataclasses.replace(preparation, size=size)
+        # A crop of other pixels than the size was for that size; it becomes the square asked for.
+        crop = preparation.crop if isinstance(preparation.crop, bool) else True
+        preparation = dataclasses.replace(preparation, size=size, crop=crop, stretch=False)
     if normalize is not None:
         mean, std = IMAGENET
         if preparation.channels != 3:
@@ -318,7 +293,11 @@ def _wants_array(opened: Opened) -> str:
     )
 
 
-def _placed(x: Tensor, network: nn.Module) -> Tensor:
-    """In the float type and on the device of the network's parameters."""
+def placed(x: Tensor, network: nn.Module) -> Tensor:
+    """Return x in the float type and on the device of the network's parameters.
+
+    >>> placed(torch.zeros(2), nn.Linear(2, 1).double()).dtype
+    torch.float64
+    """
     own = next((p for p in network.parameters() if p.is_floating_point()), None)
     return x if own is None else x.to(own.device, own.dtype)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ["FORMATS", "MOST_PIXELS", "Picture", "read_picture"]
+__all__ = ["FORMATS", "MOST_PIXELS", "Picture", "is_animated", "read_animation", "read_picture"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """The only formats Pillow is allowed to try; its others are many and little tested."""
@@ -103,22 +105,75 @@ def read_picture(source: bytes | str | Path, name: str | None = None) -> Picture
         return _decoded(file, name)
 
 
+def is_animated(path: str | Path) -> bool:
+    """Return whether a file is a GIF or WebP picture of several frames; False where damaged.
+
+    >>> from convlens.zoo.weights import DATA
+    >>> is_animated(DATA / "cat.jpg")
+    False
+    """
+    try:
+        with _silence(), Image.open(path, formats=("GIF", "WEBP")) as image:
+            return bool(getattr(image, "is_animated", False))
+    except Exception:
+        return False  # reading it will say what is the matter
+
+
+def read_animation(path: str | Path) -> Iterator[tuple[Picture, float]]:
+    """Yield the frames of an animated picture, one decoded at a time, with the seconds each stays.
+
+    Frames that say less than 20 milliseconds stay 100, as browsers have it.
+
+    Raises ValueError as `read_picture` does, when the frame that is damaged is asked for.
+    """
+    name = Path(path).name
+    with Path(path).open("rb") as file:
+        with _silence():
+            image = _opened(file, name)
+            _check_size(image, name)
+        number = 0
+        while True:
+            with _silence():
+                try:
+                    image.seek(number)
+                except EOFError:
+                    return
+                except Exception as error:
+                    raise ValueError(_damaged(image, name, error)) from error
+                picture = _seen(image, name)
+            milliseconds = image.info.get("duration", 0)
+            yield picture, (milliseconds if milliseconds >= 20 else 100) / 1000
+            number += 1
+
+
 def _decoded(file: BinaryIO, name: str) -> Picture:
+    with _silence(), _opened(file, name) as image:
+        _check_size(image, name)
+        return _seen(image, name)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
     with _quiet, warnings.catch_warnings():
         # Pillow warns of large and odd files; what follows refuses or shows them.
         warnings.simplefilter("ignore")
-        with _opened(file, name) as image:
-            _check_size(image, name)
-            _check_mode(image, name)
-            try:
-                pixels = _pixels(image)
-            except Exception as error:
-                # Decoders of six formats fail on damaged files with any exception.
-                raise ValueError(
-                    f"`picture` ({name}) must be a whole {image.format} file, and this one is "
-                    f"truncated or damaged ({_first_line(error)}); copy or save it again"
-                ) from error
-    return Picture(pixels, name)
+        yield
+
+
+def _seen(image: Image.Image, name: str) -> Picture:
+    _check_mode(image, name)
+    try:
+        return Picture(_pixels(image), name)
+    except Exception as error:
+        # Decoders of six formats fail on damaged files with any exception.
+        raise ValueError(_damaged(image, name, error)) from error
+
+
+def _damaged(image: Image.Image, name: str, error: Exception) -> str:
+    return (
+        f"`picture` ({name}) must be a whole {image.format} file, and this one is truncated or "
+        f"damaged ({_first_line(error)}); copy or save it again"
+    )
 
 
 def _opened(file: BinaryIO, name: str) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +25,13 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 class Preparation:
     """What happens to a picture before a network sees it; call it for the tensor.
 
-    `size`: an int scales the shorter side to that many pixels and, with `crop`, cuts the square in
-    the middle; (h, w) scales until both are covered and cuts the middle; None leaves every pixel.
-    `channels`: 3 for red, green and blue, 1 for grey (ITU-R BT.601). Values are 0 to 1, then
-    (value - `mean`) / `std` a channel where given. `ink`: a handwritten digit, see `ink_cells`.
-    Scaling is bilinear, antialiased.
+    `size`: an int scales the shorter side to that many pixels; (h, w) scales until both are
+    covered, or, where `stretch`, to exactly that, whatever the ratio; None leaves every pixel.
+    `crop`: True cuts `size` from the middle, an int that square, (h, w) that, with black around a
+    picture that is smaller (as torchvision's `center_crop`); False cuts nothing. `channels`: 3 for
+    red, green and blue, 1 for grey (ITU-R BT.601). Values are 0 to 1, then (value - `mean`) / `std`
+    a channel where given. `ink`: a handwritten digit, see `ink_cells`. Scaling is bilinear and,
+    but for `antialias=False`, takes means where it makes smaller.
 
     Raises ValueError for fields that do not fit together.
 
@@ -42,11 +45,19 @@ class Preparation:
     channels: int = 3
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
-    crop: bool = True
+    crop: bool | int | tuple[int, int] = True
     ink: bool = False
+    stretch: bool = False
+    antialias: bool = True
 
     def __post_init__(self) -> None:
-        _check_size(self.size)
+        _check_size("size", self.size)
+        if not isinstance(self.crop, bool):
+            _check_size("crop", self.crop)
+        if self.stretch and not isinstance(self.size, tuple):
+            raise ValueError(
+                f"`stretch` needs a `size` (={self.size!r}) of (h, w); give both sides, or leave it"
+            )
         if self.channels not in (1, 3):
             raise ValueError(
                 f"`channels` (={self.channels}) must be 1 for grey or 3 for red, green and blue; "
@@ -60,7 +71,7 @@ class Preparation:
                 )
         if self.std is not None and not all(value > 0 for value in self.std):
             raise ValueError(f"`std` (={self.std}) must be positive; use 1 to leave a channel")
-        if self.ink and (self.channels != 1 or self.size is None or not self.crop):
+        if self.ink and (self.channels != 1 or self.size is None or self.crop is not True):
             raise ValueError(
                 f"`ink` needs one grey channel and a size, not `channels` (={self.channels}), "
                 f"`size` (={self.size}), `crop` (={self.crop}); use channels=1, size=8"
@@ -72,6 +83,13 @@ class Preparation:
         Raises ValueError where the scaled picture would have more than 64 million pixels.
         """
         return self.normalized(self.shown(picture))
+
+    def clip(self, frames: Sequence[Picture]) -> Tensor:
+        """Return t frames as one input of a network that reads clips, float32 (1, c, t, h, w).
+
+        Raises ValueError where the scaled frames would have more than 64 million pixels.
+        """
+        return torch.cat([self(frame) for frame in frames])[None].transpose(1, 2)
 
     def normalized(self, shown: NDArray[np.uint8]) -> Tensor:
         """Return the network's input, float32 (1, c, h, w), for pixels as `shown` returns them."""
@@ -97,23 +115,42 @@ class Preparation:
             cells = ink_cells(_grey(picture.pixels), height, width)
             grey = np.rint(cells * (255 / 16)).astype(np.uint8)
             return np.repeat(grey[:, :, None], 3, axis=2)
-        pixels = _scaled(picture, self.size, self.crop)
+        pixels = _cut(self._scaled(picture), self._cut_to())
         if self.channels == 1:
             grey = np.rint(_grey(pixels)).astype(np.uint8)
             return np.repeat(grey[:, :, None], 3, axis=2)
         return pixels
 
+    def _scaled(self, picture: Picture) -> NDArray[np.uint8]:
+        if self.size is None:
+            return picture.pixels
+        h, w = _pair(self.size) if self.stretch else _covering(picture, *_pair(self.size))
+        pixels = picture.pixels
+        if (h, w) == pixels.shape[:2]:
+            return pixels
+        x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]  # (1, 3, h, w), channels last
+        if self.antialias:
+            x = F.interpolate(x, (h, w), mode="bilinear", antialias=True)
+        else:  # in floats, rounded once: torch's own way for bytes rounds after each side
+            x = F.interpolate(x.float(), (h, w), mode="bilinear").round().to(torch.uint8)
+        return np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())
 
-def _check_size(size: int | tuple[int, int] | None) -> None:
+    def _cut_to(self) -> tuple[int, int] | None:
+        if isinstance(self.crop, bool):
+            return _pair(self.size) if self.crop and self.size is not None else None
+        return _pair(self.crop)
+
+
+def _check_size(name: str, size: int | tuple[int, int] | None) -> None:
     sides: tuple[int, ...] = () if size is None else _pair(size)
     whole = all(isinstance(side, int) for side in sides)
     if len(sides) not in (0, 2) or not whole or any(side < 1 for side in sides):
         raise ValueError(
-            f"`size` (={size!r}) must be a whole number of pixels, a pair (h, w) or None; use 224"
+            f"`{name}` (={size!r}) must be a whole number of pixels, a pair (h, w) or None; use 224"
         )
     if len(sides) == 2 and sides[0] * sides[1] > MOST_PIXELS:
         raise ValueError(
-            f"`size` (={size!r}) must make at most {MOST_PIXELS:,} pixels; use a smaller one"
+            f"`{name}` (={size!r}) must make at most {MOST_PIXELS:,} pixels; use a smaller one"
         )
 
 
@@ -131,10 +168,8 @@ def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return grey
 
 
-def _scaled(picture: Picture, size: int | tuple[int, int] | None, crop: bool) -> NDArray[np.uint8]:
-    if size is None:
-        return picture.pixels
-    least_h, least_w = _pair(size)
+def _covering(picture: Picture, least_h: int, least_w: int) -> tuple[int, int]:
+    """The smallest size of the picture's ratio that covers both."""
     h, w = picture.height, picture.width
     # Exact fractions: the side that decides is the size asked for, the other is rounded down,
     # as torchvision's Resize does.
@@ -147,12 +182,16 @@ def _scaled(picture: Picture, size: int | tuple[int, int] | None, crop: bool) ->
             f"`picture` ({picture.name}), {w:,} x {h:,}, must stay within {MOST_PIXELS:,} pixels "
             f"when scaled to cover {least_w} x {least_h}; cut its longer side"
         )
-    pixels = picture.pixels
-    if (new_h, new_w) != (h, w):
-        x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]  # (1, 3, h, w), channels last
-        x = F.interpolate(x, (new_h, new_w), mode="bilinear", antialias=True)
-        pixels = np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())
-    if not crop:
+    return new_h, new_w
+
+
+def _cut(pixels: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """The middle of (h, w, 3) where torchvision's `center_crop` has it, black where it is short."""
+    if size is None:
         return pixels
-    top, left = round((new_h - least_h) / 2), round((new_w - least_w) / 2)
-    return pixels[top : top + least_h, left : left + least_w]
+    short = [max(0, side - have) for side, have in zip(size, pixels.shape, strict=False)]
+    if any(short):
+        around = [(lack // 2, (lack + 1) // 2) for lack in short]
+        pixels = np.pad(pixels, [*around, (0, 0)])
+    top, left = (round((have - side) / 2) for side, have in zip(size, pixels.shape, strict=False))
+    return pixels[top : top + size[0], left : left + size[1]]

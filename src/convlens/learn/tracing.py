@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convlens.lens import Call, Explanation, Recording, Step, explain_value, region
 
-__all__ = ["Station", "Trace", "is_detector", "trace"]
+__all__ = ["Station", "Trace", "detections", "is_detector", "trace"]
+
+Box = tuple[float, float, float, float]
 
 # An element that one of these made was an element before, or the limit it was cut off at.
 _CLIPS = ("clamp", "clip", "minimum", "maximum")
@@ -26,7 +29,8 @@ class Station:
 
     `name` of it; `text`: one sentence with its numbers; `value` and `index`: the element of the
     recording that stands for it, to be explained further; `link`: "made of" where arithmetic leads
-    there, "chosen" where only a selection does (suppression, the best of a ranking).
+    there, "chosen" where only a selection does (suppression, the best of a ranking). `box`: where
+    it lies in the picture, x1, y1, x2, y2 in its pixels.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Station:
     value: int
     index: tuple[int, ...]
     link: str = "made of"
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Trace:
     detection: int
     label: int
     score: float
-    box: tuple[float, float, float, float]
+    box: Box
     stations: tuple[Station, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,7 +72,7 @@ class Trace:
 def is_detector(recording: Recording) -> bool:
     """Whether a recording is of a detector of two stages, as the zoo has them, that found boxes."""
     ran = {call.path for call in recording.calls}
-    return {"rpn.head", "roi_heads.box_predictor"} <= ran and bool(_detections(recording))
+    return {"rpn.head", "roi_heads.box_predictor"} <= ran and bool(detections(recording))
 
 
 def trace(recording: Recording, detection: int, picture: int = 0) -> Trace:
@@ -84,7 +89,7 @@ def trace(recording: Recording, detection: int, picture: int = 0) -> Trace:
             "`recording` must be of a detector of two stages in evaluation mode, such as "
             "fasterrcnn_resnet50_fpn; record one"
         )
-    answers = _detections(recording)
+    answers = detections(recording)
     if not 0 <= picture < len(answers):
         raise ValueError(
             f"`picture` (={picture}) must be one of the {len(answers)} recorded; "
@@ -100,13 +105,21 @@ def trace(recording: Recording, detection: int, picture: int = 0) -> Trace:
     return _Walk(recording, found, detection, picture).trace()
 
 
-def _detections(recording: Recording) -> list[dict[str, int]]:
-    """Of each picture the value ids of what the network answered, by name."""
+def detections(recording: Recording) -> list[dict[str, int]]:
+    """Return of each picture the value ids of what a detector answered, by name; [] of others.
+
+    >>> import torch
+    >>> from convlens.lens import record
+    >>> detections(record(torch.relu, torch.zeros(1)))
+    []
+    """
     outputs = recording.outputs
     if not isinstance(outputs, list) or not all(isinstance(each, dict) for each in outputs):
         return []
     if not all({"boxes", "labels", "scores"} <= each.keys() for each in outputs):
         return []
+    if len(recording.output_ids) != sum(map(len, outputs)):
+        return []  # some of it was never a tensor of torch that the recording saw
     ids = iter(recording.output_ids)
     return [{name: next(ids) for name in each} for each in outputs]
 
@@ -121,38 +134,42 @@ class _Walk:
         self.detection, self.picture = detection, picture
         self.numbers = {name: recording.values[id].tensor for name, id in found.items()}
         self.label = int(self.numbers["labels"][detection])
+        self.box = _sides(self.numbers["boxes"][detection])
 
     def trace(self) -> Trace:
-        x1, y1, x2, y2 = (float(side) for side in self.numbers["boxes"][self.detection])
         score = float(self.numbers["scores"][self.detection])
         stations = tuple(self._stations())
-        return Trace(self.picture, self.detection, self.label, score, (x1, y1, x2, y2), stations)
+        return Trace(self.picture, self.detection, self.label, score, self.box, stations)
 
     def _stations(self) -> Iterator[Station]:
         chain = list(self._back(self.found["scores"], (self.detection,)))
         softmax = chain[-1]
         row, label = softmax.index
+        proposals, local = self._proposals(row)
+        proposal = self._in_picture(self._tensor(proposals)[local])
         yield Station(
-            *("box", f"{self._box(self.numbers['boxes'][self.detection])} in the picture"),
+            *("box", f"{_said(self.box)} in the picture"),
             *(self.found["boxes"], (self.detection, 0)),
+            box=self.box,
         )
-        yield from self._extras(row)
-        yield from self._chosen(chain, "box")
-        yield self._score(softmax)
+        yield from self._extras()
+        yield from self._chosen(chain, "box", self.box)
+        yield self._score(softmax, proposal)
         codes = self._output("roi_heads.box_predictor.bbox_pred")
         shifts = [float(n) for n in self._tensor(codes)[row, 4 * label : 4 * label + 4]]
         yield Station(
             *("regression", f"the proposal's box shifted by {_listed(shifts)} (dx, dy, dw, dh)"),
             *(codes, (row, 4 * label)),
+            box=proposal,
         )
-        yield from self._proposal(row)
-        yield from self._samples(row)
+        yield from self._proposal(row, proposal)
+        yield from self._samples(row, proposal)
 
-    def _extras(self, row: int) -> Iterator[Station]:
+    def _extras(self) -> Iterator[Station]:
         """Where the mask and the keypoints of the detection were computed."""
         at = self.detection + sum(
             len(self.recording.values[other["boxes"]].tensor)
-            for other in _detections(self.recording)[: self.picture]
+            for other in detections(self.recording)[: self.picture]
         )
         if "masks" in self.found:
             masks = self._output("roi_heads.mask_predictor.mask_fcn_logits")
@@ -160,6 +177,7 @@ class _Walk:
             yield Station(
                 *("mask", f"{h} x {w} scores of its class, over the box, pasted into the picture"),
                 *(masks, (at, self.label, h // 2, w // 2)),
+                box=self.box,
             )
         if "keypoints" in self.found:
             maps = self._output("roi_heads.keypoint_predictor.kps_score_lowres")
@@ -170,37 +188,50 @@ class _Walk:
                 "box and enlarged to its size",
                 *(maps, (at, 0, h // 2, w // 2)),
                 link="chosen",
+                box=self.box,
             )
 
-    def _score(self, softmax: Explanation) -> Station:
+    def _score(self, softmax: Explanation, proposal: Box) -> Station:
         row, label = softmax.index
         scores = self._output("roi_heads.box_predictor.cls_score")
         every = self._tensor(scores)[row]
         text = f"softmax {softmax.recorded:.4g} of {float(every[label]):.4g} among {len(every)} "
         text += f"classes' scores; the background has {float(every[0]):.4g}"
-        return Station("score", text, scores, (row, label))
+        return Station("score", text, scores, (row, label), box=proposal)
 
-    def _proposal(self, row: int) -> Iterator[Station]:
+    def _proposal(self, row: int, place: Box) -> Iterator[Station]:
         """The proposal, why it was chosen, and the anchor it is made of."""
         proposals, local = self._proposals(row)
-        box = self._tensor(proposals)[local]
+        box = _sides(self._tensor(proposals)[local])
         yield Station(
-            *("proposal", f"number {local} of {len(self._tensor(proposals))}: {self._box(box)}"),
+            *("proposal", f"number {local} of {len(self._tensor(proposals))}: {_said(box)}"),
             *(proposals, (local, 0)),
+            box=place,
         )
         chain = list(self._back(proposals, (local, 0)))
-        yield from self._chosen(chain, "proposal")
+        yield from self._chosen(chain, "proposal", place)
         heads = [call for call in self.recording.calls if call.path == "rpn.head"]
         anchors = [self.recording.values[head.outputs[0]].shape[1] for head in heads]
         # The walk ends where boxes of all anchors of all pictures are put together from halves.
         anchor = chain[-1].index[0] % sum(anchors)
+        placed = self._in_picture(self._tensor(self._anchors(sum(anchors)))[anchor])
         for level, (head, count) in enumerate(zip(heads, anchors, strict=True)):
             if anchor < count:
-                yield from self._anchor(head, level, anchor)
+                yield from self._anchor(head, level, anchor, placed)
                 return
             anchor -= count
 
-    def _anchor(self, head: Call, level: int, anchor: int) -> Iterator[Station]:
+    def _anchors(self, count: int) -> int:
+        """The value of all anchors of a picture."""
+        return next(
+            id
+            for step in self.recording.steps
+            if step.module == "rpn" and step.op == "cat"
+            for id in step.outputs
+            if self.recording.values[id].shape == (count, 4)
+        )
+
+    def _anchor(self, head: Call, level: int, anchor: int, place: Box) -> Iterator[Station]:
         inside = self.recording.steps[head.first : head.last]
         scores = _output_of(inside, "rpn.head.cls_logits")
         codes = _output_of(inside, "rpn.head.bbox_pred")
@@ -214,20 +245,26 @@ class _Walk:
         yield Station(
             *("anchor", f"{where}, shifted by {_listed(shifts)} (dx, dy, dw, dh)"),
             *(codes, (self.picture, 4 * kind, y, x)),
+            box=place,
         )
         score = float(self._tensor(scores)[self.picture, kind, y, x])
         chance = 1 / (1 + math.exp(-score))
         yield Station(
             *("objectness", f"{score:.4g}, which is {chance:.4g} after the sigmoid"),
             *(scores, (self.picture, kind, y, x)),
+            box=self._cells((h, w), range(y, y + 1), range(x, x + 1)),
         )
 
-    def _samples(self, row: int) -> Iterator[Station]:
+    def _samples(self, row: int, proposal: Box) -> Iterator[Station]:
         """The pooled box, the cells of the pyramid under it, and their pixels."""
         pooled = self._call("roi_heads.box_roi_pool").outputs[0]
         _, _, h, w = self.recording.values[pooled].shape
         *_, aligned = self._back(pooled, (row, 0, h // 2, w // 2))
-        yield Station("RoI samples", aligned.note, aligned.value.id, aligned.index)
+        left, top, right, bottom = proposal
+        wide, tall = (right - left) / w, (bottom - top) / h
+        x, y = left + (w // 2) * wide, top + (h // 2) * tall
+        middle = (x, y, x + wide, y + tall)
+        yield Station("RoI samples", aligned.note, aligned.value.id, aligned.index, box=middle)
         cells = [aligned.terms.index(k, self.recording) for k in range(len(aligned.terms))]
         cells = [cell for cell in cells if len(cell) == 4]
         if not cells:
@@ -240,6 +277,9 @@ class _Walk:
             f"the middle bin reads rows {ys[0]} to {ys[-1]}, columns {xs[0]} to {xs[-1]} of "
             f"{self.recording.name_of(level)}",
             *(level, heaviest),
+            box=self._cells(
+                self._tensor(level).shape[-2:], range(ys[0], ys[-1] + 1), range(xs[0], xs[-1] + 1)
+            ),
         )
         seen = region(self.recording, level, heaviest)
         rows, columns = seen.box[-2:]
@@ -248,9 +288,10 @@ class _Walk:
             f"that cell was made from {seen.count:,} numbers of {seen.value.name}: rows "
             f"{rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}",
             *(seen.value.id, tuple(span[len(span) // 2] for span in seen.box)),
+            box=(columns.start, rows.start, columns.stop, rows.stop),
         )
 
-    def _chosen(self, chain: Sequence[Explanation], name: str) -> Iterator[Station]:
+    def _chosen(self, chain: Sequence[Explanation], name: str, box: Box) -> Iterator[Station]:
         """The selections along a way: who chose each position, and why."""
         for made in chain:
             if made.rule != "copy" or made.terms.weight_source[0] < 0:
@@ -260,7 +301,7 @@ class _Walk:
             if said:
                 text = chooser.note.removeprefix("chosen: ")
                 place = (chooser.value.id, chooser.index)
-                yield Station(said.format(name), text, *place, link="chosen")
+                yield Station(said.format(name), text, *place, link="chosen", box=box)
 
     def _back(self, id: int, index: tuple[int, ...]) -> Iterator[Explanation]:
         yield from self._back_from(explain_value(self.recording, id, index))
@@ -296,14 +337,41 @@ class _Walk:
     def _tensor(self, id: int) -> Tensor:
         return self.recording.values[id].tensor
 
-    def _box(self, box: Tensor) -> str:
-        x1, y1, x2, y2 = (float(side) for side in box)
-        return f"x {x1:.1f} to {x2:.1f}, y {y1:.1f} to {y2:.1f}"
+    def _in_picture(self, box: Tensor) -> Box:
+        """A box of the resized picture, as it lies in the picture itself."""
+        resizings = [
+            step
+            for step in self.recording.steps
+            if step.module == "transform" and step.op == "interpolate"
+        ]
+        step = resizings[self.picture]
+        (h, w), (tall, wide) = (
+            self.recording.values[id].shape[-2:] for id in (step.inputs[0], step.outputs[0])
+        )
+        x1, y1, x2, y2 = _sides(box)
+        return x1 * h / tall, y1 * h / tall, x2 * w / wide, y2 * h / tall
+
+    def _cells(self, size: Sequence[int], rows: range, columns: range) -> Box:
+        """Where cells of a map of this size (h, w) lie in the picture."""
+        tall, wide = self.recording.values[self._call("backbone").inputs[0]].shape[-2:]
+        y, x = tall / size[0], wide / size[1]
+        corners = (columns.start * x, rows.start * y, columns.stop * x, rows.stop * y)
+        return self._in_picture(torch.tensor(corners))
 
 
 def _output_of(steps: Sequence[Step], path: str) -> int:
     """What the only step of a layer made."""
     return next(step.outputs[0] for step in steps if step.module == path)
+
+
+def _sides(box: Tensor) -> Box:
+    x1, y1, x2, y2 = box.tolist()
+    return x1, y1, x2, y2
+
+
+def _said(box: Box) -> str:
+    x1, y1, x2, y2 = box
+    return f"x {x1:.1f} to {x2:.1f}, y {y1:.1f} to {y2:.1f}"
 
 
 def _listed(numbers: Sequence[float]) -> str:

@@ -14,7 +14,7 @@ from torch import nn
 from convlens.zoo.detection import DETECTORS, detector
 from convlens.zoo.downloading import fetch
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet
-from convlens.zoo.released import Weights, weights
+from convlens.zoo.released import RELEASED, Weights, weights
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
 from convlens.zoo.small import Digits, Filters, digits, filters
@@ -90,6 +90,10 @@ def model(
     how many to tell apart, the released number when None; with another number the last layer is
     drawn anew and the weights fill the others. A detector counts the background as class 0.
 
+    The network says in `released` which weights' ways it follows (the DEFAULT's for a file under a
+    name of its own, and for fresh ones), and in `categories` what its outputs are called; by these
+    `predict` knows what to do with a picture.
+
     Raises ValueError for a name the zoo does not have, for weights that do not fit, cannot be had
     or are damaged, and for a number of classes the network cannot have.
 
@@ -108,6 +112,11 @@ def model(
     network = family.build(name, count)
     if path is not None:
         load_weights(network, path, fresh=() if count == family.classes else family.heads)
+    if name in RELEASED:
+        facts = _facts(name, weights)
+        network.released = facts  # type: ignore[assignment]
+        if len(facts.categories) == count:
+            network.categories = facts.categories  # type: ignore[assignment]
     return network.eval()
 
 
@@ -145,4 +154,13 @@ def _weights_file(name: str, asked: str | Path | None) -> Path | None:
         return None  # fixed kernels: there is nothing to load
     if isinstance(asked, Path) or Path(asked).suffix:
         return Path(asked)
-    return fetch(weights(name, asked))
+    return fetch(weights(name, str(asked)))
+
+
+def _facts(name: str, asked: str | Path | None) -> Weights:
+    """What is known of the weights asked for, else of the DEFAULT."""
+    entries = RELEASED[name]
+    if asked in entries:
+        return entries[str(asked)]
+    files = {entry.file: entry for entry in entries.values()}
+    return files.get(Path(asked or "").name, weights(name))

@@ -1,0 +1,7 @@
+"""Our values -> pictures and films."""
+
+from convlens.draw.drawing import drawn
+from convlens.draw.filming import Film
+from convlens.draw.segments import drawn_map
+
+__all__ = ["Film", "drawn", "drawn_map"]

@@ -1,0 +1,198 @@
+"""Boxes with their names, masks one can see through, and skeletons, drawn on a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from convlens.draw.colours import Colour, category_colour, ink_on
+from convlens.draw.lettering import fitted, font_of, text_width
+from convlens.learn.predictions import Prediction
+
+__all__ = ["draw_detections"]
+
+_LEFT, _RIGHT, _MIDDLE = (64, 196, 255), (255, 158, 64), (240, 240, 245)
+
+# The limbs between the 17 keypoints of COCO (arXiv 1405.0312), counted from 0, with their side.
+LIMBS: tuple[tuple[int, int, Colour], ...] = (
+    *((0, 1, _LEFT), (1, 3, _LEFT), (5, 7, _LEFT), (7, 9, _LEFT), (11, 13, _LEFT), (13, 15, _LEFT)),
+    *((0, 2, _RIGHT), (2, 4, _RIGHT), (6, 8, _RIGHT), (8, 10, _RIGHT)),
+    *((12, 14, _RIGHT), (14, 16, _RIGHT)),
+    *((5, 6, _MIDDLE), (11, 12, _MIDDLE), (5, 11, _LEFT), (6, 12, _RIGHT)),
+)
+
+SEEN = 2.0
+"""The least score of a keypoint that is drawn, as Detectron draws them; below, it is a guess."""
+
+_HALO = (16, 18, 22)
+
+Box = tuple[int, int, int, int]
+
+
+def draw_detections(
+    picture: Image.Image, prediction: Prediction, scale: int, em: int
+) -> Image.Image:
+    """Return an RGB picture, `scale` times as large as the prediction's, with all that was found.
+
+    `em`: the height of the text in pixels. The picture is drawn on.
+    """
+    if prediction.boxes is None or not len(prediction.boxes):
+        return picture
+    boxes = prediction.boxes * scale
+    # Large ones first, so that small ones lie on top.
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order = [int(place) for place in np.argsort(-areas, kind="stable")]
+    if prediction.masks is not None:
+        picture = _with_masks(picture, prediction, order, scale, max(1, round(em / 7)))
+    pen = ImageDraw.Draw(picture)
+    thick = max(2, round(em / 6))
+    for place in order:
+        _box(pen, boxes[place], category_colour(int(prediction.labels[place])), thick, picture.size)
+    if prediction.keypoints is not None:
+        for place in order:
+            _skeleton(picture, *_points(prediction, place, scale), max(2, round(em / 4)))
+    _tags(pen, prediction, boxes, order, em, picture.size)
+    return picture
+
+
+def _with_masks(
+    picture: Image.Image, prediction: Prediction, order: Sequence[int], scale: int, thick: int
+) -> Image.Image:
+    pixels = np.array(picture)
+    for place in order if prediction.masks is not None else ():
+        mask = prediction.masks[place] if prediction.masks is not None else None
+        if mask is None or not mask.any():
+            continue
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        top, bottom = rows[0], rows[-1] + 1
+        left, right = columns[0], columns[-1] + 1
+        part = mask[top:bottom, left:right].repeat(scale, 0).repeat(scale, 1)
+        ground = pixels[top * scale : bottom * scale, left * scale : right * scale]
+        colour = np.array(category_colour(int(prediction.labels[place])), np.uint16)
+        mixed = (ground[part].astype(np.uint16) * 9 + colour * 7) >> 4
+        ground[part] = mixed.astype(np.uint8)
+        ground[part & ~_eroded(part, thick)] = colour
+    return Image.fromarray(pixels)
+
+
+def _eroded(mask: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
+    """Without its outermost pixels, `times` over; outside of the array is outside of the mask."""
+    inner = np.pad(mask, 1)
+    for _ in range(times):
+        smaller = inner.copy()
+        for step in (-1, 1):
+            for axis in (0, 1):
+                smaller &= np.roll(inner, step, axis)
+        inner = smaller
+    return inner[1:-1, 1:-1]
+
+
+def _inside(box: NDArray[np.float32], size: tuple[int, int]) -> Box:
+    width, height = size
+    left, right = (int(min(max(round(float(x)), 0), width - 1)) for x in box[0::2])
+    top, bottom = (int(min(max(round(float(y)), 0), height - 1)) for y in box[1::2])
+    return left, top, max(left, right), max(top, bottom)
+
+
+def _box(
+    pen: ImageDraw.ImageDraw,
+    box: NDArray[np.float32],
+    colour: Colour,
+    thick: int,
+    size: tuple[int, int],
+) -> None:
+    left, top, right, bottom = _inside(box, size)
+    # A dark line around it, so that it is seen on any ground.
+    pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=_HALO)
+    pen.rectangle((left, top, right, bottom), outline=colour, width=thick)
+
+
+def _points(
+    prediction: Prediction, place: int, scale: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Where the keypoints of one are, (points, 2), and which of them to draw."""
+    if prediction.keypoints is None:
+        return np.zeros((0, 2), np.float32), np.zeros(0, bool)
+    points = prediction.keypoints[place]
+    seen = points[:, 2] > 0
+    if prediction.keypoint_scores is not None:
+        seen = seen & (prediction.keypoint_scores[place] > SEEN)
+    return points[:, :2] * scale, seen
+
+
+def _skeleton(
+    picture: Image.Image, points: NDArray[np.float32], seen: NDArray[np.bool_], thick: int
+) -> None:
+    """Smooth lines and dots: drawn twice as large, and scaled down."""
+    if not seen.any():
+        return
+    fine = 2
+    low = np.floor(points[seen].min(0)).astype(int) - 2 * thick
+    high = np.ceil(points[seen].max(0)).astype(int) + 2 * thick
+    low, high = np.maximum(low, 0), np.minimum(high, picture.size)
+    if (high <= low).any():
+        return
+    width, height = (int(side) for side in high - low)
+    sheet = Image.new("RGBA", (width * fine, height * fine))
+    pen = ImageDraw.Draw(sheet)
+    at = [(float(x), float(y)) for x, y in (points - low) * fine]
+    limbs = [(a, b, colour) for a, b, colour in LIMBS if len(points) == 17 and seen[a] and seen[b]]
+    for around, paint in ((thick * 0.5, _HALO), (0.0, None)):
+        for a, b, colour in limbs:
+            pen.line((*at[a], *at[b]), paint or colour, round((thick + around * 2) * fine))
+        for (x, y), is_seen in zip(at, seen, strict=True):
+            if is_seen:
+                r = (thick * 0.9 + around) * fine
+                pen.ellipse((x - r, y - r, x + r, y + r), paint or (255, 255, 255))
+    sheet = sheet.resize((width, height), Image.Resampling.BOX)
+    picture.paste(sheet, (int(low[0]), int(low[1])), sheet)
+
+
+def _tags(
+    pen: ImageDraw.ImageDraw,
+    prediction: Prediction,
+    boxes: NDArray[np.float32],
+    order: Sequence[int],
+    em: int,
+    size: tuple[int, int],
+) -> None:
+    """Name and score of each, at its box, where no other's stands if there is such a place."""
+    font, pad = font_of(em), max(2, em // 4)
+    taken: list[Box] = []
+    for place in reversed(order):
+        label = int(prediction.labels[place])
+        percent = f" {100 * prediction.scores[place]:.0f}%"
+        room = size[0] - 1 - 2 * pad - text_width(percent, font)
+        text = fitted(prediction.category(label), font, room) + percent
+        width, height = text_width(text, font) + 2 * pad, em + 2 * pad
+        if room < 0 or height >= size[1]:
+            return  # a strip too narrow for a number; colours still tell categories apart
+        tag = _free_place(_inside(boxes[place], size), width, height, size, taken)
+        taken.append(tag)
+        colour = category_colour(label)
+        pen.rounded_rectangle(tag, pad, colour)
+        pen.text((tag[0] + pad, (tag[1] + tag[3]) / 2), text, ink_on(colour), font, "lm")
+
+
+def _free_place(
+    box: Box, width: int, height: int, size: tuple[int, int], taken: Sequence[Box]
+) -> Box:
+    """Above the box, in it, below it: where it covers least of the others."""
+    left, top, right, bottom = box
+    places = []
+    for x in (left, right - width):
+        for y in (top - height, top, bottom, bottom - height):
+            x_in = min(max(x, 0), max(0, size[0] - width - 1))
+            y_in = min(max(y, 0), max(0, size[1] - height - 1))
+            places.append((x_in, y_in, x_in + width, y_in + height))
+    return min(places, key=lambda place: sum(_shared(place, other) for other in taken))
+
+
+def _shared(a: Box, b: Box) -> int:
+    """The pixels two boxes have in common."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    return width * height if width > 0 and height > 0 else 0

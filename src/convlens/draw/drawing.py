@@ -1,0 +1,62 @@
+"""A prediction drawn on its picture, in whatever form the network answered."""
+
+from __future__ import annotations
+
+import math
+
+from PIL import Image
+
+from convlens.draw.colours import category_colour
+from convlens.draw.detections import draw_detections
+from convlens.draw.lettering import Bar, panel
+from convlens.draw.segments import draw_segments, legend
+from convlens.learn.pictures import Picture
+from convlens.learn.predictions import Prediction
+
+__all__ = ["drawn"]
+
+_LEAST = 256  # pixels of the longer side; smaller pictures are enlarged
+_ROWS = 8  # of a legend, where no number is asked for
+
+
+def drawn(picture: Picture, prediction: Prediction, rows: int | None = None) -> Image.Image:
+    """Return an RGB picture of what a network said: never smaller than `picture`, nothing cut off.
+
+    Categories are bars in a panel, below a wide picture and beside a high one; boxes have name
+    and score, masks and segments a colour a category, the same on every picture; persons their
+    skeleton. Sizes follow the picture's; one smaller than 256 pixels is enlarged by a whole number.
+    `rows`: for how many bars the panel has room, so that all frames of a clip become one size.
+
+    Raises ValueError where the prediction is of a picture of another size.
+
+    >>> import numpy as np
+    >>> cat = Picture(np.zeros((300, 400, 3), np.uint8))
+    >>> said = Prediction("cat.jpg", 400, 300, np.array([0]), np.array([0.9]), categories=("cat",))
+    >>> drawn(cat, said).size[0]
+    400
+    """
+    if prediction.error is None and (prediction.width, prediction.height) != (
+        picture.width,
+        picture.height,
+    ):
+        raise ValueError(
+            f"`prediction` ({prediction.name}, {prediction.width} x {prediction.height}) must be "
+            f"of the `picture` ({picture.width} x {picture.height}); give the one it was made from"
+        )
+    scale = math.ceil(_LEAST / max(picture.width, picture.height))
+    image = Image.fromarray(picture.pixels)
+    if scale > 1:
+        size = (picture.width * scale, picture.height * scale)
+        image = image.resize(size, Image.Resampling.NEAREST)
+    em = max(13, round(math.sqrt(image.width * image.height) / 38))
+    if prediction.boxes is not None:
+        return draw_detections(image, prediction, scale, em)
+    if prediction.map is not None:
+        bars = legend(prediction, rows or _ROWS)
+        image = draw_segments(image, prediction, scale)
+    else:
+        pairs = zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)
+        bars = [
+            Bar(prediction.category(label), score, category_colour(label)) for label, score in pairs
+        ]
+    return panel(image, bars, em, rows or len(bars)) if bars else image

@@ -1,0 +1,111 @@
+"""Write drawn frames as a film, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from PIL import Image
+
+__all__ = ["Film"]
+
+_TICKS = 90_000  # a second, the clock of MPEG
+
+MOST_BYTES = 2**28
+"""Of frames kept for a WebP film, which Pillow writes in one go; what comes after is left out."""
+
+
+class Film:
+    """A film in the making; use it in `with`, which gives it its name at the end.
+
+    MP4 (H.264) where PyAV is installed, else an animated WebP: `path` is of the file without its
+    suffix, `Film.path` with it. All frames take the size of the first, evened to the multiple of 2
+    that video needs. Until the end, and when an exception ends it, nothing is under that name.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Film(Path(folder) / "film") as film:
+    ...         film.write(Image.new("RGB", (32, 24)), time=0.0)
+    ...         film.write(Image.new("RGB", (32, 24), "white"), time=0.5)
+    ...     film.path.stat().st_size > 0
+    True
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        try:
+            import av
+        except ImportError:
+            self._av: Any = None
+        else:
+            self._av = av
+        base = Path(path)
+        self.path = base.with_name(base.name + (".webp" if self._av is None else ".mp4"))
+        # The suffix stays last: writers go by it.
+        self._beside = self.path.with_name(f".partial-{os.getpid()}-{self.path.name}")
+        self._container: Any = None
+        self._stream: Any = None
+        self._size = (0, 0)
+        self._kept: list[Image.Image] = []
+        self._times: list[float] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, image: Image.Image, time: float) -> None:
+        """Add an RGB frame that is shown from `time` on, in seconds, later than the one before."""
+        if not self._times:
+            self._size = (image.width + image.width % 2, image.height + image.height % 2)
+        if image.size != self._size:
+            canvas = Image.new("RGB", self._size)
+            canvas.paste(image)
+            image = canvas
+        self._times.append(time)
+        if self._av is None:
+            if len(self._kept) * self._size[0] * self._size[1] * 3 < MOST_BYTES:
+                self._kept.append(image)
+        else:
+            self._encode(image, time)
+
+    def _encode(self, image: Image.Image, time: float) -> None:
+        if self._container is None:
+            self._container = self._av.open(str(self._beside), "w")
+            stream = self._container.add_stream("libx264", rate=30)
+            stream.width, stream.height = self._size
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"crf": "20", "preset": "veryfast"}
+            stream.codec_context.time_base = Fraction(1, _TICKS)
+            self._stream = stream
+        frame = self._av.VideoFrame.from_image(image)
+        frame.pts, frame.time_base = round(time * _TICKS), Fraction(1, _TICKS)
+        self._container.mux(self._stream.encode(frame))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None and self._times:
+                self._finish()
+                os.replace(self._beside, self.path)
+            elif self._container is not None:
+                self._container.close()
+        finally:
+            self._beside.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        if self._av is not None:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+            return
+        shown = zip(self._times, self._times[1:], strict=False)
+        spans = [max(20, round(1000 * (after - before))) for before, after in shown]
+        first, *others = self._kept
+        spans = [*spans, spans[-1] if spans else 100][: len(self._kept)]
+        first.save(
+            self._beside, "WEBP", save_all=True, append_images=others, duration=spans, loop=0
+        )
