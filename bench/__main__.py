@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the networks measured with
 
-NAMES = ("starting", "recording", "sheets", "page", "networks", "gradients", "predict")
+NAMES = ("starting", "recording", "sheets", "page", "networks", "gradients", "predict", "boxes")
 
 
 def main() -> None:

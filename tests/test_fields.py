@@ -127,3 +127,13 @@ def test_a_pixel_is_itself() -> None:
     assert found.mask[0, 0, 1, 2]
     with pytest.raises(ValueError, match="use 0 to 0"):
         region(seen, seen.inputs[0].id, (0, 0, 1, 2), 1)
+
+
+def test_a_cast_to_the_dtype_of_another_reads_nothing_of_the_other() -> None:
+    x, other = torch.arange(20), torch.zeros(3, 4)
+    recording = record(lambda x, other: x.to(other) + other.sum(), x, other)
+    cast = recording.steps[0]
+    assert cast.op == "to"
+    found = region(recording, cast.outputs[0], (7,))
+    assert found.mask.nonzero().tolist() == [[7]]
+    assert region(recording, cast.outputs[0], (7,), input=1).count == 0

@@ -21,7 +21,7 @@ import convlens
 from convlens.learn.opening import Opened, open_network, opened_module
 from convlens.learn.pictures import Picture, read_picture
 from convlens.learn.predicting import predict
-from convlens.learn.predictions import Limits, Prediction, predictions_of
+from convlens.learn.predictions import Limits, Prediction, View, predictions_of
 from convlens.learn.prefetching import prefetched
 from convlens.learn.preparing import Preparation
 from convlens.learn.run_lengths import run_lengths
@@ -137,7 +137,7 @@ def test_an_answer_does_not_depend_on_its_batch() -> None:
 
 def test_scores_become_probabilities_unless_they_are() -> None:
     scores = torch.tensor([[1.0, 3.0, 2.0], [0.2, 0.7, 0.1], [-0.5, 1.0, 0.5]])
-    found = predictions_of(scores, [(1, 1)] * 3, Limits(top=2))
+    found = predictions_of(scores, [View((1, 1), (1, 1))] * 3, Limits(top=2))
     softmax = F.softmax(scores, 1)
     np.testing.assert_allclose(found[0]["scores"], softmax[0, [1, 2]])
     np.testing.assert_allclose(found[1]["scores"], [0.7, 0.2])
@@ -147,7 +147,7 @@ def test_scores_become_probabilities_unless_they_are() -> None:
 
 def test_scores_that_are_no_numbers_are_an_error() -> None:
     scores = torch.tensor([[1.0, torch.nan], [1.0, 2.0]])
-    bad, good = predictions_of(scores, [(1, 1)] * 2, Limits())
+    bad, good = predictions_of(scores, [View((1, 1), (1, 1))] * 2, Limits())
     assert "no finite numbers" in bad["error"]
     assert good["labels"].tolist() == [1, 0]
 
@@ -174,7 +174,7 @@ def test_a_map_lies_on_the_picture_and_knows_its_shares() -> None:
 
 
 def test_a_tensor_of_scores_a_pixel_is_a_segmentation_too() -> None:
-    (found,) = predictions_of(torch.eye(3).reshape(1, 3, 3, 1), [(6, 2)], Limits())
+    (found,) = predictions_of(torch.eye(3).reshape(1, 3, 3, 1), [View((6, 2), (3, 1))], Limits())
     assert found["map"].tolist() == [[0, 0], [0, 0], [1, 1], [1, 1], [2, 2], [2, 2]]
 
 
@@ -193,6 +193,40 @@ def test_detections_above_the_threshold_the_best_first() -> None:
     assert (found.masks.shape, found.masks.sum((1, 2)).tolist()) == ((2, 8, 10), [20, 12])
     assert (found.keypoints.shape, found.keypoint_scores.shape) == ((2, 2, 3), (2, 2))
     assert len(next(predict(Boxes(), noise(8, 10), threshold=0.95)).labels) == 0
+
+
+class Prepared(Boxes):
+    """The same, of pictures scaled to half and cut to a square of 10."""
+
+    preparation = Preparation(10)
+
+
+def test_detections_of_a_scaled_and_cut_picture_lie_where_it_was_looked_at() -> None:
+    # 20 x 30 is scaled to 10 x 15 and the middle 10 columns seen: from column 4 (of 30) on.
+    (found,) = predict(Prepared(), noise(20, 30), threshold=0.5)
+    assert found.boxes is not None
+    assert found.masks is not None
+    assert found.keypoints is not None
+    assert found.boxes.tolist() == [[4, 0, 24, 5], [10, 4, 18, 10]]
+    rows, columns = np.nonzero(found.masks[1])
+    # 2 to 4 and 3 to 6 of the input, to within the interpolation's pixel.
+    assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (4, 10, 10, 18)
+    assert found.masks.shape == (2, 20, 30)
+    np.testing.assert_allclose(found.keypoints[0, 0], [4 + 6 * 2, 7 * 2, 8])
+
+
+def test_a_map_of_a_cut_picture_lies_where_it_was_looked_at() -> None:
+    pixels = np.zeros((40, 80, 3), np.uint8)
+    pixels[:, 50:, 2] = 255
+    pixels[:, :30, 0] = 255
+    network = Maps()
+    network.preparation = Preparation(20)  # the middle 40 of 80 columns: 20 to 60
+    (found,) = predict(network, Picture(pixels))
+    assert found.map is not None
+    assert found.map[:, :20].max() == found.map[:, 60:].max() == 0  # not looked at
+    assert (found.map[:, 21:29] == 1).all()
+    assert (found.map[:, 32:48] == 0).all()
+    assert (found.map[:, 52:60] == 3).all()
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

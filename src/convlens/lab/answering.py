@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
 from convlens.lab.arithmetic import explained, lit
+from convlens.lab.findings import Findings, findings_of
 from convlens.lab.guarding import StaleRecordingError
 from convlens.lab.outline import outline, value_names
+from convlens.lab.segments import Segments, segments_of
 from convlens.lab.sheets import exact, largest, layout_in, numbers, sheet
 from convlens.learn.opening import Opened, read_inputs
 from convlens.lens import Recording, Value, explain_value, record, region
@@ -27,14 +30,20 @@ SCORES = 10
 
 @dataclass
 class Held:
-    """One picture in the lab: its recording, the picture as the network sees it, its name."""
+    """One picture in the lab: its recording, the picture as the network sees it, its name.
+
+    `shown`: (t, h, w, 3), more than one frame of a clip, None where the input is no picture.
+    """
 
     number: int
     recording: Recording
     shown: npt.NDArray[np.uint8] | None
     name: str
     seconds: float
+    findings: Findings | None
+    segments: Segments | None
     scale: float | None = field(default=None)
+    walks: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 class Lab:
@@ -66,6 +75,7 @@ class Lab:
             try:
                 inputs, shown = read_inputs(self._opened, source)
                 recording = record(self._opened.network, inputs)
+                frames = None if shown is None else self._frames(inputs, shown)
             except Exception as error:
                 if self._held is None:
                     self._failure = str(error) or type(error).__name__
@@ -75,7 +85,9 @@ class Lab:
             number = 1 if self._held is None else self._held.number + 1
             seconds = time.perf_counter() - began
             called = name or (source.name if isinstance(source, Path) else "")
-            self._held = Held(number, recording, shown, called, seconds)
+            findings = findings_of(recording)
+            segments = segments_of(recording, self._opened.categories or ())
+            self._held = Held(number, recording, frames, called, seconds, findings, segments)
             self._failure = ""
             return number
 
@@ -93,11 +105,13 @@ class Lab:
         recording = held.recording
         names = value_names(recording)
         output = recording.output
+        opened = self._opened
         parameters = [v for v in recording.values if v.kind == "parameter"]
         return {
             "recording": held.number,
             "name": self._opened.name,
-            "picture": None if held.shown is None else list(held.shown.shape[:2]),
+            "picture": None if held.shown is None else list(held.shown.shape[1:3]),
+            "frames": None if held.shown is None else len(held.shown),
             "picture_name": held.name,
             "seconds": held.seconds,
             "steps": len(recording.steps),
@@ -109,27 +123,46 @@ class Lab:
             ],
             "inputs": [v.id for v in recording.inputs],
             "output": output.id if output is not None else None,
-            "scores": self._scores(output),
-            "categories": self._categories(output),
+            "scores": self._scores(held),
+            "categories": self._categories(held),
+            "found": held.findings
+            and held.findings.told(opened.categories or (), opened.keypoints or ()),
+            "segments": held.segments and held.segments.told(),
             "warnings": list(recording.warnings),
             "error": recording.error.message if recording.error else None,
         }
 
-    def _categories(self, output: Value | None) -> list[str] | None:
+    def _frames(self, inputs: torch.Tensor, shown: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """The pixels of all frames, (t, h, w, 3), of which `shown` is the first."""
+        preparation = self._opened.preparation
+        if preparation is None or inputs.ndim != 5:
+            return shown[None]
+        pixels = inputs[0].detach().cpu().permute(1, 2, 3, 0)  # (1, c, t, h, w) -> (t, h, w, c)
+        if preparation.std is not None:
+            pixels = pixels * torch.tensor(preparation.std)
+        if preparation.mean is not None:
+            pixels = pixels + torch.tensor(preparation.mean)
+        bytes_ = (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+        return bytes_.expand(*bytes_.shape[:3], 3).numpy()
+
+    def _categories(self, held: Held) -> list[str] | None:
         """The classes' names, where the output has one number for each."""
-        categories = self._opened.categories
+        categories, output = self._opened.categories, held.recording.output
         if categories is None or output is None or not output.shape:
+            return None
+        if held.findings is not None or held.segments is not None:
             return None
         return list(categories) if output.shape[-1] == len(categories) else None
 
-    def _scores(self, output: Value | None) -> list[dict[str, Any]]:
+    def _scores(self, held: Held) -> list[dict[str, Any]]:
         """The best classes of an output that is one row of scores; none for any other output."""
-        if output is None or not output.tensor.is_floating_point():
+        output = held.recording.output
+        if output is None or not output.tensor.is_floating_point() or held.findings is not None:
             return []
         if output.tensor.ndim not in (1, 2) or output.tensor.numel() != output.shape[-1]:
             return []
         scores = output.tensor.reshape(-1)
-        categories = self._categories(output)
+        categories = self._categories(held)
         if scores.numel() < 2 or (categories is None and scores.numel() < SCORES):
             return []
         best = scores.topk(min(SCORES, scores.numel())).indices.tolist()
@@ -168,7 +201,10 @@ class Lab:
         held = self._at(recording)
         _check_index(_value(held, value), index)
         explanation = explain_value(held.recording, value, index)
-        return {"recording": recording} | explained(held.recording, explanation, start)
+        told = {"recording": recording} | explained(held.recording, explanation, start)
+        if held.segments is not None and held.segments.value.id == value:
+            told["standing"] = held.segments.standing(index)
+        return told
 
     def region(
         self, recording: int, value: int, index: tuple[int, ...], input: int = 0
@@ -185,13 +221,37 @@ class Lab:
         ahead = sum(axis not in named for axis in plan.axes)
         return {"recording": recording} | lit(found, ahead)
 
+    def walk(self, recording: int, detection: int) -> dict[str, Any]:
+        """A detection walked back, station by station (see `convlens.learn.tracing.trace`)."""
+        held = self._at(recording)
+        known = held.walks.get(detection)
+        if known is None:
+            known = held.walks[detection] = _findings(held).walk(detection)
+        return {"recording": recording} | known
+
+    def mask(self, recording: int, detection: int) -> dict[str, Any]:
+        """The pixels that belong to a detection (see `convlens.lab.findings.Findings.mask`)."""
+        return {"recording": recording} | _findings(self._at(recording)).mask(detection)
+
+    def segments(self, recording: int) -> bytes:
+        """The class of every pixel, a byte each, row by row."""
+        held = self._at(recording)
+        if held.segments is None:
+            raise ValueError("`recording` has no segments: this network gives pixels no classes")
+        return held.segments.map()
+
     def picture(self, recording: int) -> bytes | None:
-        """The picture as the network sees it, as PNG; None where the input is no picture."""
+        """The picture as the network sees it, as PNG; None where the input is no picture.
+
+        Frames of a clip are one below the other.
+        """
         held = self._at(recording)
         if held.shown is None:
             return None
         file = io.BytesIO()
-        Image.fromarray(held.shown).save(file, "PNG", compress_level=1)
+        Image.fromarray(held.shown.reshape(-1, *held.shown.shape[2:])).save(
+            file, "PNG", compress_level=1
+        )
         return file.getvalue()
 
     def _at(self, recording: int) -> Held:
@@ -211,6 +271,12 @@ def _value(held: Held, id: int) -> Value:
             f"`value` (={id}) must be one of the recording's {len(held.recording.values)} values"
         )
     return held.recording.values[id]
+
+
+def _findings(held: Held) -> Findings:
+    if held.findings is None:
+        raise ValueError("`recording` has no detections: its network is no detector")
+    return held.findings
 
 
 def _check_index(value: Value, index: tuple[int, ...]) -> None:

@@ -46,12 +46,19 @@ FILES = {
     "/frame.js": ("frame.js", "text/javascript"),
     "/grids.js": ("grids.js", "text/javascript"),
     "/controls.js": ("controls.js", "text/javascript"),
+    "/questions.js": ("questions.js", "text/javascript"),
     "/outline.js": ("outline.js", "text/javascript"),
+    "/answering.js": ("answering.js", "text/javascript"),
+    "/answer.js": ("answer.js", "text/javascript"),
+    "/walk.js": ("walk.js", "text/javascript"),
     "/sheet.js": ("sheet.js", "text/javascript"),
     "/painting.js": ("painting.js", "text/javascript"),
     "/bars.js": ("bars.js", "text/javascript"),
     "/arithmetic.js": ("arithmetic.js", "text/javascript"),
     "/picture.js": ("picture.js", "text/javascript"),
+    "/frames.js": ("frames.js", "text/javascript"),
+    "/overlay.js": ("overlay.js", "text/javascript"),
+    "/tints.js": ("tints.js", "text/javascript"),
     "/colours.js": ("colours.js", "text/javascript"),
     "/numbers.js": ("numbers.js", "text/javascript"),
     "/keys.js": ("keys.js", "text/javascript"),
@@ -141,6 +148,13 @@ QUESTIONS: dict[str, Callable[[Lab, Request], Any]] = {
         _index(request),
         _whole(request, "input", 0),
     ),
+    "trace": lambda lab, request: lab.walk(
+        _whole(request, "recording"), _whole(request, "detection")
+    ),
+    "mask": lambda lab, request: lab.mask(
+        _whole(request, "recording"), _whole(request, "detection")
+    ),
+    "segments": lambda lab, request: lab.segments(_whole(request, "recording")),
     "picture.png": _picture,
 }
 
@@ -174,7 +188,7 @@ async def _answered(answer: Callable[[], Any], refused: int = 400) -> Response:
         given = await run_in_threadpool(answer)
     except StaleRecordingError as error:
         return JSONResponse({"error": str(error)}, 409)
-    except (ValueError, TypeError, MemoryError, ArithmeticError, NotImplementedError) as error:
+    except (ValueError, TypeError, MemoryError, ArithmeticError, RuntimeError) as error:
         return JSONResponse({"error": str(error) or type(error).__name__}, refused)
     if isinstance(given, Response):
         return given

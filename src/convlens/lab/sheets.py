@@ -179,6 +179,8 @@ def exact(recording: Recording, value: Value, first: int, number: int) -> bytes:
 def _part(tensor: torch.Tensor, plan: Layout, first: int) -> torch.Tensor:
     if not plan.sliced:
         return tensor
+    if tensor.shape[0] == 0 and first == 0:
+        return tensor.new_zeros(tensor.shape[1:])[:0]  # no maps, of the size they would have
     if not 0 <= first < tensor.shape[0]:
         raise ValueError(f"`first` (={first}) must be below {tensor.shape[0]}, the first axis")
     return tensor[first]

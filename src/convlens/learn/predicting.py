@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from convlens.learn.clips import Frame, camera_frames, clip_frames, is_clip
 from convlens.learn.opening import Opened, open_network, opened_module, placed
 from convlens.learn.pictures import Picture, read_picture
-from convlens.learn.predictions import Limits, Prediction, predictions_of
+from convlens.learn.predictions import Limits, Prediction, View, predictions_of
 from convlens.learn.prefetching import prefetched
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources import Source, read_sources
@@ -209,7 +209,7 @@ class Running:
 
     def _run(self, few: list[_Ready]) -> list[dict[str, Any]]:
         began = time.perf_counter()
-        sizes = [(ready.pictures[0].height, ready.pictures[0].width) for ready in few]
+        views = [self._view(ready) for ready in few]
         try:
             x = torch.cat([ready.x for ready in few if ready.x is not None])
             with torch.inference_mode():
@@ -219,9 +219,15 @@ class Running:
                 return [self._run([ready])[0] for ready in few]
             return [{"error": _failed(few[0].unit.source.name, error)}]
         with torch.inference_mode():
-            told = predictions_of(output, sizes, self.limits)
+            told = predictions_of(output, views, self.limits)
         seconds = (time.perf_counter() - began) / len(few)
         return [{**fields, "seconds": seconds} for fields in told]
+
+    def _view(self, ready: _Ready) -> View:
+        picture = ready.pictures[0]
+        high, wide = _shape(ready)[-2:]
+        box = self.preparation.seen(picture)
+        return View((picture.height, picture.width), (high, wide), box)
 
     def _prediction(self, ready: _Ready, fields: dict[str, Any]) -> Prediction:
         unit, pictures = ready.unit, ready.pictures

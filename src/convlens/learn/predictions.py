@@ -14,7 +14,7 @@ from torch import Tensor
 
 from convlens.learn.run_lengths import run_lengths
 
-__all__ = ["Limits", "Prediction", "predictions_of"]
+__all__ = ["Limits", "Prediction", "View", "predictions_of"]
 
 Numbers = NDArray[np.float32]
 
@@ -39,6 +39,42 @@ class Limits:
             )
         if self.top < 1:
             raise ValueError(f"`top` (={self.top}) must be at least 1; use 5 or leave it out")
+
+
+@dataclass(frozen=True)
+class View:
+    """How a network saw a picture of `size` (h, w): its input of `shape` (h, w) lay over `box`.
+
+    `box`: left, top, right, bottom in the picture's pixels; the whole of it where None.
+    """
+
+    size: tuple[int, int]
+    shape: tuple[int, int]
+    box: tuple[float, float, float, float] | None = None
+
+    def points(self, x: Tensor) -> Tensor:
+        """Return x and y (..., 2) in pixels of the input as they lie in the picture."""
+        left, top, right, bottom = self._box()
+        scale = x.new_tensor([(right - left) / self.shape[1], (bottom - top) / self.shape[0]])
+        return x * scale + x.new_tensor([left, top])
+
+    def maps(self, x: Tensor, around: float) -> Tensor:
+        """Return maps (k, h', w') over the input as they lie over the picture: (k, *size).
+
+        Bilinear; `around`: what stands where the network did not look.
+        """
+        left, top, right, bottom = (round(side) for side in self._box())
+        high, wide = max(bottom - top, 1), max(right - left, 1)
+        x = F.interpolate(x[None], (high, wide), mode="bilinear")[0]
+        below, beside = self.size[0] - top - high, self.size[1] - left - wide
+        return F.pad(x, (left, beside, top, below), value=around)
+
+    def is_picture(self) -> bool:
+        """Return whether pixels of the input are pixels of the picture."""
+        return self.shape == self.size and self._box() == (0, 0, self.size[1], self.size[0])
+
+    def _box(self) -> tuple[float, float, float, float]:
+        return self.box or (0, 0, self.size[1], self.size[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,32 +186,31 @@ class Prediction:
         return "\n".join(lines)
 
 
-def predictions_of(
-    output: Any, sizes: Sequence[tuple[int, int]], limits: Limits
-) -> list[dict[str, Any]]:
+def predictions_of(output: Any, views: Sequence[View], limits: Limits) -> list[dict[str, Any]]:
     """Return what an output says of each picture of a batch, as fields of `Prediction`.
 
-    `sizes`: (h, w) of the pictures as they are seen. Scores (n, classes) are a classification; a
+    `views`: how the network saw each. Scores (n, classes) are a classification; a
     dictionary with "out", or a tensor, (n, classes, h, w) a segmentation; a list of dictionaries
     with "boxes", "labels" and "scores" detections.
 
     Raises TypeError for an output that is none of these.
 
-    >>> predictions_of(torch.tensor([[0.0, 9.0]]), [(4, 4)], Limits(top=1))[0]["labels"]
+    >>> view = View(size=(4, 4), shape=(4, 4))
+    >>> predictions_of(torch.tensor([[0.0, 9.0]]), [view], Limits(top=1))[0]["labels"]
     array([1])
     """
     if isinstance(output, dict) and isinstance(output.get("out"), Tensor):
         output = output["out"]
-    if isinstance(output, Tensor) and output.ndim == 2 and len(output) == len(sizes):
+    if isinstance(output, Tensor) and output.ndim == 2 and len(output) == len(views):
         return _classified(output.float(), limits)
     if isinstance(output, Tensor) and output.ndim == 4 and 2 <= output.shape[1] <= 256:
-        pairs = zip(output.float(), sizes, strict=True)
-        return [_segmented(scores, size) for scores, size in pairs]
-    is_list = isinstance(output, (list, tuple)) and len(output) == len(sizes)
+        pairs = zip(output.float(), views, strict=True)
+        return [_segmented(scores, view) for scores, view in pairs]
+    is_list = isinstance(output, (list, tuple)) and len(output) == len(views)
     if is_list and all(isinstance(one, dict) and "boxes" in one for one in output):
-        return [_detected(one, limits) for one in output]
+        return [_detected(one, view, limits) for one, view in zip(output, views, strict=True)]
     raise TypeError(
-        f"`network` answered with {_described(output)} for {len(sizes)} pictures, and must with "
+        f"`network` answered with {_described(output)} for {len(views)} pictures, and must with "
         "scores (n, classes), a dictionary with out (n, classes, h, w) or a list of dictionaries "
         "with boxes, labels and scores; see its numbers with `convlens record`"
     )
@@ -193,31 +228,36 @@ def _classified(scores: Tensor, limits: Limits) -> list[dict[str, Any]]:
     ]
 
 
-def _segmented(scores: Tensor, size: tuple[int, int]) -> dict[str, Any]:
+def _segmented(scores: Tensor, view: View) -> dict[str, Any]:
     """The best category of each pixel of the picture, between the network's own by its scores.
 
-    Only categories that win somewhere on the network's own grid are asked.
+    Only categories that win somewhere on the network's own grid are asked. Where it did not look,
+    the first stands, which is the background.
     """
     chances, winners = scores.softmax(0).max(0)
     present = winners.unique()
-    best = torch.full(size, -torch.inf)
-    map_ = torch.zeros(size, dtype=torch.uint8)
+    best = torch.full(view.size, -torch.inf)
+    map_ = torch.zeros(view.size, dtype=torch.uint8)
     for label in present.tolist():
-        one = scores[label].cpu()[None, None]
-        one = F.interpolate(one, size, mode="bilinear")[0, 0]
+        one = view.maps(scores[label].cpu()[None], around=-torch.inf)[0]
         map_[one > best] = label
         best = torch.maximum(one, best)
     counts = torch.bincount(map_.reshape(-1).long(), minlength=len(scores))
     order = counts.argsort(descending=True, stable=True)
     labels = order[counts[order] > 0]
-    means = [float(chances[winners == label].mean()) for label in labels.to(winners.device)]
+    means = [
+        float(chances[winners == label].mean()) if label in present else 0.0
+        for label in labels.to(winners.device)
+    ]
     return {"labels": labels.numpy(), "scores": np.array(means, np.float32), "map": map_.numpy()}
 
 
-def _detected(found: dict[str, Tensor], limits: Limits) -> dict[str, Any]:
+def _detected(found: dict[str, Tensor], view: View, limits: Limits) -> dict[str, Any]:
     kept = found["scores"] >= limits.threshold
     parts = {name: tensor[kept].detach().cpu() for name, tensor in found.items()}
     order = parts["scores"].argsort(descending=True, stable=True)
+    if not view.is_picture():
+        parts = _in_the_picture(parts, view)
     fields: dict[str, Any] = {
         "labels": parts["labels"][order].long().numpy(),
         "scores": parts["scores"][order].float().numpy(),
@@ -231,6 +271,19 @@ def _detected(found: dict[str, Tensor], limits: Limits) -> dict[str, Any]:
     if "keypoints_scores" in parts:
         fields["keypoint_scores"] = parts["keypoints_scores"][order].float().numpy()
     return fields
+
+
+def _in_the_picture(parts: dict[str, Tensor], view: View) -> dict[str, Tensor]:
+    boxes = view.points(parts["boxes"].reshape(-1, 2, 2)).reshape(-1, 4)
+    h, w = view.size
+    parts = {**parts, "boxes": boxes.clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))}
+    if "masks" in parts:
+        masks = parts["masks"].float()
+        parts["masks"] = view.maps(masks.reshape(len(boxes), *masks.shape[-2:]), around=0)
+    if "keypoints" in parts:
+        points = parts["keypoints"]
+        parts["keypoints"] = torch.cat((view.points(points[..., :2]), points[..., 2:]), -1)
+    return parts
 
 
 def _described(output: Any) -> str:

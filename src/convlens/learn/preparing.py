@@ -103,6 +103,20 @@ class Preparation:
             x = x / torch.tensor(self.std).reshape(1, -1, 1, 1)
         return x
 
+    def seen(self, picture: Picture) -> tuple[float, float, float, float]:
+        """Return where the network's input lies in a picture: left, top, right, bottom in pixels.
+
+        Beyond the picture's border where `crop` put black around it.
+
+        >>> Preparation(size=4).seen(Picture(np.zeros((8, 16, 3), np.uint8)))
+        (4.0, 0.0, 12.0, 8.0)
+        """
+        h, w = self._scaled_size(picture)
+        high, wide = self._cut_to() or (h, w)
+        left, top = _start(w, wide), _start(h, high)
+        across, down = picture.width / w, picture.height / h
+        return left * across, top * down, (left + wide) * across, (top + high) * down
+
     def shown(self, picture: Picture) -> NDArray[np.uint8]:
         """Return the pixels the network sees, before normalising, uint8 (h, w, 3).
 
@@ -121,10 +135,13 @@ class Preparation:
             return np.repeat(grey[:, :, None], 3, axis=2)
         return pixels
 
-    def _scaled(self, picture: Picture) -> NDArray[np.uint8]:
+    def _scaled_size(self, picture: Picture) -> tuple[int, int]:
         if self.size is None:
-            return picture.pixels
-        h, w = _pair(self.size) if self.stretch else _covering(picture, *_pair(self.size))
+            return picture.height, picture.width
+        return _pair(self.size) if self.stretch else _covering(picture, *_pair(self.size))
+
+    def _scaled(self, picture: Picture) -> NDArray[np.uint8]:
+        h, w = self._scaled_size(picture)
         pixels = picture.pixels
         if (h, w) == pixels.shape[:2]:
             return pixels
@@ -193,5 +210,10 @@ def _cut(pixels: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.
     if any(short):
         around = [(lack // 2, (lack + 1) // 2) for lack in short]
         pixels = np.pad(pixels, [*around, (0, 0)])
-    top, left = (round((have - side) / 2) for side, have in zip(size, pixels.shape, strict=False))
+    top, left = (_start(have, side) for side, have in zip(size, pixels.shape, strict=False))
     return pixels[top : top + size[0], left : left + size[1]]
+
+
+def _start(have: int, side: int) -> int:
+    """Where the middle `side` of so many pixels begins; negative where they are fewer."""
+    return round((have - side) / 2) if have >= side else -((side - have) // 2)

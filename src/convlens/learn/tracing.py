@@ -349,7 +349,7 @@ class _Walk:
             self.recording.values[id].shape[-2:] for id in (step.inputs[0], step.outputs[0])
         )
         x1, y1, x2, y2 = _sides(box)
-        return x1 * h / tall, y1 * h / tall, x2 * w / wide, y2 * h / tall
+        return x1 * w / wide, y1 * h / tall, x2 * w / wide, y2 * h / tall
 
     def _cells(self, size: Sequence[int], rows: range, columns: range) -> Box:
         """Where cells of a map of this size (h, w) lie in the picture."""

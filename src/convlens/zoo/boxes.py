@@ -102,6 +102,7 @@ def decode_boxes(codes: Tensor, anchors: Tensor, weights: Sequence[float]) -> Te
     >>> decode_boxes(torch.zeros(1, 4), torch.tensor([[0.0, 0.0, 2.0, 4.0]]), (1, 1, 1, 1))
     tensor([[[0., 0., 2., 4.]]])
     """
+    codes = codes.to(torch.promote_types(codes.dtype, anchors.dtype))
     scale = codes.new_tensor(weights)
     each = codes.reshape(len(anchors), codes.shape[1] // 4, 4)  # (n, 4 k) -> (n, k, 4)
     centre, sides = _centre_and_sides(anchors.to(codes.dtype))  # (n, 2), (n, 2)

@@ -126,11 +126,11 @@ class Detector(nn.Module):
         batch, sizes, wanted = self.transform(images, targets if self.training else None)
         levels = self.backbone(batch)  # (n, 3, h, w) -> (n, 256, h / 4, w / 4), ...
         proposals, losses = self.rpn(batch, levels, sizes, wanted)  # -> (k, 4) of each picture
-        if wanted is not None:
-            return {**self.roi_heads.losses(levels, proposals, sizes, wanted), **losses}
-        found = self.roi_heads.detect(levels, proposals, sizes)
-        pictures = zip(found, sizes, originals, strict=True)
-        return [self.roi_heads.restore(*each) for each in pictures]
+        answers = self.roi_heads(levels, proposals, sizes, originals, wanted)
+        if isinstance(answers, dict):
+            return {**answers, **losses}
+        found: list[Detection] = answers
+        return found
 
     def _check(self, targets: Sequence[Target] | None, images: Sequence[Tensor]) -> None:
         if targets is None or len(targets) != len(images):

@@ -90,14 +90,33 @@ class RoIHeads(nn.ModuleDict):
         self.heads = tuple(heads)
         self.sampling = Sampling(0.5, 0.5, 512, 0.25)
 
-    def losses(
+    def forward(
+        self,
+        levels: Sequence[Tensor],
+        proposals: Sequence[Tensor],
+        sizes: Sequence[Size],
+        originals: Sequence[Size],
+        targets: Sequence[Target] | None = None,
+    ) -> list[Detection] | dict[str, Tensor]:
+        """Return what each picture shows, in pixels of the originals; with targets, the losses.
+
+        `levels` of the pyramid; of each picture its `proposals` (k, 4), its size in the batch and
+        that of the original.
+        """
+        if targets is not None:
+            return self._losses(levels, proposals, sizes, targets)
+        found = self._found(levels, proposals, sizes)
+        pictures = zip(found, sizes, originals, strict=True)
+        return [self._restored(*each) for each in pictures]
+
+    def _losses(
         self,
         levels: Sequence[Tensor],
         proposals: Sequence[Tensor],
         sizes: Sequence[Size],
         targets: Sequence[Target],
     ) -> dict[str, Tensor]:
-        """Return the losses of all heads over a sample of the proposals."""
+        """The losses of all heads over a sample of the proposals."""
         view = View(self, levels[:-1], sizes)
         samples = self._sample(proposals, targets)
         found: dict[str, Tensor] = {}
@@ -105,18 +124,17 @@ class RoIHeads(nn.ModuleDict):
             found.update(head.losses(view, samples, targets))
         return found
 
-    def detect(
+    def _found(
         self, levels: Sequence[Tensor], proposals: Sequence[Tensor], sizes: Sequence[Size]
     ) -> list[Detection]:
-        """Return what each picture shows, each head adding to what those before it found."""
+        """What each picture shows, each head adding to what those before it found."""
         view = View(self, levels[:-1], sizes)
         found = [{"boxes": boxes} for boxes in proposals]
         for head in self.heads:
             found = head.detect(view, found)
         return found
 
-    def restore(self, found: Detection, size: Size, original: Size) -> Detection:
-        """Return what was found in a picture of `size` as it lies in the `original`."""
+    def _restored(self, found: Detection, size: Size, original: Size) -> Detection:
         for head in self.heads:
             found = head.restore(found, size, original)
         return found

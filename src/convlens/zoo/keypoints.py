@@ -133,11 +133,12 @@ def points_of_maps(maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)  # (n, 2)
     pixels = sides.ceil()  # (n, 2)
-    points = maps.new_ones(*maps.shape[:2], 3)
-    scores = maps.new_zeros(maps.shape[:2])
+    points, scores = [maps.new_zeros(0, maps.shape[1], 3)], [maps.new_zeros(0, maps.shape[1])]
     for i, (wide, tall) in enumerate(pixels.long().tolist()):
         fine = F.interpolate(maps[i : i + 1], (tall, wide), mode="bicubic")[0]  # (k, tall, wide)
-        scores[i], peak = fine.flatten(1).max(1)  # (k,), (k,)
+        highest, peak = fine.flatten(1).max(1)  # (k,), (k,)
         place = torch.stack((peak % wide, peak // wide), 1) + 0.5  # (k, 2), pixels of the fine map
-        points[i, :, :2] = place * (sides[i] / pixels[i]) + boxes[i, :2]
-    return points, scores
+        place = place * (sides[i] / pixels[i]) + boxes[i, :2]  # (k, 2), pixels of the picture
+        points.append(F.pad(place, (0, 1), value=1.0)[None])  # -> (1, k, 3), visible
+        scores.append(highest[None])
+    return torch.cat(points), torch.cat(scores)

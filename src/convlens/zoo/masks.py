@@ -119,14 +119,9 @@ def paste_masks(masks: Tensor, boxes: Tensor, size: Size) -> Tensor:
     half = (boxes[:, 2:] - boxes[:, :2]) * 0.5 * ((m + 2) / m)  # (k, 2)
     centre = (boxes[:, 2:] + boxes[:, :2]) * 0.5  # (k, 2)
     corners = torch.cat((centre - half, centre + half), 1).long()  # (k, 4)
-    picture = masks.new_zeros(len(masks), 1, h, w)
+    pictures = [masks.new_zeros(0, 1, h, w)]
     for i, (x1, y1, x2, y2) in enumerate(corners.tolist()):
-        # Whole pixels, both corners' included.
-        tall, wide = max(y2 - y1 + 1, 1), max(x2 - x1 + 1, 1)
-        pixels = F.interpolate(ringed[i : i + 1], (tall, wide), mode="bilinear")[0, 0]
-        top, left = max(y1, 0), max(x1, 0)
-        bottom, right = min(y2 + 1, h), min(x2 + 1, w)
-        picture[i, 0, top:bottom, left:right] = pixels[
-            top - y1 : bottom - y1, left - x1 : right - x1
-        ]
-    return picture
+        # Whole pixels, both corners' included; what lies beyond the picture is cut off.
+        mask = F.interpolate(ringed[i : i + 1], (y2 - y1 + 1, x2 - x1 + 1), mode="bilinear")
+        pictures.append(F.pad(mask, (x1, w - 1 - x2, y1, h - 1 - y2)))  # -> (1, 1, h, w)
+    return torch.cat(pictures)

@@ -181,7 +181,8 @@ def anchors(sizes: Sequence[Sequence[int]], picture: Size, levels: Sequence[Tens
         side = torch.tensor(of_level, dtype=torch.float32)
         tall = (ratios.sqrt()[:, None] * side).flatten()  # (a,)
         wide = ((1 / ratios.sqrt())[:, None] * side).flatten()  # (a,)
-        about = (torch.stack((-wide, -tall, wide, tall), 1) / 2).round().to(level)  # (a, 4)
+        about = (torch.stack((-wide, -tall, wide, tall), 1) / 2).round()  # (a, 4)
+        about = about.to(level.device, torch.promote_types(level.dtype, torch.float32))
         h, w = level.shape[2:]
         y = torch.arange(h, device=level.device) * (height // h)
         x = torch.arange(w, device=level.device) * (width // w)

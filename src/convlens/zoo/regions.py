@@ -54,16 +54,14 @@ def roi_align(
     sides = rois[:, 3:5] * spatial_scale - offset - start  # (k, 2)
     if not aligned:
         sides = sides.clamp(min=1)
-    h, w = input.shape[2:]
-    x = _taps(start[:, 0], sides[:, 0], size[1], sampling_ratio, w)
-    y = _taps(start[:, 1], sides[:, 1], size[0], sampling_ratio, h)
-    picture = rois[:, 0].to(torch.int32)
+    x = _taps(start[:, 0], sides[:, 0], size[1], sampling_ratio, input.shape[3])
+    y = _taps(start[:, 1], sides[:, 1], size[0], sampling_ratio, input.shape[2])
     combine = _by_lookup if sampling_ratio > 0 else _by_product
-    return combine(input, picture, y, x)
+    return combine(input, rois[:, 0].to(torch.int32), y, x)
 
 
-_CHANNELS = 64
-"""Of a table copied at once: 14 MB of the finest level of a picture of 800 x 1088 pixels."""
+_AT_ONCE = 28 * 2**20
+"""Bytes of a table copied at once: beyond 32 MB, glibc asks the system for new pages each time."""
 
 Taps = tuple[Tensor, Tensor]
 """What the parts of a box read along one axis: cells, int32, and weights; both (k, parts, taps)."""
@@ -72,10 +70,12 @@ Taps = tuple[Tensor, Tensor]
 @torch.no_grad()
 def _taps(start: Tensor, side: Tensor, parts: int, ratio: int, length: int) -> Taps:
     part = side / parts  # (k,), how long one part is, in cells
-    samples = torch.full_like(part, ratio) if ratio > 0 else part.ceil()  # (k,)
-    most = ratio if ratio > 0 else int(samples.max()) if len(samples) else 0
+    # None where an aligned box has no width.
+    samples = torch.full_like(part, ratio) if ratio > 0 else part.ceil().clamp(min=0)  # (k,)
+    most = ratio if ratio > 0 else max(int(samples.max()), 1) if len(samples) else 0
     nth = torch.arange(most, device=start.device)  # (s,)
-    within = (nth + 0.5) * part[:, None] / samples[:, None]  # (k, s)
+    divisor = samples.clamp(min=1)  # (k,)
+    within = (nth + 0.5) * part[:, None] / divisor[:, None]  # (k, s)
     each = torch.arange(parts, device=start.device) * part[:, None]  # (k, parts)
     at = (start[:, None] + each)[:, :, None] + within[:, None]  # (k, parts, s)
     counts = (at >= -1) & (at <= length) & (nth < samples[:, None])[:, None]
@@ -83,7 +83,7 @@ def _taps(start: Tensor, side: Tensor, parts: int, ratio: int, length: int) -> T
     low = at.floor()
     high = (low + 1).clamp(max=length - 1)
     cells = torch.stack((low, high), 3).flatten(2).to(torch.int32)  # -> (k, parts, 2 s)
-    share = counts / samples[:, None, None]
+    share = counts / divisor[:, None, None]
     weights = torch.stack((share * (1 - (at - low)), share * (at - low)), 3)  # -> (k, parts, s, 2)
     return cells, weights.flatten(2)  # -> (k, parts, 2 s)
 
@@ -99,17 +99,18 @@ def _by_lookup(input: Tensor, picture: Tensor, y: Taps, x: Taps) -> Tensor:
     cells = cells.flatten(0, 2).flatten(1)  # -> (k * size, 4 s * s)
     weights = weights.flatten(0, 2).flatten(1).to(input.dtype)
     table = input.permute(0, 2, 3, 1)  # (n, c, h, w) -> (n, h, w, c)
-    # A channels_last map is a table already; of others a part is copied that stays in the cache.
-    parts = [table] if table.is_contiguous() else table.split(_CHANNELS, 3)
+    # A channels_last map is a table already; of others some channels are copied at a time.
+    parts = 1 if table.is_contiguous() else min(1 + table.nbytes // _AT_ONCE, c)
     found = [
         F.embedding_bag(
-            *(cells, part.reshape(n * h * w, part.shape[3])),
+            *(cells, part.contiguous().view(n * h * w, part.shape[3])),
             mode="sum",
             per_sample_weights=weights,
         )
-        for part in (part.contiguous() for part in parts)
+        for part in table.chunk(parts, 3)
     ]
-    return torch.cat(found, 1).view(k, *size, c).permute(0, 3, 1, 2)  # -> (k, c, *size)
+    whole = found[0] if len(found) == 1 else torch.cat(found, 1)  # (k * size, c)
+    return whole.view(k, *size, c).permute(0, 3, 1, 2)  # -> (k, c, *size)
 
 
 def _by_product(input: Tensor, picture: Tensor, y: Taps, x: Taps) -> Tensor:

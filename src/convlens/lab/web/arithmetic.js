@@ -44,6 +44,9 @@ import { aligned, cells, count, full, indexText, powerText, rough, short, unrave
  * @property {number} group_count
  * @property {number} rest
  * @property {number} rest_count
+ * @property {Standing | null} [standing] of a class's score at a pixel, among all
+ *
+ * @typedef {{ chosen: boolean, rank: number, count: number, winner: string, name: string, largest: number | string, index: number[] }} Standing
  */
 
 /** Numbers that are not finite come as text. @param {any} found @returns {Explained} */
@@ -113,6 +116,7 @@ export class Arithmetic {
         <output class="number recorded" data-number=${full(found.recorded, value.dtype)}
           title=${full(found.recorded, value.dtype)}>${short(found.recorded)}</output>
         <p class="rule">${sentence(found, value)}</p>
+        ${found.standing ? this.#standing(found.standing, found.value) : nothing}
         ${pixel ? shown(pixel) : nothing}${equation(found)}
         ${found.source?.text ? html`<p class="source" title="${found.source.file}, line ${found.source.line}">
           <code>${found.source.text}</code> <span>${found.source.file}:${found.source.line}</span></p>` : nothing}
@@ -130,6 +134,13 @@ export class Arithmetic {
         title="${e.at} ${indexText(e.index)}">${tail(e.at)}<small>${brief(e.index)}</small></button></li>`)}
       <li aria-current="step">${tail(value.name)}<small>${brief(index)}</small></li>
     </ol></nav>`;
+  }
+
+  /** Whether this class was chosen for its pixel. @param {Standing} standing @param {number} value */
+  #standing({ chosen, rank, count, winner, name, largest, index }, value) {
+    if (chosen) return html`<p class="standing">chosen: the largest of ${count} scores, so this pixel is <b>${name}</b></p>`;
+    return html`<p class="standing">not chosen: rank ${rank} of ${count} scores; this pixel is
+      <button type="button" class="link" @click=${() => this.actions.follow(value, index)}>${winner}, ${short(Number(largest))}</button></p>`;
   }
 
   /** @param {Explained} found @param {Value} value @param {() => void} again */
@@ -250,7 +261,7 @@ export class Arithmetic {
       <button type="button" class="go from" ?disabled=${!from} data-source=${group.source[0]}
           data-number=${full(x, from?.dtype)} title="${from?.name ?? "constant"} ${indexText(index)} = ${full(x, from?.dtype)}"
           @click=${() => from && this.actions.follow(from.id, index)}>
-        <span class="label">${from ? tail(from.name) : "constant"}<small>${from ? brief(index) : ""}</small></span>
+        <span class="label"><span>${from ? tail(from.name) : "constant"}</span><small>${from ? brief(index) : ""}</small></span>
         <span class="number">${short(x)}</span>
       </button>
       ${sloped ? html`<span class="number" data-number=${full(w)} title="slope ${full(w)}">${short(w)}</span>` : nothing}

@@ -46,6 +46,6 @@ export function controls(el, value, axes, scale, actions) {
 /** @param {{ name: string, at: number, size: number }} axis @param {(at: number) => void} turned */
 function slider({ name, at, size }, turned) {
   return html`<label class="slider">${name} <output>${at}</output>
-    <input type="range" min="0" max=${size - 1} .value=${String(at)}
+    <input type="range" min="0" max=${size - 1} aria-label=${name} .value=${String(at)}
       @input=${(/** @type {any} */ event) => turned(Number(event.target.value))}></label>`;
 }

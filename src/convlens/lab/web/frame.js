@@ -21,7 +21,7 @@ export function frame(el, actions) {
       </header>
       <p class="alert" role="alert"></p>
       <main class="columns">
-        <nav class="outline" aria-label="Network"></nav>
+        <nav class="outline" aria-label="Network"><div class="steps"></div><div class="answer"></div></nav>
         <section class="maps" aria-label="Feature maps">
           <header class="controls"></header>
           <div class="sheet"></div><div class="bars"></div><p class="blank"></p>

@@ -5,7 +5,7 @@ import { html, render } from "./vendor/lit-html.js";
 /** @type {[string, [string, string][]][]} */
 export const KEYS = [
   ["Anywhere", [
-    ["1 2 3", "go to the outline, the maps, the numbers"],
+    ["1 2 3 4", "go to the outline, the maps, the numbers, the answer"],
     ["Backspace, Esc", "one number back"],
     ["s", "colour scale of the unit, the step, the network"],
     ["o", "open a picture"],
@@ -29,6 +29,10 @@ export const KEYS = [
   ["Numbers", [
     ["arrows", "from number to number"],
     ["Enter", "go into this number, or unfold a channel"],
+  ]],
+  ["Answer", [
+    ["↑ ↓", "previous, next line; along a walk, the previous, next station"],
+    ["Enter", "walk this detection back, or follow this score"],
   ]],
 ];
 

@@ -1,7 +1,8 @@
 // The lab: outline, maps and arithmetic of one network on one picture, over any host's model.
 
 import { html, nothing, render as draw } from "./vendor/lit-html.js";
-import { Arithmetic, revive } from "./arithmetic.js";
+import { Answering } from "./answering.js";
+import { Arithmetic } from "./arithmetic.js";
 import { ask, Refusal } from "./asking.js";
 import { Bars, suits } from "./bars.js";
 import { onTheme } from "./colours.js";
@@ -10,20 +11,18 @@ import { chooseFile, frame } from "./frame.js";
 import { showKeys } from "./keys.js";
 import { count, shapeText } from "./numbers.js";
 import { Outline } from "./outline.js";
-import { unpack } from "./painting.js";
 import { Picture } from "./picture.js";
+import { Questions } from "./questions.js";
 import { SheetView } from "./sheet.js";
-import { START, format, parse } from "./state.js";
+import { START, format, fresh, parse } from "./state.js";
 
 /**
  * @typedef {import("./asking.js").Model} Model
  * @typedef {import("./outline.js").Value} Value
- * @typedef {import("./painting.js").Sheet} Sheet
  * @typedef {import("./state.js").State} State
  */
 
 const LARGEST_FILE = 32 * 2 ** 20;
-const KEPT_SHEETS = 12;
 
 /** @param {{ model: Model, el: HTMLElement }} host */
 export function render({ model, el }) {
@@ -39,9 +38,7 @@ class Lab {
   /** @type {any} */ network = null;
   /** @type {Map<number, Value>} */ values = new Map();
   /** @type {Map<string, Value>} */ named = new Map();
-  /** @type {Map<string, Sheet>} */ sheets = new Map();
   /** @type {import("./arithmetic.js").Explained | null} */ found = null;
-  scale = 0;
   turn = 0;
   loads = 0;
   /** @type {import("./axes.js").Axes | null} */ axes = null;
@@ -50,19 +47,18 @@ class Lab {
   /** @param {Model} model @param {HTMLElement} el */
   constructor(model, el) {
     this.model = model;
+    this.questions = new Questions(model);
     this.root = el;
     frame(el, { take: (file) => this.take(file), help: () => this.help(), key: this.#key, click: this.#empty });
     const at = (/** @type {string} */ name) => /** @type {HTMLElement} */ (el.querySelector(`.${name}`));
     this.at = at;
-    this.outline = new Outline(at("outline"), {
-      choose: (value, follow) => this.choose(value, follow),
-      score: (score) => this.openScore(score),
-    });
+    this.outline = new Outline(at("steps"), { choose: (value, follow) => this.choose(value, follow) });
+    this.answering = new Answering(at("answer"), this.questions, this);
     this.maps = new SheetView(at("sheet"), at("legend"), at("readout"), {
       open: (value, index, follow) => this.open(value, index, follow),
       change: (change) => this.go(change),
       back: () => this.back(),
-      numbers: (sheet, map) => this.numbers(sheet, map),
+      numbers: (sheet, map) => this.questions.numbers(sheet, map),
     });
     this.bars = new Bars(at("bars"), { open: (value, place, follow) => this.openBar(value, place, follow) });
     this.arithmetic = new Arithmetic(at("arithmetic"), {
@@ -70,7 +66,7 @@ class Lab {
       back: (to) => this.backTo(to),
       more: () => this.more(),
     });
-    this.picture = new Picture(at("picture"));
+    this.picture = new Picture(at("picture"), this.answering.overlay);
     this.restored = () => this.restore();
     model.on("change:state", this.restored);
     this.unthemed = onTheme(() => { this.maps.repaint(); this.update(); this.picture.draw(); });
@@ -79,6 +75,7 @@ class Lab {
   end() {
     this.model.off("change:state", this.restored);
     this.unthemed();
+    this.outline.end();
     this.maps.end();
     this.picture.end();
   }
@@ -116,9 +113,10 @@ class Lab {
     for (const [path, id] of this.outlined(this.network.nodes)) {
       if (!this.named.has(path)) this.named.set(path, this.value(id));
     }
-    this.sheets.clear();
-    this.scale = 0;
+    this.questions.about(this.network.recording);
     this.found = null;
+    this.answering.begin(this.network);
+    this.at("lab").classList.toggle("overlaid", Boolean(this.network.picture && (this.network.found || this.network.segments)));
     this.outline.show(this.network, this.values);
     if (this.network.error) this.alert(`the network raised an error after ${this.network.steps} steps: ${this.network.error}`);
     await this.#openInput();
@@ -126,25 +124,22 @@ class Lab {
   }
 
   #title() {
-    const { name, picture_name, picture, steps, parameters, seconds } = this.network;
+    const { name, picture_name, picture, frames, steps, parameters, seconds } = this.network;
     const short = html`<b title=${name}>${name.split("/").at(-1)}</b>`;
     if (!this.network.recording) return short;
     const input = this.network.values.find((/** @type {any[]} */ v) => v[0] === this.network.inputs[0]);
     const on = picture_name ? html` on <b>${picture_name}</b>` : nothing;
-    const size = picture ? `seen at ${picture[1]}×${picture[0]}` : input ? shapeText(input[3]) : "";
+    const clip = frames > 1 ? `, ${frames} frames` : "";
+    const size = picture ? `seen at ${picture[1]}×${picture[0]}${clip}` : input ? shapeText(input[3]) : "";
     return html`${short}${on} <small>${size} · ${count(steps)} steps · ${count(parameters)} parameters · ${
       seconds < 1 ? `${Math.round(seconds * 1e3)} ms` : `${seconds.toFixed(1)} s`}</small>`;
   }
 
   async #openInput() {
-    const { recording, picture, inputs } = this.network;
+    const { picture, frames, inputs } = this.network;
     try {
-      if (picture) {
-        const { buffers } = await ask(this.model, { ask: "picture.png", recording });
-        this.picture.open(await createImageBitmap(new Blob([buffers[0]], { type: "image/png" })), null);
-      } else if (inputs.length) {
-        this.picture.open(null, await this.sheet(this.value(inputs[0]), 0));
-      }
+      if (picture) this.picture.open(await this.questions.picture(), frames, null);
+      else if (inputs.length) this.picture.open(null, 1, await this.questions.sheet(this.value(inputs[0]), 0));
     } catch (error) {
       this.refuse(error);
     }
@@ -164,6 +159,8 @@ class Lab {
     } finally {
       done();
     }
+    // Its detections are others: the one walked back is not among them.
+    if (this.state.found !== null) this.model.set("state", format(fresh(this.state, "")));
     await this.load();
   }
 
@@ -175,7 +172,9 @@ class Lab {
     const last = this.network.values.findLast((/** @type {any[]} */ v) => v[2] === "computed") ?? this.network.values.at(-1);
     const value = this.named.get(state.at) ?? this.values.get(this.network.output ?? last?.[0]);
     if (!value) return;
-    if (!this.named.has(state.at)) state = { ...START, at: value.name, scale: state.scale };
+    if (!this.named.has(state.at)) state = fresh(state, value.name);
+    const { found } = this.network;
+    if (!found?.detections.some((/** @type {any} */ d) => d.number === state.found)) state = { ...state, found: null, station: null };
     if (state.index && !inside(state.index, value.shape)) state = { ...state, index: null, trail: [] };
     const trail = state.trail.filter((e) => inside(e.index, this.named.get(e.at)?.shape));
     const done = this.go({ ...state, trail: trail.length === state.trail.length ? trail : [] });
@@ -183,13 +182,18 @@ class Lab {
     return done;
   }
 
-  /** @param {Partial<State>} change @param {boolean} [follow] whether the keyboard goes along */
-  go(change, follow = false) {
-    this.moved = change.index !== undefined;
+  /**
+   * @param {Partial<State>} change
+   * @param {boolean} [follow] whether the keyboard goes along to the numbers
+   * @param {boolean} [scroll] whether a narrow page does
+   */
+  go(change, follow = false, scroll = true) {
+    this.moved = scroll && change.index !== undefined;
     this.state = { ...this.state, ...change };
     this.model.set("state", format(this.state));
     this.model.save_changes();
-    return this.update(follow);
+    const same = Object.keys(change).every((name) => name === "least" || name === "tint");
+    return same ? this.answering.show(() => true) : this.update(follow);
   }
 
   async update(follow = false) {
@@ -198,7 +202,9 @@ class Lab {
     if (!value || !this.network?.recording) return;
     this.outline.select(value.id);
     try {
-      await Promise.all([this.#showMaps(value, turn), this.#showNumbers(value, turn, follow)]);
+      await Promise.all([
+        this.answering.show(() => turn === this.turn), this.#showMaps(value, turn), this.#showNumbers(value, turn, follow),
+      ]);
     } catch (error) {
       if (turn === this.turn) this.refuse(error);
     }
@@ -207,11 +213,8 @@ class Lab {
   /** @param {Value} value @param {number} turn */
   async #showMaps(value, turn) {
     const first = value.shape.length ? Math.min(this.state.first, Math.max(0, value.shape[0] - 1)) : 0;
-    const sheet = await this.sheet(value, first);
-    if (this.state.scale === "network" && !this.scale) {
-      const { content } = await ask(this.model, { ask: "scale", recording: this.network.recording });
-      this.scale = content.largest;
-    }
+    const sheet = await this.questions.sheet(value, first);
+    const scale = this.state.scale === "network" ? await this.questions.scale() : 0;
     if (turn !== this.turn) return;
     const labels = value.id === this.network.output ? this.network.categories : null;
     const empty = value.shape.includes(0);
@@ -221,12 +224,12 @@ class Lab {
     this.at("legend").hidden = bars || empty;
     this.at("blank").textContent = empty ? `Empty: its shape is ${value.shape.join("×")}.` : "";
     if (bars) {
-      const numbers = await this.numbers(sheet, 0);
+      const numbers = await this.questions.numbers(sheet, 0);
       if (turn !== this.turn) return;
       this.bars.show(value, numbers, labels, this.state.index?.at(-1) ?? null);
       this.at("readout").textContent = "";
     }
-    const axes = bars || empty ? null : this.maps.show(sheet, value, this.state, this.scale);
+    const axes = bars || empty ? null : this.maps.show(sheet, value, this.state, scale);
     this.axes = axes;
     const zoom = (/** @type {number} */ by) => this.maps.zoom(by);
     controls(this.at("controls"), value, axes, this.state.scale, { change: (change) => this.go(change), zoom });
@@ -243,7 +246,7 @@ class Lab {
       if (had) this.focusMaps();
       return;
     }
-    const found = await this.explain(value, index, 0).catch((error) => error);
+    const found = await this.questions.explain(value, index, 0).catch((error) => error);
     if (turn !== this.turn) return;
     if (found instanceof Error) return this.#unexplained(found);
     const inner = this.at("arithmetic");
@@ -254,16 +257,18 @@ class Lab {
     if (had) this.arithmetic.focus();
     if (this.moved && matchMedia("(max-width: 760px)").matches) inner.scrollIntoView({ block: "start" });
     this.moved = false;
-    const { content } = await ask(this.model, {
-      ask: "region", recording: this.network.recording, value: value.id, index: index.join(","), input: 0,
-    });
-    if (turn === this.turn) this.picture.light(content);
+    // What suppression or a ranking chose depends on all it chose from: there is nothing to light.
+    if (found.rule === "chosen" && this.state.station !== null && !trail.length) return this.picture.light(null);
+    const lit = await this.questions.region(value, index).catch((error) => error);
+    if (turn !== this.turn) return;
+    if (lit instanceof Refusal && lit.status === 409) throw lit;
+    this.picture.light(lit instanceof Error ? null : lit);
   }
 
   /** What the picture shows where an input's number lies. @param {Value} value @param {number[]} index */
   #pixel(value, index) {
-    if (!this.network.picture || value.id !== this.network.inputs[0] || index.length < 2) return null;
-    return this.picture.pixel(index[index.length - 2], index[index.length - 1], value.shape);
+    if (!this.network.picture || value.id !== this.network.inputs[0]) return null;
+    return this.picture.pixel(index, value.shape);
   }
 
   /** A step that cannot be taken apart says why, in the place of its numbers. @param {Error} error */
@@ -274,44 +279,12 @@ class Lab {
     this.picture.light(null);
   }
 
-  // Questions
-
-  /** @param {Value} value @param {number} first @returns {Promise<Sheet>} */
-  async sheet(value, first) {
-    const key = `${value.id} ${first}`;
-    let sheet = this.sheets.get(key);
-    if (!sheet) {
-      const { recording } = this.network;
-      const { buffers } = await ask(this.model, { ask: "sheet", recording, value: value.id, first });
-      sheet = unpack(buffers[0]);
-      const oldest = this.sheets.keys().next().value;
-      if (this.sheets.size >= KEPT_SHEETS && oldest !== undefined) this.sheets.delete(oldest);
-    }
-    this.sheets.delete(key);
-    this.sheets.set(key, sheet);
-    return sheet;
-  }
-
-  /** @param {Sheet} sheet @param {number} map */
-  async numbers(sheet, map) {
-    const { recording } = this.network;
-    const { buffers } = await ask(this.model, { ask: "numbers", recording, value: sheet.value, first: sheet.first, map });
-    return new Float64Array(buffers[0]);
-  }
-
-  /** @param {Value} value @param {number[]} index @param {number} start */
-  async explain(value, index, start) {
-    const { recording } = this.network;
-    const { content } = await ask(this.model, { ask: "explain", recording, value: value.id, index: index.join(","), start });
-    return revive(content);
-  }
-
   // Moves
 
   /** @param {number} id @param {boolean} follow */
   async choose(id, follow) {
     const value = this.value(id);
-    await this.go({ ...START, at: value.name, scale: this.state.scale });
+    await this.go(fresh(this.state, value.name));
     if (follow) this.focusMaps();
   }
 
@@ -320,19 +293,13 @@ class Lab {
    * @param {Value} value @param {number[]} index @param {boolean} follow
    */
   open(value, index, follow) {
-    return this.go({ at: value.name, index, trail: [], first: index[0] ?? 0, held: index }, follow);
+    return this.go({ at: value.name, index, trail: [], station: null, first: index[0] ?? 0, held: index }, follow);
   }
 
   /** @param {Value} value @param {number} place @param {boolean} follow */
   openBar(value, place, follow) {
     const ahead = value.shape.map(() => 0).slice(0, -1);
     this.open(value, value.shape.length ? [...ahead, place] : [], follow);
-  }
-
-  /** @param {import("./outline.js").Score} score */
-  openScore(score) {
-    const value = this.value(this.network.output);
-    this.go({ ...START, at: value.name, scale: this.state.scale, index: score.index, held: score.index, first: score.index[0] ?? 0 });
   }
 
   /** @param {number} id @param {number[]} index */
@@ -348,10 +315,14 @@ class Lab {
     return this.go({ at, index, trail: this.state.trail.slice(0, to), first: index[0] ?? 0, held: index, side: null, zoom: 0 });
   }
 
-  /** One number back; from the first, back to the maps alone. */
+  /** One number back, or one station; from the first, back to the maps alone. */
   back() {
-    if (this.state.trail.length) this.backTo(this.state.trail.length - 1);
-    else if (this.state.index) this.go({ index: null, held: this.axes?.heldStill() ?? [] });
+    const { trail, index, station, found } = this.state;
+    const held = this.axes?.heldStill() ?? [];
+    if (trail.length) this.backTo(trail.length - 1);
+    else if (station) this.answering.station(station - 1);
+    else if (index && station === null) this.go({ index: null, held });
+    else if (index || found !== null) this.go({ index: null, held, found: null, station: null });
   }
 
   async more() {
@@ -359,7 +330,7 @@ class Lab {
     const value = found && this.values.get(found.value);
     if (!found || !value) return;
     const turn = this.turn;
-    const next = await this.explain(value, found.index, found.groups.length);
+    const next = await this.questions.explain(value, found.index, found.groups.length);
     if (turn !== this.turn) return;
     this.found = { ...next, start: 0, groups: [...found.groups, ...next.groups] };
     this.arithmetic.show(this.found, this.state.trail, this.values);
@@ -405,6 +376,7 @@ class Lab {
     if (event.key === "1") this.outline.focus();
     else if (event.key === "2") this.focusMaps();
     else if (event.key === "3") this.arithmetic.focus();
+    else if (event.key === "4") this.answering.list.focus();
     else if (event.key === "Backspace" || event.key === "Escape") this.back();
     else if (event.key === "s") this.go({ scale: SCALES[(SCALES.indexOf(this.state.scale) + 1) % 3] });
     else if (event.key === "o") chooseFile(this.root);

@@ -19,7 +19,7 @@ function takeToken() {
 const token = takeToken();
 
 /** What a change of place is, among changes of the state: a new entry in the browser's history. */
-const place = (/** @type {string} */ state) => state.replace(/&(scale|first|held|side|zoom)=[^&]*/g, "");
+const place = (/** @type {string} */ state) => state.replace(/&(scale|first|held|side|zoom|least|tint)=[^&]*/g, "");
 
 /** @implements {Model} */
 class Host {

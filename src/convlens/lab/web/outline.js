@@ -1,7 +1,7 @@
 // The network as a tree of module calls; every step, weight and input can be chosen.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
-import { aligned, count, full, shapeText } from "./numbers.js";
+import { count, shapeText } from "./numbers.js";
 
 /**
  * @typedef {object} Node one module call or step, as the server tells it
@@ -29,7 +29,6 @@ import { aligned, count, full, shapeText } from "./numbers.js";
  * @property {Node | null} node
  *
  * @typedef {{ id: number, name: string, kind: string, shape: number[], dtype: string }} Value
- * @typedef {{ index: number[], label: string, score: number | string }} Score
  */
 
 const FEW_ROWS = 36; // an outline to this length is shown whole
@@ -42,12 +41,13 @@ export class Outline {
 
   /**
    * @param {HTMLElement} el
-   * @param {{ choose: (value: number, follow: boolean) => void,
-   *           score: (score: Score) => void }} actions
+   * @param {{ choose: (value: number, follow: boolean) => void }} actions
    */
   constructor(el, actions) {
     this.el = el;
     this.actions = actions;
+    this.resized = new ResizeObserver(() => this.#reveal());
+    this.resized.observe(el);
     /** @type {any} */ this.network = null;
     /** @type {Map<number, Value>} */ this.values = new Map();
     /** @type {number | null} */ this.selected = null;
@@ -141,7 +141,15 @@ export class Outline {
       this.#focused = row.key;
     }
     this.draw();
+    this.#reveal();
+  }
+
+  #reveal() {
     this.el.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
+  }
+
+  end() {
+    this.resized.disconnect();
   }
 
   /** Keys of steps with weights. */
@@ -165,7 +173,7 @@ export class Outline {
       <div class="tree" role="tree" aria-label="Steps of the network" @keydown=${this.#key}>
         ${this.#rows.map((row) => this.#row(row))}
       </div>
-      ${this.#notes()} ${this.#scores()}
+      ${this.#notes()}
     `, this.el);
   }
 
@@ -191,7 +199,7 @@ export class Outline {
         tabindex=${row.key === this.#focused ? 0 : -1}
         title=${title(row, value)} @click=${click}>
       <span class="fold" aria-hidden="true" @click=${row.opens ? fold : nothing}>${row.opens ? (open ? "▾" : "▸") : ""}</span>
-      <span class="name">${row.name}${row.detail ? html` <small>${row.detail}</small>` : nothing}</span>
+      <span class="name">${tailed(row.name)}${row.detail ? html` <small>${row.detail}</small>` : nothing}</span>
       ${row.kind === "error" ? html`<span class="message">${row.node?.error}</span>` : nothing}
       <span class="shape">${value ? shapeText(value.shape) : ""}</span>
     </div>`;
@@ -206,25 +214,8 @@ export class Outline {
   #notes() {
     const { warnings } = this.network;
     return warnings.length
-      ? html`<ul class="warnings" aria-label="Notes">${warnings.map((/** @type {string} */ w) => html`<li>${w}</li>`)}</ul>`
+      ? html`<ul class="warnings" aria-label="Notes">${warnings.map((/** @type {string} */ w) => html`<li title=${w}>${w}</li>`)}</ul>`
       : nothing;
-  }
-
-  #scores() {
-    /** @type {Score[]} */
-    const scores = this.network.scores;
-    if (!scores.length) return nothing;
-    const top = scores.slice(0, 3);
-    const most = Math.max(...scores.map((s) => Math.abs(Number(s.score))));
-    return html`<section class="scores" aria-label="Best classes">
-      <h3>Answer</h3>
-      ${top.map((s) => html`<button type="button" title="${full(Number(s.score), "float32")}: follow this number"
-          @click=${() => this.actions.score(s)}>
-        <span class="label">${s.label}</span>
-        <meter min="0" max=${most} .value=${Math.max(0, Number(s.score))} aria-hidden="true"></meter>
-        <span class="number">${aligned(most)(Number(s.score))}</span>
-      </button>`)}
-    </section>`;
   }
 
   #key = (/** @type {KeyboardEvent} */ event) => {
@@ -262,6 +253,12 @@ export class Outline {
 /** @param {Outline} outline @returns {Node[]} */
 function network(outline) {
   return outline.network.nodes;
+}
+
+/** A name whose last part is the last to be cut off. @param {string} name */
+function tailed(name) {
+  const cut = name.lastIndexOf(".") + 1;
+  return html`${cut ? html`<span class="ahead">${name.slice(0, cut)}</span>` : nothing}<span class="tail">${name.slice(cut)}</span>`;
 }
 
 /** @param {Row} row @param {Value | undefined} value */

@@ -12,12 +12,22 @@
  * @property {number[]} held indices of the axes held still on the sheet
  * @property {number | null} side the axis laid out side by side, the sheet's own choice when null
  * @property {number} zoom steps above (+) or below (-) what fits
+ * @property {number | null} found the detection walked back, by its number in the network's answer
+ * @property {number | null} station the station of its walk that is opened
+ * @property {number} least hundredths a detection must score to be listed
+ * @property {number} tint how strongly segments colour the picture, in hundredths
  */
 
 /** @type {State} */
 export const START = {
   at: "", index: null, trail: [], scale: "unit", first: 0, held: [], side: null, zoom: 0,
+  found: null, station: null, least: 50, tint: 55,
 };
+
+/** At another value, with what the reader set for the whole page. @param {State} state @param {string} at @returns {State} */
+export function fresh({ scale, least, tint }, at) {
+  return { ...START, at, scale, least, tint };
+}
 
 /** @param {State} state */
 export function format(state) {
@@ -33,6 +43,10 @@ export function format(state) {
   if (state.held.some((at, axis) => at !== (own[axis] ?? 0))) parts.push(`held=${state.held.join(",")}`);
   if (state.side !== null) parts.push(`side=${state.side}`);
   if (state.zoom) parts.push(`zoom=${state.zoom}`);
+  if (state.found !== null) parts.push(`found=${state.found}`);
+  if (state.station !== null) parts.push(`station=${state.station}`);
+  if (state.least !== START.least) parts.push(`least=${state.least}`);
+  if (state.tint !== START.tint) parts.push(`tint=${state.tint}`);
   return parts.join("&");
 }
 
@@ -60,10 +74,14 @@ export function parse(text) {
     index,
     trail,
     scale: parts.scale === "step" || parts.scale === "network" ? parts.scale : "unit",
-    first: (indexOf(parts.first ?? "") ?? [])[0] ?? index?.[0] ?? 0,
+    first: whole(parts.first) ?? index?.[0] ?? 0,
     held: parts.held ? indexOf(parts.held) ?? [] : index ?? [],
-    side: (indexOf(parts.side ?? "") ?? [])[0] ?? null,
+    side: whole(parts.side),
     zoom: Number.isInteger(zoom) ? Math.max(-12, Math.min(12, zoom)) : 0,
+    found: whole(parts.found),
+    station: whole(parts.found) === null ? null : whole(parts.station),
+    least: Math.min(100, whole(parts.least) ?? START.least),
+    tint: Math.min(100, whole(parts.tint) ?? START.tint),
   };
 }
 
@@ -74,6 +92,11 @@ function decoded(text) {
   } catch {
     return "";
   }
+}
+
+/** @param {string | undefined} text @returns {number | null} */
+function whole(text) {
+  return (indexOf(text ?? "") ?? [])[0] ?? null;
 }
 
 /** @param {string} text @returns {number[] | null} */

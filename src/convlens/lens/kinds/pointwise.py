@@ -60,7 +60,8 @@ class Pointwise:
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """The same places of every operand, as far as it was broadcast."""
         found: dict[int, Tensor] = {}
-        ids = step.inputs[1:] if step.op == "copy" and len(step.inputs) > 1 else step.inputs
+        # Of a cast's operands one has the elements; the other says the dtype alone.
+        ids = (_cast_source(step),) if step.op in CASTS else step.inputs
         for id in ids:
             shape = recording.values[id].shape
             if step.op == "prelu" and id == step.inputs[1] and mask.dim() > 1 and len(shape) == 1:
@@ -85,8 +86,12 @@ def _element(recording: Recording, id: int, index: tuple[int, ...]) -> tuple[int
     return ravel(at, value.shape), float(value.tensor[at])
 
 
+def _cast_source(step: Step) -> int:
+    return step.inputs[1] if step.op == "copy" and len(step.inputs) > 1 else step.inputs[0]
+
+
 def _cast(recording: Recording, step: Step, slot: int, index: tuple[int, ...]) -> Account:
-    source = step.inputs[1] if step.op == "copy" and len(step.inputs) > 1 else step.inputs[0]
+    source = _cast_source(step)
     position, number = _element(recording, source, index)
     dtype = recording.values[step.outputs[slot]].dtype
     terms = Terms.build([source], [position], [number])

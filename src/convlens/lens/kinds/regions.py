@@ -324,18 +324,25 @@ def _reads(g: Regions, step: Step, mask: Tensor) -> dict[int, Tensor]:
     recording, map_id, cells = g.given.recording, g.given.id("input"), _cells(g, step)
     wanted = masks.narrow(mask)
     wanted = wanted.expand(*mask.shape[:1], *wanted.shape[1:2], *mask.shape[2:])
+    if bool((wanted == wanted[:, :1]).all()):
+        wanted = wanted[:, :1]  # of a whole layer every channel is asked for alike
     lead = (g.x.shape[0], wanted.shape[1])
     found = torch.zeros(*lead, *g.x.shape[2:], dtype=torch.bool)
     boxes: dict[int, Tensor] = {}
     for k in wanted.flatten(1).any(1).nonzero().flatten().tolist():
         box = g.box(k)
         read = wanted[k].to(torch.float32)  # (c, *bins)
+        under = []  # the rows and columns from the first to the last one read
         for axis in (0, 1):
-            matrix = torch.zeros(g.bins[axis], g.x.shape[2 + axis])
-            for bin in range(g.bins[axis]):
-                matrix[bin, list(cells(box, axis, bin))] = 1
+            of_bins = [list(cells(box, axis, bin)) for bin in range(g.bins[axis])]
+            all_cells = [cell for of_bin in of_bins for cell in of_bin]
+            first, last = min(all_cells, default=0), max(all_cells, default=-1)
+            matrix = torch.zeros(g.bins[axis], last + 1 - first)
+            for bin, of_bin in enumerate(of_bins):
+                matrix[bin, [cell - first for cell in of_bin]] = 1
             read = (read.movedim(1 + axis, -1) @ matrix).movedim(-1, 1 + axis)
-        found[box.picture] |= read > 0
+            under.append(slice(first, last + 1))
+        found[box.picture][:, under[0], under[1]] |= read > 0
         shape = recording.values[box.source].shape
         theirs = boxes.setdefault(box.source, torch.zeros(shape, dtype=torch.bool))
         theirs[box.position // shape[-1]] = True
