@@ -21,6 +21,8 @@ from convlens.learn.sources import read_sources
 from convlens.zoo.weights import DATA
 from filming import film
 
+ROUNDS = 3
+
 # How many pictures (or stretches of clips) a round has, and how many are run at once.
 NETWORKS = {
     "resnet50": (500, 8),
@@ -31,18 +33,18 @@ NETWORKS = {
 BEYOND = 1.15  # what the time of predicting over the network's alone may be, for resnet50
 
 
-def measure(pictures: int | None = None, rounds: int = 3) -> list[Figure]:
+def measure() -> list[Figure]:
     figures = []
-    for network, (usual, batch) in NETWORKS.items():
+    for network, (count, batch) in NETWORKS.items():
         with tempfile.TemporaryDirectory() as folder:
             make = _clips if network == "r3d_18" else _photographs
-            make(Path(folder), min(usual, pictures or usual))
-            figures += _network(network, Path(folder), batch, rounds)
+            make(Path(folder), count)
+            figures += _network(network, Path(folder), batch)
         gc.collect()
     return figures
 
 
-def _network(name: str, folder: Path, batch: int, rounds: int) -> list[Figure]:
+def _network(name: str, folder: Path, batch: int) -> list[Figure]:
     opened = opened_for(name, weights="none")
     ready = _ready(opened, folder, batch)
     count = sum(len(x) for x in ready)
@@ -53,7 +55,7 @@ def _network(name: str, folder: Path, batch: int, rounds: int) -> list[Figure]:
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     _bare(opened, ready[:2])  # warms up
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for way, run in ways.items():
             began = time.perf_counter()
             done = run()

@@ -7,6 +7,7 @@ MobileNetV3* (arXiv 1905.02244), section 6.4 and figure 10.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,44 +46,38 @@ Twice those of arXiv 1706.05587, section 3.3, whose maps are a sixteenth.
 """
 
 
-class ResNetMaps(nn.Module):
-    """A dilated ResNet without its last layers: pictures to the maps of its last two stages."""
+class Maps(nn.Module):
+    """Layers that run one after another: pictures to the map of `near` and that of the last.
 
-    channels = (1024, 2048)
+    Both of `channels`, an eighth as large as the picture, or the last a sixteenth.
+    """
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, layers: Iterable[tuple[str, nn.Module]], near: str, channels: tuple[int, int]
+    ) -> None:
         super().__init__()
-        # The layers in the order they run, under the names they have in the classifier.
-        for child, layer in ResNet(RESNETS[name], dilated=True).named_children():
-            if child not in ("avgpool", "fc"):
-                self.add_module(child, layer)
+        for name, layer in layers:
+            self.add_module(name, layer)
+        self.near, self.channels = near, channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return maps (n, 1024, h / 8, w / 8) and (n, 2048, h / 8, w / 8)."""
+        """Return the two maps of pictures (n, 3, h, w)."""
         near = x
         for name, layer in self.named_children():
             x = layer(x)
-            if name == "layer3":
+            if name == self.near:
                 near = x
         return near, x
 
 
-class MobileNetMaps(nn.Sequential):
-    """A dilated MobileNetV3's features: pictures to the last map of stride 8 and the very last."""
-
-    channels = (40, 960)
-
-    def __init__(self, name: str) -> None:
-        super().__init__(*mobilenet_features(MOBILENETS[name], dilated=True))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return maps (n, 40, h / 8, w / 8) and (n, 960, h / 16, w / 16)."""
-        near = x
-        for name, layer in self.named_children():
-            x = layer(x)
-            if name == "4":
-                near = x
-        return near, x
+def maps(backbone: str) -> Maps:
+    """Return a classifier's layers up to its last map, the last stages dilated, by their names."""
+    if backbone in RESNETS:
+        network = ResNet(RESNETS[backbone], dilated=True)
+        layers = [pair for pair in network.named_children() if pair[0] not in ("avgpool", "fc")]
+        return Maps(layers, "layer3", (1024, 2048))
+    features = mobilenet_features(MOBILENETS[backbone], dilated=True)
+    return Maps(features.named_children(), "4", (40, 960))
 
 
 class FCNHead(nn.Sequential):
@@ -171,7 +166,7 @@ class Segmenter(nn.Module):
 
     def __init__(self, member: Member, classes: int = 21) -> None:
         super().__init__()
-        self.backbone = _maps(member.backbone)
+        self.backbone = maps(member.backbone)
         near, far = self.backbone.channels
         self.classifier = (DeepLabHead if member.head == "deeplab" else FCNHead)(far, classes)
         self.aux_classifier = FCNHead(near, classes)
@@ -191,7 +186,7 @@ class LRASPP(nn.Module):
 
     def __init__(self, member: Member, classes: int = 21) -> None:
         super().__init__()
-        self.backbone = _maps(member.backbone)
+        self.backbone = maps(member.backbone)
         self.classifier = LRASPPHead(*self.backbone.channels, classes)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
@@ -211,10 +206,6 @@ def segmenter(name: str, classes: int = 21) -> Segmenter | LRASPP:
     """
     member = SEGMENTERS[name]
     return (LRASPP if member.head == "lraspp" else Segmenter)(member, classes)
-
-
-def _maps(backbone: str) -> ResNetMaps | MobileNetMaps:
-    return ResNetMaps(backbone) if backbone in RESNETS else MobileNetMaps(backbone)
 
 
 def _enlarged(x: Tensor, size: torch.Size) -> Tensor:
