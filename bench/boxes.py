@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from bench.figures import Figure, repeat
-from convlens.zoo.boxes import nms
-from convlens.zoo.regions import MultiScaleRoIAlign
+from convlens.zoo.detection.boxes import nms
+from convlens.zoo.detection.regions import MultiScaleRoIAlign
 
 N, HEIGHT, WIDTH = 10_000, 800, 1088
 

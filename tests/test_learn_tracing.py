@@ -13,8 +13,8 @@ from torch import Tensor, nn
 import convlens
 from convlens.learn.tracing import Station, Trace, is_detector, trace
 from convlens.lens import Recording, explain_value
-from convlens.zoo.boxes import clip_boxes_to_image, decode_boxes
-from convlens.zoo.proposals import anchors
+from convlens.zoo.detection.boxes import clip_boxes_to_image, decode_boxes
+from convlens.zoo.detection.proposals import anchors
 from detectors import finding
 
 NAMES = ("fasterrcnn_mobilenet_v3_large_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")

@@ -18,11 +18,11 @@ from torch.overrides import handle_torch_function, has_torch_function
 from convlens.lens import Explanation, Recording, Step, costs_of, explain, explain_value, record
 from convlens.lens.kinds.moving import Moving
 from convlens.lens.kinds.putting import Putting
-from convlens.zoo.boxes import nms
 from convlens.zoo.detection import DETECTORS, Detector, detector
-from convlens.zoo.heads import BoxHead
+from convlens.zoo.detection.boxes import nms
+from convlens.zoo.detection.heads import BoxHead
+from convlens.zoo.detection.regions import roi_align, roi_pool
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet
-from convlens.zoo.regions import roi_align, roi_pool
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
 from convlens.zoo.vgg import VGGS, vgg

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import convlens
-from convlens.zoo.boxes import (
+from convlens.zoo.detection.boxes import (
     batched_nms,
     box_area,
     box_iou,
@@ -22,11 +22,11 @@ from convlens.zoo.boxes import (
     nms,
     remove_small_boxes,
 )
-from convlens.zoo.keypoints import cells_of_points, points_of_maps
-from convlens.zoo.masks import paste_masks
-from convlens.zoo.matching import Sampling, draw, match
-from convlens.zoo.proposals import anchors
-from convlens.zoo.regions import MultiScaleRoIAlign, roi_align, roi_pool
+from convlens.zoo.detection.keypoints import cells_of_points, points_of_maps
+from convlens.zoo.detection.masks import paste_masks
+from convlens.zoo.detection.matching import Sampling, draw, match
+from convlens.zoo.detection.proposals import anchors
+from convlens.zoo.detection.regions import MultiScaleRoIAlign, roi_align, roi_pool
 from torchvision_oracle import torchvision
 
 Array = NDArray[Any]
@@ -187,7 +187,7 @@ def test_the_definition_of_suppression_can_fail() -> None:
 def test_suppression_in_bounded_memory_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     boxes, scores = BOXES["crowded"], torch.arange(700.0)
     kept = nms(boxes, scores, 0.3)
-    monkeypatch.setattr("convlens.zoo.boxes._Index.MOST_PAIRS", 100)
+    monkeypatch.setattr("convlens.zoo.detection.boxes._Index.MOST_PAIRS", 100)
     assert torch.equal(nms(boxes, scores, 0.3), kept)
 
 
@@ -315,7 +315,7 @@ def test_alignment_some_channels_at_a_time_is_the_same(monkeypatch: pytest.Monke
     x = torch.randn(2, 70, 12, 17, generator=torch.Generator().manual_seed(6)).requires_grad_()
     whole = roi_align(x, rois(25), 3, 0.25, 2)
     (gradient,) = torch.autograd.grad(whole.square().sum(), x)
-    monkeypatch.setattr("convlens.zoo.regions._AT_ONCE", 2 * 12 * 17 * 4 * 9)
+    monkeypatch.setattr("convlens.zoo.detection.regions._AT_ONCE", 2 * 12 * 17 * 4 * 9)
     parts = roi_align(x, rois(25), 3, 0.25, 2)
     assert torch.equal(parts, whole)
     torch.testing.assert_close(torch.autograd.grad(parts.square().sum(), x)[0], gradient)

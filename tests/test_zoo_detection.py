@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 import convlens
 from convlens.zoo.detection import DETECTORS, Detector, detector
-from convlens.zoo.heads import BoxHead, BoxPredictor
+from convlens.zoo.detection.heads import BoxHead, BoxPredictor
+from convlens.zoo.detection.regions import MultiScaleRoIAlign
 from convlens.zoo.layers import FrozenNorm2d
-from convlens.zoo.regions import MultiScaleRoIAlign
 from torchvision_oracle import torchvision
 from zoo_weights import drawn
 

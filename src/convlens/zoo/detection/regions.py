@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function
 
-from convlens.zoo.boxes import box_area
+from convlens.zoo.detection.boxes import box_area
 
 __all__ = ["MultiScaleRoIAlign", "roi_align", "roi_pool"]
 

@@ -13,12 +13,12 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from convlens.zoo.heads import BoxHead, Detection, Head, RoIHeads
-from convlens.zoo.keypoints import KeypointHead
-from convlens.zoo.masks import MaskHead
-from convlens.zoo.proposals import PROPOSING, Proposing, RegionProposalNetwork
-from convlens.zoo.pyramid import Backbone, mobilenet_backbone, resnet_backbone
-from convlens.zoo.resizing import Resizing, Target
+from convlens.zoo.detection.heads import BoxHead, Detection, Head, RoIHeads
+from convlens.zoo.detection.keypoints import KeypointHead
+from convlens.zoo.detection.masks import MaskHead
+from convlens.zoo.detection.proposals import PROPOSING, Proposing, RegionProposalNetwork
+from convlens.zoo.detection.pyramid import Backbone, mobilenet_backbone, resnet_backbone
+from convlens.zoo.detection.resizing import Resizing, Target
 
 __all__ = ["DETECTORS", "Detector", "Member", "detector"]
 

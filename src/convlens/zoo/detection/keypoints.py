@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.zoo.heads import Detection, Samples, View
+from convlens.zoo.detection.heads import Detection, Samples, View
+from convlens.zoo.detection.pyramid import CHANNELS
+from convlens.zoo.detection.regions import MultiScaleRoIAlign
+from convlens.zoo.detection.resizing import Size, Target, resize_points
 from convlens.zoo.layers import draw_weights
-from convlens.zoo.pyramid import CHANNELS
-from convlens.zoo.regions import MultiScaleRoIAlign
-from convlens.zoo.resizing import Size, Target, resize_points
 
 __all__ = ["KeypointHead", "cells_of_points", "points_of_maps"]
 

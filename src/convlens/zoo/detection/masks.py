@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.zoo.heads import Detection, Samples, View
+from convlens.zoo.detection.heads import Detection, Samples, View
+from convlens.zoo.detection.pyramid import CHANNELS
+from convlens.zoo.detection.regions import MultiScaleRoIAlign, roi_align
+from convlens.zoo.detection.resizing import Size, Target
 from convlens.zoo.layers import conv_norm, draw_weights
-from convlens.zoo.pyramid import CHANNELS
-from convlens.zoo.regions import MultiScaleRoIAlign, roi_align
-from convlens.zoo.resizing import Size, Target
 
 __all__ = ["MaskHead", "paste_masks"]
 

@@ -13,18 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.zoo.boxes import (
+from convlens.zoo.detection.boxes import (
     batched_nms,
     clip_boxes_to_image,
     decode_boxes,
     encode_boxes,
     remove_small_boxes,
 )
+from convlens.zoo.detection.matching import BETWEEN, NOTHING, Sampling, draw, match
+from convlens.zoo.detection.pyramid import CHANNELS
+from convlens.zoo.detection.regions import MultiScaleRoIAlign
+from convlens.zoo.detection.resizing import Size, Target, resize_boxes
 from convlens.zoo.layers import conv_norm, draw_weights
-from convlens.zoo.matching import BETWEEN, NOTHING, Sampling, draw, match
-from convlens.zoo.pyramid import CHANNELS
-from convlens.zoo.regions import MultiScaleRoIAlign
-from convlens.zoo.resizing import Size, Target, resize_boxes
 
 __all__ = ["BoxHead", "Detection", "Head", "RoIHeads", "Samples", "View"]
 

@@ -12,16 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.zoo.boxes import (
+from convlens.zoo.detection.boxes import (
     batched_nms,
     clip_boxes_to_image,
     decode_boxes,
     encode_boxes,
     remove_small_boxes,
 )
-from convlens.zoo.matching import BETWEEN, NOTHING, Sampling, draw, match
-from convlens.zoo.pyramid import CHANNELS
-from convlens.zoo.resizing import Size, Target
+from convlens.zoo.detection.matching import BETWEEN, NOTHING, Sampling, draw, match
+from convlens.zoo.detection.pyramid import CHANNELS
+from convlens.zoo.detection.resizing import Size, Target
 
 __all__ = ["PROPOSING", "Proposing", "RegionProposalNetwork", "anchors"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from convlens.zoo.boxes import box_iou
+from convlens.zoo.detection.boxes import box_iou
 
 __all__ = ["BETWEEN", "NOTHING", "Sampling", "draw", "match"]
 
