@@ -26,7 +26,7 @@ from convlens.lab.guarding import StaleRecordingError
 from convlens.learn.opening import Opened, open_network, read_inputs
 from convlens.learn.preparing import Preparation
 from convlens.learn.tracing import Trace, trace
-from convlens.lens import Recording, record
+from convlens.lens import Recording, explain_value, record
 from convlens.zoo import NETWORKS
 from convlens.zoo.weights import DATA
 from serving import Served, served
@@ -434,6 +434,37 @@ def test_a_detection_is_walked_back_with_the_mouse(
         tensor = recording.values[station.value].tensor
         assert np.float32(told) == np.float32(tensor[station.index])
         _check_spot(page, station.box)
+
+
+def test_samples_lie_as_a_window_and_a_chosen_box_leads_to_what_chose_it(
+    page: Page, site: Served, recording: Recording
+) -> None:
+    pages._open(page, f"{site.address}&least=0")
+    page.locator('.detection[data-detection="0"]').click()
+    stations = {s.name: (n, s) for n, s in enumerate(trace(recording, 0).stations)}
+    place, samples = stations["RoI samples"]
+    page.locator(f'.station[data-station="{place}"]').click()
+    made = explain_value(recording, samples.value, samples.index)
+    cells = page.locator(".grid.window td button")
+    expect(cells).to_have_count(len(made.terms))
+    assert made.terms.arrangement[0] == 1
+    shares = [
+        float(str(cell.get_attribute("data-number")))
+        for cell in page.locator(".grid.kernel td button").all()
+    ]
+    np.testing.assert_allclose(shares, made.terms.weight, rtol=1e-6)
+    expect(page.locator(".between")).to_contain_text("weighed by where the box lies")
+
+    # From the box to the boxes that were kept, and from there to the suppression that kept it.
+    page.locator('.station[data-station="0"]').click()
+    page.locator(".term .from").first.click()
+    link = page.locator(".term .chooser")
+    expect(link).to_contain_text("chosen by")
+    link.click()
+    while page.locator(".copy .term").count():  # the first so many of what was kept
+        page.locator(".term .from").first.click()
+        page.wait_for_timeout(200)
+    expect(page.locator(".arithmetic")).to_contain_text("is kept")
 
 
 def _check_spot(page: Page, box: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import http.client
@@ -14,6 +15,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from convlens.lab import Lab, serve
 from convlens.lab.arithmetic import GROUPS
 from convlens.lab.guarding import LARGEST_BODY, StaleRecordingError
 from convlens.lab.outline import outline, value_names
-from convlens.lab.server import FILES, QUESTIONS
+from convlens.lab.server import FILES, QUESTIONS, application
 from convlens.learn.opening import open_network, read_inputs
 from convlens.lens import explain_value, record
 from serving import TOKEN, Served, served
@@ -683,3 +685,19 @@ def test_the_guide_names_every_key() -> None:
     assert len(pairs) > 15
     for key, does in pairs:
         assert f"| {key} | {does} |" in guide
+
+
+def test_weights_that_cannot_be_had_are_a_sentence_on_the_page() -> None:
+    lab: Future[Lab] = Future()
+    lab.set_exception(ConnectionError("`weights` (a.pth) must be downloaded once"))
+    app: Any = application(lab, TOKEN, frozenset({"127.0.0.1"}))
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        headers = {"x-convlens-token": TOKEN}
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get("/api/network", headers=headers)
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "`weights` (a.pth) must be downloaded once"}

@@ -177,3 +177,31 @@ def test_a_network_that_reads_clips_is_opened_on_one(tmp_path: Path) -> None:
     still, _ = read_inputs(opened)
     assert still.shape == (1, 3, 16, 112, 112)
     assert torch.equal(still[:, :, 1:], still[:, :, :-1])
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.avi", "clip.mkv", "clip.gif"])
+def test_the_bytes_of_a_clip_are_as_good_as_its_file(tmp_path: Path, name: str) -> None:
+    make = animation if name == "clip.gif" else film
+    path = make(tmp_path / name, 5)
+    content = path.read_bytes()
+    assert is_clip(content)
+    told = [(f.picture.pixels.tobytes(), f.number, f.time) for f in clip_frames(path)]
+    assert len(told) == 5
+    assert [(f.picture.pixels.tobytes(), f.number, f.time) for f in clip_frames(content)] == told
+    with pytest.raises(ValueError, match=r"\(the bytes given\) must be a whole"):
+        list(clip_frames(content[: len(content) // 3]))
+
+
+def test_bytes_that_are_no_clip() -> None:
+    picture = (DATA / "cat.jpg").read_bytes()
+    assert not is_clip(picture)
+    assert not is_clip(b"")
+
+
+def test_the_bytes_of_a_clip_are_opened_by_a_network_that_reads_clips(tmp_path: Path) -> None:
+    path = film(tmp_path / "clip.mp4", 20, rate=15)
+    opened = open_network("r3d_18", weights="none")
+    by_path, _ = read_inputs(opened, path)
+    by_bytes, _ = read_inputs(opened, path.read_bytes())
+    assert torch.equal(by_path, by_bytes)
+    assert not torch.equal(by_path[:, :, 0], by_path[:, :, 1])

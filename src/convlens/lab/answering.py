@@ -93,7 +93,7 @@ class Lab:
 
     def skip(self) -> None:
         """Begin without a picture: the page then asks for one."""
-        self._failure = "drop a picture (or a .npy array) on the page to run the network on it"
+        self._failure = "drop a picture (a clip, a .npy array) on the page to run the network on it"
         self._settled.set()
 
     def network(self) -> dict[str, Any]:

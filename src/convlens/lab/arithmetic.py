@@ -15,6 +15,8 @@ from convlens.lens.terms import plain
 
 GROUPS = 24
 """Groups (input channels, or single terms) sent with all their numbers at a time."""
+WINDOWS = ("windowed", "region")
+"""Kinds whose terms lie as a window does: a convolution's, or what is under a detector's box."""
 _NUMBERS = 6_000  # terms in one answer at most, so that wide windows do not make it heavy
 
 
@@ -65,7 +67,7 @@ def explained(recording: Recording, explanation: Explanation, start: int = 0) ->
 def _window(explanation: Explanation) -> tuple[int, ...]:
     """The shape of one group's terms: the window, or () where every term stands alone."""
     arrangement = explanation.terms.arrangement
-    if explanation.kind == "windowed" and len(arrangement) > 1:
+    if explanation.kind in WINDOWS and len(arrangement) > 1:
         return tuple(arrangement[1:])
     return ()
 
@@ -77,7 +79,7 @@ def _group(
     part = slice(group * size, (group + 1) * size)
     inside = np.flatnonzero(terms.source[part] >= 0)
     channel: int | None = None
-    if explanation.kind == "windowed":
+    if explanation.kind in WINDOWS:
         channel = group
         if len(inside):
             at = terms.index(group * size + int(inside[0]), recording)

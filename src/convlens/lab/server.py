@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 ADDRESS = "127.0.0.1"
 
+SENTENCES = (ValueError, TypeError, OSError, MemoryError, ArithmeticError, RuntimeError)
+"""What is raised with a sentence for the user: of weights that cannot be had, for one."""
+
 # Every file the page is made of; nothing else is ever read for a browser.
 FILES = {
     "/": ("index.html", "text/html"),
@@ -188,7 +191,7 @@ async def _answered(answer: Callable[[], Any], refused: int = 400) -> Response:
         given = await run_in_threadpool(answer)
     except StaleRecordingError as error:
         return JSONResponse({"error": str(error)}, 409)
-    except (ValueError, TypeError, MemoryError, ArithmeticError, RuntimeError) as error:
+    except SENTENCES as error:
         return JSONResponse({"error": str(error) or type(error).__name__}, refused)
     if isinstance(given, Response):
         return given

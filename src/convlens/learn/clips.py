@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ CLIPS = (".mp4", ".mov", ".avi", ".mkv", ".webm")
 _ANIMATED = (".gif", ".webp")
 
 # FFmpeg may open no other file or address from within a clip, and try no playlist.
-_LOCKED = {"format_whitelist": "mov,mp4,matroska,webm,avi", "protocol_whitelist": "file"}
+_FORMATS = {"format_whitelist": "mov,mp4,matroska,webm,avi"}
+_LOCKED = {**_FORMATS, "protocol_whitelist": "file"}
+_LOCKED_BYTES = {**_FORMATS, "protocol_whitelist": "none"}
 
 # The system's cameras, by FFmpeg's names.
 _CAMERAS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
@@ -43,30 +46,36 @@ class Frame:
     duration: float
 
 
-def is_clip(source: str | Path) -> bool:
-    """Return whether a path is a clip: by its suffix, or a GIF or WebP picture with frames.
+def is_clip(source: bytes | str | Path) -> bool:
+    """Return whether a file is a clip: a path by its suffix, bytes by how their container begins.
 
-    >>> is_clip("holiday.mp4"), is_clip("holiday.jpg")
-    (True, False)
+    Or a GIF or WebP picture with frames.
+
+    >>> is_clip("holiday.mp4"), is_clip("holiday.jpg"), is_clip(b"1234ftypmp42")
+    (True, False, True)
     """
+    if isinstance(source, bytes):
+        return _is_container(source) or is_animated(source)
     suffix = Path(source).suffix.lower()
     return suffix in CLIPS or (suffix in _ANIMATED and is_animated(source))
 
 
-def clip_frames(source: str | Path, rate: float | None = None) -> Generator[Frame, None, None]:
+def clip_frames(
+    source: bytes | str | Path, rate: float | None = None
+) -> Generator[Frame, None, None]:
     """Yield the frames of a clip as they are meant to be seen, one decoded at a time.
 
-    `rate`: frames a second to give, each the one that is on show at its time (so some are left out
-    or come twice); None for every frame of the clip at its own.
+    `source`: its path, or its bytes. `rate`: frames a second to give, each the one that is on show
+    at its time (so some are left out or come twice); None for every frame of the clip at its own.
 
     Raises ValueError for what is no whole clip (after the frames before the damage), has frames of
     more than 64 million pixels, and, but for GIF and WebP, where PyAV is not installed.
     """
-    path = Path(source)
-    if path.suffix.lower() in _ANIMATED:
-        frames = _animated(path)
+    if isinstance(source, bytes):
+        frames = _decoded(source) if _is_container(source) else _animated(source)
     else:
-        frames = _decoded(path)
+        path = Path(source)
+        frames = _animated(path) if path.suffix.lower() in _ANIMATED else _decoded(path)
     return frames if rate is None else _resampled(frames, rate)
 
 
@@ -115,14 +124,23 @@ def _pyav(name: str) -> Any:
     return av
 
 
-def _decoded(path: Path) -> Generator[Frame, None, None]:
-    av = _pyav(path.name)
+def _is_container(start: bytes) -> bool:
+    """Whether bytes begin as MP4 and MOV, as AVI, or as Matroska and WebM."""
+    riff = start[:4] == b"RIFF" and start[8:12] == b"AVI "
+    return riff or start[4:8] == b"ftyp" or start[:4] == b"\x1aE\xdf\xa3"
+
+
+def _decoded(source: bytes | Path) -> Generator[Frame, None, None]:
+    name = _name(source)
+    av = _pyav(name)
+    given = isinstance(source, bytes)
+    file = io.BytesIO(source) if isinstance(source, bytes) else str(source.resolve())
     try:
-        with av.open(str(path.resolve()), options=dict(_LOCKED)) as container:
-            yield from _frames(container, path.name)
+        with av.open(file, options=dict(_LOCKED_BYTES if given else _LOCKED)) as container:
+            yield from _frames(container, name)
     except (av.error.FFmpegError, EOFError, IndexError) as error:
         raise ValueError(
-            f"`source` ({path.name}) must be a whole MP4, MOV, AVI, MKV or WebM clip, and this one "
+            f"`source` ({name}) must be a whole MP4, MOV, AVI, MKV or WebM clip, and this one "
             f"is truncated or damaged ({_first_line(error)}); copy or save it again"
         ) from error
 
@@ -151,9 +169,13 @@ def _check_size(width: int, height: int, name: str) -> None:
         )
 
 
-def _animated(path: Path) -> Generator[Frame, None, None]:
+def _name(source: bytes | Path) -> str:
+    return "the bytes given" if isinstance(source, bytes) else source.name
+
+
+def _animated(source: bytes | Path) -> Generator[Frame, None, None]:
     time = 0.0
-    for number, (picture, seconds) in enumerate(read_animation(path)):
+    for number, (picture, seconds) in enumerate(read_animation(source)):
         yield Frame(picture, number, time, seconds)
         time += seconds
 

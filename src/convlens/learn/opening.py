@@ -168,7 +168,7 @@ def _check_normalize(normalize: str | None) -> None:
 
 
 def _first_frames(source: bytes | str | Path, count: int, rate: float) -> list[Picture]:
-    if isinstance(source, bytes) or not is_clip(source):
+    if not is_clip(source):
         return [read_picture(source)] * count
     with closing(clip_frames(source, rate)) as frames:
         return [frame.picture for frame in islice(frames, count)]

@@ -105,7 +105,7 @@ def read_picture(source: bytes | str | Path, name: str | None = None) -> Picture
         return _decoded(file, name)
 
 
-def is_animated(path: str | Path) -> bool:
+def is_animated(source: bytes | str | Path) -> bool:
     """Return whether a file is a GIF or WebP picture of several frames; False where damaged.
 
     >>> from convlens.zoo.weights import DATA
@@ -113,21 +113,22 @@ def is_animated(path: str | Path) -> bool:
     False
     """
     try:
-        with _silence(), Image.open(path, formats=("GIF", "WEBP")) as image:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        with _silence(), Image.open(file, formats=("GIF", "WEBP")) as image:
             return bool(getattr(image, "is_animated", False))
     except Exception:
         return False  # reading it will say what is the matter
 
 
-def read_animation(path: str | Path) -> Iterator[tuple[Picture, float]]:
+def read_animation(source: bytes | str | Path) -> Iterator[tuple[Picture, float]]:
     """Yield the frames of an animated picture, one decoded at a time, with the seconds each stays.
 
     Frames that say less than 20 milliseconds stay 100, as browsers have it.
 
     Raises ValueError as `read_picture` does, when the frame that is damaged is asked for.
     """
-    name = Path(path).name
-    with Path(path).open("rb") as file:
+    name = "the bytes given" if isinstance(source, bytes) else Path(source).name
+    with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
         with _silence():
             image = _opened(file, name)
             _check_size(image, name)

@@ -169,7 +169,8 @@ export class Arithmetic {
     const from = this.values.get(group?.source.find((id) => id >= 0) ?? -1);
     const weight = this.values.get(group?.weight_source[0] ?? -1);
     if (!from) return nothing;
-    return html`<p class="between">windows of <b>${from.name}</b>${weight ? html` × <b>${weight.name}</b>` : nothing}${
+    const joined = found.kind === "region" ? ", weighed by where the box lies: " : " × ";
+    return html`<p class="between">windows of <b>${from.name}</b>${weight ? html`${joined}<b>${weight.name}</b>` : nothing}${
       found.group_count > 1 ? ", by input channel, largest first" : nothing}</p>`;
   }
 
@@ -264,6 +265,9 @@ export class Arithmetic {
         <span class="label"><span>${from ? tail(from.name) : "constant"}</span><small>${from ? brief(index) : ""}</small></span>
         <span class="number">${short(x)}</span>
       </button>
+      ${found.rule === "copy" && weight ? html`<button type="button" class="go chooser"
+          title="${weight.name} ${indexText(at)}" @click=${() => this.actions.follow(weight.id, at)}
+          >chosen by ${tail(weight.name)} <small>${brief(at)}</small></button>` : nothing}
       ${sloped ? html`<span class="number" data-number=${full(w)} title="slope ${full(w)}">${short(w)}</span>` : nothing}
       ${found.rule !== "sum" ? nothing : html`
         <i aria-hidden="true">×</i>
