@@ -30,7 +30,7 @@ app = App(
 Network = Annotated[
     str,
     Parameter(
-        help="A network of the zoo (digits, filters), package.module:callable, "
+        help="A network of the zoo (convlens models lists them), package.module:callable, "
         "or path/file.py:callable."
     ),
 ]
