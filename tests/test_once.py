@@ -171,6 +171,23 @@ def test_other_weights_are_right_at_once_and_the_last_ones_kept(ways: Ways) -> N
     assert len(next(iter(once._entries.values())).plans) == once.WEIGHTS
 
 
+def test_weights_are_let_go_where_they_are_too_many_bytes(
+    ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, weight, bias = layer()
+    monkeypatch.setattr(once, "MOST_BYTES", 3 * weight.nbytes)
+    for method in ("rows", "shift", "reference", "torch"):  # a problem each, asked for in this order
+        for seed in range(2):
+            other = layer(seed)[1]
+            check(conv(x, other, bias, padding=1, method=method), x, other, bias)
+    kept = [len(entry.plans) for entry in once._entries.values()]
+    assert kept == [0, 0, 0, 2]
+    # The last is kept however large, and what was let go is planned again.
+    monkeypatch.setattr(once, "MOST_BYTES", 1)
+    check(conv(x, weight, bias, padding=1, method="rows"), x, weight, bias)
+    assert [len(entry.plans) for entry in once._entries.values()] == [0, 0, 0, 1]
+
+
 @pytest.mark.parametrize("part", ["weight", "bias"])
 def test_weights_changed_in_place_are_noticed(ways: Ways, part: str) -> None:
     ways.forced = "fft_library"

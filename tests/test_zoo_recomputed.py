@@ -51,6 +51,7 @@ def test_every_layer_is_recomputed(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.xdist_group("gigabytes")
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_layer_of_the_others_is_recomputed(name: str) -> None:
     check(name)

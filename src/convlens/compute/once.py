@@ -31,6 +31,9 @@ Computed = tuple[Tensor, Tensor | None]
 SHAPES, WEIGHTS = 512, 4
 """Problems whose decision is kept, and packed weights for each."""
 
+MOST_BYTES = 2**28
+"""Of weights, as they were given, that are kept packed for all problems together, or are one."""
+
 LONG, OFTEN, ENOUGH = 3e-4, 20, 2e-3
 """A plan is made for what takes so many seconds by the quick way as its method estimates, or was
 called so many times, or took so many seconds in all calls after the first."""
@@ -122,7 +125,19 @@ def _plan(
 
 def _keep(entry: _Entry, plan: Plan) -> Plan:
     entry.plans = [plan, *entry.plans[: WEIGHTS - 1]]
+    with _lock:
+        kept = sum(_bytes(old) for other in _entries.values() for old in other.plans)
+        for other in _entries.values():  # those asked for longest ago first
+            if kept <= MOST_BYTES:
+                break
+            gone = [old for old in other.plans if old is not plan]
+            kept -= sum(map(_bytes, gone))
+            other.plans = [plan] if other is entry else []
     return plan
+
+
+def _bytes(plan: Plan) -> int:
+    return plan.weight.nbytes if isinstance(plan.weight, Tensor) else 0
 
 
 def _same(kept: object, given: Tensor | None) -> bool:
