@@ -176,7 +176,12 @@ def test_weights_are_let_go_where_they_are_too_many_bytes(
 ) -> None:
     x, weight, bias = layer()
     monkeypatch.setattr(once, "MOST_BYTES", 3 * weight.nbytes)
-    for method in ("rows", "shift", "reference", "torch"):  # a problem each, asked for in this order
+    for method in (
+        "rows",
+        "shift",
+        "reference",
+        "torch",
+    ):  # a problem each, asked for in this order
         for seed in range(2):
             other = layer(seed)[1]
             check(conv(x, other, bias, padding=1, method=method), x, other, bias)
