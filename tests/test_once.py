@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,7 +59,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
         seen.answered.append(self.method)
         return compute(self, x, y)
 
-    monkeypatch.setattr(once, "_entries", OrderedDict())
+    monkeypatch.setattr(once, "_entries", {})
     monkeypatch.setattr(once, "decide", decided)
     monkeypatch.setattr(once, "_keep", kept)
     monkeypatch.setattr(Plan, "compute", computed)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -44,7 +43,10 @@ LONG_SUM, SOONER = 1e-3, 2.0
 
 @dataclass
 class _Entry:
-    """What is known of one problem: the plans of its last weights, and how often it was asked."""
+    """What is known of one problem: the plans of its last weights, and how often it was asked.
+
+    `held`: the bytes of these weights.
+    """
 
     tolerance: float
     calls: int = 0
@@ -53,9 +55,11 @@ class _Entry:
     quick: str | None = None
     exact: str | None = None
     plans: list[Plan] = field(default_factory=list)
+    held: int = 0
 
 
-_entries: OrderedDict[tuple[object, ...], _Entry] = OrderedDict()
+# The last asked for at the end. No OrderedDict: to walk over one hashes every problem again.
+_entries: dict[tuple[object, ...], _Entry] = {}
 _lock = threading.Lock()
 
 
@@ -107,10 +111,10 @@ def execute(
 def _entry(problem: Problem, method: str, exact: bool) -> _Entry:
     key = (problem, method, exact, threads())
     with _lock:
-        entry = _entries.setdefault(key, _Entry(0.0 if exact else 1e-5))
-        _entries.move_to_end(key)
-        while len(_entries) > SHAPES:
-            _entries.popitem(last=False)
+        entry = _entries.pop(key, None) or _Entry(0.0 if exact else 1e-5)
+        _entries[key] = entry
+        if len(_entries) > SHAPES:
+            del _entries[next(iter(_entries))]
         entry.calls += 1
     return entry
 
@@ -124,20 +128,21 @@ def _plan(
 
 
 def _keep(entry: _Entry, plan: Plan) -> Plan:
-    entry.plans = [plan, *entry.plans[: WEIGHTS - 1]]
+    _hold(entry, [plan, *entry.plans[: WEIGHTS - 1]])
     with _lock:
-        kept = sum(_bytes(old) for other in _entries.values() for old in other.plans)
+        kept = sum(other.held for other in _entries.values())
         for other in _entries.values():  # those asked for longest ago first
             if kept <= MOST_BYTES:
                 break
-            gone = [old for old in other.plans if old is not plan]
-            kept -= sum(map(_bytes, gone))
-            other.plans = [plan] if other is entry else []
+            kept -= other.held
+            _hold(other, [plan] if other is entry else [])
     return plan
 
 
-def _bytes(plan: Plan) -> int:
-    return plan.weight.nbytes if isinstance(plan.weight, Tensor) else 0
+def _hold(entry: _Entry, plans: list[Plan]) -> None:
+    weights = [plan.weight for plan in plans]
+    entry.held = sum(weight.nbytes for weight in weights if isinstance(weight, Tensor))
+    entry.plans = plans
 
 
 def _same(kept: object, given: Tensor | None) -> bool:
