@@ -27,10 +27,9 @@ from convlens.learn.opening import Opened, open_network, read_inputs
 from convlens.learn.preparing import Preparation
 from convlens.learn.tracing import Trace, trace
 from convlens.lens import Recording, explain_value, record
-from convlens.zoo import NETWORKS
 from convlens.zoo.weights import DATA
+from detectors import finding
 from serving import Served, served
-from zoo_weights import drawn, with_weights
 
 browser, page = pages.browser, pages.page
 
@@ -91,16 +90,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _detector() -> Opened:
     """A Mask R-CNN with drawn weights on small pictures, few proposals and few detections."""
-    with torch.device("meta"):
-        network: Any = NETWORKS["maskrcnn_resnet50_fpn"].build("maskrcnn_resnet50_fpn", 5)
-    table = drawn(network)
-    for key, tensor in table.items():
-        if key.endswith("bbox_pred.weight"):
-            tensor *= 0.002  # boxes near their anchors
-        if key.endswith("cls_score.weight"):
-            tensor *= 0.004  # scores that are no certainties
-    network = with_weights(network, table).eval()
-    network.transform.min_size = (96,)
+    network: Any = finding("maskrcnn_resnet50_fpn", shifts=0.002, scores=0.004, size=96)
     settings = network.rpn.settings
     network.rpn.settings = dataclasses.replace(settings, post_nms_top_n=(12, 12))
     boxes, *others = network.roi_heads.heads

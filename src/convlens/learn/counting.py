@@ -10,6 +10,7 @@ import torch
 
 from convlens.lens import costs
 from convlens.zoo import DETECTORS, NETWORKS, list_models
+from convlens.zoo.listing import aligned
 from convlens.zoo.released import RELEASED
 
 __all__ = ["Count", "counts", "table"]
@@ -58,13 +59,7 @@ def table(found: list[Count]) -> str:
         rows.append(
             (count.name, shape, f"{count.parameters:,}", f"{count.multiply_adds:,}", published)
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    lines = []
-    for name, shape, *numbers in rows:
-        cells = [name.ljust(widths[0]), shape.ljust(widths[1])]
-        cells += [number.rjust(width) for number, width in zip(numbers, widths[2:], strict=True)]
-        lines.append("  ".join(cells))
-    return "\n".join(lines)
+    return aligned(rows, range(2, 5))
 
 
 def _count(name: str) -> Count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from convlens.zoo.released import RELEASED, Weights
 from convlens.zoo.released_table import UNRELEASED
 from convlens.zoo.weights import SHIPPED
 
-__all__ = ["Listed", "listed", "table"]
+__all__ = ["Listed", "aligned", "listed", "table"]
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,21 @@ def table(found: list[Listed]) -> str:
     resnet18  classification  11,689,512         1.81 G   44.7 MB  acc@1 69.758
     """
     head = ("network", "task", "parameters", "multiply-adds", "file", "accuracy")
-    rows = [head, *(_row(network) for network in found)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    return aligned([head, *(_row(network) for network in found)], range(2, 5))
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int]) -> str:
+    """Return rows of cells as lines of text, a column below the other; `right`: those of numbers.
+
+    >>> print(aligned([("network", "size"), ("resnet18", "45 MB")], right=[1]))
+    network    size
+    resnet18  45 MB
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = [
-            cell.rjust(width) if 2 <= i <= 4 else cell.ljust(width)
+            cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
