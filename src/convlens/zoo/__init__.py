@@ -13,6 +13,7 @@ from torch import nn
 
 from convlens.zoo.detection import DETECTORS, detector
 from convlens.zoo.downloading import fetch
+from convlens.zoo.drawn import EVERYTHING, Network
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet
 from convlens.zoo.released import RELEASED, Weights, weights
 from convlens.zoo.resnet import RESNETS, resnet
@@ -92,7 +93,8 @@ def model(
 
     The network says in `released` which weights' ways it follows (the DEFAULT's for a file under a
     name of its own, and for fresh ones), and in `categories` what its outputs are called; by these
-    `predict` knows what to do with a picture.
+    `predict` knows what to do with a picture. In `random_parts` it says which of its modules are as
+    they were drawn, ("*",) where all are; what is loaded or trained later is no longer among them.
 
     Raises ValueError for a name the zoo does not have, for weights that do not fit, cannot be had
     or are damaged, and for a number of classes the network cannot have.
@@ -110,6 +112,8 @@ def model(
     count = _checked_classes(classes, name, family)
     path = _weights_file(name, weights)
     network = family.build(name, count)
+    if isinstance(network, Network):
+        network.random_parts = EVERYTHING  # until they are loaded
     if path is not None:
         load_weights(network, path, fresh=() if count == family.classes else family.heads)
     if name in RELEASED:

@@ -10,6 +10,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from convlens.zoo.drawn import Network
 from convlens.zoo.layers import Norm, conv_norm, draw_weights
 
 __all__ = ["MOBILENETS", "Member", "MobileNetV3", "mobilenet", "mobilenet_features"]
@@ -143,7 +144,7 @@ class InvertedResidual(nn.Module):
         return y
 
 
-class MobileNetV3(nn.Module):
+class MobileNetV3(Network):
     """Features, the mean over the map, and two linear layers: (n, 3, h, w) to (n, classes)."""
 
     def __init__(self, member: Member, classes: int = 1000) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from convlens.zoo.drawn import Network
 from convlens.zoo.layers import Norm, draw_weights
 
 __all__ = ["RESNETS", "Basic", "Bottleneck", "Member", "ResNet", "resnet"]
@@ -105,7 +106,7 @@ RESNETS = {
 }
 
 
-class ResNet(nn.Module):
+class ResNet(Network):
     """A stem, four stages of residual blocks, the mean over the map and a linear layer.
 
     Pictures (n, 3, h, w) to scores (n, classes). `dilated`: the third and fourth stage keep the

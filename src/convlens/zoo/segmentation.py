@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlens.zoo.drawn import Network
 from convlens.zoo.layers import conv_norm
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet_features
 from convlens.zoo.resnet import RESNETS, ResNet
@@ -158,7 +159,7 @@ class LRASPPHead(nn.Module):
         return scores  # (n, classes, h / 8, w / 8)
 
 
-class Segmenter(nn.Module):
+class Segmenter(Network):
     """A backbone and a head: pictures (n, 3, h, w) to {"out", "aux"}, each (n, classes, h, w).
 
     "aux" is a second opinion from the stage before the last; training adds 0.5 of its loss.
@@ -181,7 +182,7 @@ class Segmenter(nn.Module):
         }
 
 
-class LRASPP(nn.Module):
+class LRASPP(Network):
     """A backbone and the head of two branches: (n, 3, h, w) to {"out"}, (n, classes, h, w)."""
 
     def __init__(self, member: Member, classes: int = 21) -> None:

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from convlens.zoo.drawn import Network
 from convlens.zoo.weights import DATA
 
 __all__ = ["EYE", "KERNELS", "LUMA", "Digits", "Filters", "digits", "filters"]
@@ -32,7 +33,7 @@ EYE = (slice(21, 37), slice(33, 53))
 """The rows and columns of the pooled maps of `cat.jpg` on which its left eye lies."""
 
 
-class Digits(nn.Module):
+class Digits(Network):
     """Ten probabilities for a handwritten digit, by two convolutions and one linear layer.
 
     `forward` ends in a softmax; `logits` is the same without it, for training. 12,586 parameters.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from convlens.zoo.detection.heads import BoxHead, Detection, Head, RoIHeads
 from convlens.zoo.detection.keypoints import KeypointHead
@@ -19,6 +19,7 @@ from convlens.zoo.detection.masks import MaskHead
 from convlens.zoo.detection.proposals import PROPOSING, Proposing, RegionProposalNetwork
 from convlens.zoo.detection.pyramid import Backbone, mobilenet_backbone, resnet_backbone
 from convlens.zoo.detection.resizing import Resizing, Target
+from convlens.zoo.drawn import Network
 
 __all__ = ["DETECTORS", "Detector", "Member", "detector"]
 
@@ -94,7 +95,7 @@ DETECTORS = {
 }
 
 
-class Detector(nn.Module):
+class Detector(Network):
     """A pyramid of maps, proposals on it, and a list of heads that look at them."""
 
     def __init__(self, member: Member, classes: int) -> None:

@@ -1,0 +1,99 @@
+"""What of a network was drawn at random and has learned nothing, so that its answers can say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+__all__ = ["EVERYTHING", "Network", "random_parts", "told"]
+
+EVERYTHING = ("*",)
+"""The parts of a network of which nothing was loaded."""
+
+
+class Network(nn.Module):
+    """A network that knows which of its parameters are as they were drawn, and prints it."""
+
+    # The version of each parameter when it was drawn: torch counts up whenever one is written to.
+    _drawn: Mapping[str, int] = {}
+
+    @property
+    def random_parts(self) -> tuple[str, ...]:
+        """The paths of the modules that are as they were drawn, ("*",) where all are.
+
+        What was loaded or trained is no longer among them. May be set.
+        """
+        names = self._still_drawn()
+        if names and len(names) >= len(dict(self.named_parameters())):
+            return EVERYTHING
+        return tuple(dict.fromkeys(name.rpartition(".")[0] for name in names))
+
+    @random_parts.setter
+    def random_parts(self, parts: tuple[str, ...]) -> None:
+        self._drawn = {
+            name: 0 if p.is_inference() else p._version
+            for name, p in self.named_parameters()
+            if parts == EVERYTHING or any(f"{name}.".startswith(f"{part}.") for part in parts)
+        }
+
+    def _still_drawn(self) -> dict[str, int]:
+        written = {n: p._version for n, p in self.named_parameters() if not p.is_inference()}
+        return {name: v for name, v in self._drawn.items() if written.get(name, v) <= v}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The tensors of a copy, or of a file, are new: nothing was written to them yet.
+        return {**self.__dict__, "_drawn": self._still_drawn()}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        self._drawn = self._still_drawn()  # on another device they are new as well
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """As torch's; what is loaded is no longer random."""
+        loaded = super().load_state_dict(state_dict, strict, assign)
+        self._drawn = {name: v for name, v in self._drawn.items() if name not in state_dict}
+        return loaded
+
+    def extra_repr(self) -> str:
+        """Say what is random."""
+        return told(self.random_parts)
+
+
+def random_parts(network: nn.Module) -> tuple[str, ...]:
+    """Return the paths of the modules of any network that are known to be as they were drawn.
+
+    Of networks of one's own nothing is known, but for parts of them that `model` built and for what
+    they say themselves in an attribute `random_parts`, a tuple of paths or ("*",).
+
+    >>> from convlens.zoo import model
+    >>> random_parts(nn.Sequential(model("digits", weights=None), nn.ReLU()))
+    ('0',)
+    """
+    found: list[str] = []
+    for path, module in network.named_modules():
+        parts = getattr(module, "random_parts", ())
+        if not isinstance(parts, tuple | list):
+            continue
+        if not path and tuple(parts):
+            return tuple(str(part) for part in parts)
+        names = [path if part == "*" else f"{path}.{part}" for part in parts]
+        found += [name for name in names if not any(f"{name}.".startswith(f"{p}.") for p in found)]
+    return tuple(found)
+
+
+def told(parts: tuple[str, ...]) -> str:
+    """Return in words that parts of a network are random; "" where none are.
+
+    >>> told(("*",)), told(("fc",))
+    ('weights drawn at random', 'fc drawn at random')
+    """
+    if not parts:
+        return ""
+    if parts == EVERYTHING:
+        return "weights drawn at random"
+    few = ", ".join(parts[:3]) + (f" and {len(parts) - 3} more" if len(parts) > 3 else "")
+    return f"{few} drawn at random"
