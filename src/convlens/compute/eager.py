@@ -164,10 +164,23 @@ def _max_pool(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor | None]:
     if len(windows) == 1:
         x, size, stride = x.unsqueeze(2), [1, *size], [1, *stride]
         padding, dilation = [0, *padding], [1, *dilation]
+    x = _indexable(x)
     y, places = MAX_POOLS[len(size)](x, size, stride, padding, dilation, ceil)
     if len(windows) == 1:
         y, places = y.squeeze(2), places.squeeze(2)
     return y, places
+
+
+def _indexable(x: Tensor) -> Tensor:
+    """Return x laid out so that torch's maximum pooling can count its positions.
+
+    Channels last it counts them in integers as wide as an element.
+    """
+    narrow = not x.is_floating_point() and x.element_size() < 4
+    if not narrow and prod(x.shape[2:]) <= LARGEST:
+        return x
+    # A view anew: one channel may be contiguous and still have the strides of channels last.
+    return x.contiguous().flatten().view(x.shape)
 
 
 def _avg_pool(problem: Problem, x: Tensor) -> Tensor:
