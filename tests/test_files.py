@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -11,8 +12,15 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
+import convlens
+from convlens.compute.kernels.compiling import write_beside
+from convlens.draw import Film
 from convlens.files import expanded, sweep, whole, write_whole
+from convlens.learn.writing import _save
+from convlens.zoo.saving import save_tensors
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="modes are of POSIX")
 
@@ -174,3 +182,42 @@ def test_the_home_folder_is_written_as_in_a_shell(
         expanded("~nobody-of-this-name/seen")
     Path("~odd/b").mkdir(parents=True)
     assert expanded("~odd/b") == Path("~odd/b")
+
+
+# All that write
+
+
+def film(path: Path) -> None:
+    with Film(path.with_suffix("")) as made:
+        made.write(Image.new("RGB", (32, 24)), 0.0)
+
+
+WRITERS = {
+    "a.safetensors": lambda path: save_tensors({"a": torch.ones(2)}, path),
+    "a.png": lambda path: _save(Image.new("RGB", (4, 3)), path, "PNG"),
+    "a.o": lambda path: write_beside(path, b"code"),
+    "a.mp4": film,
+}
+
+
+@POSIX
+@pytest.mark.parametrize("name", WRITERS)
+def test_whatever_is_written_again_stays_private(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("old")
+    path.chmod(0o600)
+    before = os.umask(0o022)
+    try:
+        WRITERS[name](path)
+    finally:
+        os.umask(before)
+    assert path.read_bytes() != b"old"
+    assert (mode(path), os.listdir(tmp_path)) == (0o600, [name])
+
+
+def test_files_are_renamed_in_one_place() -> None:
+    source = Path(convlens.__file__).parent
+    renaming = {
+        p.name for p in source.rglob("*.py") if re.search(r"os\.(replace|rename)", p.read_text())
+    }
+    assert renaming == {"files.py"}

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["expanded", "sweep", "whole", "write_whole"]
+__all__ = ["expanded", "give_name", "sweep", "whole", "write_whole"]
 
 
 @contextlib.contextmanager
@@ -45,11 +45,7 @@ def whole(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
         yield beside
         if old is not None:
             _dress(beside, place, old)
-        if durable:
-            _sync(beside)
-        os.replace(beside, place)
-        if durable and os.name != "nt":  # Windows opens no folder
-            _sync_folder(place.parent)
+        give_name(beside, place, durable=durable)
     except OSError as error:
         if error.filename == str(beside):
             error.filename, error.filename2 = str(path), None
@@ -69,6 +65,15 @@ def write_whole(path: str | Path, content: bytes | str, *, durable: bool = True)
     """
     with whole(path, durable=durable) as beside:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def give_name(beside: Path, path: Path, *, durable: bool = True) -> None:
+    """Rename the finished file `beside` to `path`, in the same folder, in one step; see `whole`."""
+    if durable:
+        _sync(beside)
+    os.replace(beside, path)
+    if durable and os.name != "nt":  # Windows opens no folder
+        _sync_folder(path.parent)
 
 
 def sweep(folder: str | Path) -> None:

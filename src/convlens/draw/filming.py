@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from PIL import Image
+
+from convlens.files import whole
 
 __all__ = ["Film"]
 
@@ -43,8 +45,8 @@ class Film:
             self._av = av
         base = Path(path)
         self.path = base.with_name(base.name + (".webp" if self._av is None else ".mp4"))
-        # The suffix stays last: writers go by it.
-        self._beside = self.path.with_name(f".partial-{os.getpid()}-{self.path.name}")
+        self._open = ExitStack()
+        self._beside = self.path  # until the first frame
         self._container: Any = None
         self._stream: Any = None
         self._size = (0, 0)
@@ -57,6 +59,7 @@ class Film:
     def write(self, image: Image.Image, time: float) -> None:
         """Add an RGB frame that is shown from `time` on, in seconds, later than the one before."""
         if not self._times:
+            self._beside = self._open.enter_context(whole(self.path, durable=False))
             self._size = (image.width + image.width % 2, image.height + image.height % 2)
         if image.size != self._size:
             canvas = Image.new("RGB", self._size)
@@ -91,11 +94,12 @@ class Film:
         try:
             if kind is None and self._times:
                 self._finish()
-                os.replace(self._beside, self.path)
             elif self._container is not None:
                 self._container.close()
-        finally:
-            self._beside.unlink(missing_ok=True)
+        except BaseException as failed:
+            self._open.__exit__(type(failed), failed, failed.__traceback__)
+            raise
+        self._open.__exit__(kind, error, trace)
 
     def _finish(self) -> None:
         if self._av is not None:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlens.files import whole
 from convlens.learn.opening import Opened
 from convlens.learn.predicting import Running, device_for, opened_for, running
 from convlens.learn.predictions import Limits, Prediction
@@ -238,8 +239,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 def _begin(folder: Path, facts: dict[str, Any], restart: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".partial-{os.getpid()}-{RUN}"
-    beside.write_text(json.dumps(facts, indent=1) + "\n")
-    if restart:
-        (folder / LINES).unlink(missing_ok=True)
-    os.replace(beside, folder / RUN)
+    with whole(folder / RUN) as beside:
+        beside.write_text(json.dumps(facts, indent=1) + "\n")
+        if restart:  # not before there was room for the new
+            (folder / LINES).unlink(missing_ok=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from PIL import Image
 
+from convlens.files import whole
 from convlens.learn.pictures import Picture
 from convlens.learn.predicting import Seen
 from convlens.learn.predictions import Prediction
@@ -124,9 +124,5 @@ class Writer:
 
 
 def _save(image: Image.Image, path: Path, kind: str, **options: Any) -> None:
-    beside = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
+    with whole(path, durable=False) as beside:
         image.save(beside, kind, **options)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import re
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from filelock import FileLock, Timeout
 
+from convlens.files import give_name
 from convlens.zoo.released import Weights
 from convlens.zoo.weights import sha256_of
 
@@ -126,7 +126,7 @@ def _download(weights: Weights, path: Path, progress: bool) -> None:
             f"what {weights.url} sent begins with {digest[:8]}, so it was deleted; "
             "run it again; a proxy may have changed it"
         )
-    os.replace(part, path)
+    give_name(part, path)
 
 
 def _receive(weights: Weights, part: Path, bar: Progress) -> None:
@@ -164,8 +164,6 @@ def _receive(weights: Weights, part: Path, bar: Progress) -> None:
                     bar.advance(task, len(block))
             finally:
                 bar.remove_task(task)
-            file.flush()
-            os.fsync(file.fileno())
     if total is not None and _length(part) < total:
         raise _Broken(f"of {total:,}")
 

@@ -12,13 +12,13 @@ import sys
 import tempfile
 import textwrap
 import threading
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convlens.compute.kernels.machine import WIDTHS, machine
+from convlens.files import write_whole
 
 __all__ = ["Kernel", "address", "at_hand", "cache_folder", "write_beside"]
 
@@ -126,14 +126,10 @@ def cache_folder() -> Path | None:
 
 def write_beside(path: Path, content: bytes) -> None:
     """Write a file of the cache whole or not at all; an unwritable or full disk loses it only."""
-    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
+    # ValueError: something that is no file has that name.
+    with contextlib.suppress(OSError, ValueError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+        write_whole(path, content, durable=False)
 
 
 def _code(kernel: Kernel) -> bytes:
