@@ -1,6 +1,8 @@
 """The command line says what the library says, and its errors are one sentence."""
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -188,6 +190,32 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
         running.stdout.close()
         assert running.stderr.read() == b""
     assert running.returncode == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_that_cannot_be_written_are_escaped(tmp_path: Path, encoding: str) -> None:
+    names = ["Fuß.png", "Жук.png", "two\nlines.png", "b.png"]
+    names += [os.fsdecode(b"\xff.png")] if sys.platform == "linux" else []
+    for name in names:
+        shutil.copy(DATA / "digit-3.png", tmp_path / name)
+    words = ["-m", "convlens", "predict", "digits", str(tmp_path), "--top", "1"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    ended = subprocess.run([sys.executable, *words], env=environment, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+    told = ended.stdout.decode(encoding).splitlines()[::2]
+    assert sorted(line.rpartition(" (")[0] for line in told) == sorted(
+        name.replace("\n", "\\n").encode(encoding, "backslashreplace").decode(encoding)
+        for name in names
+    )
+    # An error that names it, is no other matter.
+    ended = subprocess.run(
+        [sys.executable, *words[:4], str(tmp_path / "nie\nЖ.png")],
+        env=environment,
+        capture_output=True,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.decode(encoding).splitlines()
+    assert "must be an existing picture" in line
 
 
 def test_help_and_version_load_no_torch() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from convlens import __version__
+from convlens.files import printed
 
 if TYPE_CHECKING:
     from convlens.learn.opening import Opened
@@ -341,7 +343,8 @@ def _predict_into(
     if job.finished:
         print(f"{job.finished:,} were finished before", file=sys.stderr)
     rate = TextColumn("{task.fields[rate]:.1f}/s")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate)
+    name = TextColumn("{task.description}", markup=False)  # a path may have [brackets]
+    columns = (name, BarColumn(), MofNCompleteColumn(), rate)
     began = time.monotonic()
     try:
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
@@ -403,6 +406,10 @@ def _print_json(answer: dict[str, Any]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line; an error a user can mend is one sentence and exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal or a file cannot hold is escaped: a name must never end a run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     run: Callable[..., Any] = app
     try:
         run(arguments)
@@ -418,7 +425,7 @@ def main(arguments: list[str] | None = None) -> None:
         NotImplementedError,
         ImportError,
     ) as error:
-        print(f"convlens: {error}", file=sys.stderr)
+        print(f"convlens: {printed(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -1,4 +1,4 @@
-"""Write files that are whole at every moment, and read paths as a shell would."""
+"""Write files that are whole at every moment, read paths as a shell would, and print them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["expanded", "give_name", "sweep", "whole", "write_whole"]
+__all__ = ["expanded", "give_name", "printed", "sweep", "whole", "write_whole"]
 
 
 @contextlib.contextmanager
@@ -115,6 +115,17 @@ def expanded(path: str | Path) -> Path:
             f"write the whole path, or ./{text} for a folder of that name"
         )
     return Path(found)
+
+
+def printed(text: str) -> str:
+    """Return text with every character that is not for printing escaped, as line ends in a name.
+
+    >>> printed("two\nlines.png")
+    'two\\nlines.png'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _status(place: Path, path: str | Path) -> os.stat_result | None:

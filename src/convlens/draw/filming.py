@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from PIL import Image
 
-from convlens.files import whole
+from convlens.files import expanded, whole
 
 __all__ = ["Film"]
 
@@ -43,7 +43,7 @@ class Film:
             self._av: Any = None
         else:
             self._av = av
-        base = Path(path)
+        base = expanded(path)
         self.path = base.with_name(base.name + (".webp" if self._av is None else ".mp4"))
         self._open = ExitStack()
         self._beside = self.path  # until the first frame

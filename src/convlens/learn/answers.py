@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlens.files import whole
+from convlens.files import expanded, whole
 from convlens.learn.opening import Opened
 from convlens.learn.predicting import Running, device_for, opened_for, running
 from convlens.learn.predictions import Limits, Prediction
@@ -132,7 +132,7 @@ def answer(
     >>> first, again
     (['digit-3.png'], [])
     """
-    folder = _checked_folder(Path(out))
+    folder = _checked_folder(expanded(out))
     sources = read_sources(source, skip=folder)
     limits = Limits(threshold, top)
     opened = opened_for(network, weights=weights, size=size, normalize=normalize)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.files import expanded
+
 __all__ = ["is_array", "read_array"]
 
 _MAGIC = b"\x93NUMPY"
@@ -43,7 +45,7 @@ def read_array(source: bytes | str | Path, reads: tuple[int, int] | None = None)
     """
     if isinstance(source, bytes):
         return _shaped(_loaded(io.BytesIO(source), len(source), "the bytes given"), reads)
-    path = Path(source)
+    path = expanded(source)
     if not path.is_file():
         raise ValueError(
             f"`picture` (={str(path)!r}) must name an existing file; there is none, check the path"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convlens.files import expanded
 from convlens.learn.pictures import MOST_PIXELS, Picture, is_animated, read_animation
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def clip_frames(
     if isinstance(source, bytes):
         frames = _decoded(source) if _is_container(source) else _animated(source)
     else:
-        path = Path(source)
+        path = expanded(source)
         frames = _animated(path) if path.suffix.lower() in _ANIMATED else _decoded(path)
     return frames if rate is None else _resampled(frames, rate)
 

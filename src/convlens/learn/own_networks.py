@@ -15,6 +15,7 @@ from types import ModuleType
 
 from torch import nn
 
+from convlens.files import expanded
 from convlens.zoo import NETWORKS
 
 __all__ = ["own_network", "unknown_network"]
@@ -48,9 +49,9 @@ def own_network(spec: str) -> nn.Module:
         raise ValueError(f"`network` (={spec!r}) must be {_SPELLINGS}; write both sides of the :")
     # While its code runs, it finds its neighbours: those of the file, or of the working folder.
     is_file = place.endswith(".py")
-    folder = Path(place).resolve().parent if is_file else Path.cwd()
+    folder = expanded(place).resolve().parent if is_file else Path.cwd()
     with _importing_from(folder):
-        module = _from_file(Path(place), spec) if is_file else _from_package(place, spec)
+        module = _from_file(expanded(place), spec) if is_file else _from_package(place, spec)
         return _built(_found(module, name, spec), name, spec)
 
 

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from convlens.files import expanded
+
 __all__ = ["FORMATS", "MOST_PIXELS", "Picture", "is_animated", "read_animation", "read_picture"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -95,7 +97,7 @@ def read_picture(source: bytes | str | Path, name: str | None = None) -> Picture
     if isinstance(source, bytes):
         name = name or "the bytes given"
         return _decoded(io.BytesIO(source), name)
-    path = Path(source)
+    path = expanded(source)
     name = name or path.name
     if not path.is_file():
         raise ValueError(
@@ -113,7 +115,7 @@ def is_animated(source: bytes | str | Path) -> bool:
     False
     """
     try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        file = io.BytesIO(source) if isinstance(source, bytes) else expanded(source)
         with _silence(), Image.open(file, formats=("GIF", "WEBP")) as image:
             return bool(getattr(image, "is_animated", False))
     except Exception:
@@ -128,7 +130,7 @@ def read_animation(source: bytes | str | Path) -> Iterator[tuple[Picture, float]
     Raises ValueError as `read_picture` does, when the frame that is damaged is asked for.
     """
     name = "the bytes given" if isinstance(source, bytes) else Path(source).name
-    with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+    with io.BytesIO(source) if isinstance(source, bytes) else expanded(source).open("rb") as file:
         with _silence():
             image = _opened(file, name)
             _check_size(image, name)

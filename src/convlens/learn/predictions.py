@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from convlens.files import printed
 from convlens.learn.run_lengths import run_lengths
 
 __all__ = ["Limits", "Prediction", "View", "predictions_of"]
@@ -169,12 +170,13 @@ class Prediction:
     def __str__(self) -> str:
         """Return the name and size, and a line a label: score, name and where."""
         at = "" if self.time is None else f" at {self.time:.2f} s"
+        name = printed(self.name)
         if self.error is not None:
-            return f"{self.name}{at}: {self.error}"
-        lines = [f"{self.name}{at} ({self.width} x {self.height})"]
+            return f"{name}{at}: {printed(self.error)}"
+        lines = [f"{name}{at} ({self.width} x {self.height})"]
         shares = self.shares()
         for position, label in enumerate(self.labels.tolist()):
-            line = f"  {100 * self.scores[position]:5.1f} %  {self.category(label)}"
+            line = f"  {100 * self.scores[position]:5.1f} %  {printed(self.category(label))}"
             if self.boxes is not None:
                 left, top, right, bottom = (round(float(x)) for x in self.boxes[position])
                 line += f", x {left} to {right}, y {top} to {bottom}"

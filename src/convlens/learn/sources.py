@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from convlens.files import expanded
 from convlens.learn.clips import CLIPS
 from convlens.learn.pictures import Picture
 
@@ -130,6 +131,8 @@ def _checked_path(text: str) -> int | str:
         raise ValueError(
             f"`source` (={text!r}) must be on this machine; download it and name the file"
         )
+    if text.startswith("~"):
+        text = str(expanded(text))
     if text.isdecimal() and not os.path.exists(text):
         return int(text)
     if not os.path.exists(text) and not glob.has_magic(text):
@@ -204,6 +207,7 @@ def _listed(path: str) -> Iterator[str]:
                     "download it and name the file"
                 )
             if entry:
+                entry = str(expanded(entry)) if entry.startswith("~") else entry
                 yield os.path.abspath(os.path.join(folder, entry))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import nn
 
+from convlens.files import expanded
 from convlens.zoo.detection import DETECTORS, detector
 from convlens.zoo.downloading import fetch
 from convlens.zoo.drawn import EVERYTHING, Network
@@ -157,7 +158,7 @@ def _weights_file(name: str, asked: str | Path | None) -> Path | None:
     if not NETWORKS[name].heads and asked == "DEFAULT":
         return None  # fixed kernels: there is nothing to load
     if isinstance(asked, Path) or Path(asked).suffix:
-        return Path(asked)
+        return expanded(asked)
     return fetch(weights(name, str(asked)))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from convlens.files import expanded
 from convlens.zoo import NETWORKS
 from convlens.zoo.downloading import fetch
 from convlens.zoo.released import RELEASED, Weights, weights
@@ -45,7 +46,7 @@ def convert(source: str | Path, name: str | None = None, out: str | Path | None 
             f"`out` (={str(out)!r}) must not end in 8 hexadecimal digits, which would be read as "
             "the sha256 of its bytes; use another name"
         )
-    path = fetch(entry) if entry is not None and str(source) in RELEASED else Path(source)
+    path = fetch(entry) if entry is not None and str(source) in RELEASED else expanded(source)
     table = read_weights(path)
     metadata = {"source": path.name, "sha256": sha256_of(path)}
     if entry is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import safetensors.torch
 from torch import Tensor
 
-from convlens.files import write_whole
+from convlens.files import expanded, write_whole
 
 __all__ = ["check_destination", "save_tensors"]
 
@@ -23,7 +23,7 @@ def check_destination(out: str | Path) -> Path:
         ...
     ValueError: `out` (='weights.bin') must end in .safetensors; use 'weights.safetensors'
     """
-    path = Path(out)
+    path = expanded(out)
     if path.suffix != ".safetensors":
         cure = str(path.with_suffix(".safetensors")) if path.name else "weights.safetensors"
         raise ValueError(f"`out` (={str(out)!r}) must end in .safetensors; use {cure!r}")

@@ -15,6 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from convlens.files import expanded
+
 __all__ = [
     *("DATA", "SHIPPED", "fitted", "load_weights", "metadata", "read_weights", "sha256_of"),
 ]
@@ -40,7 +42,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     >>> sorted(read_weights(SHIPPED["digits"]))[:2]
     ['conv1.bias', 'conv1.weight']
     """
-    path = Path(path)
+    path = expanded(path)
     if path.suffix not in (".safetensors", ".pt", ".pth"):
         raise ValueError(
             f"`weights` (={str(path)!r}) must be a .safetensors, .pt or .pth file; "
@@ -83,7 +85,7 @@ def load_weights(network: nn.Module, path: str | Path, *, fresh: tuple[str, ...]
 and holds unknown conv1.bias, conv1.weight, conv2.bias and 3 more; use the file made for this \
 network
     """
-    path = Path(path)
+    path = expanded(path)
     table = fitted(network, read_weights(path), path.name, fresh=fresh)
     network.load_state_dict(table, strict=False)
 
@@ -138,7 +140,7 @@ def metadata(path: str | Path) -> dict[str, str]:
     'Digits'
     """
     try:
-        with safetensors.safe_open(str(path), framework="pt") as file:
+        with safetensors.safe_open(str(expanded(path)), framework="pt") as file:
             return dict(file.metadata() or {})
     except (OSError, safetensors.SafetensorError) as error:
         raise ValueError(

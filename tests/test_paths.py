@@ -1,0 +1,92 @@
+"""A leading ~ is the home folder in every path of the commands and of Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import convlens
+from convlens.cli import main
+from convlens.draw import Film
+from convlens.files import expanded
+from convlens.learn.answers import answer
+from convlens.learn.clips import is_clip
+from convlens.learn.own_networks import own_network
+from convlens.learn.sources import read_sources
+from convlens.zoo.converting import convert
+from convlens.zoo.saving import save_tensors
+from convlens.zoo.weights import DATA, SHIPPED, load_weights, metadata, read_weights
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a picture, a clip, an array, a list, weights and a network; we are elsewhere."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "work")
+    home = tmp_path / "home"
+    shutil.copy(DATA / "digit-3.png", home / "a.png")
+    shutil.copy(SHIPPED["digits"], home / "w.safetensors")
+    torch.save({"a": torch.ones(1)}, home / "w.pth")
+    np.save(home / "x.npy", np.ones((1, 1, 8, 8), np.float32))
+    (home / "list.txt").write_text("~/a.png\n")
+    (home / "own.py").write_text("from convlens.zoo import digits\n")
+    return home
+
+
+def test_commands(home: Path) -> None:
+    for words in (
+        ["predict", "digits", "~/a.png", "--out=~/seen"],
+        ["predict", "~/own.py:digits", "~/list.txt", "--size", "8", "--weights=~/w.safetensors"],
+        ["record", "digits", "~/x.npy", "--weights=~/w.safetensors"],
+        ["convert", "~/w.pth", "--out=~/c.safetensors"],
+        ["train", "digits", "--epochs=1", "--out=~/t.safetensors"],
+    ):
+        code: object = None
+        try:
+            main(words)
+        except SystemExit as ended:
+            code = ended.code
+        assert not code
+    names = {path.name for path in home.iterdir()}
+    assert {"seen", "c.safetensors", "t.safetensors"} <= names
+    assert (home / "seen" / "a.png").is_file()
+    assert not list(Path.cwd().iterdir())
+
+
+def test_python(home: Path) -> None:
+    assert [p.name for p in convlens.predict("digits", "~/a.png", weights="~/w.safetensors")]
+    assert [source.name for source in read_sources(["~/*.png", "~/list.txt"])] == ["a.png"] * 2
+    list(answer("digits", "~/a.png", "~/seen"))
+    assert convlens.read_picture("~/a.png").name == "a.png"
+    assert not is_clip("~/a.gif")
+    assert convlens.read_inputs(convlens.open_network("digits"), "~/x.npy")[0].shape[-1] == 8
+    network = own_network("~/own.py:digits")
+    load_weights(network, "~/w.safetensors")
+    convlens.model("digits", "~/w.safetensors")
+    assert read_weights("~/w.safetensors")
+    assert metadata("~/w.safetensors")
+    save_tensors({"a": torch.ones(1)}, "~/s.safetensors")
+    convert("~/w.pth", out="~/c.safetensors")
+    assert Film("~/film").path.parent == home
+    assert {"seen", "s.safetensors", "c.safetensors"} <= {path.name for path in home.iterdir()}
+    assert not list(Path.cwd().iterdir())
+
+
+def test_a_user_there_is_none_of_is_refused_and_names_with_a_tilde_are_taken(home: Path) -> None:
+    with pytest.raises(ValueError, match=r"~nobody-here is none"):
+        answer("digits", home / "a.png", "~nobody-here/seen")
+    assert not list(Path.cwd().iterdir())
+    shutil.copy(home / "a.png", "~$a.png")
+    assert expanded("~$a.png") == Path("~$a.png")
+    assert [source.name for source in read_sources("~$a.png")] == ["~$a.png"]
+    assert [source.name for source in read_sources("~*.png")] == ["~$a.png"]
+    assert expanded("a~") == Path("a~")
+    assert expanded(os.path.join("a", "~")) == Path("a", "~")
