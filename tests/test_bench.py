@@ -32,6 +32,7 @@ from bench.engine.cases import GROUPS, Case, conv, pool, transposed
 from bench.engine.contenders import CALLS, ONE_CALL, PLAN, PLAN_OUT, Contender, options
 from bench.engine.limits import Limits
 from bench.engine.lists import LISTS
+from bench.engine.options import CHOICES
 from bench.engine.race import Outcome, Result
 from bench.engine.standing import Standing, standing, summaries, summary
 from bench.figures import Figure
@@ -464,9 +465,16 @@ def test_every_measurement_can_be_named(
     texts = {path.stem: path.read_text() for path in folder.glob("*.py")}
     measuring = {name for name, text in texts.items() if "\ndef measure() -> list[Figure]:" in text}
     assert set(bench_main.NAMES) == measuring
+    assert set(CHOICES) == {*LISTS, "both"}
     networks = importlib.import_module("bench.networks")
     figure = Figure.of("a network", [1.0, 2.0, 3.0], "ms")
     monkeypatch.setattr(networks, "measure", lambda: [figure])
     monkeypatch.setattr(sys, "argv", ["bench", "networks"])
     bench_main.main()
     assert "a network" in capsys.readouterr().out
+
+
+def test_the_engine_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "boxes", "engine"])
+    with pytest.raises(SystemExit, match=r"`NAME` \(=engine\) has a table of its own"):
+        bench_main.main()

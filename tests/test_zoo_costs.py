@@ -92,6 +92,13 @@ def test_counts_equal_what_torchvision_publishes(name: str) -> None:
     assert round(found.multiply_adds / 1e9, 3) == pytest.approx(published["_ops"], abs=6e-4)
 
 
+def test_mobilenet_v2_costs_what_was_counted_by_hand_and_near_what_its_paper_says() -> None:
+    found = at_released_size("mobilenet_v2")
+    assert (found.parameters, found.multiply_adds) == (3_504_872, 300_774_272)
+    # Sandler et al., table 4: 300 million, and 3.4 where this has 3.5.
+    assert near(found.multiply_adds / 1e9, 0.300)
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "multiply_adds"),
     [("mobilenet_v3_large_075", 4.0, 0.155), ("mobilenet_v3_small_075", 2.0, 0.044)],

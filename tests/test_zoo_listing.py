@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,6 +44,12 @@ def test_the_table_has_a_line_a_network() -> None:
     assert by_name["keypointrcnn_resnet50_fpn"].endswith("kp_map 65")
     assert by_name["digits"].endswith("0.049 MB  shipped")
     assert by_name["mobilenet_v3_small_075"].endswith("no released weights")
+
+
+def test_the_pages_say_how_many_networks_there_are() -> None:
+    root = Path(__file__).parents[1]
+    for page in ("README.md", "docs/zoo.md"):
+        assert f"{len(NETWORKS)} networks" in (root / page).read_text(), page
 
 
 def test_a_pattern_that_matches_nothing_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import nn
 
 import convlens
 from convlens.zoo import NETWORKS, model
+from convlens.zoo.converting import convert
 from convlens.zoo.downloading import cache_folder
 from convlens.zoo.released import RELEASED, Weights
 from convlens.zoo.weights import DATA
@@ -66,6 +68,20 @@ def test_a_loaded_network_predicts_with_the_preparation_and_names_of_its_weights
     assert by_name.category(0) in entry.categories
     assert by_name.labels.tolist() == built_first.labels.tolist()
     assert by_name.scores == pytest.approx(built_first.scores, rel=1e-4)
+
+
+def test_a_released_file_is_known_whatever_it_is_called(
+    entry: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = replace(entry, name="LATER", url="http://127.0.0.1:9/later-00000000.pth", resize=232)
+    monkeypatch.setitem(RELEASED, NAME, {later.name: later, entry.name: entry})
+    released = cache_folder() / entry.file
+    renamed = Path(shutil.copy(released, tmp_path / "mine.pth"))
+    converted = convert(released, out=tmp_path / "mine.safetensors")
+    for path in (released, renamed, converted):
+        assert model(NAME, path).released is entry, path
+    torch.save(drawn(built(), seed=1), renamed)
+    assert model(NAME, renamed).released is later
 
 
 def test_a_damaged_file_in_the_cache_is_refused(entry: Weights) -> None:

@@ -24,7 +24,7 @@ _NORMS = (nn.BatchNorm2d, nn.BatchNorm3d, FrozenNorm2d)
 DETECTORS = {name for name, fact in FACTS.items() if fact["kind"] == "det"}
 UNLISTED = (
     *("resnext101_32x8d", "resnext101_64x4d", "wide_resnet101_2"),
-    *("mobilenet_v3_large_075", "mobilenet_v3_small_075"),
+    *("mobilenet_v2", "mobilenet_v3_large_075", "mobilenet_v3_small_075"),
 )
 """Networks torchvision builds that the facts do not list."""
 

@@ -15,28 +15,14 @@ from bench.engine.cases import Case
 from bench.engine.children import ROOT, ask_all
 from bench.engine.lists import LISTS
 from bench.engine.machine import BUSY, described
+from bench.engine.options import ROUNDS, options
 from bench.engine.page import merged, page
 from bench.engine.peers import installed
-from bench.engine.race import ROUNDS, Result, race
+from bench.engine.race import Result, race
 from bench.engine.standing import standing, summaries
 from convlens.compute.kernels.compiling import cache_folder
 
 PAGE = ROOT / "docs" / "engine.md"
-
-
-def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("./run bench engine", description=__doc__)
-    add = parser.add_argument
-    add("--list", choices=[*LISTS, "both"], default="first", help="which 56 cases")
-    add("--only", metavar="SUBSTRING", default="", help="only cases with this in their name")
-    add("--rounds", type=int, default=ROUNDS, help="at least (15), and a second a case for 15")
-    add("--peers", metavar="NAME,...", help="only these peers")
-    add("--replan", action="store_true", help="forget first what plans measured in earlier runs")
-    add("--memory", action="store_true", help="instead, memory at the peak, a process a case")
-    add("--cold", action="store_true", help="instead, first calls, a process a case")
-    add("--json", metavar="FILE", help="write what was measured, to `-` instead of the tables")
-    add("--page", metavar="FILE", nargs="+", help=f"instead, write {PAGE.name} from such files")
-    return parser
 
 
 def main(words: Sequence[str]) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.engine import tables
-from bench.engine.race import ROUNDS, Result
+from bench.engine.options import ROUNDS
+from bench.engine.race import Result
 from bench.engine.standing import standing, summaries
 from bench.figures import Figure
 

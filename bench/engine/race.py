@@ -14,11 +14,11 @@ from typing import Any
 from bench.engine.cases import Case
 from bench.engine.contenders import ONE_CALL, PLAN, PLAN_OUT, Contender, convlens
 from bench.engine.limits import Limits
+from bench.engine.options import ROUNDS
 from bench.engine.peers import PEERS
 from bench.engine.truth import Floats, errors, fault, inputs, truth
 
 OURS = (PLAN, PLAN_OUT, ONE_CALL)
-ROUNDS = 15  # of every contender, at least, and as many fifteenths of a second a case
 HOPELESS = 20.0  # times the best: measured once, not raced
 LARGE = 10**9  # multiplications from which a filter's contenders are tried on a part first
 PART = 32

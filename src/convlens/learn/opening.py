@@ -72,11 +72,11 @@ def open_network(
     for ones drawn at random, the same each time. `size`: pixels, as in `Preparation`. `normalize`:
     "imagenet" for ImageNet's mean and deviation.
 
-    Pictures go into a network of the zoo as they did when its weights' accuracy was measured; for a
-    file under another name than the released, as before its DEFAULT. A network of one's own may
-    carry `preparation` (a `Preparation`) and `categories` (names). Without, its first convolution
-    says grey (1 channel) or colour (3), the shorter side is scaled to 224 pixels, the middle cut
-    out, and values are 0 to 1; other networks read arrays.
+    Pictures go into a network of the zoo as they did when its weights' accuracy was measured; for
+    weights that are none of the released, as before its DEFAULT. A network of one's own may carry
+    `preparation` (a `Preparation`) and `categories` (names). Without, its first convolution says
+    grey (1 channel) or colour (3), the shorter side is scaled to 224 pixels, the middle cut out,
+    and values are 0 to 1; other networks read arrays.
 
     Raises ValueError or TypeError where it cannot be found, built, or is no Module.
 

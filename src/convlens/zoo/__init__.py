@@ -16,7 +16,8 @@ from convlens.zoo.detection import DETECTORS, detector
 from convlens.zoo.downloading import fetch
 from convlens.zoo.drawn import EVERYTHING, Network
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet
-from convlens.zoo.released import RELEASED, Weights, weights
+from convlens.zoo.mobilenet_v2 import MobileNetV2
+from convlens.zoo.released import RELEASED, Weights, recognized, weights
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
 from convlens.zoo.small import Digits, Filters, digits, filters
@@ -57,6 +58,7 @@ NETWORKS: dict[str, Family] = {
     "filters": Family(lambda name, classes: filters()),
     **dict.fromkeys(VGGS, Family(vgg, 1000, ("classifier.6.",))),
     **dict.fromkeys(RESNETS, Family(resnet, 1000, ("fc.",))),
+    "mobilenet_v2": Family(lambda name, classes: MobileNetV2(classes), 1000, ("classifier.1.",)),
     **dict.fromkeys(MOBILENETS, Family(mobilenet, 1000, ("classifier.3.",))),
     **dict.fromkeys(
         SEGMENTERS,
@@ -92,10 +94,11 @@ def model(
     how many to tell apart, the released number when None; with another number the last layer is
     drawn anew and the weights fill the others. A detector counts the background as class 0.
 
-    The network says in `released` which weights' ways it follows (the DEFAULT's for a file under a
-    name of its own, and for fresh ones), and in `categories` what its outputs are called; by these
-    `predict` knows what to do with a picture. In `random_parts` it says which of its modules are as
-    they were drawn, ("*",) where all are; what is loaded or trained later is no longer among them.
+    The network says in `released` which weights' ways it follows (a released file is known by its
+    sha256 whatever its name, a converted one by what stands in it; for other files and for fresh
+    weights it is the DEFAULT), and in `categories` what its outputs are called; by these `predict`
+    knows what to do with a picture. In `random_parts` it says which of its modules are as they were
+    drawn, ("*",) where all are; what is loaded or trained later is no longer among them.
 
     Raises ValueError for a name the zoo does not have, for weights that do not fit, cannot be had
     or are damaged, and for a number of classes the network cannot have.
@@ -118,7 +121,7 @@ def model(
     if path is not None:
         load_weights(network, path, fresh=() if count == family.classes else family.heads)
     if name in RELEASED:
-        facts = _facts(name, weights)
+        facts = _facts(name, weights, path)
         network.released = facts  # type: ignore[assignment]
         if len(facts.categories) == count:
             network.categories = facts.categories  # type: ignore[assignment]
@@ -162,10 +165,9 @@ def _weights_file(name: str, asked: str | Path | None) -> Path | None:
     return fetch(weights(name, str(asked)))
 
 
-def _facts(name: str, asked: str | Path | None) -> Weights:
+def _facts(name: str, asked: str | Path | None, path: Path | None) -> Weights:
     """What is known of the weights asked for, else of the DEFAULT."""
     entries = RELEASED[name]
-    if asked in entries:
-        return entries[str(asked)]
-    files = {entry.file: entry for entry in entries.values()}
-    return files.get(Path(asked or "").name, weights(name))
+    if path is None or asked in entries:
+        return entries.get(str(asked), weights(name))
+    return recognized(name, path) or weights(name)

@@ -51,7 +51,7 @@ def conv_norm(
     size: int,
     *,
     norm: Norm = nn.BatchNorm2d,
-    activation: type[nn.ReLU | nn.Hardswish] | None = nn.ReLU,
+    activation: type[nn.ReLU | nn.ReLU6 | nn.Hardswish] | None = nn.ReLU,
     stride: int = 1,
     groups: int = 1,
     dilation: int = 1,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from convlens.zoo.released_table import GROUPS, RECIPES, UNRELEASED, Group
-from convlens.zoo.weights import DATA, SHIPPED
+from convlens.zoo.weights import DATA, SHIPPED, metadata, sha256_of
 
-__all__ = ["RELEASED", "Weights", "weights"]
+__all__ = ["RELEASED", "Weights", "recognized", "weights"]
 
 _HOST = "https://download.pytorch.org/models/"
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -171,6 +172,30 @@ def weights(network: str, name: str = "DEFAULT") -> Weights:
         cure = f"did you mean {near[0]!r}?" if near else f"use DEFAULT, {', '.join(entries)}"
         raise ValueError(f"`weights` (={name!r}) must be released weights of {network}; {cure}")
     return entries[name]
+
+
+def recognized(network: str, path: Path) -> Weights | None:
+    """Return which released weights of `network` a file holds, None where it holds none of them.
+
+    It is known by its name, by the texts that `convert` wrote into it, or by its sha256: whatever
+    it is called, pictures must be prepared for it as they were in training.
+    """
+    entries = RELEASED[network].values()
+    if path.suffix == ".safetensors":
+        told = metadata(path)
+        return next(
+            (
+                e
+                for e in entries
+                if (e.network, e.name) == (told.get("network"), told.get("weights"))
+            ),
+            None,
+        )
+    named = next((entry for entry in entries if entry.file == path.name), None)
+    if named is not None:
+        return named
+    digest = sha256_of(path)
+    return next((entry for entry in entries if digest.startswith(entry.digest)), None)
 
 
 @cache

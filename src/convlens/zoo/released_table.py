@@ -35,6 +35,7 @@ resnext50_32x4d    -1a0047aa   25028904  4.23   95.833 81.198 95.34  new
 resnext101_32x8d   -110c445d   88791336 16.414 339.673 82.834 96.228 new-fixres
 wide_resnet50_2    -9ba9bcbe   68883240 11.398 263.124 81.602 95.758 new-fixres
 wide_resnet101_2   -d733dc28  126886696 22.753 484.747 82.51  96.02  new
+mobilenet_v2       -7ebf99e0    3504872  0.301  13.598 72.154 90.822 new-reg-tuning
 mobilenet_v3_large -5c1a4163    5483032  0.217  21.107 75.274 92.566 new-reg-tuning
 """,
     ),
@@ -59,6 +60,7 @@ resnext50_32x4d    -7cdf4587   25028904  4.23   95.789 77.618 93.698 resnext
 resnext101_32x8d   -8ba56ff5   88791336 16.414 339.586 79.312 94.526 resnext
 wide_resnet50_2    -95faca4d   68883240 11.398 131.82  78.468 94.086 wide-resnet
 wide_resnet101_2   -32ee1156  126886696 22.753 242.896 78.848 94.284 wide-resnet
+mobilenet_v2       -b0353104    3504872  0.301  13.555 71.878 90.286 =
 mobilenet_v3_small -047dcff4    2542856  0.057   9.829 67.668 87.402 mobilenet
 mobilenet_v3_large -8738ca79    5483032  0.217  21.114 74.042 91.34  mobilenet
 """,
@@ -153,6 +155,7 @@ RECIPES = {
     "resnext": f"{_SCRIPTS}/classification#resnext",
     "resnext101_64x4d": f"{_VISION}/pull/5935",
     "wide-resnet": f"{_VISION}/pull/912#issue-445437439",
+    "mobilenet_v2": f"{_SCRIPTS}/classification#mobilenetv2",
     "mobilenet": f"{_SCRIPTS}/classification#mobilenetv3-large--small",
     "ssd": "https://github.com/amdegroot/ssd.pytorch#training-ssd",
     "fasterrcnn_resnet50_fpn": f"{_SCRIPTS}/detection#faster-r-cnn-resnet-50-fpn",
