@@ -136,6 +136,7 @@ def test_train_writes_weights_that_load(capsys: pytest.CaptureFixture[str], tmp_
         (("record", "digitz"), "must be a network of the zoo"),
         (("explain", "digits", "--at", "conv", "--index", "0,0,0,0"), "did you mean"),
         (("explain", "digits", "--at", "conv1", "--index", "0,0,0"), "4 integers"),
+        (("explain", "digits", "--at", "3", "--index", "0,0,0,0"), "@3 in text"),
         (("explain", "digits", "--at", "conv1", "--index", "a,b"), "write it like 0,3,5,5"),
         (
             ("explain", "digits", "--at", "conv1"),

@@ -30,7 +30,7 @@ from PIL import Image
 from convlens.lab import Lab, serve
 from convlens.lab.arithmetic import GROUPS
 from convlens.lab.guarding import LARGEST_BODY, StaleRecordingError
-from convlens.lab.outline import outline, value_names
+from convlens.lab.outline import outline
 from convlens.lab.server import FILES, QUESTIONS, application
 from convlens.learn.opening import open_network, read_inputs
 from convlens.lens import explain_value, record
@@ -363,18 +363,14 @@ def test_every_step_is_in_the_outline_once(written: Path, name: str) -> None:
     inputs, _ = read_inputs(opened, _noise())
     recording = record(opened.network, inputs)
     assert _steps(outline(recording)) == list(range(len(recording.steps)))
-    names = value_names(recording)
-    assert len(set(names.values())) == len(recording.values)
-    again = record(opened.network, inputs)
-    assert value_names(again) == names
+    assert record(opened.network, inputs).names == recording.names
 
 
 def test_names_are_those_of_the_recording(residual: Lab, written: Path) -> None:
     opened = open_network(f"{written}:Residual", size=24)
     inputs, _ = read_inputs(opened, _noise())
     recording = record(opened.network, inputs)
-    for id, name in value_names(recording).items():
-        assert name.split("~")[0] == recording.name_of(id)
+    assert {id: name for id, name, *_ in residual.network()["values"]} == recording.names
 
 
 def test_the_outline_reads_like_the_network(residual: Lab) -> None:
@@ -383,9 +379,9 @@ def test_the_outline_reads_like_the_network(residual: Lab) -> None:
         "stem",
         "relu",
         "shared",
-        "add",
-        "relu · call 2",
-        "shared · call 2",
+        "add@3",
+        "relu#2",
+        "shared#2",
         "block",
     ]
     assert [node["name"] for node in nodes[-1]["children"]] == ["0", "1", "2"]

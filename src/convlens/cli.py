@@ -110,13 +110,13 @@ def explain(
     /,
     *,
     at: Annotated[
-        str,
+        str | None,
         Parameter(
-            help="A module's path (layer1.conv, or layer1.conv#2 for its "
-            "second call) or a step's number."
+            help="A module's path (layer1.conv, or layer1.conv#2 for its second call), "
+            "a name of the lab's page, or a step's number after an @ (@3)."
         ),
-    ] = "",
-    index: Annotated[str, Parameter(help="The element of its output, like 0,3,5,5.")] = "",
+    ] = None,
+    index: Annotated[str | None, Parameter(help="The element of its output, like 0,3,5,5.")] = None,
     detection: Annotated[
         int | None,
         Parameter(help="Instead: a detection by its number, from 0, walked back to the pixels."),
@@ -128,19 +128,19 @@ def explain(
     """Print what one number of a network is made of: its terms, their sum, its pixels."""
     from convlens.lens import explain as explain_element
 
-    if (detection is None) != bool(at and index):
+    if (at is None) != (index is None) or (at is None) == (detection is None):
         raise ValueError(
             f"`at` (={at!r}) and `index` (={index!r}), or `detection` (={detection}), must say "
             "what to explain; give --at conv1 --index 0,3,5,5, or --detection 0"
         )
-    place = _index(index)
+    place = _index(index or "")
     recording = _recorded(network, picture, opening)
     if detection is not None:
         from convlens.learn.tracing import trace
 
         _print(trace(recording, detection), json)
         return
-    explanation = explain_element(recording, at, place)
+    explanation = explain_element(recording, at or "", place)
     region = explanation.pixels()
     box = [[span.start, span.stop] for span in region.box]
     if json:

@@ -17,7 +17,7 @@ from PIL import Image
 from convlens.lab.arithmetic import explained, lit
 from convlens.lab.findings import Findings, findings_of
 from convlens.lab.guarding import StaleRecordingError
-from convlens.lab.outline import outline, value_names
+from convlens.lab.outline import outline
 from convlens.lab.segments import Segments, segments_of
 from convlens.lab.sheets import exact, largest, layout_in, numbers, sheet
 from convlens.learn.opening import Opened, read_inputs
@@ -103,7 +103,7 @@ class Lab:
         if held is None:
             return {"recording": 0, "name": self._opened.name, "failure": self._failure}
         recording = held.recording
-        names = value_names(recording)
+        names = recording.names
         output = recording.output
         opened = self._opened
         parameters = [v for v in recording.values if v.kind == "parameter"]

@@ -48,6 +48,7 @@ def explained(recording: Recording, explanation: Explanation, start: int = 0) ->
         "rule": explanation.rule,
         "formula": explanation.formula,
         "note": explanation.note,
+        "call": explanation.call,
         "recorded": plain(explanation.recorded),
         "total": plain(explanation.total),
         "bound": plain(explanation.bound),

@@ -7,39 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from convlens.lens import Call, Recording, Step, Value
+from convlens.lens import Call, Recording, Step
 
 Node = dict[str, Any]
-
-
-def value_names(recording: Recording) -> dict[int, str]:
-    """One name for every value, unique in the recording and the same in the next one.
-
-    The names are those of `Recording.name_of`, the second of a name followed by "~2", and so on.
-    The address bar is written in them.
-    """
-    made = {(call.path, call.call): set(call.outputs) for call in recording.calls if call.path}
-    names: dict[int, str] = {}
-    taken: dict[str, int] = {}
-    for value in recording.values:
-        name = _name(recording, value, made)
-        taken[name] = taken.get(name, 0) + 1
-        names[value.id] = name if taken[name] == 1 else f"{name}~{taken[name]}"
-    return names
-
-
-def _name(recording: Recording, value: Value, made: dict[tuple[str, int], set[int]]) -> str:
-    """What `name_of` says, without searching all module calls for each value."""
-    if value.step < 0:
-        return value.name or f"{value.kind} {value.id}"
-    step = recording.steps[value.step]
-    path = step.module if step.call == 1 else f"{step.module}#{step.call}"
-    if not path:
-        name = f"{step.op}@{step.index}"
-    else:
-        outputs = made.get((step.module, step.call), set())
-        name = path if value.id in outputs else f"{path}.{step.op}"
-    return f"{name}:{value.slot}" if value.slot else name
 
 
 def outline(recording: Recording) -> list[Node]:
@@ -53,7 +23,7 @@ def outline(recording: Recording) -> list[Node]:
     else:
         nodes = _between(recording, 0, len(recording.steps), roots, children)
     if recording.error is not None:
-        _at_failure(nodes, recording.error.module).append(
+        _at_failure(recording, nodes, recording.error.module).append(
             {"name": recording.error.op or "error", "error": recording.error.message}
         )
     return nodes
@@ -61,8 +31,7 @@ def outline(recording: Recording) -> list[Node]:
 
 def _inside(recording: Recording, index: int, children: dict[int, list[int]]) -> list[Node]:
     call = recording.calls[index]
-    last = call.last if call.last >= 0 else len(recording.steps)
-    return _between(recording, call.first, last, children.get(index, []), children)
+    return _between(recording, call.first, call.last, children.get(index, []), children)
 
 
 def _between(
@@ -88,26 +57,22 @@ def _call_node(recording: Recording, index: int, children: dict[int, list[int]])
     """A module call; one that ran a single step is that step under the module's name."""
     call = recording.calls[index]
     inside = _inside(recording, index, children)
-    if len(inside) == 1 and "children" not in inside[0]:
-        node = inside[0]
+    made = [id for id in call.outputs if recording.values[id].step >= 0]
+    if len(inside) == 1 and "children" not in inside[0] and made:
+        node = inside[0] | {"values": list(dict.fromkeys([*made, *inside[0]["values"]]))}
     else:
-        node = {
-            "children": inside,
-            "values": [id for id in call.outputs if recording.values[id].step >= 0],
-        }
-    last = call.last if call.last >= 0 else len(recording.steps)
+        node = {"children": inside, "values": made}
     return node | {
         "name": _local_name(recording, call),
-        "path": call.path,
+        "path": call.label,
         "type": call.type,
-        "parameters": _parameters(recording, recording.steps[call.first : last]),
+        "parameters": _parameters(recording, recording.steps[call.first : call.last]),
     }
 
 
 def _local_name(recording: Recording, call: Call) -> str:
     above = recording.calls[call.parent].path if call.parent >= 0 else ""
-    name = call.path.removeprefix(f"{above}.") if above else call.path
-    return name if call.call == 1 else f"{name} · call {call.call}"
+    return call.label.removeprefix(f"{above}.") if above else call.label
 
 
 def _parameters(recording: Recording, steps: Sequence[Step]) -> int:
@@ -125,8 +90,9 @@ def _step_node(recording: Recording, step: Step) -> Node:
         for id in dict.fromkeys(step.inputs)
         if recording.values[id].kind in ("parameter", "buffer", "constant")
     ]
+    name = recording.all_names[step.outputs[0]][-1] if step.outputs else step.op
     node: Node = {
-        "name": step.op,
+        "name": name.removeprefix(f"{step.label}.") if step.module else name,
         "step": step.index,
         "op": step.op,
         "values": list(step.outputs),
@@ -139,11 +105,12 @@ def _step_node(recording: Recording, step: Step) -> Node:
     return node
 
 
-def _at_failure(nodes: list[Node], module: str) -> list[Node]:
+def _at_failure(recording: Recording, nodes: list[Node], module: str) -> list[Node]:
     """The list of nodes the failing step would have joined: its module's, in the last call."""
     found = nodes
+    labels = {call.label for call in recording.calls if module and call.path == module}
     for node in _walk(nodes):
-        if module and node.get("path") == module:
+        if node.get("path") in labels:
             found = node.setdefault("children", [])
     return found
 

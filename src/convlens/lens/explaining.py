@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 
 from convlens.lens.fields import Region, region
 from convlens.lens.kinds import UNIVERSAL, kind_of
+from convlens.lens.naming import calls_named, which_call
 from convlens.lens.steps import Recording, Step, Value
 from convlens.lens.terms import (
     Account,
@@ -41,7 +42,8 @@ class Explanation:
     `bound`, or no `Explanation` is made. `rule` says how the terms make it: "sum" (products +
     bias), "copy" (one element, unchanged), "chosen" (one of the terms), "function" (of the terms;
     the weights are slopes), "slope" (the universal rule: slopes, not arithmetic), "given" (an
-    input, a parameter, a constant: made of nothing).
+    input, a parameter, a constant: made of nothing). `call` says which call of its module it is
+    of, where that ran more than once.
     """
 
     recording: Recording = field(repr=False)
@@ -58,6 +60,7 @@ class Explanation:
     bound: float
     formula: str
     note: str
+    call: str = ""
 
     def open(self, term: int, *, weight: bool = False) -> Explanation:
         """Go on into the element a term reads.
@@ -156,6 +159,7 @@ class Explanation:
             "step": None if step is None else step.index,
             "op": None if step is None else step.op,
             "module": None if step is None else step.module,
+            "call": self.call,
             "source": None if step is None else list(step.source),
             "value": self.value.id,
             "index": list(self.index),
@@ -178,6 +182,8 @@ class Explanation:
         if self.rule == "given":
             return "\n".join([*lines, f"  {self.note or self.formula or self.kind}"])
         lines.append(f"  {self.kind}, {self.rule}" + (f": {self.formula}" if self.formula else ""))
+        if self.call:
+            lines.append(f"  {self.call}")
         if self.note:
             lines.append(f"  {self.note}")
         lines += self._lines(12)
@@ -216,16 +222,18 @@ class Explanation:
 def explain(
     recording: Recording, where: Step | int | str, index: Sequence[int], *, slot: int = 0
 ) -> Explanation:
-    """Take one number of a step's output apart into the terms it is made of.
+    """Take one number of an output apart into the terms it is made of.
 
     Args:
         recording: of `record`.
-        where: a step, its index, or a module path ("layer1.conv", "layer1.conv#2").
+        where: a step or its index; or a name: a module's path ("layer1.conv", "layer1.conv#2" for
+            its second call, "" for the whole network), a value's as `recording.names` has it, or
+            "@3" for step 3. A path is always a path, even if it is a number.
         index: one integer an axis of the output; negative ones count from the end.
-        slot: which output, for a step with several.
+        slot: which output, for a step or module with several.
 
     Raises:
-        ValueError: no such step, output or element.
+        ValueError: no such step, name, output or element.
         NotImplementedError: a step that cannot be taken apart; says why.
         ArithmeticError: the terms do not give the recorded number within the bound.
 
@@ -238,14 +246,18 @@ def explain(
     >>> explanation.recorded, explanation.terms.product.tolist()
     (3.0, [8.0, -5.0])
     """
-    step = recording.step(where)
+    ids = recording.made(where)
     slot = operator.index(slot)
-    if not 0 <= slot < len(step.outputs):
+    if not 0 <= slot < len(ids):
         raise ValueError(
-            f"`slot` (={slot}) must be one of the {len(step.outputs)} outputs of step "
-            f"{step.index} (`{step.op}`); use 0 to {len(step.outputs) - 1}"
+            f"`slot` (={slot}) must be one of the {len(ids)} outputs of {where!r}; "
+            + (f"use 0 to {len(ids) - 1}" if ids else "it made none")
         )
-    return explain_value(recording, step.outputs[slot], index)
+    explanation = explain_value(recording, ids[slot], index)
+    calls = calls_named(recording, where) if isinstance(where, str) else []
+    if not calls:
+        return explanation
+    return replace(explanation, call=which_call(recording, calls[0].path, calls[0].call))
 
 
 def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explanation:
@@ -339,6 +351,7 @@ def _explanation(
         bound,
         account.formula,
         account.note,
+        "" if step is None else which_call(recording, step.module, step.call),
     )
 
 

@@ -58,7 +58,7 @@ def record(network: Any, *inputs: Any, budget: int | None = None, **kwargs: Any)
             outputs = network(*inputs, **kwargs)
         except Exception as error:
             exception = error
-        output_ids = recorder.known(outputs)
+        output_ids = recorder.returned(outputs)
     if recorder.over_budget:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors_in(inputs))
         raise MemoryError(

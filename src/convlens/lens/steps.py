@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator
+import dataclasses
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
+
+from convlens.lens.naming import calls_named, step_named, unknown, value_names, values_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,11 @@ class Step:
     seconds: float
     note: str = ""
 
+    @property
+    def label(self) -> str:
+        """The module's path, with `#2`, `#3` ... from its second call on."""
+        return self.module if self.call == 1 else f"{self.module}#{self.call}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
@@ -117,7 +125,8 @@ class Recording:
 
     Prints as a table. `recording["layer1.conv"]` gives the steps that ran inside a module,
     `recording.step("layer1.conv")` the one that made the module's output. A network that raised
-    gives the steps that ran, with the `error` at its step.
+    gives the steps that ran, with the `error` at its step. `aliases`: the other paths of a module
+    that stands at several, with the one it is named by.
     """
 
     steps: tuple[Step, ...]
@@ -127,8 +136,10 @@ class Recording:
     output_ids: tuple[int, ...]
     warnings: tuple[str, ...]
     error: Failure | None
+    aliases: dict[str, str] = field(default_factory=dict, repr=False)
     # Index maps of data movement, kept once made: (step, slot) -> tensor.
     replays: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
+    _names: dict[int, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -150,8 +161,24 @@ class Recording:
         }
         return sum(storages.values())
 
+    @property
+    def all_names(self) -> dict[int, tuple[str, ...]]:
+        """The names of every value, by its id; each of them means that value to `explain`."""
+        if not self._names:
+            self._names.update(value_names(self))
+        return self._names
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The best name of every value, by its id."""
+        return {id: names[0] for id, names in self.all_names.items()}
+
     def __getitem__(self, path: str) -> tuple[Step, ...]:
-        calls = self._calls(path)
+        calls = calls_named(self, path)
+        if not calls and path:
+            raise unknown(self, path)
+        if not calls:
+            return self.steps
         return tuple(step for call in calls for step in self.steps[call.first : call.last])
 
     def __iter__(self) -> Iterator[Step]:
@@ -161,70 +188,60 @@ class Recording:
         return len(self.steps)
 
     def step(self, where: Step | int | str) -> Step:
-        """The step meant by an index, a module path, or a path with its call: "block.conv#2".
+        """The step meant by an index, or the one that made what a name means.
 
-        A module path means the step that made the module's output (in its first call).
+        Names are those of `made`.
 
         Raises:
-            ValueError: no such step or module, or a module that made nothing of its own.
+            ValueError: no such step or name, or a value that no step made.
         """
         if isinstance(where, Step):
             return where
-        if isinstance(where, str) and where.isdigit():
-            where = int(where)
-        if isinstance(where, int):
-            if not 0 <= where < len(self.steps):
+        if isinstance(where, bool) or not isinstance(where, (str, SupportsIndex)):
+            raise TypeError(
+                f"`where` (={where!r}) must be a step, its index or a name; use one of these"
+            )
+        if isinstance(where, str):
+            index = step_named(where)
+            if index is None or calls_named(self, where):
+                made = [self.values[id].step for id in self.made(where)]
+                index = next((i for i in made if i >= 0), None)
+            if index is None:
                 raise ValueError(
-                    f"`where` (={where}) must be a step of this recording; "
-                    f"use 0 to {len(self.steps) - 1}"
+                    f"`where` (={where!r}) must be something that a step made; this was given, or "
+                    "handed on as it was: use the step before it"
                 )
-            return self.steps[where]
-        return self._made_by(self._calls(where)[0])
+        else:
+            index = operator.index(where)
+        if not 0 <= index < len(self.steps):
+            raise ValueError(
+                f"`where` (={where!r}) must be a step of this recording; "
+                + (f"use 0 to {len(self.steps) - 1}" if self.steps else "it has none")
+            )
+        return self.steps[index]
+
+    def made(self, where: Step | int | str) -> tuple[int, ...]:
+        """The ids of the values that a step made, or that a name means.
+
+        A string is a module's path wherever such a module ran, and means what the module returned
+        in its first call; "block.conv#2" is its second call, "" the whole network. Else it is the
+        name of a value, as `names` has them, or a step: "@3" is step 3.
+
+        Raises:
+            ValueError: no such step, module or value, or a module that returned no tensor.
+        """
+        return values_named(self, where) if isinstance(where, str) else self.step(where).outputs
 
     def name_of(self, id: int) -> str:
         """A value as a person would name it: its own name, or its module or step."""
-        value = self.values[id]
-        if value.step < 0:
-            return value.name or f"{value.kind} {id}"
-        step = self.steps[value.step]
-        path = step.module if step.call == 1 else f"{step.module}#{step.call}"
-        name = f"{path}.{step.op}" if path else f"{step.op}@{step.index}"
-        if path and self.calls:
-            made = [c for c in self.calls if c.path == step.module and c.call == step.call]
-            if made and id in made[0].outputs:
-                name = path
-        return name if value.slot == 0 else f"{name}:{value.slot}"
-
-    def _made_by(self, call: Call) -> Step:
-        for id in call.outputs:
-            if self.values[id].step >= 0:
-                return self.steps[self.values[id].step]
-        if call.last > call.first:
-            return self.steps[call.last - 1]
-        raise ValueError(
-            f"`where` (={call.label!r}) made no value of its own: it handed its input on; "
-            "use the step before it"
-        )
-
-    def _calls(self, where: str) -> list[Call]:
-        path, _, nth = where.partition("#")
-        found = [call for call in self.calls if call.path == path]
-        if nth:
-            found = [call for call in found if str(call.call) == nth]
-        if found:
-            return found
-        known = list(dict.fromkeys(call.label for call in self.calls if call.path))
-        near = difflib.get_close_matches(where, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"use one of {known}"
-        raise ValueError(f"`where` (={where!r}) must be a module that ran or a step index; {hint}")
+        return self.all_names[id][0]
 
     def table(self) -> str:
         """Every step in a line: index, module, operation, output shapes, milliseconds."""
         rows = [("step", "module", "operation", "output", "ms")]
         for step in self.steps:
             shapes = ", ".join("x".join(map(str, self.values[v].shape)) for v in step.outputs)
-            label = step.module if step.call == 1 else f"{step.module}#{step.call}"
-            rows.append((str(step.index), label, step.op, shapes, f"{step.seconds * 1e3:.2f}"))
+            rows.append((str(step.index), step.label, step.op, shapes, f"{step.seconds * 1e3:.2f}"))
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
         right = (0, 4)
         lines = [
@@ -324,7 +341,7 @@ def _rebuild(tree: Any, each: Callable[[Any], Any]) -> Any:
 
 
 def tensors_in(tree: Any) -> list[torch.Tensor]:
-    """Every tensor in a nest of lists, tuples, dicts and slices, in order."""
+    """Every tensor in a nest of lists, tuples, mappings, slices and dataclasses, in order."""
     found: list[torch.Tensor] = []
     _collect(tree, found)
     return found
@@ -337,8 +354,11 @@ def _collect(tree: Any, found: list[torch.Tensor]) -> None:
         for part in tree:
             if type(part) not in _ATOMS:
                 _collect(part, found)
-    elif isinstance(tree, dict):
+    elif isinstance(tree, Mapping):
         for part in tree.values():
             _collect(part, found)
     elif isinstance(tree, slice):
         _collect((tree.start, tree.stop, tree.step), found)
+    elif dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        for each in dataclasses.fields(tree):
+            _collect(getattr(tree, each.name, None), found)

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any
@@ -49,7 +50,7 @@ class _OpenCall:
     parent: int
     first: int
     inputs: tuple[int, ...]
-    last: int = -1
+    last: int = 0
     outputs: tuple[int, ...] = ()
 
 
@@ -103,6 +104,7 @@ class Recorder(TorchFunctionMode):
         self.warnings: dict[str, None] = {}
         self.failed: tuple[int, str, str, tuple[str, int]] | None = None
         self.names: dict[Any, str] = {}
+        self.aliases: dict[str, str] = {}
         self.call_counts: dict[str, int] = {}
         self.stack: list[int] = []
         # id(tensor) -> the tensor (kept alive, or its id would be reused), value, version
@@ -116,13 +118,7 @@ class Recorder(TorchFunctionMode):
 
     def __enter__(self) -> Recorder:
         if isinstance(self.network, nn.Module):
-            for path, module in self.network.named_modules():
-                self.names[module] = path
-                ahead = f"{path}." if path else ""
-                for kind, own in (("parameter", module._parameters), ("buffer", module._buffers)):
-                    for name, tensor in own.items():
-                        if tensor is not None:
-                            self.leaf(tensor, kind, ahead + name)
+            self._adopt(self.network, "")
         self.hooks = (
             register_module_forward_pre_hook(self._entering),
             register_module_forward_hook(self._leaving, always_call=True),
@@ -164,7 +160,9 @@ class Recorder(TorchFunctionMode):
             replace(value, tensor=value.tensor.detach()) if value.tensor.requires_grad else value
             for value in self.values
         )
-        return Recording(tuple(self.steps), values, calls, outputs, output_ids, warnings, failure)
+        return Recording(
+            tuple(self.steps), values, calls, outputs, output_ids, warnings, failure, self.aliases
+        )
 
     def known(self, tree: Any) -> tuple[int, ...]:
         """The value ids of the tensors in `tree` that were recorded."""
@@ -174,16 +172,49 @@ class Recorder(TorchFunctionMode):
         tensors = tensors_in(tree)
         return tuple(self.identity[id(t)][1] for t in tensors if id(t) in self.identity)
 
+    def returned(self, tree: Any) -> tuple[int, ...]:
+        """The value ids of the tensors in `tree` as they are now, kept if they were not yet."""
+        self.depth += 1
+        try:
+            return tuple(self._ref(t, t.untyped_storage()._cdata) for t in tensors_in(tree))
+        finally:
+            self.depth -= 1
+
     # Module calls
+
+    def _adopt(self, network: nn.Module, root: str) -> None:
+        """Name a network's modules, and keep their parameters and buffers."""
+        for below, module in _modules(network):
+            path = f"{root}.{below}" if root and below else root or below
+            if module in self.names:
+                self.aliases[path] = self.names[module]
+                continue
+            self.names[module] = path
+            ahead = f"{path}." if path else ""
+            for kind, own in (("parameter", module._parameters), ("buffer", module._buffers)):
+                for name, tensor in own.items():
+                    if tensor is not None:
+                        self.leaf(tensor, kind, ahead + name)
+
+    def _new_path(self, module: nn.Module) -> str:
+        """A path for a module that is no part of the network, as a function's are not."""
+        above = self.stack and self.calls[self.stack[-1]].path
+        plain = path = (
+            f"{above}.<{type(module).__name__}>" if above else f"<{type(module).__name__}>"
+        )
+        nth, taken = 1, set(self.names.values())
+        while path in taken:
+            nth += 1
+            path = f"{plain}~{nth}"
+        return path
 
     def _entering(self, module: nn.Module, args: Any) -> None:
         if self.depth or threading.get_ident() != self.thread:
             return
         parent = self.stack[-1] if self.stack else -1
-        path = self.names.get(module)
-        if path is None:
-            above = self.calls[parent].path if parent >= 0 else ""
-            path = f"{above}.<{type(module).__name__}>".lstrip(".")
+        if module not in self.names:
+            self._adopt(module, self._new_path(module))
+        path = self.names[module]
         nth = self.call_counts[path] = self.call_counts.get(path, 0) + 1
         self.stack.append(len(self.calls))
         name = type(module).__name__
@@ -193,8 +224,10 @@ class Recorder(TorchFunctionMode):
     def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
         if threading.get_ident() != self.thread or self.depth or not self.stack:
             return
-        call = self.calls[self.stack.pop()]
-        call.last, call.outputs = len(self.steps), self.known(out)
+        call = self.calls[self.stack[-1]]
+        call.outputs = self.returned(out)
+        call.last = len(self.steps)
+        self.stack.pop()
 
     @property
     def _place(self) -> tuple[str, int]:
@@ -439,6 +472,16 @@ class Recorder(TorchFunctionMode):
         changed_ids = {id(t) for t in changed}
         fresh = [t for t in outs if id(t) not in given_ids or id(t) in changed_ids]
         return list({id(t): t for t in changed + fresh}.values())
+
+
+def _modules(
+    module: nn.Module, path: str = "", above: tuple[nn.Module, ...] = ()
+) -> Iterator[tuple[str, nn.Module]]:
+    """Every path of every module; one that holds a module it lies in ends there."""
+    yield path, module
+    for name, child in module._modules.items():
+        if child is not None and all(child is not each for each in (*above, module)):
+            yield from _modules(child, f"{path}.{name}" if path else name, (*above, module))
 
 
 def _unannounced_writes(name: str, args: Any, kwargs: Any) -> list[Tensor]:

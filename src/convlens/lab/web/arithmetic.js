@@ -31,6 +31,7 @@ import { aligned, cells, count, full, indexText, powerText, rough, short, unrave
  * @property {string} rule
  * @property {string} formula
  * @property {string} note
+ * @property {string} call which call of its module, where that ran more than once
  * @property {number} recorded
  * @property {number} total
  * @property {number} bound
@@ -116,6 +117,7 @@ export class Arithmetic {
         <output class="number recorded" data-number=${full(found.recorded, value.dtype)}
           title=${full(found.recorded, value.dtype)}>${short(found.recorded)}</output>
         <p class="rule">${sentence(found, value)}</p>
+        ${found.call ? html`<p class="call">${found.call}</p>` : nothing}
         ${found.standing ? this.#standing(found.standing, found.value) : nothing}
         ${pixel ? shown(pixel) : nothing}${equation(found)}
         ${found.source?.text ? html`<p class="source" title="${found.source.file}, line ${found.source.line}">
