@@ -1,5 +1,6 @@
 """What a process of its own computes to show that it is right: `python -m engine_work TASK`."""
 
+import concurrent.futures
 import hashlib
 import multiprocessing
 import os
@@ -11,14 +12,17 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import scipy.signal
 import torch
 
+import convlens
 from cases import Case
 from compute_oracles import Numbers, arrays_of, expected_of
-from convlens.compute import conv, plan
+from convlens.compute import conv, max_pool, plan
+from convlens.signal import ndimage
 from engine_cases import LARGER, check_near, exact_methods_of, is_exact, methods_of, planned_of
 
-PATIENCE = 20
+PATIENCE = 40
 """In seconds: a forked process that takes longer waits for threads that it does not have."""
 
 FEW = [c for c in LARGER if c.name in ("a dense layer", "a long filter", "the largest of many")]
@@ -114,6 +118,85 @@ def check_fork() -> None:
     raise AssertionError("the child hangs")
 
 
+def every_name() -> None:
+    """Raise unless each of the names answers, forward and back, and torch beside them."""
+    rng = np.random.default_rng(3)
+    signal.alarm(PATIENCE)
+    long, taps = rng.standard_normal(5000), rng.standard_normal(700)
+    image, kernel = rng.standard_normal((40, 50)), rng.standard_normal((7, 7))
+    np.testing.assert_allclose(convlens.signal.convolve(long, taps), np.convolve(long, taps))
+    found = ndimage.convolve(image, kernel, mode="constant")
+    expected = scipy.signal.convolve(image, kernel, mode="same", method="direct")
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    x, weight = torch.randn(2, 16, 40, 40), torch.randn(32, 16, 3, 3)
+    y = torch.einsum("nchwij,kcij->nkhw", x.unfold(2, 3, 1).unfold(3, 3, 1), weight)
+    torch.testing.assert_close(conv(x, weight), y, rtol=1e-4, atol=1e-4)
+    for method in ("torch", "fft_library", "shift", "winograd2"):
+        torch.testing.assert_close(conv(x, weight, method=method), y, rtol=1e-3, atol=1e-3)
+    assert torch.equal(max_pool(x, 2), x.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5)))
+    leaf = weight.clone().requires_grad_()
+    (back,) = torch.autograd.grad(conv(x, leaf).square().sum(), leaf)
+    (same,) = torch.autograd.grad(torch.nn.functional.conv2d(x, leaf).square().sum(), leaf)
+    torch.testing.assert_close(back, same, rtol=1e-3, atol=1e-2)
+    layers = torch.nn.Sequential(torch.nn.Conv2d(16, 32, 3), torch.nn.BatchNorm2d(32)).eval()
+    fast = convlens.accelerate(layers, x) if NETWORK is None else NETWORK
+    assert fast(x).shape == (2, 32, 38, 38)
+    signal.alarm(0)
+
+
+NETWORK: torch.nn.Module | None = None
+"""Accelerated by the parent."""
+
+
+def every_name_in_a_grandchild() -> None:
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=every_name)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    every_name()
+
+
+def check_children() -> None:
+    """Raise unless forked children of all kinds answer after their parent worked in parallel."""
+    global NETWORK
+    torch.set_num_threads(2)
+    every_name()
+    x = torch.randn(2, 16, 40, 40)
+    NETWORK = convlens.accelerate(torch.nn.Sequential(torch.nn.Conv2d(16, 32, 3)), x)
+    context = multiprocessing.get_context("fork")
+    for task in (every_name, every_name_in_a_grandchild):
+        child = context.Process(target=task)
+        child.start()
+        child.join(3 * PATIENCE)
+        if child.exitcode != 0:
+            child.kill()
+            raise AssertionError(f"{task.__name__} in a child: {child.exitcode}")
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        for done in [pool.submit(every_name) for _ in range(2)]:
+            done.result(3 * PATIENCE)
+    assert torch.get_num_threads() == 2
+    every_name()
+
+
+def check_forks_while_plans_are_made() -> None:
+    """Raise unless children forked at any moment answer what the parent's thread is about to."""
+    torch.set_num_threads(2)
+    for size in range(20, 28):
+        x, weight = torch.randn(1, 8, size, size), torch.randn(8, 8, 3, 3)
+        for _ in range(22):
+            expected = conv(x, weight)
+        time.sleep(0.015 * (size - 20))
+        child = os.fork()
+        if child == 0:
+            signal.alarm(PATIENCE)
+            close = torch.allclose(conv(x, weight), expected, rtol=1e-3, atol=1e-3)
+            os._exit(0 if close else 1)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code:
+            raise AssertionError(f"the child for {size} ended with {code}")
+
+
 def check_spawn() -> None:
     """Raise unless two spawned processes are right after the parent has worked."""
     check()
@@ -160,6 +243,8 @@ TASKS: dict[str, Callable[..., None]] = {
     "measured": lambda: check(FEW[:1], measure=True),
     "threads": check_threads,
     "fork": check_fork,
+    "children": check_children,
+    "forks": check_forks_while_plans_are_made,
     "spawn": check_spawn,
     "full disk": check_on_a_full_disk,
     "bits": print_bits,

@@ -158,7 +158,7 @@ def test_the_weight_gradient_is_its_definition_on_whole_numbers(case: Case) -> N
     shape = (problem.batch, problem.channels_out, *problem.outputs)
     gradient = torch.from_numpy(rng.integers(-4, 5, shape).astype(np.float64))
     expected = _defined_weight_gradient(problem, x.numpy(), gradient.numpy())
-    for compute in (weight_gradient._by_torch, _by_conv, outer_products.run):
+    for compute in (weight_gradient.by_torch, _by_conv, outer_products.run):
         found = compute(problem, x, gradient)
         np.testing.assert_array_equal(found.numpy(), expected)
 

@@ -61,9 +61,16 @@ def test_many_threads_get_their_own_results() -> None:
     run("threads")
 
 
-@pytest.mark.xfail(reason="OpenMP waits in the child for threads of its parent", strict=True)
 def test_a_forked_child_is_right_after_its_parent_worked_in_parallel() -> None:
     run("fork")
+
+
+def test_children_of_all_kinds_answer_by_every_name() -> None:
+    run("children")
+
+
+def test_a_fork_while_a_plan_is_made_leaves_nothing_locked() -> None:
+    run("forks")
 
 
 def test_spawned_children_are_right() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 
 from convlens.compute.kernels.machine import machine
 
-__all__ = ["ask"]
+__all__ = ["ask", "go_on", "pause", "stand_still"]
 
 PAUSE = 0.03
 """In seconds: to load LLVM holds Python's lock for a tenth of one, and the call that asked is to
@@ -24,6 +24,10 @@ _lock = threading.Lock()
 
 _importing = threading.Lock()
 """Held while LLVM is imported: a fork in between would leave that undone for ever."""
+
+_gate, _working = threading.Lock(), threading.RLock()
+"""Held by who is about to fork, and by the thread at work: what it holds within torch or oneDNN
+in the middle of a computation would be held in the child for ever."""
 
 
 class _Behind:
@@ -53,7 +57,7 @@ class _Behind:
             machine()
         while (job := self.queue.get()) is not None and not self.stopped:
             # The quick way stays right; a plan the user makes says what is wrong.
-            with contextlib.suppress(Exception):
+            with _working, contextlib.suppress(Exception):
                 job()
 
     def stop(self) -> None:
@@ -74,6 +78,27 @@ def ask(job: Job, key: Hashable = None) -> None:
     A forked process has none of the jobs of its parent and must ask for its own.
     """
     _behind.ask(job, key)
+
+
+def pause() -> None:
+    """Let those fork who wait for it; jobs call this where they hold nothing."""
+    if threading.current_thread() is _behind.thread and _gate.locked():
+        _working.release()
+        with _gate:
+            pass
+        _working.acquire()
+
+
+def stand_still() -> None:
+    """Wait until the thread is between two pieces of work, and keep it there, before a fork."""
+    _gate.acquire()
+    _working.acquire()
+
+
+def go_on() -> None:
+    """Let the thread go on, after a fork."""
+    _working.release()
+    _gate.release()
 
 
 def _before_fork() -> None:

@@ -17,16 +17,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from convlens.compute import eager
 from convlens.compute.arrays import DTYPES, Array
-from convlens.compute.methods import METHODS
 from convlens.compute.operators import (
     avg_pool_operator,
+    check_forward,
     conv_operator,
     conv_transpose_operator,
     conv_weight_gradient_operator,
+    goes_forward,
     max_pool_operator,
     pooling,
     sliding_windows,
@@ -55,11 +56,12 @@ def seen_by_torch(*arrays: Array | None) -> bool:
 
 
 def _special(tensor: Tensor) -> bool:
-    """Tell a tensor without numbers of its own: a subclass, a mapped one, one of no device."""
+    """Tell a tensor of more or less than numbers: a subclass, a dual or mapped one, a meta one."""
     return (
         type(tensor) not in (Tensor, torch.nn.Parameter)
         or tensor.is_meta
         or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        or goes_forward(tensor)
     )
 
 
@@ -78,7 +80,7 @@ def differentiable(
     >>> torch.autograd.grad(differentiable(problem, x, None, None)[0].sum(), x)
     (tensor([[[0.5000, 1.0000, 0.5000]]]),)
     """
-    compute = _forward_mode if forward_ad._current_level >= 0 else _by_operators
+    compute = _forward_mode if goes_forward(x, weight, bias) else _by_operators
     dtype = DTYPES[problem.y_dtype]
     # Sums in a wider type than the input's are those of an input in that type.
     parts = [None if part is None else part.to(dtype) for part in (weight, bias)]
@@ -118,11 +120,8 @@ def _forward_mode(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Compute by torch's own operators: torch lets no other have a forward-mode derivative."""
-    reason = METHODS["torch"].refuses(problem)
-    if reason is not None:
-        raise ValueError(f"there is no forward-mode derivative of `x` here: {reason}; go backward")
-    result: tuple[Tensor, Tensor | None] = METHODS["torch"].run(problem, x, weight, bias)
-    return result
+    check_forward(problem)
+    return eager.run(problem, x, weight, bias)
 
 
 def _padded(problem: Problem, x: Tensor) -> Tensor:

@@ -189,14 +189,22 @@ def _make(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor |
     _keep(entry, plan)
 
 
+def _before_fork() -> None:
+    behind.stand_still()  # first: its thread may be waiting for the lock
+    _lock.acquire()
+
+
+def _after_fork() -> None:
+    _lock.release()
+    behind.go_on()
+
+
 def _in_child() -> None:
     """Ask again for the plans that the parent's thread has not made yet."""
-    _lock.release()
+    _after_fork()
     for entry in _entries.values():
         entry.asked = bool(entry.plans)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._library.custom_ops import CustomOpDef
+from torch.autograd import forward_ad
 from torch.library import custom_op
 
-from convlens.compute import weight_gradient
+from convlens.compute import eager, weight_gradient
 from convlens.compute.arrays import dtype_of
 from convlens.compute.problem import Problem
 from convlens.windows import TransposedWindow, Window
@@ -22,9 +23,11 @@ from convlens.windows import TransposedWindow, Window
 __all__ = [
     "Operator",
     "avg_pool_operator",
+    "check_forward",
     "conv_operator",
     "conv_transpose_operator",
     "conv_weight_gradient_operator",
+    "goes_forward",
     "max_pool_operator",
     "pooling",
     "sliding_windows",
@@ -34,11 +37,17 @@ __all__ = [
 class Operator:
     """A `torch.library` operator that `torch.func` goes back through, too.
 
-    For that torch wants the same rules once more, as those of an `autograd.Function`.
+    For that torch wants the same rules once more, as those of an `autograd.Function`. `forward`
+    computes the same by torch's own operators, which alone have derivatives forward.
     """
 
-    def __init__(self, operator: CustomOpDef, map_rule: Callable[..., Any]) -> None:
-        self.operator = operator
+    def __init__(
+        self,
+        operator: CustomOpDef,
+        map_rule: Callable[..., Any],
+        forward: Callable[..., Any] | None = None,
+    ) -> None:
+        self.operator, self.forward = operator, forward
         operator.register_vmap(partial(map_rule, operator))
         rules = {
             "forward": staticmethod(operator),
@@ -54,6 +63,8 @@ class Operator:
 
     def __call__(self, *arguments: Any) -> Any:
         """Compute, seen by torch."""
+        if self.forward is not None and goes_forward(*arguments):
+            return self.forward(*arguments)
         if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
             return self._function.apply(*arguments)
         return self.operator(*arguments)
@@ -210,9 +221,54 @@ def _map_avg_pool(
     return y.unflatten(0, x.shape[:2]), 0
 
 
-conv_operator = Operator(_conv, _map_weighted)
-conv_transpose_operator = Operator(_conv_transpose, _map_weighted)
-conv_weight_gradient_operator = Operator(_conv_weight_gradient, _map_weight_gradient)
+def goes_forward(*arrays: object) -> bool:
+    """Tell whether one of these carries a derivative forward, or may, as what torch.func wraps.
+
+    >>> with forward_ad.dual_level():
+    ...     goes_forward(forward_ad.make_dual(torch.ones(1), torch.ones(1)))
+    True
+    """
+    if forward_ad._current_level < 0:
+        return False
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+    return any(
+        isinstance(array, Tensor)
+        and (wrapped(array) or forward_ad.unpack_dual(array).tangent is not None)
+        for array in arrays
+    )
+
+
+def check_forward(problem: Problem) -> None:
+    """Raise ValueError where torch's own operators cannot compute a problem."""
+    reason = eager.refuses(problem)
+    if reason is not None:
+        raise ValueError(f"there is no forward-mode derivative of `x` here: {reason}; go backward")
+
+
+def _forward_conv(x: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
+    problem = _convolution(x, weight, *how)
+    check_forward(problem)
+    return eager.run(problem, x, weight, bias)[0]
+
+
+def _forward_conv_transpose(x: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
+    problem = _transposed(x, weight, *how)
+    check_forward(problem)
+    return eager.run(problem, x, weight, bias)[0]
+
+
+def _forward_weight_gradient(x: Tensor, gradient: Tensor, size: list[int], *how: Any) -> Tensor:
+    weight = x.new_empty(gradient.shape[1], x.shape[1] // how[-1], *size, device="meta")
+    problem = _convolution(x, weight, *how)
+    check_forward(problem)
+    return weight_gradient.by_torch(problem, x, gradient)
+
+
+conv_operator = Operator(_conv, _map_weighted, _forward_conv)
+conv_transpose_operator = Operator(_conv_transpose, _map_weighted, _forward_conv_transpose)
+conv_weight_gradient_operator = Operator(
+    _conv_weight_gradient, _map_weight_gradient, _forward_weight_gradient
+)
 max_pool_operator = Operator(_max_pool, _map_max_pool)
 avg_pool_operator = Operator(_avg_pool, _map_avg_pool)
 

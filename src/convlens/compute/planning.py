@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlens.compute import gradients, measuring
+from convlens.compute import behind, gradients, measuring
 from convlens.compute.arena import Arena
 from convlens.compute.arrays import DTYPES, Array, check_out, store, to_tensor
 from convlens.compute.kernels.launching import one_thread
 from convlens.compute.methods import METHODS, Run, estimate, is_direct, is_exact, prepared, refused
+from convlens.compute.operators import goes_forward
 from convlens.compute.problem import NotFinite, Problem, Unsuited
 from convlens.compute.reading import (
     Description,
@@ -213,6 +214,8 @@ def answer(
     if out is not None:
         if needs_gradient(*inputs.values()):
             raise ValueError("`out` cannot be used where a gradient is required; leave it out")
+        if goes_forward(*inputs.values()):
+            raise ValueError("`out` cannot hold a forward-mode derivative; leave it out")
         if any(_without_memory(array) for array in inputs.values()):
             raise ValueError(
                 "`out` cannot be used where arrays have no memory of their own, as those that "
@@ -479,6 +482,7 @@ class _Contest:
         candidate = self.candidates[name]
         if candidate.refused is not None or name in self.runs:
             return candidate.refused is None
+        behind.pause()
         try:
             self.ready(name)
         except Unsuited as reason:

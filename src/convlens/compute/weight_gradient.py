@@ -15,7 +15,7 @@ from convlens.compute.eager import LARGEST
 from convlens.compute.problem import Problem
 from convlens.windows import Window
 
-__all__ = ["run"]
+__all__ = ["by_torch", "run"]
 
 DENSE = 8
 """Layers of so many channels in and out are what oneDNN is made for."""
@@ -44,7 +44,7 @@ def run(problem: Problem, x: Tensor, gradient: Tensor, compute: Compute) -> Tens
     if x.dtype in (torch.float16, torch.bfloat16) and not x.is_cuda:
         wide, gradient = x.float(), gradient.float()
         problem = replace(problem, dtype="float32")
-    by = outer_products.run if _by_ours(problem) else _by_torch
+    by = outer_products.run if _by_ours(problem) else by_torch
     return by(problem, wide, gradient).to(x.dtype)
 
 
@@ -63,7 +63,7 @@ def _by_ours(problem: Problem) -> bool:
     return False
 
 
-def _by_torch(problem: Problem, x: Tensor, gradient: Tensor) -> Tensor:
+def by_torch(problem: Problem, x: Tensor, gradient: Tensor) -> Tensor:
     """Ask torch, which asks oneDNN or cuDNN."""
     windows = _windows(problem)
     padding = [window.before for window in windows]

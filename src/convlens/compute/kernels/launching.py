@@ -37,9 +37,13 @@ _pool: dict[int, list[np.ndarray[Any, Any]]] = {}
 
 
 def _after_fork() -> None:
-    """OpenMP's threads do not follow into a forked process: there we work alone."""
+    """Work alone in a forked process, and let torch: OpenMP waits for threads that are not there.
+
+    Whether they were ever started cannot be asked.
+    """
     global _forked
     _forked = True
+    torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
