@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convlens.compute.casting import autocast_off, cast_pooled
 from convlens.compute.operations import avg_pool, conv, conv_transpose, max_pool
 from convlens.compute.reading import read_pool
 from convlens.windows import AdaptiveWindow, Window
@@ -312,7 +313,8 @@ def avg_pool3d(
     """
     how = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
     if divisor_override is not None:
-        return _average_over(divisor_override, 3, input, kernel_size, how)
+        x = cast_pooled(input, 3)
+        return _average_over(divisor_override, 3, x, kernel_size, how)
     y: Tensor = _pool(avg_pool, 3, input, kernel_size, count_include_pad=count_include_pad, **how)
     return y
 
@@ -391,7 +393,7 @@ def _weighted(
             f"`weight` has shape {tuple(weight.shape)}; with {axes} axes of space it must have "
             f"{axes + 2} axes; use the function of {weight.ndim - 2} axes"
         )
-    y: Tensor = operation(*_cast(x, weight, bias), **_as_here(how))
+    y: Tensor = operation(x, weight, bias, **_as_here(how))
     return y
 
 
@@ -440,6 +442,7 @@ def even_size(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...] | None:
     return size if tuple(map(mul, counts, size)) == space else None
 
 
+@autocast_off
 def _average_over(divisor: Any, axes: int, x: Tensor, size: Any, how: Mapping[str, Any]) -> Tensor:
     """Sum every window, convolving with ones, and divide by what was asked for; round once."""
     if isinstance(divisor, bool) or not isinstance(divisor, int) or divisor == 0:
@@ -455,20 +458,6 @@ def _average_over(divisor: Any, axes: int, x: Tensor, size: Any, how: Mapping[st
     )
     y: Tensor = (sums / divisor).reshape(problem.y_shape).to(x.dtype)
     return y
-
-
-def _cast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Cast as torch does for a convolution where autocast is on."""
-    device = x.device.type
-    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
-        return x, weight, bias
-    dtype = torch.get_autocast_dtype(device)
-
-    def cast(part: Tensor) -> Tensor:
-        eligible = part.is_floating_point() and part.dtype is not torch.float64
-        return part.to(dtype) if eligible else part
-
-    return cast(x), cast(weight), None if bias is None else cast(bias)
 
 
 def _one_or_all(value: Any) -> Any:

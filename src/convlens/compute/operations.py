@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from convlens.compute.arrays import Array, to_tensor
+from convlens.compute.casting import cast_pooled, cast_weighted
 from convlens.compute.once import execute
 from convlens.compute.planning import answer
 from convlens.compute.problem import Problem
@@ -33,9 +35,10 @@ def conv(
 
     `x` is (n, c, *space) or (c, *space) with 1 to 3 axes of space, `weight` (k, c/groups, *size),
     `bias` (k,); the result is (n, k, *outputs) or (k, *outputs), of the kind, element type and
-    device of `x`, written into `out` if given. `stride`, `padding` and `dilation` count positions
-    and are one integer or one an axis; `padding` also a (low, high) pair an axis, or "valid",
-    "same" (stride 1), "full". `padding_mode` is "zeros", "reflect", "replicate" or "circular".
+    device of `x`, written into `out` if given; under autocast, of the type that torch gives.
+    `stride`, `padding` and `dilation` count positions and are one integer or one an axis; `padding`
+    also a (low, high) pair an axis, or "valid", "same" (stride 1), "full". `padding_mode` is
+    "zeros", "reflect", "replicate" or "circular".
     Half types are summed in float32, integers exactly, modulo 2 to the number of bits; `out_dtype`
     "int32" keeps the whole sums of 8-bit integers. `method` is "auto", the quickest here; "direct",
     the quickest whose results are the same bits for any number of threads, batch and memory layout,
@@ -50,6 +53,7 @@ def conv(
     >>> conv(np.array([[1.0, 2.0, 4.0, 7.0]]), np.array([[[-1.0, 1.0]]]))
     array([[1., 2., 3.]])
     """
+    x, weight, bias = cast_weighted(x, weight, bias)
     problem = recall_conv(
         x,
         weight,
@@ -93,6 +97,7 @@ def conv_transpose(
     >>> conv_transpose(np.array([[1.0, 2.0]]), np.array([[[1.0, 10.0, 100.0]]]), stride=2)
     array([[  1.,  10., 102.,  20., 200.]])
     """
+    x, weight, bias = cast_weighted(x, weight, bias)
     problem = recall_conv(
         x,
         weight,
@@ -194,6 +199,10 @@ def _answer(
     method: str = "auto",
 ) -> Any:
     """Compute a problem that was read, by the plan there is for it or at once without."""
+    if weight is None:
+        given, x = x, cast_pooled(x, len(problem.windows))
+        if x is not given:
+            problem = replace(problem, dtype="float32")
 
     def compute(canonical: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
         kernel = None if weight is None else to_tensor(weight)

@@ -17,6 +17,7 @@ from torch.library import custom_op
 
 from convlens.compute import eager, weight_gradient
 from convlens.compute.arrays import dtype_of
+from convlens.compute.casting import autocast_off
 from convlens.compute.problem import Problem
 from convlens.windows import TransposedWindow, Window
 
@@ -283,6 +284,7 @@ def _among_channels(part: Tensor) -> Tensor:
     return part.movedim(0, 1).flatten(1, 2)
 
 
+@autocast_off
 def _compute(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from convlens.compute import behind, gradients, measuring
 from convlens.compute.arena import Arena
 from convlens.compute.arrays import DTYPES, Array, check_out, store, to_tensor
+from convlens.compute.casting import autocast_off
 from convlens.compute.kernels.launching import one_thread
 from convlens.compute.methods import METHODS, Run, estimate, is_direct, is_exact, prepared, refused
 from convlens.compute.operators import goes_forward
@@ -195,6 +196,7 @@ class Plan:
         return "\n".join(lines)
 
 
+@autocast_off
 def answer(
     problem: Problem,
     compute: Callable[[Tensor, Tensor | None], Computed],
@@ -342,6 +344,7 @@ def plan_pool(
     return decide(problem, kind, method, measure=measure)
 
 
+@autocast_off
 def decide(
     problem: Problem,
     kind: str,
