@@ -211,6 +211,8 @@ def _own_opened(spec: str, weights: str | Path | None) -> Opened:
     network = own_network(spec)
     if weights not in (None, "DEFAULT", "none"):
         load_weights(network, weights)
+        if hasattr(network, "random_parts"):  # it said what was random before
+            network.random_parts = ()  # type: ignore[assignment]
     return _as_it_says(network.eval(), spec)
 
 
