@@ -157,7 +157,9 @@ class Lab:
     def _scores(self, held: Held) -> list[dict[str, Any]]:
         """The best classes of an output that is one row of scores; none for any other output."""
         output = held.recording.output
-        if output is None or not output.tensor.is_floating_point() or held.findings is not None:
+        if output is None or output.opaque or held.findings is not None:
+            return []
+        if not output.tensor.is_floating_point():
             return []
         if output.tensor.ndim not in (1, 2) or output.tensor.numel() != output.shape[-1]:
             return []
@@ -190,7 +192,8 @@ class Lab:
         """The largest size of a number in any computed value: the network's own colour scale."""
         held = self._at(recording)
         if held.scale is None:
-            computed = (v for v in held.recording.values if v.kind == "computed")
+            values = held.recording.values
+            computed = (v for v in values if v.kind == "computed" and not v.opaque)
             held.scale = max((largest(numbers(v)) for v in computed), default=0.0)
         return {"recording": recording, "largest": held.scale}
 

@@ -102,7 +102,12 @@ def _batched(recording: Recording) -> bool:
 
 
 def numbers(value: Value) -> torch.Tensor:
-    """The value as real floating-point numbers: complex by size, truth and integers as they are."""
+    """The value as real floating-point numbers: complex by size, truth and integers as they are.
+
+    Raises ValueError for a value whose numbers cannot be read one by one, as those of a sparse one.
+    """
+    if value.opaque:
+        raise ValueError(f"`value` (={value.id}) is {value.opaque}; only dense numbers are shown")
     tensor = value.tensor.detach()
     if tensor.is_complex():
         tensor = tensor.abs()

@@ -75,6 +75,7 @@ def costs(network: Any, *inputs: Any, **kwargs: Any) -> Costs:
 
     Raises:
         RuntimeError: the network raised; says where.
+        NotImplementedError: a step reads or makes a nested tensor, whose parts differ in size.
 
     >>> import torch
     >>> found = costs(torch.nn.ConvTranspose2d(4, 2, 4, 2, 1), torch.ones(1, 4, 16, 16))
@@ -97,6 +98,12 @@ def costs_of(recording: Recording) -> Costs:
         own = [i for i in dict.fromkeys(step.inputs) if recording.values[i].kind == "parameter"]
         new = [i for i in own if i not in seen]
         seen.update(new)
+        for id in (*step.inputs, *step.outputs):
+            if -1 in recording.values[id].shape:
+                raise NotImplementedError(
+                    f"`{recording.name_of(id)}` is nested: its parts differ in size, so that step "
+                    f"{step.index} (`{step.op}`) cannot be counted; record one part alone"
+                )
         out = recording.values[step.outputs[0]]
         cost = kind_of(step).cost(recording, step)
         rows.append(

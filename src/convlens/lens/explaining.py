@@ -272,17 +272,23 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
             f"`id` (={id}) must be a value of this recording; use 0 to {len(recording.values) - 1}"
         )
     value = recording.values[id]
-    at = _checked(index, value)
     step = recording.steps[value.step] if value.step >= 0 else None
     if any(recording.values[i].dtype.is_complex for i in (id, *(step.inputs if step else ()))):
         raise NotImplementedError(
             f"{recording.name_of(id)} is made of complex numbers; only real ones are taken apart"
         )
     for i in (id, *(step.inputs if step else ())):
+        if recording.values[i].opaque:
+            of = "" if i == id else f"is made of `{recording.name_of(i)}`, which "
+            raise NotImplementedError(
+                f"`{recording.name_of(id)}` {of}is {recording.values[i].opaque}; only dense "
+                "numbers are taken apart"
+            )
         if recording.values[i].stale:
             raise ValueError(
                 f"`{recording.name_of(i)}` was changed in place after it was recorded; record again"
             )
+    at = _checked(index, value)
     recorded = float(value.tensor[at])
     if step is None:
         note = "made outside the recording" if value.kind == "constant" else ""

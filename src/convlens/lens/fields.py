@@ -35,6 +35,7 @@ def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) 
 
     Raises:
         ValueError: the network has no such input.
+        NotImplementedError: a nested tensor lies on the way, whose parts differ in size.
 
     >>> import torch
     >>> from convlens.lens import record
@@ -49,6 +50,7 @@ def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) 
             f"use 0 to {len(inputs) - 1}"
         )
     source = inputs[input]
+    _sized(recording, (id, source.id))
     if id == source.id:
         return _region(source, _one(source.shape, index))
     wanted = {id: _one(recording.values[id].shape, index)}
@@ -58,11 +60,22 @@ def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) 
             mask = wanted.pop(output, None)
             if mask is None or not any(i in reached for i in step.inputs):
                 continue
+            _sized(recording, step.inputs)
             for read, theirs in kind_of(step).reads(recording, step, slot, mask).items():
                 if read in reached:
                     wanted[read] = masks.union(wanted.get(read), theirs)
     found = wanted.get(source.id)
     return _region(source, torch.zeros(source.shape, dtype=torch.bool) if found is None else found)
+
+
+def _sized(recording: Recording, ids: Sequence[int]) -> None:
+    """Raise for a value without one size along every axis."""
+    for id in ids:
+        if -1 in recording.values[id].shape:
+            raise NotImplementedError(
+                f"`{recording.name_of(id)}` is nested: its parts differ in size, so that no region "
+                "is known; record one part alone"
+            )
 
 
 def _one(shape: tuple[int, ...], index: Sequence[int]) -> Tensor:

@@ -9,11 +9,10 @@ from typing import Any
 
 import psutil
 import torch
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch import Tensor
 
 from convlens.lens.steps import Recording, tensors_in
-from convlens.lens.watching import Recorder
+from convlens.lens.watching import Fault, Recorder
 
 
 def record(network: Any, *inputs: Any, budget: int | None = None, **kwargs: Any) -> Recording:
@@ -42,30 +41,58 @@ def record(network: Any, *inputs: Any, budget: int | None = None, **kwargs: Any)
             f"`network` (={type(network).__name__}) must be a torch.nn.Module or a callable "
             "of tensors; pass the module itself"
         )
-    limit = _default_budget(tensors_in(inputs)) if budget is None else budget
+    with torch._C.DisableTorchFunctionSubclass():  # ours are no calls of a subclass
+        limit = _default_budget(tensors_in(inputs)) if budget is None else budget
     if limit <= 0:
         raise ValueError(f"`budget` (={budget}) must be a positive number of bytes; raise it")
     network = getattr(network, "_orig_mod", network)  # what torch.compile was given
-    if isinstance(network, nn.Module) and any(map(is_lazy, network.parameters())):
-        with torch.no_grad():
-            network(*inputs, **kwargs)  # its parameters get their shapes in a first forward
     recorder = Recorder(network, limit)
-    outputs, exception = None, None
-    with torch.no_grad(), _eager_regions(), recorder:
-        for i, tensor in enumerate(tensors_in((inputs, kwargs))):
-            recorder.leaf(tensor, "input", f"input{i}" if i else "input")
-        try:
-            outputs = network(*inputs, **kwargs)
-        except Exception as error:
-            exception = error
-        output_ids = recorder.returned(outputs)
+    outputs, output_ids, exception = _run(recorder, network, inputs, kwargs)
+    if recorder.fault is not None:
+        raise RuntimeError(
+            f"step {len(recorder.steps)} could not be recorded, by a fault of convlens, not of the "
+            f"network: {type(recorder.fault).__name__}: {recorder.fault}"
+        ) from recorder.fault
     if recorder.over_budget:
         shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors_in(inputs))
         raise MemoryError(
             f"recording this network on {shapes} would keep {_size(recorder.nbytes)}; the budget "
             f"is {_size(limit)}; use a smaller input or pass `budget` (bytes) if you have the room"
         )
-    return recorder.recording(outputs, output_ids, exception)
+    with torch._C.DisableTorchFunctionSubclass():
+        return recorder.recording(outputs, output_ids, exception)
+
+
+def _run(
+    recorder: Recorder, network: Any, inputs: Any, kwargs: Any
+) -> tuple[Any, tuple[int, ...], Exception | None]:
+    """What the watched network returned, as it is and as values, or the error it raised."""
+    outputs: Any = None
+    ids: tuple[int, ...] = ()
+    exception = None
+    with contextlib.suppress(Fault), torch.no_grad(), _eager_regions(), recorder:
+        with recorder.ours:
+            for i, tensor in enumerate(tensors_in((inputs, kwargs))):
+                recorder.leaf(tensor, "input", f"input{i}" if i else "input")
+        try:
+            outputs = network(*inputs, **kwargs)
+        except Exception as error:
+            exception = error
+        with recorder.ours:
+            ids = recorder.returned(outputs)
+            if not ids and not _plain(outputs):
+                recorder.warnings[
+                    f"the network returned a {type(outputs).__name__}, in which no tensor was "
+                    "found; lists, tuples, mappings and dataclasses are looked through"
+                ] = None
+    return outputs, ids, exception
+
+
+def _plain(outputs: Any) -> bool:
+    """Whether there is nothing to look for in an answer without tensors."""
+    return outputs is None or isinstance(
+        outputs, (bool, int, float, complex, str, list, dict, tuple)
+    )
 
 
 def _default_budget(tensors: list[Tensor]) -> int:

@@ -10,6 +10,7 @@ from typing import Any, SupportsIndex
 
 import torch
 
+from convlens.lens.memory import memory_of, opaque, version_of
 from convlens.lens.naming import calls_named, step_named, unknown, value_names, values_named
 
 
@@ -41,14 +42,14 @@ class Value:
     version: int = 0
 
     @property
+    def opaque(self) -> str:
+        """What makes its numbers unreadable one by one ("sparse", "nested", ...); "" mostly."""
+        return opaque(self.tensor)
+
+    @property
     def stale(self) -> bool:
         """Whether a given tensor was written after it was recorded, as training does."""
         return self.kind != "computed" and version_of(self.tensor) != self.version
-
-
-def version_of(tensor: torch.Tensor) -> int:
-    """How often a tensor was written; 0 for those of inference mode, which do not count."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,12 +155,7 @@ class Recording:
     @property
     def nbytes(self) -> int:
         """Bytes held by the computed values, storages counted once."""
-        storages = {
-            value.tensor.untyped_storage()._cdata: value.tensor.untyped_storage().nbytes()
-            for value in self.values
-            if value.kind == "computed"
-        }
-        return sum(storages.values())
+        return sum(dict(memory_of(v.tensor) for v in self.values if v.kind == "computed").values())
 
     @property
     def all_names(self) -> dict[int, tuple[str, ...]]:

@@ -91,7 +91,7 @@ class Moving:
             return {}
         wanted = mask.to(torch.float32)
         back = torch.autograd.grad(out, list(leaves.values()), wanted, materialize_grads=True)
-        return {id: grad != 0 for id, grad in zip(leaves, back, strict=True)}
+        return {id: grad.to_dense() != 0 for id, grad in zip(leaves, back, strict=True)}
 
     def cost(self, recording: Recording, step: Step) -> Cost:
         """Nothing is computed."""

@@ -1,0 +1,62 @@
+"""Where the numbers of a tensor lie, and which tensors have none that can be read one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import torch
+from torch import Tensor
+
+
+def memory_of(tensor: Tensor) -> tuple[Hashable, int]:
+    """A key that tensors of the same memory share, and the bytes of that memory.
+
+    A tensor without one memory (sparse, of oneDNN) is a key of its own, as long as it lives.
+
+    >>> x = torch.ones(4)
+    >>> memory_of(x) == memory_of(x[2:]), memory_of(x)[1], memory_of(torch.eye(2).to_sparse())[1]
+    (True, 16, 40)
+    """
+    try:
+        storage = tensor.untyped_storage()
+        return storage._cdata, storage.nbytes()
+    except (NotImplementedError, RuntimeError):
+        return ("tensor", id(tensor)), sum(part.nbytes for part in _parts(tensor))
+
+
+def _parts(tensor: Tensor) -> list[Tensor]:
+    """The dense tensors a sparse one holds; none where they cannot be had."""
+    if tensor.layout is torch.sparse_coo:
+        return [tensor._indices(), tensor._values()]
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return [tensor.crow_indices(), tensor.col_indices(), tensor.values()]
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return [tensor.ccol_indices(), tensor.row_indices(), tensor.values()]
+    return []
+
+
+def opaque(tensor: Tensor) -> str:
+    """What makes a tensor's numbers unreadable one by one, in a word; "" for a dense tensor.
+
+    >>> opaque(torch.eye(2).to_sparse()), opaque(torch.eye(2))
+    ('sparse', '')
+    """
+    if tensor.is_nested:
+        return "nested"
+    if tensor.layout is not torch.strided:
+        return "in oneDNN's layout" if tensor.is_mkldnn else "sparse"
+    if tensor.is_quantized:
+        return "quantized"
+    if tensor.is_meta:
+        return "without numbers (meta)"
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return "wrapped by torch.func"
+    dispatch = type(tensor).__torch_dispatch__
+    if dispatch is not Tensor.__torch_dispatch__:
+        return f"of a class of its own ({type(tensor).__name__})"
+    return ""
+
+
+def version_of(tensor: Tensor) -> int:
+    """How often a tensor was written; 0 for those of inference mode, which do not count."""
+    return 0 if tensor.is_inference() else tensor._version
