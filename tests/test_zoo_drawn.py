@@ -13,6 +13,7 @@ from torch import nn
 import convlens
 from convlens.zoo import model
 from convlens.zoo.drawn import EVERYTHING, random_parts, told
+from convlens.zoo.weights import load_weights
 
 
 def test_what_is_drawn_says_so_and_what_is_loaded_does_not() -> None:
@@ -29,7 +30,8 @@ def test_what_is_drawn_says_so_and_what_is_loaded_does_not() -> None:
 
 def test_a_head_for_other_classes_is_named(tmp_path: Path) -> None:
     torch.save(model("mobilenet_v3_small", None).state_dict(), tmp_path / "a.pth")
-    network = model("mobilenet_v3_small", tmp_path / "a.pth", classes=3)
+    network = model("mobilenet_v3_small", None, classes=3)
+    load_weights(network, tmp_path / "a.pth", fresh=("classifier.3.",))
     assert random_parts(network) == ("classifier.3",)
     assert told(random_parts(network)) in repr(network)
     head = {

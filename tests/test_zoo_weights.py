@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import copyreg
+import dataclasses
 import hashlib
 import pickle
 import types
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from convlens.zoo import NETWORKS
 from convlens.zoo.layers import FrozenNorm2d
 from convlens.zoo.mobilenet import mobilenet
+from convlens.zoo.released import RELEASED, weights
 from convlens.zoo.resnet import resnet
 from convlens.zoo.weights import fitted, load_weights, read_weights, sha256_of
 from torchvision_oracle import torchvision
@@ -94,8 +96,12 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
 # Refused
 
 
-def test_a_damaged_file_is_refused_by_its_sha256(tmp_path: Path) -> None:
-    path = released(tmp_path, "resnet18", nn.Linear(100, 100).state_dict())
+def test_a_damaged_file_is_refused_by_its_sha256(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = released(tmp_path, "resnet18", nn.Linear(100, 100).state_dict(), archive=False)
+    entry = dataclasses.replace(weights("resnet18"), url=f"https://127.0.0.1/{path.name}")
+    monkeypatch.setitem(RELEASED, "resnet18", {entry.name: entry})
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)

@@ -17,6 +17,7 @@ from torch import nn
 
 from convlens.files import expanded
 from convlens.zoo import NETWORKS
+from convlens.zoo.sniffing import in_place_of_a_network
 
 __all__ = ["own_network", "unknown_network"]
 
@@ -33,6 +34,7 @@ def unknown_network(spec: str) -> str:
         return f"`network` (={spec!r}) must say which callable of the file; write {spec}:NAME"
     near = difflib.get_close_matches(spec, NETWORKS, n=1)
     cure = f"did you mean {near[0]!r}?" if near else "convlens.list_models() lists the zoo's"
+    cure = in_place_of_a_network(spec) or cure
     return f"`network` (={spec!r}) must be {_SPELLINGS}; {cure}"
 
 

@@ -20,10 +20,12 @@ from convlens.zoo.mobilenet_v2 import MobileNetV2
 from convlens.zoo.released import RELEASED, Weights, recognized, weights
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
+from convlens.zoo.shipped import SHIPPED
 from convlens.zoo.small import Digits, Filters, digits, filters
+from convlens.zoo.sniffing import in_place_of_a_network
 from convlens.zoo.vgg import VGGS, vgg
 from convlens.zoo.video import VIDEOS, video
-from convlens.zoo.weights import SHIPPED, load_weights
+from convlens.zoo.weights import load_weights, read_weights
 
 __all__ = [
     "DETECTORS",
@@ -89,10 +91,11 @@ def model(
     """Build the network of the zoo called `name`, in evaluation mode.
 
     `weights`: "DEFAULT" for the best released ones (or those shipped with convlens), the name of
-    others ("IMAGENET1K_V1"), the path of a .safetensors, .pt or .pth file, or None for freshly
-    drawn ones. Released weights are downloaded once, into the cache folder of torch.hub. `classes`:
-    how many to tell apart, the released number when None; with another number the last layer is
-    drawn anew and the weights fill the others. A detector counts the background as class 0.
+    others ("IMAGENET1K_V1"), the path of a file (see `convlens.zoo.weights.read_weights`), or None
+    for freshly drawn ones. Released weights are downloaded once, into the cache folder of
+    torch.hub. `classes`: how many to tell apart, the released number when None; with another number
+    released weights fill all but the last layer, which is drawn at random, and a file of your own
+    is refused. A detector counts the background as class 0.
 
     The network says in `released` which weights' ways it follows (a released file is known by its
     sha256 whatever its name, a converted one by what stands in it; for other files and for fresh
@@ -111,6 +114,7 @@ def model(
     if name not in NETWORKS:
         near = difflib.get_close_matches(name, NETWORKS, n=1)
         cure = f"did you mean {near[0]!r}?" if near else "convlens.list_models() lists them"
+        cure = in_place_of_a_network(name) or cure
         raise ValueError(f"`name` (={name!r}) must be a network of the zoo; {cure}")
     family = NETWORKS[name]
     count = _checked_classes(classes, name, family)
@@ -119,9 +123,9 @@ def model(
     if isinstance(network, Network):
         network.random_parts = EVERYTHING  # until they are loaded
     if path is not None:
-        load_weights(network, path, fresh=() if count == family.classes else family.heads)
+        _fill(network, name, path, others=count != family.classes)
     if name in RELEASED:
-        facts = _facts(name, weights, path)
+        facts = _facts(name, path)
         network.released = facts  # type: ignore[assignment]
         if len(facts.categories) == count:
             network.categories = facts.categories  # type: ignore[assignment]
@@ -160,14 +164,30 @@ def _weights_file(name: str, asked: str | Path | None) -> Path | None:
         return SHIPPED[name]
     if not NETWORKS[name].heads and asked == "DEFAULT":
         return None  # fixed kernels: there is nothing to load
-    if isinstance(asked, Path) or Path(asked).suffix:
-        return expanded(asked)
-    return fetch(weights(name, str(asked)))
+    if not isinstance(asked, str | Path):
+        raise TypeError(
+            f"`weights` (of type {type(asked).__name__}) must be a name, a path or None; tensors "
+            "go in by network.load_state_dict(tensors)"
+        )
+    if asked == "DEFAULT" or asked in RELEASED.get(name, {}):
+        return fetch(weights(name, str(asked)))
+    path = expanded(asked)
+    is_path = isinstance(asked, Path) or path.suffix or len(path.parts) > 1 or path.exists()
+    if not is_path:
+        weights(name, str(asked))  # refuses, and says which may be meant
+    return path
 
 
-def _facts(name: str, asked: str | Path | None, path: Path | None) -> Weights:
-    """What is known of the weights asked for, else of the DEFAULT."""
-    entries = RELEASED[name]
-    if path is None or asked in entries:
-        return entries.get(str(asked), weights(name))
-    return recognized(name, path) or weights(name)
+def _fill(network: nn.Module, name: str, path: Path, others: bool) -> None:
+    """Load a file into a network, which is for `others` than the released classes or not."""
+    fresh: tuple[str, ...] = ()
+    if others and name in RELEASED:
+        read_weights(path)  # what is wrong with the file is said first
+        # Only released weights lose their head: one's own are for the classes they were trained on.
+        fresh = NETWORKS[name].heads if recognized(name, path) else ()
+    load_weights(network, path, fresh=fresh)
+
+
+def _facts(name: str, path: Path | None) -> Weights:
+    """What is known of the weights in a file, else of the DEFAULT."""
+    return (path and recognized(name, path)) or weights(name)

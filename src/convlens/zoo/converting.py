@@ -40,12 +40,7 @@ def convert(source: str | Path, name: str | None = None, out: str | Path | None 
     'ours.safetensors'
     """
     entry = _released(source, name)
-    destination = check_destination(_default(Path(source), entry) if out is None else out)
-    if re.search(r"-[0-9a-f]{8}$", destination.stem):
-        raise ValueError(
-            f"`out` (={str(out)!r}) must not end in 8 hexadecimal digits, which would be read as "
-            "the sha256 of its bytes; use another name"
-        )
+    destination = check_destination(_default(expanded(source), entry) if out is None else out)
     path = fetch(entry) if entry is not None and str(source) in RELEASED else expanded(source)
     table = read_weights(path)
     metadata = {"source": path.name, "sha256": sha256_of(path)}
@@ -60,8 +55,8 @@ def _released(source: str | Path, name: str | None) -> Weights | None:
     """The entry of a network's weights, or of a file that bears a released one's name."""
     if str(source) in NETWORKS:
         return weights(str(source), name or "DEFAULT")
-    path = Path(source)
-    if path.suffix not in (".pt", ".pth"):
+    path = expanded(source)
+    if not (path.suffix in (".pt", ".pth") or (path.suffix != ".safetensors" and path.is_file())):
         if not path.suffix:
             weights(str(source))  # refuses, and says which network may be meant
         raise ValueError(
@@ -80,7 +75,10 @@ def _released(source: str | Path, name: str | None) -> Weights | None:
 def _default(source: Path, entry: Weights | None) -> str:
     if entry is not None:
         return f"{entry.network}-{entry.name}.safetensors"
-    return re.sub(r"-[0-9a-f]{8}$", "", source.stem) + ".safetensors"
+    # Where the name ends in digits of its sha256, those of the new file are others.
+    digits = re.search(r"-([0-9a-f]{8})$", source.stem)
+    is_sum = digits and source.is_file() and sha256_of(source).startswith(digits[1])
+    return (source.stem[:-9] if is_sum else source.stem) + ".safetensors"
 
 
 def _checked(table: dict[str, Tensor], entry: Weights) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from convlens.files import give_name
-from convlens.zoo.released import Weights
+from convlens.zoo.released import AT_RANDOM, Weights
 from convlens.zoo.weights import sha256_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def fetch(weights: Weights, progress: bool = True) -> Path:
     except OSError as error:
         raise OSError(
             f"`weights` ({weights.file}) must be written into {path.parent}, which failed "
-            f"({error.strerror or error}); make room there, or set TORCH_HOME to another folder"
+            f"({error.strerror or error}); make room there, set TORCH_HOME to another folder, "
+            f"{AT_RANDOM}"
         ) from error
     return path
 
@@ -114,7 +115,8 @@ def _download(weights: Weights, path: Path, progress: bool) -> None:
                 if fruitless == TRIES:
                     raise ConnectionError(
                         f"`weights` ({weights.file}) came only in part: {weights.url} broke off "
-                        f"after {_length(part):,} bytes ({error}); run it again to go on from there"
+                        f"after {_length(part):,} bytes ({error}); run it again to go on from "
+                        f"there, {AT_RANDOM}"
                     ) from error
             if fruitless:
                 time.sleep(PAUSE)
@@ -124,7 +126,7 @@ def _download(weights: Weights, path: Path, progress: bool) -> None:
         raise ValueError(
             f"`weights` ({weights.file}) must have a sha256 that begins with {weights.digest}, and "
             f"what {weights.url} sent begins with {digest[:8]}, so it was deleted; "
-            "run it again; a proxy may have changed it"
+            f"run it again, as a proxy may have changed it, {AT_RANDOM}"
         )
     give_name(part, path)
 
@@ -217,4 +219,4 @@ def _length(part: Path) -> int:
 
 
 def _by_hand(weights: Weights) -> str:
-    return f"get {weights.file} elsewhere and put it into {cache_folder()}"
+    return f"get {weights.file} elsewhere and put it into {cache_folder()}, {AT_RANDOM}"

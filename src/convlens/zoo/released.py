@@ -8,10 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from convlens.zoo.digests import DIGEST, metadata, sha256_of
 from convlens.zoo.released_table import GROUPS, RECIPES, UNRELEASED, Group
-from convlens.zoo.weights import DATA, SHIPPED, metadata, sha256_of
+from convlens.zoo.shipped import DATA, SHIPPED
 
-__all__ = ["RELEASED", "Weights", "recognized", "weights"]
+__all__ = ["AT_RANDOM", "RELEASED", "Weights", "recognized", "weights"]
+
+AT_RANDOM = "or take --weights none, from Python weights=None, for ones drawn at random"
+"""What is left to those who cannot have the weights they asked for."""
 
 _HOST = "https://download.pytorch.org/models/"
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -158,7 +162,7 @@ def weights(network: str, name: str = "DEFAULT") -> Weights:
     if network in UNRELEASED:
         raise ValueError(
             f"`network` (={network!r}) must be one with released weights, and there are none for "
-            f"it; build it with model({network!r}, weights=None)"
+            f"it; give a file of your own, {AT_RANDOM}"
         )
     if network not in RELEASED:
         near = difflib.get_close_matches(network, RELEASED, n=1)
@@ -170,7 +174,10 @@ def weights(network: str, name: str = "DEFAULT") -> Weights:
     if name not in entries:
         near = difflib.get_close_matches(name.upper(), entries, n=1)
         cure = f"did you mean {near[0]!r}?" if near else f"use DEFAULT, {', '.join(entries)}"
-        raise ValueError(f"`weights` (={name!r}) must be released weights of {network}; {cure}")
+        raise ValueError(
+            f"`weights` (={name!r}) must be released weights of {network}, or a file; "
+            f"{cure}{'' if near else ','} {AT_RANDOM}"
+        )
     return entries[name]
 
 
@@ -183,6 +190,8 @@ def recognized(network: str, path: Path) -> Weights | None:
     entries = RELEASED[network].values()
     if path.suffix == ".safetensors":
         told = metadata(path)
+        if DIGEST not in told:  # without it, nothing says that the tensors are still those
+            return None
         return next(
             (
                 e

@@ -9,6 +9,7 @@ import safetensors.torch
 from torch import Tensor
 
 from convlens.files import expanded, write_whole
+from convlens.zoo.digests import DIGEST, digest_of
 
 __all__ = ["check_destination", "save_tensors"]
 
@@ -42,20 +43,27 @@ def save_tensors(
     """Write `tensors` to the safetensors file `out`, atomically.
 
     The bytes go to a file beside `out`, which then takes its name in one step: whoever looks, and
-    whatever interrupts, `out` is the old file or the new one. `metadata`: texts to store with the
-    tensors.
+    whatever interrupts, `out` is the old file or the new one, with the old one's mode. `metadata`:
+    texts to store with the tensors; `read_weights` checks the tensors against one more, their
+    sha256.
 
     Raises ValueError for a destination `check_destination` refuses, OSError when the disk does.
 
     >>> import tempfile, torch
-    >>> from convlens.zoo.weights import metadata
+    >>> from convlens.zoo.digests import metadata
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_tensors({"a": torch.ones(2)}, f"{folder}/a.safetensors", {"epoch": "3"})
-    ...     metadata(f"{folder}/a.safetensors")
-    {'epoch': '3'}
+    ...     sorted(metadata(f"{folder}/a.safetensors"))
+    ['epoch', 'tensors_sha256']
     """
     path = check_destination(out)
     # A copy of each: safetensors refuses tensors that share memory, as tied weights do.
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    content = safetensors.torch.save(copies, dict(metadata or {}))
-    write_whole(path, content)
+    content = safetensors.torch.save(copies, {**(metadata or {}), DIGEST: digest_of(copies)})
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise OSError(
+            f"`out` (={str(out)!r}) could not be written ({error.strerror or error}), and what was "
+            "there is as it was; make room, or name another place"
+        ) from error

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convlens.zoo.drawn import Network
-from convlens.zoo.weights import DATA
+from convlens.zoo.shipped import DATA
 
 __all__ = ["EYE", "KERNELS", "LUMA", "Digits", "Filters", "digits", "filters"]
 

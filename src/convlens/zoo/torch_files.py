@@ -1,0 +1,205 @@
+"""Read the tensors of a file of torch.save, after what opening it would make was found out."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import pickle
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from convlens.zoo.pickles import Made, Outline, Table, outlined
+
+__all__ = ["read_torch", "table_of"]
+
+MOST, LEAST = 64, 2**28
+"""A file may stand for so many times its own bytes, and for so many in any case (256 MiB)."""
+
+_ITS_WEIGHTS = "save its weights: torch.save({}, 'weights.pth')"
+
+# Under which names programs keep a network's weights, beside other things.
+_KEPT = (
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module"),
+    *("weights", "params", "state"),
+)
+
+
+class Refused(Exception):
+    """Why a file is not read: what it is, a verb first, and the cure."""
+
+
+def read_torch(path: Path, *, legacy: bool = False, check: bool = True) -> object:
+    """Return what a file of torch.save holds, tensors and plain values, on the CPU.
+
+    `legacy`: it is no archive, as before torch 1.6. `check`: compare the sums of its records
+    with those written beside them (CRC-32). No code of the file runs, and nothing is reserved for
+    tensors before it is known that the file has about as many bytes as they claim.
+
+    Raises `Refused`.
+    """
+    mapped = False
+    if legacy:
+        outline = _legacy_outline(path)
+    else:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                mapped = _checked_archive(archive, path)
+                outline = _outline(io.BytesIO(archive.read(_pickle_of(archive))), 1)
+                _check_records(archive, outline)
+                if check:
+                    _check_sums(archive)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
+            raise Refused(f"is damaged ({error})", "copy or download it again") from error
+    _check_claims(outline, path.stat().st_size)
+    return _loaded(path, outline, mapped)
+
+
+def table_of(content: object) -> tuple[object, str]:
+    """Return the table of weights in what a file holds, and "" or what else could have been meant.
+
+    Training programs keep the weights beside other things; those under a name that is usual for
+    them are taken, else those of the only table of tensors there is.
+
+    >>> table_of({"epoch": 3, "state_dict": {"a": torch.ones(1)}})
+    ({'a': tensor([1.])}, '')
+    """
+    if not isinstance(content, Mapping) or any(isinstance(v, Tensor) for v in content.values()):
+        return content, ""
+    found = {path: table for path, table in _tables(content) if "optim" not in str(path)}
+    usual = [path for path in found if all(key in _KEPT for key in path)]
+    usual.sort(key=lambda path: _KEPT.index(path[0]))
+    if not usual and len(found) != 1:
+        return content, ""
+    taken = usual[0] if usual else next(iter(found))
+    others = [".".join(path) for path in found if path != taken]
+    said = f"took {'.'.join(taken)!r}, and it holds {', '.join(others[:3])} too" if others else ""
+    return found[taken], said
+
+
+def _tables(
+    content: Mapping[object, object], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Mapping[object, object]]]:
+    """The tables of tensors in nested ones, by the keys that lead there."""
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Mapping) or not value:
+            continue
+        path = (*above, key)
+        if all(isinstance(tensor, Tensor) for tensor in value.values()):
+            yield path, value
+        elif len(path) < 3:
+            yield from _tables(value, path)
+
+
+def _checked_archive(archive: zipfile.ZipFile, path: Path) -> bool:
+    """Whether its records can be mapped as they lie; refuses what torch does not read rightly."""
+    records = archive.infolist()
+    names = [record.filename for record in records]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Refused(f"holds the record {twice!r} twice", "save it again")
+    if any(record.flag_bits & 1 for record in records):
+        raise Refused("is protected by a password", "unpack it with the password first")
+    odd = {record.compress_type for record in records} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+    if odd:
+        name = zipfile.compressor_names.get(odd.pop(), "a method")  # type: ignore[attr-defined]
+        raise Refused(f"is compressed by {name}, which torch does not read", "unpack and save it")
+    size, whole = path.stat().st_size, sum(record.file_size for record in records)
+    if whole > MOST * size + LEAST:
+        raise Refused(
+            f"has {size:,} bytes and unpacks to {whole:,}", "take a file from someone you trust"
+        )
+    for record in records:
+        # torch can leave the sums out, and then writes 0; zipfile compares none with nothing.
+        record.CRC = record.CRC or None  # type: ignore[assignment]
+    # Mapped, torch takes a compressed record for the numbers themselves.
+    return all(record.compress_type == zipfile.ZIP_STORED for record in records)
+
+
+def _pickle_of(archive: zipfile.ZipFile) -> str:
+    # torch takes the folder of the first record for that of all.
+    folder = archive.namelist()[0].split("/")[0]
+    return f"{folder}/data.pkl"
+
+
+def _outline(file: io.BytesIO | mmap.mmap, pickles: int) -> Outline:
+    try:
+        return outlined(file, pickles)  # type: ignore[arg-type]
+    except Exception as error:
+        # Python's unpickler fails on damaged bytes with any exception.
+        reason = str(error) or type(error).__name__
+        raise Refused(f"is damaged ({reason})", "copy or download it again") from error
+
+
+def _legacy_outline(path: Path) -> Outline:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return _outline(mapped, 4)  # a number, a version, facts of the machine, the content
+
+
+def _check_records(archive: zipfile.ZipFile, outline: Outline) -> None:
+    folder = archive.namelist()[0].split("/")[0]
+    sizes = {record.filename: record.file_size for record in archive.infolist()}
+    for storage in outline.storages.values():
+        there = sizes.get(f"{folder}/data/{storage.key}")
+        if there is None or there < storage.bytes:
+            raise Refused(
+                f"is damaged: of the record data/{storage.key} it needs {storage.bytes:,} bytes "
+                f"and has {there or 0:,}",
+                "copy or download it again",
+            )
+
+
+def _check_sums(archive: zipfile.ZipFile) -> None:
+    """Read all records; zipfile compares their sums, and raises BadZipFile."""
+    for record in archive.infolist():
+        with archive.open(record) as file:
+            while file.read(2**20):
+                pass
+
+
+def _check_claims(outline: Outline, size: int) -> None:
+    held = sum(storage.bytes for storage in outline.storages.values())
+    claimed = max(outline.claimed, held)
+    if claimed > MOST * size + LEAST:
+        raise Refused(
+            f"has {size:,} bytes, and its tensors stand for {claimed:,}",
+            "save tensors of their own, with .contiguous()",
+        )
+    if isinstance(outline.content, Table) and outline.content.twice:
+        raise Refused(f"holds {outline.content.twice[0]!r} twice", "save it again")
+
+
+def _loaded(path: Path, outline: Outline, mapped: bool) -> object:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch warns of, it refuses
+            # What can be mapped is read from the disk as it is copied, and needs no memory.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise _as_code(outline) from error
+    except Exception as error:
+        # A damaged file fails anywhere in torch's readers, with any exception.
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise Refused(f"is damaged ({reason})", "copy or download it again") from error
+
+
+def _as_code(outline: Outline) -> Refused:
+    """What torch refused to open, which holds more than tensors."""
+    top = outline.content
+    if isinstance(top, Made):
+        cure = _ITS_WEIGHTS.format("torch.load(path, weights_only=False).state_dict()")
+        said = f"holds a whole {top.of}, which would run code when opened"
+        return Refused(said, f"where you trust it, {cure}")
+    foreign = [
+        name for name in outline.globals if not name.startswith(("torch._", "torch.storage"))
+    ]
+    foreign = [n for n in foreign if not n.startswith("torch.") or n.startswith("torch.nn.modules")]
+    cure = _ITS_WEIGHTS.format("network.state_dict()")
+    if not foreign:
+        return Refused("is damaged, or would run code when opened", cure)
+    said = f"holds {foreign[0]} beside tensors, which would run code when opened"
+    return Refused(said, f"from the network alone {cure}")

@@ -1,0 +1,241 @@
+"""Weights as people have them: wrapped, nested, tied, renamed, packed, cut, or something else."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from convlens.zoo import model
+from convlens.zoo.converting import convert
+from convlens.zoo.downloading import cache_folder
+from convlens.zoo.released import RELEASED
+from convlens.zoo.weights import fitted, load_weights, read_weights, sha256_of
+
+
+def small(seed: int = 0) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+
+
+def equal(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def saved(content: object, path: Path) -> Path:
+    torch.save(content, path)
+    return path
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "model.", "net.0.", "ema."],
+)
+def test_what_a_wrapper_puts_before_all_names_is_taken_off_and_said(
+    tmp_path: Path, prefix: str
+) -> None:
+    trained = small(1).state_dict()
+    path = saved({prefix + name: t for name, t in trained.items()}, tmp_path / "a.pth")
+    network = small()
+    with pytest.warns(UserWarning, match=rf"`weights` \(a.pth\).*'{prefix}'.*taken off"):
+        load_weights(network, path)
+    assert equal(network.state_dict(), trained)
+
+
+def test_torchs_own_wrappers(tmp_path: Path) -> None:
+    trained = small(1)
+    wrapped: list[Any] = [
+        nn.DataParallel(trained),
+        torch.compile(trained, backend="eager"),
+        torch.optim.swa_utils.AveragedModel(trained),
+    ]
+    for wrapper in wrapped:
+        path = saved(wrapper.state_dict(), tmp_path / "a.pth")
+        network = small()
+        with pytest.warns(UserWarning, match="was taken off"):
+            load_weights(network, path)
+        assert equal(network.state_dict(), trained.state_dict())
+    # The other way round: the network is wrapped and the file is not.
+    network = small()
+    with pytest.warns(UserWarning, match=r"'module\.', which the network has before all, was put"):
+        load_weights(nn.DataParallel(network), saved(trained.state_dict(), tmp_path / "a.pth"))
+    assert equal(network.state_dict(), trained.state_dict())
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
+def test_a_prefix_that_some_names_have_is_named(tmp_path: Path, prefix: str) -> None:
+    trained = small(1).state_dict()
+    mixed = {(prefix if i else "") + name: t for i, (name, t) in enumerate(trained.items())}
+    with pytest.raises(ValueError, match=rf"'{prefix}', as .* is in 8 of its 9 names"):
+        load_weights(small(), saved(mixed, tmp_path / "a.pth"))
+
+
+def test_names_that_fit_are_left_alone() -> None:
+    network = nn.ModuleDict({"module": nn.Linear(2, 2), "model": nn.Linear(2, 2)})
+    assert fitted(network, network.state_dict(), "a").keys() == network.state_dict().keys()
+    inner = nn.ModuleDict({"module": nn.ModuleDict({"module": nn.Linear(2, 2)})})
+    assert fitted(inner, inner.state_dict(), "a").keys() == inner.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda t: {"state_dict": t, "epoch": 3},
+        lambda t: {"model": t, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}, "epoch": 3},
+        lambda t: {"model_state_dict": t, "optimizer_state_dict": {"state": {"a": {"b": t}}}},
+        lambda t: {"epoch": 3, "checkpoint": {"model": t}},
+        lambda t: {"net_g": t, "step": 7},
+    ],
+)
+def test_weights_beside_other_things_are_found(tmp_path: Path, nest: Callable[[Any], Any]) -> None:
+    trained = small(1).state_dict()
+    network = small()
+    load_weights(network, saved(nest(trained), tmp_path / "a.ckpt"))
+    assert equal(network.state_dict(), trained)
+
+
+def test_one_of_several_tables_is_taken_and_said_or_none(tmp_path: Path) -> None:
+    one, other = small(1).state_dict(), small(2).state_dict()
+    path = saved({"model_ema": other, "model": one}, tmp_path / "a.pth")
+    network = small()
+    with pytest.warns(UserWarning, match="took 'model', and it holds model_ema too"):
+        load_weights(network, path)
+    assert equal(network.state_dict(), one)
+    with pytest.raises(ValueError, match="not one with generator, critic of other types"):
+        read_weights(saved({"generator": one, "critic": other}, tmp_path / "b.pth"))
+    for odd in ({"a": torch.ones(1), "epoch": 3}, {0: torch.ones(1)}):
+        with pytest.raises(ValueError, match="must hold a flat table"):
+            read_weights(saved(odd, tmp_path / "c.pth"))
+
+
+# Tied tensors
+
+
+class Tied(nn.Module):
+    def __init__(self, tied: bool = True) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 3), nn.Linear(3, 3)
+        if tied:
+            self.b.weight = self.a.weight
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_tied_tensors_saved_once_fill_both_names(tmp_path: Path, tied: bool) -> None:
+    trained = Tied()
+    safetensors.torch.save_model(trained, str(tmp_path / "a.safetensors"))
+    assert len(read_weights(tmp_path / "a.safetensors")) == 3
+    network = Tied(tied)
+    load_weights(network, tmp_path / "a.safetensors")
+    assert torch.equal(network.a.weight, trained.a.weight)
+    assert torch.equal(network.b.weight, trained.a.weight)
+
+
+def test_two_contents_of_one_tensor_are_refused(tmp_path: Path) -> None:
+    path = saved(Tied(tied=False).state_dict(), tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=r"a\.weight and b\.weight are one tensor .* different"):
+        load_weights(Tied(), path)
+    # Able to fail: untied, they load.
+    load_weights(Tied(tied=False), path)
+
+
+# What numbers become
+
+
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        (torch.ones(2, dtype=torch.int8), "bias as int8 where the network has float32"),
+        (torch.ones(2, dtype=torch.bool), "bias as bool where the network has float32"),
+        (torch.ones(2, dtype=torch.complex64), "bias as complex64 where"),
+        (torch.full((2,), 1e300, dtype=torch.float64), "bias as float64 where"),
+    ],
+)
+def test_numbers_of_another_kind_are_refused(tensor: Tensor, said: str) -> None:
+    network = nn.Linear(3, 2)
+    with pytest.raises(ValueError, match=said):
+        fitted(network, {**network.state_dict(), "bias": tensor}, "a.pth")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_other_floats_are_rounded(tmp_path: Path, dtype: torch.dtype) -> None:
+    table = {name: tensor.to(dtype) for name, tensor in nn.Linear(3, 2).state_dict().items()}
+    network = nn.Linear(3, 2)
+    load_weights(network, saved(table, tmp_path / "a.pth"))
+    assert torch.equal(network.bias, table["bias"].float())
+
+
+def test_counts_may_be_of_any_type_that_keeps_them(tmp_path: Path) -> None:
+    table = small(1).state_dict()
+    for count, fits in ((torch.tensor(3.0), True), (torch.tensor(3.5), False)):
+        path = saved({**table, "1.num_batches_tracked": count}, tmp_path / "a.pth")
+        if fits:
+            load_weights(small(), path)
+        else:
+            with pytest.raises(ValueError, match="num_batches_tracked as float32 where"):
+                load_weights(small(), path)
+
+
+def test_weights_that_are_no_numbers_are_said(tmp_path: Path) -> None:
+    table = small(1).state_dict()
+    table["3.bias"][0] = torch.nan
+    with pytest.warns(UserWarning, match=r"holds NaN.* in 3\.bias"):
+        load_weights(small(), saved(table, tmp_path / "a.pth"))
+
+
+def test_lazy_layers_take_the_shapes_of_the_file(tmp_path: Path) -> None:
+    lazy = nn.Sequential(nn.LazyLinear(3))
+    load_weights(lazy, saved(nn.Sequential(nn.Linear(8, 3)).state_dict(), tmp_path / "a.pth"))
+    assert lazy[0].weight.shape == (3, 8)
+
+
+# Heads
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    cache_folder().mkdir(parents=True)
+    return cache_folder()
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "lraspp_mobilenet_v3_large"])
+def test_a_file_of_ones_own_never_loses_its_head(tmp_path: Path, name: str) -> None:
+    path = saved(model(name, weights=None, classes=3).state_dict(), tmp_path / "mine.pth")
+    for classes in (2, 1000, None):
+        with pytest.raises(ValueError, match=r"it is for 3 classes: build it with classes=3, or"):
+            model(name, weights=path, classes=classes)
+    network = model(name, weights=path, classes=3)
+    assert network.random_parts == ()
+
+
+def test_released_weights_may_lose_their_head_and_it_is_said(
+    tmp_path: Path, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "mobilenet_v3_small"
+    path = saved(model(name, weights=None).state_dict(), hub / "saved")
+    known = next(iter(RELEASED[name].values()))
+    file = f"{name}-{sha256_of(path)[:8]}.pth"
+    path = path.rename(hub / file)
+    entry = dataclasses.replace(known, url=f"https://127.0.0.1/{file}")
+    monkeypatch.setitem(RELEASED, name, {entry.name: entry})
+    converted = convert(name, out=tmp_path / "c.safetensors")
+    for weights in ("DEFAULT", path, str(path), converted):
+        network = model(name, weights=weights, classes=4)
+        assert network.random_parts == ("classifier.3",)
+        assert "classifier.3 drawn at random" in repr(network)
+    # A renamed one is known by its sha256; one that was saved again is anybody's.
+    path = path.rename(tmp_path / "mine.pth")
+    assert model(name, weights=path, classes=4).random_parts == ("classifier.3",)
+    saved({key: tensor.clone() for key, tensor in read_weights(path).items()}, path)
+    with pytest.raises(ValueError, match="build it with classes=1000"):
+        model(name, weights=path, classes=4)
