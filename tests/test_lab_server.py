@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import http.client
 import io
 import json
@@ -26,14 +27,17 @@ import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from convlens.lab import Lab, serve
 from convlens.lab.arithmetic import GROUPS
 from convlens.lab.guarding import LARGEST_BODY, StaleRecordingError
 from convlens.lab.outline import outline
 from convlens.lab.server import FILES, QUESTIONS, application
-from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.opening import open_network, opened_module, read_inputs
+from convlens.learn.predicting import predict
 from convlens.lens import explain_value, record
+from convlens.zoo.weights import DATA
 from serving import TOKEN, Served, served
 
 NETWORKS = '''
@@ -410,6 +414,41 @@ def test_scores_are_ranked_with_their_names(digits: Lab) -> None:
     assert best["label"] == str(best["index"][-1])
     found = digits.explain(1, network["output"], tuple(best["index"]))
     assert found["recorded"] == best["score"]
+
+
+@pytest.mark.parametrize("end", [nn.Identity(), nn.Softmax(1), nn.Sigmoid(), nn.LogSoftmax(1)])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_an_answer_is_told_as_predict_tells_it(end: nn.Module, classes: int) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, classes, 8), nn.Flatten(), end).eval()
+    names = ("a", "b", "c")[:classes]
+    opened = dataclasses.replace(opened_module(network, size=8), categories=names)
+    lab = Lab(opened)
+    recording = lab.look(DATA / "cat.jpg")
+    (found,) = predict(opened, DATA / "cat.jpg")
+    scores = lab.network()["scores"]
+    told = [f"{one['told']}  {one['label']}" for one in scores]
+    assert told == [line.strip() for line in str(found).splitlines()[1:]]
+    for one in scores:  # and the number recorded is still the one that is followed
+        answer = lab.explain(recording, lab.network()["output"], tuple(one["index"]))
+        assert answer["recorded"] == one["score"]
+
+
+def test_what_must_be_known_of_an_answer_is_said() -> None:
+    lab = Lab(open_network("digits", weights="none"))
+    lab.look(DATA / "digit-3.png")
+    network = lab.network()
+    assert network["said"] == ["weights drawn at random: the answer means nothing"]
+    assert network["warnings"][0] == network["said"][0]
+    broken = opened_module(nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten()).eval(), size=8)
+    with torch.no_grad():
+        next(broken.network.parameters()).fill_(torch.nan)
+    lab = Lab(broken)
+    lab.look(DATA / "cat.jpg")
+    network = lab.network()
+    assert network["scores"] == []
+    assert "weights that are no finite numbers" in network["said"][0]
+    assert "no finite numbers for 2 of 2 scores" in network["said"][1]
 
 
 # Sheets

@@ -21,10 +21,11 @@ import convlens
 from convlens.learn.opening import Opened, open_network, opened_module
 from convlens.learn.pictures import Picture, read_picture
 from convlens.learn.predicting import predict
-from convlens.learn.predictions import Limits, Prediction, View, predictions_of
+from convlens.learn.predictions import Limits, Prediction, View
 from convlens.learn.prefetching import prefetched
 from convlens.learn.preparing import Preparation
 from convlens.learn.run_lengths import run_lengths
+from convlens.learn.telling import predictions_of
 from convlens.zoo.weights import DATA
 from filming import animation, film
 

@@ -164,9 +164,10 @@ def _tags(
     taken: list[Box] = []
     for place in reversed(order):
         label = int(prediction.labels[place])
-        percent = f" {100 * prediction.scores[place]:.0f}%"
-        room = size[0] - 1 - 2 * pad - text_width(percent, font)
-        text = fitted(prediction.category(label), font, room) + percent
+        score = float(prediction.scores[place])
+        number = f" {100 * score:.0f}%" if prediction.probabilities else f" {score:.4g}"
+        room = size[0] - 1 - 2 * pad - text_width(number, font)
+        text = fitted(prediction.category(label), font, room) + number
         width, height = text_width(text, font) + 2 * pad, em + 2 * pad
         if room < 0 or height >= size[1]:
             return  # a strip too narrow for a number; colours still tell categories apart

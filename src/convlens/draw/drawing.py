@@ -8,7 +8,7 @@ from PIL import Image
 
 from convlens.draw.colours import category_colour
 from convlens.draw.detections import draw_detections
-from convlens.draw.lettering import Bar, panel
+from convlens.draw.lettering import Bar, panel, told
 from convlens.draw.segments import draw_segments, legend
 from convlens.learn.pictures import Picture
 from convlens.learn.predictions import Prediction
@@ -25,7 +25,8 @@ def drawn(picture: Picture, prediction: Prediction, rows: int | None = None) -> 
     Categories are bars in a panel, below a wide picture and beside a high one; boxes have name
     and score, masks and segments a colour a category, the same on every picture; persons their
     skeleton. Sizes follow the picture's; one smaller than 256 pixels is enlarged by a whole number.
-    `rows`: for how many bars the panel has room, so that all frames of a clip become one size.
+    What must be known of the answer stands in a strip below. `rows`: for how many bars the panel
+    has room, and the strip lies over the lower edge, so that all frames of a clip become one size.
 
     Raises ValueError where the prediction is of a picture of another size.
 
@@ -49,6 +50,16 @@ def drawn(picture: Picture, prediction: Prediction, rows: int | None = None) -> 
         size = (picture.width * scale, picture.height * scale)
         image = image.resize(size, Image.Resampling.NEAREST)
     em = max(13, round(math.sqrt(image.width * image.height) / 38))
+    if prediction.error is not None and rows is None:
+        return image
+    image = _answered(image, prediction, scale, em, rows)
+    sentences = [*filter(None, [prediction.error]), *prediction.warnings]
+    return told(image, sentences, em, over=rows is not None) if sentences else image
+
+
+def _answered(
+    image: Image.Image, prediction: Prediction, scale: int, em: int, rows: int | None
+) -> Image.Image:
     if prediction.boxes is not None:
         return draw_detections(image, prediction, scale, em)
     if prediction.map is not None:
@@ -57,6 +68,7 @@ def drawn(picture: Picture, prediction: Prediction, rows: int | None = None) -> 
     else:
         pairs = zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)
         bars = [
-            Bar(prediction.category(label), score, category_colour(label)) for label, score in pairs
+            Bar(prediction.category(label), score, category_colour(label), prediction.probabilities)
+            for label, score in pairs
         ]
-    return panel(image, bars, em, rows or len(bars)) if bars else image
+    return panel(image, bars, em, rows or len(bars)) if bars or rows else image

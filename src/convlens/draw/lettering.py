@@ -9,10 +9,13 @@ from functools import cache
 from PIL import Image, ImageDraw, ImageFont
 
 from convlens.draw.colours import GREY, Colour
+from convlens.learn.predictions import score_text
 
-__all__ = ["Bar", "fitted", "font_of", "panel", "text_width"]
+__all__ = ["Bar", "fitted", "font_of", "panel", "text_width", "told"]
 
 _GROUND, _TRACK, _INK = (21, 23, 28), (50, 54, 63), (237, 239, 243)
+
+_WARNING, _INK_ON_WARNING = (255, 214, 102), (16, 18, 22)
 
 # Ems: wide enough for most names, and the same whatever they are, so that frames are alike.
 _BESIDE = 21
@@ -22,11 +25,15 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 @dataclass(frozen=True)
 class Bar:
-    """A line of a panel: a name, its value of 0 to 1, and the colour of its bar."""
+    """A line of a panel: a name, its value, and the colour of its bar.
+
+    `is_share`: whether the value is a part of 1, told in per cent with a bar as long.
+    """
 
     name: str
     value: float
     colour: Colour = GREY
+    is_share: bool = True
 
 
 @cache
@@ -77,14 +84,56 @@ def panel(picture: Image.Image, bars: Sequence[Bar], em: int, rows: int) -> Imag
     return canvas
 
 
+def told(picture: Image.Image, sentences: Sequence[str], em: int, *, over: bool) -> Image.Image:
+    """Return the picture with sentences in a strip below it, or `over` its lower edge.
+
+    `em`: the height of the text in pixels.
+    """
+    font, pad = font_of(em), max(2, em // 2)
+    width = picture.width if over else max(picture.width, 16 * em)
+    lines = [line for said in sentences for line in _wrapped(said, font, width - 2 * pad)]
+    height = len(lines) * round(1.4 * em) + 2 * pad
+    bottom = picture.height - height if over else picture.height
+    canvas = picture if over else Image.new("RGB", (width, bottom + height), _GROUND)
+    if not over:
+        canvas.paste(picture, (0, 0))
+    pen = ImageDraw.Draw(canvas)
+    pen.rectangle((0, bottom, width, bottom + height), _WARNING)
+    for number, line in enumerate(lines):
+        pen.text((pad, bottom + pad + number * round(1.4 * em)), line, _INK_ON_WARNING, font)
+    return canvas
+
+
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
+    """The text in lines that are at most so wide, broken between words, else within one."""
+    lines, line = [], ""
+    for word in text.split():
+        longer = f"{line} {word}".strip()
+        if line and text_width(longer, font) > width:
+            lines.append(line)
+            longer = word
+        while len(longer) > 1 and text_width(longer, font) > width:
+            kept = next(
+                n
+                for n in range(len(longer) - 1, 0, -1)
+                if n == 1 or text_width(longer[:n], font) <= width
+            )
+            lines.append(longer[:kept])
+            longer = longer[kept:]
+        line = longer
+    return [*lines, line] if line else lines
+
+
 def _bar(pen: ImageDraw.ImageDraw, bar: Bar, at: tuple[int, int], width: int, em: int) -> None:
     font = font_of(em)
     left, top = at
-    percent = f"{100 * bar.value:.1f}%"
-    room = width - text_width(percent, font) - em
+    number = f"{100 * bar.value:.1f}%" if bar.is_share else score_text(bar.value, False)
+    room = width - text_width(number, font) - em
     middle = top + 0.5 * em
     pen.text((left, middle), fitted(bar.name, font, room), _INK, font, "lm")
-    pen.text((left + width, middle), percent, _INK, font, "rm")
+    pen.text((left + width, middle), number, _INK, font, "rm")
+    if not bar.is_share:
+        return
     low, thick = top + round(1.25 * em), max(3, round(0.3 * em))
     pen.rounded_rectangle((left, low, left + width, low + thick), thick / 2, _TRACK)
     filled = round(width * min(1.0, max(0.0, bar.value)))

@@ -15,12 +15,15 @@ import torch
 from PIL import Image
 
 from convlens.lab.arithmetic import explained, lit
-from convlens.lab.findings import Findings, findings_of
+from convlens.lab.findings import Findings, findings_of, name_of
 from convlens.lab.guarding import StaleRecordingError
 from convlens.lab.outline import outline
 from convlens.lab.segments import Segments, segments_of
 from convlens.lab.sheets import exact, largest, layout_in, numbers, sheet
+from convlens.learn.doubting import doubts
 from convlens.learn.opening import Opened, read_inputs
+from convlens.learn.predictions import Limits, score_text
+from convlens.learn.telling import classified, rows_of
 from convlens.lens import Recording, Value, explain_value, record, region
 from convlens.lens.terms import plain
 
@@ -42,6 +45,7 @@ class Held:
     seconds: float
     findings: Findings | None
     segments: Segments | None
+    classes: dict[str, Any] | None = None
     scale: float | None = field(default=None)
     walks: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -56,6 +60,7 @@ class Lab:
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
+        self._doubts = doubts(opened.network)
         self._recording = threading.Lock()
         self._settled = threading.Event()
         self._held: Held | None = None
@@ -87,7 +92,11 @@ class Lab:
             called = name or (source.name if isinstance(source, Path) else "")
             findings = findings_of(recording)
             segments = segments_of(recording, self._opened.categories or ())
-            self._held = Held(number, recording, frames, called, seconds, findings, segments)
+            classes = None
+            if findings is None and segments is None:
+                classes = _classes(recording)
+            held = Held(number, recording, frames, called, seconds, findings, segments, classes)
+            self._held = held
             self._failure = ""
             return number
 
@@ -103,7 +112,7 @@ class Lab:
         if held is None:
             return {"recording": 0, "name": self._opened.name, "failure": self._failure}
         recording = held.recording
-        names = recording.names
+        names, said = recording.names, self._said(held)
         output = recording.output
         opened = self._opened
         parameters = [v for v in recording.values if v.kind == "parameter"]
@@ -124,11 +133,12 @@ class Lab:
             "inputs": [v.id for v in recording.inputs],
             "output": output.id if output is not None else None,
             "scores": self._scores(held),
+            "said": said,
             "categories": self._categories(held),
             "found": held.findings
             and held.findings.told(opened.categories or (), opened.keypoints or ()),
             "segments": held.segments and held.segments.told(),
-            "warnings": list(recording.warnings),
+            "warnings": [*said, *recording.warnings],
             "error": recording.error.message if recording.error else None,
         }
 
@@ -155,28 +165,44 @@ class Lab:
         return list(categories) if output.shape[-1] == len(categories) else None
 
     def _scores(self, held: Held) -> list[dict[str, Any]]:
-        """The best classes of an output that is one row of scores; none for any other output."""
-        output = held.recording.output
-        if output is None or output.opaque or held.findings is not None:
+        """The best classes of an output that is one row of scores; none for any other output.
+
+        `score` is the number recorded, `told` what `predict` tells of it, `share` that as a part of
+        1, None where it is no probability.
+        """
+        output, told = held.recording.output, held.classes
+        if output is None or told is None or "error" in told:
             return []
-        if not output.tensor.is_floating_point():
-            return []
-        if output.tensor.ndim not in (1, 2) or output.tensor.numel() != output.shape[-1]:
-            return []
-        scores = output.tensor.reshape(-1)
-        categories = self._categories(held)
-        if scores.numel() < 2 or (categories is None and scores.numel() < SCORES):
-            return []
-        best = scores.topk(min(SCORES, scores.numel())).indices.tolist()
-        ahead = [0] * (output.tensor.ndim - 1)
+        categories = self._categories(held) or ()
+        places = np.unravel_index(told["labels"], output.shape)
+        recorded = output.tensor.detach().reshape(-1)[told["labels"]].tolist()
+        are_chances = told["probabilities"]
         return [
             {
-                "index": [*ahead, i],
-                "label": categories[i] if categories else f"class {i}",
-                "score": plain(float(scores[i])),
+                "index": [int(place) for place in index],
+                "label": name_of(label, tuple(categories)),
+                "score": plain(float(number)),
+                "told": score_text(score, are_chances),
+                "share": score if are_chances else None,
             }
-            for i in best
+            for index, label, number, score in zip(
+                zip(*places, strict=True),
+                told["labels"].tolist(),
+                recorded,
+                told["scores"].tolist(),
+                strict=True,
+            )
         ]
+
+    def _said(self, held: Held) -> list[str]:
+        """What must be known of the answer: random weights, numbers that are not finite."""
+        said = list(self._doubts)
+        for told in (held.classes, held.segments and held.segments.doubt()):
+            if told:
+                said += [*filter(None, [told.get("error")]), *told.get("warnings", ())]
+        if held.findings is not None:
+            said += held.findings.doubts()
+        return said
 
     def sheet(self, recording: int, value: int, first: int = 0) -> bytes:
         """The feature maps of a value, a byte a number (see `convlens.lab.sheets.sheet`)."""
@@ -266,6 +292,26 @@ class Lab:
                 f"ask about recording {current}"
             )
         return held
+
+
+def _classes(recording: Recording) -> dict[str, Any] | None:
+    """What `predict` tells of an output that is one row of scores; None for another."""
+    output = recording.output
+    if output is None or output.opaque or not output.tensor.is_floating_point():
+        return None
+    rows = rows_of(output.tensor.detach(), 1) if output.shape else None
+    if rows is None:
+        return None
+    made = output.step
+    while made >= 0 and recording.steps[made].op in _VIEWS:
+        made = recording.values[recording.steps[made].inputs[0]].step
+    by_sigmoid = made >= 0 and recording.steps[made].op in ("sigmoid", "hardsigmoid")
+    (told,) = classified(rows, Limits(top=SCORES), by_sigmoid=by_sigmoid)
+    return told
+
+
+_VIEWS = ("flatten", "view", "reshape", "squeeze", "unsqueeze", "clone", "contiguous", "float")
+"""What leaves the numbers that a sigmoid made as they are."""
 
 
 def _value(held: Held, id: int) -> Value:

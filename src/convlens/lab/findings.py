@@ -12,6 +12,8 @@ from torch import Tensor
 
 from convlens.draw.colours import category_colour
 from convlens.draw.detections import LIMBS, SEEN
+from convlens.learn.predictions import score_text
+from convlens.learn.telling import not_finite
 from convlens.learn.tracing import detections, is_detector, trace
 from convlens.lens import Recording
 from convlens.lens.terms import plain
@@ -52,12 +54,34 @@ class Findings:
             "limbs": limbs if "keypoints" in self.ids else [],
         }
 
+    def doubts(self) -> list[str]:
+        """What must be known of the detections in sentences: numbers that are not finite."""
+        scores = self.part("scores")
+        parts = [self.part(name) for name in self.ids if len(self.part(name)) == len(scores)]
+        broken = sum(
+            ~part.isfinite().reshape(len(scores), -1).all(1)
+            for part in parts
+            if part.is_floating_point() and part.numel()
+        )
+        if len(scores):
+            count = int((torch.as_tensor(broken) > 0).sum())
+            return [not_finite(count, len(scores), "detections")] if count else []
+        # They are dropped on the way, and then nothing is found.
+        computed = (v for v in self.recording.values if v.kind == "computed" and not v.opaque)
+        lost = next((value for value in computed if _is_broken(value.tensor)), None)
+        if lost is None:
+            return []
+        name = self.recording.name_of(lost.id)
+        return [f"the network gave no finite numbers in {name}, so that it finds none"]
+
     def _detection(self, number: int, categories: tuple[str, ...]) -> dict[str, Any]:
         label = int(self.part("labels")[number])
+        score = float(self.part("scores")[number])
         told: dict[str, Any] = {
             "number": number,
             "label": name_of(label, categories),
-            "score": plain(float(self.part("scores")[number])),
+            "score": plain(score),
+            "told": score_text(score, 0 <= score <= 1),
             "box": [plain(round(side, 2)) for side in self.part("boxes")[number].tolist()],
             "colour": list(category_colour(label)),
         }
@@ -121,6 +145,13 @@ def findings_of(recording: Recording) -> Findings | None:
 def name_of(label: int, categories: tuple[str, ...]) -> str:
     """A category's name, its number where it has none."""
     return categories[label] if 0 <= label < len(categories) else f"class {label}"
+
+
+def _is_broken(numbers: Tensor) -> bool:
+    """Whether some are none or infinite; minus infinity is how networks rule out."""
+    if not numbers.is_floating_point():
+        return False
+    return not bool((numbers.isfinite() | numbers.isneginf()).all())
 
 
 def _ends(line: Tensor) -> list[int]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from convlens.draw.colours import GREY, category_colour
 from convlens.lab.findings import name_of
 from convlens.learn.predictions import BACKGROUNDS
+from convlens.learn.telling import map_doubt
 from convlens.lens import Recording, Value
 from convlens.lens.terms import plain
 
@@ -61,6 +62,10 @@ class Segments:
                 for label in present
             ],
         }
+
+    def doubt(self) -> dict[str, Any]:
+        """The error or warnings there are of the scores (see `convlens.learn.telling`)."""
+        return map_doubt(self.scores)
 
     def map(self) -> bytes:
         """The class of every pixel, a byte each, row by row."""

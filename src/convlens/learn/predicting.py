@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlens.learn.clips import Frame, camera_frames, clip_frames, is_clip
+from convlens.learn.doubting import broken_inside, broken_weights, doubts
 from convlens.learn.opening import Opened, open_network, opened_module, placed
 from convlens.learn.pictures import Picture, read_picture
-from convlens.learn.predictions import Limits, Prediction, View, predictions_of
+from convlens.learn.predictions import Limits, Prediction, View
 from convlens.learn.prefetching import prefetched
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources import Source, read_sources
+from convlens.learn.telling import Sigmoids, UnknownFormError, predictions_of
+from convlens.learn.units import Unit, sentence_of, units, weight_of
 
 __all__ = ["Prediction", "Running", "Seen", "device_for", "opened_for", "predict", "running"]
 
 WORKERS = 2
 """Threads that prepare; reading and scaling a picture is a twentieth of a small network's work."""
+
+MOST_HELD = 32
+"""Answers of no known form in a row, from the first on, after which the network is refused."""
 
 MOST_BYTES = 2**28
 """Of pixels in a batch, and as many again being prepared for the next; or one picture's."""
@@ -33,11 +37,15 @@ MOST_BYTES = 2**28
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A prediction with the frames it is of, as they are seen: one, or a clip's, `step` s apart."""
+    """A prediction with the frames it is of, as they are seen: one, or a clip's, `step` s apart.
+
+    `unknown_form`: what is raised where no picture is answered in a form that is known.
+    """
 
     prediction: Prediction
     pictures: tuple[Picture, ...]
     step: float = 0.0
+    unknown_form: UnknownFormError | None = None
 
 
 def predict(
@@ -58,8 +66,9 @@ def predict(
     `network`: as `open_network` takes it, with `weights` (None for ones drawn at random), `size`
     and `normalize`; what it opened; or a torch.nn.Module, run in evaluation mode and left as it was
     found. `source`: as `read_sources` takes it. Pictures are read and prepared ahead in threads,
-    and run in batches of at most `batch` of one size, so that no picture's answer depends on its
-    neighbours'. `top`: categories told of a classification; `threshold`: the least score of a box.
+    and run in batches of at most `batch` of one size: no answer depends on what the neighbours
+    show, and only the last digits, about 1e-6 of a score, on how many they are. `top`: categories
+    told of a classification; `threshold`: the least score of a box.
 
     A network that reads pictures sees every frame of a clip, or every `every`-th. One that reads
     clips sees stretches of as many frames, at the rate it learned; the last begins early enough to
@@ -149,7 +158,10 @@ def running(
 
 @dataclass(frozen=True, eq=False)
 class Running:
-    """A network about to be run over sources."""
+    """A network about to be run over sources.
+
+    `by_sigmoid`: whether its answers are a sigmoid's, once that is known.
+    """
 
     opened: Opened
     preparation: Preparation
@@ -157,6 +169,7 @@ class Running:
     batch: int
     every: int
     device: torch.device | None
+    by_sigmoid: list[bool] = field(default_factory=list)
 
     def over(self, sources: Iterable[Source]) -> Generator[Seen, None, None]:
         """Yield each picture's answer with the picture, in order."""
@@ -165,23 +178,25 @@ class Running:
         network.eval()
         if self.device is not None:
             network.to(self.device)
-        units = _units(sources, self.opened, self.every)
+        said, broken = doubts(network), broken_weights(network)
+        row = units(sources, self.opened, self.every)
         ready = prefetched(
-            *(units, self._prepared),
+            *(row, self._prepared),
             ahead=self.batch,
             workers=WORKERS,
-            weigh=_weight,
+            weigh=weight_of,
             most=MOST_BYTES,
         )
         try:
             with closing(ready):
-                for few in _batches(ready, self.batch):
-                    yield from self._answered(few)
+                seen = (one for few in _batches(ready, self.batch) for one in self._answered(few))
+                for one in _of_known_form(seen):
+                    yield one if not said else _with_warnings(one, said, broken)
         finally:
             for module in training:
                 module.training = True
 
-    def _prepared(self, unit: _Unit) -> _Ready:
+    def _prepared(self, unit: Unit) -> _Ready:
         if unit.error is not None:
             return _Ready(unit, unit.pictures, error=unit.error)
         pictures = unit.pictures
@@ -192,11 +207,11 @@ class Running:
                 return _Ready(unit, pictures, self.preparation.clip(pictures))
             return _Ready(unit, pictures, self.preparation(pictures[0]))
         except Exception as error:
-            return _Ready(unit, pictures, error=_sentence(error))
+            return _Ready(unit, pictures, error=sentence_of(error))
 
     def _answered(self, few: list[_Ready]) -> Iterator[Seen]:
         """The answers of a batch, in order; those of one size are run together."""
-        answers: dict[int, dict[str, Any]] = {}
+        answers: dict[int, _Told] = {}
         good = [number for number, ready in enumerate(few) if ready.x is not None]
         good.sort(key=lambda number: _shape(few[number]))
         for _, same in groupby(good, key=lambda number: _shape(few[number])):
@@ -205,23 +220,47 @@ class Running:
             answers |= zip(numbers, told, strict=True)
         for number, ready in enumerate(few):
             step = 0.0 if self.opened.frames is None else 1 / self.opened.frames[1]
-            yield Seen(self._prediction(ready, answers.get(number, {})), ready.pictures, step)
+            answer = answers.get(number, _Told({}))
+            prediction = self._prediction(ready, answer.fields)
+            yield Seen(prediction, ready.pictures, step, answer.unknown_form)
 
-    def _run(self, few: list[_Ready]) -> list[dict[str, Any]]:
+    def _run(self, few: list[_Ready]) -> list[_Told]:
         began = time.perf_counter()
-        views = [self._view(ready) for ready in few]
+        name, what = few[0].unit.source.name, "the network"
         try:
+            views = [self._view(ready) for ready in few]
             x = torch.cat([ready.x for ready in few if ready.x is not None])
+            x = placed(x, self.opened.network)
             with torch.inference_mode():
-                output = self.opened.network(placed(x, self.opened.network))
+                output = self._answer(x)
+                what = "telling the network's answer"
+                sigmoid = self.by_sigmoid[0]
+                told = predictions_of(output, views, self.limits, by_sigmoid=sigmoid)
+                told = [self._doubted(one, output, n, x) for n, one in enumerate(told)]
         except Exception as error:  # a network fails on a picture with any exception
             if len(few) > 1:  # only some may be to blame
                 return [self._run([ready])[0] for ready in few]
-            return [{"error": _failed(few[0].unit.source.name, error)}]
-        with torch.inference_mode():
-            told = predictions_of(output, views, self.limits)
+            if isinstance(error, UnknownFormError):
+                return [_Told({"error": str(error)}, error)]
+            return [_Told({"error": _failed(what, name, error)})]
         seconds = (time.perf_counter() - began) / len(few)
-        return [{**fields, "seconds": seconds} for fields in told]
+        return [_Told({**fields, "seconds": seconds}) for fields in told]
+
+    def _answer(self, x: Tensor) -> Any:
+        """What the network answers; the first time it is watched for a sigmoid at its end."""
+        if self.by_sigmoid:
+            return self.opened.network(x)
+        with Sigmoids() as seen:
+            output = self.opened.network(x)
+        self.by_sigmoid.append(seen.made(output))
+        return output
+
+    def _doubted(self, fields: dict[str, Any], output: Any, n: int, x: Tensor) -> dict[str, Any]:
+        """Nothing found, at any score, because numbers were lost on the way is no answer."""
+        if "boxes" not in fields or len(output[n]["scores"]):
+            return fields
+        broken = broken_inside(self.opened.network, x[n : n + 1])
+        return fields if broken is None else {"error": broken}
 
     def _view(self, ready: _Ready) -> View:
         picture = ready.pictures[0]
@@ -242,22 +281,52 @@ class Running:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Unit:
-    """What becomes one input: a file yet to be read, or frames; of a clip, where they begin."""
+@dataclass(frozen=True)
+class _Told:
+    """What an output says of a picture, as fields of `Prediction`, or that its form is unknown."""
 
-    source: Source
-    pictures: tuple[Picture, ...] = ()
-    number: int | None = None
-    time: float | None = None
-    error: str | None = None
+    fields: dict[str, Any]
+    unknown_form: UnknownFormError | None = None
+
+
+def _of_known_form(seen: Iterable[Seen]) -> Iterator[Seen]:
+    """The same; raises where the network answers every picture in a form that is none.
+
+    One picture's odd answer is its own error, so the first are held back until another is told.
+    """
+    held: list[Seen] = []
+    undecided = True
+    for one in seen:
+        if undecided and one.unknown_form is not None:
+            held.append(replace(one, pictures=()))
+            if len(held) == MOST_HELD:
+                raise one.unknown_form
+        elif undecided and held and one.prediction.error is not None:
+            held.append(replace(one, pictures=()))
+        else:
+            undecided = undecided and one.prediction.error is not None
+            yield from held
+            held = []
+            yield one
+    for one in held:
+        if one.unknown_form is not None:
+            raise one.unknown_form
+    yield from held
+
+
+def _with_warnings(seen: Seen, said: tuple[str, ...], broken: str | None) -> Seen:
+    """With what is said of the network; nothing found by broken weights is no answer."""
+    told = seen.prediction
+    if broken is not None and told.boxes is not None and not len(told.labels):
+        told = replace(told, boxes=None, masks=None, keypoints=None, error=broken)
+    return replace(seen, prediction=replace(told, warnings=(*said, *told.warnings)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
     """A unit read and prepared, x of shape (1, c, *space), or the reason why it is not."""
 
-    unit: _Unit
+    unit: Unit
     pictures: tuple[Picture, ...]
     x: Tensor | None = None
     error: str | None = None
@@ -275,77 +344,6 @@ def _device(device: str | torch.device | None) -> torch.device | None:
         ) from error
 
 
-def _units(sources: Iterable[Source], opened: Opened, every: int) -> Iterator[_Unit]:
-    for source in sources:
-        moving = source.is_clip or source.camera is not None
-        if source.error is not None:
-            yield _Unit(source, error=source.error)
-        elif moving or (source.path is not None and is_clip(source.path)):
-            yield from _frames(source, opened, every)
-        elif opened.frames is not None:
-            count, rate = opened.frames
-            yield _Unit(
-                source,
-                error=f"`source` ({source.name}) must be a clip for {opened.name}, which looks at "
-                f"{count} frames at {rate:g} a second; give a .mp4, or an animated .gif",
-            )
-        else:
-            yield _Unit(source, source.given)
-
-
-def _frames(source: Source, opened: Opened, every: int) -> Iterator[_Unit]:
-    """The frames of a clip, or its stretches; then why no more could be read, if so."""
-    rate = None if opened.frames is None else opened.frames[1]
-    with closing(_decoding(source, rate)) as frames:
-        try:
-            if opened.frames is None:
-                for frame in frames:
-                    if frame.number % every == 0:
-                        yield _Unit(source, (frame.picture,), frame.number, frame.time)
-            else:
-                yield from _stretches(source, frames, opened.frames[0])
-        except Exception as error:  # a damaged clip never ends the run
-            yield _Unit(source, error=_sentence(error))
-
-
-def _decoding(source: Source, rate: float | None) -> Generator[Frame, None, None]:
-    if source.camera is not None:
-        return camera_frames(source.camera, rate)
-    if source.path is not None:
-        return clip_frames(source.path, rate)
-    return _given_frames(source.given, rate or 25)
-
-
-def _given_frames(pictures: Sequence[Picture], rate: float) -> Generator[Frame, None, None]:
-    for number, picture in enumerate(pictures):
-        yield Frame(picture, number, number / rate, 1 / rate)
-
-
-def _stretches(source: Source, frames: Iterator[Frame], count: int) -> Iterator[_Unit]:
-    """Whole stretches side by side; the last ends with the clip, and may overlap the one before."""
-    held: deque[Frame] = deque(maxlen=count)
-    unseen = 0
-    for frame in frames:
-        held.append(frame)
-        unseen += 1
-        if unseen == count:
-            yield _stretch(source, held)
-            unseen = 0
-    if len(held) == 1:
-        yield _Unit(
-            source,
-            error=f"`source` ({source.name}) must have at least 2 frames to be seen moving, and "
-            "has 1; give it to a network that looks at pictures",
-        )
-    elif unseen:
-        yield _stretch(source, held)
-
-
-def _stretch(source: Source, frames: deque[Frame]) -> _Unit:
-    pictures = tuple(frame.picture for frame in frames)
-    return _Unit(source, pictures, frames[0].number, frames[0].time)
-
-
 def _batches(ready: Iterator[_Ready], size: int) -> Iterator[list[_Ready]]:
     """At most `size` at a time, fewer where their pixels are many."""
     few: list[_Ready] = []
@@ -361,23 +359,9 @@ def _batches(ready: Iterator[_Ready], size: int) -> Iterator[list[_Ready]]:
         yield few
 
 
-def _weight(unit: _Unit) -> int:
-    """The bytes of its pixels; of a file yet to be read, a guess by what JPEG usually saves."""
-    if unit.pictures or unit.source.path is None:
-        return sum(picture.pixels.nbytes for picture in unit.pictures)
-    try:
-        return 12 * unit.source.path.stat().st_size
-    except OSError:
-        return 0  # reading it will say what is the matter
-
-
 def _shape(ready: _Ready) -> tuple[int, ...]:
     return () if ready.x is None else tuple(ready.x.shape)
 
 
-def _sentence(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
-
-
-def _failed(name: str, error: Exception) -> str:
-    return f"the network raised {type(error).__name__} on {name}: {_sentence(error)}"
+def _failed(what: str, name: str, error: Exception) -> str:
+    return f"{what} raised {type(error).__name__} on {name}: {sentence_of(error)}"

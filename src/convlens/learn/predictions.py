@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,15 +13,12 @@ from torch import Tensor
 from convlens.files import printed
 from convlens.learn.run_lengths import run_lengths
 
-__all__ = ["Limits", "Prediction", "View", "predictions_of"]
+__all__ = ["Limits", "Prediction", "View", "score_text"]
 
 Numbers = NDArray[np.float32]
 
 BACKGROUNDS = ("__background__", "no person", "N/A")
 """Names of outputs that stand for nothing to be seen."""
-
-
-NOT_FINITE = "the network's scores are no finite numbers; its weights may hold none, take others"
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,8 @@ class Prediction:
 
     `name`: of the source; `width`, `height`: of the picture as it is seen, in pixels, which boxes,
     masks, keypoints and the map are in too. `labels`: numbers of categories (k,), the best first,
-    `scores` (k,) of 0 to 1 with them; `categories`: the names of all, () where there are none.
+    `scores` (k,) with them, `probabilities` of 0 to 1 or, where the network gives none, what it
+    gives; `categories`: the names of all, () where there are none.
 
     Of detectors, None from others: `boxes` (k, 4), left, top, right, bottom; `masks` (k, h, w)
     bool; `keypoints` (k, points, 3), x, y and 1 where it is seen; `keypoint_scores` (k, points),
@@ -92,7 +88,8 @@ class Prediction:
     are those in it, the largest first, and `scores` their mean probability where they won.
 
     Of a clip: `frame`, the number of the first frame meant, `time` in seconds. `error`: why there
-    is no answer, in a sentence. `seconds`: what the network took, its part of a batch.
+    is no answer, in a sentence; `warnings`: what else must be known of it, in sentences, as that
+    weights are drawn at random. `seconds`: what the network took, its part of a batch.
 
     >>> prediction = Prediction(
     ...     "cat.jpg", 4, 2, np.array([1]), np.array([0.75]), categories=("dog", "cat")
@@ -114,15 +111,17 @@ class Prediction:
     keypoints: Numbers | None = None
     keypoint_scores: Numbers | None = None
     map: NDArray[np.uint8] | None = None
+    probabilities: bool = True
     categories: tuple[str, ...] = ()
     frame: int | None = None
     time: float | None = None
     error: str | None = None
+    warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def category(self, label: int) -> str:
         """Return the name of a category, its number where it has none."""
-        return self.categories[label] if label < len(self.categories) else str(label)
+        return self.categories[label] if 0 <= label < len(self.categories) else str(label)
 
     def shares(self) -> dict[int, float]:
         """Return what part of the picture each category of the map covers, the largest first."""
@@ -137,14 +136,19 @@ class Prediction:
 
         "predictions" has a dictionary a label: category_id, category, score; bbox [x, y, w, h];
         segmentation {"size", "counts"} in compressed run lengths; keypoints [x, y, v, ...]. Of a
-        map, all categories but the background. An unread picture has "error" alone.
+        map, all categories but the background. Where scores are no probabilities, "probabilities"
+        is false. A picture without an answer has "error" instead, of a clip with its frame.
         """
         told: dict[str, Any] = {"image": self.name}
+        if self.frame is not None:
+            told |= {"frame": self.frame, "time": round(self.time or 0.0, 4)}
+        if self.warnings:
+            told["warnings"] = list(self.warnings)
         if self.error is not None:
             return {**told, "error": self.error}
         told |= {"width": self.width, "height": self.height}
-        if self.frame is not None:
-            told |= {"frame": self.frame, "time": round(self.time or 0.0, 4)}
+        if not self.probabilities:
+            told["probabilities"] = False
         rows = [
             self._row(position, label)
             for position, label in enumerate(self.labels.tolist())
@@ -172,11 +176,13 @@ class Prediction:
         at = "" if self.time is None else f" at {self.time:.2f} s"
         name = printed(self.name)
         if self.error is not None:
-            return f"{name}{at}: {printed(self.error)}"
+            lines = [f"{name}{at}: {printed(self.error)}"]
+            return "\n".join([*lines, *(f"  ! {printed(said)}" for said in self.warnings)])
         lines = [f"{name}{at} ({self.width} x {self.height})"]
         shares = self.shares()
         for position, label in enumerate(self.labels.tolist()):
-            line = f"  {100 * self.scores[position]:5.1f} %  {printed(self.category(label))}"
+            score = score_text(float(self.scores[position]), self.probabilities)
+            line = f"  {score:>7}  {printed(self.category(label))}"
             if self.boxes is not None:
                 left, top, right, bottom = (round(float(x)) for x in self.boxes[position])
                 line += f", x {left} to {right}, y {top} to {bottom}"
@@ -185,112 +191,14 @@ class Prediction:
             lines.append(line)
         if len(lines) == 1:
             lines.append("  nothing found")
+        lines += (f"  ! {printed(said)}" for said in self.warnings)
         return "\n".join(lines)
 
 
-def predictions_of(output: Any, views: Sequence[View], limits: Limits) -> list[dict[str, Any]]:
-    """Return what an output says of each picture of a batch, as fields of `Prediction`.
+def score_text(score: float, is_probability: bool) -> str:
+    """Return a score as it is told: a probability in per cent, any other number as it is.
 
-    `views`: how the network saw each. Scores (n, classes) are a classification; a
-    dictionary with "out", or a tensor, (n, classes, h, w) a segmentation; a list of dictionaries
-    with "boxes", "labels" and "scores" detections.
-
-    Raises TypeError for an output that is none of these.
-
-    >>> view = View(size=(4, 4), shape=(4, 4))
-    >>> predictions_of(torch.tensor([[0.0, 9.0]]), [view], Limits(top=1))[0]["labels"]
-    array([1])
+    >>> score_text(0.7166, True), score_text(-2.0, False)
+    ('71.7 %', 'score -2')
     """
-    if isinstance(output, dict) and isinstance(output.get("out"), Tensor):
-        output = output["out"]
-    if isinstance(output, Tensor) and output.ndim == 2 and len(output) == len(views):
-        return _classified(output.float(), limits)
-    if isinstance(output, Tensor) and output.ndim == 4 and 2 <= output.shape[1] <= 256:
-        pairs = zip(output.float(), views, strict=True)
-        return [_segmented(scores, view) for scores, view in pairs]
-    is_list = isinstance(output, (list, tuple)) and len(output) == len(views)
-    if is_list and all(isinstance(one, dict) and "boxes" in one for one in output):
-        return [_detected(one, view, limits) for one, view in zip(output, views, strict=True)]
-    raise TypeError(
-        f"`network` answered with {_described(output)} for {len(views)} pictures, and must with "
-        "scores (n, classes), a dictionary with out (n, classes, h, w) or a list of dictionaries "
-        "with boxes, labels and scores; see its numbers with `convlens record`"
-    )
-
-
-def _classified(scores: Tensor, limits: Limits) -> list[dict[str, Any]]:
-    # Probabilities are left as they are; row by row, for a batch must not decide for a picture.
-    settled = (scores >= 0).all(1) & ((scores.sum(1) - 1).abs() < 1e-3)
-    chances = torch.where(settled[:, None], scores, scores.softmax(1))
-    best = chances.topk(min(limits.top, chances.shape[1]))
-    rows = zip(best.indices.cpu().numpy(), best.values.cpu().numpy(), strict=True)
-    return [
-        {"labels": labels, "scores": values} if np.isfinite(values).all() else {"error": NOT_FINITE}
-        for labels, values in rows
-    ]
-
-
-def _segmented(scores: Tensor, view: View) -> dict[str, Any]:
-    """The best category of each pixel of the picture, between the network's own by its scores.
-
-    Only categories that win somewhere on the network's own grid are asked. Where it did not look,
-    the first stands, which is the background.
-    """
-    chances, winners = scores.softmax(0).max(0)
-    present = winners.unique()
-    best = torch.full(view.size, -torch.inf)
-    map_ = torch.zeros(view.size, dtype=torch.uint8)
-    for label in present.tolist():
-        one = view.maps(scores[label].cpu()[None], around=-torch.inf)[0]
-        map_[one > best] = label
-        best = torch.maximum(one, best)
-    counts = torch.bincount(map_.reshape(-1).long(), minlength=len(scores))
-    order = counts.argsort(descending=True, stable=True)
-    labels = order[counts[order] > 0]
-    means = [
-        float(chances[winners == label].mean()) if label in present else 0.0
-        for label in labels.to(winners.device)
-    ]
-    return {"labels": labels.numpy(), "scores": np.array(means, np.float32), "map": map_.numpy()}
-
-
-def _detected(found: dict[str, Tensor], view: View, limits: Limits) -> dict[str, Any]:
-    kept = found["scores"] >= limits.threshold
-    parts = {name: tensor[kept].detach().cpu() for name, tensor in found.items()}
-    order = parts["scores"].argsort(descending=True, stable=True)
-    if not view.is_picture():
-        parts = _in_the_picture(parts, view)
-    fields: dict[str, Any] = {
-        "labels": parts["labels"][order].long().numpy(),
-        "scores": parts["scores"][order].float().numpy(),
-        "boxes": parts["boxes"][order].float().numpy(),
-    }
-    if "masks" in parts:  # (k, 1, h, w), the chance that a pixel belongs to it
-        masks = parts["masks"][order].reshape(len(order), *parts["masks"].shape[-2:])
-        fields["masks"] = (masks >= 0.5).numpy()
-    if "keypoints" in parts:
-        fields["keypoints"] = parts["keypoints"][order].float().numpy()
-    if "keypoints_scores" in parts:
-        fields["keypoint_scores"] = parts["keypoints_scores"][order].float().numpy()
-    return fields
-
-
-def _in_the_picture(parts: dict[str, Tensor], view: View) -> dict[str, Tensor]:
-    boxes = view.points(parts["boxes"].reshape(-1, 2, 2)).reshape(-1, 4)
-    h, w = view.size
-    parts = {**parts, "boxes": boxes.clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))}
-    if "masks" in parts:
-        masks = parts["masks"].float()
-        parts["masks"] = view.maps(masks.reshape(len(boxes), *masks.shape[-2:]), around=0)
-    if "keypoints" in parts:
-        points = parts["keypoints"]
-        parts["keypoints"] = torch.cat((view.points(points[..., :2]), points[..., 2:]), -1)
-    return parts
-
-
-def _described(output: Any) -> str:
-    if isinstance(output, Tensor):
-        return f"a tensor {tuple(output.shape)}"
-    if isinstance(output, dict):
-        return f"a dictionary of {', '.join(map(str, output)) or 'nothing'}"
-    return f"a {type(output).__name__}"
+    return f"{100 * score:.1f} %" if is_probability else f"score {score:.4g}"

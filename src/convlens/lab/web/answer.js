@@ -1,18 +1,19 @@
 // What the network answered: scores, detections or segments, each leading to its numbers.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
-import { aligned, full } from "./numbers.js";
+import { full } from "./numbers.js";
 import { stations } from "./walk.js";
 
 /**
  * @typedef {import("./state.js").State} State
  * @typedef {import("./questions.js").Walk} Walk
- * @typedef {{ index: number[], label: string, score: number | string }} Score
+ * @typedef {{ index: number[], label: string, score: number | string, told: string, share: number | null }} Score
  *
  * @typedef {object} Detection
  * @property {number} number its place in the network's answer
  * @property {string} label
  * @property {number | string} score
+ * @property {string} told the score as it is told
  * @property {(number | string)[]} box x1, y1, x2, y2 in pixels of the picture
  * @property {[number, number, number]} colour
  * @property {[number | string, number | string, boolean][]} [points] x, y, and whether it is sure
@@ -96,17 +97,22 @@ export class Answer {
   #scores() {
     /** @type {Score[]} */
     const scores = this.#network.scores;
-    if (!scores.length) return nothing;
-    const most = Math.max(...scores.map((s) => Math.abs(Number(s.score))));
+    if (!scores.length && !this.#network.said.length) return nothing;
     return html`<section class="scores" aria-label="Best classes">
       <h3>Answer</h3>
+      ${this.#said()}
       ${scores.slice(0, 3).map((s) => html`<button type="button" class="stop" title="${full(Number(s.score), "float32")}: follow this number"
           @click=${() => this.actions.score(s)}>
         <span class="label">${s.label}</span>
-        <meter min="0" max=${most} .value=${Math.max(0, Number(s.score))} aria-hidden="true"></meter>
-        <span class="number">${aligned(most)(Number(s.score))}</span>
+        ${s.share === null ? nothing : html`<meter min="0" max="1" .value=${s.share} aria-hidden="true"></meter>`}
+        <span class="number">${s.told}</span>
       </button>`)}
     </section>`;
+  }
+
+  /** What must be known of the answer. */
+  #said() {
+    return this.#network.said.map((/** @type {string} */ sentence) => html`<p class="none said">${sentence}</p>`);
   }
 
   // Detections
@@ -122,6 +128,7 @@ export class Answer {
           <input type="range" min="0" max="100" aria-label="Least score" .value=${String(state.least)}
             @input=${(/** @type {any} */ e) => this.actions.change({ least: Number(e.target.value) })}></label>` : nothing}
       </header>
+      ${this.#said()}
       ${found.count ? nothing : html`<p class="none">Nothing was found: no box scored above the network's own threshold.</p>`}
       ${!shown.length && hidden ? html`<p class="none">Nothing was found with a score of ${state.least} % or more.
         <button type="button" class="stop link" @click=${() => this.actions.change({ least: 0 })}>Show all ${hidden}</button></p>` : nothing}
@@ -140,7 +147,7 @@ export class Answer {
         @pointermove=${() => point(number)} @pointerleave=${() => point(null)}>
       ${swatch(each.colour)}<span class="label">${label}</span>
       <meter min="0" max="1" .value=${Number(score) || 0} aria-hidden="true"></meter>
-      <span class="number">${percent(Number(score))}</span>
+      <span class="number">${each.told}</span>
     </button>
     ${on && (this.#network.found.walks || this.#failure) ? stations(this.#walk, state.station, this.#failure, {
       station: (k) => this.actions.station(k),
@@ -160,6 +167,7 @@ export class Answer {
           <input type="range" min="0" max="100" step="5" aria-label="Opacity" .value=${String(tint)}
             @input=${(/** @type {any} */ e) => this.actions.change({ tint: Number(e.target.value) })}></label>
       </header>
+      ${this.#said()}
       <div class="list">${segments.classes.map((/** @type {SegmentClass} */ each) => html`<button type="button"
           class="stop ${each.label === this.#pointed.label ? "hot" : ""}" data-label=${each.label}
           title="Where its score is the largest: follow this number"

@@ -1,0 +1,338 @@
+"""What a network's output says of each picture: its form is told from the output itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from convlens.learn.predictions import Limits, View
+
+__all__ = [
+    "Sigmoids",
+    "UnknownFormError",
+    "chances_of",
+    "classified",
+    "map_doubt",
+    "not_finite",
+    "predictions_of",
+    "rows_of",
+]
+
+_CATEGORIES = range(2, 257)  # of a map, which is told as a byte a pixel
+
+_PARTS = ("boxes", "labels", "scores", "masks", "keypoints", "keypoints_scores")
+
+_DIVERGED = "its weights may have diverged, take others"
+
+
+class UnknownFormError(TypeError):
+    """An output that is none of the forms known."""
+
+
+def predictions_of(
+    output: Any, views: Sequence[View], limits: Limits, *, by_sigmoid: bool = False
+) -> list[dict[str, Any]]:
+    """Return what an output says of each picture of a batch, as fields of `Prediction`.
+
+    `views`: how the network saw each. Scores (n, classes), axes of size 1 behind them or not, are a
+    classification, and so is one number a picture; a dictionary with "out", or a tensor,
+    (n, classes, h, w) a segmentation; a list of dictionaries with "boxes", "labels" and "scores"
+    detections. Where no number is finite that an answer needs, there is an "error" instead.
+    `by_sigmoid`: whether the scores are known to be a sigmoid's, each class by itself.
+
+    Raises UnknownFormError, a TypeError, for an output that is none of these.
+
+    >>> view = View(size=(4, 4), shape=(4, 4))
+    >>> predictions_of(torch.tensor([[0.0, 9.0]]), [view], Limits(top=1))[0]["labels"]
+    array([1])
+    """
+    maps = output.get("out") if isinstance(output, dict) else output
+    scores = None if maps is not output else rows_of(output, len(views))
+    if scores is not None:
+        return classified(scores, limits, by_sigmoid=by_sigmoid)
+    if isinstance(maps, Tensor) and maps.ndim == 4 and len(maps) == len(views):
+        _check_maps(maps)
+        pairs = zip(maps.float(), views, strict=True)
+        return [_segmented(scores, view, by_sigmoid) for scores, view in pairs]
+    is_list = isinstance(output, (list, tuple)) and len(output) == len(views)
+    if is_list and all(_is_found(one) for one in output):
+        return [_detected(one, view, limits) for one, view in zip(output, views, strict=True)]
+    raise UnknownFormError(
+        f"`network` answered with {_described(output)} for {len(views)} pictures, and must with "
+        "scores (n, classes), a dictionary with out (n, classes, h, w) or a list of dictionaries "
+        "with boxes, labels and scores; see its numbers with `convlens record`"
+    )
+
+
+class Sigmoids(TorchDispatchMode):
+    """While this is entered, it keeps which memory was last written by a sigmoid.
+
+    >>> with Sigmoids() as seen:
+    ...     y = torch.zeros(2, 3).sigmoid()
+    >>> seen.made(y), seen.made(torch.zeros(2, 3))
+    (True, False)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._places: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__.rstrip("_")
+        for tensor in output if isinstance(output, (list, tuple)) else (output,):
+            if isinstance(tensor, Tensor) and not func.is_view:
+                place = _place(tensor)
+                if name in ("sigmoid", "hardsigmoid"):
+                    self._places.add(place)
+                elif name not in _COPIES or _place(args[0]) not in self._places:
+                    self._places.discard(place)
+                else:
+                    self._places.add(place)
+        return output
+
+    def made(self, output: Any) -> bool:
+        """Return whether an output's first tensor is a sigmoid's, or a copy of one."""
+        tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
+        return bool(tensors) and _place(tensors[0]) in self._places
+
+
+# What only moves numbers that a sigmoid made; `out` of a segmenter is resized after it.
+_COPIES = ("_to_copy", "clone", "mean", "upsample_bilinear2d", "upsample_nearest2d")
+
+
+def _place(tensor: Any) -> int:
+    return tensor.untyped_storage().data_ptr() if isinstance(tensor, Tensor) else 0
+
+
+def rows_of(output: Any, count: int) -> Tensor | None:
+    """Return an output as scores (count, classes) where it holds a row of them a picture.
+
+    >>> rows_of(torch.zeros(2, 5, 1, 1), 2).shape, rows_of(torch.zeros(2), 2).shape
+    (torch.Size([2, 5]), torch.Size([2, 1]))
+    >>> rows_of(torch.zeros(2, 5, 7), 2)
+    """
+    if not isinstance(output, Tensor) or output.is_complex() or not output.numel():
+        return None
+    if output.ndim < 2:
+        # A network that squeezes drops the axis of a batch of one.
+        return output.reshape(count, -1) if output.shape[:1] == (count,) or count == 1 else None
+    same = len(output) == count and output[0].numel() == output.shape[1]
+    return output.reshape(count, -1) if same else None
+
+
+def chances_of(scores: Tensor, *, by_sigmoid: bool = False) -> tuple[Tensor, Tensor]:
+    """Return what to tell of scores (n, classes), and whether it is probabilities, (n,) bool.
+
+    Rows that add up to 1 are probabilities already; others become some by a softmax. But a single
+    score, scores of a sigmoid, and rows of 0 to 1 that add up to more, as those of classes that do
+    not exclude each other, are told as they are: nothing says what part of a whole they are.
+
+    >>> values, are_chances = chances_of(torch.tensor([[2.0, 2.0], [0.9, 0.8], [0.4, 0.6]]))
+    >>> values.tolist()[0], are_chances.tolist()
+    ([0.5, 0.5], [True, False, True])
+    """
+    # Half types keep 8 or 11 digits of each number.
+    near = max(1e-3, 2 * torch.finfo(scores.dtype).eps)
+    scores = scores.float()
+    inside = ((scores >= 0) & (scores <= 1)).all(1)
+    over = scores.sum(1) - 1
+    adds_up = inside & (over.abs() < near)
+    plain = inside & (over >= near)
+    if by_sigmoid or scores.shape[1] == 1:
+        adds_up, plain = torch.zeros_like(inside), torch.ones_like(inside)
+    as_they_are = (adds_up | plain)[:, None]
+    return torch.where(as_they_are, scores, scores.softmax(1)), ~plain
+
+
+def classified(scores: Tensor, limits: Limits, *, by_sigmoid: bool = False) -> list[dict[str, Any]]:
+    """Return the best categories of each row of scores (n, classes), as fields of `Prediction`.
+
+    >>> classified(torch.tensor([[-2.0]]), Limits())
+    [{'labels': array([0]), 'scores': array([-2.], dtype=float32), 'probabilities': False}]
+    """
+    if not scores.is_floating_point():
+        scores = scores.float()
+    # Row by row, for a batch must not decide for a picture.
+    values, are_chances = chances_of(scores, by_sigmoid=by_sigmoid)
+    ruled_out = scores.isneginf()
+    broken = (~scores.isfinite() & ~ruled_out).sum(1) + ruled_out.all(1) * scores.shape[1]
+    best = values.float().sort(stable=True, dim=1, descending=True)
+    told: list[dict[str, Any]] = []
+    for row in range(len(scores)):
+        if broken[row]:
+            told.append({"error": not_finite(int(broken[row]), scores.shape[1], "scores")})
+            continue
+        told.append(
+            {
+                "labels": best.indices[row, : limits.top].cpu().numpy(),
+                "scores": best.values[row, : limits.top].cpu().numpy(),
+                "probabilities": bool(are_chances[row]),
+            }
+        )
+        if ruled_out[row].any():
+            told[-1]["warnings"] = (_ruled_out(int(ruled_out[row].sum()), scores.shape[1]),)
+    return told
+
+
+def _check_maps(maps: Tensor) -> None:
+    if maps.is_complex() or 0 in maps.shape or maps.shape[1] not in _CATEGORIES:
+        why = "a single map does not say which pixels are meant; give the background one too"
+        raise UnknownFormError(
+            f"`network` answered with {_described(maps)}, and must with 2 to 256 maps of scores, "
+            f"one a category, (n, classes, h, w)" + (f"; {why}" * (maps.shape[1] == 1))
+        )
+
+
+def _segmented(scores: Tensor, view: View, by_sigmoid: bool) -> dict[str, Any]:
+    """The best category of each pixel of the picture, between the network's own by its scores.
+
+    Only categories that win somewhere on the network's own grid are asked. Where it did not look,
+    the first stands, which is the background.
+    """
+    values, are_chances = _map_chances(scores, by_sigmoid)
+    chances, winners = values.max(0)
+    doubt = map_doubt(scores, chances)
+    if "error" in doubt:
+        return doubt
+    winners = torch.where(chances.isfinite(), winners, -1)
+    present = winners.unique()
+    best = torch.full(view.size, -torch.inf)
+    map_ = torch.zeros(view.size, dtype=torch.uint8)
+    for label in present[present >= 0].tolist():
+        one = view.maps(scores[label].cpu()[None], around=-torch.inf)[0]
+        map_[one > best] = label
+        best = torch.maximum(one, best.nan_to_num(-torch.inf))
+    counts = torch.bincount(map_.reshape(-1).long(), minlength=len(scores))
+    order = counts.argsort(descending=True, stable=True)
+    labels = order[counts[order] > 0]
+    means = [
+        float(chances[winners == label].mean()) if label in present else 0.0
+        for label in labels.to(winners.device)
+    ]
+    return {
+        "labels": labels.numpy(),
+        "scores": np.array(means, np.float32),
+        "map": map_.numpy(),
+        "probabilities": are_chances,
+        **doubt,
+    }
+
+
+def map_doubt(scores: Tensor, chances: Tensor | None = None) -> dict[str, Any]:
+    """Return the "error" or "warnings" there are of maps of scores (classes, h, w), if any.
+
+    `chances`: their largest softmax at each place, (h, w), where it is known.
+
+    >>> map_doubt(torch.full((2, 1, 1), torch.nan))["error"]
+    'the network gave no finite numbers for 2 of 2 scores; its weights may have diverged, ...'
+    """
+    if chances is None:
+        chances = scores.float().softmax(0).amax(0)
+    count = int((~chances.isfinite()).sum())
+    if count == chances.numel():
+        return {"error": not_finite(scores.numel(), scores.numel(), "scores")}
+    warnings = []
+    if count:
+        warnings.append(
+            f"{not_finite(count, chances.numel(), 'places of its map')}; category 0 stands there"
+        )
+    ruled_out = int(scores.isneginf().sum())
+    if ruled_out:
+        warnings.append(_ruled_out(ruled_out, scores.numel()))
+    return {"warnings": tuple(warnings)} if warnings else {}
+
+
+def _map_chances(scores: Tensor, by_sigmoid: bool) -> tuple[Tensor, bool]:
+    """As `chances_of`, of maps (classes, h, w), decided for all pixels together."""
+    if by_sigmoid:
+        return scores, False
+    if scores.min() >= 0 and scores.max() <= 1:
+        over = scores.sum(0) - 1
+        if (over.abs() < 4e-3).all():
+            return scores, True
+        if (over > -4e-3).all():
+            return scores, False
+    return scores.softmax(0), True
+
+
+def _is_found(one: Any) -> bool:
+    return isinstance(one, dict) and {"boxes", "labels", "scores"} <= one.keys()
+
+
+def _detected(found: dict[str, Tensor], view: View, limits: Limits) -> dict[str, Any]:
+    # What is no number is below no threshold.
+    kept = ~(found["scores"] < limits.threshold)
+    parts = {name: found[name][kept].detach().cpu() for name in _PARTS if name in found}
+    finite = _finite(parts)
+    dropped, count = int((~finite).sum()), len(finite)
+    if dropped == count and count:
+        return {"error": not_finite(dropped, count, "detections")}
+    warnings: tuple[str, ...] = ()
+    if dropped:
+        parts = {name: tensor[finite] for name, tensor in parts.items()}
+        warnings = (f"{not_finite(dropped, count, 'detections')}; these are left out",)
+    order = parts["scores"].argsort(descending=True, stable=True)
+    if not view.is_picture():
+        parts = _in_the_picture(parts, view)
+    scores = parts["scores"][order].float()
+    fields: dict[str, Any] = {
+        "labels": parts["labels"][order].long().numpy(),
+        "scores": scores.numpy(),
+        "boxes": parts["boxes"][order].float().numpy(),
+        "probabilities": bool(((scores >= 0) & (scores <= 1)).all()),
+        "warnings": warnings,
+    }
+    if "masks" in parts:  # (k, 1, h, w), the chance that a pixel belongs to it
+        masks = parts["masks"][order].reshape(len(order), *parts["masks"].shape[-2:])
+        fields["masks"] = (masks >= 0.5).numpy()
+    if "keypoints" in parts:
+        fields["keypoints"] = parts["keypoints"][order].float().numpy()
+    if "keypoints_scores" in parts:
+        fields["keypoint_scores"] = parts["keypoints_scores"][order].float().numpy()
+    return fields
+
+
+def _finite(parts: dict[str, Tensor]) -> Tensor:
+    """Which detections have no number that is infinite or none, (k,) bool."""
+    finite = torch.ones(len(parts["scores"]), dtype=torch.bool)
+    for tensor in parts.values():
+        if tensor.is_floating_point() and tensor.numel():
+            finite &= tensor.isfinite().reshape(len(finite), -1).all(1)
+    return finite
+
+
+def _in_the_picture(parts: dict[str, Tensor], view: View) -> dict[str, Tensor]:
+    boxes = view.points(parts["boxes"].reshape(-1, 2, 2)).reshape(-1, 4)
+    h, w = view.size
+    parts = {**parts, "boxes": boxes.clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))}
+    if "masks" in parts:
+        masks = parts["masks"].float()
+        parts["masks"] = view.maps(masks.reshape(len(boxes), *masks.shape[-2:]), around=0)
+    if "keypoints" in parts:
+        points = parts["keypoints"]
+        parts["keypoints"] = torch.cat((view.points(points[..., :2]), points[..., 2:]), -1)
+    return parts
+
+
+def not_finite(count: int, of: int, what: str) -> str:
+    """Return in a sentence that some of what a network gave is infinite or no number."""
+    return f"the network gave no finite numbers for {count:,} of {of:,} {what}; {_DIVERGED}"
+
+
+def _ruled_out(count: int, of: int) -> str:
+    return f"the network gave minus infinity for {count:,} of {of:,} scores, which rules them out"
+
+
+def _described(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"a tensor {tuple(output.shape)}"
+    if isinstance(output, dict):
+        return f"a dictionary of {', '.join(map(str, output)) or 'nothing'}"
+    return f"a {type(output).__name__}"
