@@ -118,7 +118,7 @@ def expanded(path: str | Path) -> Path:
 
 
 def printed(text: str) -> str:
-    """Return text with every character that is not for printing escaped, as line ends in a name.
+    r"""Return text with every character that is not for printing escaped, as line ends in a name.
 
     >>> printed("two\nlines.png")
     'two\\nlines.png'
