@@ -70,7 +70,7 @@ def broken_inside(network: nn.Module, x: Tensor) -> str | None:
 
     Runs it once more. A detector drops such numbers on its way, and seems to find nothing.
 
-    >>> broken_inside(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), torch.tensor([[torch.inf]]))
+    >>> broken_inside(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), torch.tensor([[torch.nan]]))
     'the network gave no finite numbers in 0 (Linear), so that its answer is none; ...'
     """
     found: list[str] = []
