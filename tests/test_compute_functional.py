@@ -240,7 +240,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence() -> None:
             ValueError,
             "`divisor_override`",
         ),
-        (lambda: functional.max_pool3d(x[0], 2), ValueError, "`x` has shape"),
+        (lambda: functional.max_pool3d(x[0], 2), ValueError, "`input` has shape"),
         (lambda: functional.adaptive_avg_pool2d(x[0, 0], 2), ValueError, "`input` has shape"),
     ]
     for call, error, words in refused:

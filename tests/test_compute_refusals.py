@@ -128,7 +128,7 @@ BAD: list[tuple[Callable[[], object], type[Exception], str]] = [
     (
         lambda: conv_transpose(X, W, padding="same"),
         ValueError,
-        "`padding` (='same') must be an integer, one an axis, or a pair an axis",
+        '`padding` (=\'same\') must be integers, "same_upper" or "same_lower"',
     ),
     (
         lambda: conv(X, W, padding_mode="mirror"),
@@ -138,9 +138,10 @@ BAD: list[tuple[Callable[[], object], type[Exception], str]] = [
     (
         lambda: conv(X, np.ones((1, 1, 9))),
         ValueError,
-        "`size` (=9) with dilation 1 spans 9 positions but 8 inputs",
+        "`weight` has a kernel of size 9, which with `dilation` 1 spans 9 positions along axis 0 "
+        "of space, but `x` has 8, with `padding` 0 + 0 only 8; pad 1 more",
     ),
-    (lambda: conv(X, W, dilation=2**62), ValueError, "or use a smaller size or dilation"),
+    (lambda: conv(X, W, dilation=2**62), ValueError, "or use a smaller kernel or dilation"),
     (
         lambda: conv(X, W, padding=2**62),
         ValueError,
@@ -176,7 +177,7 @@ BAD: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: max_pool(X, ()), ValueError, "`size` (=()) and `x` of shape (1, 1, 8) give 0 axes"),
     (lambda: max_pool(X, 2.5), TypeError, "`size` (=2.5) must be an integer, not float"),
     (lambda: max_pool(np.ones(8), 2), ValueError, "give -1 axes of space; 1 to 3 can be pooled"),
-    (lambda: avg_pool(X, 9), ValueError, "`size` (=9) with dilation 1 spans 9 positions"),
+    (lambda: avg_pool(X, 9), ValueError, "`size` (=9) with `dilation` 1 spans 9 positions"),
     (lambda: max_pool(X + 1j, 2), TypeError, "`x` holds complex128 values, which have no largest"),
     (
         lambda: avg_pool(X.astype(int), 2),

@@ -25,7 +25,7 @@ __all__ = [
     "padded_source",
 ]
 
-PADDINGS = ("valid", "same", "full")
+PADDINGS = ("valid", "same", "same_upper", "same_lower", "full")
 """The paddings that have a name, see `Window.padded`."""
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -66,32 +66,62 @@ class Window:
             raise TypeError(f"`ceil` (={self.ceil!r}) must be True or False")
 
     @classmethod
-    def padded(cls, padding: str, size: int, stride: int = 1, dilation: int = 1) -> Window:
-        """Return the window whose padding has a name: "valid", "same" or "full".
+    def padded(
+        cls, padding: str, size: int, stride: int = 1, dilation: int = 1, n: int | None = None
+    ) -> Window:
+        """Return the window whose padding has a name.
 
-        "valid" pads nothing. "same" gives as many outputs as inputs: dilation * (size - 1)
-        positions in all, the odd one after the input, as in torch. "full" gives every window that
-        touches the input. Raises ValueError for another name, and for "same" with a stride.
+        - "valid" pads nothing.
+        - "same" gives as many outputs as inputs, with stride 1 only, as in torch: it pads
+          dilation * (size - 1) positions in all, the odd one after the input.
+        - "same_upper" gives ceil(n / stride) outputs of `n` inputs, and pads no more than they
+          need: max((outputs - 1) * stride + extent - n, 0), the odd one after the input. It is
+          ONNX's SAME_UPPER, and the "SAME" of TensorFlow and JAX.
+        - "same_lower" is the same with the odd one before the input: ONNX's SAME_LOWER.
+        - "full" gives every window that touches the input.
 
-        Source: arXiv 1603.07285, relations 3 and 4 (same is also called half padding).
+        Raises ValueError for another name, for "same" with a stride, and for "same_upper" and
+        "same_lower" without `n`; the window returned is for inputs of that length.
+
+        Source: arXiv 1603.07285, relations 3 and 4 (same is also called half padding); ONNX,
+        operator Conv, attribute auto_pad; TensorFlow, `tf.nn`, *Notes on padding*.
 
         >>> Window.padded("same", 4)
         Window(size=4, stride=1, dilation=1, before=1, after=2, ceil=False)
+        >>> Window.padded("same_upper", 3, stride=2, n=8)
+        Window(size=3, stride=2, dilation=1, before=0, after=1, ceil=False)
         """
-        around = cls(size, stride, dilation).extent - 1
+        window = cls(size, stride, dilation)
+        around = window.extent - 1
         if padding == "valid":
-            return cls(size, stride, dilation)
+            return window
         if padding == "full":
             return cls(size, stride, dilation, around, around)
+        if padding in ("same_upper", "same_lower"):
+            return window._evenly(padding, n)
         if padding != "same":
             names = ", ".join(f'"{name}"' for name in PADDINGS)
             raise ValueError(f"`padding` (={padding!r}) must be integers or one of {names}")
-        if stride != 1:
+        if window.stride != 1:
             raise ValueError(
-                f'`padding` "same" needs stride 1 (here {stride}): with a stride no padding keeps '
-                "the size; give the padding in integers"
+                f'`padding` "same" needs stride 1 (here {stride}), as in torch: use "same_upper", '
+                f'as in TensorFlow, or "same_lower", for one output every {stride} inputs'
             )
         return cls(size, stride, dilation, around // 2, around - around // 2)
+
+    def _evenly(self, padding: str, n: int | None) -> Window:
+        """Return this window with the least padding that gives ceil(n / stride) outputs."""
+        if n is None:
+            raise ValueError(
+                f'`n` is missing: how much `padding` "{padding}" pads depends on the length of the '
+                "input; give it"
+            )
+        n = _count("n", n)
+        outputs = -(-n // self.stride)
+        total = max((outputs - 1) * self.stride + self.extent - n, 0)
+        less, more = total // 2, total - total // 2
+        ends = (less, more) if padding == "same_upper" else (more, less)
+        return Window(self.size, self.stride, self.dilation, *ends)
 
     @property
     def extent(self) -> int:
@@ -301,6 +331,40 @@ class TransposedWindow:
                 f"`output_padding` (={added}) must be 0 to {limit - 1}, below the larger of "
                 f"stride {self.stride} and dilation {self.dilation}"
             )
+
+    @classmethod
+    def padded(
+        cls,
+        padding: str,
+        size: int,
+        stride: int = 1,
+        dilation: int = 1,
+        output_padding: int = 0,
+    ) -> TransposedWindow:
+        """Return the window that gives `stride` outputs for every input.
+
+        With "same_upper" and "same_lower" it cuts extent + output_padding - stride positions off,
+        the odd one behind or in front; where the window is shorter than its stride, zeros follow
+        it instead. It transposes the `Window` of that name. Raises ValueError for another name.
+
+        Source: ONNX, operator ConvTranspose, attribute auto_pad.
+
+        >>> TransposedWindow.padded("same_upper", 4, stride=2).outputs(5)
+        10
+        """
+        window = cls(size, stride, dilation, output_padding=output_padding)
+        if padding not in ("same_upper", "same_lower"):
+            raise ValueError(
+                f'`padding` (={padding!r}) must be integers, "same_upper" or "same_lower"'
+            )
+        total = window.extent + window.output_padding - window.stride
+        if total < 0:
+            added = window.stride - window.extent
+            return cls(window.size, window.stride, window.dilation, output_padding=added)
+        less, more = total // 2, total - total // 2
+        ends = (less, more) if padding == "same_upper" else (more, less)
+        how = window.size, window.stride, window.dilation
+        return cls(*how, *ends, window.output_padding)
 
     @property
     def extent(self) -> int:

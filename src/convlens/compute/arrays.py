@@ -17,6 +17,7 @@ __all__ = [
     "kind_of",
     "known_dtype",
     "store",
+    "to_array",
     "to_tensor",
 ]
 
@@ -103,11 +104,32 @@ def to_tensor(array: Array) -> Tensor:
     """
     if isinstance(array, Tensor):
         return array
+    if array.dtype.name == "bfloat16":
+        return to_tensor(array.view(_as_bits(array.dtype))).view(torch.bfloat16)
     native = array.dtype.newbyteorder("=")
     shareable = array.flags.writeable and array.flags.aligned and array.dtype == native
     if not shareable or any(step < 0 or step % array.itemsize for step in array.strides):
         array = np.array(array, dtype=native, order="C", copy=True, subok=False)
     return torch.from_numpy(array)
+
+
+def to_array(tensor: Tensor, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return an array of the values of a tensor, in an element type of NumPy, or of ml_dtypes.
+
+    bfloat16 is no type of NumPy's own; an array of it lends its `dtype`.
+
+    >>> to_array(torch.ones(2), np.dtype("float32"))
+    array([1., 1.], dtype=float32)
+    """
+    if tensor.dtype is torch.bfloat16:
+        bits = tensor.contiguous().view(torch.int16).numpy()
+        return bits.astype(_as_bits(dtype), copy=False).view(dtype)
+    return tensor.numpy().astype(dtype, copy=False)
+
+
+def _as_bits(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the integers that have the memory of bfloat16 numbers, in the same byte order."""
+    return np.dtype(np.int16).newbyteorder("=" if dtype.isnative else "S")
 
 
 def check_out(

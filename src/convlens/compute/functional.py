@@ -18,17 +18,25 @@ among them may be a number as small. Where it is not as in torch, here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import mul
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from convlens.compute.casting import autocast_off, cast_pooled
-from convlens.compute.operations import avg_pool, conv, conv_transpose, max_pool
-from convlens.compute.reading import read_pool
-from convlens.windows import AdaptiveWindow, Window
+from convlens.compute.adaptive import adaptive_pool
+from convlens.compute.casting import autocast_off, cast_pooled, cast_weighted
+from convlens.compute.functional_arguments import (
+    check_axes,
+    check_tensor,
+    one_or_all,
+    read_divisor,
+)
+from convlens.compute.operations import computed, conv
+from convlens.compute.problem import Problem
+from convlens.compute.reading import read_pool, recall_conv
+from convlens.compute.reading_windows import TORCHS
+from convlens.windows import Window
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -78,7 +86,7 @@ def conv1d(
     tensor([[1., 2.]])
     """
     how = {"stride": stride, "padding": padding, "dilation": dilation}
-    return _weighted(conv, 1, input, weight, bias, groups=groups, **how)
+    return _weighted(False, 1, input, weight, bias, groups=groups, **how)
 
 
 def conv2d(
@@ -98,7 +106,7 @@ def conv2d(
     torch.Size([1, 5, 8, 8])
     """
     how = {"stride": stride, "padding": padding, "dilation": dilation}
-    return _weighted(conv, 2, input, weight, bias, groups=groups, **how)
+    return _weighted(False, 2, input, weight, bias, groups=groups, **how)
 
 
 def conv3d(
@@ -118,7 +126,7 @@ def conv3d(
     torch.Size([5, 3, 3, 3])
     """
     how = {"stride": stride, "padding": padding, "dilation": dilation}
-    return _weighted(conv, 3, input, weight, bias, groups=groups, **how)
+    return _weighted(False, 3, input, weight, bias, groups=groups, **how)
 
 
 def conv_transpose1d(
@@ -140,7 +148,7 @@ def conv_transpose1d(
     """
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     more = {"output_padding": output_padding}
-    return _weighted(conv_transpose, 1, input, weight, bias, **how, **more)
+    return _weighted(True, 1, input, weight, bias, **how, **more)
 
 
 def conv_transpose2d(
@@ -162,7 +170,7 @@ def conv_transpose2d(
     """
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     more = {"output_padding": output_padding}
-    return _weighted(conv_transpose, 2, input, weight, bias, **how, **more)
+    return _weighted(True, 2, input, weight, bias, **how, **more)
 
 
 def conv_transpose3d(
@@ -184,7 +192,7 @@ def conv_transpose3d(
     """
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     more = {"output_padding": output_padding}
-    return _weighted(conv_transpose, 3, input, weight, bias, **how, **more)
+    return _weighted(True, 3, input, weight, bias, **how, **more)
 
 
 def max_pool1d(
@@ -205,7 +213,7 @@ def max_pool1d(
     (tensor([[5., 3.]]), tensor([[1, 3]]))
     """
     how = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-    return _pool(max_pool, 1, input, kernel_size, return_indices=return_indices, **how)
+    return _pool("max_pool", 1, input, kernel_size, return_indices=return_indices, **how)
 
 
 def max_pool2d(
@@ -226,7 +234,7 @@ def max_pool2d(
     torch.Size([1, 3, 4, 4])
     """
     how = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-    return _pool(max_pool, 2, input, kernel_size, return_indices=return_indices, **how)
+    return _pool("max_pool", 2, input, kernel_size, return_indices=return_indices, **how)
 
 
 def max_pool3d(
@@ -247,7 +255,7 @@ def max_pool3d(
     torch.Size([3, 4, 2, 2])
     """
     how = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-    return _pool(max_pool, 3, input, kernel_size, return_indices=return_indices, **how)
+    return _pool("max_pool", 3, input, kernel_size, return_indices=return_indices, **how)
 
 
 def avg_pool1d(
@@ -266,7 +274,7 @@ def avg_pool1d(
     tensor([[3.0000, 2.5000]])
     """
     how = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
-    y: Tensor = _pool(avg_pool, 1, input, kernel_size, count_include_pad=count_include_pad, **how)
+    y: Tensor = _pool("avg_pool", 1, input, kernel_size, count_include_pad=count_include_pad, **how)
     return y
 
 
@@ -290,7 +298,7 @@ def avg_pool2d(
     how = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
     if divisor_override is not None:
         return _average_over(divisor_override, 2, input, kernel_size, how)
-    y: Tensor = _pool(avg_pool, 2, input, kernel_size, count_include_pad=count_include_pad, **how)
+    y: Tensor = _pool("avg_pool", 2, input, kernel_size, count_include_pad=count_include_pad, **how)
     return y
 
 
@@ -313,9 +321,10 @@ def avg_pool3d(
     """
     how = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
     if divisor_override is not None:
+        check_tensor("input", input)
         x = cast_pooled(input, 3)
         return _average_over(divisor_override, 3, x, kernel_size, how)
-    y: Tensor = _pool(avg_pool, 3, input, kernel_size, count_include_pad=count_include_pad, **how)
+    y: Tensor = _pool("avg_pool", 3, input, kernel_size, count_include_pad=count_include_pad, **how)
     return y
 
 
@@ -327,7 +336,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool 
     >>> adaptive_max_pool1d(torch.tensor([[1.0, 5.0, 2.0, 3.0]]), 2)
     tensor([[5., 3.]])
     """
-    return _adaptive_max_pool(1, input, output_size, return_indices)
+    return adaptive_pool("max_pool", 1, input, output_size, return_indices)
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
@@ -338,7 +347,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool 
     >>> adaptive_max_pool2d(torch.ones(1, 3, 7, 7), (3, None)).shape
     torch.Size([1, 3, 3, 7])
     """
-    return _adaptive_max_pool(2, input, output_size, return_indices)
+    return adaptive_pool("max_pool", 2, input, output_size, return_indices)
 
 
 def adaptive_max_pool3d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
@@ -349,7 +358,7 @@ def adaptive_max_pool3d(input: Tensor, output_size: Sizes, return_indices: bool 
     >>> adaptive_max_pool3d(torch.ones(3, 4, 4, 4), 2).shape
     torch.Size([3, 2, 2, 2])
     """
-    return _adaptive_max_pool(3, input, output_size, return_indices)
+    return adaptive_pool("max_pool", 3, input, output_size, return_indices)
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
@@ -360,7 +369,8 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
     >>> adaptive_avg_pool1d(torch.tensor([[1.0, 5.0, 2.0, 3.0]]), 2)
     tensor([[3.0000, 2.5000]])
     """
-    return _adaptive_avg_pool(1, input, output_size)
+    y: Tensor = adaptive_pool("avg_pool", 1, input, output_size)
+    return y
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
@@ -371,7 +381,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
     >>> adaptive_avg_pool2d(torch.ones(1, 3, 7, 7), 1).shape
     torch.Size([1, 3, 1, 1])
     """
-    return _adaptive_avg_pool(2, input, output_size)
+    y: Tensor = adaptive_pool("avg_pool", 2, input, output_size)
+    return y
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
@@ -382,72 +393,44 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
     >>> adaptive_avg_pool3d(torch.ones(3, 4, 4, 4), 2).shape
     torch.Size([3, 2, 2, 2])
     """
-    return _adaptive_avg_pool(3, input, output_size)
-
-
-def _weighted(
-    operation: Any, axes: int, x: Tensor, weight: Tensor, bias: Any, **how: Any
-) -> Tensor:
-    if weight.ndim != axes + 2:
-        raise ValueError(
-            f"`weight` has shape {tuple(weight.shape)}; with {axes} axes of space it must have "
-            f"{axes + 2} axes; use the function of {weight.ndim - 2} axes"
-        )
-    y: Tensor = operation(x, weight, bias, **_as_here(how))
+    y: Tensor = adaptive_pool("avg_pool", 3, input, output_size)
     return y
 
 
-def _pool(operation: Any, axes: int, x: Tensor, size: Any, **how: Any) -> Any:
-    return operation(x, _every_axis(size, axes), **_as_here(how))
+def _weighted(transposed: bool, axes: int, x: Any, weight: Any, bias: Any, **how: Any) -> Tensor:
+    check_tensor("input", x)
+    check_tensor("weight", weight)
+    if bias is not None:
+        check_tensor("bias", bias)
+    name = f"conv_transpose{axes}d" if transposed else f"conv{axes}d"
+    check_axes(name, weight, axes)
+    x, weight, bias = cast_weighted(x, weight, bias)
+    read = {option: one_or_all(value) for option, value in how.items()}
+    problem = recall_conv(x, weight, bias, transposed=transposed, words=TORCHS, **read)
+    y: Tensor = computed(problem, x, weight, bias)
+    return y
 
 
-def _adaptive_max_pool(axes: int, x: Tensor, output_size: Any, return_indices: bool) -> Any:
-    size = even_size(axes, x, output_size)
-    if size is not None:
-        return max_pool(x, size, return_indices=return_indices)
-    adaptive = getattr(torch.nn.functional, f"adaptive_max_pool{axes}d")
-    return adaptive(x, output_size, return_indices)
+def _pool(operation: str, axes: int, x: Any, size: Any, **how: Any) -> Any:
+    check_tensor("input", x)
+    return computed(_read_pool(operation, axes, x, size, **how), x)
 
 
-def _adaptive_avg_pool(axes: int, x: Tensor, output_size: Any) -> Tensor:
-    size = even_size(axes, x, output_size)
-    if size is not None:
-        y: Tensor = avg_pool(x, size)
-        return y
-    adaptive = getattr(torch.nn.functional, f"adaptive_avg_pool{axes}d")
-    averages: Tensor = adaptive(x, output_size)
-    return averages
-
-
-def even_size(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...] | None:
-    """Return the one size that all parts of adaptive pooling have; None where they differ.
-
-    Raises ValueError for an input of other axes.
-
-    >>> even_size(2, torch.ones(1, 3, 8, 9), (4, 3)), even_size(1, torch.ones(3, 8), 3)
-    ((2, 3), None)
-    """
-    if x.ndim not in (axes + 1, axes + 2):
-        raise ValueError(
-            f"`input` has shape {tuple(x.shape)}; with {axes} axes of space it must be "
-            f"(n, c, *space) or (c, *space), {axes + 2} or {axes + 1} axes in all"
-        )
-    space = tuple(x.shape[-axes:])
-    asked = _every_axis(output_size, axes)
-    counts = [n if count is None else count for n, count in zip(space, asked, strict=True)]
-    if 0 in counts or 0 in space:
-        return None
-    parts = zip(counts, space, strict=True)
-    size = tuple(len(AdaptiveWindow(count).reads(0, n)) for count, n in parts)
-    return size if tuple(map(mul, counts, size)) == space else None
+def _read_pool(operation: str, axes: int, x: Tensor, size: Any, **how: Any) -> Problem:
+    """Read a pooling as torch does; an empty stride is none."""
+    read = {option: one_or_all(value) for option, value in how.items()}
+    if isinstance(read["stride"], Sequence) and len(read["stride"]) == 0:
+        read["stride"] = None
+    size = one_or_all(size)
+    return read_pool(operation, x, size, axes=axes, words=TORCHS, **read)
 
 
 @autocast_off
-def _average_over(divisor: Any, axes: int, x: Tensor, size: Any, how: Mapping[str, Any]) -> Tensor:
+def _average_over(divisor: Any, axes: int, x: Any, size: Any, how: dict[str, Any]) -> Tensor:
     """Sum every window, convolving with ones, and divide by what was asked for; round once."""
-    if isinstance(divisor, bool) or not isinstance(divisor, int) or divisor == 0:
-        raise ValueError(f"`divisor_override` (={divisor!r}) must be an integer and not 0")
-    problem = read_pool("avg_pool", x, _every_axis(size, axes), **_as_here(how))
+    check_tensor("input", x)
+    divisor = read_divisor(divisor)
+    problem = _read_pool("avg_pool", axes, x, size, **how)
     windows = [window for window in problem.windows if isinstance(window, Window)]
     wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
     sums = conv(
@@ -458,23 +441,3 @@ def _average_over(divisor: Any, axes: int, x: Tensor, size: Any, how: Mapping[st
     )
     y: Tensor = (sums / divisor).reshape(problem.y_shape).to(x.dtype)
     return y
-
-
-def _one_or_all(value: Any) -> Any:
-    """Return the entry of a sequence of one: for torch it holds for every axis."""
-    single = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 1
-    return value[0] if single else value
-
-
-def _every_axis(value: Any, axes: int) -> tuple[Any, ...]:
-    """Return one entry an axis."""
-    value = _one_or_all(value)
-    return tuple(value) if isinstance(value, Sequence) else (value,) * axes
-
-
-def _as_here(how: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments as the operations want them; torch's empty stride is none at all."""
-    read = {name: _one_or_all(value) for name, value in how.items()}
-    if read.get("stride") in ((), []):
-        read["stride"] = None
-    return read

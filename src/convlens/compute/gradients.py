@@ -34,6 +34,7 @@ from convlens.compute.operators import (
 )
 from convlens.compute.problem import Problem
 from convlens.compute.reading import needs_gradient
+from convlens.compute.reading_windows import in_64_bits
 from convlens.compute.spans import divisors
 from convlens.windows import TransposedWindow, Window, padded_source
 
@@ -92,7 +93,7 @@ def differentiable(
 def _by_operators(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    windows = problem.windows
+    windows = in_64_bits(problem.windows, problem.space)
     stride, dilation = [w.stride for w in windows], [w.dilation for w in windows]
     padding = [end for w in windows for end in (w.before, w.after)]
     if weight is None:

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlens.compute.adaptive import even_size
 from convlens.compute.arena import MOST_SHARED, Arena
-from convlens.compute.functional import even_size
 from convlens.compute.gradients import seen_by_torch
 from convlens.compute.planning import plan, plan_pool
 

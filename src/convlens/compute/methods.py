@@ -35,9 +35,19 @@ from convlens.compute import (
 from convlens.compute.arena import Arena
 from convlens.compute.arrays import DTYPES
 from convlens.compute.problem import Problem
+from convlens.compute.reading_windows import shown
 from convlens.compute.widening import narrow, widen, widen_bias, widen_weight, widened
 
-__all__ = ["METHODS", "compiles", "estimate", "is_direct", "is_exact", "prepared", "refused"]
+__all__ = [
+    "METHODS",
+    "check_method",
+    "compiles",
+    "estimate",
+    "is_direct",
+    "is_exact",
+    "prepared",
+    "refused",
+]
 
 Computed = tuple[Tensor, Tensor | None]
 Run = Callable[[Tensor, Tensor | None], Computed]
@@ -60,6 +70,20 @@ METHODS: dict[str, Any] = {
     "reference": reference,
 }
 """Every method by name."""
+
+
+def check_method(method: Any) -> None:
+    """Raise TypeError or ValueError unless a method has that name.
+
+    >>> check_method("direct")
+    """
+    if isinstance(method, str) and method in ("auto", "direct", *METHODS):
+        return
+    if not isinstance(method, str):
+        kind = type(method).__name__
+        raise TypeError(f"`method` (={shown(method)}) must be a string, not {kind}")
+    names = ", ".join(f'"{name}"' for name in ("auto", "direct", *METHODS))
+    raise ValueError(f"`method` (={shown(method)}) must be one of {names}")
 
 
 def is_exact(name: str) -> bool:

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from convlens.compute.arrays import Array, to_tensor
 from convlens.compute.casting import cast_pooled, cast_weighted
+from convlens.compute.methods import check_method
 from convlens.compute.once import execute
 from convlens.compute.planning import answer
 from convlens.compute.problem import Problem
 from convlens.compute.reading import read_pool, recall_conv
 
-__all__ = ["avg_pool", "conv", "conv_transpose", "max_pool"]
+__all__ = ["avg_pool", "computed", "conv", "conv_transpose", "max_pool"]
 
 
 def conv(
@@ -37,8 +38,9 @@ def conv(
     `bias` (k,); the result is (n, k, *outputs) or (k, *outputs), of the kind, element type and
     device of `x`, written into `out` if given; under autocast, of the type that torch gives.
     `stride`, `padding` and `dilation` count positions and are one integer or one an axis; `padding`
-    also a (low, high) pair an axis, or "valid", "same" (stride 1), "full". `padding_mode` is
-    "zeros", "reflect", "replicate" or "circular".
+    also a (low, high) pair an axis, or "valid", "same" (stride 1), "same_upper" or "same_lower"
+    (ceil(n / stride) outputs), "full". `padding_mode` is "zeros", "reflect", "replicate" or
+    "circular".
     Half types are summed in float32, integers exactly, modulo 2 to the number of bits; `out_dtype`
     "int32" keeps the whole sums of 8-bit integers. `method` is "auto", the quickest here; "direct",
     the quickest whose results are the same bits for any number of threads, batch and memory layout,
@@ -65,7 +67,7 @@ def conv(
         padding_mode=padding_mode,
         out_dtype=out_dtype,
     )
-    return _answer(problem, x, weight, bias, out, method)
+    return computed(problem, x, weight, bias, out, method)
 
 
 def conv_transpose(
@@ -87,7 +89,8 @@ def conv_transpose(
     `x` is (n, c, *space) or (c, *space), `weight` (c, k/groups, *size), `bias` (k,); the result is
     (n, k, *outputs) or (k, *outputs). `padding` counts the positions cut off the ends,
     `output_padding` those added at the far ends; both are one integer or one an axis, `padding`
-    also a (low, high) pair an axis. Everything else is as in `conv`.
+    also a (low, high) pair an axis, or "same_upper" or "same_lower" (n * stride outputs).
+    Everything else is as in `conv`.
 
     Raises ValueError or TypeError, before anything is allocated, for arguments that do not fit.
 
@@ -110,7 +113,7 @@ def conv_transpose(
         transposed=True,
         out_dtype=out_dtype,
     )
-    return _answer(problem, x, weight, bias, out, method)
+    return computed(problem, x, weight, bias, out, method)
 
 
 def max_pool(
@@ -150,7 +153,7 @@ def max_pool(
         ceil_mode=ceil_mode,
         return_indices=return_indices,
     )
-    return _answer(problem, x)
+    return computed(problem, x)
 
 
 def avg_pool(
@@ -187,10 +190,10 @@ def avg_pool(
         ceil_mode=ceil_mode,
         count_include_pad=count_include_pad,
     )
-    return _answer(problem, x)
+    return computed(problem, x)
 
 
-def _answer(
+def computed(
     problem: Problem,
     x: Array,
     weight: Array | None = None,
@@ -198,7 +201,13 @@ def _answer(
     out: Array | None = None,
     method: str = "auto",
 ) -> Any:
-    """Compute a problem that was read, by the plan there is for it or at once without."""
+    """Compute a problem that was read, by the plan there is for it or at once without.
+
+    >>> import numpy as np
+    >>> computed(read_pool("max_pool", np.array([[1, 5, 2, 3]]), (2,)), np.array([[1, 5, 2, 3]]))
+    array([[5, 3]])
+    """
+    check_method(method)
     if weight is None:
         given, x = x, cast_pooled(x, len(problem.windows))
         if x is not given:

@@ -13,10 +13,19 @@ from torch import Tensor
 
 from convlens.compute import behind, gradients, measuring
 from convlens.compute.arena import Arena
-from convlens.compute.arrays import DTYPES, Array, check_out, store, to_tensor
+from convlens.compute.arrays import DTYPES, Array, check_out, store, to_array, to_tensor
 from convlens.compute.casting import autocast_off
 from convlens.compute.kernels.launching import one_thread
-from convlens.compute.methods import METHODS, Run, estimate, is_direct, is_exact, prepared, refused
+from convlens.compute.methods import (
+    METHODS,
+    Run,
+    check_method,
+    estimate,
+    is_direct,
+    is_exact,
+    prepared,
+    refused,
+)
 from convlens.compute.operators import goes_forward
 from convlens.compute.problem import NotFinite, Problem, Unsuited
 from convlens.compute.reading import (
@@ -245,9 +254,8 @@ def answer(
         y, places = y.squeeze(0), None if places is None else places.squeeze(0)
     result = y
     if not isinstance(x, Tensor):
-        result = y.numpy()
-        if problem.out_dtype is None:
-            result = result.astype(x.dtype, copy=False)  # the byte order of x
+        # As it was asked for, or with the byte order of x.
+        result = y.numpy() if problem.out_dtype is not None else to_array(y, x.dtype)
     if out is not None:
         if target is None or target.data_ptr() != y.data_ptr():
             store(result, out)
@@ -364,7 +372,12 @@ def decide(
     contest = _Contest(problem, _own(weight), _own(bias), tolerance, candidates)
     if method in METHODS:
         chosen = method
-        contest.ready(method)
+        try:
+            contest.ready(method)
+        except Unsuited as reason:
+            raise ValueError(
+                f'`method` (="{method}") cannot do this with `weight`: {reason}; use "auto"'
+            ) from None
     elif method == "direct":
         chosen = contest.always(able)
     elif measure and problem.device == "cpu" and _measurable(problem):
@@ -386,9 +399,7 @@ def decide(
 
 def _considered(problem: Problem, method: str, tolerance: float) -> dict[str, Candidate]:
     """Return every method with its estimate or refusal; raise when none is left."""
-    if method not in ("auto", "direct", *METHODS):
-        names = ", ".join(f'"{name}"' for name in ("auto", "direct", *METHODS))
-        raise ValueError(f"`method` (={method!r}) must be one of {names}")
+    check_method(method)
     candidates = {}
     for name in METHODS:
         reason = refused(name, problem)

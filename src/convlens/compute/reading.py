@@ -5,8 +5,6 @@ Everything that can be wrong with an argument is found here, before anything is 
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -17,7 +15,19 @@ from torch import Tensor
 
 from convlens.compute.arrays import DTYPES, Array, device_of, dtype_of, kind_of, known_dtype
 from convlens.compute.problem import Problem
-from convlens.windows import PADDING_MODES, PADDINGS, TransposedWindow, Window
+from convlens.compute.reading_windows import (
+    OURS,
+    Words,
+    check_fit,
+    in_64_bits,
+    is_several,
+    per_axis,
+    read_integer,
+    read_transposed,
+    read_windows,
+    shown,
+)
+from convlens.windows import PADDING_MODES
 
 __all__ = [
     "Description",
@@ -64,8 +74,13 @@ def describe(name: str, x: Any, like: Array | None = None) -> Description:
     if like is None or not (isinstance(x, tuple) and len(x) == 2):
         kind = kind_of(name, x)
         return Description(tuple(x.shape), dtype_of(name, x), kind, device_of(x))
-    shape = tuple(_integer(f"{name}.shape", entry, least=0) for entry in x[0])
-    dtype = known_dtype(name, _name_of("x[1]", x[1]))
+    if not is_several(x[0]):
+        raise TypeError(
+            f"`{name}` (={shown(x)}) must be an array or a (shape, dtype), "
+            "as ((1, 3, 8), 'float32')"
+        )
+    shape = tuple(read_integer(f"{name}.shape", entry, least=0) for entry in x[0])
+    dtype = known_dtype(name, _name_of(f"{name}[1]", x[1]))
     return Description(shape, dtype, kind_of("weight", like), device_of(like))
 
 
@@ -79,7 +94,7 @@ def needs_gradient(*arrays: Array | None) -> bool:
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
-def recall_conv(x: Any, weight: Any, bias: Any, **options: Any) -> Problem:
+def recall_conv(x: Any, weight: Any, bias: Any, *, words: Words = OURS, **options: Any) -> Problem:
     """Return `read_conv` of these, from memory where arrays and options alike were read before.
 
     >>> x, weight = torch.ones(1, 3, 8), torch.ones(4, 3, 3)
@@ -88,7 +103,7 @@ def recall_conv(x: Any, weight: Any, bias: Any, **options: Any) -> Problem:
     """
     given = [array for array in (x, weight, bias) if array is not None]
     if any(type(array) not in PLAIN for array in given) or torch.compiler.is_compiling():
-        return read_conv(x, weight, bias, **options)
+        return read_conv(x, weight, bias, words=words, **options)
     key = (
         *((type(a), a.shape, a.dtype, a.device, getattr(a, "layout", None)) for a in given),
         needs_gradient(*given),
@@ -96,7 +111,7 @@ def recall_conv(x: Any, weight: Any, bias: Any, **options: Any) -> Problem:
     )
     found = _problems.get(key)
     if found is None:
-        found = read_conv(x, weight, bias, **options)
+        found = read_conv(x, weight, bias, words=words, **options)
         if len(_problems) >= REMEMBERED:
             _problems.clear()
         _problems[key] = found
@@ -114,67 +129,87 @@ def read_conv(
     groups: Any = 1,
     padding_mode: Any = "zeros",
     output_padding: Any = 0,
-    transposed: bool = False,
+    transposed: Any = False,
     out_dtype: Any = None,
+    words: Words = OURS,
 ) -> Problem:
     """Return the convolution, or transposed convolution, that these arguments ask for.
 
-    `x` may be a (shape, dtype). Raises ValueError or TypeError naming argument, value, rule, cure.
+    `x` may be a (shape, dtype); `words` are those of the function that was called. Raises
+    ValueError or TypeError naming argument, value, rule, cure.
 
     >>> read_conv(((1, 3, 8, 8), "float32"), torch.ones(4, 3, 3, 3)).y_shape
     (1, 4, 6, 6)
     """
+    transposed = _flag("transposed", transposed)
     kind_of("weight", weight)
     dtype_of("weight", weight)
-    given = describe("x", x, weight)
-    _same("weight", weight, given)
-    size = tuple(weight.shape)[2:]
-    if not 1 <= len(size) <= 3:
-        form = "(c, k/groups, *size)" if transposed else "(k, c/groups, *size)"
-        raise ValueError(
-            f"`weight` has shape {tuple(weight.shape)}; it must be {form} with 1 to 3 axes of size"
-        )
-    batch, channels, space = _split("x", given.shape, len(size))
-    if 0 in weight.shape:
-        raise ValueError(f"`weight` of shape {tuple(weight.shape)} is empty; no axis may be 0")
-    count, out = _channels(tuple(weight.shape), channels, groups, transposed)
+    given = describe(words.x, x, weight)
+    _same("weight", weight, given, words)
+    size = _kernel_size(tuple(weight.shape), transposed)
+    batch, channels, space = _split(words.x, given.shape, len(size))
+    count, out = _channels(tuple(weight.shape), channels, groups, transposed, words)
     if bias is not None:
-        kind_of("bias", bias)
-        dtype_of("bias", bias)
-        _same("bias", bias, given)
-        if tuple(bias.shape) != (out,):
-            raise ValueError(
-                f"`bias` has shape {tuple(bias.shape)} but the result {out} channels; use ({out},)"
-            )
-    windows: tuple[Window | TransposedWindow, ...]
-    windows = _windows(size, stride, padding, dilation, names=not transposed)
-    if transposed:
-        added = _per_axis("output_padding", output_padding, len(size), least=0)
-        windows = tuple(w.transposed(a) for w, a in zip(windows, added, strict=True))
+        _check_bias(bias, given, out, words)
+    if padding_mode is not None and not isinstance(padding_mode, str):
+        kind = type(padding_mode).__name__
+        raise TypeError(f"`padding_mode` (={shown(padding_mode)}) must be a string, not {kind}")
     if padding_mode not in PADDING_MODES:
         names = ", ".join(f'"{name}"' for name in PADDING_MODES)
-        raise ValueError(f"`padding_mode` (={padding_mode!r}) must be one of {names}")
+        raise ValueError(f"`padding_mode` (={shown(padding_mode)}) must be one of {names}")
+    windows: Any
+    if transposed:
+        if padding_mode != "zeros":
+            raise ValueError(
+                f'`padding_mode` (="{padding_mode}") has no meaning for a transposed convolution, '
+                "whose `padding` cuts off; leave it out"
+            )
+        windows = read_transposed(size, stride, padding, dilation, output_padding)
+    else:
+        if any(per_axis("output_padding", output_padding, len(size), least=0)):
+            raise ValueError(
+                f"`output_padding` (={shown(output_padding)}) is for transposed convolutions; "
+                "leave it out"
+            )
+        windows = read_windows(size, space, stride, padding, dilation)
     tensors = [array for array in (x, weight, bias) if isinstance(array, Tensor)]
-    return _small_enough(
-        Problem(
-            operation="conv_transpose" if transposed else "conv",
-            batch=1 if batch is None else batch,
-            channels=channels,
-            space=space,
-            channels_out=out,
-            windows=windows,
-            dtype=given.dtype,
-            device=given.device,
-            groups=count,
-            padding_mode=padding_mode,
-            batched=batch is not None,
-            gradient=needs_gradient(*tensors),
-            out_dtype=_read_out_dtype(out_dtype, given.dtype),
-        )
+    problem = Problem(
+        operation="conv_transpose" if transposed else "conv",
+        batch=1 if batch is None else batch,
+        channels=channels,
+        space=space,
+        channels_out=out,
+        windows=windows,
+        dtype=given.dtype,
+        device=given.device,
+        groups=count,
+        padding_mode=padding_mode,
+        batched=batch is not None,
+        gradient=needs_gradient(*tensors),
+        out_dtype=_read_out_dtype(out_dtype, given.dtype, words),
     )
+    return _small_enough(problem, words)
 
 
-def _read_out_dtype(out_dtype: Any, dtype: str) -> str | None:
+def _kernel_size(shape: tuple[int, ...], transposed: bool) -> tuple[int, ...]:
+    """Return the axes of space of a weight of such a shape."""
+    if not 3 <= len(shape) <= 5:
+        form = "(c, k/groups, *size)" if transposed else "(k, c/groups, *size)"
+        raise ValueError(f"`weight` has shape {shape}; it must be {form} with 1 to 3 axes of size")
+    return shape[2:]
+
+
+def _check_bias(bias: Any, given: Description, out: int, words: Words) -> None:
+    kind_of("bias", bias)
+    dtype_of("bias", bias)
+    _same("bias", bias, given, words)
+    if tuple(bias.shape) != (out,):
+        raise ValueError(
+            f"`bias` has shape {tuple(bias.shape)} but the result {out} channels; use ({out},)"
+        )
+
+
+def _read_out_dtype(out_dtype: Any, dtype: str, words: Words) -> str | None:
     """Return the type of the result where it differs from that of the input."""
     if out_dtype is None:
         return None
@@ -183,8 +218,8 @@ def _read_out_dtype(out_dtype: Any, dtype: str) -> str | None:
         return None
     if name != "int32" or dtype not in ("int8", "uint8"):
         raise TypeError(
-            f"`out_dtype` (={out_dtype!r}) must be the type of `x`, {dtype}, or int32 where `x` "
-            "holds 8-bit integers; leave it out and convert the result"
+            f"`out_dtype` (={shown(out_dtype)}) must be the type of `{words.x}`, {dtype}, or int32 "
+            f"where `{words.x}` holds 8-bit integers; leave it out and convert the result"
         )
     return name
 
@@ -194,62 +229,82 @@ def read_pool(
     x: Any,
     size: Any,
     *,
+    axes: int | None = None,
     stride: Any = None,
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: Any = False,
     return_indices: Any = False,
     count_include_pad: Any = True,
+    words: Words = OURS,
 ) -> Problem:
     """Return the pooling that these arguments ask for.
 
-    One `size` an axis says how many axes of space there are; a single integer means all axes of
-    `x` but the first two. Raises ValueError or TypeError naming argument, value, rule, cure.
+    Unless `axes` is given, one `size` an axis says how many axes of space there are; a single
+    integer means all axes of `x` but the first two. `words` are those of the function that was
+    called. Raises ValueError or TypeError naming argument, value, rule, cure.
 
     >>> read_pool("max_pool", torch.ones(3, 8, 8), (2, 2)).y_shape
     (3, 4, 4)
     """
-    given = describe("x", x)
-    axes = len(list(size)) if _is_several(size) else len(given.shape) - 2
+    given = describe(words.x, x)
+    if axes is None:
+        axes = _axes_of(given, size, words)
+    sizes = per_axis(words.size, size, axes, least=1)
+    batch, channels, space = _split(words.x, given.shape, axes)
+    _check_poolable(operation, given, words)
+    ceil_mode, return_indices = (
+        _flag("ceil_mode", ceil_mode),
+        _flag("return_indices", return_indices),
+    )
+    counted = _flag("count_include_pad", count_include_pad)
+    steps = sizes if stride is None else stride
+    problem = Problem(
+        operation=operation,
+        batch=1 if batch is None else batch,
+        channels=channels,
+        space=space,
+        channels_out=channels,
+        windows=read_windows(sizes, space, steps, padding, dilation, ceil=ceil_mode),
+        dtype=given.dtype,
+        device=given.device,
+        batched=batch is not None,
+        gradient=needs_gradient(x),
+        return_indices=return_indices,
+        count_include_pad=counted,
+    )
+    return _small_enough(problem, words)
+
+
+def _axes_of(given: Description, size: Any, words: Words) -> int:
+    """Return how many axes of space a size is for."""
+    axes = len(list(size)) if is_several(size) else len(given.shape) - 2
     if not 1 <= axes <= 3:
         raise ValueError(
-            f"`size` (={size!r}) and `x` of shape {given.shape} give {axes} axes of space; "
-            "1 to 3 can be pooled, x being (n, c, *space), or (c, *space) with one size an axis"
+            f"`{words.size}` (={shown(size)}) and `{words.x}` of shape {given.shape} give {axes} "
+            f"axes of space; 1 to 3 can be pooled, {words.x} being (n, c, *space), or (c, *space) "
+            "with one size an axis"
         )
-    batch, channels, space = _split("x", given.shape, axes)
+    return axes
+
+
+def _check_poolable(operation: str, given: Description, words: Words) -> None:
     if "complex" in given.dtype and operation == "max_pool":
-        raise TypeError(f"`x` holds {given.dtype} values, which have no largest; pool a real part")
+        raise TypeError(
+            f"`{words.x}` holds {given.dtype} values, which have no largest; pool a real part"
+        )
     if "int" in given.dtype and operation == "avg_pool":
         raise TypeError(
-            f"`x` holds {given.dtype} values, whose average is no integer; convert x to float32"
+            f"`{words.x}` holds {given.dtype} values, whose average is no integer; convert "
+            f"{words.x} to float32"
         )
-    flags = {
-        "ceil_mode": ceil_mode,
-        "return_indices": return_indices,
-        "count_include_pad": count_include_pad,
-    }
-    for name, flag in flags.items():
-        if not isinstance(flag, bool):
-            raise TypeError(f"`{name}` (={flag!r}) must be True or False")
-    sizes = _per_axis("size", size, axes, least=1)
-    steps = sizes if stride is None else stride
-    windows = _windows(sizes, steps, padding, dilation, names=True, ceil=ceil_mode)
-    return _small_enough(
-        Problem(
-            operation=operation,
-            batch=1 if batch is None else batch,
-            channels=channels,
-            space=space,
-            channels_out=channels,
-            windows=windows,
-            dtype=given.dtype,
-            device=given.device,
-            batched=batch is not None,
-            gradient=needs_gradient(x),
-            return_indices=return_indices,
-            count_include_pad=count_include_pad,
-        )
-    )
+
+
+def _flag(name: str, value: Any) -> bool:
+    """Return True or False; anything else is none."""
+    if not isinstance(value, bool):
+        raise TypeError(f"`{name}` (={shown(value)}) must be True or False")
+    return value
 
 
 def read_tolerance(tolerance: Any) -> float:
@@ -259,7 +314,7 @@ def read_tolerance(tolerance: Any) -> float:
     1e-05
     """
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.floating):
-        raise TypeError(f"`tolerance` (={tolerance!r}) must be a number, as 1e-5")
+        raise TypeError(f"`tolerance` (={shown(tolerance)}) must be a number, as 1e-5")
     if not 0 <= tolerance < float("inf"):
         raise ValueError(f"`tolerance` (={tolerance!r}) must be 0 or more and finite; use 1e-5")
     return float(tolerance)
@@ -279,10 +334,12 @@ def _split(name: str, shape: tuple[int, ...], axes: int) -> tuple[int | None, in
 
 
 def _channels(
-    shape: tuple[int, ...], channels: int, groups: Any, transposed: bool
+    shape: tuple[int, ...], channels: int, groups: Any, transposed: bool, words: Words
 ) -> tuple[int, int]:
     """Return the groups and the channels out, when weight, input and groups agree on channels."""
-    count = _integer("groups", groups, least=1)
+    if 0 in shape:
+        raise ValueError(f"`weight` of shape {shape} is empty; no axis may be 0")
+    count = read_integer("groups", groups, least=1)
     named = {"input channels": channels}
     if not transposed:
         named["output channels"] = shape[0]
@@ -295,107 +352,23 @@ def _channels(
     if read != expected:
         where = "shape[0]" if transposed else "shape[1]"
         raise ValueError(
-            f"`weight` of shape {shape} reads {read} channels but `x` has {channels} and `groups` "
-            f"is {count}; weight.{where} must be {expected}"
+            f"`weight` of shape {shape} reads {read} channels but `{words.x}` has {channels} and "
+            f"`groups` is {count}; weight.{where} must be {expected}"
         )
     return count, shape[1] * count if transposed else shape[0]
 
 
-def _same(name: str, array: Array, given: Description) -> None:
-    """Raise unless the array has the kind, element type and device of x."""
+def _same(name: str, array: Array, given: Description, words: Words) -> None:
+    """Raise unless the array has the kind, element type and device of the input."""
     kind, dtype, device = kind_of(name, array), dtype_of(name, array), device_of(array)
     if kind != given.kind:
-        raise TypeError(f"`{name}` is a {kind} array but `x` a {given.kind} one; convert one")
+        raise TypeError(
+            f"`{name}` is a {kind} array but `{words.x}` a {given.kind} one; convert one"
+        )
     if dtype != given.dtype:
-        raise TypeError(f"`{name}` holds {dtype} values but `x` {given.dtype}; convert one")
+        raise TypeError(f"`{name}` holds {dtype} values but `{words.x}` {given.dtype}; convert one")
     if device != given.device:
-        raise ValueError(f"`{name}` is on {device} but `x` on {given.device}; move one")
-
-
-def _windows(
-    size: tuple[int, ...],
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    *,
-    names: bool,
-    ceil: bool = False,
-) -> tuple[Window, ...]:
-    """Return one window an axis."""
-    axes = len(size)
-    strides = _per_axis("stride", stride, axes, least=1)
-    dilations = _per_axis("dilation", dilation, axes, least=1)
-    if isinstance(padding, str):
-        if not names or padding not in PADDINGS:
-            rule = f"must be one of {PADDINGS} or" if names else "must be"
-            raise ValueError(
-                f"`padding` (={padding!r}) {rule} an integer, one an axis, or a pair an axis"
-            )
-        windows = [
-            Window.padded(padding, k, s, d)
-            for k, s, d in zip(size, strides, dilations, strict=True)
-        ]
-        ends = [(w.before, w.after) for w in windows]
-    else:
-        ends = _pairs(padding, axes)
-    return tuple(
-        Window(k, s, d, before, after, ceil)
-        for k, s, d, (before, after) in zip(size, strides, dilations, ends, strict=True)
-    )
-
-
-def _pairs(padding: Any, axes: int) -> list[tuple[int, int]]:
-    """Read a padding: an integer, one an axis, or a (low, high) pair an axis."""
-    if not _is_several(padding):
-        return [_pair(padding)] * axes
-    entries = list(padding)
-    if len(entries) != axes:
-        cure = f"give {axes}"
-        if axes == 1 and len(entries) == 2:
-            cure = f"a pair for one axis is [{padding!r}]"
-        raise ValueError(
-            f"`padding` (={padding!r}) has {len(entries)} entries for {axes} axes; {cure}"
-        )
-    return [_pair(entry) for entry in entries]
-
-
-def _pair(entry: Any) -> tuple[int, int]:
-    low, high = _per_axis("padding", entry, 2, least=0)
-    return low, high
-
-
-def _per_axis(name: str, value: Any, axes: int, *, least: int) -> tuple[int, ...]:
-    """Read an integer, which holds for every axis, or one integer an axis."""
-    if not _is_several(value):
-        return (_integer(name, value, least),) * axes
-    values = tuple(_integer(name, entry, least) for entry in value)
-    if len(values) != axes:
-        raise ValueError(
-            f"`{name}` (={value!r}) has {len(values)} entries; give one integer or {axes}"
-        )
-    return values
-
-
-def _integer(name: str, value: Any, least: int) -> int:
-    """Read an integer that is not below `least`; True and 1.0 are none."""
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None:
-        raise TypeError(f"`{name}` (={value!r}) must be an integer, not {type(value).__name__}")
-    if number < least:
-        raise ValueError(f"`{name}` (={number}) must be at least {least}; use {least} or more")
-    return number
-
-
-def _is_several(value: Any) -> bool:
-    """Tell a sequence from a single value; a string is one, and so is an array of no axes."""
-    return (
-        isinstance(value, Iterable)
-        and not isinstance(value, str | bytes)
-        and getattr(value, "ndim", 1) != 0
-    )
+        raise ValueError(f"`{name}` is on {device} but `{words.x}` on {given.device}; move one")
 
 
 def _name_of(name: str, dtype: Any) -> str:
@@ -405,15 +378,26 @@ def _name_of(name: str, dtype: Any) -> str:
     try:
         return "bfloat16" if dtype == "bfloat16" else str(np.dtype(dtype).name)
     except TypeError:
-        raise TypeError(f"`{name}` (={dtype!r}) must name an element type") from None
+        raise TypeError(f"`{name}` (={shown(dtype)}) must name an element type") from None
 
 
-def _small_enough(problem: Problem) -> Problem:
-    """Raise when the result could never be stored; asking for it checks all windows, too."""
+def _small_enough(problem: Problem, words: Words) -> Problem:
+    """Raise when a window does not fit, or the result could never be stored."""
+    check_fit(problem.operation, problem.windows, problem.space, words)
     width = DTYPES[problem.dtype].itemsize
+    if problem.gradient:
+        in_64_bits(problem.windows, problem.space, words)
+        if problem.operation == "avg_pool" and prod(problem.size) * width > LARGEST_RESULT:
+            raise ValueError(
+                f"`{words.size}` (={problem.size}) is too large to go back through for a gradient: "
+                f"that many numbers take more than {LARGEST_RESULT} bytes; use less `padding`"
+            )
     if prod(problem.y_shape) * width > LARGEST_RESULT:
+        cure = "use less `padding` or a larger `stride`"
+        if problem.operation == "conv_transpose":
+            cure = "use a smaller `stride`, `dilation` or `output_padding`"
         raise ValueError(
             f"the result would have shape {problem.y_shape}, more than {LARGEST_RESULT} bytes; "
-            "use less `padding` or a larger `stride`"
+            f"{cure}"
         )
     return problem

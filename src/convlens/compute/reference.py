@@ -133,7 +133,8 @@ def _avg_pool(problem: Problem, x: Numbers) -> Numbers:
         divisor = 1
         for window, place, n in zip(problem.windows, o, problem.space, strict=True):
             if isinstance(window, Window):
-                divisor *= len(window.taps(place, n, padded=problem.count_include_pad))
+                counted = window.taps(place, n, padded=problem.count_include_pad)
+                divisor *= counted.stop - counted.start  # len() ends at 2**63
         y[_at(o)] /= max(divisor, 1)
     return y
 

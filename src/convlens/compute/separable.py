@@ -138,7 +138,7 @@ def _factors(kernels: Tensor, residue: float) -> list[Tensor]:
         for factor in factors:
             product = product[..., None] * factor
         if bool(((product - kernel).abs() > residue * kernel.abs()).any()):
-            raise Unsuited("its weights are no products of one filter an axis")
+            raise Unsuited("its kernels are no products of one filter an axis")
     return [torch.stack(factors) for factors in zip(*found, strict=True)]
 
 
