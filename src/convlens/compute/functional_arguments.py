@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from convlens.compute.arrays import kind_of
@@ -16,6 +15,7 @@ __all__ = ["check_axes", "check_tensor", "one_or_all", "read_divisor"]
 def check_tensor(name: str, value: Any) -> None:
     """Raise TypeError for anything but a dense tensor.
 
+    >>> import torch
     >>> check_tensor("input", torch.ones(1))
     """
     if not isinstance(value, Tensor):
@@ -28,6 +28,7 @@ def check_tensor(name: str, value: Any) -> None:
 def check_axes(name: str, weight: Tensor, axes: int) -> None:
     """Raise ValueError unless `weight` is of as many axes of space as the function called.
 
+    >>> import torch
     >>> check_axes("conv1d", torch.ones(1, 1, 3), 1)
     """
     if weight.ndim == axes + 2:
