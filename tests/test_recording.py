@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -215,6 +216,11 @@ def test_a_compiled_network_is_recorded_eagerly() -> None:
     network = torch.compile(nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU()))
     seen = record(network, torch.randn(1, 1, 6))
     assert [(step.op, step.module) for step in seen] == [("conv1d", "0"), ("relu", "1")]
+    assert "recorded as they run uncompiled" in seen.warnings[0]
+    whole: Any = nn.Sequential(nn.Tanh())
+    whole.append(network)
+    within = record(whole, torch.randn(1, 1, 6))
+    assert "recorded as they run uncompiled" in within.warnings[0]
 
 
 def test_a_lazy_module_is_initialized_first() -> None:

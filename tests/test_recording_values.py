@@ -162,7 +162,7 @@ def test_every_kind_of_value_is_recorded_as_the_plain_call_has_it(name: str) -> 
     network, inputs, words = KINDS[name]
     with torch.no_grad():
         plain = tensors_in(network(*inputs))
-    seen = record(network, *inputs)
+        seen = record(network, *inputs)
     assert seen.error is None
     found = tensors_in(seen.outputs)
     assert len(found) == len(plain) == len(seen.output_ids)

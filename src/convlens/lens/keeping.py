@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -33,6 +34,35 @@ class OpenCall:
     outputs: tuple[int, ...] = ()
 
 
+class Fault(BaseException):
+    """An error of our own bookkeeping, on its way past the network that it is none of."""
+
+
+class Ours:
+    """Around bookkeeping: not recorded, and its errors are `Fault`s, which no network handles."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self.keeper = keeper
+        self.plain: list[Any] = []
+
+    def __enter__(self) -> None:
+        self.keeper.depth += 1
+        self.plain.append(torch._C.DisableTorchFunctionSubclass())
+        self.plain[-1].__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.plain.pop().__exit__(kind, error, trace)
+        self.keeper.depth -= 1
+        if isinstance(error, Exception):
+            self.keeper.fault = error
+            raise Fault from error
+
+
 class Keeper:
     """The values and steps seen so far, and in which memory each value lies."""
 
@@ -41,7 +71,10 @@ class Keeper:
         self.budget = budget
         # More than 0 inside a step and in our own bookkeeping, which are not to be recorded.
         self.depth, self.expanding = 0, ""
+        self.ours = Ours(self)
+        self.fault: Exception | None = None
         self.nbytes, self.over_budget = 0, False
+        self.warnings: dict[str, None] = {}
         self.steps: list[Step] = []
         self.values: list[Value] = []
         self.calls: list[OpenCall] = []

@@ -11,8 +11,11 @@ import psutil
 import torch
 from torch import Tensor
 
+from convlens.lens.asking import answered
+from convlens.lens.calling import COMPILED
+from convlens.lens.keeping import Fault
 from convlens.lens.steps import Recording, tensors_in
-from convlens.lens.watching import Fault, Recorder
+from convlens.lens.watching import Recorder
 
 
 def record(network: Any, *inputs: Any, budget: int | None = None, **kwargs: Any) -> Recording:
@@ -45,8 +48,11 @@ def record(network: Any, *inputs: Any, budget: int | None = None, **kwargs: Any)
         limit = _default_budget(tensors_in(inputs)) if budget is None else budget
     if limit <= 0:
         raise ValueError(f"`budget` (={budget}) must be a positive number of bytes; raise it")
+    compiled = hasattr(network, "_orig_mod")
     network = getattr(network, "_orig_mod", network)  # what torch.compile was given
     recorder = Recorder(network, limit)
+    if compiled:
+        recorder.warnings[COMPILED] = None
     outputs, output_ids, exception = _run(recorder, network, inputs, kwargs)
     if recorder.fault is not None:
         raise RuntimeError(
@@ -70,7 +76,10 @@ def _run(
     outputs: Any = None
     ids: tuple[int, ...] = ()
     exception = None
-    with contextlib.suppress(Fault), torch.no_grad(), _eager_regions(), recorder:
+    modes = torch.no_grad(), _eager_regions(), answered(recorder), recorder
+    with contextlib.suppress(Fault), contextlib.ExitStack() as on:
+        for mode in modes:
+            on.enter_context(mode)
         with recorder.ours:
             for i, tensor in enumerate(tensors_in((inputs, kwargs))):
                 recorder.leaf(tensor, "input", f"input{i}" if i else "input")

@@ -17,7 +17,7 @@ _COMPUTE = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "compute") + os
 
 
 @functools.cache
-def _belongs(file: str) -> str:
+def belongs(file: str) -> str:
     """Whose code a file is: torch's (our operators' too), the lens's, or the network's."""
     if file.startswith((_TORCH, _COMPUTE, "<")):
         return "torch"
@@ -28,7 +28,7 @@ def site() -> tuple[str, int]:
     """File and line of the network's own code: the first frame outside torch and the lens."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        place = _belongs(frame.f_code.co_filename)
+        place = belongs(frame.f_code.co_filename)
         if place == "lens" and frame.f_code.co_name == "record":
             break  # what lies above called the recording, not the network
         if place == "network":
@@ -44,7 +44,7 @@ def raised_in(exception: Exception, names: dict[Any, str]) -> tuple[str, str, tu
     while trace is not None:
         frame = trace.tb_frame
         file = frame.f_code.co_filename
-        if _belongs(file) == "network":
+        if belongs(file) == "network":
             source = (file, trace.tb_lineno)
             owner = frame.f_locals.get("self")
             if isinstance(owner, nn.Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
 import time
 from collections.abc import Hashable, Iterator
@@ -13,13 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from convlens.lens.keeping import Keeper, OpenCall
+from convlens.lens.calling import Calling
+from convlens.lens.guarding import Guard
 from convlens.lens.memory import memory_of
 from convlens.lens.names import EXPANDED, QUESTIONS, READS, TENSOR_ATTRIBUTES, op_name
 from convlens.lens.sites import raised_in, site
@@ -30,35 +27,6 @@ _OWN = "convlens.compute."
 
 NORMALIZING = ("batch_norm", "instance_norm")
 """Calls that in training write running statistics without saying so in their schema."""
-
-
-class Fault(BaseException):
-    """An error of our own bookkeeping, on its way past the network that it is none of."""
-
-
-class _Ours:
-    """Around bookkeeping: not recorded, and its errors are `Fault`s, which no network handles."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-        self.plain: list[Any] = []
-
-    def __enter__(self) -> None:
-        self.recorder.depth += 1
-        self.plain.append(torch._C.DisableTorchFunctionSubclass())
-        self.plain[-1].__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.plain.pop().__exit__(kind, error, trace)
-        self.recorder.depth -= 1
-        if isinstance(error, Exception):
-            self.recorder.fault = error
-            raise Fault from error
 
 
 @dataclass(slots=True)
@@ -72,70 +40,25 @@ class _Given:
     kwargs: Any = None
 
 
-class _Guard(TorchDispatchMode):
-    """Sees every operator: copies values before they are overwritten, catches uncovered ones."""
-
-    supports_higher_order_operators = True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """False: torch would import its compiler (2 s) to keep it away; `_eager_regions` does."""
-        return False
-
-    def __init__(self, recorder: Recorder) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.recorder = recorder
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs, recorder = kwargs or {}, self.recorder
-        writes: list[Tensor] = []
-        for i, name in _written_arguments(func):
-            writes += tensors_in(args[i] if i < len(args) else kwargs.get(name))
-        if recorder.depth == 0 or recorder.expanding:
-            return recorder.run(func, args, kwargs, writes)
-        if writes:
-            with recorder.ours:
-                for tensor in writes:
-                    recorder.before_write(tensor)
-        return func(*args, **kwargs)
-
-
-@functools.cache
-def _written_arguments(func: Any) -> tuple[tuple[int, str], ...]:
-    """Position and name of the arguments an operator writes into, by its schema."""
-    if not hasattr(func, "_schema"):  # of a higher order, as torch.cond
-        return ()
-    arguments = enumerate(func._schema.arguments)
-    return tuple((i, a.name) for i, a in arguments if a.alias_info and a.alias_info.is_write)
-
-
-class Recorder(Keeper, TorchFunctionMode):
+class Recorder(Calling, TorchFunctionMode):
     """Turns calls into steps."""
 
     def __init__(self, network: Any, budget: int) -> None:
         super().__init__(budget)
         self.network = network
-        self.thread = threading.get_ident()
-        self.warnings: dict[str, None] = {}
+        self.gradients = torch.is_grad_enabled()  # where the recording was asked for
         self.failed: tuple[int, str, str, tuple[str, int]] | None = None
-        self.fault: Exception | None = None
-        self.ours = _Ours(self)
-        self.names: dict[Any, str] = {}
-        self.aliases: dict[str, str] = {}
-        self.call_counts: dict[str, int] = {}
 
     # Lifecycle
 
     def __enter__(self) -> Recorder:
         if isinstance(self.network, nn.Module):
-            self._adopt(self.network, "")
+            self.adopt(self.network, "")
         self.hooks = (
-            register_module_forward_pre_hook(self._entering),
-            register_module_forward_hook(self._leaving, always_call=True),
+            register_module_forward_pre_hook(self.entering),
+            register_module_forward_hook(self.leaving, always_call=True),
         )
-        self.guard = _Guard(self)
+        self.guard = Guard(self)
         self.guard.__enter__()  # type: ignore[no-untyped-call]
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
@@ -181,85 +104,18 @@ class Recorder(Keeper, TorchFunctionMode):
             failure,
             self.aliases,
         )
+        separately = [f"`{path}`" if path else "the network" for path in self.separated]
+        if separately:
+            separately = [
+                f"{_listed(separately)}: recorded by separate steps, where a plain run computes by "
+                "one fused operator, whose last bits differ"
+            ]
         kept_whole = tuple(
-            f"{_listed([seen.name_of(id) for id in ids])}: {why}, kept whole and not taken apart"
+            f"{_listed([f'`{seen.name_of(id)}`' for id in ids])}: {why}, kept whole, "
+            "not taken apart"
             for why, ids in self.opaque.items()
         )
-        return replace(seen, warnings=seen.warnings + kept_whole)
-
-    # Module calls
-
-    def _adopt(self, network: nn.Module, root: str) -> None:
-        """Name a network's modules, and keep their parameters and buffers."""
-        for below, module in _modules(network):
-            path = f"{root}.{below}" if root and below else root or below
-            if module in self.names:
-                self.aliases[path] = self.names[module]
-                continue
-            self.names[module] = path
-            self._keep_own(module, path)
-
-    def _keep_own(self, module: nn.Module, path: str) -> None:
-        """Keep the parameters and buffers of one module, those that have their sizes."""
-        ahead = f"{path}." if path else ""
-        for kind, own in (("parameter", module._parameters), ("buffer", module._buffers)):
-            for name, tensor in own.items():
-                if tensor is not None and not is_lazy(tensor):
-                    self.leaf(tensor, kind, ahead + name)
-
-    def _new_path(self, module: nn.Module) -> str:
-        """A path for a module that is no part of the network, as a function's are not."""
-        above = self.stack and self.calls[self.stack[-1]].path
-        plain = path = (
-            f"{above}.<{type(module).__name__}>" if above else f"<{type(module).__name__}>"
-        )
-        nth, taken = 1, set(self.names.values())
-        while path in taken:
-            nth += 1
-            path = f"{plain}~{nth}"
-        return path
-
-    def _entering(self, module: nn.Module, args: Any) -> None:
-        if self.depth or threading.get_ident() != self.thread:
-            return
-        with self.ours:
-            parent = self.stack[-1] if self.stack else -1
-            if module not in self.names:
-                self._adopt(module, self._new_path(module))
-            name, path = type(module).__name__, self.names[module]
-            if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
-                name = (module.cls_to_become or type(module)).__name__
-                self._initialize_unseen(module, path)
-            nth = self.call_counts[path] = self.call_counts.get(path, 0) + 1
-            self.stack.append(len(self.calls))
-            inputs = self.known(args[0] if len(args) == 1 else args)
-            self.calls.append(OpenCall(path, name, nth, parent, len(self.steps), inputs))
-
-    def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
-        if threading.get_ident() != self.thread or self.depth or not self.stack:
-            return
-        with self.ours:
-            call = self.calls[self.stack[-1]]
-            call.outputs = self.returned(out)
-            call.last = len(self.steps)
-            self.stack.pop()
-
-    def _initialize_unseen(self, module: Any, path: str) -> None:
-        """Let a lazy module take its sizes from its first input, which is no step of the run."""
-        initialize = module.initialize_parameters
-
-        def unseen(*args: Any, **kwargs: Any) -> None:
-            del module.initialize_parameters
-            self.depth, expanding = self.depth + 1, self.expanding
-            self.expanding = ""
-            try:
-                initialize(*args, **kwargs)
-            finally:
-                self.depth, self.expanding = self.depth - 1, expanding
-            with self.ours:
-                self._keep_own(module, path)
-
-        module.initialize_parameters = unseen
+        return replace(seen, warnings=(*seen.warnings, *separately, *kept_whole))
 
     # Steps
 
@@ -280,11 +136,6 @@ class Recorder(Keeper, TorchFunctionMode):
                 self.depth -= 1
         if name in EXPANDED:
             self.expanding = name
-            if name == "multi_head_attention_forward" and torch.backends.mha.get_fastpath_enabled():
-                self.warnings[
-                    "attention is recorded by its separate steps; the plain forward may take "
-                    "torch's fused path, whose last bits differ"
-                ] = None
             try:
                 return func(*args, **kwargs)
             finally:
@@ -377,6 +228,11 @@ class Recorder(Keeper, TorchFunctionMode):
             for slot, t in enumerate(made)
         )
         source = site()
+        if name == "lstm" and self.gradients and any(t.requires_grad for t in given.tensors):
+            self.warnings[
+                "`lstm` is recorded as it runs without gradients; with them torch computes it "
+                "another way, whose last bits differ"
+            ] = None
         note = f"inside {expanding}" if expanding else ""
         if not outputs:
             note = "reads numbers out of torch"
@@ -415,16 +271,6 @@ class Recorder(Keeper, TorchFunctionMode):
         return list({id(t): t for t in changed + fresh}.values())
 
 
-def _modules(
-    module: nn.Module, path: str = "", above: tuple[nn.Module, ...] = ()
-) -> Iterator[tuple[str, nn.Module]]:
-    """Every path of every module; one that holds a module it lies in ends there."""
-    yield path, module
-    for name, child in module._modules.items():
-        if child is not None and all(child is not each for each in (*above, module)):
-            yield from _modules(child, f"{path}.{name}" if path else name, (*above, module))
-
-
 def _unannounced_writes(name: str, args: Any, kwargs: Any) -> list[Tensor]:
     """The running statistics a normalization in training writes without saying so."""
     default = args[5] if len(args) > 5 else "instance" in name
@@ -436,5 +282,5 @@ def _unannounced_writes(name: str, args: Any, kwargs: Any) -> list[Tensor]:
 
 def _listed(names: list[str]) -> str:
     """Names in a sentence: the first three, and how many more."""
-    told = ", ".join(f"`{name}`" for name in names[:3])
+    told = ", ".join(names[:3])
     return f"{told} and {len(names) - 3} more" if len(names) > 3 else told
