@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from convlens.learn.pictures import Picture, read_picture
 from convlens.learn.preparing import IMAGENET, Preparation
 from convlens.zoo import model
 from convlens.zoo.weights import DATA
+from pngs import chunk, png
 
 Pixels = NDArray[np.uint8]
 
@@ -92,22 +92,9 @@ def test_sixteen_bit_big_endian_tiff() -> None:
 
 def test_sixteen_bit_colour_shows_its_upper_byte() -> None:
     values = np.array([[[0x12FF, 0x3400, 0xFFFF], [0, 0x80FF, 0x00FF]]], np.uint16)
-    read = read_picture(png(values, colour_type=2)).pixels
+    row = values.astype(">u2").tobytes()
+    read = read_picture(png(2, 1, 16, 2, [row])).pixels
     assert read.tolist() == [[[0x12, 0x34, 0xFF], [0, 0x80, 0]]]
-
-
-def png(values: NDArray[np.uint16], colour_type: int) -> bytes:
-    """A 16-bit PNG, which Pillow does not write in colour (ISO 15948, 11.2)."""
-    height, width = values.shape[:2]
-    rows = values.astype(">u2").reshape(height, -1)
-    data = b"".join(b"\0" + row.tobytes() for row in rows)
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 @pytest.mark.parametrize("mode", ["1", "L"])

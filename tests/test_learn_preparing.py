@@ -167,3 +167,29 @@ def test_a_size_of_ones_own_takes_the_place_of_the_released_crop() -> None:
     assert opened.preparation == Preparation(64, **NORMAL)
     clip = open_network("r3d_18", weights="none", size=64).preparation
     assert clip == dataclasses.replace(Preparation(**VIDEO), size=64, crop=True, stretch=False)
+
+
+def test_a_size_and_a_crop_of_ones_own_are_the_published_way() -> None:
+    """256 and 224, as a network's own `preparation` says them, and as ImageNet's are published."""
+    network = torch.nn.Conv2d(3, 2, 3)
+    asked = opened_module(network, size=256, crop=224, normalize="imagenet")
+    assert asked.preparation == Preparation(256, crop=224, **NORMAL)
+    picture = Picture(np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8))
+    published = model("resnet18", weights=None)
+    published.released = weights("resnet18")  # type: ignore[assignment]
+    theirs = opened_module(published).preparation
+    assert theirs is not None
+    assert asked.preparation is not None
+    assert torch.equal(asked.preparation(picture), theirs(picture))
+    # Alone, each keeps what the other was.
+    assert opened_module(network, crop=100).preparation == Preparation(224, crop=100)
+    assert opened_module(network, size=100).preparation == Preparation(100)
+    assert opened_module(network, size=(40, 50), crop=(30, 20)).preparation == Preparation(
+        (40, 50), crop=(30, 20)
+    )
+    with pytest.raises(ValueError, match=r"`crop`.*are for pictures"):
+        opened_module(torch.nn.Conv1d(1, 2, 3), crop=224)
+    with pytest.raises(ValueError, match=r"`crop` \(=0\)"):
+        opened_module(network, crop=0)
+    with pytest.raises(ValueError, match="`ink` needs"):
+        open_network("digits", crop=4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -173,8 +175,10 @@ def test_pixels_given_are_copied() -> None:
         ([], ValueError, "must name something"),
         (1.5, TypeError, "of type float"),
         (True, TypeError, "of type bool"),
-        (np.zeros((4, 4), np.uint8), ValueError, r"must be uint8 of shape \(h, w, 3\)"),
-        (np.zeros((0, 4, 4, 3), np.uint8), ValueError, r"must be uint8 of shape \(h, w, 3\)"),
+        (b"GIF89a", TypeError, "read_picture makes of its bytes"),
+        (io.BytesIO(), TypeError, "read_picture makes of its bytes"),
+        ([1.5], TypeError, r"`source\[0\]` \(of type float\)"),
+        (np.zeros((0, 4, 4, 3), np.uint8), ValueError, "must not be empty"),
     ],
 )
 def test_what_cannot_be_a_source_is_refused(
@@ -197,3 +201,92 @@ def test_an_address_in_a_list_is_refused_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("a.jpg\nhttp://example.org/b.jpg\n")
     with pytest.raises(ValueError, match=r"list.txt, line 2: 'http://example.org/b.jpg'"):
         read_sources(tmp_path / "list.txt")
+
+
+# What a folder holds beside
+
+
+def test_what_a_folder_holds_is_read_told_or_counted(folder: Path) -> None:
+    for name in ("e.jfif", "f.mpo", "g.apng", "h.jpe", "i.dib", "c/x.heic", "c/y.AVIF", "c/z.jp2"):
+        (folder / name).write_bytes(b"")
+    for name in ("c/labels.csv", "more.csv", "README"):
+        (folder / name).write_text("")
+    (folder / "link").symlink_to(folder / "c", target_is_directory=True)
+    found = read_sources(folder)
+    assert {"e.jfif", "f.mpo", "g.apng", "h.jpe", "i.dib"} <= set(names(found))
+    assert {"c/x.heic", "c/y.AVIF", "c/z.jp2"} <= set(names(found))
+    assert found.left_out() == (
+        "9 files left out: 3 hidden, 2 .csv, 1 .md, 1 .pth, 1 link to a folder, 1 without a suffix"
+    )
+    without = read_sources(folder, skip=folder / "c").left_out()
+    assert without == str(found.left_out()).replace("9", "8").replace("2 .csv, ", "1 .csv, ")
+    assert read_sources(folder / "b.jpg").left_out() is None
+
+
+def test_a_folder_without_pictures_says_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("")
+    with pytest.raises(ValueError, match=r"does not \(1 file left out: 1 .md\); check the path"):
+        read_sources(tmp_path)
+
+
+# Lists and globs
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (codecs.BOM_UTF32_LE, "utf-32-le"),
+        (codecs.BOM_UTF32_BE, "utf-32-be"),
+        (b"", "utf-8"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_list_of_any_encoding(folder: Path, mark: bytes, encoding: str, end: str) -> None:
+    (folder / "ß.jpg").write_bytes(b"")
+    text = end.join(["photos/b.jpg", "", "photos/ß.jpg", "  photos/d.gif  "]) + end
+    listing = folder.parent / "list.txt"
+    listing.write_bytes(mark + text.encode(encoding))
+    assert names(read_sources(listing)) == ["b.jpg", "ß.jpg", "d.gif"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("photos/b.jpg\n".encode("utf-16-le"), "line 1: .* holds a zero byte; save it as UTF-8"),
+        (codecs.BOM_UTF16_LE + b"a", "its mark says utf-16-le, which it is not"),
+    ],
+)
+def test_a_list_that_is_no_text_is_refused(folder: Path, content: bytes, said: str) -> None:
+    (folder.parent / "list.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=said) as caught:
+        read_sources(folder.parent / "list.txt")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_names_folders_and_patterns(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    listing = folder.parent / "list.txt"
+    listing.write_text("photos/c\nphotos/*.jpg\nphotos/empty\nphotos/absent*.jpg\n")
+    found = list(read_sources(listing))
+    assert [source.name for source in found] == [
+        *("c/a/z.tiff", "c/d.webp", "c/e.mp4", "b.jpg", "empty", "absent*.jpg"),
+    ]
+    assert found[4].error == (
+        "`source` (empty) must be a folder that holds a picture or clip, and does not"
+    )
+    assert [source.error for source in found[:4]] == [None] * 4
+
+
+def test_a_glob_and_a_list_are_settled_once(folder: Path) -> None:
+    """What is written while they are run is no part of them, and no name leads out of the root."""
+    (folder.parent / "list.txt").write_text("photos/b.jpg\n")
+    found = read_sources([f"{folder}/**/*.jpg", str(folder.parent / "list.txt")])
+    before = names(found)
+    (folder.parent / "out").mkdir()
+    (folder / "new.jpg").write_bytes(b"")
+    (folder.parent / "list.txt").unlink()
+    assert names(found) == before == ["b.jpg", "b.jpg"]
+    assert found.count() == 2

@@ -39,8 +39,8 @@ Network = Annotated[
 Source = Annotated[
     Path | None,
     Parameter(
-        help="A picture (PNG JPEG WebP GIF BMP TIFF), or a .npy array shaped as the network's "
-        "input; the network's own example when left out."
+        help="A picture (PNG JPEG WebP GIF BMP TIFF), a .npy array shaped as the network's input, "
+        "or a .wav for a network that reads signals; the network's own example when left out."
     ),
 ]
 
@@ -59,7 +59,14 @@ class Opening:
     ] = None
     size: Annotated[
         int | None,
-        Parameter(help="Pixels of the shorter side and of the square cut from the middle."),
+        Parameter(
+            help="Pixels of the shorter side, and of the square cut from the middle where --crop "
+            "says no other."
+        ),
+    ] = None
+    crop: Annotated[
+        int | None,
+        Parameter(help="Pixels of the square cut from the middle: --size 256 --crop 224."),
     ] = None
     normalize: Annotated[
         Literal["imagenet"] | None,
@@ -198,7 +205,7 @@ def predict(
     if not source:
         raise ValueError("`source` is needed: name a picture, clip, folder, glob or list")
     settings: dict[str, Any] = {
-        **{"weights": opening.weights or "DEFAULT", "size": opening.size},
+        **{"weights": opening.weights or "DEFAULT", "size": opening.size, "crop": opening.crop},
         **{"normalize": opening.normalize, "batch": batch, "threshold": threshold, "top": top},
         **{"every": every, "device": device},
     }
@@ -206,12 +213,14 @@ def predict(
         _predict_into(network, source, out, settings, draw, restart, json)
         return
     from convlens.learn.predicting import predict as predict_on
+    from convlens.learn.sources import read_sources
 
     predicted = 0
     for prediction in predict_on(network, _one(source), **settings):
         predicted += prediction.error is None
         _print(prediction, json)
         sys.stdout.flush()
+    _say(read_sources(_one(source)).left_out())
     if not predicted:
         raise SystemExit(1)
 
@@ -359,6 +368,7 @@ def _predict_into(
         print("stopped; the same command goes on from here", file=sys.stderr)
         raise
     print(job.summary(), file=sys.stderr)
+    _say(job.sources.left_out())
     if job.failed and not job.predicted and not job.finished:
         raise SystemExit(1)
 
@@ -367,12 +377,16 @@ def _opened(network: str, opening: Opening) -> Opened:
     from convlens.learn.opening import open_network
 
     return open_network(
-        network, weights=opening.weights, size=opening.size, normalize=opening.normalize
+        network,
+        weights=opening.weights,
+        size=opening.size,
+        crop=opening.crop,
+        normalize=opening.normalize,
     )
 
 
 def _recorded(network: str, picture: Path | None, opening: Opening) -> Recording:
-    from convlens.learn.opening import read_inputs
+    from convlens.learn.opening import read_inputs, remark
     from convlens.lens import record as record_network
 
     opened = _opened(network, opening)
@@ -380,6 +394,9 @@ def _recorded(network: str, picture: Path | None, opening: Opening) -> Recording
     if source is None:
         raise ValueError(f"`picture` is needed: {network} has no example of its own; name a file")
     inputs, _ = read_inputs(opened, source)
+    said = remark(opened, source)
+    if said is not None:
+        _say(f"{source}: {said}")
     return record_network(opened.network, inputs)
 
 
@@ -397,6 +414,12 @@ def _print(answer: Any, as_json: bool) -> None:
         _print_json(answer.to_dict())
     else:
         print(answer)
+
+
+def _say(remark: str | None) -> None:
+    """On the error stream, where it is in no machine's way."""
+    if remark is not None:
+        print(printed(remark), file=sys.stderr)
 
 
 def _print_json(answer: dict[str, Any]) -> None:

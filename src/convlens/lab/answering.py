@@ -21,7 +21,7 @@ from convlens.lab.outline import outline
 from convlens.lab.segments import Segments, segments_of
 from convlens.lab.sheets import exact, largest, layout_in, numbers, sheet
 from convlens.learn.doubting import doubts
-from convlens.learn.opening import Opened, read_inputs
+from convlens.learn.opening import Opened, read_inputs, remark
 from convlens.learn.predictions import Limits, score_text
 from convlens.learn.telling import classified, rows_of
 from convlens.lens import Recording, Value, explain_value, record, region
@@ -90,6 +90,7 @@ class Lab:
             number = 1 if self._held is None else self._held.number + 1
             seconds = time.perf_counter() - began
             called = name or (source.name if isinstance(source, Path) else "")
+            called = ", ".join(part for part in (called, remark(self._opened, source)) if part)
             findings = findings_of(recording)
             segments = segments_of(recording, self._opened.categories or ())
             classes = None

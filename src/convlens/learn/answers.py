@@ -48,6 +48,7 @@ class Answers:
     predicted: int = 0
     failed: int = 0
     latest: str | None = None
+    _latest_failed: bool = False
 
     def __iter__(self) -> Iterator[Prediction]:
         """Yield the predictions of what is not finished, in order; stopping early loses nothing."""
@@ -87,13 +88,15 @@ class Answers:
 
     def _written(self, prediction: Prediction, future: Future[None]) -> Prediction:
         future.result()
-        again = prediction.name == self.latest  # a clip is counted once,
+        again = prediction.name == self.latest  # a clip, or a file of pages, is counted once,
+        self._latest_failed &= again
         self.latest = prediction.name
-        if prediction.error is not None:
+        if prediction.error is None:
+            self.predicted += not again
+        elif not self._latest_failed:
             self.failed += 1
-            self.predicted -= again  # and as one that failed where its end did
-        elif not again:
-            self.predicted += 1
+            self.predicted -= again  # and as one that failed where a part of it did
+            self._latest_failed = True
         return prediction
 
 
@@ -108,6 +111,7 @@ def answer(
     top: int = 5,
     every: int = 1,
     size: int | tuple[int, int] | None = None,
+    crop: int | tuple[int, int] | None = None,
     normalize: str | None = None,
     device: str | torch.device | None = None,
     pen: Pen | None = None,
@@ -116,10 +120,11 @@ def answer(
     """Return the job of predicting on `source` into the folder `out`, ready to be iterated over.
 
     The arguments are those of `convlens.predict`. Into `out` go `predictions.jsonl`, a line a
-    picture (or frame, or stretch of a clip, the clip's last with "last": true) as
+    picture (or page, frame, or stretch of a clip, the last of a file with "last": true) as
     `Prediction.to_dict` says it; with `pen` (the module `convlens.draw`) each picture drawn under
-    its own relative name, a clip as a film, and maps as `NAME.map.png`; and `run.json`, by which a
-    later call goes on with what is not finished. `restart` begins anew.
+    its own relative name (pages as `NAME.page-0.png`), a clip as a film, and maps as
+    `NAME.map.png`; and `run.json`, by which a later call goes on with what is not finished.
+    `restart` begins anew.
 
     Raises ValueError for what `predict` refuses, for a folder that holds other files than an
     earlier run's, and where that run was of another network, weights or settings.
@@ -135,7 +140,7 @@ def answer(
     folder = _checked_folder(expanded(out))
     sources = read_sources(source, skip=folder)
     limits = Limits(threshold, top)
-    opened = opened_for(network, weights=weights, size=size, normalize=normalize)
+    opened = opened_for(network, weights=weights, size=size, crop=crop, normalize=normalize)
     device = device_for(network, device)
     run = running(opened, limits, batch=batch, every=every, device=device)
     facts = {
@@ -143,6 +148,7 @@ def answer(
         "weights": str(weights),
         "digest": _digest(opened.network),
         "size": size,
+        "crop": crop,
         "normalize": normalize,
         "threshold": threshold,
         "top": top,
@@ -204,7 +210,7 @@ def _earlier(folder: Path, facts: dict[str, Any]) -> set[str]:
 
 
 def _finished(path: Path) -> set[str]:
-    """The names of whole lines; what follows them, torn or of a clip not ended, is cut off."""
+    """The names of whole lines; what follows them, torn or of a clip or pages not ended, is cut."""
     names: set[str] = set()
     if not path.is_file():
         return names
@@ -215,7 +221,8 @@ def _finished(path: Path) -> set[str]:
             if row is None:
                 broken = number
                 break
-            if "error" in row or "frame" not in row or row.get("last"):
+            parts = "page" in row or ("frame" in row and "error" not in row)
+            if row.get("last") or not parts:
                 names.add(row["image"])
                 end = lines.tell()
         if lines.read(1):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convlens.files import expanded
 
-__all__ = ["is_array", "read_array"]
+__all__ = ["given_array", "is_array", "read_array"]
 
 _MAGIC = b"\x93NUMPY"
 
@@ -52,6 +52,20 @@ def read_array(source: bytes | str | Path, reads: tuple[int, int] | None = None)
         )
     with path.open("rb") as file:
         return _shaped(_loaded(file, path.stat().st_size, path.name), reads)
+
+
+def given_array(x: object, reads: tuple[int, int] | None = None) -> Tensor:
+    """Return a network's input of an array or tensor, as `read_array` does of a file.
+
+    Raises ValueError for numbers of another kind, shape or channels.
+
+    >>> given_array(np.zeros((2, 50)), reads=(2, 1)).shape
+    torch.Size([1, 2, 50])
+    """
+    x = torch.as_tensor(x)
+    if x.is_complex():
+        raise ValueError(f"`source` (of {x.dtype}) must hold real numbers; give their parts apart")
+    return _shaped(x if x.is_floating_point() else x.float(), reads)
 
 
 def _loaded(file: BinaryIO, size: int, name: str) -> Tensor:

@@ -7,22 +7,28 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
-from convlens.learn.arrays import is_array, read_array
+from convlens.learn.arrays import given_array, is_array, read_array
 from convlens.learn.clips import clip_frames, is_clip
+from convlens.learn.given import is_given
 from convlens.learn.own_networks import own_network, unknown_network
-from convlens.learn.pictures import Picture, read_picture
+from convlens.learn.pages import pages_of, pages_of_opened
+from convlens.learn.pictures import Picture, moves, read_picture
 from convlens.learn.preparing import IMAGENET, Preparation
+from convlens.learn.sounds import Sound, is_sound, read_sound
+from convlens.learn.sources import read_sources
 from convlens.zoo import NETWORKS, model
 from convlens.zoo.released import Weights
 from convlens.zoo.weights import DATA, load_weights
 
-__all__ = ["Opened", "open_network", "opened_module", "placed", "read_inputs"]
+__all__ = ["Opened", "open_network", "opened_module", "placed", "read_inputs", "remark"]
 
 _IMAGENET_PREPARATION = Preparation(256, crop=224, mean=IMAGENET[0], std=IMAGENET[1])
 
@@ -61,6 +67,7 @@ def open_network(
     *,
     weights: str | Path | None = None,
     size: int | tuple[int, int] | None = None,
+    crop: int | tuple[int, int] | None = None,
     normalize: str | None = None,
 ) -> Opened:
     """Build the network `spec` names and settle how a picture becomes its input.
@@ -69,8 +76,9 @@ def open_network(
     takes no arguments and returns a torch.nn.Module, or is one. Opening a network of one's own
     runs its code. `weights`: a .safetensors, .pt or .pth file to load into it; for a network of the
     zoo also the name of released ones ("DEFAULT", which None is too, or "IMAGENET1K_V1"), or "none"
-    for ones drawn at random, the same each time. `size`: pixels, as in `Preparation`. `normalize`:
-    "imagenet" for ImageNet's mean and deviation.
+    for ones drawn at random, the same each time. `size`: pixels, as in `Preparation`, which `crop`
+    cuts from the middle of, or the square of `size` where it is left out. `normalize`: "imagenet"
+    for ImageNet's mean and deviation.
 
     Pictures go into a network of the zoo as they did when its weights' accuracy was measured; for
     weights that are none of the released, as before its DEFAULT. A network of one's own may carry
@@ -92,22 +100,24 @@ def open_network(
         opened = _zoo_opened(spec, "DEFAULT" if weights is None else weights)
     else:
         raise ValueError(unknown_network(spec))
-    preparation = _adjusted(opened.preparation, size, normalize, spec)
+    preparation = _adjusted(opened.preparation, size, crop, normalize, spec)
     return dataclasses.replace(opened, preparation=preparation)
 
 
-def read_inputs(
-    opened: Opened, source: bytes | str | Path | None = None
-) -> tuple[Tensor, NDArray[np.uint8] | None]:
-    """Return the input tensor for a picture or array, and the pixels the network sees of it.
+def read_inputs(opened: Opened, source: object = None) -> tuple[Tensor, NDArray[np.uint8] | None]:
+    """Return the input tensor for a picture, array or sound, and the pixels the network sees of it.
 
-    `source`: the bytes or path of a picture, prepared as `opened` says, giving (1, c, h, w) and
-    uint8 pixels (h, w, 3) row for row; or of a .npy array (n, c, *space) or (c, *space), giving
-    the array and None; None for the network's own example. A network that reads clips is given a
-    clip's first frames, or a picture that stands still, (1, c, t, h, w), and the first frame's
-    pixels. In the network's float type, on its device.
+    `source`: the bytes or path of a picture (of several pages, the first), or a picture as
+    `read_sources` takes it from Python, prepared as `opened` says, giving (1, c, h, w) and uint8
+    pixels (h, w, 3) row for row. Of a .npy array (n, c, *space) or (c, *space), or such an array or
+    tensor for a network that reads no pictures, the array and None. Of a WAV sound, for a network
+    that reads signals, (1, c, samples) at its own rate and None. None for the network's own
+    example. A network that reads clips is given a clip's first frames, or a picture that stands
+    still, (1, c, t, h, w), and the first frame's pixels. In the network's float type, on its
+    device.
 
-    Raises ValueError for what is none of these, and where the network reads arrays only.
+    Raises ValueError or TypeError for what is none of these, and for a picture where the network
+    reads arrays only.
 
     >>> x, shown = read_inputs(open_network("digits"))
     >>> tuple(x.shape), shown.shape
@@ -117,22 +127,55 @@ def read_inputs(
         if opened.example is None:
             raise ValueError(_wants_array(opened))
         source = opened.example
-    if is_array(source):
-        return placed(read_array(source, _first_window(opened.network)), opened.network), None
+    window = _first_window(opened.network)
+    if isinstance(source, (np.ndarray, Tensor)) and opened.preparation is None:
+        return placed(given_array(source, window), opened.network), None
+    if not is_given(source) and not isinstance(source, (bytes, str, Path)):
+        raise TypeError(
+            f"`source` (of type {type(source).__name__}) must be a path, bytes, a picture or an "
+            "array; convert it"
+        )
+    if isinstance(source, (bytes, str, Path)):
+        if is_array(source):
+            return placed(read_array(source, window), opened.network), None
+        if is_sound(source) and opened.preparation is None:
+            return placed(_sound(opened, source).x, opened.network), None
     if opened.preparation is None:
         raise ValueError(_wants_array(opened))
+    pictures = _pictures(source, opened.frames)
+    shown = opened.preparation.shown(pictures[0])
     if opened.frames is not None:
-        frames = _first_frames(source, *opened.frames)
-        shown = opened.preparation.shown(frames[0])
-        return placed(opened.preparation.clip(frames), opened.network), shown
-    shown = opened.preparation.shown(read_picture(source))
+        return placed(opened.preparation.clip(pictures), opened.network), shown
     return placed(opened.preparation.normalized(shown), opened.network), shown
+
+
+def remark(opened: Opened, source: object) -> str | None:
+    """Return in words what `read_inputs` does not say of a source: its other pages, a sound's rate.
+
+    >>> from convlens.zoo.weights import DATA
+    >>> remark(open_network("digits"), DATA / "digit-3.png") is None
+    True
+    """
+    if isinstance(source, (bytes, str, Path)):
+        if is_array(source):
+            return None
+        if is_sound(source):
+            return None if opened.preparation is not None else _sound(opened, source).told()
+        pages, moving = len(pages_of(source)), is_clip(source)
+    elif isinstance(source, Image.Image):
+        pages, moving = len(pages_of_opened(source)), moves(source)
+    else:
+        return None
+    if pages > 1:
+        return f"the first of {pages} pages"
+    return "the first of its frames" if moving and opened.frames is None else None
 
 
 def opened_module(
     network: nn.Module,
     *,
     size: int | tuple[int, int] | None = None,
+    crop: int | tuple[int, int] | None = None,
     normalize: str | None = None,
 ) -> Opened:
     """Settle how a picture becomes the input of a network that is built already; as it is found.
@@ -148,7 +191,7 @@ def opened_module(
     _check_normalize(normalize)
     name = type(network).__name__
     opened = _as_it_says(network, name)
-    preparation = _adjusted(opened.preparation, size, normalize, name)
+    preparation = _adjusted(opened.preparation, size, crop, normalize, name)
     return dataclasses.replace(opened, preparation=preparation)
 
 
@@ -167,11 +210,24 @@ def _check_normalize(normalize: str | None) -> None:
         raise ValueError(f"`normalize` (={normalize!r}) must be 'imagenet' or None; use one")
 
 
-def _first_frames(source: bytes | str | Path, count: int, rate: float) -> list[Picture]:
-    if not is_clip(source):
-        return [read_picture(source)] * count
-    with closing(clip_frames(source, rate)) as frames:
-        return [frame.picture for frame in islice(frames, count)]
+def _pictures(source: Any, frames: tuple[int, float] | None) -> list[Picture]:
+    """One picture, or those of a clip that a network reads at once."""
+    given = next(iter(read_sources(source))) if is_given(source) else None
+    if frames is None:
+        return [given.read(None) if given else read_picture(source)]
+    count, rate = frames
+    if not (given.moves() if given else is_clip(source)):
+        return [given.read(None) if given else read_picture(source)] * count
+    with closing(given.frames(rate) if given else clip_frames(source, rate)) as found:
+        first = [frame.picture for frame in islice(found, count)]
+    return first if len(first) > 1 else first * count  # one frame stands still
+
+
+def _sound(opened: Opened, source: bytes | str | Path) -> Sound:
+    window = _first_window(opened.network)
+    if window is not None and window[1] != 1:
+        raise ValueError(_wants_array(opened))
+    return read_sound(source, None if window is None else window[0])
 
 
 def _zoo_opened(spec: str, weights: str | Path) -> Opened:
@@ -249,20 +305,23 @@ def _first_window(network: nn.Module) -> tuple[int, int] | None:
 def _adjusted(
     preparation: Preparation | None,
     size: int | tuple[int, int] | None,
+    crop: int | tuple[int, int] | None,
     normalize: str | None,
     spec: str,
 ) -> Preparation | None:
     if preparation is None:
-        if size is not None or normalize is not None:
+        if size is not None or crop is not None or normalize is not None:
             raise ValueError(
-                f"`size` (={size}) and `normalize` (={normalize!r}) are for pictures, and {spec!r} "
-                "reads arrays; leave them out"
+                f"`size` (={size}), `crop` (={crop}) and `normalize` (={normalize!r}) are for "
+                f"pictures, and {spec!r} reads arrays; leave them out"
             )
         return None
     if size is not None:
         # A crop of other pixels than the size was for that size; it becomes the square asked for.
-        crop = preparation.crop if isinstance(preparation.crop, bool) else True
-        preparation = dataclasses.replace(preparation, size=size, crop=crop, stretch=False)
+        cut = preparation.crop if isinstance(preparation.crop, bool) else True
+        preparation = dataclasses.replace(preparation, size=size, crop=cut, stretch=False)
+    if crop is not None:
+        preparation = dataclasses.replace(preparation, crop=crop)
     if normalize is not None:
         mean, std = IMAGENET
         if preparation.channels != 3:
@@ -289,9 +348,10 @@ def _categories(network: nn.Module, spec: str) -> tuple[str, ...] | None:
 def _wants_array(opened: Opened) -> str:
     channels, dimensions = _first_window(opened.network) or (3, 2)
     space = {1: "length", 2: "h, w", 3: "depth, h, w"}.get(dimensions, "*space")
+    sound = ", or a .wav" if dimensions == 1 else ""
     return (
         f"`picture` must be an array for {opened.name!r}, which reads (n, {channels}, {space}) and "
-        "no pictures; numpy.save one and give the .npy file"
+        f"no pictures; numpy.save one and give the .npy file{sound}"
     )
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import threading
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,8 +13,23 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from convlens.files import expanded
+from convlens.learn.file_kinds import START, kind_of, unread_kind
+from convlens.learn.pixels import check_mode, pixels_of
+from convlens.learn.png_chunks import moving_frames, without_text
+from convlens.learn.quiet import silence
+from convlens.learn.whole import missing_end
 
-__all__ = ["FORMATS", "MOST_PIXELS", "Picture", "is_animated", "read_animation", "read_picture"]
+__all__ = [
+    "FORMATS",
+    "MOST_PIXELS",
+    "Picture",
+    "animation_of",
+    "is_animated",
+    "moves",
+    "picture_of",
+    "read_animation",
+    "read_picture",
+]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """The only formats Pillow is allowed to try; its others are many and little tested."""
@@ -25,25 +37,13 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MOST_PIXELS = 64_000_000
 """The most pixels a picture may have, counted from its header before anything is decoded."""
 
-# What each EXIF orientation asks for (CIPA DC-008-2019, 4.6.4.A, tag 274).
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_ANIMATIONS = ("GIF", "WEBP", "PNG", "AVIF")
+
+_TIFFS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_MAGIC = {
+    **{b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"RIFF": "WEBP", b"GIF8": "GIF", b"BM": "BMP"},
+    **dict.fromkeys(_TIFFS, "TIFF"),
 }
-
-# Pillow's modes whose black and white are agreed: not 32-bit numbers, floats or L*a*b*.
-_MODES = (
-    *("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"),
-    *("I;16", "I;16B", "I;16L", "I;16N"),
-)
-
-# Python keeps one list of warning filters for all threads: only one may change it at a time.
-_quiet = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Picture:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
             raise ValueError(
                 f"`pixels` (={self.pixels.shape}, {self.pixels.dtype}) must be uint8 of shape "
-                "(h, w, 3); convert with .astype(np.uint8) and repeat a grey one three times"
+                "(h, w, 3), values 0 to 255; scale others, and repeat a grey one three times"
             )
         if self.pixels.size == 0:
             raise ValueError(
@@ -80,15 +80,17 @@ class Picture:
         return int(self.pixels.shape[1])
 
 
-def read_picture(source: bytes | str | Path, name: str | None = None) -> Picture:
+def read_picture(source: bytes | str | Path, name: str | None = None, page: int = 0) -> Picture:
     """Decode the picture in a file or in bytes as it is meant to be seen.
 
-    The first frame, turned as its EXIF orientation says, transparency over white, 16 bits by
-    their upper 8, palettes, grey and CMYK as red, green and blue. `name` is what messages call it.
+    The first frame, or of a TIFF or MPO of several pictures the one numbered `page` (see
+    `convlens.learn.pages`); turned as its EXIF orientation says, transparency over white, 16 bits
+    by their upper 8, palettes, grey and CMYK as red, green and blue. `name` is what messages call
+    it.
 
     Raises ValueError where there is no such file, it is none of PNG, JPEG, WebP, GIF, BMP and
-    TIFF, is damaged or truncated, or has more than 64 million pixels; the last by its header,
-    before anything is decoded.
+    TIFF, is of a kind of these that is not read, is damaged or truncated, or has more than 64
+    million pixels; the last by its header, before anything is decoded.
 
     >>> from convlens.zoo.weights import DATA
     >>> read_picture(DATA / "cat.jpg").pixels.shape
@@ -96,7 +98,7 @@ def read_picture(source: bytes | str | Path, name: str | None = None) -> Picture
     """
     if isinstance(source, bytes):
         name = name or "the bytes given"
-        return _decoded(io.BytesIO(source), name)
+        return _decoded(io.BytesIO(source), name, page)
     path = expanded(source)
     name = name or path.name
     if not path.is_file():
@@ -104,22 +106,39 @@ def read_picture(source: bytes | str | Path, name: str | None = None) -> Picture
             f"`picture` (={str(path)!r}) must name an existing file; there is none, check the path"
         )
     with path.open("rb") as file:
-        return _decoded(file, name)
+        return _decoded(file, name, page)
 
 
 def is_animated(source: bytes | str | Path) -> bool:
-    """Return whether a file is a GIF or WebP picture of several frames; False where damaged.
+    """Return whether a file is a GIF, WebP or PNG picture of several frames; False where damaged.
 
     >>> from convlens.zoo.weights import DATA
     >>> is_animated(DATA / "cat.jpg")
     False
     """
     try:
-        file = io.BytesIO(source) if isinstance(source, bytes) else expanded(source)
-        with _silence(), Image.open(file, formats=("GIF", "WEBP")) as image:
-            return bool(getattr(image, "is_animated", False))
+        with (
+            io.BytesIO(source) if isinstance(source, bytes) else expanded(source).open("rb") as file
+        ):
+            start = file.read(8)
+            if _is_png(start):
+                return moving_frames(file) > 1
+            if start[:4] not in (b"GIF8", b"RIFF"):
+                return False
+            with silence(), Image.open(file, formats=("GIF", "WEBP")) as image:
+                return bool(getattr(image, "is_animated", False))
     except Exception:
         return False  # reading it will say what is the matter
+
+
+def moves(image: Image.Image) -> bool:
+    """Return whether an image of Pillow's is an animation: of several frames that are no pages.
+
+    >>> moves(Image.new("L", (2, 2)))
+    False
+    """
+    frames = int(getattr(image, "n_frames", 1)) if image.format in _ANIMATIONS else 1
+    return frames - int(bool(image.info.get("default_image"))) > 1
 
 
 def read_animation(source: bytes | str | Path) -> Iterator[tuple[Picture, float]]:
@@ -127,118 +146,182 @@ def read_animation(source: bytes | str | Path) -> Iterator[tuple[Picture, float]
 
     Frames that say less than 20 milliseconds stay 100, as browsers have it.
 
-    Raises ValueError as `read_picture` does, when the frame that is damaged is asked for.
+    Raises ValueError as `read_picture` does, when the frame that is damaged is asked for, or the
+    one that would follow the last if the file's end is missing.
     """
     name = "the bytes given" if isinstance(source, bytes) else Path(source).name
+    called = f"`picture` ({name})"
     with io.BytesIO(source) if isinstance(source, bytes) else expanded(source).open("rb") as file:
-        with _silence():
-            image = _opened(file, name)
-            _check_size(image, name)
-        number = 0
-        while True:
-            with _silence():
-                try:
-                    image.seek(number)
-                except EOFError:
-                    return
-                except Exception as error:
-                    raise ValueError(_damaged(image, name, error)) from error
-                picture = _seen(image, name)
-            milliseconds = image.info.get("duration", 0)
-            yield picture, (milliseconds if milliseconds >= 20 else 100) / 1000
-            number += 1
+        with silence() as said:
+            image = _opened(file, called, said)
+        yield from animation_of(image, name, called)
+        lacks = missing_end(source if isinstance(source, bytes) else expanded(source))
+        if lacks is not None:
+            raise ValueError(_damaged(called, image.format, lacks))
 
 
-def _decoded(file: BinaryIO, name: str) -> Picture:
-    with _silence(), _opened(file, name) as image:
-        _check_size(image, name)
-        return _seen(image, name)
+def picture_of(image: Image.Image, name: str, called: str, page: int | None = None) -> Picture:
+    """Return the picture that an image of Pillow's stands at, or its `page`, as it is to be seen.
+
+    `called`: what messages call it. The image is left at the frame where it was found.
+
+    Raises ValueError where it has no agreed black and white, too many pixels, or is damaged.
+
+    >>> picture_of(Image.new("L", (3, 2), 7), "grey", "`source`").pixels[0, 0]
+    array([7, 7, 7], dtype=uint8)
+    """
+    with silence() as said:
+        began = image.tell()
+        try:
+            if page is not None:
+                _sought(image, page, called)
+            _check_size(image, called)
+            return _seen(image, name, called, said)
+        finally:
+            if image.tell() != began:
+                image.seek(began)
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    with _quiet, warnings.catch_warnings():
-        # Pillow warns of large and odd files; what follows refuses or shows them.
-        warnings.simplefilter("ignore")
-        yield
+def animation_of(image: Image.Image, name: str, called: str) -> Iterator[tuple[Picture, float]]:
+    """Yield the frames of an image of Pillow's; see `read_animation`."""
+    began = image.tell()
+    # What an animated PNG shows where it cannot move is no frame, unless it says so.
+    number = int(bool(image.info.get("default_image")))
+    # A GIF does not say how many it has.
+    least = 1 if image.format == "GIF" else int(getattr(image, "n_frames", 1))
+    while True:
+        with silence() as said:
+            try:
+                image.seek(number)
+            except EOFError as error:
+                if number < least:
+                    raise ValueError(
+                        _damaged(called, image.format, "frames are missing")
+                    ) from error
+                image.seek(began)
+                return
+            except Exception as error:
+                raise ValueError(_damaged(called, image.format, _first_line(error))) from error
+            _check_size(image, called)
+            picture = _seen(image, name, called, said)
+        milliseconds = image.info.get("duration", 0)
+        yield picture, (milliseconds if milliseconds >= 20 else 100) / 1000
+        number += 1
 
 
-def _seen(image: Image.Image, name: str) -> Picture:
-    _check_mode(image, name)
+def _sought(image: Image.Image, page: int, called: str) -> None:
+    if page == image.tell():
+        return
     try:
-        return Picture(_pixels(image), name)
+        image.seek(page)
+    except Exception as error:  # of damaged files, anything
+        raise ValueError(_damaged(called, image.format, _first_line(error))) from error
+
+
+def _decoded(file: BinaryIO, name: str, page: int) -> Picture:
+    called = f"`picture` ({name})"
+    with silence() as said:
+        try:
+            return _page(file, name, called, page, said)
+        except ValueError:
+            file.seek(0)
+            start = file.read(8)
+            plain = without_text(start + file.read()) if _is_png(start) else None
+            if plain is None:
+                raise
+            return _page(io.BytesIO(plain), name, called, page, said)
+
+
+def _page(file: BinaryIO, name: str, called: str, page: int, said: list[str]) -> Picture:
+    start = file.read(START)
+    file.seek(0)
+    if start.startswith(_TIFFS) and kind_of(start) is not None:  # Pillow opens its preview
+        raise ValueError(_unidentified(file, called))
+    with _opened(file, called, said) as image:
+        _check_size(image, called)
+        _sought(image, page, called)
+        _check_size(image, called)
+        return _seen(image, name, called, said)
+
+
+def _seen(image: Image.Image, name: str, called: str, said: list[str]) -> Picture:
+    check_mode(image, called)
+    file = getattr(image, "fp", None)
+    try:
+        return Picture(pixels_of(image), name)
     except Exception as error:
         # Decoders of six formats fail on damaged files with any exception.
-        raise ValueError(_damaged(image, name, error)) from error
+        raise ValueError(_fault(file, called, image.format, error, said)) from error
 
 
-def _damaged(image: Image.Image, name: str, error: Exception) -> str:
+def _opened(file: BinaryIO, called: str, said: list[str]) -> Image.Image:
+    try:
+        return Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{called} must have at most {MOST_PIXELS:,} pixels, and its header says "
+            "far more; make it smaller"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ValueError(_unidentified(file, called)) from error
+    except Exception as error:
+        raise ValueError(_fault(file, called, "picture", error, said)) from error
+
+
+def _unidentified(file: BinaryIO, called: str) -> str:
+    file.seek(0)
+    start = file.read(START)
+    what = kind_of(start)
+    if what is None:
+        # Pillow does not say why it took none: opening it by the format it begins as does.
+        format = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+        if format is not None:
+            return _fault(file, called, format, _why_not(file, format), [])
+        what = "none that can be read"
     return (
-        f"`picture` ({name}) must be a whole {image.format} file, and this one is truncated or "
-        f"damaged ({_first_line(error)}); copy or save it again"
+        f"{called} must be a PNG, JPEG, WebP, GIF, BMP or TIFF file, and this is {what}; "
+        "save it as one"
     )
 
 
-def _opened(file: BinaryIO, name: str) -> Image.Image:
+def _why_not(file: BinaryIO, format: str) -> Exception:
+    file.seek(0)
     try:
-        return Image.open(file, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise ValueError(
-            f"`picture` ({name}) must be a PNG, JPEG, WebP, GIF, BMP or TIFF file, and this is "
-            "none that can be read; save it as one"
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"`picture` ({name}) must have at most {MOST_PIXELS:,} pixels, and its header says "
-            "far more; make it smaller"
-        ) from error
+        Image.OPEN[format][0](file, "")
     except Exception as error:
-        raise ValueError(
-            f"`picture` ({name}) must be a whole picture file, and this one is truncated or "
-            f"damaged ({_first_line(error)}); copy or save it again"
-        ) from error
+        return error
+    return ValueError("it cannot be opened")
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _fault(
+    file: BinaryIO | None, called: str, format: str | None, error: Exception, said: list[str]
+) -> str:
+    """The sentence for a file of a kind that is read, which cannot be: another kind, or damaged."""
+    reason = said[0] if said else _first_line(error)
+    kind = None if file is None else unread_kind(file, reason)
+    if kind is None:
+        return _damaged(called, format, reason)
+    return f"{called} must be of a kind that can be read, and {kind}; save it as a PNG with 8 bits"
+
+
+def _damaged(called: str, format: str | None, reason: str) -> str:
+    return (
+        f"{called} must be a whole {format} file, and this one is truncated or damaged ({reason}); "
+        "copy or save it again"
+    )
+
+
+def _check_size(image: Image.Image, called: str) -> None:
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise ValueError(
-            f"`picture` ({name}) must have at most {MOST_PIXELS:,} pixels, and has "
-            f"{width:,} x {height:,}; make it smaller"
+            f"{called} must have at most {MOST_PIXELS:,} pixels, and has {width:,} x {height:,}; "
+            "make it smaller"
         )
 
 
-def _check_mode(image: Image.Image, name: str) -> None:
-    if image.mode not in _MODES:
-        raise ValueError(
-            f"`picture` ({name}) must have 8 or 16 bits of grey, a palette, RGB, YCbCr or CMYK, "
-            f"and has Pillow's mode {image.mode}; save it as a PNG with 8 bits"
-        )
-
-
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    image.load()
-    turn = _TURNS.get(_orientation(image))
-    if image.mode.startswith("I;16"):
-        # Pillow itself clips 16-bit grey to 255; 16-bit colour it reads by its upper byte, as here.
-        upper = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-        image = Image.fromarray(upper)
-    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-        colour = image.convert("RGBA")
-        white = Image.new("RGBA", colour.size, "white")
-        image = Image.alpha_composite(white, colour)
-    image = image.convert("RGB")
-    if turn is not None:
-        image = image.transpose(turn)
-    return np.array(image)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(274, 1))
-    except Exception:
-        # Damaged EXIF says nothing about how the picture lies; the pixels are still good.
-        return 1
+def _is_png(start: bytes) -> bool:
+    return start[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 def _first_line(error: Exception) -> str:

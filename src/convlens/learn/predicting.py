@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from convlens.learn.doubting import broken_inside, broken_weights, doubts
 from convlens.learn.opening import Opened, open_network, opened_module, placed
-from convlens.learn.pictures import Picture, read_picture
+from convlens.learn.pictures import Picture
 from convlens.learn.predictions import Limits, Prediction, View
 from convlens.learn.prefetching import prefetched
 from convlens.learn.preparing import Preparation
@@ -58,17 +58,20 @@ def predict(
     top: int = 5,
     every: int = 1,
     size: int | tuple[int, int] | None = None,
+    crop: int | tuple[int, int] | None = None,
     normalize: str | None = None,
     device: str | torch.device | None = None,
 ) -> Iterator[Prediction]:
     """Yield what `network` says of each picture of `source`, in order, as they are computed.
 
-    `network`: as `open_network` takes it, with `weights` (None for ones drawn at random), `size`
-    and `normalize`; what it opened; or a torch.nn.Module, run in evaluation mode and left as it was
-    found. `source`: as `read_sources` takes it. Pictures are read and prepared ahead in threads,
-    and run in batches of at most `batch` of one size: no answer depends on what the neighbours
-    show, and only the last digits, about 1e-6 of a score, on how many they are. `top`: categories
-    told of a classification; `threshold`: the least score of a box.
+    `network`: as `open_network` takes it, with `weights` (None for ones drawn at random), `size`,
+    `crop` and `normalize`; what it opened; or a torch.nn.Module, run in evaluation mode and left as
+    it was found. `source`: as `read_sources` takes it. Pictures are read and prepared ahead in
+    threads, and run in batches of at most `batch` of one size: no answer depends on what the
+    neighbours show, and only the last digits, about 1e-6 of a score, on how many they are. `top`:
+    categories told of a classification; `threshold`: the least score of a box.
+
+    A TIFF or MPO of several pages gives a prediction for each, with its `page`.
 
     A network that reads pictures sees every frame of a clip, or every `every`-th. One that reads
     clips sees stretches of as many frames, at the rate it learned; the last begins early enough to
@@ -87,7 +90,7 @@ def predict(
       100.0 %  3
     """
     limits = Limits(threshold, top)
-    opened = opened_for(network, weights=weights, size=size, normalize=normalize)
+    opened = opened_for(network, weights=weights, size=size, crop=crop, normalize=normalize)
     device = device_for(network, device)
     run = running(opened, limits, batch=batch, every=every, device=device)
     return _only_predictions(run.over(read_sources(source)))
@@ -104,6 +107,7 @@ def opened_for(
     *,
     weights: str | Path | None = "DEFAULT",
     size: int | tuple[int, int] | None = None,
+    crop: int | tuple[int, int] | None = None,
     normalize: str | None = None,
 ) -> Opened:
     """Return the network to predict with, one that is named laid out for speed; see `predict`.
@@ -114,9 +118,9 @@ def opened_for(
     if isinstance(network, Opened):
         return network
     if isinstance(network, nn.Module):
-        return opened_module(network, size=size, normalize=normalize)
+        return opened_module(network, size=size, crop=crop, normalize=normalize)
     asked = "none" if weights is None else weights
-    opened = open_network(network, weights=asked, size=size, normalize=normalize)
+    opened = open_network(network, weights=asked, size=size, crop=crop, normalize=normalize)
     # Colours side by side: on CPUs torch's convolutions take as long, or down to a third of it.
     form = torch.channels_last if opened.frames is None else torch.channels_last_3d
     opened.network.to(memory_format=form)  # type: ignore[call-overload]
@@ -201,8 +205,8 @@ class Running:
             return _Ready(unit, unit.pictures, error=unit.error)
         pictures = unit.pictures
         try:
-            if not pictures and unit.source.path is not None:
-                pictures = (read_picture(unit.source.path, unit.source.name),)
+            if not pictures:
+                pictures = (unit.source.read(unit.page),)
             if self.opened.frames is not None:
                 return _Ready(unit, pictures, self.preparation.clip(pictures))
             return _Ready(unit, pictures, self.preparation(pictures[0]))
@@ -277,6 +281,7 @@ class Running:
             categories=self.opened.categories or (),
             frame=unit.number,
             time=unit.time,
+            page=unit.page,
             **({"error": ready.error} if ready.error is not None else fields),
         )
 

@@ -87,9 +87,10 @@ class Prediction:
     without limits. Of segmenters: `map` (h, w) uint8, the category of each pixel; there `labels`
     are those in it, the largest first, and `scores` their mean probability where they won.
 
-    Of a clip: `frame`, the number of the first frame meant, `time` in seconds. `error`: why there
-    is no answer, in a sentence; `warnings`: what else must be known of it, in sentences, as that
-    weights are drawn at random. `seconds`: what the network took, its part of a batch.
+    Of a clip: `frame`, the number of the first frame meant, `time` in seconds. Of a file of several
+    pages: `page`, its number, from 0. `error`: why there is no answer, in a sentence; `warnings`:
+    what else must be known of it, in sentences, as that weights are drawn at random. `seconds`:
+    what the network took, its part of a batch.
 
     >>> prediction = Prediction(
     ...     "cat.jpg", 4, 2, np.array([1]), np.array([0.75]), categories=("dog", "cat")
@@ -118,6 +119,7 @@ class Prediction:
     error: str | None = None
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    page: int | None = None
 
     def category(self, label: int) -> str:
         """Return the name of a category, its number where it has none."""
@@ -137,9 +139,11 @@ class Prediction:
         "predictions" has a dictionary a label: category_id, category, score; bbox [x, y, w, h];
         segmentation {"size", "counts"} in compressed run lengths; keypoints [x, y, v, ...]. Of a
         map, all categories but the background. Where scores are no probabilities, "probabilities"
-        is false. A picture without an answer has "error" instead, of a clip with its frame.
+        is false. A picture without an answer has "error" instead, with its frame or page.
         """
         told: dict[str, Any] = {"image": self.name}
+        if self.page is not None:
+            told["page"] = self.page
         if self.frame is not None:
             told |= {"frame": self.frame, "time": round(self.time or 0.0, 4)}
         if self.warnings:
@@ -174,6 +178,8 @@ class Prediction:
     def __str__(self) -> str:
         """Return the name and size, and a line a label: score, name and where."""
         at = "" if self.time is None else f" at {self.time:.2f} s"
+        if self.page is not None:
+            at = f", page {self.page}"
         name = printed(self.name)
         if self.error is not None:
             lines = [f"{name}{at}: {printed(self.error)}"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from convlens.learn.clips import Frame, camera_frames, clip_frames, is_clip
+from convlens.learn.clips import Frame
 from convlens.learn.opening import Opened
 from convlens.learn.pictures import Picture
 from convlens.learn.sources import Source
@@ -17,12 +17,13 @@ __all__ = ["Unit", "sentence_of", "units", "weight_of"]
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """What becomes one input: a file yet to be read, or frames; of a clip, where they begin."""
+    """What becomes one input: a file or page yet to be read, or frames, and where they begin."""
 
     source: Source
     pictures: tuple[Picture, ...] = ()
     number: int | None = None
     time: float | None = None
+    page: int | None = None
     error: str | None = None
 
 
@@ -39,10 +40,9 @@ def units(sources: Iterable[Source], opened: Opened, every: int) -> Iterator[Uni
 
 
 def _units_of(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
-    moving = source.is_clip or source.camera is not None
     if source.error is not None:
         yield Unit(source, error=source.error)
-    elif moving or (source.path is not None and is_clip(source.path)):
+    elif source.moves():
         yield from _frames(source, opened, every)
     elif opened.frames is not None:
         count, rate = opened.frames
@@ -52,14 +52,15 @@ def _units_of(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
             f"{count} frames at {rate:g} a second; give a .mp4, or an animated .gif",
         )
     else:
-        yield Unit(source, source.given)
+        for page in source.pages():
+            yield Unit(source, source.given, page=page)
 
 
 def _frames(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
     """The frames of a clip, or its stretches."""
     rate = None if opened.frames is None else opened.frames[1]
     seen = 0
-    with closing(_decoding(source, rate)) as frames:
+    with closing(source.frames(rate)) as frames:
         if opened.frames is None:
             for frame in frames:
                 seen += 1
@@ -74,19 +75,6 @@ def _frames(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
             source,
             error=f"`source` ({source.name}) must hold a frame, and holds none; record it again",
         )
-
-
-def _decoding(source: Source, rate: float | None) -> Generator[Frame, None, None]:
-    if source.camera is not None:
-        return camera_frames(source.camera, rate)
-    if source.path is not None:
-        return clip_frames(source.path, rate)
-    return _given_frames(source.given, rate or 25)
-
-
-def _given_frames(pictures: Sequence[Picture], rate: float) -> Generator[Frame, None, None]:
-    for number, picture in enumerate(pictures):
-        yield Frame(picture, number, number / rate, 1 / rate)
 
 
 def _stretches(source: Source, frames: Iterator[Frame], count: int) -> Iterator[Unit]:

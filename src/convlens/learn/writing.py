@@ -49,18 +49,22 @@ class Writer:
     def __init__(self, out: Path, pen: Pen | None) -> None:
         self._out, self._pen = out, pen
         self._lines: IO[str] = (out / LINES).open("a", encoding="utf-8")
-        self._clip: dict[str, Any] | None = None  # the line of its newest frame, held back
+        self._clip: dict[str, Any] | None = None  # the line of its newest frame or page, held back
         self._film: FilmInTheMaking | None = None
         self._drawn_to = 0  # the number of the clip's first frame not drawn yet
 
     def write(self, seen: Seen) -> None:
-        """Draw a picture and write its line; a frame's line waits until it is known to be last."""
+        """Draw a picture and write its line; a frame's or page's waits, as it may be the last."""
         row = seen.prediction.to_dict()
         if self._clip is not None:
             same = self._clip["image"] == row["image"]
-            self._end_clip(last=not same) if not same or "error" in row else self._put(self._clip)
+            ended = not same or ("error" in row and "page" not in row)
+            self._end_clip(last=not same) if ended else self._put(self._clip)
             self._clip = None
-        if seen.prediction.frame is None:
+        if seen.prediction.page is not None:
+            self._draw(seen)
+            self._clip = row
+        elif seen.prediction.frame is None:
             self._draw(seen)
             self._put(row)
         else:
@@ -92,6 +96,8 @@ class Writer:
         if self._pen is None or prediction.error is not None:
             return
         path = self._path(prediction.name)
+        if prediction.page is not None:
+            path = path.with_name(f"{path.name}.page-{prediction.page}")
         if prediction.map is not None:
             _save(self._pen.drawn_map(prediction), path.with_name(path.name + ".map.png"), "PNG")
         image = self._pen.drawn(seen.pictures[0], prediction)

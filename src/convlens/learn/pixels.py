@@ -1,0 +1,172 @@
+"""The pixels of a picture that Pillow opened, as they are meant to be seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+__all__ = ["check_mode", "pixels_of"]
+
+Pixels = NDArray[np.uint8]
+
+# What each EXIF orientation asks for (CIPA DC-008-2019, 4.6.4.A, tag 274).
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Pillow's modes whose black and white are agreed: not 32-bit numbers, floats or L*a*b*.
+_MODES = (
+    *("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"),
+    *("I;16", "I;16B", "I;16L", "I;16N"),
+)
+
+_STRANGE = {"I": "32-bit or signed numbers", "F": "floating-point numbers", "LAB": "L*a*b* colours"}
+
+# TIFF's tags, and what they say (TIFF 6.0, section 8; SampleFormat: section 19).
+_BITS, _COLOURS, _SAMPLE_FORMAT = 258, 262, 339
+_SUBFILE, _PARTS, _DNG = 254, 330, 50706
+_WHITE_IS_ZERO, _SIGNED = 0, 2
+
+# What Pillow multiplies the greys of a PNG with few bits by, and so must its transparent grey be.
+_SCALES = {"1": 255, "L;2": 85, "L;4": 17}
+
+
+def check_mode(image: Image.Image, called: str) -> None:
+    """Raise ValueError where nobody can say which of a picture's numbers is white.
+
+    >>> check_mode(Image.new("RGB", (2, 2)), "`picture` (a.png)")
+    """
+    tags = _tags(image)
+    if _DNG in tags or (_PARTS in tags and tags.get(_SUBFILE, 0) & 1):
+        raise ValueError(
+            f"{called} must be of a kind that can be read, and this is a camera's raw file, which "
+            "begins with a small copy; save it as a PNG with 8 bits"
+        )
+    has = f"has {_STRANGE.get(image.mode, 'colours of another kind')} (Pillow's mode {image.mode})"
+    if _SIGNED in tags.get(_SAMPLE_FORMAT, ()):
+        has = f"has signed numbers (Pillow's mode {image.mode})"
+    elif image.mode in _MODES:
+        return
+    raise ValueError(
+        f"{called} must have 8 or 16 bits of grey, a palette, RGB, YCbCr or CMYK, and {has}; "
+        "scale its numbers to 0 to 255 and save it as a PNG with 8 bits"
+    )
+
+
+def pixels_of(image: Image.Image) -> Pixels:
+    """Return the pixels of the picture an opened file stands at, uint8 (h, w, 3).
+
+    Turned as its EXIF orientation says, transparency over white, 16 bits by their upper 8.
+
+    >>> pixels_of(Image.new("LA", (1, 1), (9, 0))).tolist()
+    [[[255, 255, 255]]]
+    """
+    clear = _clear_of_png(image)
+    _load(image)
+    turn = _TURNS.get(_orientation(image))
+    if image.mode.startswith("I;16"):
+        values = _sixteen_bits(image)
+        key = image.info.get("transparency")
+        clear = values == key if isinstance(key, int) else None
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    if clear is not None:
+        image = Image.fromarray(_whitened(image, clear))
+    elif image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        colour = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        white = Image.new("RGBA", colour.size, "white")
+        image = Image.alpha_composite(white, colour)
+    image = image.convert("RGB")
+    if turn is not None:
+        image = image.transpose(turn)
+    return np.array(image)
+
+
+def _load(image: Image.Image) -> None:
+    """Decode where Pillow alone would not, or not rightly."""
+    name = getattr(image, "filename", None)
+    if name and hasattr(image, "tag_v2"):
+        # Mapped into memory, a TIFF that lies on its side gets its rows taken for columns.
+        vars(image)["filename"] = ""
+        try:
+            image.load()
+        finally:
+            vars(image)["filename"] = name
+        return
+    try:
+        image.load()
+    except (ValueError, SyntaxError):
+        # Of a PNG whose pixels are decoded: what follows them is nothing to see.
+        if not isinstance(image, PngImagePlugin.PngImageFile) or image.tile:
+            raise
+
+
+def _sixteen_bits(image: Image.Image) -> NDArray[np.uint16]:
+    """Grey, 0 the black and 65535 the white; Pillow itself clips it to 255."""
+    values = np.asarray(image).astype(np.uint16)
+    tags = _tags(image)
+    if tags.get(_BITS) == (12,):
+        values = (values << 4 | values >> 8).astype(np.uint16)
+    return ~values if tags.get(_COLOURS) == _WHITE_IS_ZERO else values
+
+
+def _clear_of_png(image: Image.Image) -> NDArray[np.bool_] | None:
+    """Which pixels of a PNG have the colour it calls transparent, where Pillow finds others.
+
+    Pillow scales the colours of such files to 8 bits, and not the transparent one (Portable
+    Network Graphics, 11.3.2.1). Of one that is decoded already, the scale is not known any more.
+    """
+    key: Any = image.info.get("transparency")
+    if not isinstance(image, PngImagePlugin.PngImageFile) or key is None:
+        return None
+    raw = str(image.tile[0].args) if image.tile else ""
+    if raw in _SCALES and isinstance(key, int):
+        _load(image)
+        clear: NDArray[np.bool_] = np.asarray(image.convert("L")) == key * _SCALES[raw]
+        return clear
+    if isinstance(key, tuple) and (raw == "RGB;16B" or max(key) > 255):
+        lower = _lower_bytes(image) if raw and not image.is_animated else None
+        _load(image)
+        wanted = np.array(key)
+        clear = (np.asarray(image.convert("RGB")) == wanted >> 8).all(2)
+        return clear if lower is None else clear & (lower == (wanted & 255)).all(2)
+    return None
+
+
+def _lower_bytes(image: PngImagePlugin.PngImageFile) -> Pixels:
+    """Of 16-bit colours: they are the upper ones where the bytes are taken in the other order."""
+    file = image.fp
+    if file is None:
+        raise ValueError("the file is closed")
+    place = file.tell()
+    beside = Image.open(file, formats=("PNG",))
+    beside.tile = [beside.tile[0]._replace(args="RGB;16L")]
+    lower = np.array(beside)
+    file.seek(place)
+    return lower
+
+
+def _whitened(image: Image.Image, clear: NDArray[np.bool_]) -> Pixels:
+    pixels = np.array(image.convert("RGB"))
+    pixels[clear] = 255
+    return pixels
+
+
+def _tags(image: Image.Image) -> Any:
+    return getattr(image, "tag_v2", {})
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(274, 1))
+    except Exception:
+        # Damaged EXIF says nothing about how the picture lies; the pixels are still good.
+        return 1
