@@ -9,7 +9,7 @@ import torch
 
 from convlens.compute import avg_pool, conv, conv_transpose, max_pool, plan
 from convlens.compute.planning import plan_pool
-from convlens.signal import ndimage
+from convlens.signal import convolve, ndimage
 
 ml_dtypes: Any = pytest.importorskip("ml_dtypes")
 
@@ -93,6 +93,7 @@ def test_types_that_do_not_go_together_are_refused_by_name() -> None:
         (lambda: conv(X, W, out=np.empty((2, 4, 5, 7), "f2")), "`out` holds float16 values"),
         (lambda: conv(X, W, out_dtype="float32"), "`out_dtype`"),
         (lambda: ndimage.uniform_filter(X), "`input` holds bfloat16 values"),
+        (lambda: convolve(X[0, 0], X[0, 0]), "`in1` holds bfloat16 values"),
     ]
     for call, text in refused:
         with pytest.raises(TypeError) as raised:

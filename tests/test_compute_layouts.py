@@ -105,7 +105,7 @@ def test_an_image_of_bytes_as_cameras_give_it_is_pooled() -> None:
 def test_functional_names_do_not_depend_on_the_layout(dtype: str) -> None:
     x = torch.from_numpy(numbers((2, 3, 12, 12), dtype))
     last = x.contiguous(memory_format=torch.channels_last)
-    for name, how in (("max_pool2d", 3), ("adaptive_max_pool2d", 4)):
+    for name, how in (("max_pool2d", 3), ("adaptive_max_pool2d", 4), ("adaptive_max_pool2d", 5)):
         right, found = (getattr(functional, name)(part, how) for part in (x, last))
         assert torch.equal(found, right), name
 
@@ -131,6 +131,7 @@ def test_filters_do_not_depend_on_the_layout(dtype: str) -> None:
     box = np.ones((3, 1, 2), np.uint8)
     for compute in (
         lambda x: ndimage.maximum_filter(x, 3),
+        lambda x: ndimage.minimum_filter(x, footprint=[[[1, 0, 1]]]),
         lambda x: ndimage.uniform_filter(x, 2),
         lambda x: ndimage.correlate(x, box, mode="wrap"),
         lambda x: signal.convolve(x, box, "same"),

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 
+from convlens.compute.footprints import extreme_under, holds
 from convlens.compute.ndimage_arguments import (
+    LARGEST,
     extend,
     one_each,
+    read_array,
     read_axes,
     read_border,
     read_input,
+    read_integer,
     read_lead,
+    read_number,
     read_target,
     read_windows,
     to_type,
 )
+from convlens.compute.reading_windows import shown
 from convlens.compute.sliding import MOST_AXES, Ends, Numbers, correlate_along, pool_along
+from convlens.compute.whole_numbers import beyond_doubles, is_whole, whole_means, whole_sums
 
 __all__ = ["average", "blur", "extreme", "gaussian", "weigh"]
+
+MOST_DERIVATIVES = 100
+"""Of a Gaussian: powers of larger ones leave float64."""
 
 SINGLE = ("float32", "complex64")
 """Where input and result hold these, float32 is what is computed in."""
@@ -58,14 +66,12 @@ def weigh(
         return target.take(np.zeros(array.shape, target.dtype))
     kernel = np.expand_dims(kernel, tuple(set(range(array.ndim)) - set(along)))
     ends = {axis: pair for axis, pair in ends.items() if kernel.shape[axis] > 1}
-    if len(ends) > MOST_AXES:
-        return target.take(_by_scipy(array, kernel, ends, mode, cval, target.dtype))
+    if target.dtype.kind in "ui" and beyond_doubles(array, kernel, border, cval):
+        return target.take(whole_sums(array, kernel, ends, border, cval))
     working = _working_type(array.dtype, target.dtype, complex_sums)
     x, ends = _bordered(array, ends, border, cval, working)
     y = correlate_along(x, kernel.astype(working), ends)
-    whole = (
-        array.dtype.kind in "bui" and cval == np.rint(cval) and (kernel == np.rint(kernel)).all()
-    )
+    whole = array.dtype.kind in "bui" and is_whole(cval) and is_whole(kernel)
     return target.take(np.rint(y) if whole else y)
 
 
@@ -75,23 +81,44 @@ def gaussian(sigma: float, order: int, truncate: float, radius: Any) -> Numbers:
     >>> gaussian(1.0, 0, 4.0, 1).round(3)
     array([0.274, 0.452, 0.274])
     """
-    reach = int(truncate * float(sigma) + 0.5) if radius is None else radius
-    if not isinstance(reach, Integral) or reach < 0:
-        source = f"`radius` (={radius!r})" if radius is not None else f"`sigma` (={sigma!r})"
-        raise ValueError(f"{source} gives a radius of {reach}; it must be 0 or a larger integer")
-    if not isinstance(order, Integral) or order < 0:
-        raise ValueError(f"`order` (={order!r}) must be 0 or the number of the derivative")
-    variance = float(sigma) ** 2
-    if not variance > 0:
+    sigma = _real("sigma", sigma)
+    derivative = read_integer("order", order)
+    if not 0 <= derivative <= MOST_DERIVATIVES:
+        raise ValueError(f"`order` (={shown(order)}) must be 0 to {MOST_DERIVATIVES}")
+    variance = sigma**2
+    if not 0 < variance < float("inf"):
         raise ValueError(f"`sigma` (={sigma!r}) must be above 0; to change nothing, do not filter")
-    t = np.arange(-int(reach), int(reach) + 1)
+    reach = _reach(sigma, truncate, radius)
+    t = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 / variance * t**2)
     weights /= weights.sum()
     # Each derivative of q(t) exp(-t^2 / (2 s^2)) is another polynomial times the exponential.
     factor = np.polynomial.Polynomial([1.0])
-    for _ in range(int(order)):
+    for _ in range(derivative):
         factor = factor.deriv() - factor * np.polynomial.Polynomial([0.0, 1.0 / variance])
     return np.asarray((factor(t) * weights)[::-1])
+
+
+def _reach(sigma: float, truncate: Any, radius: Any) -> int:
+    """Return how far the weights of a Gaussian reach from their middle."""
+    if radius is None:
+        name, reach = "sigma", _real("truncate", truncate) * sigma + 0.5
+    else:
+        name, reach = "radius", read_integer("radius", radius)
+    if not 0 <= reach < LARGEST:
+        source = f"`sigma` (={sigma!r}) and `truncate` (={truncate!r}) give a radius of {reach}"
+        told = source if name == "sigma" else f"`radius` (={shown(radius)}) is given"
+        raise ValueError(f"{told}; it must be 0 to {LARGEST - 1}")
+    return int(reach)
+
+
+def _real(name: str, value: Any) -> float:
+    try:
+        return float(read_number(name, value))
+    except OverflowError:
+        raise ValueError(
+            f"`{name}` (={shown(value)}) must be a number that float64 holds"
+        ) from None
 
 
 def blur(
@@ -118,12 +145,20 @@ def blur(
     passes = [
         (axis, gaussian(width, derivative, truncate, reach), border)
         for axis, width, derivative, border, reach in zip(along, *settings, strict=True)
-        if width > 1e-15
+        if _is_some("sigma", width)
     ]
     y = array
     for axis, taps, border in passes:
         y = weigh(y, taps, target.dtype, border, cval, 0, axis, turned=False)
     return target.take(y if passes else array.copy())
+
+
+def _is_some(name: str, sigma: Any) -> bool:
+    """Tell whether there is anything to blur; SciPy takes so small a sigma for 0."""
+    width = _real(name, sigma)
+    if not width >= 0:
+        raise ValueError(f"`{name}` (={shown(sigma)}) must be 0 or more; use 0 to leave an axis")
+    return width > 1e-15
 
 
 def average(
@@ -143,10 +178,15 @@ def average(
         return target.take(array.copy())
     y = array
     for axis, extent, lead, border in windows:
+        ends: Ends = {axis: (lead, extent - 1 - lead)}
+        box = np.ones([extent if a == axis else 1 for a in range(y.ndim)], np.int64)
+        if target.dtype.kind in "ui" and beyond_doubles(y, box, border, cval):
+            y = to_type(whole_means(y, box, ends, border, cval), target.dtype)
+            continue
         working = _working_type(y.dtype, target.dtype, complex_sums)
-        x, ends = _bordered(y, {axis: (lead, extent - 1 - lead)}, border, cval, working)
-        means = pool_along("avg_pool", x, {axis: extent}, ends)
-        if y.dtype.kind in "bui" and cval == np.rint(cval):
+        x, rest = _bordered(y, ends, border, cval, working)
+        means = pool_along("avg_pool", x, {axis: extent}, rest)
+        if y.dtype.kind in "bui" and is_whole(cval):
             means = np.rint(means * extent) / extent  # exact, whatever the engine summed by
         y = to_type(means, target.dtype)
     return target.take(y)
@@ -177,13 +217,16 @@ def extreme(
         if size is not None:
             told = "`size` is ignored because `footprint` is given; leave one out"
             warnings.warn(told, UserWarning, stacklevel=3)
-        mask = _read_footprint(footprint, len(read_axes(axes, array.ndim)))
+        along = read_axes(axes, array.ndim)
+        mask = _read_footprint(footprint, len(along))
         if not mask.all():
-            read_border(mode)
-            peer = getattr(scipy.ndimage, name)
-            wide = array.astype(np.float32) if array.dtype == np.float16 else array
-            options = {"mode": mode, "cval": cval, "origin": origin, "axes": axes}
-            return target.take(peer(wide, None, mask, target.dtype, **options))
+            border = read_border(mode)
+            ends = _ends(mask.shape, along, array.ndim, origin, turned=False)
+            mask = np.expand_dims(mask, tuple(set(range(array.ndim)) - set(along)))
+            least = name == "minimum_filter"
+            return target.take(
+                extreme_under(array, mask, ends, border, cval, target.dtype, least=least)
+            )
         size = mask.shape
     if size is None:
         raise ValueError("`size` and `footprint` are both missing; give one")
@@ -207,10 +250,13 @@ def _extreme_of(
         return _pooled(array, sizes, ends, least)
     y = array
     for axis, extent, lead, border in windows:
-        if border == "constant" and not _holds(y.dtype, cval):
-            y = y.astype(np.float64)
-        x = extend(y, {axis: (lead, extent - 1 - lead)}, border, cval)
-        y = to_type(_pooled(x, {axis: extent}, {axis: (0, 0)}, least), dtype)
+        around: Ends = {axis: (lead, extent - 1 - lead)}
+        if border == "constant" and not holds(y.dtype, cval):
+            mask = np.ones([extent if a == axis else 1 for a in range(y.ndim)], bool)
+            y = extreme_under(y, mask, around, border, cval, dtype, least=least)
+        else:
+            x = extend(y, around, border, cval)
+            y = to_type(_pooled(x, {axis: extent}, {axis: (0, 0)}, least), dtype)
     return y
 
 
@@ -247,38 +293,32 @@ def _ends(
 
 
 def _read_weights(weights: Any, count: int, turned: bool) -> Numbers:
-    """Return the weights to correlate with, in float64 or complex128."""
-    kernel = np.asarray(weights)
-    kernel = kernel.astype(np.complex128 if kernel.dtype.kind == "c" else np.float64)
+    """Return the weights to correlate with: whole numbers, float64 or complex128."""
+    kernel = read_array("weights", weights)
+    if kernel.dtype.kind not in "bui":  # whole numbers are kept: float64 ends at 2**53
+        kernel = kernel.astype(np.complex128 if kernel.dtype.kind == "c" else np.float64)
     if kernel.ndim != count or kernel.size == 0:
         raise ValueError(
-            f"`weights` has shape {kernel.shape}; give {count} axes, one for each to filter along, "
-            "with elements"
+            f"`weights` has shape {kernel.shape}, but `input` is filtered along {count} axes, "
+            "those of `axes`; give it as many, with elements"
         )
     return np.flip(kernel) if turned else kernel.conj()
 
 
 def _read_footprint(footprint: Any, count: int) -> Numbers:
-    mask = np.asarray(footprint, bool)
+    mask = read_array("footprint", footprint).astype(bool)
     if mask.ndim != count or not mask.any():
         raise ValueError(
-            f"`footprint` of shape {mask.shape} must have {count} axes, one for each to filter "
-            "along, and an element that is True"
+            f"`footprint` of shape {mask.shape} must have {count} axes, those of `axes` along "
+            "which `input` is filtered, and an element that is True"
         )
     return mask
 
 
 def _check_cval(cval: Any, array: Numbers) -> None:
-    if np.ndim(cval) != 0 or (np.iscomplexobj(cval) and array.dtype.kind != "c"):
-        raise ValueError(f"`cval` (={cval!r}) must be one number, real where `input` is")
-
-
-def _holds(dtype: np.dtype[Any], cval: Any) -> bool:
-    """Tell whether an element type holds a border value exactly enough to compare with."""
-    if dtype.kind == "f":
-        return True
-    limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return bool(limits[0] <= cval <= limits[1] and cval == int(cval))
+    number = read_number("cval", cval, imaginary=array.dtype.kind == "c")
+    if array.dtype.kind in "fc" and isinstance(number, int) and abs(number) >= 2**1023:
+        raise ValueError(f"`cval` (={shown(cval)}) must be a number that float64 holds")
 
 
 def _working_type(given: np.dtype[Any], wanted: np.dtype[Any], complex_sums: bool) -> np.dtype[Any]:
@@ -297,14 +337,3 @@ def _bordered(
     if border == "constant":
         x = x.astype(working, copy=False)
     return extend(x, ends, border, cval).astype(working, copy=False), dict.fromkeys(ends, (0, 0))
-
-
-def _by_scipy(
-    array: Numbers, kernel: Numbers, ends: Ends, mode: str, cval: Any, dtype: np.dtype[Any]
-) -> Numbers:
-    """Correlate along more axes than the engine slides along."""
-    leads = [ends.get(axis, (0, 0))[0] for axis in range(array.ndim)]
-    origins = [lead - size // 2 for lead, size in zip(leads, kernel.shape, strict=True)]
-    wide = array.astype(np.float32) if array.dtype == np.float16 else array
-    y = scipy.ndimage.correlate(wide, kernel.conj(), dtype, mode, cval, origins)
-    return np.asarray(y)

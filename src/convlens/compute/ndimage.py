@@ -9,8 +9,12 @@ Stability*, 2nd ed., section 3.1), unless so large a kernel was left to a Fourie
 within 1e-5 of the root mean square of the result. So an integer may differ by one from SciPy's
 where the exact sum lies that near to a whole number; with whole weights it never does.
 
+Integers are exact where SciPy, which computes them all in float64, ends at 2**53: extremes are
+elements of their window, sums with whole weights are exact modulo 2**64 and means of integers
+before they are cut, if the result is one of integers.
+
 Where SciPy has no rule, ours: not-a-number reaches the windows that contain it, no others, and
-always wins a maximum; a weight below 2.2e-16 still counts.
+always wins a maximum; a weight below 2.2e-16 still counts; what integers cannot hold is refused.
 """
 
 from __future__ import annotations
@@ -207,7 +211,9 @@ def uniform_filter1d(
     >>> uniform_filter1d([2, 8, 0, 4, 1, 9, 9, 0], size=3)
     array([4, 3, 4, 1, 4, 6, 6, 3])
     """
-    return average(input, read_size(size), output, mode, cval, origin, axis)
+    array = read_input(input)
+    along = read_axis(axis, array.ndim)
+    return average(array, read_size(size), output, mode, cval, origin, along)
 
 
 def maximum_filter(
@@ -223,9 +229,9 @@ def maximum_filter(
 ) -> Any:
     """Take the largest element of a box round each, as `scipy.ndimage.maximum_filter` does.
 
-    `size`, `mode` and `origin` are one for all `axes` or one each. A `footprint` that leaves
-    elements of its box out is left to SciPy. All else is as in `correlate`; complex numbers have
-    no largest (TypeError).
+    `size`, `mode` and `origin` are one for all `axes` or one each; with a `footprint` that leaves
+    elements of its box out, there is one `mode`. The result is an element of the window, whatever
+    its type. All else is as in `correlate`; complex numbers have no largest (TypeError).
 
     >>> maximum_filter([1, 5, 2, 0, 0], size=3)
     array([5, 5, 5, 2, 0])
@@ -268,7 +274,10 @@ def maximum_filter1d(
     >>> maximum_filter1d([2, 8, 0, 4, 1, 9, 9, 0], size=3)
     array([8, 8, 8, 4, 9, 9, 9, 9])
     """
-    return extreme("maximum_filter", input, read_size(size), None, output, mode, cval, origin, axis)
+    array = read_input(input)
+    along = read_axis(axis, array.ndim)
+    size = read_size(size)
+    return extreme("maximum_filter", array, size, None, output, mode, cval, origin, along)
 
 
 def minimum_filter1d(
@@ -285,4 +294,7 @@ def minimum_filter1d(
     >>> minimum_filter1d([2, 8, 0, 4, 1, 9, 9, 0], size=3)
     array([2, 0, 0, 0, 1, 1, 0, 0])
     """
-    return extreme("minimum_filter", input, read_size(size), None, output, mode, cval, origin, axis)
+    array = read_input(input)
+    along = read_axis(axis, array.ndim)
+    size = read_size(size)
+    return extreme("minimum_filter", array, size, None, output, mode, cval, origin, along)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from convlens.compute.reading_windows import is_several, shown
 from convlens.compute.sliding import Ends, Numbers
 
 __all__ = [
     "BORDERS",
+    "LARGEST",
     "Target",
     "extend",
     "one_each",
+    "read_array",
     "read_axes",
     "read_axis",
     "read_border",
     "read_input",
     "read_integer",
     "read_lead",
+    "read_number",
     "read_size",
     "read_target",
     "read_windows",
@@ -38,6 +42,9 @@ BORDERS = {
     "grid-wrap": "wrap",
 }
 """The borders of scipy.ndimage in the words of `numpy.pad`; for filters the grid-* are synonyms."""
+
+LARGEST = 2**31
+"""The elements of a window along an axis: the border alone would be larger than most memories."""
 
 FILTERED = (*"?bBhHiIlLqQ", "e", "f", "d", "F", "D")
 """The characters of the element types that can be filtered."""
@@ -59,9 +66,46 @@ class Target:
         return self.array
 
 
+def read_array(name: str, value: Any, kinds: str = "biufc") -> Numbers:
+    """Return an array of numbers; `kinds` are those of its element type in the words of NumPy.
+
+    Raises TypeError for anything else, ValueError for rows of different lengths.
+
+    >>> read_array("weights", [1, 2])
+    array([1, 2])
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"`{name}` is a masked array, whose mask has no meaning here; fill it")
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"`{name}` (={shown(value)}) must be an array of numbers, its rows of one length"
+        ) from None
+    if array.dtype.kind not in kinds:
+        raise TypeError(
+            f"`{name}` holds {array.dtype} values; convert it to integers, float64 or complex128"
+        )
+    return array
+
+
+def read_number(name: str, value: Any, *, imaginary: bool = False) -> Any:
+    """Return one real number, or a complex one where it may be; 2**200 is one.
+
+    >>> read_number("cval", np.float32(0.5))
+    np.float32(0.5)
+    """
+    if isinstance(value, int):
+        return value
+    array = read_array(name, value, "biufc" if imaginary else "biuf")
+    if array.ndim != 0:
+        raise ValueError(f"`{name}` (={shown(value)}) must be one number")
+    return array[()]
+
+
 def read_input(value: Any) -> Numbers:
     """Return the array to filter; raise TypeError unless it holds numbers of a usual width."""
-    array = np.asarray(value)
+    array = read_array("input", value)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.char not in FILTERED:
         raise TypeError(
@@ -79,12 +123,16 @@ def read_target(output: Any, array: Numbers, *, complex_sums: bool = False) -> T
         wide = np.promote_types(array.dtype, np.complex64)
         return Target(wide if complex_sums else array.dtype, None)
     if isinstance(output, type | np.dtype | str):
-        target = Target(np.dtype(output), None)
+        try:
+            target = Target(np.dtype(output), None)
+        except TypeError:
+            raise TypeError(f"`output` (={shown(output)}) must name an element type") from None
     else:
-        given = np.asarray(output)
+        given = output if isinstance(output, np.ndarray) else np.empty(0)
         if given.shape != array.shape or given is not output:
             raise ValueError(
-                f"`output` must be None, an element type or an array of shape {array.shape}"
+                f"`output` (={shown(output)}) must be None, an element type or an array of shape "
+                f"{array.shape}"
             )
         if not given.flags.writeable:
             raise ValueError("`output` is read-only; pass an array that may be written")
@@ -104,19 +152,19 @@ def read_border(mode: Any) -> str:
     """
     if not isinstance(mode, str) or mode not in BORDERS:
         names = ", ".join(f'"{name}"' for name in BORDERS)
-        raise ValueError(f"`mode` (={mode!r}) must be one of {names}")
+        raise ValueError(f"`mode` (={shown(mode)}) must be one of {names}")
     return BORDERS[mode]
 
 
-def read_axis(axis: Any, count: int) -> int:
+def read_axis(axis: Any, count: int, name: str = "axis") -> int:
     """Return an axis counted from the front; raise ValueError when there is none.
 
     >>> read_axis(-1, 3)
     2
     """
-    number = read_integer("axis", axis)
+    number = read_integer(name, axis)
     if not -count <= number < count:
-        raise ValueError(f"`axis` (={axis}) must be one of the {count} axes of `input`")
+        raise ValueError(f"`{name}` (={axis}) must be one of the {count} axes of `input`")
     return number % count
 
 
@@ -128,10 +176,10 @@ def read_axes(axes: Any, count: int) -> tuple[int, ...]:
     """
     if axes is None:
         return tuple(range(count))
-    several = axes if isinstance(axes, Iterable) else [axes]
-    read = tuple(read_axis(axis, count) for axis in several)
+    several = axes if is_several(axes) else [axes]
+    read = tuple(read_axis(axis, count, "axes") for axis in several)
     if len(set(read)) < len(read):
-        raise ValueError(f"`axes` (={axes!r}) must name every axis once")
+        raise ValueError(f"`axes` (={shown(axes)}) must name every axis once")
     return read
 
 
@@ -141,20 +189,22 @@ def one_each(name: str, value: Any, count: int) -> list[Any]:
     >>> one_each("mode", "wrap", 2), one_each("sigma", (1, 2), 2)
     (['wrap', 'wrap'], [1, 2])
     """
-    if isinstance(value, str) or not np.iterable(value):
+    if not is_several(value):
         return [value] * count
     values = list(value)
     if len(values) != count:
-        raise ValueError(f"`{name}` (={value!r}) has {len(values)} entries for {count} axes")
+        raise ValueError(f"`{name}` (={shown(value)}) has {len(values)} entries for {count} axes")
     return values
 
 
 def read_integer(name: str, value: Any) -> int:
-    """Return an integer; 1.0 is none."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"`{name}` (={value!r}) must be an integer") from None
+    """Return an integer; True and 1.0 are none."""
+    if not isinstance(value, bool | np.bool_):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise TypeError(f"`{name}` (={shown(value)}) must be an integer")
 
 
 def read_lead(size: int, origin: Any, turned: bool = False) -> int:
@@ -176,8 +226,8 @@ def read_lead(size: int, origin: Any, turned: bool = False) -> int:
 def read_size(size: Any) -> int:
     """Return how many elements a window along one axis has, at least 1."""
     extent = read_integer("size", size)
-    if extent < 1:
-        raise ValueError(f"`size` (={size}) must be at least 1; use 1 or more")
+    if not 1 <= extent <= LARGEST:
+        raise ValueError(f"`size` (={size}) must be 1 to {LARGEST}")
     return extent
 
 
@@ -194,8 +244,9 @@ def read_windows(
     along = read_axes(axes, count)
     given = (("size", size), ("origin", origin), ("mode", mode))
     settings = [one_each(name, value, len(along)) for name, value in given]
+    settings[0] = [read_size(extent) for extent in settings[0]]
     return [
-        (axis, int(extent), read_lead(int(extent), shift), read_border(border))
+        (axis, extent, read_lead(extent, shift), read_border(border))
         for axis, extent, shift, border in zip(along, *settings, strict=True)
         if extent > 1
     ]
@@ -217,6 +268,8 @@ def extend(x: Numbers, ends: Ends, border: str, cval: Any) -> Numbers:
 def to_type(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
     """Return y in an element type as C converts: towards zero, integers going round at the ends.
 
+    Raises ValueError for what no integer can hold.
+
     >>> to_type(np.array([1.7, -0.7, -1.2, 257.0]), np.dtype("uint8"))
     array([  1,   0, 255,   1], dtype=uint8)
     """
@@ -225,6 +278,25 @@ def to_type(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
     with np.errstate(invalid="ignore", over="ignore"):
         if y.dtype.kind in "fc" and dtype.kind == "b":
             return np.asarray(np.trunc(y) != 0)
-        if y.dtype.kind == "f" and dtype.kind in "ui" and dtype != np.uint64:
-            y = y.astype(np.int64)
+        if y.dtype.kind == "f" and dtype.kind in "ui":
+            return _to_whole(y, dtype)
         return y.astype(dtype)
+
+
+def _to_whole(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
+    """Return floats as integers, by way of 64 bits; the upper half of uint64 has a way of its own.
+
+    Beyond these C's conversion means nothing.
+    """
+    top = 2.0**64 if dtype == np.uint64 else 2.0**63
+    if y.size and not (y.min() >= -(2.0**63) and y.max() < top):
+        raise ValueError(
+            f"`output` of {dtype} cannot hold numbers as those of the result, which are not finite "
+            "or of more than 64 bits; pass output=float64"
+        )
+    if dtype == np.uint64:
+        upper = y >= 2.0**63
+        return np.where(
+            upper, y.astype(np.uint64), np.where(upper, 0, y).astype(np.int64).view(dtype)
+        )
+    return y.astype(np.int64).astype(dtype)

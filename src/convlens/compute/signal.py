@@ -1,8 +1,8 @@
 """The names and signatures of scipy.signal's convolutions: a user changes one import.
 
 Arguments, defaults, element types and results are those of SciPy 1.17. The sums are computed by
-`convlens.compute.conv`; what it cannot do (more than three axes that slide, extended precision,
-objects, integers whose sums leave 2^40) is left to SciPy. A sum over n terms lies within
+`convlens.compute.conv`; what it cannot do (extended precision, objects, integers whose sums leave
+2^40) is left to SciPy. A sum over n terms lies within
 gamma(n + 2) * sum|x||w| of the exact one, gamma(n) = n u / (1 - n u) (Higham, *Accuracy and
 Stability*, 2nd ed., section 3.1), unless it was left to a Fourier transform: then within 1e-5 of
 the root mean square of the result, and only where the input is finite. Integers are exact.
@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import scipy.signal
 
-from convlens.compute.sliding import MOST_AXES, Numbers, correlate_along
+from convlens.compute.ndimage_arguments import read_array
+from convlens.compute.reading_windows import is_several, shown
+from convlens.compute.sliding import Numbers, correlate_along
 
 __all__ = [
     "convolve",
@@ -28,6 +31,9 @@ __all__ = [
     "oaconvolve",
     "sepfir2d",
 ]
+
+KINDS = "biufcO"
+"""The element types that are convolved, in the words of NumPy; objects by SciPy."""
 
 MODES = ("full", "valid", "same")
 METHOD_NAMES = ("auto", "direct", "fft")
@@ -77,8 +83,10 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
         if array.size == 0:
             raise ValueError(f"`{name}` of shape {array.shape} is empty; give it elements")
     dtype = _summed_in(one, two, min(one.size, two.size))
-    if dtype is None or len(axes) > MOST_AXES:
-        return scipy.signal.convolve(one, two, mode, method)
+    if dtype is None:
+        # Whole numbers by plain sums: SciPy's transform rounds what it takes for small enough.
+        plain = method if np.result_type(one, two).kind not in "bui" else "direct"
+        return scipy.signal.convolve(one, two, mode, plain)
     y = _convolve(one.astype(dtype), two.astype(dtype), _spans(one, two, axes, mode), mode, method)
     return _rounded_to(y, np.result_type(one, two))
 
@@ -186,7 +194,8 @@ def sepfir2d(input: Any, hrow: Any, hcol: Any, /) -> Any:
     >>> sepfir2d([[1.0, 2.0, 4.0]], [1.0, 1.0, 1.0], [2.0])
     array([[ 8., 14., 20.]])
     """
-    image, row, column = np.asarray(input), np.asarray(hrow), np.asarray(hcol)
+    given = ("input", input), ("hrow", hrow), ("hcol", hcol)
+    image, row, column = (read_array(name, value) for name, value in given)
     if image.ndim != 2:
         raise ValueError(f"`input` has shape {image.shape}; give an image, of two axes")
     dtype = np.result_type(image, np.float32)
@@ -228,7 +237,7 @@ def _along_axes(peer: Any, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
     if not sliding:
         return _centred(np.asarray(one * two), one.shape, sliding, mode)
     dtype = np.result_type(*(_as_transformed(array.dtype) for array in (one, two)))
-    if dtype.name not in FLOATS or len(sliding) > MOST_AXES:
+    if dtype.name not in FLOATS:
         return peer(one, two, mode, axes)
     spans = _spans(one, two, sliding, mode)
     return _convolve(one.astype(dtype), two.astype(dtype), spans, mode, "auto")
@@ -342,7 +351,7 @@ def _as_transformed(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _two_arrays(in1: Any, in2: Any) -> tuple[Numbers, Numbers]:
-    one, two = np.asarray(in1), np.asarray(in2)
+    one, two = read_array("in1", in1, KINDS), read_array("in2", in2, KINDS)
     if one.ndim != two.ndim:
         raise ValueError(
             f"`in1` has {one.ndim} axes but `in2` {two.ndim}; give both equally many, of size 1 "
@@ -352,7 +361,7 @@ def _two_arrays(in1: Any, in2: Any) -> tuple[Numbers, Numbers]:
 
 
 def _two_images(in1: Any, in2: Any, mode: str, boundary: str) -> tuple[Numbers, Numbers]:
-    one, two = np.asarray(in1), np.asarray(in2)
+    one, two = read_array("in1", in1, KINDS), read_array("in2", in2, KINDS)
     _one_of("mode", mode, MODES)
     _one_of("boundary", boundary, tuple(BOUNDARIES))
     for name, array in (("in1", one), ("in2", two)):
@@ -386,10 +395,12 @@ def _read_axes(axes: Any, count: int) -> list[int]:
     if axes is None:
         return list(range(count))
     try:
-        several = axes if isinstance(axes, Iterable) else [axes]
+        several = axes if is_several(axes) else [axes]
         read = [operator.index(axis) for axis in several]
     except TypeError:
-        raise ValueError(f"`axes` (={axes!r}) must be an integer or several integers") from None
+        raise ValueError(
+            f"`axes` (={shown(axes)}) must be an integer or several integers"
+        ) from None
     if not read or any(not -count <= axis < count for axis in read):
         raise ValueError(f"`axes` (={axes!r}) must be some of {-count} to {count - 1}")
     read = [axis % count for axis in read]
@@ -400,10 +411,12 @@ def _read_axes(axes: Any, count: int) -> list[int]:
 
 def _read_fill(fillvalue: Any, dtype: np.dtype[Any]) -> Any:
     """Return the value as the element type of the result holds it, or raise ValueError."""
-    value = np.asarray(fillvalue)
+    value = read_array("fillvalue", fillvalue, KINDS)
     if value.size != 1:
         raise ValueError(f"`fillvalue` has shape {value.shape}; give one number")
     number = value.item()
+    if not isinstance(number, Number):
+        raise ValueError(f"`fillvalue` (={shown(fillvalue)}) must be a number")
     if isinstance(number, complex) and dtype.kind != "c" and number.imag == 0:
         number = number.real
     try:
@@ -414,5 +427,5 @@ def _read_fill(fillvalue: Any, dtype: np.dtype[Any]) -> Any:
         return np.array(number).astype(dtype) if dtype.kind in "bO" else dtype.type(number)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(
-            f"`fillvalue` (={fillvalue!r}) must be a number that {dtype} can hold"
+            f"`fillvalue` (={shown(fillvalue)}) must be a number that {dtype} can hold"
         ) from None

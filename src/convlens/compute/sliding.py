@@ -37,9 +37,9 @@ def correlate_along(x: Numbers, weight: Numbers, ends: Ends, method: str = "auto
     """Return sums of products of `weight` and the part of `x` under it, sliding along some axes.
 
     `x` and `weight` have equally many axes and one element type that the engine convolves.
-    `ends` maps each axis to slide along, at most three, to the zeros assumed (before, after) it;
-    along the other axes the two are broadcast against each other. `method` is "auto", "direct" or
-    "fft", in the sense of `scipy.signal.convolve`. `weight` is not conjugated.
+    `ends` maps each axis to slide along to the zeros assumed (before, after) it; along the other
+    axes the two are broadcast against each other. `method` is "auto", "direct" or "fft", in the
+    sense of `scipy.signal.convolve`. `weight` is not conjugated.
 
     >>> correlate_along(np.array([[1.0, 2.0, 4.0]]), np.array([[-1.0, 1.0]]), {1: (1, 0)})
     array([[1., 1., 2.]])
@@ -47,6 +47,8 @@ def correlate_along(x: Numbers, weight: Numbers, ends: Ends, method: str = "auto
     sliding = tuple(sorted(ends))
     if not sliding:
         return np.asarray(x * weight)
+    if len(sliding) > MOST_AXES:
+        return _correlate_by_taps(x, weight, ends, method)
     others = [axis for axis in range(x.ndim) if axis not in sliding]
     if any(weight.shape[axis] > 1 for axis in others):
         return _correlate_many(x, weight, ends, method)
@@ -77,6 +79,22 @@ def pool_along(operation: str, x: Numbers, sizes: Mapping[int, int], ends: Ends)
         size[place], padding[place] = sizes[axis], ends[axis]
     pool: Callable[..., Any] = max_pool if operation == "max_pool" else avg_pool
     return folded.unfold(np.asarray(pool(folded.array, tuple(size), stride=1, padding=padding)))
+
+
+def _correlate_by_taps(x: Numbers, weight: Numbers, ends: Ends, method: str) -> Numbers:
+    """Slide along more axes than the engine does: a tap of one of them after another, summed."""
+    axis = min(ends, key=lambda axis: weight.shape[axis])
+    rest = {other: pair for other, pair in ends.items() if other != axis}
+    wide = np.pad(x, [ends[a] if a == axis else (0, 0) for a in range(x.ndim)])
+    taps = weight.shape[axis]
+    outputs = wide.shape[axis] - taps + 1
+    index = [slice(None)] * x.ndim
+    total: Numbers | None = None
+    for tap in range(taps):
+        index[axis] = slice(tap, tap + outputs)
+        y = correlate_along(wide[tuple(index)], np.take(weight, [tap], axis), rest, method)
+        total = y if total is None else total + y
+    return np.asarray(total)
 
 
 @dataclass(frozen=True)
