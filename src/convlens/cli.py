@@ -152,11 +152,15 @@ def explain(
     box = [[span.start, span.stop] for span in region.box]
     if json:
         pixels = {"input": region.value.name, "count": region.count, "box": box}
+        pixels |= {"upper_bound": region.upper_bound, "warning": region.warning}
         _print_json({**explanation.to_dict(terms or None), "pixels": pixels})
         return
     print(explanation)
     spans = " × ".join(f"{low}:{high}" for low, high in box)
-    print(f"  made from {region.count:,} elements of {region.value.name}, within {spans}")
+    made = "at most" if region.upper_bound else "made"
+    print(f"  {made} from {region.count:,} elements of {region.value.name}, within {spans}")
+    if region.warning:
+        print(f"  {region.warning}")
 
 
 @app.command

@@ -133,6 +133,7 @@ def lit(region: Region, channels: int) -> dict[str, Any]:
         "box": [list(ends) for ends in box],
         "count": count,
         "elements": region.count,
+        "warning": region.warning,
         "mask": base64.b64encode(bits.tobytes()).decode(),
     }
 

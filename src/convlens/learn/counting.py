@@ -21,6 +21,7 @@ class Count:
     """What one network costs on an input of `shape`: `parameters`, and `multiply_adds` of it all.
 
     `published`: billions of multiply-adds as torchvision publishes them, None where it does not.
+    `warnings` names what is not counted.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Count:
     parameters: int
     multiply_adds: int
     published: float | None
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -59,7 +61,8 @@ def table(found: list[Count]) -> str:
         rows.append(
             (count.name, shape, f"{count.parameters:,}", f"{count.multiply_adds:,}", published)
         )
-    return aligned(rows, range(2, 5))
+    told = [f"{count.name}: {warning}" for count in found for warning in count.warnings]
+    return "\n".join([aligned(rows, range(2, 5)), *told])
 
 
 def _count(name: str) -> Count:
@@ -78,4 +81,4 @@ def _count(name: str) -> Count:
         network = family.build(name, family.classes).eval()
     found = costs(network, torch.empty(shape, device=device))
     published = None if released is None else released.multiply_adds
-    return Count(name, shape, found.parameters, found.multiply_adds, published)
+    return Count(name, shape, found.parameters, found.multiply_adds, published, found.warnings)

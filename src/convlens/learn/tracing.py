@@ -286,7 +286,8 @@ class _Walk:
         yield Station(
             "pixels",
             f"that cell was made from {seen.count:,} numbers of {seen.value.name}: rows "
-            f"{rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}",
+            f"{rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
+            + (f" ({seen.warning})" if seen.warning else ""),
             *(seen.value.id, tuple(span[len(span) // 2] for span in seen.box)),
             box=(columns.start, rows.start, columns.stop, rows.stop),
         )

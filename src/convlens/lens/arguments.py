@@ -12,7 +12,19 @@ import torch
 from convlens.lens.steps import Recording, Ref, Step, Value
 
 # Words torch's own signatures use for the same argument.
-_SAME = {"self": "input", "axis": "dim", "x": "input", "tensor": "input"}
+_SAME = {"self": "input", "axis": "dim", "x": "input", "tensor": "input", "train": "training",
+         "indices": "key", "values": "value"}  # fmt: skip
+# Where the result goes and how it lies in memory: no number depends on it.
+_BESIDE = frozenset("out inplace memory_format layout device non_blocking _stacklevel".split())
+
+
+class UnboundCall(TypeError):
+    """A call that fits no signature its rule knows; nothing else is answered with slopes.
+
+    >>> raise UnboundCall("`p` (='nuc') is no number")
+    Traceback (most recent call last):
+    convlens.lens.arguments.UnboundCall: `p` (='nuc') is no number
+    """
 
 
 class Arguments:
@@ -20,19 +32,19 @@ class Arguments:
 
     >>> import torch
     >>> from convlens.lens import record
-    >>> recording = record(torch.nn.Conv1d(1, 1, 3, stride=2), torch.ones(1, 1, 5))
+    >>> x, kernel = torch.ones(1, 1, 5), torch.ones(1, 1, 3)
+    >>> recording = record(lambda x: torch.conv1d(x, kernel, stride=2), x)
     >>> given = Arguments(recording, recording.step(0), "input, weight, bias=None, stride=1")
     >>> given.per_axis("stride", 1)
     (2,)
+
+    Raises:
+        UnboundCall: the call has arguments that the signature has not.
     """
 
     def __init__(self, recording: Recording, step: Step, signature: str) -> None:
         self.recording, self.step = recording, step
-        names, defaults = _parse(signature)
-        self.named = dict(defaults)
-        self.named.update(zip(names, step.args, strict=False))
-        for key, argument in step.kwargs.items():
-            self.named[_SAME.get(key, key)] = argument
+        self.named = bind(step, signature)
 
     def __getitem__(self, name: str) -> Any:
         return self.named.get(name)
@@ -78,6 +90,27 @@ class Arguments:
             return tuple(range(rank))
         given = dim if isinstance(dim, (list, tuple)) else (dim,)
         return tuple(sorted(int(d) % max(rank, 1) for d in given))
+
+
+def bind(step: Step, signature: str) -> dict[str, Any]:
+    """A step's arguments by name.
+
+    Raises:
+        UnboundCall: it has arguments that the signature has not.
+    """
+    names, defaults = _parse(signature)
+    if len(step.args) > len(names):
+        raise UnboundCall(
+            f"`{step.op}` was called with {len(step.args)} arguments in a row; "
+            f"its rule knows {len(names)}"
+        )
+    named = {**dict(defaults), **dict(zip(names, step.args, strict=False))}
+    for key, argument in step.kwargs.items():
+        name = key if key in names else _SAME.get(key, key)
+        if name not in names and key not in _BESIDE:
+            raise UnboundCall(f"`{step.op}` was called with `{key}`, which its rule does not know")
+        named[name] = argument
+    return named
 
 
 def per_axis(given: Any, axes: int) -> tuple[int, ...]:

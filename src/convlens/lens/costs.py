@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from convlens.lens.kinds import kind_of
+from convlens.lens.kinds import kind_of, packed
+from convlens.lens.memory import memory_of
 from convlens.lens.recording import record
-from convlens.lens.steps import Recording
+from convlens.lens.steps import Recording, Step, Value
 
 
 @dataclass(frozen=True)
 class CostRow:
-    """One step's cost; `parameters` counts those no earlier step has used, `bytes` its outputs."""
+    """One step's cost; `parameters` counts those no earlier step has used, `bytes` its outputs.
+
+    `uncounted` says why multiply-adds may be missing from the row; "" where all are counted.
+    """
 
     step: int
     module: str
@@ -23,25 +28,27 @@ class CostRow:
     multiply_adds: int
     operations: int
     bytes: int
+    uncounted: str = ""
 
 
 @dataclass(frozen=True)
 class Costs:
     """The costs of one run. Prints as a table.
 
-    `multiply_adds` are those of convolutions, linear layers and matrix products, each kernel
-    element once for each position it is laid on (padding counts; for a transposed convolution the
-    positions are those of its input). `operations` are all other elements computed: biases,
-    normalizations, activations, pooling (one for each element read). FLOPs in the usual sense are
-    2 x multiply_adds + operations.
+    `multiply_adds` are those of convolutions, linear layers, recurrent layers and matrix products,
+    each kernel element once for each position it is laid on (padding counts; for a transposed
+    convolution the positions are those of its input). `operations` are all other elements computed:
+    biases, normalizations, activations, pooling (one for each element read). FLOPs in the usual
+    sense are 2 x multiply_adds + operations. `warnings` names what is not counted.
     """
 
     rows: tuple[CostRow, ...]
     parameters: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def multiply_adds(self) -> int:
-        """Of all steps."""
+        """Of all steps that are counted; `warnings` names the others."""
         return sum(row.multiply_adds for row in self.rows)
 
     @property
@@ -55,6 +62,7 @@ class Costs:
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
             "operations": self.operations,
+            "warnings": list(self.warnings),
             "rows": [vars(row) for row in self.rows],
         }
 
@@ -62,12 +70,13 @@ class Costs:
         lines = [f"{'module':28} {'operation':16} {'output':18} {'parameters':>12} multiply-adds"]
         for row in self.rows:
             shape = "x".join(map(str, row.shape))
-            lines.append(
-                f"{row.module:28} {row.op:16} {shape:18} {row.parameters:12,} "
-                f"{row.multiply_adds:13,}"
-            )
+            told = f"{row.multiply_adds:13,}"
+            if row.uncounted:
+                told = f"{row.multiply_adds:,} + ?" if row.multiply_adds else "?"
+                told = f"{told:>13}"
+            lines.append(f"{row.module:28} {row.op:16} {shape:18} {row.parameters:12,} {told}")
         lines.append(f"{'total':64} {self.parameters:12,} {self.multiply_adds:13,}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {warning}" for warning in self.warnings)])
 
 
 def costs(network: Any, *inputs: Any, **kwargs: Any) -> Costs:
@@ -89,39 +98,99 @@ def costs(network: Any, *inputs: Any, **kwargs: Any) -> Costs:
 
 
 def costs_of(recording: Recording) -> Costs:
-    """The costs of what was recorded."""
-    seen: set[int] = set()
-    rows = []
-    for step in recording.steps:
-        if not step.outputs:
-            continue
-        own = [i for i in dict.fromkeys(step.inputs) if recording.values[i].kind == "parameter"]
-        new = [i for i in own if i not in seen]
-        seen.update(new)
-        for id in (*step.inputs, *step.outputs):
-            if -1 in recording.values[id].shape:
-                raise NotImplementedError(
-                    f"`{recording.name_of(id)}` is nested: its parts differ in size, so that step "
-                    f"{step.index} (`{step.op}`) cannot be counted; record one part alone"
-                )
-        out = recording.values[step.outputs[0]]
-        cost = kind_of(step).cost(recording, step)
-        rows.append(
-            CostRow(
-                step.index,
-                step.module,
-                step.op,
-                out.shape,
-                sum(math.prod(recording.values[i].shape) for i in new),
-                cost.multiply_adds,
-                cost.operations,
-                sum(
-                    recording.values[i].tensor.element_size() * math.prod(recording.values[i].shape)
-                    for i in step.outputs
-                ),
+    """The costs of what was recorded.
+
+    >>> import torch
+    >>> from convlens.lens import record
+    >>> print(costs_of(record(torch.linalg.inv, torch.eye(2))))
+    module                       operation        output               parameters multiply-adds
+                                 linalg_inv       2x2                           0             ?
+    total                                                                       0             0
+      not counted: the multiply-adds of `linalg_inv` (step 0): no rule counts it
+    """
+    counted = _Parameters(recording)
+    rows = [_row(recording, step, counted) for step in recording.steps if step.outputs]
+    return Costs(tuple(rows), counted.total(), tuple(_warnings(rows, counted)))
+
+
+def _row(recording: Recording, step: Step, counted: _Parameters) -> CostRow:
+    for id in (*step.inputs, *step.outputs):
+        if -1 in recording.values[id].shape:
+            raise NotImplementedError(
+                f"`{recording.name_of(id)}` is nested: its parts differ in size, so that step "
+                f"{step.index} (`{step.op}`) cannot be counted; record one part alone"
             )
-        )
-    everything = sum(
-        math.prod(value.shape) for value in recording.values if value.kind == "parameter"
+    out = recording.values[step.outputs[0]]
+    cost = kind_of(recording, step).cost(recording, step)
+    made = [recording.values[i] for i in step.outputs]
+    return CostRow(
+        step.index,
+        step.module,
+        step.op,
+        out.shape,
+        counted.new_in(step),
+        cost.multiply_adds,
+        cost.operations,
+        sum(value.tensor.element_size() * math.prod(value.shape) for value in made),
+        cost.uncounted,
     )
-    return Costs(tuple(rows), everything)
+
+
+class _Parameters:
+    """The parameters seen so far, each memory once: tied ones are one."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.values = recording.values
+        self.seen: set[object] = set()
+        self.numbers = 0
+        self.hidden: dict[int, str] = {}  # steps whose packed weights torch does not show
+
+    def new_in(self, step: Step) -> int:
+        """How many numbers of parameters this step is the first to use."""
+        new = sum(self._new(self.values[id]) for id in dict.fromkeys(step.inputs))
+        for holder in packed.packed(step):
+            if packed.weights(holder) is None:
+                self.hidden[step.index] = step.op
+            elif holder not in self.seen:
+                self.seen.add(holder)
+                new += packed.parameters(holder)
+                self.numbers += packed.parameters(holder)
+        return new
+
+    def _new(self, value: Value) -> int:
+        if value.kind != "parameter":
+            return 0
+        place = 0 if value.opaque else value.tensor.storage_offset()
+        key = (memory_of(value.tensor)[0], place, value.shape)
+        if key in self.seen:
+            return 0
+        self.seen.add(key)
+        self.numbers += math.prod(value.shape)
+        return math.prod(value.shape)
+
+    def total(self) -> int:
+        """Of all steps, and of modules that did not run."""
+        for value in self.values:
+            self._new(value)
+        return self.numbers
+
+
+def _warnings(rows: list[CostRow], counted: _Parameters) -> Iterator[str]:
+    """A sentence for each operation that is not, or not wholly, counted."""
+    missing: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        if row.uncounted:
+            missing.setdefault((row.op, row.uncounted), []).append(row.step)
+    for (op, why), steps in missing.items():
+        yield f"not counted: the multiply-adds of `{op}` ({_steps(steps)}): {why}"
+    hidden: dict[str, list[int]] = {}
+    for step, op in counted.hidden.items():
+        hidden.setdefault(op, []).append(step)
+    for op, steps in hidden.items():
+        yield f"not counted: the parameters of `{op}` ({_steps(steps)}): they are packed"
+
+
+def _steps(steps: list[int]) -> str:
+    if len(steps) == 1:
+        return f"step {steps[0]}"
+    return f"{len(steps)} steps, the first is {steps[0]}"

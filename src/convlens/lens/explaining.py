@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from convlens.lens.fields import Region, region
-from convlens.lens.kinds import UNIVERSAL, kind_of
+from convlens.lens.kinds import kind_of
 from convlens.lens.naming import calls_named, which_call
 from convlens.lens.steps import Recording, Step, Value
 from convlens.lens.terms import (
     Account,
     Terms,
+    flushed,
     plain,
     smallest,
     unit_roundoff,
@@ -294,15 +295,8 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
         note = "made outside the recording" if value.kind == "constant" else ""
         account = Account("given", Terms.none(), recorded, exact=True, note=note)
         return _explanation(recording, None, value, at, recorded, value.kind, account)
-    kind = kind_of(step)
-    try:
-        account = kind.explain(recording, step, value.slot, at)
-    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, NotImplementedError):
-            raise
-        # A call written in a way its own rule does not know still has slopes.
-        kind = UNIVERSAL
-        account = kind.explain(recording, step, value.slot, at)
+    kind = kind_of(recording, step)
+    account = kind.explain(recording, step, value.slot, at)
     return _explanation(recording, step, value, at, recorded, kind.name, account)
 
 
@@ -335,6 +329,10 @@ def _explanation(
     account: Account,
 ) -> Explanation:
     bound = rounding_bound(account, value)
+    note = account.note
+    if account.inside and account.magnitude > MULTIPLE * shown_size(account):
+        told = f"rounded as numbers of size {account.magnitude:.2g} are: {account.inside}"
+        note = f"{note}; {told}" if note else told
     if not _agree(recorded, account.total, bound, value):
         where = "given" if step is None else f"step {step.index} (`{step.op}`, `{step.module}`)"
         raise ArithmeticError(
@@ -356,9 +354,20 @@ def _explanation(
         account.bias_source,
         bound,
         account.formula,
-        account.note,
+        note,
         "" if step is None else which_call(recording, step.module, step.call),
     )
+
+
+MULTIPLE = 32
+"""A bound is that of numbers at most so many times larger than the terms, or the note says why."""
+
+
+def shown_size(account: Account) -> float:
+    """The sum of the sizes of what an explanation shows: its products, bias and total."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        products = float(np.abs(account.terms.product).sum())
+    return products + abs(account.bias) + abs(account.total)
 
 
 def rounding_bound(account: Account, value: Value) -> float:
@@ -368,11 +377,21 @@ def rounding_bound(account: Account, value: Value) -> float:
     smallest number of the value's dtype. The root, not n, because rounding errors of a blocked sum
     have random signs (Higham & Mary, SIAM J. Sci. Comput. 41, 2019); the factor 2 was settled on
     147 networks, where no correct step came near it and each seeded fault passed it.
+
+    S is larger where rounding inside the formula moves the result (the exponents of a softmax, a
+    mean of large numbers), but at most MULTIPLE times the size of the terms shown, so that every
+    bound can fail. Only where numbers inside the formula cancel is it theirs, and the note says so.
     """
-    if account.exact:
+    if account.exact or not value.dtype.is_floating_point:
         return 0.0
     n, u, tiny = account.count, unit_roundoff(value.dtype), smallest(value.dtype)
-    return 2 * ((4 + math.sqrt(n)) * u * account.magnitude + n * tiny)
+    size = account.magnitude
+    if not account.inside and math.isfinite(size):
+        values = account.terms.value
+        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+        least = flushed(value.dtype) * (1 + largest)  # what is less than a normal number may be 0
+        size = min(size, MULTIPLE * (shown_size(account) + least))
+    return 2 * ((4 + math.sqrt(n)) * u * size + n * tiny)
 
 
 def _agree(recorded: float, total: float, bound: float, value: Value) -> bool:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds import kind_of
-from convlens.lens.steps import Recording, Value
+from convlens.lens.kinds import Kind, kind_of
+from convlens.lens.kinds.walking import carried
+from convlens.lens.steps import Recording, Step, Value
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,20 +19,29 @@ class Region:
     """The elements of an input that a number was made from.
 
     `mask` has the input's shape; `box` is the smallest range of each axis that holds it (empty
-    ranges when nothing does); `count` is how many elements there are.
+    ranges when nothing does); `count` is how many elements there are. `upper_bound`: whether some
+    of them may not matter, because a step on the way has no rule that says what it reads;
+    `warning` says which, "" otherwise.
     """
 
     value: Value
     mask: Tensor = field(repr=False)
     box: tuple[range, ...]
     count: int
+    warning: str = ""
+
+    @property
+    def upper_bound(self) -> bool:
+        """Whether some of the elements may not matter."""
+        return bool(self.warning)
 
 
 def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) -> Region:
     """The region of the network's input number `input` that element `index` of a value reads.
 
-    Every step is walked backwards with a mask of what it reads; what an operation of no known
-    kind reads counts as everything.
+    Every step is walked backwards with a mask of what it reads. Of an operation of no known kind
+    an upper bound is read, and the region says so: all of its inputs, except along axes (a batch)
+    where other numbers elsewhere were seen to change nothing.
 
     Raises:
         ValueError: the network has no such input.
@@ -54,18 +64,26 @@ def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) 
     if id == source.id:
         return _region(source, _one(source.shape, index))
     wanted = {id: _one(recording.values[id].shape, index)}
-    reached = _reached(recording, source.id)
-    for step in reversed(recording.steps[: recording.values[id].step + 1]):
-        for slot, output in enumerate(step.outputs):
-            mask = wanted.pop(output, None)
-            if mask is None or not any(i in reached for i in step.inputs):
-                continue
-            _sized(recording, step.inputs)
-            for read, theirs in kind_of(step).reads(recording, step, slot, mask).items():
-                if read in reached:
-                    wanted[read] = masks.union(wanted.get(read), theirs)
-    found = wanted.get(source.id)
-    return _region(source, torch.zeros(source.shape, dtype=torch.bool) if found is None else found)
+    steps = recording.steps[: recording.values[id].step + 1]
+    found, loose = carried(recording, wanted, (source.id,), steps, _sized_kind)
+    mask = found.get(source.id, torch.zeros(source.shape, dtype=torch.bool))
+    return _region(source, mask, _warned(loose) if bool(masks.narrow(mask).any()) else "")
+
+
+def _warned(loose: Sequence[Step]) -> str:
+    """Which steps made it an upper bound; "" where none did."""
+    if not loose:
+        return ""
+    named = [f"`{step.op}` (step {step.index})" for step in reversed(loose)]
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    which = ", ".join(named[:3]) + more
+    return f"an upper bound: {which} may read fewer elements than these"
+
+
+def _sized_kind(recording: Recording, step: Step) -> Kind:
+    """The kind of a step whose inputs have one size along every axis."""
+    _sized(recording, step.inputs)
+    return kind_of(recording, step)
 
 
 def _sized(recording: Recording, ids: Sequence[int]) -> None:
@@ -84,20 +102,11 @@ def _one(shape: tuple[int, ...], index: Sequence[int]) -> Tensor:
     return mask
 
 
-def _reached(recording: Recording, id: int) -> set[int]:
-    """The values that depend on a value."""
-    reached = {id}
-    for step in recording.steps:
-        if any(i in reached for i in step.inputs):
-            reached.update(step.outputs)
-    return reached
-
-
-def _region(value: Value, mask: Tensor) -> Region:
+def _region(value: Value, mask: Tensor, warning: str = "") -> Region:
     box = []
     for axis in range(mask.dim()):
         line = masks.collapse(mask, (a for a in range(mask.dim()) if a != axis)).flatten()
         line = line.expand(mask.shape[axis]) if line.numel() == 1 else line
         at = line.nonzero().flatten().tolist()
         box.append(range(at[0], at[-1] + 1) if at else range(0))
-    return Region(value, mask, tuple(box), int(mask.sum()))
+    return Region(value, mask, tuple(box), int(mask.sum()), warning)

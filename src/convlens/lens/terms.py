@@ -98,7 +98,9 @@ class Account:
     `rule` is "sum" (products + bias), "copy" (one element, unchanged), "chosen" (one of the
     terms), "function" (of the terms; the weights are slopes), "slope" (the universal rule) or
     "given". `total` is what the rule gives; a correct recorded value lies within the rounding of
-    `count` operations on numbers of `magnitude`, or equals it bit for bit where `exact`.
+    `count` operations on numbers of `magnitude`, or equals it bit for bit where `exact`. A
+    magnitude far above the terms' own sizes counts only where `inside` says what, inside the
+    formula, is of that size and cancels.
     """
 
     rule: str
@@ -111,6 +113,7 @@ class Account:
     formula: str = ""
     note: str = ""
     exact: bool = field(default=False)
+    inside: str = ""
 
     @classmethod
     def of_sum(
@@ -123,13 +126,14 @@ class Account:
         count: int | None = None,
         formula: str = "",
         note: str = "",
+        inside: str = "",
     ) -> Account:
         """Products plus bias; `magnitude` adds to the sum of their sizes."""
         with np.errstate(invalid="ignore", over="ignore"):
             total = float(terms.product.sum()) + bias
             size = float(np.abs(terms.product).sum()) + abs(bias) + magnitude
         n = len(terms) + 1 if count is None else count
-        return cls("sum", terms, total, size, n, bias, bias_source, formula, note)
+        return cls("sum", terms, total, size, n, bias, bias_source, formula, note, inside=inside)
 
     @classmethod
     def of_copy(cls, terms: Terms, note: str = "", formula: str = "") -> Account:
@@ -158,10 +162,14 @@ class Account:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step costs: multiply-adds, and every other element computed."""
+    """What a step costs: multiply-adds, and every other element computed.
+
+    `uncounted` says why multiply-adds may be missing; "" where all are counted.
+    """
 
     multiply_adds: int = 0
     operations: int = 0
+    uncounted: str = ""
 
 
 def unravel(position: int, shape: Sequence[int]) -> tuple[int, ...]:

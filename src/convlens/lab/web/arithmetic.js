@@ -88,6 +88,12 @@ export class Arithmetic {
     </div>` : nothing, this.el);
   }
 
+  /** What the lit part of the picture is not sure of. @param {string} sentence */
+  warn(sentence) {
+    const line = this.el.querySelector(".loose");
+    if (line) line.textContent = sentence && `What is lit is ${sentence}.`;
+  }
+
   /** @param {string} sentence */
   fail(sentence) {
     this.#shown = "";
@@ -103,13 +109,15 @@ export class Arithmetic {
   show(found, trail, values, pixel = null) {
     this.values = values;
     const key = `${found.value} ${found.index}`;
-    if (key !== this.#shown) {
+    const other = key !== this.#shown;
+    if (other) {
       this.#unfolded = new Set(found.groups.slice(0, 1).map((group) => group.first));
       this.el.scrollTop = 0;
     }
     this.#shown = key;
     const value = /** @type {Value} */ (values.get(found.value));
     const again = () => this.show(found, trail, values);
+    if (other) this.warn("");
     render(html`
       ${this.#trail(trail, value, found.index)}
       <header class="what">
@@ -117,6 +125,7 @@ export class Arithmetic {
         <output class="number recorded" data-number=${full(found.recorded, value.dtype)}
           title=${full(found.recorded, value.dtype)}>${short(found.recorded)}</output>
         <p class="rule">${sentence(found, value)}</p>
+        <p class="rule loose"></p>
         ${found.call ? html`<p class="call">${found.call}</p>` : nothing}
         ${found.standing ? this.#standing(found.standing, found.value) : nothing}
         ${pixel ? shown(pixel) : nothing}${equation(found)}

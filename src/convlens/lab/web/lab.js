@@ -263,6 +263,7 @@ class Lab {
     if (turn !== this.turn) return;
     if (lit instanceof Refusal && lit.status === 409) throw lit;
     this.picture.light(lit instanceof Error ? null : lit);
+    this.arithmetic.warn(lit instanceof Error ? "" : lit.warning);
   }
 
   /** What the picture shows where an input's number lies. @param {Value} value @param {number[]} index */

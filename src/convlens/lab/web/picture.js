@@ -11,6 +11,7 @@ import { arranged, arrayed, drawSignal, pictured } from "./frames.js";
  * @property {[number, number][]} box first and one past the last position on each
  * @property {number} count
  * @property {string} mask the box's positions, a bit each, base64
+ * @property {string} warning what makes it an upper bound; empty where it is exact
  */
 
 /** @param {Lit} lit @returns {(at: number[]) => boolean} whether a position is lit */

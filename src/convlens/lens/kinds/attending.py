@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, bind
 from convlens.lens.steps import Recording, Step
 from convlens.lens.terms import (
     Account,
@@ -38,10 +38,16 @@ ATTENTION = {
 }
 
 
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature."""
+    bind(step, _SOFTMAX if step.op in SOFTMAX else ATTENTION[step.op])
+
+
 class Softmax:
     """value = exp(x) / sum of exp along the axis, or its logarithm."""
 
     name = "softmax"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -63,7 +69,7 @@ class Softmax:
         if "log" in step.op:
             total = float(scores[own]) - top - math.log(powers.sum())
             slopes: Floats = delta - shares
-            magnitude = abs(float(scores[own]) - top) + abs(total) + abs(top)
+            magnitude = abs(float(scores[own]) - top) + abs(total) + abs(top) + 1
             formula = "x - log(sum(exp(x)))"
         else:
             total, slopes = share, sign * share * (delta - shares)
@@ -71,7 +77,10 @@ class Softmax:
             magnitude = share * (1 + abs(float(scores[own]) - top)) + flushed(x.dtype)
             formula = "exp(x) / sum(exp(x))"
         terms = Terms.build(given.id("input"), positions, numbers, slopes)
-        return Account("function", terms, total, magnitude, numbers.size, formula=formula)
+        inside = "the logarithm is of a sum of at least 1" if "log" in step.op else ""
+        return Account(
+            "function", terms, total, magnitude, numbers.size, formula=formula, inside=inside
+        )
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """All along the axis."""
@@ -88,6 +97,7 @@ class Attending:
     """value = sum over the keys of share x value, shares by softmax(query . key)."""
 
     name = "attention"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -100,12 +110,16 @@ class Attending:
                 "explain output 0"
             )
         query, key, value = (given.tensor(name) for name in ("query", "key", "value"))
-        lead = broadcast_index(index[:-2], key.shape[:-2])
-        row = floats(query[(*index[:-2], index[-2])])
-        keys, column = floats(key[lead]), floats(value[lead][:, index[-1]])
+        heads = query.dim() > 2 and query.shape[-3]
+        lead = _shared(index[:-2], key.shape[:-2], heads)
+        row = floats(query[(*broadcast_index(index[:-2], query.shape[:-2]), index[-2])])
+        keys = floats(key[lead])
+        lead = _shared(index[:-2], value.shape[:-2], heads)
+        column = floats(value[lead][:, index[-1]])
         scale = given["scale"]
-        scores = keys @ row * (1 / math.sqrt(query.shape[-1]) if scale is None else float(scale))
-        scores = _masked(given, scores, index, query.shape[-2])
+        factor = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+        sizes = np.abs(keys) @ np.abs(row) * abs(factor)
+        scores = _masked(given, keys @ row * factor, index, query.shape[-2])
         top = float(scores.max())
         if math.isfinite(top):
             powers = np.exp(scores - top)
@@ -115,8 +129,8 @@ class Attending:
         start = ravel(lead, value.shape[:-2]) * value.shape[-2] * value.shape[-1]
         positions = start + np.arange(len(shares)) * value.shape[-1] + index[-1]
         terms = Terms.build(given.id("value"), positions, column, shares)
-        finite = np.abs(scores[np.isfinite(scores)])
-        wobble = float(finite.max(initial=0.0)) * float(np.abs(terms.product).sum())
+        # A share moves with the rounding of its own score and, through the sum, of all others.
+        wobble = float((np.abs(terms.product) * (sizes + float(shares @ sizes))).sum())
         return Account.of_sum(
             terms,
             magnitude=wobble,
@@ -125,15 +139,26 @@ class Attending:
         )
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The query's row, every key, and the column of every value."""
+        """The query's row, the keys it may look at, and of their values the column.
+
+        Where it may look at one key alone, that key's share is 1 whatever the numbers are.
+        """
         given = Arguments(recording, step, ATTENTION[step.op])
+        query, key, value = (given.value(name).shape for name in ("query", "key", "value"))
+        allowed = _allowed(given, (*mask.shape[:-1], key[-2]))
+        rows = mask.any(-1, keepdim=True) & allowed
+        weighed = rows & (allowed.sum(-1, keepdim=True) > 1)
+        columns = allowed.transpose(-1, -2).to(torch.float32) @ mask.to(torch.float32) > 0
+        parts = {
+            "query": (weighed.any(-1, keepdim=True).expand(*rows.shape[:-1], query[-1]), query),
+            "key": (weighed.any(-2)[..., None].expand(*rows.shape[:-2], *key[-2:]), key),
+            "value": (columns, value),
+        }
+        if given.has("attn_mask"):
+            parts["attn_mask"] = (weighed, given.value("attn_mask").shape)
         found: dict[int, Tensor] = {}
-        rows = masks.collapse(mask, (mask.dim() - 1,))
-        anything = masks.collapse(mask, (mask.dim() - 2, mask.dim() - 1))
-        columns = masks.collapse(mask, (mask.dim() - 2,))
-        for name, part in (("query", rows), ("key", anything), ("value", columns)):
-            shape = given.value(name).shape
-            theirs = masks.broadcast_back(part.expand(*part.shape[:-2], *_last(part, shape)), shape)
+        for name, (part, shape) in parts.items():
+            theirs = masks.broadcast_back(_of_groups(part, shape), shape)
             found[given.id(name)] = masks.union(found.get(given.id(name)), theirs)
         return found
 
@@ -145,11 +170,29 @@ class Attending:
         return Cost(pairs * (query[-1] + value[-1]), 3 * pairs)
 
 
-def _last(part: Tensor, shape: tuple[int, ...]) -> tuple[int, int]:
-    """The last two sizes of a mask once expanded to an operand's."""
-    rows = part.shape[-2] if part.shape[-2] > 1 else shape[-2]
-    columns = part.shape[-1] if part.shape[-1] > 1 else shape[-1]
-    return rows, columns
+def _shared(index: tuple[int, ...], shape: tuple[int, ...], heads: int) -> tuple[int, ...]:
+    """Where the keys (values) of a query's head stand; several heads may share one."""
+    if shape and 1 < shape[-1] < heads:
+        index = (*index[:-1], index[-1] // (heads // shape[-1]))
+    return broadcast_index(index, shape)
+
+
+def _of_groups(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A mask of all heads as one of the heads of an operand that several share."""
+    if len(shape) > 2 and 1 < shape[-3] < mask.shape[-3]:
+        mask = mask.unflatten(-3, (shape[-3], -1)).any(-3)
+    return mask
+
+
+def _allowed(given: Arguments, shape: tuple[int, ...]) -> Tensor:
+    """Which keys each query may look at: (..., queries, keys)."""
+    allowed = torch.ones(shape, dtype=torch.bool)
+    if given["is_causal"]:
+        allowed = allowed.tril()
+    if given.has("attn_mask"):
+        mask = given.tensor("attn_mask").cpu()
+        allowed = allowed & (mask if mask.dtype == torch.bool else mask != -math.inf)
+    return allowed
 
 
 def _masked(given: Arguments, scores: Floats, index: tuple[int, ...], queries: int) -> Floats:
@@ -162,4 +205,10 @@ def _masked(given: Arguments, scores: Floats, index: tuple[int, ...], queries: i
     line = mask.expand(shape)[broadcast_index((*index[:-2], index[-2]), shape[:-1])]
     if mask.dtype == torch.bool:
         return np.where(line.cpu().numpy(), scores, -math.inf)
-    return scores + floats(line)
+    # Beside a large number the score is rounded away, as it was: where all keys are masked by
+    # -1e9 all shares are alike. torch adds in float32 where its tensors are shorter.
+    dtype = np.float64 if given.value("query").dtype == torch.float64 else np.float32
+    with np.errstate(over="ignore"):
+        added = scores.astype(dtype) + floats(line).astype(dtype)
+    rounded: Floats = added.astype(np.float64)
+    return rounded

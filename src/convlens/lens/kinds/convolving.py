@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, bind
+from convlens.lens.kinds.walking import by_slopes, computed, union_of
 from convlens.lens.steps import Recording, Step
 from convlens.lens.terms import PADDING, Account, Cost, Ints, Terms, floats, ravel
 from convlens.windows import TransposedWindow, Window
@@ -27,8 +28,14 @@ SIGNATURES = {
     **{f"conv{axes}d": _FORWARD for axes in (1, 2, 3)},
     **{f"conv_transpose{axes}d": _TRANSPOSED for axes in (1, 2, 3)},
     "convolution": _ATEN,
-    "_convolution": _ATEN,
+    "_convolution": _ATEN
+    + ", benchmark=False, deterministic=False, cudnn_enabled=True, allow_tf32=True",
 }
+
+
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature."""
+    bind(step, SIGNATURES[step.op])
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,7 @@ class Convolving:
     """value = sum over the group's channels and the window of input x kernel, + bias."""
 
     name = "windowed"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -156,7 +164,10 @@ class Convolving:
         found = masks.through_windows(grouped, g.windows, g.space, channel + 1)
         if found.size(channel) > 1:
             found = found.repeat_interleave(g.channels_in, channel)
-        return {g.given.id("input"): found.expand(g.x.shape)}
+        return union_of(
+            {g.given.id("input"): found.expand(g.x.shape)},
+            by_slopes(recording, step, slot, mask, computed(g.given, "weight", "bias")),
+        )
 
     def cost(self, recording: Recording, step: Step) -> Cost:
         """Each kernel element once for each position it is laid on (padding counts)."""

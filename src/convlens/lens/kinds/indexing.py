@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, UnboundCall, bind
 from convlens.lens.steps import Recording, Ref, Step
 from convlens.lens.terms import broadcast_index, ravel
 
@@ -52,7 +52,7 @@ def choices(
     find = _FINDERS.get(step.op)
     if find is None:
         return ()
-    found = find(Arguments(recording, step, _SIGNATURES[step.op]), index, source, at)
+    found = find(Arguments(recording, step, signature(step)), index, source, at)
     return tuple(c for c in found if _decided(recording, c.source))
 
 
@@ -212,19 +212,43 @@ def _broadcast(given: Arguments, pickers: Sequence[Picker]) -> tuple[int, ...]:
     return tuple(torch.broadcast_shapes(*shapes)) if shapes else ()
 
 
-_SIGNATURES = {
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature, and moves elements without adding."""
+    named = bind(step, signature(step))
+    if named.get("accumulate") or named.get("reduce"):
+        raise UnboundCall(f"`{step.op}` adds to what was there before")
+    if step.op == "embedding" and named["max_norm"] is not None:
+        raise UnboundCall("`embedding` with `max_norm` scales its rows")
+
+
+def signature(step: Step) -> str:
+    """As the function has it, or as torch's operator of that name."""
+    if step.op == "embedding" and getattr(step.function, "__module__", "") != "torch.nn.functional":
+        return _EMBEDDING_ATEN
+    return SIGNATURES[step.op]
+
+
+_EMBEDDING_ATEN = (
+    "weight, input, padding_idx=-1, scale_grad_by_freq=False, sparse=False, max_norm=None"
+)
+SIGNATURES = {
     "getitem": "input, key",
     "index": "input, key",
     "setitem": "input, key, value",
     "index_put": "input, key, value, accumulate=False",
     "index_select": "input, dim, index",
-    "gather": "input, dim, index",
+    "gather": "input, dim, index, sparse_grad=False",
     "take": "input, index",
     "take_along_dim": "input, indices, dim=None",
-    "embedding": "input, weight",
+    "embedding": (
+        "input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, "
+        "sparse=False"
+    ),
     "masked_select": "input, mask",
     "masked_scatter": "input, mask, source",
-    "scatter": "input, dim, index, src",
+    "scatter": "input, dim, index, src, reduce=None, value=None",
+    "slice_scatter": "input, src, dim=0, start=None, end=None, step=1",
+    "select_scatter": "input, src, dim, index",
 }
 _FINDERS: dict[str, Callable[..., list[Choice]]] = {
     "getitem": _taken,

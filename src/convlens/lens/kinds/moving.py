@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, bind
+from convlens.lens.kinds import indexing
 from convlens.lens.kinds.indexing import Choice, choices
 from convlens.lens.steps import Recording, Ref, Step, replace_refs, run_again
 from convlens.lens.terms import PADDING, Account, Cost, Terms, ravel, unravel
@@ -27,6 +28,7 @@ OPS = frozenset(
     get_T get_mT get_H get_mH diagonal setitem unfold im2col slice_scatter select_scatter
     index_put masked_select _unsafe_view _reshape_alias as_strided atleast_1d atleast_2d
     atleast_3d ravel embedding meshgrid broadcast_tensors tril triu diag scatter masked_scatter
+    _pack_padded_sequence
     """.split()
 )
 # The same elements in the same order.
@@ -34,18 +36,17 @@ RESHAPES = frozenset(
     """view reshape reshape_as view_as flatten unflatten squeeze unsqueeze ravel _unsafe_view
     _reshape_alias atleast_1d atleast_2d atleast_3d""".split()
 )
-# Where the data stand among the arguments; elsewhere they are the first.
-_DATA_ARGUMENTS = {
-    "embedding": (1,),
-    "setitem": (0, 2),
-    "index_put": (0, 2),
-    "slice_scatter": (0, 1),
-    "select_scatter": (0, 1),
-    "scatter": (0, 3),
-    "masked_scatter": (0, 2),
-    "meshgrid": None,
-    "broadcast_tensors": None,
+# Which arguments are data; of the others the first is.
+_DATA = {
+    "embedding": ("weight",),
+    "setitem": ("input", "value"),
+    "index_put": ("input", "value"),
+    "scatter": ("input", "src"),
+    "masked_scatter": ("input", "source"),
+    "slice_scatter": ("input", "src"),
+    "select_scatter": ("input", "src"),
 }
+_ALL_DATA = ("meshgrid", "broadcast_tensors")
 
 
 JOINS = ("cat", "concat", "concatenate")
@@ -56,17 +57,22 @@ class Moving:
     """value = one element of an input, unchanged (or a constant that was put there)."""
 
     name = "moving"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
     ) -> Account:
         """The one element that stands here now; `weight_source` leads to what chose it."""
+        if _of_lengths(step, slot):
+            raise NotImplementedError(
+                f"step {step.index} (`{step.op}`): output 1 says how many sequences have each step"
+            )
         origin = int(index_map(recording, step, slot)[index])
         if origin == 0:
             recorded = float(recording.values[step.outputs[slot]].tensor[index])
             note = "a constant put here, an element of nothing"
             return Account("given", Terms.none(), recorded, exact=True, note=note)
-        for id, first in _data(recording, step).items():
+        for id, first in data_of(recording, step).items():
             value = recording.values[id]
             position = origin - first
             if 0 <= position < value.tensor.numel():
@@ -79,11 +85,13 @@ class Moving:
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Where the elements under the mask came from."""
+        if _of_lengths(step, slot):
+            return {}
         if step.op in RESHAPES:
-            return {id: mask.reshape(recording.values[id].shape) for id in _data(recording, step)}
+            return {id: mask.reshape(recording.values[id].shape) for id in data_of(recording, step)}
         leaves = {
             id: torch.zeros(recording.values[id].shape, requires_grad=True)
-            for id in _data(recording, step)
+            for id in data_of(recording, step)
         }
         with torch.enable_grad():
             out = _run(recording, step, slot, lambda id: leaves[id].clone(), set(leaves))
@@ -96,6 +104,11 @@ class Moving:
     def cost(self, recording: Recording, step: Step) -> Cost:
         """Nothing is computed."""
         return Cost()
+
+
+def _of_lengths(step: Step, slot: int) -> bool:
+    """Whether an output is made of the lengths of sequences, not of their elements."""
+    return step.op == "_pack_padded_sequence" and slot == 1
 
 
 def _chosen(
@@ -128,11 +141,14 @@ def _origin(recording: Recording, id: int, position: int) -> tuple[int, int]:
         id, position = int(terms.source[0]), int(terms.position[0])
 
 
-def _data(recording: Recording, step: Step) -> dict[int, int]:
+def data_of(recording: Recording, step: Step) -> dict[int, int]:
     """Value ids of the data arguments, with the number of each one's first element (from 1)."""
-    places = _DATA_ARGUMENTS.get(step.op, (0,))
-    args = step.args or tuple(step.kwargs.values())
-    chosen = args if places is None else [args[p] for p in places if p < len(args)]
+    if step.op in _DATA:
+        named = bind(step, indexing.signature(step))
+        chosen = [named.get(name) for name in _DATA[step.op]]
+    else:
+        args = step.args or tuple(step.kwargs.values())
+        chosen = list(args) if step.op in _ALL_DATA else [args[0]]
     numbered, first = {}, 1
     for id in dict.fromkeys(_refs(chosen)):
         numbered[id] = first
@@ -159,7 +175,7 @@ def index_map(recording: Recording, step: Step, slot: int) -> Tensor:
 
 def _numbered(recording: Recording, step: Step, slot: int) -> Tensor:
     """Run the step with every data element replaced by its number."""
-    data = _data(recording, step)
+    data = data_of(recording, step)
 
     def numbers(id: int, dtype: torch.dtype) -> Tensor:
         shape = recording.values[id].shape
@@ -191,8 +207,15 @@ def _run(
         kwargs.pop("value", None)
         if step.op == "constant_pad_nd":
             args = args[:2]
-    if step.op in ("setitem", "scatter", "index_put") and not isinstance(args[-1], Ref):
-        args[-1] = 0
+    if step.op in ("setitem", "scatter", "index_put"):  # a number put there is no element
+        at = 3 if step.op == "scatter" else 2
+        if len(args) > at and not isinstance(args[at], Ref):
+            args[at] = 0
+        kwargs |= {
+            name: 0
+            for name in ("value", "values")
+            if name in kwargs and not isinstance(kwargs[name], Ref)
+        }
     return run_again(replace(step, args=tuple(args), kwargs=kwargs), tensor, slot)
 
 
@@ -200,6 +223,7 @@ class Joining:
     """value = the element of the input that lies here after another (`cat`)."""
 
     name = "moving"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -244,6 +268,7 @@ class Aliasing:
     """value = the element at the same address of the latest writer of this memory."""
 
     name = "moving"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]

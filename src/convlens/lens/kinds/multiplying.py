@@ -5,32 +5,47 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, bind
+from convlens.lens.kinds.walking import by_slopes, computed, union_of
 from convlens.lens.steps import Recording, Step, Value
 from convlens.lens.terms import Account, Cost, Ints, Terms, broadcast_index, floats, ravel
 
-_TWO = "input, other"
-SIGNATURES = {
-    "linear": "input, weight, bias=None",
-    "matmul": _TWO,
-    "rmatmul": _TWO,
-    "mm": _TWO,
-    "bmm": _TWO,
-    "mv": _TWO,
-    "dot": _TWO,
-    "addmm": "input, mat1, mat2, beta=1, alpha=1",
-    "baddbmm": "input, batch1, batch2, beta=1, alpha=1",
+_ADDED = "beta=1, alpha=1"
+# The names of the two factors, in order, and the signature that has them.
+_CALLS = {
+    "linear": ("input", "weight", "input, weight, bias=None"),
+    "matmul": ("input", "other", "input, other"),
+    "linalg_matmul": ("input", "other", "input, other"),
+    "rmatmul": ("other", "input", "input, other"),
+    "mm": ("input", "mat2", "input, mat2, out_dtype=None"),
+    "bmm": ("input", "mat2", "input, mat2, out_dtype=None"),
+    "mv": ("input", "vec", "input, vec"),
+    "dot": ("input", "tensor", "input, tensor"),
+    "vdot": ("input", "other", "input, other"),
+    "addmm": ("mat1", "mat2", f"input, mat1, mat2, {_ADDED}"),
+    "addmv": ("mat", "vec", f"input, mat, vec, {_ADDED}"),
+    "addr": ("vec1", "vec2", f"input, vec1, vec2, {_ADDED}"),
+    "baddbmm": ("batch1", "batch2", f"input, batch1, batch2, {_ADDED}"),
+    "addbmm": ("batch1", "batch2", f"input, batch1, batch2, {_ADDED}"),
 }
-_OTHER_NAMES = ("mat2", "vec", "tensor")
+SIGNATURES = {op: signature for op, (_, _, signature) in _CALLS.items()}
+_BILINEAR = "input1, input2, weight, bias=None"
+
+
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature."""
+    bind(step, _BILINEAR if step.op == "bilinear" else SIGNATURES[step.op])
 
 
 class Multiplying:
     """value = sum over the inner axis of row x column, + bias."""
 
     name = "linear"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -38,11 +53,7 @@ class Multiplying:
         """One term for each element of the inner axis."""
         given = Arguments(recording, step, SIGNATURES[step.op])
         left, right = _factors(given, step)
-        row = _row(left, index, len(right.shape) == 1)
-        if step.op == "linear":
-            column = np.arange(right.shape[-1]) + index[-1] * right.shape[-1]
-        else:
-            column = _column(right, index, len(left.shape) == 1)
+        row, column = _line(step, left, right, index)
         terms = Terms.build(
             left.id,
             row,
@@ -60,12 +71,12 @@ class Multiplying:
                 (bias.id, index[-1]),
                 formula=formula + ", + bias",
             )
-        if step.op in ("addmm", "baddbmm"):
+        if given["beta"] is not None:
             added = given.value("input")
             at = broadcast_index(index, added.shape)
             beta = given.number("beta")
             bias_source = (added.id, ravel(at, added.shape)) if beta == 1 else None
-            term = beta * float(added.tensor[at])
+            term = beta * float(added.tensor[at]) if beta else 0.0  # torch: even of 0 x NaN
             return Account.of_sum(terms, term, bias_source, formula=formula + ", + bias")
         return Account.of_sum(terms, formula=formula)
 
@@ -73,6 +84,8 @@ class Multiplying:
         """The row of the left factor and the column of the right, for each output asked for."""
         given = Arguments(recording, step, SIGNATURES[step.op])
         left, right = _factors(given, step)
+        if step.op in ("addr", "addmv", "addbmm"):
+            return by_slopes(recording, step, slot, mask, list(dict.fromkeys(step.inputs)))
         matrix = mask
         if len(left.shape) == 1:
             matrix = matrix.unsqueeze(-1 if len(right.shape) == 1 else -2)
@@ -83,37 +96,102 @@ class Multiplying:
         rows = rows.expand(*rows.shape[:-1], inner)
         found = {left.id: masks.broadcast_back(rows, left.shape)}
         if step.op == "linear":
-            return found
+            rest = computed(given, "weight", "bias")
+            return union_of(found, by_slopes(recording, step, slot, mask, rest))
         columns = masks.collapse(matrix, (matrix.dim() - 2,))
         columns = columns.expand(*columns.shape[:-2], inner, columns.shape[-1])
         if len(right.shape) == 1:
             columns = columns.squeeze(-1)
         theirs = masks.broadcast_back(columns, right.shape)
         found[right.id] = masks.union(found.get(right.id), theirs)
-        if step.op in ("addmm", "baddbmm"):
+        if given["beta"]:
             added = given.value("input")
-            found[added.id] = masks.broadcast_back(mask, added.shape)
+            found = union_of(found, {added.id: masks.broadcast_back(mask, added.shape)})
         return found
 
     def cost(self, recording: Recording, step: Step) -> Cost:
-        """Outputs times the inner axis."""
+        """Outputs times the inner axis (of all pairs of matrices that are added up)."""
         given = Arguments(recording, step, SIGNATURES[step.op])
-        left, _ = _factors(given, step)
+        left, right = _factors(given, step)
         outputs = math.prod(recording.values[step.outputs[0]].shape)
-        biased = given.has("bias") or step.op in ("addmm", "baddbmm")
-        return Cost(outputs * left.shape[-1], outputs if biased else 0)
+        if left.tensor.layout is not torch.strided or right.tensor.layout is not torch.strided:
+            return Cost(operations=outputs, uncounted="one of its matrices is sparse")
+        inner = 1 if step.op == "addr" else left.shape[-1]
+        if step.op == "addbmm":
+            inner *= left.shape[0]
+        biased = given.has("bias") or given["beta"] is not None
+        return Cost(outputs * inner, outputs if biased else 0)
+
+
+class Bilinear:
+    """value = sum over pairs of element x weight x element of the other input, + bias."""
+
+    name = "bilinear"
+    exact = True
+
+    def explain(
+        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
+    ) -> Account:
+        """One term for each pair; its weight is the layer's times the other input's element."""
+        given = Arguments(recording, step, _BILINEAR)
+        one, two, weight = (given.value(name) for name in ("input1", "input2", "weight"))
+        rows = ravel(index[:-1], one.shape[:-1])
+        first = rows * one.shape[-1] + np.arange(one.shape[-1])
+        second = rows * two.shape[-1] + np.arange(two.shape[-1])
+        start = index[-1] * one.shape[-1] * two.shape[-1]
+        cells = start + np.arange(one.shape[-1] * two.shape[-1]).reshape(one.shape[-1], -1)
+        numbers = np.broadcast_to(_at(one, first)[:, None], cells.shape)
+        terms = Terms.build(
+            given.id("input1"),
+            np.broadcast_to(first[:, None], cells.shape),
+            numbers,
+            _at(weight, cells) * _at(two, second),
+            weight_source=given.id("weight"),
+            weight_position=cells,
+            arrangement=cells.shape,
+        )
+        other = recording.name_of(two.id)
+        formula = f"sum of input × weight × `{other}`"
+        if not given.has("bias"):
+            return Account.of_sum(terms, formula=formula)
+        source = (given.id("bias"), index[-1])
+        bias = given.number("bias", (index[-1],))
+        return Account.of_sum(terms, bias, source, formula=formula + ", + bias")
+
+    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """The rows of both inputs; of weights and bias what belongs to the outputs asked for."""
+        ids = list(dict.fromkeys(step.inputs))
+        return by_slopes(recording, step, slot, mask, ids)
+
+    def cost(self, recording: Recording, step: Step) -> Cost:
+        """Each weight once for each place the layer is laid on."""
+        given = Arguments(recording, step, _BILINEAR)
+        outputs = math.prod(recording.values[step.outputs[0]].shape)
+        pairs = math.prod(given.value("weight").shape[1:])
+        return Cost(outputs * pairs, outputs if given.has("bias") else 0)
 
 
 def _factors(given: Arguments, step: Step) -> tuple[Value, Value]:
+    left, right, _ = _CALLS[step.op]
+    return given.value(left), given.value(right)
+
+
+def _line(step: Step, left: Value, right: Value, index: tuple[int, ...]) -> tuple[Ints, Ints]:
+    """The flat positions of the two factors of every term."""
     if step.op == "linear":
-        return given.value("input"), given.value("weight")
-    if step.op == "addmm":
-        return given.value("mat1"), given.value("mat2")
-    if step.op == "baddbmm":
-        return given.value("batch1"), given.value("batch2")
-    name = next((name for name in ("other", *_OTHER_NAMES) if given.has(name)), "other")
-    left, right = given.value("input"), given.value(name)
-    return (right, left) if step.op == "rmatmul" else (left, right)
+        inner = right.shape[-1]
+        column = np.arange(inner) + (index[-1] if len(right.shape) > 1 else 0) * inner
+        return _row(left, index, len(right.shape) == 1), column
+    if step.op == "addr":
+        return np.array([index[0]]), np.array([index[1]])
+    if step.op == "addbmm":
+        pairs = range(left.shape[0])
+        rows = [_row(left, (k, *index), False) for k in pairs]
+        return np.concatenate(rows), np.concatenate(
+            [_column(right, (k, *index), False) for k in pairs]
+        )
+    vectors = len(left.shape) == 1, len(right.shape) == 1
+    return _row(left, index, vectors[1]), _column(right, index, vectors[0])
 
 
 def _row(left: Value, index: tuple[int, ...], vector_right: bool) -> Ints:

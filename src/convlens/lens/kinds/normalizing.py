@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, bind
+from convlens.lens.kinds.walking import computed, union_of
 from convlens.lens.steps import Recording, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, ravel, unit_roundoff
 
@@ -20,20 +21,20 @@ _BATCH = (
 )
 _BATCH_ATEN = (
     "input, weight=None, bias=None, running_mean=None, running_var=None, training=False, "
-    "momentum=0.1, eps=1e-05"
+    "momentum=0.1, eps=1e-05, cudnn_enabled=True"
 )
 _INSTANCE = (
     "input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, "
     "momentum=0.1, eps=1e-05"
 )
-_LAYER = "input, normalized_shape, weight=None, bias=None, eps=1e-05"
+_LAYER = "input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True"
 SIGNATURES = {
     "batch_norm": _BATCH,
     "native_batch_norm": _BATCH_ATEN,
     "instance_norm": _INSTANCE,
     "layer_norm": _LAYER,
     "native_layer_norm": _LAYER,
-    "group_norm": "input, num_groups, weight=None, bias=None, eps=1e-05",
+    "group_norm": "input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True",
     "rms_norm": "input, normalized_shape, weight=None, eps=None",
 }
 
@@ -51,6 +52,7 @@ class Normalizing:
     """value = (x - mean) / sqrt(variance + eps) x weight + bias."""
 
     name = "normalizing"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -65,31 +67,37 @@ class Normalizing:
         x = given.tensor("input")
         position, number = ravel(index, x.shape), float(x[index])
         if _stored(given, step):
-            scale, bias, _ = _affine(given, (index[1],))
-            mean = given.number("running_mean", (index[1],))
-            spread = given.number("running_var", (index[1],), 1.0)
-            a = scale / math.sqrt(spread + float(given["eps"]))
-            terms = Terms.build([given.id("input")], [position], [number], [a])
-            formula = "(x − stored mean) × weight / sqrt(stored variance + eps) + bias"
-            return Account.of_sum(
-                terms,
-                bias - mean * a,
-                magnitude=abs(bias) + abs(mean * a),
-                count=4,
-                formula=formula,
-            )
+            return _scaled(given, index[1], position, number)
         among = _population(step, given, x, index)
         return _among(step, given, among, position, number)
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The same places; with statistics of the input, all it is normalized among."""
+        """The same places; with statistics of the input, all it is normalized among.
+
+        Of weight, bias and stored statistics the elements that belong to those places.
+        """
         given = _arguments(recording, step)
         id = given.id("input")
         shape = recording.values[id].shape
         if slot:
-            return {id: masks.everything(mask, shape)}
+            return {id: _saved(step, shape, mask)}
+        found = {id: self._among(given, step, shape, mask)}
+        names = ["weight", "bias"]
+        names += ["running_mean", "running_var"] if _stored(given, step) else []
+        for parameter in computed(given, *names):
+            own = recording.values[parameter].shape
+            if step.op in ("layer_norm", "native_layer_norm", "rms_norm"):
+                theirs = masks.broadcast_back(mask, own)
+            else:
+                others = [axis for axis in range(mask.dim()) if axis != 1]
+                theirs = masks.collapse(mask, others).flatten().expand(own)
+            found = union_of(found, {parameter: theirs})
+        return found
+
+    def _among(self, given: Arguments, step: Step, shape: tuple[int, ...], mask: Tensor) -> Tensor:
+        """The elements of the input that the masked outputs are normalized among."""
         if _stored(given, step):
-            return {id: mask}
+            return mask
         rank = len(shape)
         if step.op in ("layer_norm", "native_layer_norm", "rms_norm"):
             axes = tuple(range(rank - len(given["normalized_shape"]), rank))
@@ -97,13 +105,11 @@ class Normalizing:
             groups = int(given["num_groups"])
             parted = mask.unflatten(1, (groups, -1))
             parted = masks.collapse(parted, range(2, rank + 1))
-            return {
-                id: parted.expand(shape[0], groups, shape[1] // groups, *shape[2:]).flatten(1, 2)
-            }
+            return parted.expand(shape[0], groups, shape[1] // groups, *shape[2:]).flatten(1, 2)
         else:
             batch = () if step.op == "instance_norm" else (0,)
             axes = (*batch, *range(2, rank))
-        return {id: masks.collapse(mask, axes).expand(shape)}
+        return masks.collapse(mask, axes).expand(shape)
 
     def cost(self, recording: Recording, step: Step) -> Cost:
         """A scaling an element, and three passes for the statistics where they are taken."""
@@ -112,7 +118,23 @@ class Normalizing:
         return Cost(operations=count if _stored(given, step) else 4 * count)
 
 
+def _saved(step: Step, shape: tuple[int, ...], mask: Tensor) -> Tensor:
+    """What a saved statistic is made of: a channel, or a row of normalized elements."""
+    if step.op == "native_batch_norm":
+        return mask.view(-1, *(1,) * (len(shape) - 2)).expand(shape)
+    return mask.view(*mask.shape, *(1,) * (len(shape) - mask.dim())).expand(shape)
+
+
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature."""
+    bind(step, _signature(step))
+
+
 def _arguments(recording: Recording, step: Step) -> Arguments:
+    return Arguments(recording, step, _signature(step))
+
+
+def _signature(step: Step) -> str:
     signature = SIGNATURES[step.op]
     # torch.batch_norm and torch.instance_norm order their arguments as the operators do.
     if step.op.endswith(("batch_norm", "instance_norm")) and (
@@ -121,7 +143,7 @@ def _arguments(recording: Recording, step: Step) -> Arguments:
         signature = _BATCH_ATEN
         if step.op == "instance_norm":
             signature = _BATCH_ATEN.replace("training=False", "use_input_stats=True")
-    return Arguments(recording, step, signature)
+    return signature
 
 
 def _stored(given: Arguments, step: Step) -> bool:
@@ -139,6 +161,24 @@ def _affine(given: Arguments, at: tuple[int, ...]) -> tuple[float, float, tuple[
     if given.has("bias"):
         source = (given.id("bias"), ravel(at, given.value("bias").shape))
     return scale, bias, source
+
+
+def _scaled(given: Arguments, channel: int, position: int, number: float) -> Account:
+    """With stored statistics: the element; what is stored together is the bias."""
+    scale, bias, _ = _affine(given, (channel,))
+    mean = given.number("running_mean", (channel,))
+    spread = given.number("running_var", (channel,), 1.0)
+    a = scale / math.sqrt(spread + float(given["eps"]))
+    terms = Terms.build([given.id("input")], [position], [number], [a])
+    formula = "(x − stored mean) × weight / sqrt(stored variance + eps) + bias"
+    return Account.of_sum(
+        terms,
+        bias - mean * a,
+        magnitude=abs(bias) + abs(mean * a),
+        count=4,
+        formula=formula,
+        inside="the bias and the stored mean cancel",
+    )
 
 
 def _population(step: Step, given: Arguments, x: Tensor, index: tuple[int, ...]) -> Population:

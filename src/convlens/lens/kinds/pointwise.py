@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, UnboundCall, bind
 from convlens.lens.steps import Recording, Ref, Step, Value, run_again
 from convlens.lens.terms import Account, Cost, Terms, broadcast_index, flushed, ravel
 
@@ -20,17 +20,19 @@ EXACT = frozenset(
     nan_to_num max min""".split()
 )
 # Formulas that subtract nearly equal numbers: their error is that of their operands, or of 1.
-CANCELLING = {"gelu": 0.0, "mish": 0.0, "elu": 1.0, "selu": 1.0, "celu": 1.0, "expm1": 0.0}
+CANCELLING = {
+    "gelu": 0.0, "mish": 0.0, "elu": 1.0, "selu": 1.0, "celu": 1.0, "expm1": 0.0, "tanhshrink": 0.0,
+}  # fmt: skip
 CASTS = frozenset(
     """to type type_as float double half bfloat16 long int bool _to_copy contiguous clone detach
-    get_data cpu cuda alias lift_fresh copy requires_grad""".split()
+    get_data cpu cuda alias lift_fresh copy requires_grad quantize_per_tensor dequantize""".split()
 )
-FLAT = frozenset(("floor_divide", "floor", "ceil", "round", "trunc", "sign"))
+FLAT = frozenset(("floor_divide", "floor", "ceil", "round", "trunc", "sign", "heaviside"))
 DROPOUTS = frozenset("dropout feature_dropout dropout1d dropout2d dropout3d native_dropout".split())
 SUMS = frozenset("add sub rsub mul div rdiv true_divide subtract multiply divide".split())
 OTHERS = frozenset(
     """prelu gelu silu sigmoid tanh hardswish _hardswish hardsigmoid leaky_relu elu mish softplus
-    selu celu softsign logsigmoid log_sigmoid softshrink hardshrink tanhshrink rrelu exp exp2 expm1
+    selu celu softsign logsigmoid log_sigmoid softshrink hardshrink rrelu exp exp2 expm1
     log log2 log10 log1p sqrt rsqrt pow rpow square reciprocal sin cos tan asin acos atan atan2
     sinh cosh erf erfc lerp addcmul addcdiv floor_divide remainder rremainder fmod where fill
     logit""".split()
@@ -38,10 +40,35 @@ OTHERS = frozenset(
 OPS = EXACT | frozenset(CANCELLING) | CASTS | DROPOUTS | SUMS | OTHERS
 
 
+_DROPOUT = "input, p=0.5, training=True"
+_WHERE = "condition, input, other"
+_ARITHMETIC = "input, other, alpha=1, rounding_mode=None"
+BOUND = DROPOUTS | SUMS | {"where", "rrelu"}
+"""Those told by the names of their arguments; the others are run again as they were called."""
+
+
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature."""
+    named = bind(step, _signature(step))
+    if step.op == "rrelu" and named["training"]:
+        raise UnboundCall("`rrelu` in training draws random numbers")
+    if isinstance(named.get("alpha"), Ref):
+        raise UnboundCall(f"`{step.op}` was called with its factor in the middle")
+
+
+def _signature(step: Step) -> str:
+    if step.op == "rrelu":
+        return "input, lower=0.125, upper=0.3333333333333333, training=False, inplace=False"
+    if step.op in DROPOUTS:
+        return _DROPOUT + (", inplace=False" if len(step.args) > 3 else "")
+    return _WHERE if step.op == "where" else _ARITHMETIC
+
+
 class Pointwise:
     """value = f(the elements at the same place)."""
 
     name = "pointwise"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -59,14 +86,17 @@ class Pointwise:
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """The same places of every operand, as far as it was broadcast."""
+        if step.op in ("where", "masked_fill") or step.op in DROPOUTS:
+            return _chosen_reads(recording, step, slot, mask)
         found: dict[int, Tensor] = {}
         # Of a cast's operands one has the elements; the other says the dtype alone.
-        ids = (_cast_source(step),) if step.op in CASTS else step.inputs
+        ids = (cast_source(step),) if step.op in CASTS else step.inputs
         for id in ids:
             shape = recording.values[id].shape
             if step.op == "prelu" and id == step.inputs[1] and mask.dim() > 1 and len(shape) == 1:
                 others = [axis for axis in range(mask.dim()) if axis != 1]
-                theirs = masks.collapse(mask, others).flatten().expand(shape)
+                negative = mask & (recording.values[step.inputs[0]].tensor.cpu() < 0)
+                theirs = masks.collapse(negative, others).flatten().expand(shape)
             else:
                 theirs = masks.broadcast_back(mask, shape)
             found[id] = masks.union(found.get(id), theirs)
@@ -79,6 +109,27 @@ class Pointwise:
         return Cost(operations=math.prod(recording.values[step.outputs[0]].shape))
 
 
+def _chosen_reads(recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+    """What was chosen by a condition, or kept by dropout; and the condition."""
+    if step.op in DROPOUTS:
+        kept = recording.values[step.outputs[slot]].tensor.cpu() != 0
+        return {step.inputs[0]: masks.broadcast_back(mask & kept, mask.shape)}
+    if step.op == "where":
+        given = _where_arguments(recording, step)
+        condition, names = "condition", ("input", "other")
+    else:
+        given = Arguments(recording, step, "input, mask, value")
+        condition, names = "mask", ("value", "input")
+    found: dict[int, Tensor] = {}
+    chosen = given.tensor(condition).cpu().to(torch.bool)
+    parts = {names[0]: mask & chosen, names[1]: mask & ~chosen, condition: mask}
+    for name, part in parts.items():
+        if given.has(name):
+            theirs = masks.broadcast_back(part, given.value(name).shape)
+            found[given.id(name)] = masks.union(found.get(given.id(name)), theirs)
+    return found
+
+
 def _element(recording: Recording, id: int, index: tuple[int, ...]) -> tuple[int, float]:
     """Flat position and number of an operand's element."""
     value = recording.values[id]
@@ -86,21 +137,27 @@ def _element(recording: Recording, id: int, index: tuple[int, ...]) -> tuple[int
     return ravel(at, value.shape), float(value.tensor[at])
 
 
-def _cast_source(step: Step) -> int:
+def cast_source(step: Step) -> int:
+    """The operand of a cast that has the elements."""
     return step.inputs[1] if step.op == "copy" and len(step.inputs) > 1 else step.inputs[0]
 
 
 def _cast(recording: Recording, step: Step, slot: int, index: tuple[int, ...]) -> Account:
-    source = _cast_source(step)
+    source = cast_source(step)
     position, number = _element(recording, source, index)
     dtype = recording.values[step.outputs[slot]].dtype
     terms = Terms.build([source], [position], [number])
-    rounded = float(torch.tensor(number, dtype=torch.float64).to(dtype))
+    out = recording.values[step.outputs[slot]].tensor
+    if out.is_quantized:
+        line = (torch.tensor([number]), out.q_scale(), out.q_zero_point(), dtype)
+        rounded = float(torch.quantize_per_tensor(*line).dequantize()[0])
+    else:
+        rounded = float(torch.tensor(number, dtype=torch.float64).to(dtype))
     return Account("copy", terms, rounded, exact=True, formula=str(dtype).split(".")[-1])
 
 
 def _dropped(recording: Recording, step: Step, slot: int, index: tuple[int, ...]) -> Account:
-    given = Arguments(recording, step, "input, p=0.5, training=True, inplace=False")
+    given = Arguments(recording, step, _signature(step))
     position, number = _element(recording, step.inputs[0], index)
     recorded = float(recording.values[step.outputs[slot]].tensor[index])
     keep = 1 / (1 - float(given["p"])) if float(given["p"]) < 1 else 0.0
@@ -110,12 +167,17 @@ def _dropped(recording: Recording, step: Step, slot: int, index: tuple[int, ...]
     return Account.of_sum(terms, formula="input × kept / (1 - p)", note=note)
 
 
-def _where(recording: Recording, step: Step, index: tuple[int, ...]) -> Account:
-    given = Arguments(recording, step, "condition, input, other")
+def _where_arguments(recording: Recording, step: Step) -> Arguments:
+    given = Arguments(recording, step, _WHERE)
     first = given["condition"]
-    if isinstance(step.args[0], Ref) and "condition" not in step.kwargs and _is_method(step):
+    if isinstance(first, Ref) and "condition" not in step.kwargs and _is_method(step):
         # x.where(condition, other) puts the condition second.
         given.named.update(condition=given["input"], input=first)
+    return given
+
+
+def _where(recording: Recording, step: Step, index: tuple[int, ...]) -> Account:
+    given = _where_arguments(recording, step)
     condition = bool(given.number("condition", _at(given, "condition", index)))
     names = ("input", "other")
     sources, positions, numbers, weights = [], [], [], []
@@ -149,7 +211,7 @@ def _at(given: Arguments, name: str, index: tuple[int, ...]) -> tuple[int, ...]:
 
 def _arithmetic(recording: Recording, step: Step, index: tuple[int, ...]) -> Account:
     """Sums and products, of two elements or an element and a number."""
-    given = Arguments(recording, step, "input, other, alpha=1, rounding_mode=None")
+    given = Arguments(recording, step, _ARITHMETIC)
     if given["rounding_mode"] is not None:
         return _function(recording, step, 0, index)
     op, alpha = step.op, float(given["alpha"])
@@ -236,8 +298,12 @@ def _function(recording: Recording, step: Step, slot: int, index: tuple[int, ...
         leaves.setdefault(ref.id, number)
         return number.clone()
 
-    with torch.enable_grad():
-        result = run_again(step, element, slot)
+    with torch.set_grad_enabled(step.op not in FLAT):
+        try:
+            result = run_again(step, element, slot)
+        except NotImplementedError:  # torch has no slopes for it
+            with torch.no_grad():
+                result = run_again(step, element, slot)
         slopes = _slopes(step, result, list(leaves.values()))
     total = float(result.detach().reshape(-1)[0])
     sources = list(leaves)
@@ -253,7 +319,7 @@ def _function(recording: Recording, step: Step, slot: int, index: tuple[int, ...
     terms = Terms.build(sources, positions, numbers, slopes)
     magnitude = abs(total) + float(abs(terms.product).sum())
     if step.op in CANCELLING:
-        magnitude += sum(map(abs, numbers)) + CANCELLING[step.op]
+        magnitude += sum(map(abs, numbers)) + CANCELLING[step.op] * any(x < 0 for x in numbers)
     if in_float64:
         # Where a power overflows inside, what would be less than a normal number is 0.
         magnitude += (1 + sum(map(abs, numbers))) * flushed(out.dtype)
@@ -261,7 +327,10 @@ def _function(recording: Recording, step: Step, slot: int, index: tuple[int, ...
     if exact and in_float64:
         total = float(torch.tensor(total, dtype=torch.float64).to(out.dtype))
     formula = f"{step.op}({', '.join('abcdefgh'[: len(sources)])})"
-    return Account("function", terms, total, magnitude, 1, exact=exact, formula=formula)
+    inside = "its formula subtracts numbers that are nearly equal" if step.op in CANCELLING else ""
+    return Account(
+        "function", terms, total, magnitude, 1, exact=exact, formula=formula, inside=inside
+    )
 
 
 def _prelu_index(

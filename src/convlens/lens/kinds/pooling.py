@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, bind
 from convlens.lens.steps import Recording, Step
 from convlens.lens.terms import Account, Cost, Ints, Terms, floats, ravel
 from convlens.windows import AdaptiveWindow, Window
@@ -36,6 +36,11 @@ SIGNATURES = {
         ("", "adaptive_max_pool", "_with_indices", _ADAPTIVE),
     )
 }
+
+
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature."""
+    bind(step, SIGNATURES[step.op])
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ class Pooling:
     """The largest, or the mean, of the elements under a window; each channel by itself."""
 
     name = "windowed"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]

@@ -20,6 +20,7 @@ class Putting:
     """value = an element of what was assigned, or the one that stood here before."""
 
     name = "moving"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, UnboundCall, bind
 from convlens.lens.steps import Recording, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats
 
@@ -25,17 +25,34 @@ SIGNATURES = {
     "logsumexp": _PLAIN,
     "var": _SPREAD,
     "std": _SPREAD,
-    "norm": "input, p=2, dim=None, keepdim=False, dtype=None",
+    "norm": "input, p=2, dim=None, keepdim=False, out=None, dtype=None",
     "linalg_vector_norm": "input, ord=2, dim=None, keepdim=False, dtype=None",
     "any": _PLAIN,
     "all": _PLAIN,
 }
 
 
+_EUCLIDEAN = (None, "fro")
+
+
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature, and reduces elements, not matrices."""
+    named = bind(step, SIGNATURES[step.op])
+    order = named.get("p", named.get("ord"))
+    if "norm" in step.op and order not in _EUCLIDEAN and not isinstance(order, (int, float)):
+        raise UnboundCall(f"`{step.op}` of order {order!r} is no norm of the elements alone")
+    dim = named.get("dim")
+    if isinstance(dim, str) or (
+        isinstance(dim, (list, tuple)) and any(isinstance(d, str) for d in dim)
+    ):
+        raise UnboundCall(f"`{step.op}` was called with an axis by name ({dim!r})")
+
+
 class Reducing:
     """value = one number of the elements along the reduced axes."""
 
     name = "reducing"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -53,7 +70,8 @@ class Reducing:
             return _extreme(step, id, positions, numbers)
         total, slopes, magnitude, formula = _nonlinear(given, step, numbers)
         terms = Terms.build(id, positions, numbers, slopes)
-        return Account("function", terms, total, magnitude, n, formula=formula)
+        inside = "the logarithm is of a sum of at least 1" if step.op == "logsumexp" else ""
+        return Account("function", terms, total, magnitude, n, formula=formula, inside=inside)
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """All along the reduced axes."""

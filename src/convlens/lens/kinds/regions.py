@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, per_axis
+from convlens.lens.arguments import Arguments, bind, per_axis
 from convlens.lens.steps import Recording, Ref, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, unit_roundoff
 
@@ -27,6 +27,18 @@ SIGNATURES = {
     ),
 }
 """A signature as a function, and as torchvision's operator of that name."""
+
+
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits one of its signatures."""
+    bind(step, _signature(step))
+
+
+def _signature(step: Step) -> str:
+    """A function's, or an operator's."""
+    operator = isinstance(step.function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket))
+    return SIGNATURES[step.op][operator]
+
 
 _ON_A_CELL = 1e-3  # nearer than this, rounding may bring a sample to the other side of a cell
 
@@ -107,10 +119,8 @@ class Regions:
     @classmethod
     def of(cls, recording: Recording, step: Step) -> Regions:
         """Read a step's arguments."""
-        as_function, as_operator = SIGNATURES[step.op]
-        operator = isinstance(step.function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket))
-        given = Arguments(recording, step, as_operator if operator else as_function)
-        if operator:
+        given = Arguments(recording, step, _signature(step))
+        if "pooled_height" in given.named:
             rows, columns = int(given["pooled_height"]), int(given["pooled_width"])
         else:
             rows, columns = per_axis(given["output_size"], 2)
@@ -208,6 +218,7 @@ class Aligning:
     """value = the mean of samples in a bin of a box, each interpolated between four cells."""
 
     name = "region"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -236,6 +247,7 @@ class Aligning:
             magnitude=_unsteadiness(g, box, index[1], (rows, columns), n),
             formula=f"sum of cell × bilinear weight, mean of {counts[0]}x{counts[1]} samples",
             note=g.note(index, box),
+            inside="where it samples is a rounded number too",
         )
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
@@ -273,6 +285,7 @@ class RegionPooling:
     """value = the largest cell of a bin of a box whose corners are whole cells."""
 
     name = "region"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]

@@ -26,6 +26,7 @@ class Resampling:
     """value = sum of coefficient x element; the coefficients are the slopes of a linear step."""
 
     name = "resampling"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -36,11 +37,17 @@ class Resampling:
         """
         id = _input(step)
         x = recording.values[id].tensor
+        if not x.is_floating_point() and step.op != "cumsum":
+            raise NotImplementedError(
+                f"step {step.index} (`{step.op}`): what lies between whole numbers is rounded; "
+                "only floating-point values are taken apart here"
+            )
         planewise = step.op in _PLANEWISE
         part = x[index[0] : index[0] + 1, index[1] : index[1] + 1] if planewise else x
         at = (0, 0, *index[2:]) if planewise else index
         with torch.enable_grad():
-            leaf = part.detach().clone().requires_grad_()
+            leaf = part.detach().clone()
+            leaf = (leaf if leaf.is_floating_point() else leaf.double()).requires_grad_()
             out = _replay(recording, step, slot, id, leaf)
             (slope,) = torch.autograd.grad(out[at], leaf)
         place = slope.nonzero(as_tuple=True)
@@ -58,14 +65,13 @@ class Resampling:
             magnitude=_unsteadiness(numbers, indices[2:], count) if sampled else 0.0,
             count=count,
             formula="sum of coefficient × input",
+            inside="where it samples is a rounded number too" if sampled else "",
         )
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """The elements with a coefficient in any output under the mask."""
         id = _input(step)
         x = recording.values[id]
-        if not x.dtype.is_floating_point:
-            return {id: masks.everything(mask, x.shape)}
         wanted, shape = mask, x.shape
         if step.op in _PLANEWISE:
             narrowed = masks.narrow(mask)
@@ -78,7 +84,12 @@ class Resampling:
             # Random positive weights: coefficients of two signs cannot cancel by chance.
             weights = torch.rand(out.shape, generator=torch.Generator().manual_seed(0)) + 1
             (slope,) = torch.autograd.grad(out, leaf, weights * wanted)
-        return {id: (slope != 0).expand(x.shape)}
+        found = {id: (slope != 0).expand(x.shape)}
+        for grid in step.inputs[1:] if step.op in _BY_GRID else ():  # (n, *places, axes)
+            there = masks.collapse(mask, (1,)).movedim(1, -1)
+            shape = recording.values[grid].shape
+            found[grid] = masks.union(found.get(grid), there.expand(shape))
+        return found
 
     def cost(self, recording: Recording, step: Step) -> Cost:
         """One operation an element."""

@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, bind
 from convlens.lens.steps import Recording, Step
 from convlens.lens.terms import Account, Cost, Floats, Terms, floats, lane, unravel
 
@@ -25,10 +25,16 @@ SIGNATURES = {
 _PLACES = ("argmax", "argmin", "argsort")
 
 
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature."""
+    bind(step, SIGNATURES[step.op])
+
+
 class Selecting:
     """value = one of the elements along an axis, by its rank (or the place it stood at)."""
 
     name = "selecting"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -91,6 +97,7 @@ class FindingNonzero:
     """value = the index of the r-th element that is not zero (`nonzero`, `where(mask)`)."""
 
     name = "selecting"
+    exact = False
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]

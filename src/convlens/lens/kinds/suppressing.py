@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.arguments import Arguments, bind
 from convlens.lens.steps import Recording, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, unit_roundoff
 
@@ -35,10 +35,16 @@ class Decision:
     rank: Ints
 
 
+def bound(step: Step) -> None:
+    """Raise UnboundCall unless the call fits its signature."""
+    bind(step, SIGNATURES[step.op])
+
+
 class Suppressing:
     """value = the index of a box that no better kept box overlaps by more than the threshold."""
 
     name = "selecting"
+    exact = False
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]

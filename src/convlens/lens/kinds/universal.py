@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.lens import masks
-from convlens.lens.steps import Recording, Ref, Step, run_again
+from convlens.lens.kinds import probing
+from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
 from convlens.lens.terms import Account, Cost, Terms, floats
 
 # What is made in the likeness of a tensor holds none of its numbers.
 FACTORIES = frozenset(
-    """new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like
-    rand_like randn_like bernoulli zero""".split()
+    """zeros ones empty new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like
+    full_like empty_like rand_like randn_like bernoulli zero uniform random
+    exponential geometric cauchy log_normal kaiming_uniform kaiming_normal xavier_uniform
+    xavier_normal trunc_normal orthogonal constant""".split()
 )
 
 # Running these again draws other numbers.
 RANDOM = frozenset(
     """alpha_dropout feature_alpha_dropout gumbel_softmax multinomial normal poisson
-    fractional_max_pool2d fractional_max_pool3d rrelu_with_noise""".split()
+    fractional_max_pool2d fractional_max_pool3d rrelu rrelu_with_noise""".split()
+)
+
+
+# Made of choices beneath, by what is no element of it: its operators do not say what it reads.
+WHOLE = frozenset(("one_hot",))
+# What computes nothing that is counted as a multiply-add.
+_NO_PRODUCTS = frozenset(
+    """median nanmedian mode unique _unique2 unique_dim unique_consecutive bincount histc
+    searchsorted bucketize cummax cummin cumprod logcumsumexp count_nonzero aminmax
+    nll_loss_forward nll_loss2d_forward one_hot isin equal allclose renorm dist std_mean var_mean
+    segment_reduce tril_indices triu_indices complex view_as_real view_as_complex resolve_conj
+    resolve_neg real imag index_add scatter_add scatter_reduce index_reduce put index_fill
+    index_copy put_ max_unpool2d max_unpool3d rrelu_with_noise dropout native_dropout
+    alpha_dropout feature_alpha_dropout multinomial normal poisson uniform random bernoulli
+    exponential geometric cauchy log_normal randperm mse_loss l1_loss smooth_l1_loss huber_loss
+    binary_cross_entropy binary_cross_entropy_with_logits soft_margin_loss multi_margin_loss
+    multilabel_margin_loss_forward glu trace diag_embed block_diag native_group_norm std var
+    _pack_padded_sequence _ctc_loss fake_quantize_per_tensor_affine dequantize quantize_per_tensor
+    _unique _cummax_helper linalg_matrix_norm histogram repeat_interleave nonzero_static
+    to_sparse _to_sparse to_dense _to_dense coalesce
+    _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update""".split()
 )
 
 
 class Universal:
-    """A slope for each element the value depends on; never arithmetic."""
+    """A slope for each element the value depends on; never arithmetic.
+
+    `why`: of a call that its own rule does not know, what was called.
+    """
 
     name = "universal"
+    exact = False
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -47,17 +80,10 @@ class Universal:
                 leaves[ref.id] = recorded
             return leaves[ref.id].clone()
 
-        try:
-            with torch.enable_grad():
-                result = run_again(step, leaf, slot)
-                wanted = [x for x in leaves.values() if x.requires_grad]
-                slopes = (
-                    torch.autograd.grad(result[index], wanted, allow_unused=True)
-                    if wanted and result.requires_grad
-                    else [None] * len(wanted)
-                )
-        except (RuntimeError, TypeError, IndexError) as error:
-            raise _unexplained(step, f"it cannot be run again in float64: {error}") from error
+        with torch.enable_grad():
+            args, kwargs = replace_refs((step.args, step.kwargs), leaf)
+        wanted = [x for x in leaves.values() if x.requires_grad]
+        result, slopes = _sloped(step, args, kwargs, slot, index, wanted)
         total = float(result[index].detach())
         sources, positions, numbers, weights = [], [], [], []
         ids = [id for id, x in leaves.items() if x.requires_grad]
@@ -76,25 +102,28 @@ class Universal:
             terms = Terms.none()
         magnitude = abs(total) + float(np.abs(terms.product).sum())
         note = "slopes of this one step at these inputs, not terms of a sum"
+        if self.why:
+            note += f"; {self.why}"
         formula = f"{step.op}(...)"
         return Account("slope", terms, total, magnitude, len(terms) + 1, formula=formula, note=note)
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Everything: which elements matter is not known."""
-        return {
-            id: masks.everything(mask, recording.values[id].shape)
-            for id in dict.fromkeys(step.inputs)
-        }
+        """Everything, except along axes where changing the rest is seen to change nothing."""
+        return probing.reads(recording, step, slot, mask)
 
     def cost(self, recording: Recording, step: Step) -> Cost:
-        """One operation for each element made."""
-        return Cost(operations=sum(recording.values[id].tensor.numel() for id in step.outputs))
+        """One operation for each element made; multiply-adds are not known."""
+        operations = sum(math.prod(recording.values[id].shape) for id in step.outputs)
+        if step.op in _NO_PRODUCTS:
+            return Cost(operations=operations)
+        return Cost(operations=operations, uncounted="no rule counts it")
 
 
 class Given:
     """A value no input decides: a factory, a random number."""
 
     name = "given"
+    exact = True
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
@@ -110,6 +139,26 @@ class Given:
     def cost(self, recording: Recording, step: Step) -> Cost:
         """Nothing worth counting."""
         return Cost()
+
+
+def _sloped(
+    step: Step, args: Any, kwargs: Any, slot: int, index: tuple[int, ...], wanted: list[Tensor]
+) -> tuple[Tensor, list[Tensor | None]]:
+    """The step's result on float64 leaves, and the slopes of one element; torch's errors told."""
+    kwargs = {key: argument for key, argument in kwargs.items() if key != "out"}
+    try:
+        with torch.enable_grad():
+            made = step.function(*args, **kwargs)
+    except (RuntimeError, TypeError, IndexError, ValueError) as error:
+        raise _unexplained(step, f"it cannot be run again in float64: {error}") from error
+    result = tensors_in(args[:1] if made is None else made)[slot]
+    if not wanted or not result.requires_grad:
+        return result, [None] * len(wanted)
+    try:
+        slopes = torch.autograd.grad(result[index], wanted, allow_unused=True)
+    except RuntimeError as error:
+        raise _unexplained(step, f"it has no slopes: {error}") from error
+    return result, list(slopes)
 
 
 def _unexplained(step: Step, why: str) -> NotImplementedError:

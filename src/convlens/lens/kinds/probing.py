@@ -1,0 +1,178 @@
+"""What a step without a rule reads: parts of its inputs are changed, and its output watched.
+
+Nothing is proven so: the region is an upper bound along each axis, as far as it was looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from convlens.lens import masks
+from convlens.lens.steps import Recording, Ref, Step, run_again
+
+_WORK = 2**26  # elements computed at most, over all runs of one question
+_FEW = 64  # runs of a small step at least, whatever it computes
+
+
+def reads(recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
+    """For each input the slices, along each axis, whose change changes the masked outputs.
+
+    Slices are left out where changing all of them together changes nothing either, whatever stands
+    there instead. An axis that would take too many runs counts as read throughout.
+    """
+    ids = list(dict.fromkeys(step.inputs))
+    found = {id: masks.everything(mask, recording.values[id].shape) for id in ids}
+    values = [recording.values[id] for id in (*ids, *step.outputs)]
+    if any(value.opaque and not _affine(value.tensor) for value in values):
+        return found
+    size = sum(math.prod(recording.values[id].shape) for id in (*ids, *step.outputs))
+    runs = _Runs(recording, step, slot, mask, max(_FEW, _WORK // max(size, 1)))
+    if size > _WORK or not bool(mask.any()) or not runs.repeatable():
+        return found
+    for id in ids:
+        shape = recording.values[id].shape
+        for axis in sorted(range(len(shape)), key=lambda a: (a > 0, shape[a])):
+            if shape[axis] < 2:
+                continue
+            line = torch.zeros(shape[axis], dtype=torch.bool)
+            _mark(runs, id, axis, 0, shape[axis], line)
+            if bool(line.any()) and not runs.changed(id, axis, ~line, _TOGETHER):
+                along = [-1 if a == axis else 1 for a in range(len(shape))]
+                found[id] = found[id] & line.view(along)
+    return found
+
+
+def _mark(runs: _Runs, id: int, axis: int, low: int, high: int, line: Tensor) -> None:
+    """Mark the slices from `low` to `high` that are read, by halves."""
+    chosen = torch.zeros_like(line)
+    chosen[low:high] = True
+    if not runs.changed(id, axis, chosen, _ALONE):
+        return
+    if high - low == 1 or runs.left < 2:
+        line[low:high] = True
+        return
+    middle = (low + high) // 2
+    _mark(runs, id, axis, low, middle, line)
+    _mark(runs, id, axis, middle, high, line)
+
+
+class _Runs:
+    """Runs of one step with one of its inputs changed; `left` counts how many more there may be."""
+
+    def __init__(
+        self, recording: Recording, step: Step, slot: int, mask: Tensor, left: int
+    ) -> None:
+        self.recording, self.step, self.slot, self.left = recording, step, slot, left
+        self.mask = mask.contiguous()
+        self.plain = self._run(lambda id, x: x)
+
+    def repeatable(self) -> bool:
+        """Whether running the step again gives what was recorded, but for the last bits."""
+        recorded = self.recording.values[self.step.outputs[self.slot]].tensor.detach()
+        if self.plain is None or recorded.shape != self.mask.shape:
+            return False
+        told = _masked(recorded, self.mask)
+        if not told.is_floating_point():
+            return _same(self.plain, told)
+        return torch.allclose(self.plain, told, rtol=1e-3, atol=1e-6, equal_nan=True)
+
+    def changed(self, id: int, axis: int, chosen: Tensor, others: Sequence[Other]) -> bool:
+        """Whether other numbers in the chosen slices of an input change the masked outputs."""
+        x = self.recording.values[id].tensor.detach()
+        tried, slices = False, chosen.nonzero().flatten().to(x.device)
+        for other in others:
+            if self.left < 1:
+                return True
+            new = _put(x, axis, slices, other)
+            if _same(new, x):
+                continue
+            made = self._run(lambda i, was, new=new: new if i == id else was)  # type: ignore[misc]
+            self.left -= 1
+            if made is None:
+                continue
+            tried = True
+            if self.plain is None or not _same(made, self.plain):
+                return True
+        return not tried
+
+    def _run(self, change: Callable[[int, Tensor], Tensor]) -> Tensor | None:
+        """The masked outputs; None where torch refuses the changed numbers."""
+        values = self.recording.values
+
+        def tensor(ref: Ref) -> Tensor:
+            return change(ref.id, values[ref.id].tensor.detach()).clone()
+
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            try:
+                made = run_again(self.step, tensor, self.slot)
+            except (RuntimeError, IndexError, ValueError):
+                return None
+        return _masked(made, self.mask) if made.shape == self.mask.shape else None
+
+
+def _affine(x: Tensor) -> bool:
+    """Whether it is quantised by one scale, so that other numbers can be put into it."""
+    return x.is_quantized and x.qscheme() == torch.per_tensor_affine
+
+
+def _put(x: Tensor, axis: int, slices: Tensor, other: Other) -> Tensor:
+    """The input with other numbers in its slices, of the same dtype."""
+    if not x.is_quantized:
+        return x.index_copy(axis, slices, other(x, axis, slices).to(x.dtype))
+    plain = x.dequantize()
+    new = plain.index_copy(axis, slices, other(plain, axis, slices).to(plain.dtype))
+    return torch.quantize_per_tensor(new, x.q_scale(), x.q_zero_point(), x.dtype)
+
+
+Other = Callable[[Tensor, int, Tensor], Tensor]
+"""Numbers to stand in slices along an axis: (input, axis, slices) -> what stands there instead."""
+
+
+def _rolled(x: Tensor, axis: int, slices: Tensor) -> Tensor:
+    """The slices before them: numbers the step can take."""
+    return x.index_select(axis, (slices - 1) % x.shape[axis])
+
+
+def _drawn(x: Tensor, axis: int, slices: Tensor) -> Tensor:
+    """Numbers drawn at random; of integers, those of the input in another order."""
+    part = x.index_select(axis, slices)
+    if not (x.is_floating_point() or x.is_complex()):
+        return part.flatten().flip(0).view(part.shape)
+    generator = torch.Generator().manual_seed(len(slices))
+    return 3 * torch.randn(part.shape, generator=generator, dtype=torch.float64).to(x.device) + 1
+
+
+def _of_size(size: float) -> Other:
+    """Large numbers of one sign, each a little different; of integers nothing new."""
+
+    def other(x: Tensor, axis: int, slices: Tensor) -> Tensor:
+        part = x.index_select(axis, slices)
+        if not (x.is_floating_point() or x.is_complex()):
+            return part
+        steps = torch.arange(part.numel(), dtype=torch.float64, device=x.device).view(part.shape)
+        return size * (1 + float(x.detach().abs().max())) + steps.sign() * steps.sqrt()
+
+    return other
+
+
+_ALONE = (_rolled, _drawn)
+_TOGETHER = (_rolled, _drawn, _of_size(8.0), _of_size(-8.0), _of_size(0.0))
+
+
+def _masked(x: Tensor, mask: Tensor) -> Tensor:
+    return (x.dequantize() if x.is_quantized else x).cpu()[mask]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Bit for bit, NaN equal to NaN."""
+    if one.is_quantized:
+        one, other = one.dequantize(), other.dequantize()
+    equal = one == other
+    if one.is_floating_point() or one.is_complex():
+        equal = equal | (one.isnan() & other.isnan())
+    return bool(equal.all())
