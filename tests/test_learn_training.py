@@ -186,6 +186,38 @@ def test_outputs_that_are_no_scores_are_refused(network: nn.Module) -> None:
         list(train(network, digits_data(), QUICK))
 
 
+def normalized() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.BatchNorm1d(10))
+
+
+def first(count: int) -> Data:
+    train_on, held_out = digits_data().train, digits_data().held_out
+    return Data(
+        Examples(train_on.inputs[:count], train_on.labels[:count]),
+        Examples(held_out.inputs[:40], held_out.labels[:40]),
+    )
+
+
+def test_a_last_example_that_is_left_alone_joins_the_batch_before() -> None:
+    network = normalized()
+    seen: list[int] = []
+    network.register_forward_pre_hook(lambda module, x: seen.append(len(x[0])))
+    list(train(network, first(33), Recipe(epochs=1, batch=16)))
+    assert [n for n in seen if n < 40] == [16, 17]
+    seen.clear()
+    list(train(network, first(34), Recipe(epochs=1, batch=16)))
+    assert [n for n in seen if n < 40 or n == 2] == [16, 16, 2]
+
+
+@pytest.mark.parametrize(("count", "batch"), [(5, 1), (1, 4)])
+def test_one_example_at_a_time_under_batch_normalization_is_refused(count: int, batch: int) -> None:
+    with pytest.raises(ValueError, match=rf"`batch` \(={batch}\) must give batch normalization"):
+        list(train(normalized(), first(count), Recipe(epochs=1, batch=batch)))
+    list(train(small_network(), first(count), Recipe(epochs=1, batch=batch)))  # without, it trains
+
+
 # Checkpoints and Ctrl-C
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 import convlens
 from convlens.zoo.detection import DETECTORS, Detector, detector
 from convlens.zoo.detection.heads import BoxHead, BoxPredictor
+from convlens.zoo.detection.keypoints import KeypointHead
 from convlens.zoo.detection.regions import MultiScaleRoIAlign
 from convlens.zoo.layers import FrozenNorm2d
 from torchvision_oracle import torchvision
@@ -404,6 +405,20 @@ def spoiled(**parts: Tensor | None) -> list[dict[str, Tensor]]:
             ValueError,
             r"`boxes` \(=\[5.0, 5.0, 5.0, 9.0\]\) of a target must have x1 < x2",
         ),
+        *(
+            (
+                spoiled(boxes=torch.tensor([[0.0, 0.0, 4.0, 4.0], box])),
+                ValueError,
+                r"`boxes` \(=.*\) of a target must have finite sides and area",
+            )
+            for box in (
+                [0.0, 0.0, torch.inf, 4.0],
+                [-torch.inf, 0.0, 4.0, 4.0],
+                [0.0, torch.nan, 4.0, 4.0],
+                [-3e38, 0.0, 3e38, 4.0],
+                [0.0, 0.0, 1e20, 1e20],
+            )
+        ),
         (spoiled(labels=None), ValueError, r"`labels` \(=None\) of a target must be int64"),
         (
             spoiled(labels=torch.ones(2)),
@@ -443,3 +458,12 @@ def test_targets_lacking_what_a_head_learns_are_refused(name: str, part: str, sa
     for given in (None, torch.zeros(2, 3, 3)):
         with pytest.raises(ValueError, match=rf"`{part}` \(=.*\) of a target must be {said}"):
             network(images()[1:], spoiled(**{part: given}))
+
+
+def test_keypoints_that_are_nowhere_are_refused() -> None:
+    head, boxes = KeypointHead(), torch.zeros(1, 4)
+    points = torch.ones(1, 17, 3)
+    head.check({"boxes": boxes, "keypoints": points}, (8, 8))
+    points[0, 3, 0] = torch.nan
+    with pytest.raises(ValueError, match="`keypoints` of a target must be finite"):
+        head.check({"boxes": boxes, "keypoints": points}, (8, 8))

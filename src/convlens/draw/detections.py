@@ -45,7 +45,7 @@ def draw_detections(
     # Large ones first, so that small ones lie on top.
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = [int(place) for place in np.argsort(-areas, kind="stable")]
-    if prediction.masks is not None:
+    if prediction.mask_runs is not None:
         picture = _with_masks(picture, prediction, order, scale, max(1, round(em / 7)))
     pen = ImageDraw.Draw(picture)
     thick = max(2, round(em / 6))
@@ -62,8 +62,8 @@ def _with_masks(
     picture: Image.Image, prediction: Prediction, order: Sequence[int], scale: int, thick: int
 ) -> Image.Image:
     pixels = np.array(picture)
-    for place in order if prediction.masks is not None else ():
-        mask = prediction.masks[place] if prediction.masks is not None else None
+    for place in order if prediction.mask_runs is not None else ():
+        mask = prediction.mask_runs.mask(place) if prediction.mask_runs is not None else None
         if mask is None or not mask.any():
             continue
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))

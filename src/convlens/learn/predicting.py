@@ -22,6 +22,7 @@ from convlens.learn.preparing import Preparation
 from convlens.learn.sources import Source, read_sources
 from convlens.learn.telling import Sigmoids, UnknownFormError, predictions_of
 from convlens.learn.units import Unit, sentence_of, units, weight_of
+from convlens.zoo.detection import Detector
 
 __all__ = ["Prediction", "Running", "Seen", "device_for", "opened_for", "predict", "running"]
 
@@ -252,10 +253,13 @@ class Running:
 
     def _answer(self, x: Tensor) -> Any:
         """What the network answers; the first time it is watched for a sigmoid at its end."""
+        network: Any = self.opened.network
+        # Masks are laid over the picture later: one by one, and only those that are told.
+        options = {"whole_masks": False} if isinstance(network, Detector) else {}
         if self.by_sigmoid:
-            return self.opened.network(x)
+            return network(x, **options)
         with Sigmoids() as seen:
-            output = self.opened.network(x)
+            output = network(x, **options)
         self.by_sigmoid.append(seen.made(output))
         return output
 
@@ -324,7 +328,8 @@ def _with_warnings(seen: Seen, said: tuple[str, ...], broken: str | None) -> See
     told = seen.prediction
     if broken is not None and told.boxes is not None and not len(told.labels):
         told = replace(told, boxes=None, masks=None, keypoints=None, error=broken)
-    return replace(seen, prediction=replace(told, warnings=(*said, *told.warnings)))
+    warnings = (*said, *told.warnings)
+    return replace(seen, prediction=replace(told, warnings=warnings, masks=told.mask_runs))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convlens.files import printed
-from convlens.learn.run_lengths import run_lengths
+from convlens.learn.run_lengths import RunLengths, run_lengths
 
 __all__ = ["Limits", "Prediction", "View", "score_text"]
 
@@ -73,6 +73,21 @@ class View:
         return self.box or (0, 0, self.size[1], self.size[0])
 
 
+class _Masks:
+    """The field of a prediction that is given masks and gives them back, and keeps run lengths.
+
+    Of a picture of 2 megapixels, a hundred masks take 200 MB, and as run lengths some kilobytes.
+    """
+
+    def __get__(self, prediction: Any, owner: type) -> NDArray[np.bool_] | None:
+        runs = None if prediction is None else prediction.mask_runs
+        return None if runs is None else runs.array()
+
+    def __set__(self, prediction: Any, masks: NDArray[np.bool_] | RunLengths | None) -> None:
+        runs = RunLengths.of(masks) if isinstance(masks, np.ndarray) else masks
+        prediction.__dict__["_mask_runs"] = runs
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What a network says of one picture, frame or stretch of a clip; it prints as text.
@@ -83,9 +98,10 @@ class Prediction:
     gives; `categories`: the names of all, () where there are none.
 
     Of detectors, None from others: `boxes` (k, 4), left, top, right, bottom; `masks` (k, h, w)
-    bool; `keypoints` (k, points, 3), x, y and 1 where it is seen; `keypoint_scores` (k, points),
-    without limits. Of segmenters: `map` (h, w) uint8, the category of each pixel; there `labels`
-    are those in it, the largest first, and `scores` their mean probability where they won.
+    bool, unrolled anew whenever asked for (`mask_runs` is what is kept); `keypoints` (k, points,
+    3), x, y and 1 where it is seen; `keypoint_scores` (k, points), without limits. Of segmenters:
+    `map` (h, w) uint8, the category of each pixel; there `labels` are those in it, the largest
+    first, and `scores` their mean probability where they won.
 
     Of a clip: `frame`, the number of the first frame meant, `time` in seconds. Of a file of several
     pages: `page`, its number, from 0. `error`: why there is no answer, in a sentence; `warnings`:
@@ -108,7 +124,7 @@ class Prediction:
     labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     scores: Numbers = field(default_factory=lambda: np.zeros(0, np.float32))
     boxes: Numbers | None = None
-    masks: NDArray[np.bool_] | None = None
+    masks: _Masks = _Masks()
     keypoints: Numbers | None = None
     keypoint_scores: Numbers | None = None
     map: NDArray[np.uint8] | None = None
@@ -120,6 +136,12 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     page: int | None = None
+
+    @property
+    def mask_runs(self) -> RunLengths | None:
+        """The masks as the lengths of their runs, of which `mask` unrolls one."""
+        runs: RunLengths | None = self.__dict__.get("_mask_runs")
+        return runs
 
     def category(self, label: int) -> str:
         """Return the name of a category, its number where it has none."""
@@ -167,8 +189,8 @@ class Prediction:
             left, top, right, bottom = (float(side) for side in self.boxes[position])
             sides = (left, top, right - left, bottom - top)
             row["bbox"] = [round(side, 3) for side in sides]
-        if self.masks is not None:
-            row["segmentation"] = run_lengths(self.masks[position])
+        if self.mask_runs is not None:
+            row["segmentation"] = self.mask_runs.coco(position)
         if self.keypoints is not None:
             row["keypoints"] = [round(float(x), 3) for x in self.keypoints[position].reshape(-1)]
         if self.map is not None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from convlens.learn.masking import finite_masks, has_masks, masks_of
 from convlens.learn.predictions import Limits, View
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
 
 _CATEGORIES = range(2, 257)  # of a map, which is told as a byte a pixel
 
-_PARTS = ("boxes", "labels", "scores", "masks", "keypoints", "keypoints_scores")
+_PARTS = ("boxes", "labels", "scores", "keypoints", "keypoints_scores")
 
 _DIVERGED = "its weights may have diverged, take others"
 
@@ -268,9 +269,11 @@ def _is_found(one: Any) -> bool:
 
 def _detected(found: dict[str, Tensor], view: View, limits: Limits) -> dict[str, Any]:
     # What is no number is below no threshold.
-    kept = ~(found["scores"] < limits.threshold)
+    kept = torch.where(~(found["scores"] < limits.threshold))[0]
     parts = {name: found[name][kept].detach().cpu() for name in _PARTS if name in found}
     finite = _finite(parts)
+    if has_masks(found):
+        finite &= finite_masks(found, kept)
     dropped, count = int((~finite).sum()), len(finite)
     if dropped == count and count:
         return {"error": not_finite(dropped, count, "detections")}
@@ -289,9 +292,8 @@ def _detected(found: dict[str, Tensor], view: View, limits: Limits) -> dict[str,
         "probabilities": bool(((scores >= 0) & (scores <= 1)).all()),
         "warnings": warnings,
     }
-    if "masks" in parts:  # (k, 1, h, w), the chance that a pixel belongs to it
-        masks = parts["masks"][order].reshape(len(order), *parts["masks"].shape[-2:])
-        fields["masks"] = (masks >= 0.5).numpy()
+    if has_masks(found):
+        fields["masks"] = masks_of(found, kept.cpu()[finite][order], view)
     if "keypoints" in parts:
         fields["keypoints"] = parts["keypoints"][order].float().numpy()
     if "keypoints_scores" in parts:
@@ -312,9 +314,6 @@ def _in_the_picture(parts: dict[str, Tensor], view: View) -> dict[str, Tensor]:
     boxes = view.points(parts["boxes"].reshape(-1, 2, 2)).reshape(-1, 4)
     h, w = view.size
     parts = {**parts, "boxes": boxes.clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))}
-    if "masks" in parts:
-        masks = parts["masks"].float()
-        parts["masks"] = view.maps(masks.reshape(len(boxes), *masks.shape[-2:]), around=0)
     if "keypoints" in parts:
         points = parts["keypoints"]
         parts["keypoints"] = torch.cat((view.points(points[..., :2]), points[..., 2:]), -1)

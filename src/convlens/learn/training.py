@@ -24,7 +24,8 @@ __all__ = ["DIGITS_RECIPE", "Progress", "Recipe", "accuracy", "train", "train_di
 class Recipe:
     """How to train: AdamW on shuffled batches, the rate falling to 0 along half a cosine.
 
-    `epochs`: passes over the training examples. `batch`: examples a step. `rate`: the learning
+    `epochs`: passes over the training examples. `batch`: examples a step; a last one that is left
+    alone joins the step before. `rate`: the learning
     rate of the first step. `decay`: the weight decay, decoupled from the rate's gradient step.
     `seed`: of every random number drawn. AdamW and the cosine: Loshchilov & Hutter, *Decoupled
     Weight Decay Regularization* (arXiv 1711.05101, algorithm 2) and *SGDR* (arXiv 1608.03983,
@@ -162,7 +163,7 @@ def accuracy(network: nn.Module, examples: Examples, batch: int = 256) -> float:
 def _epochs(
     network: nn.Module, data: Data, recipe: Recipe, path: Path | None
 ) -> Iterator[Progress]:
-    steps = recipe.epochs * math.ceil(len(data.train) / recipe.batch)
+    steps = recipe.epochs * len(_batches(torch.arange(len(data.train)), recipe.batch))
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     began = time.monotonic()
@@ -205,14 +206,39 @@ def _epoch(
     with _mode(network, training=True), torch.random.fork_rng(_forked(device)):
         # The golden ratio's multiples keep the epochs of neighbouring seeds apart.
         torch.manual_seed((recipe.seed + epoch * 0x9E3779B97F4A7C15) % 2**63)
-        for batch in torch.randperm(len(examples)).split(recipe.batch):
+        for batch in _batches(torch.randperm(len(examples)), recipe.batch):
             labels = examples.labels[batch].to(device)
-            scores = scores_of(examples.inputs[batch].to(device))
+            try:
+                scores = scores_of(examples.inputs[batch].to(device))
+            except ValueError as error:
+                raise (_alone(recipe) if _wants_more(error, batch) else error) from error
             _check_scores(scores, examples.labels)
             loss = F.cross_entropy(scores, labels)
             step(loss)
             total += loss.detach() * len(batch)
     return float(total) / len(examples)
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """The examples `size` at a time; a last one alone joins the batch before.
+
+    Batch normalization has no deviation of one example to divide by.
+    """
+    batches = list(order.split(size))
+    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def _wants_more(error: ValueError, batch: Tensor) -> bool:
+    return len(batch) == 1 and "more than 1 value per channel" in str(error)
+
+
+def _alone(recipe: Recipe) -> ValueError:
+    return ValueError(
+        f"`batch` (={recipe.batch}) must give batch normalization at least 2 examples at a time, "
+        "and there was one; use 2 or more, and as many examples"
+    )
 
 
 def _check_scores(scores: Tensor, labels: Tensor) -> None:

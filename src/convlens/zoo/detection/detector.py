@@ -106,7 +106,11 @@ class Detector(Network):
         self.roi_heads = RoIHeads(member.heads(classes))
 
     def forward(
-        self, images: Tensor | Sequence[Tensor], targets: Sequence[Target] | None = None
+        self,
+        images: Tensor | Sequence[Tensor],
+        targets: Sequence[Target] | None = None,
+        *,
+        whole_masks: bool = True,
     ) -> list[Detection] | dict[str, Tensor]:
         """Return what each picture shows; in training the losses by name.
 
@@ -116,6 +120,10 @@ class Detector(Network):
 
         `targets`, for training: of each picture a dict of boxes (m, 4), labels (m,), int64, and
         what the heads learn: masks (m, h, w), or keypoints (m, 17, 3) of x, y and visibility.
+
+        `whole_masks`: masks of whole pictures are large, 4 bytes a pixel and detection. When False,
+        box_masks (k, 1, 28, 28) stand in their place, each to be laid over its box; `pasted_parts`
+        does that for those that are wanted, one after the other.
 
         Raises ValueError for pictures and targets of other shapes, TypeError for other types.
         """
@@ -127,7 +135,9 @@ class Detector(Network):
         batch, sizes, wanted = self.transform(images, targets if self.training else None)
         levels = self.backbone(batch)  # (n, 3, h, w) -> (n, 256, h / 4, w / 4), ...
         proposals, losses = self.rpn(batch, levels, sizes, wanted)  # -> (k, 4) of each picture
-        answers = self.roi_heads(levels, proposals, sizes, originals, wanted)
+        answers = self.roi_heads(
+            levels, proposals, sizes, originals, wanted, whole_masks=whole_masks
+        )
         if isinstance(answers, dict):
             return {**answers, **losses}
         found: list[Detection] = answers

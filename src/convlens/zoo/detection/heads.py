@@ -97,15 +97,22 @@ class RoIHeads(nn.ModuleDict):
         sizes: Sequence[Size],
         originals: Sequence[Size],
         targets: Sequence[Target] | None = None,
+        *,
+        whole_masks: bool = True,
     ) -> list[Detection] | dict[str, Tensor]:
         """Return what each picture shows, in pixels of the originals; with targets, the losses.
 
         `levels` of the pyramid; of each picture its `proposals` (k, 4), its size in the batch and
-        that of the original.
+        that of the original. `whole_masks`: as in the detector's `forward`.
         """
         if targets is not None:
             return self._losses(levels, proposals, sizes, targets)
         found = self._found(levels, proposals, sizes)
+        if not whole_masks:  # under another name no head pastes them
+            found = [
+                {"box_masks" if name == "masks" else name: part for name, part in each.items()}
+                for each in found
+            ]
         pictures = zip(found, sizes, originals, strict=True)
         return [self._restored(*each) for each in pictures]
 
@@ -189,6 +196,13 @@ class BoxHead:
             )
         if not boxes.is_floating_point():
             raise TypeError(f"`boxes` (={boxes.dtype}) of a target must be floats; use .float()")
+        wide = boxes.double()  # float16 has no room for areas
+        endless = ~((wide[:, 2:] - wide[:, :2]).prod(1).float().isfinite() & wide.isfinite().all(1))
+        if endless.any():
+            raise ValueError(
+                f"`boxes` (={boxes[endless][0].tolist()}) of a target must have finite sides and "
+                "area; correct them, or leave them out"
+            )
         flat = ~(boxes[:, 2:] > boxes[:, :2]).all(1)
         if flat.any():
             raise ValueError(

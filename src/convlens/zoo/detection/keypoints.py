@@ -51,6 +51,11 @@ class KeypointHead:
                 f"`keypoints` (={given}) of a target must be (m, {self.points}, 3), here {wanted}: "
                 "x, y in pixels and a visibility; give a visibility of 0 where a point is not seen"
             )
+        if not keypoints.isfinite().all():
+            raise ValueError(
+                "`keypoints` of a target must be finite, and one is infinite or not a number; give "
+                "a visibility of 0, and 0 for x and y, where a point is not seen"
+            )
 
     def losses(self, view: View, samples: Samples, targets: Sequence[Target]) -> Detection:
         """Return the cross-entropy of the cell of each visible point, among all of its map."""

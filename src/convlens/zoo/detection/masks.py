@@ -5,7 +5,7 @@ He et al., *Mask R-CNN* (arXiv 1703.06870), section 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from convlens.zoo.detection.regions import MultiScaleRoIAlign, roi_align
 from convlens.zoo.detection.resizing import Size, Target
 from convlens.zoo.layers import conv_norm, draw_weights
 
-__all__ = ["MaskHead", "paste_masks"]
+__all__ = ["MaskHead", "paste_masks", "pasted_parts"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ class MaskHead:
 
     def restore(self, found: Detection, size: Size, original: Size) -> Detection:
         """Return the masks laid over the original: (k, 1, 28, 28) to (k, 1, h, w)."""
+        if "masks" not in found:  # they were asked for as they are
+            return found
         return {**found, "masks": paste_masks(found["masks"], found["boxes"], original)}
 
     def _answers(self, view: View, boxes: Sequence[Tensor]) -> Tensor:
@@ -114,14 +116,41 @@ def paste_masks(masks: Tensor, boxes: Tensor, size: Size) -> Tensor:
               [0.0000, 0.4900, 0.7000, 0.4900]]]])
     """
     h, w = size
+    pictures = [masks.new_zeros(0, 1, h, w)]
+    for mask, (x1, y1, x2, y2) in _stretched(masks, boxes):
+        # What lies beyond the picture is cut off.
+        pictures.append(F.pad(mask, (x1, w - 1 - x2, y1, h - 1 - y2)))  # -> (1, 1, h, w)
+    return torch.cat(pictures)
+
+
+def pasted_parts(
+    masks: Tensor, boxes: Tensor, size: Size
+) -> Iterator[tuple[Tensor, tuple[int, int]]]:
+    """Yield what `paste_masks` makes of each mask, without the zeros around it.
+
+    (h', w') and the row and column of its first pixel; outside of it all is 0.
+
+    >>> part, place = next(
+    ...     pasted_parts(torch.ones(1, 1, 2, 2), torch.tensor([[1.0, 1.0, 3.0, 3.0]]), (4, 4))
+    ... )
+    >>> part.shape, place
+    (torch.Size([4, 4]), (0, 0))
+    """
+    h, w = size
+    for mask, (x1, y1, x2, y2) in _stretched(masks, boxes):
+        left, top = min(max(x1, 0), w), min(max(y1, 0), h)
+        right, bottom = max(min(x2 + 1, w), left), max(min(y2 + 1, h), top)
+        yield mask[0, 0, top - y1 : bottom - y1, left - x1 : right - x1], (top, left)
+
+
+def _stretched(masks: Tensor, boxes: Tensor) -> Iterator[tuple[Tensor, list[int]]]:
+    """Each mask (1, 1, h', w') as large as its box with a ring around it, and its corners."""
     m = masks.shape[-1]
     ringed = F.pad(masks, (1, 1, 1, 1))  # -> (k, 1, m + 2, m + 2)
     half = (boxes[:, 2:] - boxes[:, :2]) * 0.5 * ((m + 2) / m)  # (k, 2)
     centre = (boxes[:, 2:] + boxes[:, :2]) * 0.5  # (k, 2)
     corners = torch.cat((centre - half, centre + half), 1).long()  # (k, 4)
-    pictures = [masks.new_zeros(0, 1, h, w)]
     for i, (x1, y1, x2, y2) in enumerate(corners.tolist()):
-        # Whole pixels, both corners' included; what lies beyond the picture is cut off.
+        # Whole pixels, both corners' included.
         mask = F.interpolate(ringed[i : i + 1], (y2 - y1 + 1, x2 - x1 + 1), mode="bilinear")
-        pictures.append(F.pad(mask, (x1, w - 1 - x2, y1, h - 1 - y2)))  # -> (1, 1, h, w)
-    return torch.cat(pictures)
+        yield mask, [x1, y1, x2, y2]
