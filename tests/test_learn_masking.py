@@ -114,7 +114,9 @@ def test_predicting_asks_for_small_masks_and_tells_the_same() -> None:
 class Largest(TorchDispatchMode):
     """The bytes of the largest tensor that any operation made."""
 
-    bytes = 0
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
