@@ -218,14 +218,15 @@ def predict(
         return
     from convlens.learn.predicting import predict as predict_on
     from convlens.learn.sources import read_sources
+    from convlens.learn.writing import line_of
 
-    predicted = 0
+    failed = 0
     for prediction in predict_on(network, _one(source), **settings):
-        predicted += prediction.error is None
-        _print(prediction, json)
+        failed += prediction.error is not None
+        print(line_of(prediction.to_dict()) if json else prediction)
         sys.stdout.flush()
     _say(read_sources(_one(source)).left_out())
-    if not predicted:
+    if failed:
         raise SystemExit(1)
 
 
@@ -350,6 +351,7 @@ def _predict_into(
 
     from convlens import draw
     from convlens.learn.answers import answer
+    from convlens.learn.writing import line_of
 
     pen = draw if draws else None
     job = answer(network, _one(source), out, **settings, pen=pen, restart=restart)
@@ -367,13 +369,13 @@ def _predict_into(
                 speed = done / (time.monotonic() - began)
                 bar.update(task, completed=job.finished + done, rate=speed)
                 if json:
-                    _print(prediction, json)
+                    print(line_of(prediction.to_dict()))
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         raise
     print(job.summary(), file=sys.stderr)
     _say(job.sources.left_out())
-    if job.failed and not job.predicted and not job.finished:
+    if job.failed:
         raise SystemExit(1)
 
 

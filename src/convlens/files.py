@@ -86,13 +86,26 @@ def sweep(folder: str | Path) -> None:
     ...     os.listdir(folder)
     []
     """
-    import psutil  # `convlens --help` imports this file, and need not wait for it
-
     for left in Path(folder).rglob(".partial-*"):
         made = re.fullmatch(r"\.partial-(\d+)-.*", left.name, re.DOTALL)
-        if made and not psutil.pid_exists(int(made[1])):
+        if made and _is_left(left, int(made[1])):
             with contextlib.suppress(OSError):  # another process may sweep at the same time
                 left.unlink()
+
+
+def _is_left(path: Path, pid: int) -> bool:
+    """Whether the process that wrote a file is gone, its number perhaps another's by now.
+
+    Containers number their processes alike each time.
+    """
+    import psutil  # `convlens --help` imports this file, and need not wait for it
+
+    try:
+        return path.stat().st_mtime < psutil.Process(pid).create_time() - 1
+    except psutil.NoSuchProcess:
+        return True
+    except (OSError, psutil.Error):
+        return False
 
 
 def expanded(path: str | Path) -> Path:

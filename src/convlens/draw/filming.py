@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -52,12 +53,17 @@ class Film:
         self._size = (0, 0)
         self._kept: list[Image.Image] = []
         self._times: list[float] = []
+        self._ticks = -(2**62)  # of the frame before
 
     def __enter__(self) -> Self:
         return self
 
     def write(self, image: Image.Image, time: float) -> None:
-        """Add an RGB frame that is shown from `time` on, in seconds, later than the one before."""
+        """Add an RGB frame that is shown from `time` on, in seconds.
+
+        A time that is no later than that of the frame before, as in files whose frames repeat
+        theirs, or no number, is taken for the least later one.
+        """
         if not self._times:
             self._beside = self._open.enter_context(whole(self.path, durable=False))
             self._size = (image.width + image.width % 2, image.height + image.height % 2)
@@ -65,6 +71,8 @@ class Film:
             canvas = Image.new("RGB", self._size)
             canvas.paste(image)
             image = canvas
+        if not math.isfinite(time):
+            time = self._times[-1] if self._times else 0.0
         self._times.append(time)
         if self._av is None:
             if len(self._kept) * self._size[0] * self._size[1] * 3 < MOST_BYTES:
@@ -82,7 +90,8 @@ class Film:
             stream.codec_context.time_base = Fraction(1, _TICKS)
             self._stream = stream
         frame = self._av.VideoFrame.from_image(image)
-        frame.pts, frame.time_base = round(time * _TICKS), Fraction(1, _TICKS)
+        self._ticks = max(self._ticks + 1, round(time * _TICKS))
+        frame.pts, frame.time_base = self._ticks, Fraction(1, _TICKS)
         self._container.mux(self._stream.encode(frame))
 
     def __exit__(

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 
-from convlens.files import expanded, whole
+from convlens.files import expanded, sweep, whole
+from convlens.learn.naming import Names
 from convlens.learn.opening import Opened
 from convlens.learn.predicting import Running, device_for, opened_for, running
 from convlens.learn.predictions import Limits, Prediction
 from convlens.learn.sources import Source, Sources, read_sources
-from convlens.learn.writing import LINES, Pen, Writer
+from convlens.learn.writing import LINES, RESERVED, RUN, Pen, Writer, remember
 
 __all__ = ["Answers", "answer"]
 
-RUN = "run.json"
-"""The file that says what a folder's answers were made with."""
+LOCK = ".convlens.lock"
+"""Held while a run writes into a folder, so that no other does."""
 
 
 @dataclass(eq=False)
@@ -45,30 +48,41 @@ class Answers:
     pen: Pen | None
     finished: int
     total: int | None
+    names: Names
     predicted: int = 0
     failed: int = 0
     latest: str | None = None
-    _latest_failed: bool = False
+    latest_failed: bool | None = None
 
     def __iter__(self) -> Iterator[Prediction]:
-        """Yield the predictions of what is not finished, in order; stopping early loses nothing."""
-        writer = Writer(self.out, self.pen)
+        """Yield the predictions of what is not finished, in order; stopping early loses nothing.
+
+        Raises ValueError where another run is writing into the folder, OSError for a full disk.
+        """
+        with _alone(self.out):
+            yield from self._written()
+
+    def _written(self) -> Iterator[Prediction]:
+        writer = Writer(self.out, self.pen, self.names)
         pool = ThreadPoolExecutor(1, thread_name_prefix="convlens-write")
-        waiting: deque[tuple[Prediction, Future[None]]] = deque()
-        ended = False
+        waiting: deque[Future[list[Prediction]]] = deque()
         try:
             with closing(self.run.over(self._left())) as seen:
                 for one in seen:
-                    waiting.append((one.prediction, pool.submit(writer.write, one)))
+                    waiting.append(pool.submit(writer.write, one))
                     # A batch may wait to be written while the next is computed.
                     while len(waiting) > self.run.batch:
-                        yield self._written(*waiting.popleft())
+                        yield from self._counted(waiting.popleft().result())
             while waiting:
-                yield self._written(*waiting.popleft())
-            ended = True
+                yield from self._counted(waiting.popleft().result())
+            yield from self._counted(writer.end())
         finally:
             pool.shutdown(cancel_futures=True)
-            writer.close(whole=ended or self.total is None)
+            try:
+                if self.total is None:  # a camera has no other end
+                    writer.end()
+            finally:
+                writer.close()
 
     def summary(self) -> str:
         """Return in a sentence how many pictures and clips were done."""
@@ -86,18 +100,19 @@ class Answers:
                 self.done.add(source.name)
                 yield source
 
-    def _written(self, prediction: Prediction, future: Future[None]) -> Prediction:
-        future.result()
-        again = prediction.name == self.latest  # a clip, or a file of pages, is counted once,
-        self._latest_failed &= again
-        self.latest = prediction.name
-        if prediction.error is None:
-            self.predicted += not again
-        elif not self._latest_failed:
-            self.failed += 1
-            self.predicted -= again  # and as one that failed where a part of it did
-            self._latest_failed = True
-        return prediction
+    def _counted(self, predictions: list[Prediction]) -> Iterator[Prediction]:
+        """The same; a clip or file of pages counts once, as failed where any of it did."""
+        for prediction in predictions:
+            if prediction.name != self.latest:
+                self.latest, self.latest_failed = prediction.name, None
+            if prediction.error is not None and not self.latest_failed:
+                self.failed += 1
+                self.predicted -= self.latest_failed is not None
+                self.latest_failed = True
+            elif prediction.error is None and self.latest_failed is None:
+                self.predicted += 1
+                self.latest_failed = False
+            yield prediction
 
 
 def answer(
@@ -156,22 +171,71 @@ def answer(
         "draw": pen is not None,
         "root": None if sources.root is None else str(sources.root),
     }
-    done = set() if restart else _earlier(folder, facts)
-    _begin(folder, facts, restart)
+    names = Names(folder, RESERVED)
+    _make(folder)
+    with _alone(folder):
+        done = set() if restart else _earlier(folder, facts, names)
+        sweep(folder)
+        _begin(folder, facts, restart)
     total = sources.count()
     finished = len(done) if total is None else sum(one.name in done for one in sources)
-    return Answers(folder, run, sources, done, pen, finished, total)
+    return Answers(folder, run, sources, done, pen, finished, total, names)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder against other runs; ValueError where one is writing into it."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"`out` (={str(folder)!r}) must be no other run's, and one is writing into it; wait "
+            "until it ends, or name another folder"
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        # Some file systems of networks know no locks.
+        if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+            raise _not_written(folder, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / LOCK).unlink()
+        lock.release()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(folder, error) from error
+
+
+def _not_written(folder: Path, error: Exception) -> OSError:
+    said = getattr(error, "strerror", None) or error
+    return OSError(f"`out` (={str(folder)!r}) cannot be written ({said}); name another folder")
 
 
 def _checked_folder(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ValueError(f"`out` (={str(out)!r}) must be a folder, and is a file; name another")
-    if out.is_dir() and any(out.iterdir()) and not (out / RUN).is_file():
+    try:
+        others = out.is_dir() and any(not _is_ours(path.name) for path in out.iterdir())
+        is_runs = (out / RUN).is_file()
+    except OSError as error:
+        raise _not_written(out, error) from error
+    if others and not is_runs:
         raise ValueError(
             f"`out` (={str(out)!r}) must be new, empty or of an earlier run, and holds other files "
             "that drawings could replace; name another folder"
         )
     return out
+
+
+def _is_ours(name: str) -> bool:
+    """What a run leaves that was killed as it began."""
+    return name == LOCK or name.startswith(".partial-")
 
 
 def _digest(network: nn.Module) -> str:
@@ -184,7 +248,7 @@ def _digest(network: nn.Module) -> str:
     return found.hexdigest()[:8]
 
 
-def _earlier(folder: Path, facts: dict[str, Any]) -> set[str]:
+def _earlier(folder: Path, facts: dict[str, Any], names: Names) -> set[str]:
     """The names an earlier run finished; ValueError where it was another's."""
     if not (folder / RUN).is_file():
         return set()
@@ -206,14 +270,14 @@ def _earlier(folder: Path, facts: dict[str, Any]) -> set[str]:
             f"`{different}` (={facts[different]!r}) must be {before.get(different)!r}, which the "
             f"answers in {folder} were made with; {cure}"
         )
-    return _finished(folder / LINES)
+    return _finished(folder / LINES, names)
 
 
-def _finished(path: Path) -> set[str]:
-    """The names of whole lines; what follows them, torn or of a clip or pages not ended, is cut."""
-    names: set[str] = set()
+def _finished(path: Path, names: Names) -> set[str]:
+    """The sources of whole lines; what follows them, torn or of parts not ended, is cut."""
+    done: set[str] = set()
     if not path.is_file():
-        return names
+        return done
     end, broken = 0, 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -221,9 +285,9 @@ def _finished(path: Path) -> set[str]:
             if row is None:
                 broken = number
                 break
-            parts = "page" in row or ("frame" in row and "error" not in row)
-            if row.get("last") or not parts:
-                names.add(row["image"])
+            remember(row, names)
+            if row.get("last") or ("frame" not in row and "page" not in row):
+                done.add(row["image"])
                 end = lines.tell()
         if lines.read(1):
             raise ValueError(
@@ -231,7 +295,7 @@ def _finished(path: Path) -> set[str]:
                 "it, or begin anew with --restart"
             )
     os.truncate(path, end)
-    return names
+    return done
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
@@ -245,7 +309,6 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def _begin(folder: Path, facts: dict[str, Any], restart: bool) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     with whole(folder / RUN) as beside:
         beside.write_text(json.dumps(facts, indent=1) + "\n")
         if restart:  # not before there was room for the new

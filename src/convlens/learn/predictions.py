@@ -161,7 +161,8 @@ class Prediction:
         "predictions" has a dictionary a label: category_id, category, score; bbox [x, y, w, h];
         segmentation {"size", "counts"} in compressed run lengths; keypoints [x, y, v, ...]. Of a
         map, all categories but the background. Where scores are no probabilities, "probabilities"
-        is false. A picture without an answer has "error" instead, with its frame or page.
+        is false. A picture without an answer has "error" instead, with its frame or page; one whose
+        drawing failed has both.
         """
         told: dict[str, Any] = {"image": self.name}
         if self.page is not None:
@@ -171,7 +172,9 @@ class Prediction:
         if self.warnings:
             told["warnings"] = list(self.warnings)
         if self.error is not None:
-            return {**told, "error": self.error}
+            told["error"] = self.error
+            if not len(self.labels):
+                return told
         told |= {"width": self.width, "height": self.height}
         if not self.probabilities:
             told["probabilities"] = False
