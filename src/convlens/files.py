@@ -101,7 +101,7 @@ def _is_left(path: Path, pid: int) -> bool:
     import psutil  # `convlens --help` imports this file, and need not wait for it
 
     try:
-        return path.stat().st_mtime < psutil.Process(pid).create_time() - 1
+        return bool(path.stat().st_mtime < psutil.Process(pid).create_time() - 1)
     except psutil.NoSuchProcess:
         return True
     except (OSError, psutil.Error):

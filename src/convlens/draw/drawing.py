@@ -52,23 +52,25 @@ def drawn(picture: Picture, prediction: Prediction, rows: int | None = None) -> 
     em = max(13, round(math.sqrt(image.width * image.height) / 38))
     if prediction.error is not None and rows is None:
         return image
-    image = _answered(image, prediction, scale, em, rows)
     sentences = [*filter(None, [prediction.error]), *prediction.warnings]
+    if prediction.boxes is not None:
+        image = draw_detections(image, prediction, scale, em)
+    else:
+        if prediction.map is not None:
+            image = draw_segments(image, prediction, scale)
+        bars = _bars(prediction, rows)
+        if rows is None and bars:
+            return panel(image, bars, em, len(bars), sentences)
+        image = panel(image, bars, em, rows) if rows else image
     return told(image, sentences, em, over=rows is not None) if sentences else image
 
 
-def _answered(
-    image: Image.Image, prediction: Prediction, scale: int, em: int, rows: int | None
-) -> Image.Image:
-    if prediction.boxes is not None:
-        return draw_detections(image, prediction, scale, em)
+def _bars(prediction: Prediction, rows: int | None) -> list[Bar]:
     if prediction.map is not None:
-        bars = legend(prediction, rows or _ROWS)
-        image = draw_segments(image, prediction, scale)
-    else:
-        pairs = zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)
-        bars = [
-            Bar(prediction.category(label), score, category_colour(label), prediction.probabilities)
-            for label, score in pairs
-        ]
-    return panel(image, bars, em, rows or len(bars)) if bars or rows else image
+        return legend(prediction, rows or _ROWS)
+    pairs = zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)
+    is_share = prediction.probabilities
+    return [
+        Bar(prediction.category(label), score, category_colour(label), is_share)
+        for label, score in pairs
+    ]

@@ -61,15 +61,20 @@ def fitted(text: str, font: Font, width: int) -> str:
     return text[:kept].rstrip() + "..." if kept else ""
 
 
-def panel(picture: Image.Image, bars: Sequence[Bar], em: int, rows: int) -> Image.Image:
+def panel(
+    picture: Image.Image, bars: Sequence[Bar], em: int, rows: int, sentences: Sequence[str] = ()
+) -> Image.Image:
     """Return the picture with bars beside it (below it where it is wider than high), on dark.
 
-    `em`: the height of the text in pixels; `rows`: for how many bars there is room.
+    `em`: the height of the text in pixels; `rows`: for how many bars there is room; `sentences`
+    stand below them.
     """
     beside = picture.height >= picture.width
     row, around = round(2.3 * em), em
     height = 2 * around + rows * row - round(0.6 * em)
     width = _BESIDE * em if beside else picture.width
+    lines, below = _lines(sentences, em, width), height
+    height += _height(lines, em)
     if beside:
         size = (picture.width + width, max(picture.height, height))
         corner = (picture.width + around, around)
@@ -81,6 +86,7 @@ def panel(picture: Image.Image, bars: Sequence[Bar], em: int, rows: int) -> Imag
     pen = ImageDraw.Draw(canvas)
     for number, bar in enumerate(bars[:rows]):
         _bar(pen, bar, (corner[0], corner[1] + number * row), width - 2 * around, em)
+    _write(pen, lines, (corner[0] - around, corner[1] - around + below), width, em)
     return canvas
 
 
@@ -89,19 +95,38 @@ def told(picture: Image.Image, sentences: Sequence[str], em: int, *, over: bool)
 
     `em`: the height of the text in pixels.
     """
-    font, pad = font_of(em), max(2, em // 2)
     width = picture.width if over else max(picture.width, 16 * em)
-    lines = [line for said in sentences for line in _wrapped(said, font, width - 2 * pad)]
-    height = len(lines) * round(1.4 * em) + 2 * pad
-    bottom = picture.height - height if over else picture.height
-    canvas = picture if over else Image.new("RGB", (width, bottom + height), _GROUND)
+    lines = _lines(sentences, em, width)
+    height = _height(lines, em)
+    top = picture.height - height if over else picture.height
+    canvas = picture if over else Image.new("RGB", (width, top + height), _GROUND)
     if not over:
         canvas.paste(picture, (0, 0))
-    pen = ImageDraw.Draw(canvas)
-    pen.rectangle((0, bottom, width, bottom + height), _WARNING)
-    for number, line in enumerate(lines):
-        pen.text((pad, bottom + pad + number * round(1.4 * em)), line, _INK_ON_WARNING, font)
+    _write(ImageDraw.Draw(canvas), lines, (0, top), width, em)
     return canvas
+
+
+def _lines(sentences: Sequence[str], em: int, width: int) -> list[str]:
+    room = width - 2 * max(2, em // 2)
+    return [line for said in sentences for line in _wrapped(said, font_of(em), room)]
+
+
+def _height(lines: Sequence[str], em: int) -> int:
+    return len(lines) * round(1.4 * em) + 2 * max(2, em // 2) if lines else 0
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, lines: Sequence[str], at: tuple[int, int], width: int, em: int
+) -> None:
+    """Lines on the colour of what must be seen."""
+    left, top = at
+    if not lines:
+        return
+    pen.rectangle((left, top, left + width - 1, top + _height(lines, em) - 1), _WARNING)
+    pad = max(2, em // 2)
+    for number, line in enumerate(lines):
+        place = (left + pad, top + pad + number * round(1.4 * em))
+        pen.text(place, line, _INK_ON_WARNING, font_of(em))
 
 
 def _wrapped(text: str, font: Font, width: int) -> list[str]:
