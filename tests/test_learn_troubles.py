@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from convlens import draw
 from convlens.cli import main
 from convlens.draw import Film
-from convlens.learn import units
+from convlens.learn import sources
 from convlens.learn.answers import LOCK, answer
 from convlens.learn.clips import Frame, clip_frames
 from convlens.learn.naming import Names
@@ -215,7 +215,7 @@ def test_a_clip_whose_frames_repeat_their_times_is_a_film(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip, after, out = film(tmp_path / "a.mp4", 2), save(tmp_path / "b.png", (9, 9)), tmp_path / "o"
-    monkeypatch.setattr(units, "clip_frames", lambda *given: closable(clip_of(1, 2, 3)(*given)))
+    monkeypatch.setattr(sources, "clip_frames", lambda *given: closable(clip_of(1, 2, 3)(*given)))
     _, told = ran([clip, after], out)
     assert [prediction.error for prediction in told] == [None] * 4
     assert len(list(clip_frames(out / "a.mp4"))) == 3
@@ -266,7 +266,7 @@ def test_a_bad_frame_in_the_middle_is_that_frames_error(
 ) -> None:
     clip, out = film(tmp_path / "a.mp4", 2), tmp_path / "o"
     monkeypatch.setattr(
-        units, "clip_frames", lambda *given: closable(clip_of(9, 255, 80, 255, 99)(*given))
+        sources, "clip_frames", lambda *given: closable(clip_of(9, 255, 80, 255, 99)(*given))
     )
     job, _ = ran(clip, out, batch=1)
     assert ["error" in row for row in rows(out)] == [False, True, False, True, False]
