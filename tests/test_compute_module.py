@@ -540,3 +540,16 @@ def test_a_larger_result_takes_the_place_of_a_smaller_one() -> None:
     assert arena.empty((200, 1000), torch.float64).data_ptr() == address
     del kept
     assert arena.empty((105, 1000), torch.float32).data_ptr() != address  # the smallest that fits
+
+
+def test_an_arena_keeps_so_many_bytes_or_one_buffer() -> None:
+    arena = Arena(8, 1_000_000)
+    held = [arena.empty((n, 1000), torch.float32) for n in (100, 110, 80)]
+    assert [len(buffer) for buffer in arena._buffers] == [400_000, 440_000]  # no room for a third
+    del held[0]
+    held.append(arena.empty((120, 1000), torch.float32))  # in the place of the one that is free
+    assert sorted(len(buffer) for buffer in arena._buffers if len(buffer)) == [440_000, 480_000]
+    held.clear()
+    address = arena.empty((900, 1000), torch.float32).data_ptr()
+    assert [len(buffer) for buffer in arena._buffers if len(buffer)] == [3_600_000]
+    assert arena.empty((10, 10_000), torch.float32).data_ptr() == address

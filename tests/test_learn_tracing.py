@@ -21,7 +21,7 @@ NAMES = ("fasterrcnn_mobilenet_v3_large_fpn", "maskrcnn_resnet50_fpn", "keypoint
 SIZE = (100, 140)
 
 
-@functools.cache
+@functools.lru_cache(1)  # hundreds of megabytes each
 def seen(name: str) -> tuple[Any, Recording]:
     """A detector with drawn weights that finds something, recorded on two pictures."""
     network = finding(name, 2 if name.startswith("keypoint") else 5)

@@ -623,7 +623,7 @@ def same(one: list[dict[str, Tensor]], other: list[dict[str, Tensor]]) -> bool:
 PICTURES = [torch.rand(3, 80, 100, generator=torch.Generator().manual_seed(0))]
 
 
-@functools.cache
+@functools.lru_cache(1)  # hundreds of megabytes each
 def recorded(name: str) -> Recording:
     return record(small(name), PICTURES)
 
@@ -670,12 +670,15 @@ def test_a_detector_that_finds_nothing_is_recorded(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "part", "index"),
     [
-        (SMALL[0], "boxes", (3, 1)),
-        (SMALL[0], "scores", (2,)),
-        (SMALL[0], "labels", (4,)),
-        (SMALL[1], "masks", (9, 0, -1, -1)),
-        (SMALL[2], "keypoints", (9, 5, 0)),
-        (SMALL[2], "keypoints_scores", (9, 3)),
+        pytest.param(name, part, index, marks=pytest.mark.xdist_group(name))
+        for name, part, index in (
+            (SMALL[0], "boxes", (3, 1)),
+            (SMALL[0], "scores", (2,)),
+            (SMALL[0], "labels", (4,)),
+            (SMALL[1], "masks", (9, 0, -1, -1)),
+            (SMALL[2], "keypoints", (9, 5, 0)),
+            (SMALL[2], "keypoints_scores", (9, 3)),
+        )
     ],
 )
 def test_a_detection_is_walked_back(name: str, part: str, index: tuple[int, ...]) -> None:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convlens.compute import behind, conv, methods, once, planning
+from convlens.compute.arena import MOST_SHARED
 from convlens.compute.kernels import launching
 from convlens.compute.methods import METHODS, compiles, is_exact
 from convlens.compute.planning import Plan, decide
@@ -60,6 +61,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
         return compute(self, x, y)
 
     monkeypatch.setattr(once, "_entries", {})
+    monkeypatch.setattr(once, "_waiting", {})
     monkeypatch.setattr(once, "decide", decided)
     monkeypatch.setattr(once, "_keep", kept)
     monkeypatch.setattr(Plan, "compute", computed)
@@ -190,6 +192,39 @@ def test_weights_are_let_go_where_they_are_too_many_bytes(
     monkeypatch.setattr(once, "MOST_BYTES", 1)
     check(conv(x, weight, bias, padding=1, method="rows"), x, weight, bias)
     assert [len(entry.plans) for entry in once._entries.values()] == [0, 0, 0, 1]
+
+
+def test_results_of_all_shapes_lie_in_one_memory(ways: Ways) -> None:
+    weight = torch.ones(1, 1, 3)
+    for more in range(12):
+        x = torch.ones(1, 1, 80_000 + 1000 * more)
+        assert torch.equal(conv(x, weight, method="taps"), 3 * x[..., 2:])
+    plans = [plan for entry in once._entries.values() for plan in entry.plans]
+    assert len(plans) == 12
+    kept = {id(buffer): buffer.nbytes for plan in plans for buffer in plan._arena._buffers}
+    assert 0 < len(kept) <= MOST_SHARED
+    assert sum(kept.values()) <= once.MOST_BYTES
+
+
+def test_few_weights_wait_for_their_plans_and_others_are_asked_for_later(
+    ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Callable[[], object]] = []
+    monkeypatch.setattr(behind, "ask", lambda job, key=None: jobs.append(job))
+    monkeypatch.setattr(once, "LONG", 0.0)  # every call wants a plan
+    x, weight, bias = layer()
+    monkeypatch.setattr(once, "MOST_BYTES", 2 * (weight.nbytes + bias.nbytes))
+    for n in range(4):
+        conv(x[..., n:], weight, bias, padding=1)
+    assert len(jobs) == 2
+    conv(x[..., 3:], weight, bias, padding=1)
+    assert len(jobs) == 2
+    jobs[0]()
+    conv(x[..., 3:], weight, bias, padding=1)
+    assert len(jobs) == 3
+    for job in jobs[1:]:
+        job()
+    assert once._waiting == {}
 
 
 @pytest.mark.parametrize("part", ["weight", "bias"])

@@ -32,7 +32,7 @@ SIZES = ((33, 65), (194, 66))
 SHORTEST, PROPOSALS, FOUND = 33, 12, 3
 
 
-@functools.cache
+@functools.lru_cache(1)
 def weights(name: str) -> dict[str, Tensor]:
     """Varied weights by which a detector finds several things, none of them too surely."""
     with torch.device("meta"):

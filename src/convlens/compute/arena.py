@@ -25,6 +25,8 @@ MOST, MOST_SHARED = 3, 8
 class Arena:
     """The buffers of one plan, or of several that share them; a copy of it begins with none.
 
+    `most`: how many are kept; `most_bytes`: of how many bytes together, or one, any if None.
+
     >>> arena = Arena()
     >>> first = arena.empty((1000, 1000), torch.float32)
     >>> address = first.data_ptr()
@@ -35,12 +37,12 @@ class Arena:
     True
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, most_bytes: int | None = None) -> None:
         self._buffers: list[np.ndarray[Any, Any]] = []
-        self._most = most
+        self._most, self._most_bytes = most, most_bytes
 
-    def __reduce__(self) -> tuple[type[Arena], tuple[int]]:
-        return Arena, (self._most,)
+    def __reduce__(self) -> tuple[type[Arena], tuple[int, int | None]]:
+        return Arena, (self._most, self._most_bytes)
 
     def share(self, other: Arena) -> None:
         """Use the buffers of another arena from now on.
@@ -52,6 +54,7 @@ class Arena:
         True
         """
         self._buffers, self._most = other._buffers, other._most
+        self._most_bytes = other._most_bytes
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Return a tensor of unknown values whose memory nobody else holds.
@@ -63,20 +66,33 @@ class Arena:
         if size < SMALLEST:
             return torch.empty(shape, dtype=dtype)
         best: np.ndarray[Any, Any] | None = None
-        spare = None
+        spare: list[int] = []
         for at in range(len(self._buffers)):
             buffer = self._buffers[at]
             # Held by the list, by this name and as the argument; a tensor on it holds it, too.
             if sys.getrefcount(buffer) != 3:
                 continue
             if buffer.nbytes < size:
-                spare = at
+                spare.append(at)
             elif best is None or buffer.nbytes < best.nbytes:
                 best = buffer
         if best is None:
             best = np.empty(size, np.uint8)
-            if len(self._buffers) < self._most:
-                self._buffers.append(best)
-            elif spare is not None:
-                self._buffers[spare] = best
+            self._keep(best, spare)
         return torch.from_numpy(best[:size]).view(dtype).view(shape)
+
+    def _keep(self, new: np.ndarray[Any, Any], spare: list[int]) -> None:
+        """Keep a new buffer if there is room, or in the place of those at `spare`, all smaller."""
+        if self._most_bytes is not None:
+            held = sum(buffer.nbytes for buffer in self._buffers)
+            for at in spare:
+                if held + new.nbytes <= self._most_bytes:
+                    break
+                held -= self._buffers[at].nbytes
+                self._buffers[at] = np.empty(0, np.uint8)  # others may walk over the list
+            if held and held + new.nbytes > self._most_bytes:
+                return
+        if len(self._buffers) < self._most:
+            self._buffers.append(new)
+        elif spare:
+            self._buffers[spare[-1]] = new

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from convlens.compute import behind
-from convlens.compute.arena import Arena
+from convlens.compute.arena import MOST_SHARED, Arena
 from convlens.compute.kernels.launching import threads
 from convlens.compute.methods import METHODS, compiles, estimate, is_exact, prepared, refused
 from convlens.compute.planning import Plan, decide
@@ -31,7 +31,8 @@ SHAPES, WEIGHTS = 512, 4
 """Problems whose decision is kept, and packed weights for each."""
 
 MOST_BYTES = 2**28
-"""Of weights, as they were given, that are kept packed for all problems together, or are one."""
+"""Of weights, as they were given, that are kept packed for all problems together, or are one; that
+wait for their plans; and of the memory of results that is kept to be used again."""
 
 LONG, OFTEN, ENOUGH = 3e-4, 20, 2e-3
 """A plan is made for what takes so many seconds by the quick way as its method estimates, or was
@@ -58,9 +59,15 @@ class _Entry:
     held: int = 0
 
 
+# One for all problems: an arena of each would hold the memory of results of every shape ever seen.
+_arena = Arena(MOST_SHARED, MOST_BYTES)
+
 # The last asked for at the end. No OrderedDict: to walk over one hashes every problem again.
 _entries: dict[tuple[object, ...], _Entry] = {}
 _lock = threading.Lock()
+
+_waiting: dict[int, int] = {}
+"""The bytes of the copied weights of each entry, by its id, whose plan is still to be made."""
 
 
 def execute(
@@ -128,6 +135,7 @@ def _plan(
 
 
 def _keep(entry: _Entry, plan: Plan) -> Plan:
+    plan.share(_arena)
     _hold(entry, [plan, *entry.plans[: WEIGHTS - 1]])
     with _lock:
         kept = sum(other.held for other in _entries.values())
@@ -174,16 +182,23 @@ def _quick(problem: Problem, exact: bool) -> str:
 
 
 def _ask(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None) -> None:
-    """Let the plan of a problem be made, once."""
+    """Let the plan of a problem be made, once; later, where too many weights wait for theirs."""
+    size = sum(part.nbytes for part in (weight, bias) if part is not None)
     with _lock:
-        asked, entry.asked = entry.asked, True
-    if not asked:
-        copies = [None if part is None else part.detach().clone() for part in (weight, bias)]
-        behind.ask(partial(_make, problem, entry, *copies))
+        if entry.asked or (_waiting and sum(_waiting.values()) + size > MOST_BYTES):
+            return
+        entry.asked = True
+        _waiting[id(entry)] = size
+    copies = [None if part is None else part.detach().clone() for part in (weight, bias)]
+    behind.ask(partial(_make, problem, entry, *copies))
 
 
 def _make(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None) -> None:
-    plan = decide(problem, "torch", "auto", weight, bias, entry.tolerance)
+    try:
+        plan = decide(problem, "torch", "auto", weight, bias, entry.tolerance)
+    finally:
+        with _lock:
+            _waiting.pop(id(entry), None)
     exact = [name for name in plan.cost if is_exact(name)]
     entry.exact = min(exact, key=lambda name: plan.cost[name], default=None)
     _keep(entry, plan)
@@ -202,6 +217,7 @@ def _after_fork() -> None:
 def _in_child() -> None:
     """Ask again for the plans that the parent's thread has not made yet."""
     _after_fork()
+    _waiting.clear()
     for entry in _entries.values():
         entry.asked = bool(entry.plans)
 
