@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from convlens.compute.adaptive import adaptive_pool
 from convlens.compute.casting import autocast_off, cast_pooled, cast_weighted
@@ -431,6 +432,12 @@ def _average_over(divisor: Any, axes: int, x: Any, size: Any, how: dict[str, Any
     check_tensor("input", x)
     divisor = read_divisor(divisor)
     problem = _read_pool("avg_pool", axes, x, size, **how)
+    if not torch.compiler.is_compiling() and has_torch_function_unary(x):
+        average = avg_pool2d if axes == 2 else avg_pool3d
+        averages: Tensor = handle_torch_function(
+            average, (x,), x, size, **how, divisor_override=divisor
+        )
+        return averages
     windows = [window for window in problem.windows if isinstance(window, Window)]
     wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
     sums = conv(

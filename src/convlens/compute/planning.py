@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from convlens.compute import behind, gradients, measuring
 from convlens.compute.arena import Arena
@@ -36,6 +37,7 @@ from convlens.compute.reading import (
     read_pool,
     read_tolerance,
 )
+from convlens.compute.showing import Shown
 from convlens.windows import TransposedWindow, Window
 
 __all__ = ["METHODS", "Candidate", "Plan", "answer", "decide", "plan", "plan_pool"]
@@ -205,6 +207,19 @@ class Plan:
         return "\n".join(lines)
 
 
+def _shown(
+    problem: Problem,
+    compute: Callable[[Tensor, Tensor | None], Computed],
+    method: str,
+    x: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    out: Array | None = None,
+) -> Any:
+    """Answer a call that was shown, after its arrays."""
+    return answer(problem, compute, x, weight, bias, out, method)
+
+
 @autocast_off
 def answer(
     problem: Problem,
@@ -221,6 +236,15 @@ def answer(
     gradient, it is done by operators of torch instead; raises ValueError if another method than
     that was asked for, or if there is no memory to put into `out`.
     """
+    arrays = (x, weight, bias)
+    if not torch.compiler.is_compiling() and has_torch_function(arrays):
+        tensors = [array for array in arrays if isinstance(array, Tensor)]
+        if tensors:
+            settled = method != "auto" or isinstance(getattr(compute, "__self__", None), Plan)
+            call = Shown(problem, settled, partial(_shown, problem, compute, method))
+            given = arrays[: 1 + (weight is not None) + (bias is not None)]
+            more = {} if out is None else {"out": out}
+            return handle_torch_function(call, tensors, *given, **more)
     inputs = {n: a for n, a in (("x", x), ("weight", weight), ("bias", bias)) if a is not None}
     if out is not None:
         if needs_gradient(*inputs.values()):

@@ -14,6 +14,11 @@ from convlens.lens.keeping import Keeper, OpenCall
 
 COMPILED = "compiled modules are recorded as they run uncompiled; their last bits may differ"
 
+ACCELERATED = (
+    "an accelerated network is recorded by torch's own layers; it computes by packed weights and "
+    "plans where that is faster, whose last bits differ"
+)
+
 
 class Calling(Keeper):
     """Keeps which module is running, and every module by one path."""
@@ -38,6 +43,8 @@ class Calling(Keeper):
             path = f"{root}.{below}" if root and below else root or below
             if "_orig_mod" in module._modules:
                 self.warnings[COMPILED] = None
+            if "acceleration" in vars(module):
+                self.warnings[ACCELERATED] = None
             if module in self.names:
                 self.aliases[path] = self.names[module]
                 continue

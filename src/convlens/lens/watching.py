@@ -157,12 +157,14 @@ class Recorder(Calling, TorchFunctionMode):
             self.depth -= 1
 
     def _step(self, func: Any, args: Any, kwargs: Any, writes: Any, expanding: str) -> Any:
-        name, own = op_name(func), getattr(func, "__module__", None) or ""
+        name, own = op_name(func), (getattr(func, "__module__", None) or "").startswith(_OWN)
+        if own:
+            writes = tensors_in(kwargs.get("out"))  # which no operator of torch writes
         with self.ours:
             given = self._given(name, args, kwargs, writes)
         started = time.perf_counter()
         try:
-            with self._unwatched() if own.startswith(_OWN) else contextlib.nullcontext():
+            with self._unwatched() if own else contextlib.nullcontext():
                 out = func(*args, **kwargs)
         except Exception:
             if self.failed is None:
@@ -232,6 +234,12 @@ class Recorder(Calling, TorchFunctionMode):
             self.warnings[
                 "`lstm` is recorded as it runs without gradients; with them torch computes it "
                 "another way, whose last bits differ"
+            ] = None
+        settled = getattr(func, "settled", getattr(func, "namespace", "") != "convlens")
+        if not settled and "pool" not in name:
+            self.warnings[
+                f"`{name}` chooses how it computes: a call before or after its plan was ready may "
+                'differ in the last bits; a plan, or method="direct", always gives the same'
             ] = None
         note = f"inside {expanding}" if expanding else ""
         if not outputs:

@@ -17,6 +17,7 @@ from convlens.lens.kinds import (
     moving,
     multiplying,
     normalizing,
+    own,
     packed,
     pointwise,
     pooling,
@@ -134,6 +135,8 @@ def _named(step: Step) -> Kind | None:
     """The rule that has a step's name."""
     if not step.inputs:
         return GIVEN
+    if own.is_own(step):
+        return own.own_kind(step)
     if packed.packed(step):
         return PACKED
     if _namespace(step) not in ("", "aten", "prims") and step.op not in _ANYONES:

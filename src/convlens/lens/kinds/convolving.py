@@ -99,12 +99,13 @@ class Convolving:
 
     name = "windowed"
     exact = True
+    geometry = staticmethod(Geometry.of)
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
     ) -> Account:
         """One term for each channel of the group and each tap, taps in the padding included."""
-        g = Geometry.of(recording, step)
+        g = self.geometry(recording, step)
         lead, out, place = index[: -g.axes - 1], index[-g.axes - 1], index[-g.axes :]
         group = out // g.channels_out
         channels = np.arange(group * g.channels_in, (group + 1) * g.channels_in)
@@ -153,7 +154,7 @@ class Convolving:
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """The windows under the mask, in every channel of its groups."""
-        g = Geometry.of(recording, step)
+        g = self.geometry(recording, step)
         channel = mask.dim() - g.axes - 1
         grouped = masks.narrow(mask)
         if g.groups == 1 or grouped.size(channel) == 1:
@@ -171,7 +172,7 @@ class Convolving:
 
     def cost(self, recording: Recording, step: Step) -> Cost:
         """Each kernel element once for each position it is laid on (padding counts)."""
-        g = Geometry.of(recording, step)
+        g = self.geometry(recording, step)
         out = recording.values[step.outputs[0]]
         laid = g.x if g.transposed else out.tensor
         places = laid.numel() // max(laid.shape[-g.axes - 1], 1)

@@ -96,12 +96,13 @@ class Pooling:
 
     name = "windowed"
     exact = True
+    geometry = staticmethod(Geometry.of)
 
     def explain(
         self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
     ) -> Account:
         """One term for each tap inside the input."""
-        g = Geometry.of(recording, step)
+        g = self.geometry(recording, step)
         axes = len(g.windows)
         lead, place = index[:-axes], index[-axes:]
         reads = [
@@ -156,7 +157,7 @@ class Pooling:
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """The windows under the mask."""
-        g = Geometry.of(recording, step)
+        g = self.geometry(recording, step)
         axes = len(g.windows)
         narrowed = masks.narrow(mask)
         narrowed = narrowed.expand(*narrowed.shape[:-axes], *mask.shape[-axes:])
@@ -165,7 +166,7 @@ class Pooling:
 
     def cost(self, recording: Recording, step: Step) -> Cost:
         """One operation for each element read by each window."""
-        g = Geometry.of(recording, step)
+        g = self.geometry(recording, step)
         out = recording.values[step.outputs[0]].shape
         axes = len(g.windows)
         taps = 1
