@@ -418,7 +418,7 @@ BAD: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: AdaptiveWindow(0), ValueError, "`count` (=0) must be at least 1"),
     (lambda: AdaptiveWindow(2.0), TypeError, "`count` (=2.0) must be an integer"),  # type: ignore[arg-type]
     (lambda: AdaptiveWindow(3).reads(3, 9), ValueError, "`o` (=3) must be 0 to 2"),
-    (lambda: padded_source(0, 3, "mirror"), ValueError, "`padding_mode` (='mirror') must be one"),
+    (lambda: padded_source(0, 3, "mirror"), ValueError, "`mode` (='mirror') must be one"),
     (lambda: padded_source(0, 0), ValueError, "`n` (=0) must be at least 1"),
 ]
 

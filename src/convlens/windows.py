@@ -63,7 +63,7 @@ class Window:
     def __post_init__(self) -> None:
         _check_fields(self)
         if not isinstance(self.ceil, bool):
-            raise TypeError(f"`ceil` (={self.ceil!r}) must be True or False")
+            raise TypeError(f"`ceil` (={_shown(self.ceil)}) must be True or False")
 
     @classmethod
     def padded(
@@ -93,15 +93,15 @@ class Window:
         """
         window = cls(size, stride, dilation)
         around = window.extent - 1
+        if not isinstance(padding, str) or padding not in PADDINGS:
+            names = ", ".join(f'"{name}"' for name in PADDINGS)
+            raise ValueError(f"`padding` (={_shown(padding)}) must be integers or one of {names}")
         if padding == "valid":
             return window
         if padding == "full":
             return cls(size, stride, dilation, around, around)
         if padding in ("same_upper", "same_lower"):
             return window._evenly(padding, n)
-        if padding != "same":
-            names = ", ".join(f'"{name}"' for name in PADDINGS)
-            raise ValueError(f"`padding` (={padding!r}) must be integers or one of {names}")
         if window.stride != 1:
             raise ValueError(
                 f'`padding` "same" needs stride 1 (here {stride}), as in torch: use "same_upper", '
@@ -353,9 +353,9 @@ class TransposedWindow:
         10
         """
         window = cls(size, stride, dilation, output_padding=output_padding)
-        if padding not in ("same_upper", "same_lower"):
+        if not isinstance(padding, str) or padding not in ("same_upper", "same_lower"):
             raise ValueError(
-                f'`padding` (={padding!r}) must be integers, "same_upper" or "same_lower"'
+                f'`padding` (={_shown(padding)}) must be integers, "same_upper" or "same_lower"'
             )
         total = window.extent + window.output_padding - window.stride
         if total < 0:
@@ -498,10 +498,10 @@ def padded_source(position: int, n: int, mode: str = "zeros") -> int | None:
     >>> [padded_source(p, 3, "reflect") for p in range(-2, 5)]
     [2, 1, 0, 1, 2, 1, 0]
     """
-    if mode not in PADDING_MODES:
+    if not isinstance(mode, str) or mode not in PADDING_MODES:
         names = ", ".join(f'"{name}"' for name in PADDING_MODES)
-        raise ValueError(f"`padding_mode` (={mode!r}) must be one of {names}")
-    n = _count("n", n)
+        raise ValueError(f"`mode` (={_shown(mode)}) must be one of {names}")
+    n, position = _count("n", n), _integer("position", position)
     if 0 <= position < n:
         return position
     if mode == "zeros":
@@ -549,7 +549,14 @@ def _integer(name: str, value: Any) -> int:
             return operator.index(value)
     except TypeError:
         pass
-    raise TypeError(f"`{name}` (={value!r}) must be an integer, not {type(value).__name__}")
+    kind = type(value).__name__
+    raise TypeError(f"`{name}` (={_shown(value)}) must be an integer, not {kind}")
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message shows it: on one line, and not at any length."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _count(name: str, value: int) -> int:

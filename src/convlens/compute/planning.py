@@ -34,6 +34,7 @@ from convlens.compute.reading import (
     describe,
     needs_gradient,
     read_conv,
+    read_flag,
     read_pool,
     read_tolerance,
 )
@@ -357,6 +358,7 @@ def plan(
         out_dtype=out_dtype,
     )
     kind = "torch" if isinstance(weight, Tensor) else "numpy"
+    measure = read_flag("measure", measure)
     return decide(problem, kind, method, weight, bias, read_tolerance(tolerance), measure)
 
 
@@ -373,7 +375,7 @@ def plan_pool(
     """
     problem = read_pool(operation, x, size, **options)
     kind = "torch" if isinstance(x, Tensor) else "numpy"
-    return decide(problem, kind, method, measure=measure)
+    return decide(problem, kind, method, measure=read_flag("measure", measure))
 
 
 @autocast_off

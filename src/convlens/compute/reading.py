@@ -34,12 +34,15 @@ __all__ = [
     "describe",
     "needs_gradient",
     "read_conv",
+    "read_flag",
     "read_pool",
     "read_tolerance",
     "recall_conv",
 ]
 
 PLAIN = (Tensor, torch.nn.Parameter, np.ndarray)
+
+POOLS = ("max_pool", "avg_pool")
 
 REMEMBERED = 1024
 _problems: dict[tuple[object, ...], Problem] = {}
@@ -104,11 +107,14 @@ def recall_conv(x: Any, weight: Any, bias: Any, *, words: Words = OURS, **option
     given = [array for array in (x, weight, bias) if array is not None]
     if any(type(array) not in PLAIN for array in given) or torch.compiler.is_compiling():
         return read_conv(x, weight, bias, words=words, **options)
-    key = (
-        *((type(a), a.shape, a.dtype, a.device, getattr(a, "layout", None)) for a in given),
-        needs_gradient(*given),
-        repr(options),  # which tells True and 1.0 from 1, as equality does not
-    )
+    try:
+        key = (
+            *((type(a), a.shape, a.dtype, a.device, getattr(a, "layout", None)) for a in given),
+            needs_gradient(*given),
+            repr(options),  # which tells True and 1.0 from 1, as equality does not
+        )
+    except RuntimeError:  # a tensor without a shape of its own, which reading refuses by name
+        return read_conv(x, weight, bias, words=words, **options)
     found = _problems.get(key)
     if found is None:
         found = read_conv(x, weight, bias, words=words, **options)
@@ -141,7 +147,7 @@ def read_conv(
     >>> read_conv(((1, 3, 8, 8), "float32"), torch.ones(4, 3, 3, 3)).y_shape
     (1, 4, 6, 6)
     """
-    transposed = _flag("transposed", transposed)
+    transposed = read_flag("transposed", transposed)
     kind_of("weight", weight)
     dtype_of("weight", weight)
     given = describe(words.x, x, weight)
@@ -247,6 +253,8 @@ def read_pool(
     >>> read_pool("max_pool", torch.ones(3, 8, 8), (2, 2)).y_shape
     (3, 4, 4)
     """
+    if not isinstance(operation, str) or operation not in POOLS:
+        raise ValueError(f"`operation` (={shown(operation)}) must be one of {', '.join(POOLS)}")
     given = describe(words.x, x)
     if axes is None:
         axes = _axes_of(given, size, words)
@@ -254,10 +262,10 @@ def read_pool(
     batch, channels, space = _split(words.x, given.shape, axes)
     _check_poolable(operation, given, words)
     ceil_mode, return_indices = (
-        _flag("ceil_mode", ceil_mode),
-        _flag("return_indices", return_indices),
+        read_flag("ceil_mode", ceil_mode),
+        read_flag("return_indices", return_indices),
     )
-    counted = _flag("count_include_pad", count_include_pad)
+    counted = read_flag("count_include_pad", count_include_pad)
     steps = sizes if stride is None else stride
     problem = Problem(
         operation=operation,
@@ -300,8 +308,12 @@ def _check_poolable(operation: str, given: Description, words: Words) -> None:
         )
 
 
-def _flag(name: str, value: Any) -> bool:
-    """Return True or False; anything else is none."""
+def read_flag(name: str, value: Any) -> bool:
+    """Return True or False; raise TypeError for anything else.
+
+    >>> read_flag("ceil_mode", True)
+    True
+    """
     if not isinstance(value, bool):
         raise TypeError(f"`{name}` (={shown(value)}) must be True or False")
     return value
@@ -315,8 +327,10 @@ def read_tolerance(tolerance: Any) -> float:
     """
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.floating):
         raise TypeError(f"`tolerance` (={shown(tolerance)}) must be a number, as 1e-5")
-    if not 0 <= tolerance < float("inf"):
-        raise ValueError(f"`tolerance` (={tolerance!r}) must be 0 or more and finite; use 1e-5")
+    if not 0 <= tolerance < 1e300:
+        raise ValueError(
+            f"`tolerance` (={tolerance!r}) must be 0 or more and below 1e300; use 1e-5"
+        )
     return float(tolerance)
 
 
@@ -376,9 +390,11 @@ def _name_of(name: str, dtype: Any) -> str:
     if isinstance(dtype, torch.dtype):
         return str(dtype).removeprefix("torch.")
     try:
-        return "bfloat16" if dtype == "bfloat16" else str(np.dtype(dtype).name)
+        if isinstance(dtype, str | type | np.dtype):
+            return "bfloat16" if dtype == "bfloat16" else str(np.dtype(dtype).name)
     except TypeError:
-        raise TypeError(f"`{name}` (={shown(dtype)}) must name an element type") from None
+        pass
+    raise TypeError(f"`{name}` (={shown(dtype)}) must name an element type")
 
 
 def _small_enough(problem: Problem, words: Words) -> Problem:

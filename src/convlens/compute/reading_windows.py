@@ -205,7 +205,7 @@ def is_several(value: Any) -> bool:
     (True, False, False)
     """
     if isinstance(value, np.ndarray | Tensor):
-        return value.ndim > 0
+        return value.ndim > 0 and not getattr(value, "is_nested", False)
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
@@ -222,7 +222,7 @@ def shown(value: Any) -> str:
 def _is_no_number(value: Any) -> bool:
     """Tell a flag, or a tensor of flags, of no values or of many."""
     if isinstance(value, Tensor):
-        return value.is_meta or value.dtype is torch_bool or value.numel() != 1
+        return value.is_nested or value.is_meta or value.dtype is torch_bool or value.numel() != 1
     return isinstance(value, bool | np.bool_)
 
 
