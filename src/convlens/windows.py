@@ -93,7 +93,7 @@ class Window:
         """
         window = cls(size, stride, dilation)
         around = window.extent - 1
-        if not isinstance(padding, str) or padding not in PADDINGS:
+        if not _is_one_of(padding, PADDINGS):
             names = ", ".join(f'"{name}"' for name in PADDINGS)
             raise ValueError(f"`padding` (={_shown(padding)}) must be integers or one of {names}")
         if padding == "valid":
@@ -353,7 +353,7 @@ class TransposedWindow:
         10
         """
         window = cls(size, stride, dilation, output_padding=output_padding)
-        if not isinstance(padding, str) or padding not in ("same_upper", "same_lower"):
+        if not _is_one_of(padding, ("same_upper", "same_lower")):
             raise ValueError(
                 f'`padding` (={_shown(padding)}) must be integers, "same_upper" or "same_lower"'
             )
@@ -498,7 +498,7 @@ def padded_source(position: int, n: int, mode: str = "zeros") -> int | None:
     >>> [padded_source(p, 3, "reflect") for p in range(-2, 5)]
     [2, 1, 0, 1, 2, 1, 0]
     """
-    if not isinstance(mode, str) or mode not in PADDING_MODES:
+    if not _is_one_of(mode, PADDING_MODES):
         names = ", ".join(f'"{name}"' for name in PADDING_MODES)
         raise ValueError(f"`mode` (={_shown(mode)}) must be one of {names}")
     n, position = _count("n", n), _integer("position", position)
@@ -551,6 +551,11 @@ def _integer(name: str, value: Any) -> int:
         pass
     kind = type(value).__name__
     raise TypeError(f"`{name}` (={_shown(value)}) must be an integer, not {kind}")
+
+
+def _is_one_of(value: object, names: tuple[str, ...]) -> bool:
+    """Tell whether a value is one of some names; an array, which compares by parts, is none."""
+    return isinstance(value, str) and value in names
 
 
 def _shown(value: Any) -> str:

@@ -231,7 +231,7 @@ def _read_out_dtype(out_dtype: Any, dtype: str, words: Words) -> str | None:
 
 
 def read_pool(
-    operation: str,
+    operation: Any,
     x: Any,
     size: Any,
     *,
