@@ -10,6 +10,8 @@ import pickle
 import resource
 import stat
 import struct
+import subprocess
+import sys
 import warnings
 import zipfile
 from collections import OrderedDict
@@ -90,6 +92,27 @@ def test_sums_left_out_are_not_missed(tmp_path: Path) -> None:
     finally:
         torch.serialization.set_crc32_options(True)
     assert torch.equal(read_weights(tmp_path / "a.pth")["bias"], TABLE["bias"])
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_what_was_read_is_kept_when_the_file_is_written_over(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    (safetensors.torch.save_file if name == "a.safetensors" else torch.save)(TABLE, path)
+    read = read_weights(path)
+    path.write_bytes(b"")  # of a mapped file, reading a number would end the process
+    assert torch.equal(read["bias"], TABLE["bias"])
+
+
+def test_the_command_line_says_in_one_line_what_was_taken_off(tmp_path: Path) -> None:
+    wrapped = {f"module.{name}": t for name, t in model("digits").state_dict().items()}
+    path = saved(wrapped, tmp_path / "a.pth")
+    words = [sys.executable, "-m", "convlens", "predict", "digits", str(DATA / "digit-3.png")]
+    done = subprocess.run(
+        [*words, "--weights", str(path)], capture_output=True, text=True, check=True
+    )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("convlens: warning: `weights` (a.pth)")
+    assert "100.0 %  3" in done.stdout
 
 
 # Not weights

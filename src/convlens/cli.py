@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -433,6 +434,11 @@ def _print_json(answer: dict[str, Any]) -> None:
     print()
 
 
+def _warned(message: Warning | str, *_: object, **__: object) -> None:
+    """One line, as an error is, instead of the place in our code."""
+    print(f"convlens: warning: {printed(str(message))}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line; an error a user can mend is one sentence and exit status 1."""
     for stream in (sys.stdout, sys.stderr):
@@ -441,7 +447,9 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     run: Callable[..., Any] = app
     try:
-        run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # `convlens record ... | head`: nobody reads on, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

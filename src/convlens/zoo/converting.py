@@ -13,7 +13,7 @@ from convlens.zoo import NETWORKS
 from convlens.zoo.downloading import fetch
 from convlens.zoo.released import RELEASED, Weights, weights
 from convlens.zoo.saving import check_destination, save_tensors
-from convlens.zoo.weights import fitted, read_weights, sha256_of
+from convlens.zoo.weights import fitted, mapped_weights, sha256_of
 
 __all__ = ["convert"]
 
@@ -42,7 +42,7 @@ def convert(source: str | Path, name: str | None = None, out: str | Path | None 
     entry = _released(source, name)
     destination = check_destination(_default(expanded(source), entry) if out is None else out)
     path = fetch(entry) if entry is not None and str(source) in RELEASED else expanded(source)
-    table = read_weights(path)
+    table = mapped_weights(path)
     metadata = {"source": path.name, "sha256": sha256_of(path)}
     if entry is not None:
         table = _checked(table, entry)

@@ -157,7 +157,7 @@ def weights(network: str, name: str = "DEFAULT") -> Weights:
     if network in SHIPPED:
         raise ValueError(
             f"`network` (={network!r}) must be one with released weights; its own come with "
-            f"convlens, take model({network!r})"
+            f"convlens, take model({network!r}), {AT_RANDOM}"
         )
     if network in UNRELEASED:
         raise ValueError(

@@ -25,6 +25,7 @@ __all__ = [
     "SHIPPED",
     "fitted",
     "load_weights",
+    "mapped_weights",
     "metadata",
     "read_weights",
     "sha256_of",
@@ -49,6 +50,14 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
     >>> sorted(read_weights(SHIPPED["digits"]))[:2]
     ['conv1.bias', 'conv1.weight']
+    """
+    return {name: tensor.clone() for name, tensor in mapped_weights(path).items()}
+
+
+def mapped_weights(path: str | Path) -> dict[str, Tensor]:
+    """As `read_weights`, but the numbers may be read from the disk when they are first looked at.
+
+    For those who copy them at once: a file that is written over meanwhile ends the process.
     """
     path = expanded(path)
     _check_there(path)
@@ -90,7 +99,7 @@ and holds unknown conv1.bias, conv1.weight, conv2.bias and 3 more; use the file 
 network
     """
     path = expanded(path)
-    read = read_weights(path)
+    read = mapped_weights(path)
     twins = metadata(path) if sniffed(path).kind == "safetensors" else {}
     table = fitted(network, read, path.name, fresh=fresh, twins=twins)
     broken = [name for name, tensor in table.items() if tensor.isnan().any()]
@@ -110,6 +119,8 @@ def _refused(path: Path, rule: str, said: str, cure: str) -> ValueError:
 
 def _check_there(path: Path) -> None:
     rule = "must be a file of weights"
+    if not path.name:
+        raise _refused(path, rule, "names none", "write its path")
     if path.is_dir():
         inside = sorted(
             p.name for p in path.iterdir() if p.suffix in (".safetensors", ".pth", ".pt")
