@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from convlens.compute import reference, winograd_tiles
 from convlens.compute.kernels.machine import Machine
-from convlens.compute.problem import NotFinite, Problem, Unsuited
+from convlens.compute.problem import Problem, Unfit, Unsuited
 from convlens.compute.reading import read_conv
 from convlens.compute.winograd import F2, F4, Winograd, _best, _Shape
 from convlens.windows import Window
@@ -140,7 +140,7 @@ def test_what_is_not_finite_is_never_passed_over(bad: float) -> None:
             spoiled[place] = bad
             if bad == 3e38:
                 spoiled[place[0]] = bad
-            with pytest.raises(NotFinite, match="not finite"):
+            with pytest.raises(Unfit, match="not finite"):
                 poisoned(problem, spoiled, run)
         poisoned(problem, x, run)
 

@@ -5,8 +5,8 @@ or image, or where an image is one tile, the same of the next image. Each transf
 that fits the second-level cache (see `kernels.overlap`).
 
 An error is spread evenly over two tiles: about 2e-7 of the root mean square of their outputs, in
-float32, and not of the output itself. So where one tile is loud and the next is silent, the silence
-ends in a noise of 1e-7 of the loud one.
+float32, and not of the output itself. Where that is too much beside an output's own products, it is
+computed anew (see `kernels.doubting`): with float64, or directly.
 
 Source: Stockham, *High-speed convolution and correlation*, AFIPS 28 (1966).
 """
@@ -16,12 +16,14 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from convlens.compute.fourier_doubts import SLACK, doubts_of
 from convlens.compute.fourier_layout import Layout, cycles, radices_of, smooth
 from convlens.compute.fourier_tiles import (
     Prices,
@@ -31,12 +33,13 @@ from convlens.compute.fourier_tiles import (
     power_of_two,
     refuses_numbers,
 )
-from convlens.compute.kernels import overlap, packing
+from convlens.compute.kernels import doubting, overlap, packing
 from convlens.compute.kernels.butterflies import butterflies
 from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.problem import NotFinite, Problem, Unsuited
+from convlens.compute.kernels.tiles import GEOMETRY
+from convlens.compute.problem import Problem, Unsuited
 from convlens.windows import Window
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
@@ -45,6 +48,11 @@ EXACT = False
 COMPILES = True
 CLOCK = 3.7e9
 """Cycles a second, or near."""
+DIRECT, WIDER = 6.0, 3.0
+"""Cycles a product takes, four vectors of them, where doubtful results are summed directly; and how
+many times as long as in float32 transforms in float64 take."""
+TINY = {"float32": 2.0**-60, "float64": 2.0**-500}
+"""Kernels whose weights are all smaller are left to others."""
 CORES = min(16, os.cpu_count() or 1)
 """Tiles are chosen for so many cores, whatever the threads: the bits must not depend on these."""
 
@@ -127,65 +135,120 @@ def prepare(
 ) -> Callable[[Tensor, Tensor], None]:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
-    `run` raises NotFinite if a number of x or of the result is not finite. Raises Unsuited for
-    weights that are not, or so small that their transforms are subnormal.
+    Raises Unsuited for weights that are not finite, or so small that their transforms are
+    subnormal.
     """
     if weight is None:
         raise ValueError("`weight` is missing; a convolution needs one")
-    weight = weight.detach()
-    tiles, pairs, _ = _tiles(problem)
-    lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
-    windows = conv_windows(problem)
-    layout = Layout.of(tiles, lanes, _turned(windows))
-    spectra, scale = _spectra(problem, weight, tiles, layout)
-    if scale < np.finfo(problem.dtype).tiny:
-        raise Unsuited(
-            f"the weights, of {scale * tiles.points:.1g} at most, are too near to nothing"
+    return _Convolution(problem, weight.detach(), bias)
+
+
+class _Convolution:
+    """The kernels of one problem, packed for its weights: `__call__(x, y)` fills y.
+
+    What the transform leaves in doubt is summed directly, or if that is too much by transforms in
+    float64, of which float32 asks little. `slack` is how many roundings of the type make one of
+    those that are promised.
+    """
+
+    def __init__(
+        self, problem: Problem, weight: Tensor, bias: Tensor | None, slack: float = 1.0
+    ) -> None:
+        self.problem, self.weight, self.bias = problem, weight, bias
+        tiles, pairs, self.seconds = _tiles(problem)
+        lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
+        layout = Layout.of(tiles, lanes, _turned(conv_windows(problem)))
+        spectra, factor, points = _spectra(problem, weight, tiles, layout)
+        if factor < TINY[problem.dtype]:
+            raise Unsuited(f"the weights, of {factor:.1g} at most, are too near to nothing")
+        made = bias.detach().numpy() if bias is not None else np.zeros(problem.channels_out)
+        arrays = {
+            "TWIDDLES": layout.twiddles().astype(problem.dtype),
+            "KERNEL": spectra,
+            "SCALE": np.array([factor / points], problem.dtype),
+            "BIAS": made.astype(problem.dtype),
+        }
+        doubts, tables = doubts_of(problem, weight, layout, points, factor, slack)
+        numbers = _numbers(problem, tiles, layout) | doubts
+        schedules, factors = _schedules(layout, problem.dtype)
+        arrays |= tables | _sources(problem) | schedules
+        numbers |= {name: array.ctypes.data for name, array in arrays.items()}
+        self._kept = [*arrays.values(), factors]  # the launch knows only where they lie
+        self._table = np.array([numbers[name] for name in GEOMETRY], np.int64)
+        self._constants = tuple((name, i) for i, name in enumerate(GEOMETRY)) + doubting.CONSTANTS
+        self.each, self.outs = numbers["EACH"], numbers["OUTS"]
+        self.tasks, self._area = problem.groups * pairs, numbers["AREA"] * width
+        tile = 2 * layout.tile * width
+        self._transform = Launch(
+            Kernel(
+                name="fourier",
+                dtype=problem.dtype,
+                drive=overlap.convolve_tiles,
+                uses=overlap.USES,
+                blocks=butterflies(lanes),
+                constants=self._constants,
+            ),
+            tasks=self.tasks,
+            scratch=tile * (self.each + (self.outs > 1))
+            + 2 * self.each * lanes * width
+            + 2 * self._area,
+            fixed={"g": self._table},
+            changing=("x", "y", "limits", "counts"),
         )
-    made = bias.detach().numpy() if bias is not None else np.zeros(problem.channels_out)
-    arrays = {
-        "TWIDDLES": layout.twiddles().astype(problem.dtype),
-        "KERNEL": spectra,
-        "SCALE": np.array([scale], problem.dtype),
-        "BIAS": made.astype(problem.dtype),
-    }
-    numbers = _numbers(problem, tiles, layout)
-    schedules, factors = _schedules(layout, problem.dtype)
-    tables = [np.zeros(1, np.int64)] * (3 - len(windows))
+
+    def __call__(self, x: Tensor, y: Tensor) -> None:
+        """Fill y (n, k, *outputs) from x (n, c, *space)."""
+        if not self.tasks:
+            return
+        limits = np.zeros(self.tasks * self.outs, self.problem.dtype)
+        counts = np.zeros(self.tasks, np.int64)
+        at = limits.ctypes.data
+        self._transform(x.data_ptr(), y.data_ptr(), at, counts.ctypes.data)
+        if not limits.any():
+            return
+        cycles = int(counts.sum()) * self.each * prod(self.problem.size) * DIRECT
+        if self.problem.dtype == "float32" and cycles / CLOCK > WIDER * self.tasks * self.seconds:
+            y64 = y.double()
+            self._wide(x.double(), y64)
+            y.copy_(y64)
+        else:
+            self._settle(x.data_ptr(), y.data_ptr(), at)
+
+    @functools.cached_property
+    def _settle(self) -> Launch:
+        """Return the kernel that sums directly what is in doubt."""
+        return Launch(
+            Kernel(
+                name="fourier_doubts",
+                dtype=self.problem.dtype,
+                drive=doubting.settle_tiles,
+                uses=doubting.SETTLE,
+                constants=self._constants,
+            ),
+            tasks=self.tasks * doubting.SPLIT,
+            scratch=(self.each + 1) * self._area,
+            fixed={"g": self._table},
+            changing=("x", "y", "limits"),
+        )
+
+    @functools.cached_property
+    def _wide(self) -> _Convolution:
+        """Return the same in float64, which need only be right for float32."""
+        bias = None if self.bias is None else self.bias.double()
+        problem = replace(self.problem, dtype="float64")
+        return _Convolution(problem, self.weight.double(), bias, SLACK)
+
+
+def _sources(problem: Problem) -> dict[str, Numbers]:
+    """Return of every padded plane and row which of the input it is, and of columns the ends."""
+    windows = conv_windows(problem)
+    tables: list[Numbers] = [np.zeros(1, np.int64)] * (3 - len(windows))
     tables += [
         packing.sources(window, n, problem.padding_mode)
         for window, n in zip(windows[:-1], problem.space[:-1], strict=True)
     ]
     tables.append(packing.ends(windows[-1], problem.space[-1], problem.padding_mode))
-    arrays |= dict(zip(("SOURCE_D", "SOURCE_H", "ENDS_W"), tables, strict=True))
-    arrays |= dict(zip(("ALONG_D", "ALONG_H", "ALONG_W", "ACROSS"), schedules, strict=True))
-    numbers |= {name: array.ctypes.data for name, array in arrays.items()}
-    table = np.array([numbers[name] for name in overlap.GEOMETRY], np.int64)
-    each, outs = numbers["EACH"], numbers["OUTS"]
-    launch = Launch(
-        Kernel(
-            name="fourier",
-            dtype=problem.dtype,
-            drive=overlap.convolve_tiles,
-            uses=overlap.USES,
-            blocks=butterflies(lanes),
-            constants=tuple((name, i) for i, name in enumerate(overlap.GEOMETRY)),
-        ),
-        tasks=problem.groups * pairs,
-        scratch=2 * layout.tile * width * (each + (outs > 1)),
-        fixed={"g": table},
-        changing=("x", "y", "lost"),
-    )
-    kept = [*arrays.values(), factors]  # the launch knows only where they lie
-
-    def run(x: Tensor, y: Tensor) -> None:
-        lost = np.zeros(1, problem.dtype)
-        if kept and pairs > 0:
-            launch(x.data_ptr(), y.data_ptr(), lost.ctypes.data)
-        if lost[0]:
-            raise NotFinite("a Fourier transform met a number that is not finite")
-
-    return run
+    return dict(zip(("SOURCE_D", "SOURCE_H", "ENDS_W"), tables, strict=True))
 
 
 def _turned(windows: Sequence[Window]) -> list[bool]:
@@ -196,11 +259,11 @@ def _turned(windows: Sequence[Window]) -> list[bool]:
 
 def _spectra(
     problem: Problem, weight: Tensor, tiles: Tiles, layout: Layout
-) -> tuple[Numbers, float]:
-    """Return the transforms of the kernels in the order of the layout, and what to multiply by.
+) -> tuple[Numbers, float, int]:
+    """Return the transforms of the kernels in the order of the layout, a factor, and their length.
 
-    The factor is a power of two near the largest weight, by which these are divided before, over
-    the number of frequencies: so nothing over- or underflows on the way that does not in the end.
+    The factor is a power of two near the largest weight, by which these are divided before, so that
+    nothing over- or underflows on the way that does not in the end.
     """
     windows = conv_windows(problem)
     lanes = layout.lanes
@@ -219,11 +282,11 @@ def _spectra(
         transformed = np.fft.fftn(whole, axes=axes).conj().reshape(-1, *spread)
         parts = transformed[(slice(None), *order)].reshape(-1, count, lanes, lanes)
         found[k, ..., 0, :], found[k, ..., 1, :] = parts.real, parts.imag
-    return found, factor / prod(lengths)
+    return found, factor, prod(lengths)
 
 
 def _numbers(problem: Problem, tiles: Tiles, layout: Layout) -> dict[str, int]:
-    """Return the integers of `overlap.GEOMETRY` that are no addresses."""
+    """Return the integers of `tiles.GEOMETRY` that are no addresses."""
 
     def three(values: Sequence[int]) -> tuple[int, ...]:
         return (1,) * (3 - len(values)) + tuple(values)
@@ -291,7 +354,7 @@ def _at_once(length: int, columns: int) -> int:
     return max(1, min(columns, machine().level1 // (4 * machine().vector * length)))
 
 
-def _schedules(layout: Layout, dtype: str) -> tuple[list[Numbers], Numbers]:
+def _schedules(layout: Layout, dtype: str) -> tuple[dict[str, Numbers], Numbers]:
     """Return the passes along D, H, W and across the lanes, and the twiddle factors they point to.
 
     See `kernels.butterflies` for the entries.
@@ -335,4 +398,4 @@ def _schedules(layout: Layout, dtype: str) -> tuple[list[Numbers], Numbers]:
     tables = [np.array(passes, np.int64).reshape(-1, 8) for passes in entries]
     for table in tables:
         table[:, 6] = held.ctypes.data + table[:, 6] * WIDTHS[dtype]
-    return tables, held
+    return dict(zip(("ALONG_D", "ALONG_H", "ALONG_W", "ACROSS"), tables, strict=True)), held

@@ -6,8 +6,9 @@ What a transform of a tile makes of a sum of products is one product: every chan
 transformed once, every channel out once. Tiles overlap by the extent of the kernel less one
 (see `fourier_tiles`); some of them at a time are transformed together, so that memory stays small.
 
-An error is spread evenly over its tile: about 1e-7 of the largest outputs near by, in float32, and
-not of the output itself.
+An error is spread evenly over its tile, and not in proportion to each output. So float32 is
+transformed in float64. Where outputs are in doubt even then (see `fourier_doubts`), the magnitudes
+are convolved as well, and outputs whose own products are too small are summed one by one.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable
-from math import isfinite
+from math import log2, prod
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.compute.fourier_doubts import PEAK, REACH, SHARES, SLACK
 from convlens.compute.fourier_tiles import (
     Prices,
     Tiles,
@@ -32,7 +34,8 @@ from convlens.compute.fourier_tiles import (
 )
 from convlens.compute.kernels.launching import threads
 from convlens.compute.kernels.packing import sources
-from convlens.compute.problem import NotFinite, Problem
+from convlens.compute.problem import Problem, Unfit
+from convlens.compute.promise import within
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
 
@@ -45,6 +48,8 @@ LAUNCHES, FASTER = 3e-4, 50.0
 """What a GPU takes at least, in seconds, and how many times faster it is than one core: guesses."""
 LARGE = 2**21
 """The positions of a tile above which smaller ones are taken whatever they waste."""
+SUMMED, GATHERED = 2**27, 2**22
+"""The most products of outputs that are summed one by one, and about how many at a time."""
 
 Table = np.ndarray[Any, np.dtype[np.int64]]
 Box = tuple[range, ...]
@@ -90,7 +95,6 @@ def _tiles(problem: Problem) -> tuple[Tiles, float]:
     """Return the tiles to use, and about how many seconds all of them take."""
     c, k = problem.channels, problem.channels_out
     products = k * c // problem.groups
-    slower = 2.0 if problem.dtype == "float64" else 1.0
 
     def seconds(length: tuple[Prices, ...], count: Prices) -> Prices:
         points = np.prod(length, axis=0)
@@ -100,7 +104,7 @@ def _tiles(problem: Problem) -> tuple[Tiles, float]:
         each += np.where(points > LARGE, 1e3, 0)
         calls = np.ceil(count * c * points / _at_once(problem))
         calls = calls * (5e-5 + k / problem.groups * 3e-5)
-        seconds: Prices = slower * problem.batch * count * each + calls
+        seconds: Prices = 2.0 * problem.batch * count * each + calls
         return seconds
 
     windows = conv_windows(problem)
@@ -115,81 +119,151 @@ def prepare(
 ) -> Callable[[Tensor, Tensor], None]:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
-    `run` raises NotFinite if a number of x or of the result is not finite. Raises Unsuited for
-    weights that are not.
+    `run` raises Unfit if too many outputs are in doubt to be summed one by one. Raises Unsuited for
+    weights that are not finite.
     """
     if weight is None:
         raise ValueError("`weight` is missing; a convolution needs one")
-    tiles, _ = _tiles(problem)
-    windows = conv_windows(problem)
-    tables = [
-        sources(window, n, problem.padding_mode)
-        for window, n in zip(windows, problem.space, strict=True)
-    ]
-    spectra, scale = _spectra(problem, weight, tiles)
-    first = None if bias is None else bias.detach().reshape(problem.groups, -1)
-    work = functools.partial(_convolve, problem, tiles, tables, spectra, scale, first)
-
-    def run(x: Tensor, y: Tensor) -> None:
-        if y.numel():
-            work(x, y)
-
-    return run
+    return _Convolution(problem, weight.detach(), bias)
 
 
-def _spectra(problem: Problem, weight: Tensor, tiles: Tiles) -> tuple[Tensor, float]:
-    """Return the conjugate transforms of the kernels (g, k/g, c/g, *frequencies), and a factor.
+class _Convolution:
+    """One problem with its weights: `__call__(x, y)` fills y."""
 
-    The kernels are divided by the factor, a power of two near the largest weight, so that nothing
-    over- or underflows between the transforms that does not in the result.
-    """
-    factor = power_of_two(weight)
-    spread = [window.dilation * (window.size - 1) + 1 for window in conv_windows(problem)]
-    kernels = weight.new_zeros((*weight.shape[:2], *spread), dtype=torch.float64)
-    places: Any = (..., *(slice(None, None, w.dilation) for w in conv_windows(problem)))
-    kernels[places] = weight.detach().double() / factor
-    axes = tuple(range(-len(spread), 0))
-    found = torch.fft.rfftn(kernels, tiles.length, axes).conj().resolve_conj()
-    shape = (problem.groups, -1, problem.channels // problem.groups, *found.shape[2:])
-    kind = torch.complex64 if problem.dtype == "float32" else torch.complex128
-    return found.reshape(shape).to(kind), factor
+    def __init__(self, problem: Problem, weight: Tensor, bias: Tensor | None) -> None:
+        self.problem, self.groups = problem, problem.groups
+        self.tiles, _ = _tiles(problem)
+        self.tables = [
+            sources(window, n, problem.padding_mode)
+            for window, n in zip(conv_windows(problem), problem.space, strict=True)
+        ]
+        self.scale = power_of_two(weight)
+        # The kernels are divided by a power of two near the largest weight, so that nothing over-
+        # or underflows between the transforms that does not in the result.
+        shape = (self.groups, -1, problem.channels // self.groups, *problem.size)
+        self.weight = weight.double().reshape(shape)
+        self.bias = None if bias is None else bias.detach().double().reshape(self.groups, -1)
+        self.spectra = self._spectra(self.weight)
+        share = SLACK if problem.dtype == "float32" else 1.0
+        rounding = log2(max(2, self.tiles.points)) / (within(problem) * share)
+        axes = tuple(range(3, self.weight.ndim))
+        self.spread = self.weight.square().sum(axes).sqrt() * (SHARES[0] * rounding)
+        self.spectral = SHARES[1] * rounding * self.scale / self.tiles.points
+
+    @functools.cached_property
+    def magnitudes(self) -> Tensor:
+        """Return the spectra of the kernels without their signs."""
+        return self._spectra(self.weight.abs())
+
+    def _spectra(self, weight: Tensor) -> Tensor:
+        """Return the conjugate transforms of the kernels (g, k/g, c/g, *frequencies)."""
+        windows = conv_windows(self.problem)
+        kernels = weight.new_zeros((*weight.shape[:3], *(window.extent for window in windows)))
+        places: Any = (..., *(slice(None, None, window.dilation) for window in windows))
+        kernels[places] = weight / self.scale
+        axes = tuple(range(-len(windows), 0))
+        found: Tensor = torch.fft.rfftn(kernels, self.tiles.length, axes).conj().resolve_conj()
+        return found
+
+    def __call__(self, x: Tensor, y: Tensor) -> None:
+        """Fill y (n, k, *outputs) from x (n, c, *space), some tiles of some images at a time."""
+        if not y.numel():
+            return
+        groups, outs, each = self.spectra.shape[:3]
+        inputs = x.reshape(len(x), groups, each, *x.shape[2:])
+        results = y.view(len(y), groups, outs, *y.shape[2:])
+        doubts = torch.zeros(0, dtype=torch.bool)
+        images, boxes = _shares(self.problem, self.tiles)
+        for start in range(0, len(x), images):
+            for box in boxes:
+                stacked = _stack(inputs[start : start + images], self.tables, self.tiles, box)
+                stacked = stacked.double()
+                transformed = torch.fft.rfftn(stacked, dim=self._space)
+                size, largest = self._sizes(stacked)
+                for k in range(outs):
+                    found, certain = self._one(stacked, transformed, size, largest, k)
+                    if self.bias is not None:
+                        found += self.bias[:, k].reshape(-1, *[1] * len(self.tables))
+                    _put(found, results[start : start + images, :, k], box)
+                    if not bool(certain.all()):
+                        if not doubts.numel():
+                            doubts = torch.zeros_like(results, dtype=torch.bool)
+                        _put(~certain, doubts[start : start + images, :, k], box)
+        if doubts.numel():
+            self._settle(inputs, results, doubts)
+
+    @property
+    def _space(self) -> tuple[int, ...]:
+        return tuple(range(-len(self.tables), 0))
+
+    def _sizes(self, stacked: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what tiles (n, g, c/g, *tiles, *length) add to errors, and their largest."""
+        largest = stacked.abs().amax(self._space)
+        size = stacked.square().mean(self._space).sqrt() + PEAK * largest
+        return size, largest.amax(2)
+
+    def _one(
+        self, stacked: Tensor, transformed: Tensor, size: Tensor, largest: Tensor, k: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the results (n, g, *space) of one kernel of each group, and which are certain."""
+        axes = len(self.tables)
+        product = _product(transformed, self.spectra[:, k], axes)
+        energy = 2 * (product.real.square() + product.imag.square()).sum(self._space)
+        spread = self.spread[:, k].reshape(self.groups, -1, *[1] * axes)
+        limit = (size * spread).sum(2) + self.spectral * energy.sqrt()
+        reach = REACH["float64"]
+        odd = (largest > reach) | ((largest > 0) & (largest < 1 / reach)) | ~limit.isfinite()
+        limit = torch.where(odd, torch.nan, limit)
+        limit = limit.reshape(*limit.shape, *[1] * axes)
+        found = self._back(product)
+        certain = found.abs() >= limit
+        if not bool(certain.all()):
+            whole = torch.fft.rfftn(stacked.abs(), dim=self._space)
+            certain |= self._back(_product(whole, self.magnitudes[:, k], axes)) >= 2 * limit
+        return _lay_out(found, axes), _lay_out(certain, axes)
+
+    def _back(self, product: Tensor) -> Tensor:
+        """Return the results of tiles (n, g, *tiles, *step) from their spectra."""
+        strides = [window.stride for window in conv_windows(self.problem)]
+        cut = [slice(0, n, stride) for n, stride in zip(self.tiles.step, strides, strict=True)]
+        back: Tensor = torch.fft.irfftn(product, self.tiles.length, self._space)
+        return back[(..., *cut)] * self.scale
+
+    def _settle(self, inputs: Tensor, results: Tensor, doubts: Tensor) -> None:
+        """Sum the doubtful results one by one, or raise Unfit."""
+        each = self.spectra.shape[2]
+        taps = each * prod(self.problem.size)
+        places = doubts.nonzero()
+        if len(places) * taps > SUMMED:
+            raise Unfit(f"{len(places)} results are in doubt; a method that sums directly is right")
+        flat = inputs.flatten(3)
+        for some in places.split(max(1, GATHERED // taps)):
+            n, g, k, *outputs = some.unbind(1)
+            inside, at = torch.ones_like(n[:, None], dtype=torch.bool), torch.zeros_like(n[:, None])
+            windows = conv_windows(self.problem)
+            for o, window, table, length in zip(
+                outputs, windows, self.tables, self.problem.space, strict=True
+            ):
+                held = torch.arange(window.size, device=o.device) * window.dilation
+                source = torch.from_numpy(table).to(o.device)[o[:, None] * window.stride + held]
+                at = (at[:, :, None] * length + source[:, None, :]).flatten(1)
+                inside = (inside[:, :, None] & (source >= 0)[:, None, :]).flatten(1)
+            values = flat[n[:, None], g[:, None], :, at * inside].double()
+            values = torch.where(inside[..., None], values, 0.0).transpose(1, 2)
+            sums = (values * self.weight[g, k].flatten(2)).sum((1, 2))
+            if self.bias is not None:
+                sums += self.bias[g, k]
+            results[n, g, k, *outputs] = sums.to(results.dtype)
 
 
-def _convolve(
-    problem: Problem,
-    tiles: Tiles,
-    tables: list[Table],
-    spectra: Tensor,
-    scale: float,
-    bias: Tensor | None,
-    x: Tensor,
-    y: Tensor,
-) -> None:
-    """Fill y from x, some tiles of some images at a time."""
-    axes = len(tables)
-    groups, outs, each = spectra.shape[:3]
-    inputs = x.reshape(len(x), groups, each, *x.shape[2:])
-    results = y.view(len(y), groups, outs, *y.shape[2:])
-    space = tuple(range(-axes, 0))
-    strides = [window.stride for window in conv_windows(problem)]
-    cut = [slice(0, step, stride) for step, stride in zip(tiles.step, strides, strict=True)]
-    images, boxes = _shares(problem, tiles)
-    for start in range(0, len(x), images):
-        for box in boxes:
-            stacked = _stack(inputs[start : start + images], tables, tiles, box)
-            transformed = torch.fft.rfftn(stacked, dim=space)
-            for k in range(outs):
-                kernel = spectra[:, k].reshape(groups, each, *[1] * axes, *spectra.shape[3:])
-                product = transformed[:, :, 0] * kernel[:, 0]
-                for c in range(1, each):
-                    product.addcmul_(transformed[:, :, c], kernel[:, c])
-                found = torch.fft.irfftn(product, tiles.length, space)[(..., *cut)]
-                if not isfinite(float(found.sum())):
-                    raise NotFinite("a Fourier transform met a number that is not finite")
-                found = _lay_out(found, axes) * scale
-                if bias is not None:
-                    found += bias[:, k].reshape(-1, *[1] * axes)
-                _put(found, results[start : start + images, :, k], box)
+def _product(transformed: Tensor, spectra: Tensor, axes: int) -> Tensor:
+    """Return the sum over channels of tiles (n, g, c/g, *tiles, *frequencies) times kernels."""
+    groups, each = spectra.shape[:2]
+    kernel = spectra.reshape(groups, each, *[1] * axes, *spectra.shape[2:])
+    product = transformed[:, :, 0] * kernel[:, 0]
+    for c in range(1, each):
+        product.addcmul_(transformed[:, :, c], kernel[:, c])
+    return product
 
 
 def _at_once(problem: Problem) -> int:

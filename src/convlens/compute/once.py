@@ -21,7 +21,7 @@ from convlens.compute.arena import MOST_SHARED, Arena
 from convlens.compute.kernels.launching import threads
 from convlens.compute.methods import METHODS, compiles, estimate, is_exact, prepared, refused
 from convlens.compute.planning import Plan, decide
-from convlens.compute.problem import NotFinite, Problem, Unsuited
+from convlens.compute.problem import Problem, Unfit, Unsuited
 
 __all__ = ["execute"]
 
@@ -104,7 +104,7 @@ def execute(
     began = time.perf_counter()
     try:
         found = prepared(entry.quick, problem, weight, bias, Arena())(x, y)
-    except (NotFinite, Unsuited):
+    except (Unfit, Unsuited):
         found = prepared(_quick(problem, exact=True), problem, weight, bias, Arena())(x, y)
     if entry.calls > 1:  # the first meets fresh pages, and tells little
         entry.spent += time.perf_counter() - began

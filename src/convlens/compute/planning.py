@@ -28,7 +28,8 @@ from convlens.compute.methods import (
     refused,
 )
 from convlens.compute.operators import goes_forward
-from convlens.compute.problem import NotFinite, Problem, Unsuited
+from convlens.compute.problem import Problem, Unfit, Unsuited
+from convlens.compute.promise import promised
 from convlens.compute.reading import (
     Description,
     describe,
@@ -159,7 +160,7 @@ class Plan:
             raise RuntimeError("this plan was made without a method")
         try:
             return run(x, y)
-        except NotFinite:
+        except Unfit:
             return self._direct().compute(x, y)
 
     def share(self, arena: Arena) -> None:
@@ -197,6 +198,8 @@ class Plan:
             f"padding {problem.padding_mode}"
         ]
         lines += [f"  axis {axis}: {window}" for axis, window in enumerate(self.windows)]
+        promise = promised(problem, self.method, is_exact(self.method))
+        lines += [f"  {promise}"] if promise else []
         chosen = self.candidates[self.method].cost
         for name, candidate in self.candidates.items():
             text = str(candidate)
@@ -334,7 +337,8 @@ def plan(
     seconds once a machine, and measured on random numbers, once a shape; without `measure` their
     estimates decide. Methods that are not one plain sum, as Winograd's and Fourier's, are taken if
     the root mean square of their error, measured with these weights, is at most `tolerance` times
-    that of the output. Raises ValueError or TypeError for what `conv` refuses.
+    that of the output; whatever the input, they are right beside each output's own products (see
+    `convlens.compute.promise`). Raises ValueError or TypeError for what `conv` refuses.
 
     >>> import torch
     >>> print(plan(((1, 1, 9), "int8"), torch.ones(1, 1, 3).to(torch.int8), method="reference"))

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from convlens.windows import TransposedWindow, Window
 
-__all__ = ["NotFinite", "Problem", "Unsuited"]
+__all__ = ["Problem", "Unfit", "Unsuited"]
 
 
 T = TypeVar("T")
@@ -27,8 +27,8 @@ class _Once(Generic[T]):
         return value
 
 
-class NotFinite(ArithmeticError):
-    """A method that is right for finite numbers only has met another; a direct one must do it."""
+class Unfit(ArithmeticError):
+    """A method has met numbers for which it is not right; one that sums directly must do it."""
 
 
 class Unsuited(ValueError):

@@ -6,15 +6,19 @@ weights; the products, summed over channels, are transformed back. Between the t
 (m + 2)^2 matrix products, done by `blocks`. A kernel of 3 dimensions is one of 2 with its taps of
 depth as further channels.
 
-An input that is not finite spoils whole tiles: every result is looked at, and `NotFinite` raised.
+The products of a window are off by roundings of whatever else stands in its tile; with m = 2 that
+is nothing but the window itself. An image so uneven that a window's own products may be lost beside
+others is summed directly. How large numbers are is gathered over channels, each by its largest
+weight. An input that is not finite spoils whole tiles: every result is looked
+at, and `Unfit` raised.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from math import ceil, prod
 from typing import Any
 
@@ -22,20 +26,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.compute import winograd_tiles
+from convlens.compute import shift_gemm, winograd_tiles
 from convlens.compute.kernel_reach import refuses_arrays
 from convlens.compute.kernels import interleaving, packing
 from convlens.compute.kernels.blocks import best_rows, best_vectors, shift_blocks
 from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, Machine, machine
-from convlens.compute.problem import NotFinite, Problem, Unsuited
+from convlens.compute.problem import Problem, Unfit, Unsuited
+from convlens.compute.promise import within
 from convlens.compute.winograd_tiles import transforms, weight_matrix
 from convlens.windows import Window
 
 __all__ = ["F2", "F4", "Winograd"]
 
 Table = np.ndarray[Any, Any]
+
+ALONE = 0.7
+"""The largest share of a window's numbers, over all channels, that one of its places may have."""
+
+UNEVEN = 28.0
+"""How many roundings of its tile's largest numbers an output of F(4, 3) may be off."""
 
 FEWEST = 8
 """Channels in and out of a group below which the transforms take longer than what they spare."""
@@ -88,7 +99,7 @@ class Winograd:
     ) -> Callable[[Tensor, Tensor], None]:
         """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
-        It raises NotFinite if a result is not finite, and this Unsuited if a weight is not.
+        It raises Unfit if a result is not finite, and this Unsuited if a weight is not.
         """
         if weight is None:
             raise ValueError("`weight` is missing; a convolution needs one")
@@ -195,7 +206,7 @@ class _Band:
         return cls(deep, tall, shares, pitch, vectors * lanes, chunk, cycles)
 
 
-@lru_cache(1024)
+@functools.lru_cache(1024)
 def _best(shape: _Shape, threads: int, here: Machine) -> _Band:
     """Return the band for which the model says that all threads are done soonest."""
     blocks = ceil(shape.out_each / best_rows(here, shape.out_each))
@@ -233,6 +244,12 @@ def _packed(shape: _Shape, groups: int, weight: Tensor, rows: int) -> Tensor:
     return packed.view(*packed.shape[:2], blocks, rows, -1).transpose(3, 4).contiguous()
 
 
+def _channel_sizes(weight: Tensor, groups: int) -> Tensor:
+    """Return the largest weight of every channel of every group beside the largest of all."""
+    most = weight.detach().abs().reshape(groups, -1, weight.shape[1], prod(weight.shape[2:]))
+    return (most.amax((1, 3)) / most.max().clamp(min=torch.finfo(weight.dtype).tiny)).contiguous()
+
+
 def _kernel(shape: _Shape, rows: int) -> Kernel:
     return Kernel(
         name=f"winograd_{shape.m}",
@@ -243,6 +260,8 @@ def _kernel(shape: _Shape, rows: int) -> Kernel:
             interleaving.interleave_2,
             interleaving.interleave_4,
             interleaving.interleave,
+            winograd_tiles.gauge,
+            winograd_tiles.is_uneven,
             winograd_tiles.transform_inputs,
             winograd_tiles.write_tiles,
         ),
@@ -293,12 +312,14 @@ def _prepare(
     numbers = (shape.tiles + 2 * lanes) * m + elements * (band.pitch + lanes) + 2 * lanes
     numbers += m * m * band.reach + band.chunk * elements * rows * band.reach
     numbers += elements * (shape.each * band.pitch + lanes)
+    span = (shape.tiles * m + 2) // lanes * lanes + 4 * lanes
+    numbers += (band.deep + shape.halo) * (band.tall * m + 2) * span + 2 * lanes
     tasks = shape.outer * layers * strips * band.shares * (problem.batch > 0)
     launch = Launch(
         _kernel(shape, rows),
         tasks=tasks,
         scratch=numbers * WIDTHS[problem.dtype],
-        changing=("x", "y", "flag"),
+        changing=("x", "y", "flag", "uneven"),
         fixed={
             "w": packed,
             "bias": starting,
@@ -336,15 +357,25 @@ def _prepare(
             "space_w": problem.space[-1],
             "out_h": problem.outputs[-2],
             "out_w": problem.outputs[-1],
+            "flat": int(flat),
+            "channel_sizes": _channel_sizes(weight, groups),
+            "most_uneven": np.array([within(problem) / UNEVEN, ALONE], problem.dtype),
         },
     )
+    one = replace(problem, batch=1)
+
+    @functools.cache
+    def directly() -> Callable[[Tensor, Tensor], None]:
+        return shift_gemm.prepare(one, weight, bias)
 
     def run(x: Tensor, y: Tensor) -> None:
         if not tasks:
             return
-        lost = ctypes.c_int64(0)
-        launch(x.data_ptr(), y.data_ptr(), ctypes.addressof(lost))
+        lost, uneven = ctypes.c_int64(0), np.zeros(problem.batch, np.int64)
+        launch(x.data_ptr(), y.data_ptr(), ctypes.addressof(lost), uneven.ctypes.data)
         if lost.value:
-            raise NotFinite("a result is not finite; a method that sums directly is right")
+            raise Unfit("a result is not finite; a method that sums directly is right")
+        for i in np.flatnonzero(uneven).tolist():
+            directly()(x[i : i + 1], y[i : i + 1])
 
     return run

@@ -31,16 +31,33 @@ from convlens.compute.kernels.packing import clear, pack_row
 from convlens.compute.kernels.words import (
     LANES,
     WIDTH,
+    add,
+    below,
+    broadcast,
+    fma,
     inverse,
     load,
+    magnitude,
+    maximum,
+    mul,
+    put_word,
     shift_rows,
     store,
     transform_columns,
     transform_row,
     word,
+    zero,
 )
 
-__all__ = ["drive", "transform_inputs", "transforms", "weight_matrix", "write_tiles"]
+__all__ = [
+    "drive",
+    "gauge",
+    "is_uneven",
+    "transform_inputs",
+    "transforms",
+    "weight_matrix",
+    "write_tiles",
+]
 
 POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)}
 """Where the polynomials are evaluated, infinity apart."""
@@ -201,15 +218,48 @@ M, ROWS = 0, 0
 """Stand-ins, as the register blocks are: each kernel has its own."""
 
 
+def gauge(to: int, line: int, count: int, weight: int) -> None:
+    """Add the magnitudes of a padded row of one channel, weighted, to those of others."""
+    w = broadcast(weight, 0)
+    for i in range(0, count, LANES):
+        store(to, i, fma(magnitude(load(line, i)), w, load(to, i)))
+
+
+def is_uneven(sizes: int, span: int, high: int, wide: int, uneven: int) -> int:
+    """Tell by an integer other than 0 if some output's products may be lost beside other numbers.
+
+    In one of up to M rows of outputs, the largest of the `sizes` that a tile reads is more than
+    `uneven` times the largest that the output's own window reads, wherever in the row tiles begin;
+    or one of the window's is larger than the share of their sum that follows `uneven`.
+    """
+    bits, factor, share = 0, broadcast(uneven, 0), broadcast(uneven, 1)
+    for w in range(0, wide, LANES):
+        mask = (1 << min(LANES, wide - w)) - 1
+        most = zero()
+        if M == 4:  # with M = 2 every output is made of its own window only
+            for i in range(M + 2):
+                for j in range(1 - M, M + 2):
+                    most = maximum(load(sizes, i * span + w + j), most)
+        for row in range(high):
+            own, whole = zero(), zero()
+            for i in range(3):
+                for j in range(3):
+                    one = load(sizes, (row + i) * span + w + j)
+                    own, whole = maximum(one, own), add(one, whole)
+            bits |= (below(mul(own, factor), most) | below(mul(whole, share), own)) & mask
+    return bits
+
+
 def transform_inputs(
     x: int, line: int, t: int, to: int, d: int, top: int, planes: int, rows: int, tall: int,
     tiles: int, each: int, pitch: int, between: int, channel_x: int, plane_x: int, space_w: int,
     depth_table: int, row_table: int, column_ends: int, row_end: int,
-    column_end: int, first: int, last: int,
+    column_end: int, first: int, last: int, sizes: int, span: int, weights: int,
 ) -> None:  # fmt: skip
     """Transform the tiles of `planes` planes from d on, of tile rows from `top` on.
 
-    Each channel is done by itself, row by row and then column by column, within `t`.
+    Each channel is done by itself, row by row and then column by column, within `t`. How large the
+    numbers of all channels are is gathered in `sizes`, unless that is 0.
     """
     side = M + 2
     apart = pitch + LANES
@@ -236,6 +286,9 @@ def transform_inputs(
                         row = x + (c * channel_x + plane * plane_x + found * space_w) * WIDTH
                         pack_row(line, row, column_ends, first, last, 0, 1, column_end)
                         transform_row(line, place, apart, tiles)
+                        if sizes != 0:
+                            at = (p * (tall * M + 2) + r * M + i) * span
+                            gauge(sizes + at * WIDTH, line, tiles * M + 2, weights + c * WIDTH)
         transform_columns(t, apart, to + c * pitch * WIDTH, between, pitch)
 
 
@@ -262,9 +315,12 @@ def drive(
     halo: int, tall: int, tile_rows: int, tiles: int, pitch: int, reach: int, outer_x: int,
     channel_x: int, plane_x: int, outer_y: int, channel_y: int, plane_y: int, plane_count: int,
     row_end: int, column_end: int, first: int, last: int, space_w: int,
-    out_h: int, out_w: int,
+    out_h: int, out_w: int, uneven: int, flat: int, channel_sizes: int, most_uneven: int,
 ) -> None:  # fmt: skip
-    """Do one band of tiles for a share of the output channels."""
+    """Do one band of tiles for a share of the output channels.
+
+    The word of `uneven` that belongs to an image becomes 1 where it holds uneven tiles.
+    """
     share = task % shares
     rest = task // shares
     top = rest % strips * tall
@@ -282,11 +338,23 @@ def drive(
     products = z + (M * M * reach + LANES) * WIDTH
     values = products + chunk * elements * ROWS * reach * WIDTH
     clear(scratch, (z - scratch) // WIDTH)
+    span, high, sizes = (tiles * M + 2) // LANES * LANES + 4 * LANES, tall * M + 2, 0
+    if share == 0:
+        sizes = values + (elements * between + LANES) * WIDTH
+        clear(sizes, (planes + halo) * high * span)
+        sizes += LANES * WIDTH
     transform_inputs(
         x + outer * outer_x * WIDTH, line, t, values, d, top, planes + halo, rows, tall, tiles,
         each, pitch, between, channel_x, plane_x, space_w, depth_table, row_table, column_ends,
-        row_end, column_end, first, last,
+        row_end, column_end, first, last, sizes, span,
+        channel_sizes + outer % groups * each * WIDTH,
     )  # fmt: skip
+    if sizes != 0:
+        for p in range(planes + halo):
+            for r in range(rows):
+                own, left = sizes + (p * high + r * M) * span * WIDTH, out_h - (top + r) * M
+                if is_uneven(own, span, min(M, left), out_w, most_uneven) != 0:
+                    put_word(uneven, d + p if flat != 0 else outer // groups, 1)
     zeros = bias + groups * out_each * WIDTH
     stop = block_count * (share + 1) // shares
     for start in range(block_count * share // shares, stop, chunk):

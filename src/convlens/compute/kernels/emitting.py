@@ -95,6 +95,16 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
 
         return emit
 
+    def larger(builder: Any, a: Any, b: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+    def below(builder: Any, a: Any, b: Any) -> Any:
+        found = builder.bitcast(builder.fcmp_unordered("<", a, b), ir.IntType(lanes))
+        return builder.zext(found, I64)
+
+    def of_one(name: str) -> Emit:
+        return lambda builder, v: intrinsic_of(builder, f"llvm.{name}.v{lanes}{suffix}", whole, v)
+
     def missing(builder: Any, a: Any, b: Any) -> Any:
         if not floating:
             return ir.Constant(I64, 0)
@@ -154,6 +164,10 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
         ("maximum", two, extreme(">")),
         ("minimum", two, extreme("<")),
         ("missing", two, missing),
+        ("magnitude", (whole,), of_one("fabs")),
+        ("root", (whole,), of_one("sqrt")),
+        ("larger", two, larger),
+        ("below", two, below),
         ("evens", two, picked(list(range(0, 2 * lanes, 2)))),
         ("odds", two, picked(list(range(1, 2 * lanes, 2)))),
         ("low", two, picked([j for i in half for j in (i, lanes + i)])),

@@ -16,97 +16,86 @@ The functions take `g`, the address of what is constant in a problem, in the ord
 
 from __future__ import annotations
 
-from convlens.compute.kernels.packing import PACK_ROW, clear, pack_row
+from convlens.compute.kernels.doubting import DOUBTS, count_doubts, limit_of, mask_of, weigh
+from convlens.compute.kernels.packing import clear
+from convlens.compute.kernels.tiles import (
+    ACROSS,
+    ADVANCE,
+    ALONG_D,
+    ALONG_H,
+    ALONG_W,
+    BATCH,
+    BIAS,
+    CHANNEL,
+    COLUMNS,
+    DEPTH,
+    EACH,
+    GROUPS,
+    HIGH,
+    JUMP,
+    KERNEL,
+    LANE_GROUPS,
+    LEAP,
+    LINE,
+    OUT_D,
+    OUT_H,
+    OUT_W,
+    OUTS,
+    PAIRS,
+    PASSES_D,
+    PASSES_H,
+    PASSES_W,
+    PITCH,
+    PLANE,
+    ROWS,
+    SCALE,
+    SHIFT,
+    SOME_D,
+    SOME_H,
+    SPACE_D,
+    SPACE_H,
+    SPACE_W,
+    STEP,
+    STEP_D,
+    STEP_H,
+    STEP_W,
+    STRIP,
+    STRIPS,
+    SWEEP,
+    TILE,
+    TURNS,
+    TWIDDLES,
+    WANTED_COLUMNS,
+    WANTED_ROWS,
+    WIDE,
+    origin,
+    pack_tile,
+)
 from convlens.compute.kernels.words import (
     LANES,
     WIDTH,
+    add,
+    below,
     broadcast,
     exchange,
     fma,
+    larger,
     load,
     load_some,
-    missing,
+    magnitude,
     mul,
-    number,
-    put,
+    put_word,
+    splat,
     store,
     store_some,
     sub,
+    total,
     transform,
     word,
     zero,
 )
 
-__all__ = ["GEOMETRY", "USES", "convolve_tiles"]
-
-GEOMETRY = (
-    # the tile; its real and its imaginary part take TILE elements each
-    "DEPTH HIGH WIDE COLUMNS PITCH PLANE TILE LINE "
-    # the input, padded: tables of positions and how many there are, where it lies as it is
-    "SPACE_D SPACE_H SPACE_W SOURCE_D SOURCE_H ENDS_W END_D END_H END_W FIRST LAST "
-    # the results, and those a tile gives; how many tiles, and images, and pairs of tiles
-    "OUT_D OUT_H OUT_W STEP_D STEP_H STEP_W COUNT_D COUNT_H COUNT_W BATCH PAIRS "
-    # channels in and out of a group, and the groups
-    "EACH OUTS GROUPS "
-    # schedules and passes of the transforms along the axes and across the lanes; columns at a time
-    "ALONG_D PASSES_D ALONG_H PASSES_H ALONG_W PASSES_W ACROSS TURNS SOME_D SOME_H "
-    # columns and rows whose results are wanted; the row's part in the twiddle factors along D
-    "WANTED_COLUMNS WANTED_ROWS SHIFT "
-    # strips of a plane, elements from one to the next, their rows
-    "STRIPS STRIP ROWS "
-    # groups of LANES vectors in a strip: elements from one to the next and within one; the twiddle
-    # factors across the lanes, in vectors from a strip, a group, a vector to the next
-    "LANE_GROUPS LEAP STEP TWIDDLES SWEEP JUMP ADVANCE "
-    "KERNEL SCALE BIAS"
-).split()
-"""What the table of a problem holds."""
-
-(
-    DEPTH, HIGH, WIDE, COLUMNS, PITCH, PLANE, TILE, LINE,
-    SPACE_D, SPACE_H, SPACE_W, SOURCE_D, SOURCE_H, ENDS_W, END_D, END_H, END_W, FIRST, LAST,
-    OUT_D, OUT_H, OUT_W, STEP_D, STEP_H, STEP_W, COUNT_D, COUNT_H, COUNT_W, BATCH, PAIRS,
-    EACH, OUTS, GROUPS,
-    ALONG_D, PASSES_D, ALONG_H, PASSES_H, ALONG_W, PASSES_W, ACROSS, TURNS, SOME_D, SOME_H,
-    WANTED_COLUMNS, WANTED_ROWS, SHIFT, STRIPS, STRIP, ROWS,
-    LANE_GROUPS, LEAP, STEP, TWIDDLES, SWEEP, JUMP, ADVANCE, KERNEL, SCALE, BIAS,
-) = range(len(GEOMETRY))  # fmt: skip
-
-
-def origin(t: int, g: int) -> tuple[int, int, int, int]:
-    """Return the image of tile t, and the output at which it begins: d, h, w."""
-    row = word(g, COUNT_W)
-    plane = word(g, COUNT_H) * row
-    whole = word(g, COUNT_D) * plane
-    d, h, w = t % whole // plane, t % plane // row, t % row
-    return t // whole, d * word(g, STEP_D), h * word(g, STEP_H), w * word(g, STEP_W)
-
-
-def pack_tile(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
-    """Write a tile, its padding included: what lies at padded position (d0, h0, w0) and after.
-
-    On a line every row goes on where that before it ends.
-    """
-    high, wide, line = word(g, HIGH), word(g, WIDE), word(g, LINE)
-    for d in range(word(g, DEPTH)):
-        for h in range(high):
-            place = to + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
-            start, found_d, found_h = w0, 0, 0
-            if line != 0:
-                start += (d * high + h) * wide
-            elif d0 + d < word(g, END_D) and h0 + h < word(g, END_H):
-                found_d = word(word(g, SOURCE_D), d0 + d)
-                found_h = word(word(g, SOURCE_H), h0 + h)
-            else:
-                found_d = -1
-            count = 0
-            if found_d >= 0 and found_h >= 0:
-                count = max(0, min(wide, word(g, END_W) - start))
-                row = (found_d * word(g, SPACE_H) + found_h) * word(g, SPACE_W)
-                pack_row(
-                    place, image + row * WIDTH, word(g, ENDS_W), word(g, FIRST), word(g, LAST),
-                    start, 1, count,
-                )  # fmt: skip
-            clear(place + count * WIDTH, wide - count)
+__all__ = ["USES", "convolve_tiles"]
 
 
 def depths(re: int, im: int, rows: int, columns: int, backward: int, g: int) -> None:
@@ -150,8 +139,12 @@ def twist(re: int, im: int, twiddles: int, g: int) -> None:
         store(im, at, fma(wr, b, mul(wi, a)))
 
 
-def multiply(to_re: int, to_im: int, re: int, im: int, kernel: int, g: int) -> None:
-    """Write the sum over channels of a group of vectors times the transform of the kernel."""
+def multiply(to_re: int, to_im: int, re: int, im: int, kernel: int, g: int) -> int:
+    """Write the sum over channels of a group of vectors times the transform of the kernel.
+
+    Return the sums of the squares.
+    """
+    energy, other = zero(), zero()
     step, channel = word(g, STEP), 2 * word(g, TILE)
     kernels = word(g, DEPTH) * word(g, STRIPS) * word(g, LANE_GROUPS) * LANES * 2 * LANES
     for i in range(LANES):
@@ -168,6 +161,9 @@ def multiply(to_re: int, to_im: int, re: int, im: int, kernel: int, g: int) -> N
             imaginary = fma(wr, b, fma(wi, a, imaginary))
         store(to_re, i * step, real)
         store(to_im, i * step, imaginary)
+        energy, other = fma(real, real, energy), fma(imaginary, imaginary, other)
+    result: int = add(energy, other)
+    return result
 
 
 def strip_forward(re: int, im: int, twiddles: int, g: int) -> None:
@@ -185,43 +181,48 @@ def strip_forward(re: int, im: int, twiddles: int, g: int) -> None:
 
 def strip_backward(
     to_re: int, to_im: int, re: int, im: int, twiddles: int, kernel: int, g: int
-) -> None:
+) -> int:
     """Multiply a strip by the transform of the kernel and undo `strip_forward`.
 
     The real and the imaginary part are exchanged from the product on, so forward is backward.
+    Return the sums of the squares of the product.
     """
-    step = word(g, STEP)
+    step, energy = word(g, STEP), zero()
     for group in range(word(g, LANE_GROUPS)):
         at = group * word(g, LEAP) * WIDTH
         a, b = to_re + at, to_im + at
-        multiply(a, b, re + at, im + at, kernel + group * 2 * LANES * LANES * WIDTH, g)
+        own = multiply(a, b, re + at, im + at, kernel + group * 2 * LANES * LANES * WIDTH, g)
+        energy = add(energy, own)
         transform(b, a, word(g, ACROSS), word(g, TURNS), 1, 0, 0, 1)
         exchange(a, step)
         exchange(b, step)
         twist(b, a, twiddles + group * word(g, JUMP) * 2 * LANES * WIDTH, g)
     widths(to_im, to_re, 1, g)
+    result: int = energy
+    return result
 
 
-def write_row(to: int, source: int, n: int, scale: int, bias: int) -> int:
-    """Write n results; return 0 if they are finite."""
-    s, b, lost = broadcast(scale, 0), broadcast(bias, 0), zero()
-    i = 0
+def write_row(to: int, source: int, n: int, scale: int, bias: int, limit: int) -> int:
+    """Write n results; return an integer other than 0 if any is below the limit."""
+    s, b = broadcast(scale, 0), broadcast(bias, 0)
+    least, small, i = magnitude(b), 0, 0
     while i + LANES <= n:
-        v = load(source, i)
-        store(to, i, fma(v, s, b))
-        lost = fma(v, zero(), lost)
+        v = fma(load(source, i), s, b)
+        store(to, i, v)
+        small |= below(larger(magnitude(v), least), limit)
         i += LANES
     if i < n:
-        v = load_some(source, i, n - i)
-        store_some(to, i, fma(v, s, b), n - i)
-        lost = fma(v, zero(), lost)
-    seen: int = missing(lost, lost)
-    return seen
+        v = fma(load_some(source, i, n - i), s, b)
+        store_some(to, i, v, n - i)
+        small |= below(larger(magnitude(v), least), limit) & mask_of(n - i)
+    return small
 
 
-def write_tile(to: int, source: int, d0: int, h0: int, w0: int, bias: int, g: int) -> int:
-    """Write the results of a tile whose windows lie in it; return 0 if they are finite."""
-    lost, wide, line = 0, word(g, WIDE), word(g, LINE)
+def write_tile(
+    to: int, source: int, d0: int, h0: int, w0: int, bias: int, limit: int, g: int
+) -> int:
+    """Write the results of a tile whose windows lie in it; not 0: some are below the limit."""
+    wide, line, small = word(g, WIDE), word(g, LINE), 0
     depth, high = word(g, DEPTH), word(g, HIGH)
     if line == 0:
         depth = min(word(g, STEP_D), word(g, OUT_D) - d0)
@@ -236,12 +237,15 @@ def write_tile(to: int, source: int, d0: int, h0: int, w0: int, bias: int, g: in
             row = source + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
             count = min(wide, fresh - begin)
             if count > 0:
-                lost |= write_row(to + at * WIDTH, row, count, word(g, SCALE), bias)
-    return lost
+                small |= write_row(to + at * WIDTH, row, count, word(g, SCALE), bias, limit)
+    return small
 
 
-def pack_pair(pair: int, group: int, to: int, x: int, g: int) -> None:
-    """Write two tiles of every channel of a group, as real and imaginary parts, and go along D."""
+def pack_pair(pair: int, group: int, to: int, stats: int, x: int, g: int) -> None:
+    """Write two tiles of every channel of a group, as real and imaginary parts, and go along D.
+
+    And how large they are, to `stats`.
+    """
     each, tile = word(g, EACH), word(g, TILE)
     volume = word(g, SPACE_D) * word(g, SPACE_H) * word(g, SPACE_W)
     for c in range(each):
@@ -254,11 +258,16 @@ def pack_pair(pair: int, group: int, to: int, x: int, g: int) -> None:
                 pack_tile(re + part * tile * WIDTH, image, d0, h0, w0, g)
             else:
                 clear(re + tile * WIDTH, tile)
+        weigh(stats + 2 * c * LANES * WIDTH, re, g)
         depths(re, re + tile * WIDTH, word(g, HIGH), word(g, COLUMNS), 0, g)
 
 
-def convolve_plane(to: int, scratch: int, plane: int, kernel: int, first: int, g: int) -> None:
-    """Take a plane through all else and back, for one channel out; forward if it is the first."""
+def convolve_plane(to: int, scratch: int, plane: int, kernel: int, first: int, g: int) -> int:
+    """Take a plane through all else and back, for one channel out; forward if it is the first.
+
+    Return the sums of the squares of its spectrum, once convolved.
+    """
+    energy = zero()
     each, tile = word(g, EACH), word(g, TILE) * WIDTH
     size = word(g, LANE_GROUPS) * LANES * 2 * LANES
     at = plane * word(g, PLANE) * WIDTH
@@ -274,38 +283,65 @@ def convolve_plane(to: int, scratch: int, plane: int, kernel: int, first: int, g
             strip_forward(re, re + tile, twiddles, g)
         re, to_re = scratch + place, to + place
         spectrum = kernel + number_s * size * WIDTH
-        strip_backward(to_re, to_re + tile, re, re + tile, twiddles, spectrum, g)
+        own = strip_backward(to_re, to_re + tile, re, re + tile, twiddles, spectrum, g)
+        energy = add(energy, own)
     heights(to + at + tile, to + at, word(g, WANTED_COLUMNS), 1, g)
+    result: int = energy
+    return result
 
 
 USES = (
-    *PACK_ROW, origin, pack_tile, depths, heights, widths, twist, multiply,
-    strip_forward, strip_backward, write_row, write_tile, pack_pair, convolve_plane,
+    *DOUBTS, depths, heights, widths, twist, multiply, strip_forward, strip_backward, write_row,
+    write_tile, pack_pair, convolve_plane,
 )  # fmt: skip
 """What `convolve_tiles` calls, in an order in which each finds those before it."""
 
 
-def convolve_tiles(task: int, scratch: int, x: int, y: int, lost: int, g: int) -> None:
-    """Do two tiles of one group of channels; write a 1 to `lost` if a result is not finite."""
+def convolve_tiles(
+    task: int, scratch: int, x: int, y: int, limits: int, counts: int, g: int
+) -> None:
+    """Do two tiles of one group of channels.
+
+    Where some of their results are doubtful, write the limit of each kernel to `limits`, and how
+    many vectors must be summed directly to `counts`.
+    """
     pair, group = task % word(g, PAIRS), task // word(g, PAIRS)
     each, outs, tile = word(g, EACH), word(g, OUTS), word(g, TILE) * WIDTH
     volume = word(g, OUT_D) * word(g, OUT_H) * word(g, OUT_W)
+    space = word(g, SPACE_D) * word(g, SPACE_H) * word(g, SPACE_W)
     size = word(g, DEPTH) * word(g, STRIPS) * word(g, LANE_GROUPS) * LANES * 2 * LANES
-    pack_pair(pair, group, scratch, x, g)
+    stats = scratch + 2 * each * tile
+    if outs > 1:
+        stats += 2 * tile
+    area = stats + 2 * each * LANES * WIDTH
+    pack_pair(pair, group, scratch, stats, x, g)
+    sums = 0
     for k in range(outs):
         # The last channel out may overwrite what no other needs any more.
         to = scratch
         if k < outs - 1:
             to += 2 * each * tile
-        kernel = word(g, KERNEL) + (group * outs + k) * each * size * WIDTH
+        row, energy = group * outs + k, zero()
+        kernel = word(g, KERNEL) + row * each * size * WIDTH
         for plane in range(word(g, DEPTH)):
-            convolve_plane(to, scratch, plane, kernel, 1 if k == 0 else 0, g)
+            own = convolve_plane(to, scratch, plane, kernel, 1 if k == 0 else 0, g)
+            energy = add(energy, own)
         depths(to + tile, to, word(g, WANTED_ROWS), word(g, WANTED_COLUMNS), 1, g)
+        limit, doubts = limit_of(stats, row, splat(total(energy)), g), 0
         for part in range(2):
             n, d0, h0, w0 = origin(2 * pair + part, g)
             if n < word(g, BATCH):
-                channel = group * outs + k
-                result = y + (n * word(g, GROUPS) * outs + channel) * volume * WIDTH
-                bias = word(g, BIAS) + channel * WIDTH
-                if write_tile(result, to + part * tile, d0, h0, w0, bias, g) != 0:
-                    put(lost, 0, number(1))
+                result = y + (n * word(g, GROUPS) * outs + row) * volume * WIDTH
+                bias = word(g, BIAS) + row * WIDTH
+                small = write_tile(result, to + part * tile, d0, h0, w0, bias, limit, g)
+                if small != 0:
+                    channel = (n * word(g, GROUPS) + group) * each + word(word(g, CHANNEL), row)
+                    image = x + channel * space * WIDTH
+                    found, some = count_doubts(
+                        result, image, area, d0, h0, w0, limit, row, bias, g
+                    )  # fmt: skip
+                    doubts += found
+                    sums += some
+        if doubts != 0:
+            store_some(limits, task * outs + k, limit, 1)
+    put_word(counts, task, sums)

@@ -20,6 +20,9 @@ integers, and count in elements from there:
     fma(a, b, c)                a * b + c, rounded once where the machine can
     maximum, minimum            lane by lane; not-a-number wins, as in torch
     missing(a, b)               an integer, not 0 where a lane of either is not a number
+    magnitude(v), root(v)       of fractions: without their signs, their square roots
+    larger(a, b)                of fractions: a where it is larger, else b
+    below(a, b)                 of fractions: an integer, a bit a lane, 1 unless a >= b there
     evens(a, b), odds(a, b)     every other lane of a, then of b
     low(a, b), high(a, b)       a and b lane by lane in turn: the first halves, the second ones
     word(p, i)                  an integer of 64 bits
@@ -44,7 +47,8 @@ __all__ = ["WORDS"]
 
 WORDS = (
     "LANES WIDTH load store load_some store_some lanes load_lanes broadcast splat zero get put "
-    "number plus total add sub mul div fma maximum minimum missing evens odds low high word "
+    "number plus total add sub mul div fma maximum minimum missing magnitude root larger below "
+    "evens odds low high word "
     "put_word take shift_rows filter_rows image_rows spread_positions transform exchange "
     "transform_row transform_columns inverse combine add_products pool_rows "
     "across_rows down_rows"

@@ -1,0 +1,370 @@
+"""Which results of a transform may be too far off beside their own windows, and these summed anew.
+
+The error of a transform is spread over its tiles: it is about the same everywhere, and may be too
+large where a window's products are small. How large it may be follows from the input's magnitudes
+and from the energy of the spectrum (see `fourier_doubts`); `limit_of` gives the least sum of
+products, |x| |w|, beside which it is small enough. A result is beyond doubt if it is that large
+itself, which no sum of smaller products can be, or if the products of the largest taps come to it.
+The others are summed directly, by a second kernel, which most inputs never need.
+
+The functions take `g`, the address of what is constant in a problem, in the order of `GEOMETRY`. An
+*area* is a tile as the windows see it, on a line all in one row.
+"""
+
+from __future__ import annotations
+
+from convlens.compute.kernels.packing import clear, pack_row
+from convlens.compute.kernels.tiles import (
+    AREA,
+    BATCH,
+    BIAS,
+    CHANNEL,
+    DEPTH,
+    EACH,
+    END_W,
+    ENDS_W,
+    FIRST,
+    GROUPS,
+    HIGH,
+    LARGEST,
+    LAST,
+    LEAST,
+    LENGTH,
+    LINE,
+    MEAN,
+    MOST,
+    NEVER,
+    OUT_D,
+    OUT_H,
+    OUT_W,
+    OUTS,
+    PACK_TILE,
+    PAIRS,
+    PEAK,
+    PITCH,
+    PLACES,
+    PLANE,
+    REACH_D,
+    REACH_H,
+    REACH_W,
+    SIZE,
+    SPACE_D,
+    SPACE_H,
+    SPACE_W,
+    SPECTRAL,
+    SPREAD,
+    STEP_D,
+    STEP_H,
+    STEP_W,
+    TAPS,
+    TERMS,
+    TILE,
+    WEIGHTS,
+    WIDE,
+    origin,
+    pack_tile,
+)
+from convlens.compute.kernels.words import (
+    LANES,
+    WIDTH,
+    add,
+    below,
+    broadcast,
+    fma,
+    larger,
+    load,
+    load_some,
+    magnitude,
+    mul,
+    root,
+    splat,
+    store,
+    store_some,
+    total,
+    word,
+    zero,
+)
+
+__all__ = [
+    "CONSTANTS",
+    "DOUBTS",
+    "SETTLE",
+    "SPLIT",
+    "count_doubts",
+    "limit_of",
+    "settle_tiles",
+    "weigh",
+]
+
+SPLIT = 8
+"""The tasks that share the doubtful results of a pair of tiles."""
+
+AT_ONCE = 128
+"""The products that are summed in a row, before such sums are summed."""
+
+
+def weigh(stats: int, re: int, g: int) -> None:
+    """Write how large a channel's pair of tiles is: its part in the error, and the largest number.
+
+    The part is the root mean square and a share of the largest: the error of a lone number is not
+    spread evenly.
+    """
+    tile = word(g, TILE) * WIDTH
+    squares, others, most, more = zero(), zero(), zero(), zero()
+    for d in range(word(g, DEPTH)):
+        for h in range(word(g, HIGH)):
+            row = re + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
+            for i in range(0, word(g, WIDE), LANES):
+                a, b = magnitude(load(row, i)), magnitude(load(row + tile, i))
+                squares, others = fma(a, a, squares), fma(b, b, others)
+                most, more = larger(a, most), larger(b, more)
+    store(stats, 0, larger(most, more))
+    most = broadcast(stats, 0)
+    for lane in range(1, LANES):
+        most = larger(broadcast(stats, lane), most)
+    mean = mul(splat(total(add(squares, others))), broadcast(word(g, MEAN), 0))
+    store(stats, 0, fma(most, broadcast(word(g, PEAK), 0), root(mean)))
+    store(stats, LANES, most)
+
+
+def limit_of(stats: int, row: int, energy: int, g: int) -> int:
+    """Return in every lane the least sum of products that makes a result of a kernel certain.
+
+    `energy` is the sum of the squares of the spectrum of both tiles, once convolved. Where numbers
+    are too large or too small for that to be known, the limit is not a number: nothing is certain.
+    """
+    found = mul(root(energy), broadcast(word(g, SPECTRAL), 0))
+    most = zero()
+    for c in range(word(g, EACH)):
+        part = broadcast(word(g, SPREAD), row * word(g, EACH) + c)
+        found = fma(load(stats, 2 * c * LANES), part, found)
+        most = larger(load(stats, (2 * c + 1) * LANES), most)
+    some = below(zero(), most)
+    small = below(most, broadcast(word(g, LEAST), 0))
+    if below(broadcast(word(g, MOST), 0), most) != 0 or (some != 0 and small != 0):
+        found = broadcast(word(g, NEVER), 0)
+    result: int = fma(found, zero(), found)  # what is infinite is no limit either
+    return result
+
+
+def pack_area(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
+    """Write a tile as the windows see it."""
+    if word(g, LINE) == 0:
+        pack_tile(to, image, d0, h0, w0, g)
+        return
+    count = max(0, min(word(g, LENGTH), word(g, END_W) - w0))
+    pack_row(to, image, word(g, ENDS_W), word(g, FIRST), word(g, LAST), w0, 1, count)
+    clear(to + count * WIDTH, word(g, LENGTH) - count)
+
+
+def mask_of(count: int) -> int:
+    """Return a bit for each of the lanes that hold one of `count` results."""
+    held: int = max(0, min(LANES, count))
+    return (1 << held) - 1
+
+
+def doubtful_four(
+    y: int, count: int, area: int, at: int, limit: int, row: int, bias: int, g: int
+) -> int:
+    """Tell by an integer other than 0 if any of up to four vectors of results is doubtful.
+
+    Their windows begin at element `at` of the area, which is that of the channel with the largest
+    taps.
+    """
+    b = magnitude(broadcast(bias, 0))
+    if count >= 4 * LANES:
+        s0, s1, s2, s3 = load(y, 0), load(y, LANES), load(y, 2 * LANES), load(y, 3 * LANES)
+    else:
+        s0, s1 = load_some(y, 0, count), load_some(y, LANES, count - LANES)
+        s2 = load_some(y, 2 * LANES, count - 2 * LANES)
+        s3 = load_some(y, 3 * LANES, count - 3 * LANES)
+    s0, s1, s2, s3 = magnitude(s0), magnitude(s1), magnitude(s2), magnitude(s3)
+    m0, m1 = mask_of(count), mask_of(count - LANES)
+    m2, m3 = mask_of(count - 2 * LANES), mask_of(count - 3 * LANES)
+    places = word(g, PLACES) + row * word(g, TERMS) * 8
+    taps = word(g, LARGEST) + row * word(g, TERMS) * WIDTH
+    f0, f1, f2, f3, bits, i = b, b, b, b, 1, 0
+    while bits != 0 and i < word(g, TERMS):
+        for j in range(i, i + 8):
+            w, p = broadcast(taps, j), at + word(places, j)
+            f0 = fma(magnitude(load(area, p)), w, f0)
+            f1 = fma(magnitude(load(area, p + LANES)), w, f1)
+            f2 = fma(magnitude(load(area, p + 2 * LANES)), w, f2)
+            f3 = fma(magnitude(load(area, p + 3 * LANES)), w, f3)
+        bits = (below(larger(s0, f0), limit) & m0) | (below(larger(s1, f1), limit) & m1)
+        bits |= (below(larger(s2, f2), limit) & m2) | (below(larger(s3, f3), limit) & m3)
+        i += 8
+    return bits
+
+
+def reach_out(to: int, areas: int, g: int) -> None:
+    """Write for every element the sum of magnitudes from there on, as far as a window is wide.
+
+    Over all channels.
+    """
+    count = word(g, AREA)
+    for i in range(0, count, LANES):
+        found = zero()
+        for c in range(word(g, EACH)):
+            found = add(found, magnitude(load(areas, c * count + i)))
+        store(to, i, found)
+    span = 1
+    while span < word(g, REACH_W):
+        further = min(span, word(g, REACH_W) - span)
+        for i in range(0, count - further - LANES, LANES):
+            store(to, i, add(load(to, i), load(to, i + further)))
+        span += further
+
+
+def stirring_four(reached: int, at: int, count: int, g: int) -> int:
+    """Tell by an integer other than 0 if the windows of four vectors hold other than zeros."""
+    bits = 0
+    for i in range(0, min(count, 4 * LANES), LANES):
+        found = zero()
+        for d in range(word(g, REACH_D)):
+            for h in range(word(g, REACH_H)):
+                place = at + i + d * word(g, PLANE) + h * word(g, PITCH)
+                found = add(found, load(reached, place))
+        bits |= below(zero(), found) & mask_of(count - i)
+    return bits
+
+
+def count_doubts(
+    y: int, image: int, area: int, d0: int, h0: int, w0: int, limit: int, row: int, bias: int,
+    g: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Return how many fours of vectors of a tile's results are doubtful, and how many not all 0.
+
+    `y` is the plane of results, `image` that of the channel with the largest taps. The area, two of
+    them, is written.
+    """
+    line, doubts, sums = word(g, LINE), 0, 0
+    reached = area + word(g, AREA) * WIDTH
+    pack_area(area, image, d0, h0, w0, g)
+    depth, high = 1, 1
+    if line == 0:
+        depth = min(word(g, STEP_D), word(g, OUT_D) - d0)
+        high = min(word(g, STEP_H), word(g, OUT_H) - h0)
+    fresh = min(word(g, STEP_W), word(g, OUT_W) - w0)
+    for d in range(depth):
+        for h in range(high):
+            to = y + (((d0 + d) * word(g, OUT_H) + h0 + h) * word(g, OUT_W) + w0) * WIDTH
+            at = d * word(g, PLANE) + h * word(g, PITCH)
+            for i in range(0, fresh, 4 * LANES):
+                some = doubtful_four(
+                    to + i * WIDTH, fresh - i, area, at + i, limit, row, bias, g
+                )  # fmt: skip
+                if some != 0:
+                    if doubts == 0 and word(g, EACH) == 1:
+                        reach_out(reached, area, g)
+                    doubts += 1
+                    if word(g, EACH) > 1 or stirring_four(reached, at + i, fresh - i, g) != 0:
+                        sums += 1
+    return doubts, sums
+
+
+def sum_directly(y: int, count: int, areas: int, at: int, row: int, bias: int, g: int) -> None:
+    """Write up to four vectors of results whose windows begin at element `at` of the areas.
+
+    So many products are summed at a time, then their sums.
+    """
+    size, taps = word(g, SIZE), word(g, TAPS)
+    b = broadcast(bias, 0)
+    s0, s1, s2, s3 = b, b, b, b
+    for c in range(word(g, EACH)):
+        area = areas + c * word(g, AREA) * WIDTH
+        weights = word(g, WEIGHTS) + (row * word(g, EACH) + c) * size * WIDTH
+        for begin in range(0, size, AT_ONCE):
+            a0, a1, a2, a3 = zero(), zero(), zero(), zero()
+            for i in range(begin, min(begin + AT_ONCE, size)):
+                w, p = broadcast(weights, i), at + word(taps, i)
+                a0, a1 = fma(w, load(area, p), a0), fma(w, load(area, p + LANES), a1)
+                a2 = fma(w, load(area, p + 2 * LANES), a2)
+                a3 = fma(w, load(area, p + 3 * LANES), a3)
+            s0, s1, s2, s3 = add(s0, a0), add(s1, a1), add(s2, a2), add(s3, a3)
+    store_some(y, 0, s0, count)
+    store_some(y, LANES, s1, count - LANES)
+    store_some(y, 2 * LANES, s2, count - 2 * LANES)
+    store_some(y, 3 * LANES, s3, count - 3 * LANES)
+
+
+def settle_four(
+    y: int, count: int, areas: int, at: int, limit: int, row: int, bias: int, g: int
+) -> None:
+    """Sum up to four vectors of results directly if any is doubtful; of zeros the sum is 0."""
+    channel = areas + word(word(g, CHANNEL), row) * word(g, AREA) * WIDTH
+    reached = areas + word(g, EACH) * word(g, AREA) * WIDTH
+    if doubtful_four(y, count, channel, at, limit, row, bias, g) == 0:
+        return
+    if stirring_four(reached, at, count, g) != 0:
+        sum_directly(y, count, areas, at, row, bias, g)
+        return
+    for i in range(0, min(count, 4 * LANES), LANES):
+        store_some(y, i, broadcast(bias, 0), count - i)
+
+
+def settle_part(
+    scratch: int, x: int, y: int, limits: int, chunk: int, tile: int, group: int, g: int
+) -> None:
+    """Settle a share of one tile's results, of all kernels of a group."""
+    line, each, outs = word(g, LINE), word(g, EACH), word(g, OUTS)
+    n, d0, h0, w0 = origin(tile, g)
+    if n >= word(g, BATCH):
+        return
+    volume = word(g, SPACE_D) * word(g, SPACE_H) * word(g, SPACE_W)
+    for c in range(each):
+        image = x + ((n * word(g, GROUPS) + group) * each + c) * volume * WIDTH
+        pack_area(scratch + c * word(g, AREA) * WIDTH, image, d0, h0, w0, g)
+    reach_out(scratch + each * word(g, AREA) * WIDTH, scratch, g)
+    depth, high = 1, 1
+    if line == 0:
+        depth = min(word(g, STEP_D), word(g, OUT_D) - d0)
+        high = min(word(g, STEP_H), word(g, OUT_H) - h0)
+    fresh = min(word(g, STEP_W), word(g, OUT_W) - w0)
+    plane = word(g, OUT_D) * word(g, OUT_H) * word(g, OUT_W)
+    for k in range(outs):
+        row = group * outs + k
+        limit, unit = broadcast(limits, k), 0
+        if below(zero(), limit) != 0:
+            for d in range(depth):
+                for h in range(high):
+                    to = (n * word(g, GROUPS) * outs + row) * plane
+                    to += ((d0 + d) * word(g, OUT_H) + h0 + h) * word(g, OUT_W) + w0
+                    start = d * word(g, PLANE) + h * word(g, PITCH)
+                    for i in range(0, fresh, 4 * LANES):
+                        if unit % SPLIT == chunk:
+                            settle_four(
+                                y + (to + i) * WIDTH, fresh - i, scratch, start + i, limit, row,
+                                word(g, BIAS) + row * WIDTH, g,
+                            )  # fmt: skip
+                        unit += 1
+
+
+def settle_tiles(task: int, scratch: int, x: int, y: int, limits: int, g: int) -> None:
+    """Sum a share of the doubtful results of a pair of tiles directly.
+
+    `limits` holds for every pair of tiles and every kernel the limit where something is doubtful,
+    or 0.
+    """
+    chunk, rest = task % SPLIT, task // SPLIT
+    pair, group = rest % word(g, PAIRS), rest // word(g, PAIRS)
+    own = limits + rest * word(g, OUTS) * WIDTH
+    found = 0
+    for k in range(word(g, OUTS)):
+        found |= below(zero(), broadcast(own, k))
+    if found != 0:
+        for part in range(2):
+            settle_part(scratch, x, y, own, chunk, 2 * pair + part, group, g)
+
+
+DOUBTS = (
+    *PACK_TILE, weigh, limit_of, pack_area, mask_of, doubtful_four, reach_out, stirring_four,
+    count_doubts,
+)  # fmt: skip
+"""What a kernel that counts doubtful results uses."""
+
+SETTLE = (*DOUBTS, sum_directly, settle_four, settle_part)
+"""What `settle_tiles` calls."""
+
+CONSTANTS = (("SPLIT", SPLIT), ("AT_ONCE", AT_ONCE))
+"""The numbers that these functions read by name."""
