@@ -226,8 +226,9 @@ class _Convolution:
         """Return the results of tiles (n, g, *tiles, *step) from their spectra."""
         strides = [window.stride for window in conv_windows(self.problem)]
         cut = [slice(0, n, stride) for n, stride in zip(self.tiles.step, strides, strict=True)]
+        kept: Any = (..., *cut)
         back: Tensor = torch.fft.irfftn(product, self.tiles.length, self._space)
-        return back[(..., *cut)] * self.scale
+        return back[kept] * self.scale
 
     def _settle(self, inputs: Tensor, results: Tensor, doubts: Tensor) -> None:
         """Sum the doubtful results one by one, or raise Unfit."""
