@@ -104,7 +104,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...], str, dict[str, Any]]] 
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_every_output_is_right_beside_any_others(data: st.DataObject) -> None:
     """Sizes from 1e-20 to 1e20, spikes, decaying tails, offsets, patches without data."""
@@ -120,7 +120,7 @@ def test_every_output_is_right_beside_any_others(data: st.DataObject) -> None:
         product = torch.ones((), dtype=x.dtype)
         for line in lines:
             product = product[..., None] * line
-        weight = product.expand(weight.shape).clone()
+        weight = product.expand(weight.shape).nan_to_num().clone()
     bias = noise((weight_shape[0],), 3, dtype) if data.draw(st.booleans()) else None
     for name in METHODS:
         made = by(name, x, weight, bias, **options)
