@@ -12,7 +12,7 @@ from torch import Tensor
 
 from compute_oracles import check_sum
 from convlens.compute import functional
-from convlens.compute.layers import distance
+from convlens.compute.contest import distance
 
 CONVOLUTIONS = [name for name in functional.__all__ if name.startswith("conv")]
 POOLS = [name for name in functional.__all__ if "pool" in name]

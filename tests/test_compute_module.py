@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.compute import layers
+from convlens.compute import contest, layers
 from convlens.compute.arena import MOST_SHARED, Arena
-from convlens.compute.folding import Chain, confirmed, copied, fold, lone_chains
-from convlens.compute.layers import Contest, Planned, Verdict, distance, least_seconds
-from convlens.compute.module import Acceleration, Change, accelerate
+from convlens.compute.contest import Contest, Verdict, distance, least_seconds
+from convlens.compute.folding import copied, folded
+from convlens.compute.layers import Place, Planned
+from convlens.compute.module import Acceleration, Change, _all_planned, _planned, accelerate
 from convlens.compute.planning import plan, plan_pool
 from networks import NETWORKS, build
 
@@ -39,22 +40,16 @@ def stirred(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def norms_of(network: nn.Module) -> list[nn.Module]:
-    return [module for module in network.modules() if isinstance(module, NORMS)]
-
-
 def planned_copies(network: nn.Module, x: tuple[Any, ...]) -> list[nn.Module]:
     """The two copies that compete, whichever of them was faster."""
-    from convlens.compute.module import _hold, _planned
-
-    copies = []
     with torch.no_grad():
-        chains = confirmed(network, lone_chains(network), x)
-        for last in (False, True):
-            contest = Contest(1e-5)
-            copies.append(_planned(network, chains, contest, last=last))
-            _hold(copies[-1], contest, x)
-    return copies
+        return [_planned(network, 1e-5, x, last=last)[0] for last in (False, True)]
+
+
+def joined(network: nn.Module) -> list[str]:
+    """What is computed by more than one module, and was."""
+    found = {id(each): each for each in _all_planned(network) if each.count > 1}
+    return [each.what for each in found.values()]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -87,113 +82,20 @@ def test_the_module_is_left_as_it_was() -> None:
     assert not own & {p.data_ptr() for p in fast.parameters()}
 
 
-def test_norms_and_activations_are_folded_where_it_is_proved() -> None:
+def test_norms_and_activations_are_folded_where_it_is_seen() -> None:
     network, inputs = build("residual")
-    assert len(norms_of(network)) == 3
     for found in planned_copies(network, inputs):
-        assert not norms_of(found)
-        assert isinstance(found.get_submodule("stem.2"), nn.Identity)
-        assert isinstance(found.get_submodule("relu"), nn.ReLU)  # it is called twice
-
-
-class Read(nn.Module):
-    """A convolution and a norm, used in some way that forbids to fold them."""
-
-    def __init__(self, how: str) -> None:
-        super().__init__()
-        self.how = how
-        self.conv = nn.Conv2d(2, 2, 3, padding=1)
-        self.norm = nn.BatchNorm2d(2, track_running_stats=how != "no statistics")
-        self.act = nn.ReLU()
-        if how == "hooked":
-            self.norm.register_forward_hook(lambda module, given, output: output + 1)
-        if how == "replaced":
-            vars(self.norm)["forward"] = lambda x: x + 1
-        if how == "registered twice":
-            self.again = self.norm
-        if how == "a subclass":
-            self.norm.__class__ = type("Other", (nn.BatchNorm2d,), {})
-
-    def forward(self, x: Tensor) -> Any:
-        y = self.conv(x)
-        z = self.norm(y)
-        if self.how == "read twice":
-            return z + y
-        if self.how == "given out":
-            return z, y
-        if self.how == "conv called twice":
-            return z + self.conv(x * 2)
-        if self.how == "norm called twice":
-            return z + self.norm(x)
-        if self.how == "its weight is read":
-            return z * self.conv.weight.sum()
-        if self.how == "the norm's weight is read":
-            return z * self.norm.weight.sum()
-        if self.how == "a product between":
-            return self.norm(self.conv(x) * 2)
-        return self.act(z)
-
-
-FORBIDDEN = [
-    "no statistics",
-    "hooked",
-    "replaced",
-    "registered twice",
-    "a subclass",
-    "read twice",
-    "given out",
-    "conv called twice",
-    "norm called twice",
-    "its weight is read",
-    "the norm's weight is read",
-    "a product between",
-]
-
-
-@pytest.mark.parametrize("how", FORBIDDEN)
-def test_nothing_is_folded_where_another_reads(how: str) -> None:
-    network, x = stirred(Read(how)), torch.randn(1, 2, 6, 6)
-    assert not [chain for chain in lone_chains(network) if chain.norm]
-    expected = network(x)
-    for found in planned_copies(network, (x,)):
-        assert len(norms_of(found)) == 1
-        assert distance(found(x), expected) < 1e-6
-
-
-def test_the_plain_use_is_folded() -> None:
-    network = stirred(Read("plainly"))
-    assert lone_chains(network) == [Chain("conv", "norm", "act")]
-
-
-class Untraceable(nn.Module):
-    """Looks at numbers, which cannot be traced; its block can. Some reach into that block."""
-
-    def __init__(self, reaches: bool) -> None:
-        super().__init__()
-        self.block = nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2), nn.ReLU())
-        self.reaches = reaches
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.block(x) if x.sum() > -1e9 else x
-        return y + self.block[0](x) if self.reaches else y
-
-
-def test_parts_of_what_cannot_be_traced_are_folded_if_a_run_agrees() -> None:
-    x = torch.randn(1, 2, 4, 4)
-    for reaches in (False, True):
-        network = stirred(Untraceable(reaches))
-        chains = lone_chains(network)
-        assert chains == [Chain("block.0", "block.1", "block.2")]
-        assert confirmed(network, chains, (x,)) == ([] if reaches else chains)
-        expected = network(x)
-        for found in planned_copies(network, (x,)):
-            assert distance(found(x), expected) < 1e-6
+        assert joined(found) == [
+            "Conv2d + BatchNorm2d + ReLU",
+            "Conv2d + BatchNorm2d",
+            "Conv2d + BatchNorm2d + ReLU",
+        ]
+        for path, module in network.named_modules():
+            assert type(found.get_submodule(path)) is type(module)
+        assert found.state_dict().keys() == network.state_dict().keys()
 
 
 def test_one_module_in_several_places_stays_one() -> None:
-    network, inputs = build("shared")
-    for found in planned_copies(network, inputs):
-        assert len([m for m in found.modules() if isinstance(m, Planned)]) == 1
     pool = nn.MaxPool2d(2)
     twice = nn.Sequential(pool, nn.Conv2d(1, 2, 1), pool).eval()
     for found in planned_copies(twice, (torch.randn(1, 1, 8, 8),)):
@@ -216,7 +118,10 @@ def test_folding_is_the_norm(axes: int, groups: int, affine: bool, bias: bool) -
             nn.init.uniform_(norm.weight, 0.5, 2)
             nn.init.uniform_(norm.bias, -1, 1)
         expected = norm.eval()(conv(x))
-        fold(conv, norm)
+        parts = {**norm._parameters, **norm._buffers}
+        how = groups if "Transpose" in kind else None
+        weight, bias_too = folded(conv.weight, conv.bias, parts, norm.eps, how)
+        conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias_too)
         torch.testing.assert_close(conv(x), expected)
 
 
@@ -259,7 +164,8 @@ def test_every_way_computes_the_layer(name: str, activation: str | None, last: b
     if activation is not None and not name.startswith(("conv", "transposed")):
         return
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    planned = Planned(layer, activation, last=last, what="")
+    after = {None: (), "relu": (nn.ReLU(),), "hardswish": (nn.Hardswish(),)}[activation]
+    planned = Planned((layer, *after), Place(last))
     with torch.no_grad():
         expected = layer(x)
         if activation is not None:
@@ -289,10 +195,16 @@ def pair(request: pytest.FixtureRequest) -> Pair:
     """A network, its planned copy, every layer going by plan or packed, and an input."""
     network, x = two_layers(), torch.randn(1, 2, 8, 8)
     found: Any = planned_copies(network, (x,))[request.param].requires_grad_(False)
-    for layer, way in ((found[0], "plan"), (found[2], "onednn")):
-        layer.way = way
-        layer._runs.clear()
+    for planned, way in zip(working(found), ("plan", "onednn"), strict=True):
+        planned.way = way
+        planned.forget()
     return network, found, x
+
+
+def working(network: nn.Module) -> list[Planned]:
+    """What computes in a network of `two_layers`: a convolution with its norm, and another."""
+    found = [each for each in _all_planned(network) if each.layer is not network[0] or each.norm]  # type: ignore[index]
+    return sorted(found, key=lambda each: each.norm is None)
 
 
 def test_other_shapes_are_planned_when_they_come(pair: Pair) -> None:
@@ -300,15 +212,15 @@ def test_other_shapes_are_planned_when_they_come(pair: Pair) -> None:
     for shape in ((1, 2, 8, 8), (3, 2, 11, 9), (0, 2, 8, 8)):
         x = torch.randn(shape)
         assert distance(found(x), network(x)) < 1e-6
-    assert len(found[0]._runs) == 3
+    assert len(working(found)[0]._packed.runs) == 3
 
 
 def test_few_shapes_are_kept(pair: Pair) -> None:
     _, found, _ = pair
     for n in range(2 * layers.SHAPES):
         found(torch.randn(1, 2, 8 + n, 8))
-    assert len(found[2]._runs) == layers.SHAPES
-    assert {key[0][2] - 6 for key in found[2]._runs} == set(range(layers.SHAPES, 2 * layers.SHAPES))
+    runs = working(found)[1]._packed.runs
+    assert {key[0][2] - 6 for key in runs} == set(range(layers.SHAPES, 2 * layers.SHAPES))
 
 
 def test_a_gradient_of_the_input_is_that_of_the_network(pair: Pair) -> None:
@@ -329,7 +241,6 @@ def test_changed_weights_are_packed_again(pair: Pair) -> None:
     assert distance(found(x), expected) < 1e-6
     assert distance(found(x), first) > 0.1
     found.double()
-    assert not found[0]._runs
     doubled = found(x.double())
     assert doubled.dtype is torch.float64
     assert distance(doubled.float(), expected) < 1e-6
@@ -338,10 +249,11 @@ def test_changed_weights_are_packed_again(pair: Pair) -> None:
 def test_a_copy_computes_the_same(pair: Pair) -> None:
     _, found, x = pair
     expected = found(x)
-    assert distance(copy.deepcopy(found)(x), expected) < 1e-6
-    assert found[0].weight is found[0].layer.weight
-    with pytest.raises(AttributeError, match="nonsense"):
-        found[0].nonsense  # noqa: B018
+    for other in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert distance(other(x), expected) < 1e-6
+        assert joined(other) == joined(found) == ["Conv2d + BatchNorm2d"]
+        other[0].weight.data.zero_()
+        assert distance(found(x), expected) < 1e-6
 
 
 def test_it_can_be_compiled(pair: Pair) -> None:
@@ -352,20 +264,32 @@ def test_it_can_be_compiled(pair: Pair) -> None:
 
 
 def test_a_way_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(planned: Planned, x: Tensor) -> Any:
-        return lambda x: planned._by_torch(x) * 1.0001
+    def wrong(planned: Planned, x: Tensor, how: Any) -> Any:
+        run: Any = planned.ready("torch", x, how)
+        return lambda x: run(x) * 1.0001
 
-    monkeypatch.setattr(Planned, "_packed", wrong)
-    monkeypatch.setattr(Planned, "_plan", lambda planned, x: None)
-    monkeypatch.setattr(layers, "least_seconds", lambda runs: {w: 1 / len(w) for w in runs})
+    monkeypatch.setattr(Planned, "_by_onednn", wrong)
+    monkeypatch.setattr(Planned, "_by_plan", lambda *parts: None)
+    monkeypatch.setattr(contest, "least_seconds", lambda runs: {w: 1 / len(w) for w in runs})
     x = torch.randn(1, 2, 8, 8)
     for rtol, way in ((1e-5, "torch"), (1e-3, "onednn")):
-        contest = Contest(rtol)
-        planned = Planned(nn.Conv2d(2, 4, 3), None, last=False, what="Conv2d")
-        planned.contest, contest.paths[id(planned)] = contest, "path"
+        layer, place = nn.Conv2d(2, 4, 3), Place()
+        planned = Planned((layer,), place)
+        place.contest = Contest(rtol, {id(layer): "path"})
         with torch.no_grad():
             planned(x)
-        assert contest.verdicts["path"].way == planned.way == way
+        (verdict,) = place.contest.verdicts.values()
+        assert (verdict.path, verdict.way, planned.way) == ("path", way, way)
+
+
+def test_parts_are_called_where_folding_would_lose_too_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layers, "folded", lambda weight, bias, *more: (weight, bias))
+    network, x = two_layers(), torch.randn(1, 2, 8, 8)
+    for found in planned_copies(network, (x,)):
+        assert working(found)[0].way == layers.APART
+        assert distance(found(x), network(x)) < 1e-6
 
 
 def prefer(monkeypatch: pytest.MonkeyPatch, winner: str) -> None:
@@ -381,10 +305,15 @@ def test_a_network_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -
     prefer(monkeypatch, "contiguous")
     network, x = two_layers(), torch.randn(1, 2, 8, 8)
     assert accelerated(network, x).acceleration.layout == "contiguous"
-    monkeypatch.setattr("convlens.compute.module.fold", lambda conv, norm: None)
+    monkeypatch.setattr(Contest, "_measured", lenient)
+    monkeypatch.setattr(layers, "folded", lambda weight, bias, *more: (weight, bias))
     fast = accelerated(network, x)
     assert fast.acceleration.layout.startswith("as it was")
     assert distance(fast(x), network(x)) < 1e-6
+
+
+def lenient(contest: Contest, planned: Planned, *parts: Any) -> Verdict:
+    return Verdict("", planned.what, "torch", "torch", 1.0, 1.0)
 
 
 def accelerated(network: nn.Module, x: Tensor) -> Any:
@@ -405,10 +334,12 @@ def test_the_fastest_of_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_report_prints_a_line_a_layer() -> None:
     change = Change("stem.0", "Conv2d + BatchNorm2d", "convlens rows", 2e-3, 1e-3)
-    report = Acceleration("channels last", 6e-3, 4e-3, 2e-3, 1e-7, (change,))
+    left = (("stem.1", "something is hooked to it"),)
+    report = Acceleration("channels last", 6e-3, 4e-3, 2e-3, 1e-7, (change,), left)
     assert str(report).splitlines() == [
         "path    what                  method         before    after",
         "stem.0  Conv2d + BatchNorm2d  convlens rows  2.000 ms  1.000 ms",
+        "stem.1 was left alone: something is hooked to it",
         "channels last: 2.000 ms; it was 6.000 ms, in channels last 4.000 ms: 2.00 times as fast; "
         "error 1.0e-07 of the output",
     ]
@@ -489,11 +420,10 @@ def test_copies_may_share_their_numbers() -> None:
     ):
         assert theirs is mine
         assert theirs.data_ptr() != other.data_ptr()
-    assert Verdict("Conv2d", "torch", "torch", 1.0, 1.0).after == 1
 
 
 def arenas_of(network: nn.Module) -> list[Arena]:
-    return [layer.arena for layer in network.modules() if isinstance(layer, Planned)]
+    return [each.place.arena for each in _all_planned(network)]
 
 
 def test_layers_share_the_memory_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,10 +434,9 @@ def test_layers_share_the_memory_of_results(monkeypatch: pytest.MonkeyPatch) -> 
     x = torch.randn(1, 4, 160, 160)
     expected = network(x).detach()
     fast = planned_copies(network, (x,))[0]
-    for layer in fast.modules():
-        if isinstance(layer, Planned):
-            layer.way = "plan"
-            layer._runs.clear()
+    for each in _all_planned(fast):
+        each.way = "plan"
+        each.forget()
     with torch.no_grad():
         held = [fast(x + at) for at in range(12)]
         for at, y in enumerate(held):

@@ -1,55 +1,161 @@
-"""Batch norms and activations that alone read a convolution: finding them, folding norms.
+"""What can be joined to a convolution, and how: norms folded into its weights, activations.
 
 A norm in evaluation mode is a product and a sum for each channel: those of the convolution before
-it do as well. That is right only where nobody else reads the output in between, and
-nobody else calls the two. `torch.fx` proves it for whatever it can trace, a whole network or its
-parts; one run on an example confirms that the parts are used as traced.
+it do as well. Whatever class a layer has, what it does decides: a class that changes nothing of
+what a layer of torch computes is as good as that.
 """
 
 from __future__ import annotations
 
 import copy
-import warnings
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+import inspect
+from collections.abc import Callable
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.fx import Graph, Node, Tracer
 
-__all__ = ["Chain", "confirmed", "copied", "fold", "lone_chains", "watched"]
+__all__ = [
+    "ACTIVATIONS",
+    "LAYERS",
+    "activation_of",
+    "base_of",
+    "changes",
+    "copied",
+    "folded",
+    "hooked",
+    "is_norm_for",
+]
 
-CONVOLUTIONS = {
-    nn.Conv1d: nn.BatchNorm1d,
-    nn.Conv2d: nn.BatchNorm2d,
-    nn.Conv3d: nn.BatchNorm3d,
-    nn.ConvTranspose1d: nn.BatchNorm1d,
-    nn.ConvTranspose2d: nn.BatchNorm2d,
-    nn.ConvTranspose3d: nn.BatchNorm3d,
-}
-"""Every convolution with the norm of as many axes."""
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+AVG_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+LAYERS: tuple[type[nn.Module], ...] = (
+    *CONVOLUTIONS,
+    *TRANSPOSED,
+    *MAX_POOLS,
+    *AVG_POOLS,
+    *ADAPTIVE,
+)
+"""The layers that may be computed here."""
 
-ACTIVATIONS = {nn.ReLU: "relu", nn.Hardswish: "hardswish"}
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "hardswish": F.hardswish}
+_BY_CLASS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Hardswish: "hardswish"}
+_BY_FUNCTION: list[tuple[Any, str]] = [
+    (F.relu, "relu"),
+    (torch.relu, "relu"),
+    (F.hardswish, "hardswish"),
+]
+
+METHODS = (
+    "forward",
+    "_conv_forward",
+    "_output_padding",
+    "_check_input_dim",
+    "__call__",
+    "_call_impl",
+    "_wrapped_call_impl",
+    "__getattr__",
+    "__getattribute__",
+)
+"""What makes a layer compute what it does."""
+
+NUMBERS = (
+    "weight",
+    "bias",
+    "running_mean",
+    "running_var",
+    "eps",
+    "training",
+    "track_running_stats",
+    "stride",
+    "padding",
+    "dilation",
+    "groups",
+    "padding_mode",
+    "output_padding",
+    "kernel_size",
+    "ceil_mode",
+    "return_indices",
+    "count_include_pad",
+    "divisor_override",
+    "output_size",
+)
+"""What it computes from: attributes of the layer, not of its class."""
 
 
-@dataclass(frozen=True)
-class Chain:
-    """The paths of a convolution and of the norm and the activation that alone follow it."""
+def base_of(module: object, classes: tuple[type[nn.Module], ...]) -> type[nn.Module] | None:
+    """Return which of some classes of torch a module is, by its class.
 
-    conv: str
-    norm: str | None = None
-    activation: str | None = None
+    >>> base_of(nn.LazyConv2d(3, 3), LAYERS).__name__
+    'Conv2d'
+    """
+    return next((cls for cls in classes if isinstance(module, cls)), None)
 
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Return the paths that are there, in order.
 
-        >>> Chain("0", activation="1").paths
-        ('0', '1')
-        """
-        return tuple(p for p in (self.conv, self.norm, self.activation) if p is not None)
+def changes(module: nn.Module, base: type[nn.Module]) -> list[str]:
+    """Return what the class of a module does in another way than a class of torch.
+
+    >>> class Other(nn.ReLU):
+    ...     def forward(self, x):
+    ...         return x
+    >>> changes(Other(), nn.ReLU), changes(nn.ReLU(), nn.ReLU)
+    (['forward'], [])
+    """
+    cls = type(module)
+    if cls is base:
+        return []
+    absent = object()
+    found = [n for n in METHODS if getattr(cls, n, absent) is not getattr(base, n, absent)]
+    own = (inspect.getattr_static(cls, n, absent) for n in NUMBERS)
+    of_base = (inspect.getattr_static(base, n, absent) for n in NUMBERS)
+    found += [n for n, a, b in zip(NUMBERS, own, of_base, strict=True) if a is not b]
+    return found
+
+
+def hooked(module: nn.Module) -> bool:
+    """Tell whether something is called before or after a module computes.
+
+    >>> hooked(nn.ReLU())
+    False
+    """
+    own: dict[str, Any] = vars(module)
+    return bool(
+        own["_forward_hooks"]
+        or own["_forward_pre_hooks"]
+        or own["_backward_hooks"]
+        or own["_backward_pre_hooks"]
+    )
+
+
+def is_norm_for(norm: object, layer: nn.Module) -> bool:
+    """Tell a batch norm of as many axes as a convolution that does what torch's does.
+
+    >>> is_norm_for(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1))
+    True
+    """
+    base = base_of(layer, (*CONVOLUTIONS, *TRANSPOSED))
+    if base is None:
+        return False
+    cls = NORMS[int(base.__name__[-2]) - 1]
+    return isinstance(norm, cls) and not changes(norm, cls)
+
+
+def activation_of(part: object) -> str | None:
+    """Return the name of an activation that can be joined, a module or a function.
+
+    >>> activation_of(nn.ReLU()), activation_of(F.hardswish), activation_of(nn.Tanh())
+    ('relu', 'hardswish', None)
+    """
+    for cls, name in _BY_CLASS.items():
+        if isinstance(part, cls):
+            return None if changes(part, cls) else name
+    return next((name for function, name in _BY_FUNCTION if part is function), None)
 
 
 def copied(module: nn.Module, *, share: bool = False) -> nn.Module:
@@ -61,151 +167,43 @@ def copied(module: nn.Module, *, share: bool = False) -> nn.Module:
     >>> copied(layer, share=True).weight is layer.weight
     True
     """
-    tensors = [*module.parameters(), *module.buffers()] if share else []
+    memo: dict[int, Any] = {}
+    if share:
+        memo = {id(tensor): tensor for tensor in [*module.parameters(), *module.buffers()]}
+    for part in module.modules():  # what old hooks compute weights to cannot be copied by Python
+        for value in vars(part).values():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
     try:
-        return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+        return copy.deepcopy(module, memo)
     except Exception as error:
         raise TypeError(f"`module` cannot be copied ({error}); see copy.deepcopy") from error
 
 
-def lone_chains(module: nn.Module) -> list[Chain]:
-    """Return every convolution of a module in evaluation mode that a foldable module follows alone.
+def folded(
+    weight: Tensor, bias: Tensor | None, norm: dict[str, Any], eps: float, groups: int | None
+) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of a convolution times what a norm multiplies by, and so on.
 
-    >>> lone_chains(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval())
-    [Chain(conv='0', norm='1', activation='2')]
-    """
-    found = []
-    for prefix, part, graph in _parts(module, ""):
-        within = _Part(module, part, graph)
-        for node in graph.nodes:
-            if within.lone(node) not in CONVOLUTIONS:
-                continue
-            norm = within.follower(node, _folds)
-            activation = within.follower(norm or node, lambda _, after: type(after) in ACTIVATIONS)
-            if norm is not None or activation is not None:
-                names = [None if n is None else prefix + str(n.target) for n in (norm, activation)]
-                found.append(Chain(prefix + node.target, *names))
-    return found
+    `norm` has weight, bias, running_mean and running_var. `groups` is None for a convolution, that
+    of the weight for a transposed one. In float64.
 
-
-def confirmed(module: nn.Module, chains: list[Chain], inputs: tuple[Any, ...]) -> list[Chain]:
-    """Return the chains whose modules, in one run, read just what the one before them gave.
-
-    >>> import torch
-    >>> layers = nn.Sequential(nn.Conv1d(1, 1, 1), nn.ReLU())
-    >>> confirmed(layers, [Chain("0", activation="1")], (torch.ones(1, 1, 1),))
-    [Chain(conv='0', norm=None, activation='1')]
-    """
-    last: dict[str, Any] = {}
-    calls: Counter[str] = Counter()
-    met: Counter[tuple[str, str]] = Counter()
-    before = {after: path for chain in chains for path, after in pairwise(chain.paths)}
-    handles = []
-    for path in {path for chain in chains for path in chain.paths}:
-
-        def watch(_: nn.Module, given: Any, output: Any, path: str = path) -> None:
-            calls[path] += 1
-            source = before.get(path)
-            if source is not None and given and given[0] is last.pop(source, None):
-                met[source, path] += 1
-            last[path] = output
-
-        handles.append(module.get_submodule(path).register_forward_hook(watch))
-    try:
-        module(*inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return [
-        chain
-        for chain in chains
-        if all(calls[a] == calls[b] == met[a, b] > 0 for a, b in pairwise(chain.paths))
-    ]
-
-
-def fold(conv: Any, norm: Any) -> None:
-    """Multiply the weights of `conv` by what `norm` multiplies by, and so on; in float64.
-
-    >>> import torch
     >>> conv, norm = nn.Conv1d(1, 1, 1), nn.BatchNorm1d(1).eval()
+    >>> parts = {**norm._parameters, **norm._buffers}
+    >>> weight, bias = folded(conv.weight, conv.bias, parts, norm.eps, None)
     >>> x = torch.ones(1, 1, 3)
-    >>> before = norm(conv(x))
-    >>> fold(conv, norm)
-    >>> torch.allclose(conv(x), before, atol=1e-6)
+    >>> torch.allclose(F.conv1d(x, weight, bias), norm(conv(x)), atol=1e-6)
     True
     """
-    mean, variance = norm.running_mean.double(), norm.running_var.double()
-    scale = (variance + norm.eps).rsqrt()
-    if norm.weight is not None:
-        scale = scale * norm.weight.detach().double()
-    bias = (0 if conv.bias is None else conv.bias.detach().double()) - mean
-    bias = bias * scale + (0 if norm.bias is None else norm.bias.detach().double())
-    weight = conv.weight.detach().double()
-    if "Transpose" in type(conv).__name__:  # (c, k / groups, *size)
-        each = scale.reshape(conv.groups, 1, -1).expand(-1, len(weight) // conv.groups, -1)
+    mean, variance = (norm[name].detach().double() for name in ("running_mean", "running_var"))
+    scale = (variance + eps).rsqrt()
+    if norm["weight"] is not None:
+        scale = scale * norm["weight"].detach().double()
+    shift = (0 if bias is None else bias.detach().double()) - mean
+    shift = shift * scale + (0 if norm["bias"] is None else norm["bias"].detach().double())
+    wide = weight.detach().double()
+    if groups is not None:  # (c, k / groups, *size)
+        each = scale.reshape(groups, 1, -1).expand(-1, len(weight) // groups, -1)
         scale = each.reshape(weight.shape[:2])
-    weight = weight * scale.reshape(*scale.shape, *[1] * (weight.ndim - scale.ndim))
-    for name, value in (("weight", weight), ("bias", bias)):
-        setattr(conv, name, nn.Parameter(value.to(conv.weight.dtype), requires_grad=False))
-
-
-def watched(module: nn.Module) -> bool:
-    """Tell whether something hooks into a module, or takes the place of its computation.
-
-    >>> watched(nn.ReLU())
-    False
-    """
-    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks
-    return any(hooks) or "forward" in vars(module)
-
-
-def _folds(conv: Any, norm: Any) -> bool:
-    if type(norm) is not CONVOLUTIONS.get(type(conv)):
-        return False
-    kept = isinstance(norm.running_mean, Tensor) and isinstance(norm.running_var, Tensor)
-    return kept and not norm.training
-
-
-def _parts(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module, Graph]]:
-    """Yield the largest parts that can be traced: path, module and graph of each."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # What a network does to itself while it is traced is done to a copy.
-            graph = Tracer().trace(copied(module, share=True))
-    except Exception:  # whatever a network does with a stand-in for a tensor
-        for name, child in module.named_children():
-            yield from _parts(child, f"{prefix}{name}.")
-    else:
-        yield prefix, module, graph
-
-
-class _Part:
-    """A traced part: which of its modules are used once, and by whom."""
-
-    def __init__(self, whole: nn.Module, part: nn.Module, graph: Graph) -> None:
-        self.modules = dict(part.named_modules())
-        self.registered = Counter(id(m) for _, m in whole.named_modules(remove_duplicate=False))
-        self.called = Counter(node.target for node in graph.nodes if node.op == "call_module")
-        self.read = {
-            str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"
-        }
-
-    def lone(self, node: Node) -> type[nn.Module] | None:
-        """Return the type of the module a node calls, if nothing else calls or reads it."""
-        if node.op != "call_module" or self.called[node.target] != 1 or node.target in self.read:
-            return None
-        module = self.modules.get(str(node.target))
-        if module is None or self.registered[id(module)] != 1 or watched(module):
-            return None
-        return type(module)
-
-    def follower(self, node: Node, fits: Any) -> Node | None:
-        """Return the one node that reads the output of a node, if it is lone and fits."""
-        if len(node.users) != 1:
-            return None
-        (after,) = node.users
-        if self.lone(after) is None or after.args != (node,) or after.kwargs:
-            return None
-        modules = [self.modules[str(each.target)] for each in (node, after)]
-        return after if fits(*modules) else None
+    wide = wide * scale.reshape(*scale.shape, *[1] * (wide.ndim - scale.ndim))
+    return wide.to(weight.dtype), shift.to(weight.dtype)

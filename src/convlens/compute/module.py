@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map
 
-from convlens.compute.arena import MOST_SHARED, Arena
+from convlens.compute.casting import autocast_off
+from convlens.compute.contest import Contest, distance, least_seconds
 from convlens.compute.folding import (
-    ACTIVATIONS,
-    Chain,
-    confirmed,
+    CONVOLUTIONS,
+    LAYERS,
+    NORMS,
+    TRANSPOSED,
+    base_of,
+    changes,
     copied,
-    fold,
-    lone_chains,
-    watched,
+    hooked,
 )
-from convlens.compute.layers import LAYERS, Contest, Planned, distance, least_seconds
+from convlens.compute.joining import Method, Row, put_together, reason_against
+from convlens.compute.layers import Place, Planned
 from convlens.compute.reading import read_tolerance
 
 __all__ = ["Acceleration", "Change", "accelerate"]
@@ -46,7 +52,8 @@ class Acceleration:
 
     `layout` says how the arrays lie; `eager` is the network as it was given, `channels_last` the
     same with its weights in that memory format, `accelerated` the result. `error` is the distance
-    of the outputs: the root mean square of the error over that of the output.
+    of the outputs: the root mean square of the error over that of the output. `left` has the path
+    of every convolution, pooling and norm that was left alone, with the reason.
     """
 
     layout: str
@@ -55,9 +62,10 @@ class Acceleration:
     accelerated: float
     error: float
     changes: tuple[Change, ...]
+    left: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        """Print a line a layer, and what the whole won."""
+        """Print a line a layer, what was left alone, and what the whole won."""
         rows = [("path", "what", "method", "before", "after")]
         rows += [
             (c.path, c.what, c.method, f"{c.before * 1e3:.3f} ms", f"{c.after * 1e3:.3f} ms")
@@ -68,6 +76,7 @@ class Acceleration:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
+        lines += [f"{path or 'the whole'} was left alone: {reason}" for path, reason in self.left]
         best = min(self.eager, self.channels_last)
         lines.append(
             f"{self.layout}: {self.accelerated * 1e3:.3f} ms; it was {self.eager * 1e3:.3f} ms, in "
@@ -77,25 +86,29 @@ class Acceleration:
         return "\n".join(lines)
 
 
+@autocast_off
 def accelerate(module: nn.Module, example: Any, *, rtol: float = 1e-5) -> nn.Module:
     """Return a copy of a network that computes the same faster, for inference on the CPU.
 
     `example` is an input, or a tuple of inputs, of the size that matters. In the copy, which is in
-    evaluation mode and wants no gradients of its parameters, batch norms are folded into the
-    convolutions before them and ReLU and Hardswish joined to them, where it is proved that nothing
-    else reads in between; and each convolution and pooling computes by what was fastest on the
-    example: torch, oneDNN with weights packed once, or a plan of ours. Both layouts of the whole,
-    contiguous and channels last, are tried, and the network as it was in channels last: the fastest
-    is kept. Inputs of other shapes are planned when they first come. Where torch must see what is
-    done, as for the gradient of an input, the layers compute by torch.
+    evaluation mode and wants no gradients of its parameters, each convolution and pooling computes
+    by what was fastest on the example: torch, oneDNN with weights packed once, or a plan of ours.
+    Batch norms are folded into the convolutions called right before them, and ReLU and Hardswish
+    joined, where the method that calls both shows that nothing else reads in between; whoever calls
+    such a module in any other way gets what it gave before. Both layouts of the whole, contiguous
+    and channels last, are tried, and the network as it was in channels last: the fastest is kept.
+    Inputs of other shapes are planned when they first come, and weights that have changed are
+    packed again. Where torch must see what is done, as for a gradient, and under autocast, the
+    layers compute by torch.
 
     No layer may be further than `rtol` from torch's, nor the outputs further than `rtol` times the
     number of layers; distances are root mean squares, relative to that of the output. Half types
     are allowed two units in the last place where that is more.
 
-    `.acceleration` of the result, an `Acceleration`, prints what was changed and won. The module
-    given is left as it is. Raises TypeError for what is no module or cannot be copied, ValueError
-    for a module or input that is not on the CPU, or whose outputs are not the same twice.
+    `.acceleration` of the result, an `Acceleration`, prints what was changed and won, and what was
+    left alone. The module given is left as it is. Raises TypeError for what is no module or cannot
+    be copied, ValueError for a module or input that is not on the CPU, whose layers do not know
+    their sizes yet, or whose outputs are not the same twice.
 
     >>> layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()).eval()
     >>> x = torch.randn(1, 3, 16, 16)
@@ -107,25 +120,28 @@ def accelerate(module: nn.Module, example: Any, *, rtol: float = 1e-5) -> nn.Mod
     rtol = read_tolerance(rtol)
     _check(module, inputs)
     with torch.inference_mode(False), torch.no_grad():
-        original = copied(module).eval().requires_grad_(False)
-        expected = original(*_fresh(inputs))
-        rtol = max(rtol, _least_tolerance(expected))
-        if not distance(original(*_fresh(inputs)), expected) <= rtol:
-            raise ValueError(
-                "`module` gives another output for the same `example` a second time, so that "
-                "nothing can be compared; make it deterministic"
-            )
-        chains = confirmed(original, lone_chains(original), _fresh(inputs))
-        networks = {"as it was": original, "as it was, in channels last": _laid_out(original)}
-        contests = {}
-        for layout, last in (("channels last", True), ("contiguous", False)):
-            contest = Contest(rtol)
-            network = _planned(original, chains, contest, last=last)
-            _hold(network, contest, _fresh(inputs))
-            error = distance(network(*_fresh(inputs)), expected)
-            if error <= rtol * max(1, len(contest.verdicts)):
-                networks[layout], contests[layout] = network, contest
-        return _best(networks, contests, _fresh(inputs), expected)
+        fastest = _fastest(module, inputs, rtol)
+    gc.collect()  # the others hold the same weights, which would have to be compared at every call
+    return fastest
+
+
+def _fastest(module: nn.Module, inputs: tuple[Any, ...], rtol: float) -> nn.Module:
+    original = copied(module).eval().requires_grad_(False)
+    expected = original(*_fresh(inputs))
+    rtol = max(rtol, _least_tolerance(expected))
+    if not distance(original(*_fresh(inputs)), expected) <= rtol:
+        raise ValueError(
+            "`module` gives another output for the same `example` a second time, so that "
+            "nothing can be compared; make it deterministic"
+        )
+    networks = {"as it was": original, "as it was, in channels last": _laid_out(original)}
+    contests = {}
+    for layout, last in (("channels last", True), ("contiguous", False)):
+        network, contest = _planned(original, rtol, _fresh(inputs), last=last)
+        error = distance(network(*_fresh(inputs)), expected)
+        if error <= rtol * max(1, len(contest.verdicts)):
+            networks[layout], contests[layout] = network, contest
+    return _best(networks, contests, _fresh(inputs), expected)
 
 
 def _best(
@@ -139,7 +155,7 @@ def _best(
     seconds = least_seconds(actions, rounds=15, most=5.0)
     layout = min(seconds, key=lambda name: seconds[name])
     contest, (eager, last, *_) = contests.get(layout), seconds.values()
-    changes = [] if contest is None else list(contest.verdicts.items())
+    verdicts = [] if contest is None else list(contest.verdicts.values())
     network: Any = networks[layout]
     network.acceleration = Acceleration(
         layout=layout,
@@ -147,62 +163,73 @@ def _best(
         channels_last=last,
         accelerated=seconds[layout],
         error=distance(network(*inputs), expected),
-        changes=tuple(Change(path, v.what, v.method, v.before, v.after) for path, v in changes),
+        changes=tuple(Change(v.path, v.what, v.method, v.before, v.after) for v in verdicts),
+        left=() if contest is None else tuple(_left(network, contest)),
     )
     result: nn.Module = network
     return result
 
 
 def _planned(
-    original: nn.Module, chains: list[Chain], contest: Contest, *, last: bool
-) -> nn.Module:
-    """Return a copy with folded norms and with layers that wait for the contest."""
-    network = copied(original, share=True)
-    joined = {chain.conv: chain for chain in chains}
-    replaced: dict[int, Planned] = {}
-    for path, layer in list(network.named_modules(remove_duplicate=False)):
-        if type(layer) not in LAYERS or not path or watched(layer):
+    original: nn.Module, rtol: float, inputs: tuple[Any, ...], *, last: bool
+) -> tuple[nn.Module, Contest]:
+    """Return a copy whose layers compute as was found best, and what was found."""
+    network, place = copied(original, share=True), Place(last)
+    for layer in network.modules():
+        if base_of(layer, LAYERS) is None or reason_against(layer) is not None:
             continue
-        if id(layer) not in replaced:
-            parts = [network.get_submodule(p) for p in joined.get(path, Chain(path)).paths]
-            replaced[id(layer)] = _joined(parts, last=last)
-            contest.paths[id(replaced[id(layer)])] = path
-        _put(network, path, replaced[id(layer)])
-    for chain in chains:
-        for path in chain.paths[1:]:
-            _put(network, path, nn.Identity())
-    return network.eval()
-
-
-def _joined(parts: list[nn.Module], *, last: bool) -> Planned:
-    """Return a convolution or pooling that does what a norm and an activation after it did."""
-    layer, *after = parts
-    activation = None
-    for part in after:
-        activation = ACTIVATIONS.get(type(part))
-        if activation is None:
-            fold(layer, part)
-    if last:
-        _lay_out(layer)
-    return Planned(layer, activation, last=last, what=" + ".join(type(p).__name__ for p in parts))
-
-
-def _hold(network: nn.Module, contest: Contest, inputs: tuple[Any, ...]) -> None:
-    """Run the network once, every layer measured on what reaches it."""
-    layers = [layer for layer in network.modules() if isinstance(layer, Planned)]
-    arena = Arena(MOST_SHARED)
-    for layer in layers:
-        layer.contest, layer.arena = contest, arena
+        if last:
+            _lay_out(layer)
+        vars(layer)["forward"] = Planned((layer,), place)
+    for module in network.modules():
+        put_together(module, place)
+    paths = {id(layer): path for path, layer in network.named_modules()}
+    contest = place.contest = Contest(rtol, paths)
     network(*inputs)
-    for layer in layers:
-        layer.contest = None
+    place.contest = None
+    return network, contest
+
+
+def _left(network: nn.Module, contest: Contest) -> Iterator[tuple[str, str]]:
+    """Yield the path of what was left alone, and why."""
+    planned = [each for each in _all_planned(network) if id(each) in contest.verdicts]
+    reached = {id(each.layer) for each in planned}
+    joined = {id(each.norm) for each in planned}
+    for path, module in network.named_modules():
+        if base_of(module, LAYERS) is not None:
+            reason = reason_against(module)
+            if reason is not None or id(module) not in reached:
+                yield path, reason or "the example does not reach it"
+        norm = base_of(module, NORMS)
+        if norm is not None and id(module) not in joined:
+            own = changes(module, norm)
+            if own:
+                yield path, f"{type(module).__name__} has its own {', '.join(own)}"
+            elif hooked(module):
+                yield path, "something is hooked to it"
+            elif vars(module)["_buffers"].get("running_mean") is None:
+                yield path, "it keeps no statistics"
+            else:
+                yield path, "nothing shows that it alone reads what a convolution gives"
+        if isinstance(module, torch.jit.ScriptModule):
+            yield path, "it was compiled by torch.jit"
+
+
+def _all_planned(network: nn.Module) -> Iterator[Planned]:
+    """Yield what computes for the modules of a network, alone or joined."""
+    for module in network.modules():
+        for value in list(vars(module).values()):
+            if isinstance(value, Planned):
+                yield value
+            elif isinstance(value, Row | Method):
+                yield from value.joins.planned
 
 
 def _laid_out(original: nn.Module) -> nn.Module:
     """Return a copy with the weights of its convolutions in channels last."""
     network = copied(original, share=True)
     for layer in network.modules():
-        if type(layer) in LAYERS:
+        if type(layer) in (*CONVOLUTIONS, *TRANSPOSED):
             _lay_out(layer)
     return network
 
@@ -213,11 +240,6 @@ def _lay_out(layer: Any) -> None:
     if weight is not None and form is not None:
         laid_out = weight.detach().contiguous(memory_format=form)
         layer.weight = nn.Parameter(laid_out, requires_grad=False)
-
-
-def _put(network: nn.Module, path: str, layer: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(network.get_submodule(parent), name, layer)
 
 
 def _fresh(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -241,6 +263,12 @@ def _check(module: object, inputs: tuple[Any, ...]) -> None:
     tensors = [part for part in tree_leaves(inputs) if isinstance(part, Tensor)]
     if not tensors:
         raise TypeError("`example` must be a tensor or a tuple of the arguments, with a tensor")
+    for path, part in module.named_modules():
+        if any(map(is_lazy, (*part._parameters.values(), *part._buffers.values()))):
+            raise ValueError(
+                f"`module` has a layer that does not know its sizes yet ({path or 'itself'}); call "
+                "it once before"
+            )
     for name, parts in (("example", tensors), ("module", [*module.parameters()])):
         for part in parts:
             if part.device.type != "cpu":
