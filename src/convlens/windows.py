@@ -545,6 +545,8 @@ def _check_fields(window: Window | TransposedWindow) -> None:
 def _integer(name: str, value: Any) -> int:
     """Return a plain int for anything that is an integer; True and 1.0 are not."""
     try:
+        if type(value) is int or _is_symbol(value):
+            return value  # type: ignore[no-any-return]
         if not isinstance(value, bool):
             return operator.index(value)
     except TypeError:
@@ -578,3 +580,8 @@ def _place(name: str, value: int, count: int) -> int:
     if not 0 <= place < count:
         raise ValueError(f"`{name}` (={place}) must be 0 to {count - 1}: there are {count}")
     return place
+
+
+def _is_symbol(value: object) -> bool:
+    """Tell an integer of torch that stands for any, while a network is traced for all sizes."""
+    return type(value).__name__ == "SymInt"

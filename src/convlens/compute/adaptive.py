@@ -83,7 +83,8 @@ def _counts(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...]:
         n if count is None and kept else read_integer("output_size", count, 0)
         for count, n in zip(asked, x.shape[-axes:], strict=True)
     )
-    if prod((*x.shape[:-axes], *counts)) * x.element_size() > LARGEST_RESULT:
+    compiling = torch.compiler.is_compiling()  # sizes may stand for any
+    if not compiling and prod((*x.shape[:-axes], *counts)) * x.element_size() > LARGEST_RESULT:
         raise ValueError(
             f"`output_size` (={shown(output_size)}) gives a result of more than {LARGEST_RESULT} "
             "bytes; use less"
@@ -92,8 +93,8 @@ def _counts(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...]:
 
 
 def _even(counts: tuple[int, ...], space: tuple[int, ...]) -> tuple[int, ...] | None:
-    if 0 in counts or 0 in space:
-        return None
+    if torch.compiler.is_compiling() or 0 in counts or 0 in space:
+        return None  # where sizes may stand for any, it is not known either
     parts = zip(counts, space, strict=True)
     size = tuple(len(AdaptiveWindow(count).reads(0, n)) for count, n in parts)
     return size if tuple(map(mul, counts, size)) == space else None

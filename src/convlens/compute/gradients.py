@@ -127,6 +127,13 @@ def _forward_mode(
 
 def _padded(problem: Problem, x: Tensor) -> Tensor:
     """Lay out what the padding mode puts around x."""
+    reach = {"reflect": 1, "circular": 0}.get(problem.padding_mode)
+    axes = list(zip(problem.windows, problem.space, strict=True))
+    if torch.compiler.is_compiling() and all(
+        reach is None or max(w.before, w.after) <= n - reach for w, n in axes
+    ):  # by torch's operator, for sizes that may be any
+        around = [end for w, _ in reversed(axes) for end in (w.before, w.after)]
+        return F.pad(x, around, problem.padding_mode)
     for axis, (window, n) in enumerate(zip(problem.windows, problem.space, strict=True), start=2):
         ends = range(-window.before, 0), range(n, n + window.after)
         low, high = (
