@@ -14,6 +14,7 @@ import torch
 
 import convlens
 from convlens.cli import main
+from convlens.lab import server
 from convlens.zoo.weights import DATA
 
 OWN = """
@@ -176,11 +177,34 @@ def test_lab_on_a_taken_port_is_refused_in_a_sentence() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_lab_on_a_network_that_does_not_open_ends_with_a_sentence() -> None:
-    done = lab("digitz")
-    assert done.returncode == 1
-    assert "did you mean 'digits'?" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("digitz",), "did you mean 'digits'?"),
+        (("digits", "absent.png"), "must name an existing file"),
+        (("digits", "--weights", "absent.pth"), "`weights`"),
+        (("digits", "--size", "0"), "`size` (=0)"),
+        (("digits", "--host", "a b"), "`host` (='a b')"),
+        (("digits", "--port", "65536"), "ports end at 65535"),
+    ],
+)
+def test_lab_checks_everything_before_it_prints_an_address(
+    words: tuple[str, ...],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(server, "_has_screen", lambda: True)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    with pytest.raises(SystemExit) as ended:
+        main(["lab", *words])
+    printed = capsys.readouterr()
+    assert ended.value.code == 1
+    assert says in printed.err
+    assert len(printed.err.strip().splitlines()) == 1
+    assert printed.out == ""
+    assert not opened
 
 
 def test_a_reader_that_stops_reading_is_no_error() -> None:

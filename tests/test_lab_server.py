@@ -31,7 +31,7 @@ from torch import nn
 
 from convlens.lab import Lab, serve
 from convlens.lab.arithmetic import GROUPS
-from convlens.lab.guarding import LARGEST_BODY, StaleRecordingError
+from convlens.lab.guarding import LARGEST_BODY, StaleRecordingError, checked_host
 from convlens.lab.outline import outline
 from convlens.lab.server import FILES, QUESTIONS, application
 from convlens.learn.opening import open_network, opened_module, read_inputs
@@ -161,13 +161,91 @@ def test_two_tokens_are_none(site: Served) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.:{port}", "{host}.evil.example", ""],
+    [
+        *("evil.example", "evil.example:{port}", "localhost.:{port}", "{host}.evil.example", ""),
+        *(
+            "localhost.evil.example",
+            "127.0.0.1.nip.io:{port}",
+            "127.0.0.2:{port}",
+            "0.0.0.0:{port}",
+        ),
+        *(
+            "localhost:{port}@evil.example",
+            "evil.example@localhost:{port}",
+            "localhost:",
+            "[::1",
+            "::1",
+        ),
+        *(
+            "localhost:123456",
+            "localhost:80:80",
+            "localhost/",
+            "127.1",
+            "[::2]:{port}",
+            "localhost,x",
+        ),
+    ],
 )
 @pytest.mark.parametrize("path", ["/", "/lab.js", "/api/network"])
 def test_other_hosts_are_refused(site: Served, client: httpx.Client, host: str, path: str) -> None:
     wrong = host.format(port=site.port, host=site.host)
     assert client.get(path, headers={"host": wrong}).status_code == 403
     assert client.get(path, headers={"host": f"localhost:{site.port}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:9999", "127.0.0.1", "127.0.0.1:1", "[::1]:8443", "[::1]", "LOCALHOST:9999"]
+)
+def test_a_tunnel_may_have_its_near_end_anywhere(site: Served, host: str) -> None:
+    with site.client() as client:
+        for path in ("/", "/api/network"):
+            assert client.get(path, headers={"host": host}).status_code == 200
+        there = {"host": host, "origin": f"http://{host.lower()}"}
+        assert client.get("/api/network", headers=there).status_code == 200
+        # The page of another port of this machine is another site.
+        other = {"host": host, "origin": "http://localhost:3000"}
+        assert client.get("/api/network", headers=other).status_code == 403
+
+
+def _raw(port: int, request: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+        line.sendall(request.encode())
+        return line.recv(4096)
+
+
+def test_strange_requests_are_refused(site: Served) -> None:
+    ends = f"x-convlens-token: {TOKEN}\r\nconnection: close\r\n\r\n"
+    known = f"host: localhost:{site.port}\r\n"
+    for target, hosts in (
+        ("/api/network", ""),  # none
+        ("/api/network", known + "host: evil.example\r\n"),
+        ("/api/network", known + known),
+        (f"http://localhost:{site.port}/api/network", known),  # an absolute address
+        ("http://evil.example/api/network", known),
+        ("*", known),
+    ):
+        answer = _raw(site.port, f"GET {target} HTTP/1.1\r\n{hosts}{ends}")
+        assert answer.split()[1] in (b"400", b"403"), (target, hosts, answer)
+    assert _raw(site.port, f"GET / HTTP/1.1\r\n{known}{ends}").split()[1] == b"200"
+
+
+def test_a_name_that_is_said_is_let_in(digits: Lab) -> None:
+    app: Any = application(digits, TOKEN, frozenset((checked_host("Lab.Example"),)))
+
+    async def ask(host: str, origin: str) -> int:
+        transport = httpx.ASGITransport(app)
+        headers = {"x-convlens-token": TOKEN, "host": host, "origin": origin}
+        async with httpx.AsyncClient(transport=transport, base_url="http://any") as client:
+            return (await client.get("/api/network", headers=headers)).status_code
+
+    assert asyncio.run(ask("lab.example:8443", "https://lab.example:8443")) == 200
+    assert asyncio.run(ask("lab.example", "http://lab.example")) == 200
+    assert asyncio.run(ask("lab.example", "https://evil.example")) == 403
+    assert asyncio.run(ask("lab.example.evil", "https://lab.example.evil")) == 403
+    assert asyncio.run(ask("localhost:1", "https://localhost:1")) == 403
+    for host in ("", "*", "a b", "http://lab.example", "lab.example/", "läb"):
+        with pytest.raises(ValueError, match="must be the name browsers will use"):
+            checked_host(host)
 
 
 @pytest.mark.parametrize(
@@ -683,6 +761,12 @@ def test_serving_prints_the_address_and_listens_on_loopback_only() -> None:
             timeout=60,
         )
         assert answer.json()["name"] == "digits"
+        # A browser that leaves in the middle of an upload is no matter of the terminal.
+        with socket.create_connection(("127.0.0.1", port)) as leaving:
+            header = f"POST /api/picture HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
+            header += f"x-convlens-token: {token}\r\ncontent-length: 100000\r\n\r\n"
+            leaving.sendall(header.encode() + b"x" * 1000)
+        assert httpx.get(base, trust_env=False).status_code == 200
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
             other.settimeout(2)
             # 127.0.0.2 reaches whoever listens on every address of this machine.

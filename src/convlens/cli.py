@@ -87,12 +87,17 @@ def lab(
     *,
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; any free one when 0.")] = 0,
     open_browser: Annotated[bool, Parameter(name="--open", help="Open the browser.")] = True,
+    host: Annotated[
+        str | None,
+        Parameter(help="Another name that browsers may call the lab by, such as a proxy's."),
+    ] = None,
     opening: Opening = AS_IT_SAYS,
 ) -> None:
     """Open a network on a picture in the browser, every number to be clicked."""
     from convlens.lab import serve
 
-    serve(partial(_opened, network, opening), picture, port=port, open_browser=open_browser)
+    opened = partial(_opened, network, opening)
+    serve(opened, picture, port=port, open_browser=open_browser, host=host)
 
 
 @app.command

@@ -1,6 +1,6 @@
 """A page in the browser on one network and one picture: every number can be followed to pixels.
 
-The server is loaded without torch, so that the page can start while torch is still loading.
+The server is loaded without torch, so that a port that is taken is said at once.
 """
 
 from typing import TYPE_CHECKING, Any

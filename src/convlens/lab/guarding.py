@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import re
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 32 * 2**20
 """Bytes of the largest picture file taken."""
+
+LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
+"""The names of this machine that are nobody else's: no attacker's page can be loaded from them."""
 
 TOKEN_HEADER = "x-convlens-token"
 
@@ -42,16 +46,17 @@ class StaleRecordingError(LookupError):
 class Guard:
     """Lets a request through only from this page of this server, and seals every answer.
 
-    `hosts` are the exact values the Host header may have; the Origin header, where there is one,
-    must be `http://` and that host (a page of another site, or another name for this machine, is
-    neither). Paths under `/api/` need the token as well. Bodies are counted as they come, with or
-    without a content-length.
+    The Host header must be a name of `LOOPBACK` or of `hosts`, on any port, for a tunnel's near end
+    has its own: a page that had its own name lead here (DNS rebinding) comes under that name. The
+    Origin header, where there is one, must be `http://` and that host, of `hosts` `https://` too (a
+    page of another site is neither). Paths under `/api/` need the token as well. Bodies are counted
+    as they come, with or without a content-length.
     """
 
     def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
         self.app = app
         self.token = token.encode()
-        self.hosts = frozenset(host.encode() for host in hosts)
+        self.names = LOOPBACK | {_name(host.encode()) for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -75,10 +80,18 @@ class Guard:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and sentence for a request that may not pass."""
         host = _values(scope, b"host")
-        if len(host) != 1 or host[0] not in self.hosts:
-            return 403, "the Host header is not this server's address; open the printed address"
-        if any(origin != b"http://" + host[0] for origin in _values(scope, b"origin")):
+        name = _name(host[0]) if len(host) == 1 else None
+        if name not in self.names:
+            return 403, (
+                "the Host header must be localhost, 127.0.0.1 or [::1], on any port; open the "
+                "printed address under one of them, or start the lab with --host and this name"
+            )
+        schemes = (b"http://",) if name in LOOPBACK else (b"http://", b"https://")
+        own = [scheme + host[0].lower() for scheme in schemes]
+        if any(origin not in own for origin in _values(scope, b"origin")):
             return 403, "another site's page may not ask this server anything"
+        if not scope["path"].startswith("/"):
+            return 403, "only paths of this server are answered, not whole addresses"
         if not scope["path"].startswith("/api/"):
             return None
         token = _values(scope, TOKEN_HEADER.encode())
@@ -88,6 +101,26 @@ class Guard:
         if any(_too_long(value) for value in length):
             return 413, str(BodyTooLargeError())
         return None
+
+
+def _name(host: bytes) -> str | None:
+    """The name of a Host header, NAME or NAME:PORT; None of anything else."""
+    found = re.fullmatch(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", host.lower())
+    return found[1].decode() if found else None
+
+
+def checked_host(host: str) -> str:
+    """Return a name that browsers may call this server by; ValueError for what is none.
+
+    >>> checked_host("lab.example:8443")
+    'lab.example:8443'
+    """
+    if not host.isascii() or _name(host.encode()) is None:
+        raise ValueError(
+            f"`host` (={host!r}) must be the name browsers will use, with a port or without; write "
+            "it like lab.example"
+        )
+    return host
 
 
 def _values(scope: Scope, name: bytes) -> list[bytes]:

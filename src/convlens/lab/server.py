@@ -21,12 +21,12 @@ from urllib.parse import unquote
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from convlens.lab.guarding import BodyTooLargeError, Guard, StaleRecordingError
+from convlens.lab.guarding import BodyTooLargeError, Guard, StaleRecordingError, checked_host
 
 if TYPE_CHECKING:
     from convlens.lab.answering import Lab
@@ -77,7 +77,7 @@ def application(lab: Lab | Future[Lab], token: str, hosts: frozenset[str]) -> AS
     Args:
         lab: answers the questions; they wait for one that is still to come.
         token: what the page must send with each of them.
-        hosts: the values the Host header may have, such as "127.0.0.1:8000".
+        hosts: names the Host header may have beside those of this machine itself.
     """
     ready = lab.result if isinstance(lab, Future) else lambda: lab
     web = files("convlens.lab") / "web"
@@ -177,6 +177,8 @@ def _picture_taker(ready: Callable[[], Lab]) -> Callable[[Request], Any]:
             body = await request.body()
         except BodyTooLargeError as error:
             return JSONResponse({"error": str(error)}, 413, {"connection": "close"})
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
         name = unquote(request.headers.get("x-convlens-name", ""))[:200]
         if not body:
             return JSONResponse({"error": "the file is empty; choose a picture"}, 422)
@@ -207,64 +209,55 @@ def serve(
     *,
     port: int = 0,
     open_browser: bool = True,
+    host: str | None = None,
 ) -> None:
     """Serve the page on a network and a picture until interrupted.
 
-    Listens on 127.0.0.1 only, prints the address, and opens it in the browser where there is one.
-    The network is opened and run while the browser starts. The address carries, in its fragment
+    Listens on 127.0.0.1 only. Once the port is taken, the network open and the picture read, prints
+    the address and opens it in the browser where there is one; the network runs while that starts.
+    The address carries, in its fragment
     (which browsers keep to themselves), the token without which nothing is answered.
 
     Args:
         opened: the network, from `convlens.learn.opening.open_network`, or a function that opens
-            it, called while the browser starts.
+            it, called once the port is taken.
         picture: a picture's or `.npy` array's bytes or path; the network's example when None.
         port: the port; any free one when 0.
         open_browser: whether to open the browser.
+        host: another name that browsers may call the lab by, such as a proxy's.
 
     Raises:
         OSError: the port is taken.
-        Exception: whatever `opened` raises; the page shows it too.
+        ValueError: no name is `host`; the picture cannot be read.
+        Exception: whatever `opened` raises.
     """
+    hosts = frozenset(() if host is None else (checked_host(host),))
     with listen(port) as listening:
         port = listening.getsockname()[1]
+        with _no_collecting():
+            from convlens.lab.answering import Lab
+            from convlens.learn.opening import read_inputs
+
+        network = opened() if callable(opened) else opened
+        lab = Lab(network)
+        source = network.example if picture is None else picture
+        if source is not None:
+            read_inputs(network, source)
         token = secrets.token_urlsafe(24)
         address = f"http://{ADDRESS}:{port}/#token={token}"
-        lab: Future[Lab] = Future()
-        server = _server(
-            application(lab, token, frozenset((f"{ADDRESS}:{port}", f"localhost:{port}")))
-        )
+        server = _server(application(lab, token, hosts))
         # Flushed, for a terminal behind a pipe waits for this line.
         print(f"The lab is open at {address}\nCtrl-C closes it.", flush=True)
         if open_browser and _has_screen():
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        work = (opened, picture, lab, server)
-        threading.Thread(target=_open_and_look, args=work, daemon=True).start()
+        threading.Thread(target=_look, args=(lab, source), daemon=True).start()
         # uvicorn closes in good order on Ctrl-C, then raises it again.
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listening])
-        if lab.done() and (error := lab.exception()):
-            raise error
 
 
-def _open_and_look(
-    opened: Opened | Callable[[], Opened],
-    picture: bytes | Path | None,
-    ready: Future[Lab],
-    server: uvicorn.Server,
-) -> None:
-    """Open the network and run it on the first picture; one that does not open ends the server."""
-    try:
-        with _no_collecting():
-            from convlens.lab.answering import Lab
-
-        network = opened() if callable(opened) else opened
-        lab = Lab(network)
-    except Exception as error:
-        ready.set_exception(error)
-        server.should_exit = True
-        return
-    ready.set_result(lab)
-    source = network.example if picture is None else picture
+def _look(lab: Lab, source: bytes | Path | None) -> None:
+    """Run the network on the first picture."""
     if source is None:
         lab.skip()
         return
