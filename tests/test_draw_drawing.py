@@ -15,7 +15,8 @@ from PIL import Image
 from convlens.draw import Film, drawn, drawn_map
 from convlens.draw.colours import category_colour, ink_on
 from convlens.draw.detections import LIMBS, _free_place
-from convlens.draw.lettering import fitted, font_of, text_width
+from convlens.draw.fonts import font_of
+from convlens.draw.lettering import fitted, text_width
 from convlens.draw.segments import legend
 from convlens.learn.clips import clip_frames
 from convlens.learn.pictures import Picture

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from convlens.draw.colours import Colour, category_colour, ink_on
-from convlens.draw.lettering import fitted, font_of, text_width
+from convlens.draw.fonts import font_of, shown
+from convlens.draw.lettering import fitted, text_width
 from convlens.learn.predictions import Prediction
 
 __all__ = ["draw_detections"]
@@ -160,14 +161,16 @@ def _tags(
     size: tuple[int, int],
 ) -> None:
     """Name and score of each, at its box, where no other's stands if there is such a place."""
-    font, pad = font_of(em), max(2, em // 4)
+    pad = max(2, em // 4)
     taken: list[Box] = []
     for place in reversed(order):
         label = int(prediction.labels[place])
         score = float(prediction.scores[place])
         number = f" {100 * score:.0f}%" if prediction.probabilities else f" {score:.4g}"
+        name = shown(prediction.category(label), label)
+        font = font_of(em, name + number)
         room = size[0] - 1 - 2 * pad - text_width(number, font)
-        text = fitted(prediction.category(label), font, room) + number
+        text = fitted(name, font, room) + number
         width, height = text_width(text, font) + 2 * pad, em + 2 * pad
         if room < 0 or height >= size[1]:
             return  # a strip too narrow for a number; colours still tell categories apart

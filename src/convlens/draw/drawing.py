@@ -8,6 +8,7 @@ from PIL import Image
 
 from convlens.draw.colours import category_colour
 from convlens.draw.detections import draw_detections
+from convlens.draw.fonts import shown
 from convlens.draw.lettering import Bar, panel, told
 from convlens.draw.segments import draw_segments, legend
 from convlens.learn.pictures import Picture
@@ -71,6 +72,6 @@ def _bars(prediction: Prediction, rows: int | None) -> list[Bar]:
     pairs = zip(prediction.labels.tolist(), prediction.scores.tolist(), strict=True)
     is_share = prediction.probabilities
     return [
-        Bar(prediction.category(label), score, category_colour(label), is_share)
+        Bar(shown(prediction.category(label), label), score, category_colour(label), is_share)
         for label, score in pairs
     ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from convlens.draw.colours import GREY, Colour
+from convlens.draw.fonts import Font, font_of, has_font
 from convlens.learn.predictions import score_text
 
-__all__ = ["Bar", "fitted", "font_of", "panel", "text_width", "told"]
+__all__ = ["Bar", "fitted", "panel", "text_width", "told"]
 
 _GROUND, _TRACK, _INK = (21, 23, 28), (50, 54, 63), (237, 239, 243)
 
@@ -19,8 +19,6 @@ _WARNING, _INK_ON_WARNING = (255, 214, 102), (16, 18, 22)
 
 # Ems: wide enough for most names, and the same whatever they are, so that frames are alike.
 _BESIDE = 21
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,6 @@ class Bar:
     value: float
     colour: Colour = GREY
     is_share: bool = True
-
-
-@cache
-def font_of(size: int) -> Font:
-    """Return Pillow's own font, `size` pixels high."""
-    return ImageFont.load_default(size)
 
 
 def text_width(text: str, font: Font) -> int:
@@ -108,7 +100,11 @@ def told(picture: Image.Image, sentences: Sequence[str], em: int, *, over: bool)
 
 def _lines(sentences: Sequence[str], em: int, width: int) -> list[str]:
     room = width - 2 * max(2, em // 2)
-    return [line for said in sentences for line in _wrapped(said, font_of(em), room)]
+    lines = []
+    for said in sentences:
+        text = said if has_font(said) else said.encode("ascii", "backslashreplace").decode()
+        lines += _wrapped(text, font_of(em, text), room)
+    return lines
 
 
 def _height(lines: Sequence[str], em: int) -> int:
@@ -126,7 +122,7 @@ def _write(
     pad = max(2, em // 2)
     for number, line in enumerate(lines):
         place = (left + pad, top + pad + number * round(1.4 * em))
-        pen.text(place, line, _INK_ON_WARNING, font_of(em))
+        pen.text(place, line, _INK_ON_WARNING, font_of(em, line))
 
 
 def _wrapped(text: str, font: Font, width: int) -> list[str]:
@@ -150,12 +146,12 @@ def _wrapped(text: str, font: Font, width: int) -> list[str]:
 
 
 def _bar(pen: ImageDraw.ImageDraw, bar: Bar, at: tuple[int, int], width: int, em: int) -> None:
-    font = font_of(em)
+    font, own = font_of(em), font_of(em, bar.name)
     left, top = at
     number = f"{100 * bar.value:.1f}%" if bar.is_share else score_text(bar.value, False)
     room = width - text_width(number, font) - em
     middle = top + 0.5 * em
-    pen.text((left, middle), fitted(bar.name, font, room), _INK, font, "lm")
+    pen.text((left, middle), fitted(bar.name, own, room), _INK, own, "lm")
     pen.text((left + width, middle), number, _INK, font, "rm")
     if not bar.is_share:
         return

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convlens.draw.colours import GREY, category_colour
+from convlens.draw.fonts import shown
 from convlens.draw.lettering import Bar
 from convlens.learn.predictions import BACKGROUNDS, Prediction
 
@@ -61,7 +62,9 @@ def legend(prediction: Prediction, rows: int) -> list[Bar]:
         if _is_background(prediction, label):
             behind += share
         else:
-            bars.append(Bar(prediction.category(label), share, category_colour(label)))
+            bars.append(
+                Bar(shown(prediction.category(label), label), share, category_colour(label))
+            )
     last = [Bar("background", behind)] if behind else []
     room = rows - len(last)
     if len(bars) > room:
