@@ -1,5 +1,6 @@
 """The command line says what the library says, and its errors are one sentence."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -80,6 +81,20 @@ def test_explain_gives_the_numbers_of_the_library(capsys: pytest.CaptureFixture[
     text = run(capsys, *words)
     assert text.splitlines()[0] == f"conv2[0,3,1,3] = {explanation.recorded!r}"
     assert f"made from {region.count:,} elements of input" in text
+
+
+def test_random_weights_are_said_of_numbers_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["record", "digits"],
+        ["explain", "digits", "--at", "conv1", "--index", "0,0,0,0"],
+    ):
+        for weights, said in (
+            ("none", ["digits: weights drawn at random: the answer means nothing"]),
+            ("DEFAULT", []),
+        ):
+            with contextlib.suppress(SystemExit):
+                main([*words, "--weights", weights])
+            assert capsys.readouterr().err.splitlines() == said
 
 
 def test_costs(capsys: pytest.CaptureFixture[str]) -> None:

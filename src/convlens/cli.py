@@ -398,6 +398,7 @@ def _opened(network: str, opening: Opening) -> Opened:
 
 
 def _recorded(network: str, picture: Path | None, opening: Opening) -> Recording:
+    from convlens.learn.doubting import doubts
     from convlens.learn.opening import read_inputs, remark
     from convlens.lens import record as record_network
 
@@ -409,6 +410,8 @@ def _recorded(network: str, picture: Path | None, opening: Opening) -> Recording
     said = remark(opened, source)
     if said is not None:
         _say(f"{source}: {said}")
+    for doubt in doubts(opened.network):
+        _say(f"{network}: {doubt}")
     return record_network(opened.network, inputs)
 
 
