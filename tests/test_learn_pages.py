@@ -111,6 +111,22 @@ def test_a_file_cut_short_gives_the_pages_before_and_a_sentence(
     assert "truncated or damaged" in str(told[-1].error)
 
 
+def test_a_file_that_ends_where_a_page_would_begin_is_cut_short(tmp_path: Path) -> None:
+    """All that is left is whole; only what the last page says of a next one tells."""
+    content = scan(tmp_path / "scan.tif", 3, 7, 1).read_bytes()
+    place, directories = 4, []
+    for _ in range(3):
+        (offset,) = struct.unpack_from("<I", content, place)
+        (entries,) = struct.unpack_from("<H", content, offset)
+        directories.append(offset)
+        place = offset + 2 + 12 * entries
+    (tmp_path / "cut.tif").write_bytes(content[: directories[2]])
+    told = list(predict("digits", tmp_path / "cut.tif"))
+    assert [int(p.labels[0]) for p in told[:2]] == [3, 7]
+    assert [p.page for p in told] == [0, 1, 2]
+    assert "truncated or damaged" in str(told[2].error)
+
+
 def test_a_damaged_page_does_not_end_the_file(tmp_path: Path) -> None:
     content = bytearray(scan(tmp_path / "a.tif", 3, 7, 1, compression="tiff_lzw").read_bytes())
     with Image.open(io.BytesIO(content)) as image:
