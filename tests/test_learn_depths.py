@@ -76,7 +76,7 @@ def test_camera_raw_files_are_named() -> None:
     for content in (
         tiff(small, 8, tag_50706=0x01040000, tag_254=1),  # DNG, whose first picture is a thumbnail
         tiff(small, 8, tag_330=8, tag_254=1),  # as NEF and ARW
-        b"II*\0\x10\0\0\0CR\2\0" + bytes(40),
+        tiff(np.frombuffer(b"CR\2\0\0\0\0\0", np.uint8)[None], 8),  # CR2, as Pillow opens it
     ):
         with pytest.raises(ValueError, match="a camera's raw file"):
             read_picture(content)
