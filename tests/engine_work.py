@@ -22,7 +22,7 @@ from convlens.compute import conv, max_pool, plan
 from convlens.signal import ndimage
 from engine_cases import LARGER, check_near, exact_methods_of, is_exact, methods_of, planned_of
 
-PATIENCE = 40
+PATIENCE = 200
 """In seconds: a forked process that takes longer waits for threads that it does not have."""
 
 FEW = [c for c in LARGER if c.name in ("a dense layer", "a long filter", "the largest of many")]

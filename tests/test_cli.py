@@ -178,7 +178,7 @@ def lab(*words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "convlens", "lab", *words, "--no-open"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
 

@@ -261,9 +261,9 @@ BAD: list[tuple[Callable[[], object], type[Exception], str]] = [
 def test_bad_input_is_refused_in_a_sentence(
     call: Callable[[], object], kind: type[Exception], text: str
 ) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()  # its own: others may keep the machine busy
     with pytest.raises(kind) as raised:
         call()
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
     assert text in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -13,7 +13,7 @@ import pytest
 from engine_cases import DIRECT
 
 # They share two cores and compile: together they would only wait for each other.
-pytestmark = [pytest.mark.timeout(110), pytest.mark.xdist_group("engine processes")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("engine processes")]
 
 HERE = Path(__file__).parent
 

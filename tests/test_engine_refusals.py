@@ -13,8 +13,6 @@ import torch
 
 from convlens.compute import avg_pool, conv, conv_transpose, max_pool, plan
 
-pytestmark = pytest.mark.timeout(20)
-
 X = np.ones((1, 2, 8, 8))
 W = np.ones((2, 2, 3, 3))
 POOL_OPTIONS = ("size", "stride", "padding", "dilation", "ceil_mode")
@@ -352,7 +350,7 @@ def test_torch_allocates_nothing_either() -> None:
         "sys.exit(0 if peak() - before < 32 * 1024 else f'{peak() - before} KiB more')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=250, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -19,7 +19,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 def run(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **env}, check=False, timeout=100
+        command, capture_output=True, text=True, env={**os.environ, **env}, check=False, timeout=250
     )
 
 

@@ -30,7 +30,7 @@ def run(house: Path, *words: str) -> subprocess.CompletedProcess[str]:
     env.pop("PYTHONPATH", None)
     return subprocess.run(
         ["sh", str(house / "run"), *words],
-        capture_output=True, text=True, env=env, check=False, timeout=100,
+        capture_output=True, text=True, env=env, check=False, timeout=250,
     )  # fmt: skip
 
 
