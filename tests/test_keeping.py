@@ -239,3 +239,13 @@ def test_what_is_compiled_takes_hold_each_time() -> None:
         before = held.settled()
         compiled(layer)
         assert held.settled() != before
+
+
+@pytest.mark.parametrize("way", ["torch", "onednn", "plan"])
+def test_types_under_autocast_are_those_of_the_network(way: str) -> None:
+    found, plain = fast(way), network()
+    with torch.autocast("cpu", torch.bfloat16):
+        y, expected = found(X), plain(X)
+        assert y.dtype is expected.dtype is torch.bfloat16
+        assert distance(y, expected) < 2**-6
+    assert found(X).dtype is torch.float32
