@@ -211,7 +211,9 @@ def _epoch(
             try:
                 scores = scores_of(examples.inputs[batch].to(device))
             except ValueError as error:
-                raise (_alone(recipe) if _wants_more(error, batch) else error) from error
+                if _wants_more(error, batch):
+                    raise _alone(recipe) from error
+                raise
             _check_scores(scores, examples.labels)
             loss = F.cross_entropy(scores, labels)
             step(loss)
