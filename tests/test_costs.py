@@ -352,6 +352,7 @@ def test_parameters_are_counted_once_wherever_they_stand() -> None:
     assert found.parameters == (9 + 3) + 21 + (14 + 2 + 2) + (4 + 2)
     assert sum(row.parameters for row in found.rows) == found.parameters - (4 + 2)
     assert found.multiply_adds == 2 * (9 + 21 + 21 + 14)
+    assert found.warnings == ()
 
 
 def test_lazy_layers_are_counted() -> None:

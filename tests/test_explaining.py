@@ -412,6 +412,8 @@ SINGLE: dict[str, Any] = {
     "gather": lambda x: x.gather(1, torch.ones(2, 1, 3, 3, dtype=torch.int64)),
     "advanced index": lambda x: x[:, [2, 0], 1],
     "cat the same twice": lambda x: torch.cat((x, x * 2, x[:, :1], x), 1),
+    "cat by keyword": lambda x: torch.cat(tensors=[x, x], dim=1),
+    "sum in NumPy's words": lambda x: x.sum(axis=1, keepdims=True),
     "stack": lambda x: torch.stack((x, -x), 1),
     "roll flip": lambda x: x.roll(1, 2).flip(-1),
     "repeat": lambda x: x.repeat(1, 2, 1, 1).tile(2),

@@ -12,7 +12,8 @@ import torch
 from convlens.lens.steps import Recording, Ref, Step, Value
 
 # Words torch's own signatures use for the same argument.
-_SAME = {"self": "input", "axis": "dim", "x": "input", "tensor": "input", "train": "training",
+_SAME = {"self": "input", "axis": "dim",
+    "keepdims": "keepdim", "x": "input", "tensor": "input", "train": "training",
          "indices": "key", "values": "value"}  # fmt: skip
 # Where the result goes and how it lies in memory: no number depends on it.
 _BESIDE = frozenset("out inplace memory_format layout device non_blocking _stacklevel".split())

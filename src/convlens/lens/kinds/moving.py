@@ -258,9 +258,8 @@ class Joining:
 
 def _joined(recording: Recording, step: Step) -> tuple[list[int], int]:
     """The inputs in order and the axis they are joined along; an empty vector joins nothing."""
-    given = Arguments(recording, step, "input, dim=0")
-    parts = given["tensors"] if given["tensors"] is not None else given["input"]
-    ids = [id for id in _refs(parts) if recording.values[id].shape != (0,)]
+    given = Arguments(recording, step, "tensors, dim=0")
+    ids = [id for id in _refs(given["tensors"]) if recording.values[id].shape != (0,)]
     return ids, int(given["dim"]) % len(recording.values[ids[0]].shape)
 
 

@@ -44,7 +44,7 @@ _NO_PRODUCTS = frozenset(
     multilabel_margin_loss_forward glu trace diag_embed block_diag native_group_norm std var
     _pack_padded_sequence _ctc_loss fake_quantize_per_tensor_affine dequantize quantize_per_tensor
     _unique _cummax_helper linalg_matrix_norm histogram repeat_interleave nonzero_static
-    to_sparse _to_sparse to_dense _to_dense coalesce
+    _weight_norm to_sparse _to_sparse to_dense _to_dense coalesce
     _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update""".split()
 )
 
