@@ -190,7 +190,7 @@ class _Convolution:
             ),
             tasks=self.tasks,
             scratch=tile * (self.each + (self.outs > 1))
-            + 2 * self.each * lanes * width
+            + (2 * self.each * (lanes + numbers["BLOCKS"]) + lanes) * width
             + 2 * self._area,
             fixed={"g": self._table},
             changing=("x", "y", "limits", "counts"),

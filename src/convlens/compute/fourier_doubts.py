@@ -38,6 +38,9 @@ PEAK = 1 / 4
 REACH = {"float32": 2.0**50, "float64": 2.0**450}
 """The largest number of which squares are taken, and by its inverse the least."""
 
+SPARE = 2.5
+"""How many times the products of all blocks of a window should come to the limit, for noise."""
+
 SLACK = 2.0**29
 """How many roundings of float64 one of float32 is."""
 
@@ -87,6 +90,11 @@ def doubts_of(
         "MOST": np.array([REACH[dtype]], dtype),
         "NEVER": np.array([np.nan], dtype),
     }
+    # Of noise with a deviation of 1 the largest is about 4.5.
+    noise = SHARES[0] * (1 + 4.5 * PEAK) * norms.sum(1) + SHARES[1] * np.sqrt((norms**2).sum(1))
+    cubes = chosen.reshape(outs, *size)
+    block, floors, ahead_of = _blocks(cubes, dilation, layout, noise.max() * each_rounding)
+    arrays |= {"FLOORS": (floors * (1 - 2.0**-20)).astype(dtype), "BLOCK_PLACES": ahead_of}
     reach = [(n - 1) * step + 1 for n, step in zip(size, dilation, strict=True)]
     length = layout.vectors * layout.lanes if layout.line else layout.tile
     numbers = {
@@ -97,5 +105,42 @@ def doubts_of(
         "REACH_D": reach[0],
         "REACH_H": reach[1],
         "REACH_W": reach[2],
+        "BLOCK": block,
+        "BLOCKS": layout.vectors * layout.lanes // block,
+        "FLOOR_COUNT": floors.shape[1],
     }
     return numbers, arrays
+
+
+def _blocks(
+    taps: Numbers, dilation: tuple[int, ...], layout: Layout, noise: float
+) -> tuple[int, Numbers, Numbers]:
+    """Return the elements of a block, and of blocks in the windows the least taps and the places.
+
+    A block that lies n blocks behind that of an output meets, whatever the output, taps no further
+    than a block less one from n blocks on: the least of these counts, `taps` (k, *size) being
+    magnitudes. The blocks are as large as they can be if noise is to be certain by a quarter of
+    them, the sum of whose products should be `noise`.
+    """
+    wide = layout.columns * layout.lanes * (layout.depth * layout.high if layout.line else 1)
+    for vectors in (8, 4, 2, 1):
+        block = vectors * layout.lanes
+        if layout.columns % vectors or 2 * block > taps.shape[-1] or dilation[-1] > 1:
+            continue
+        near = np.lib.stride_tricks.sliding_window_view(taps, 2 * block - 1, axis=-1)
+        floors = near[..., 1::block, :].min(-1)
+        if floors.reshape(len(taps), -1).sum(1).min() * block * 0.8 < SPARE * noise:
+            continue
+        rows = np.arange(taps.shape[1])[:, None] * dilation[0] * layout.high
+        rows = rows + np.arange(taps.shape[2]) * dilation[1]
+        places = rows[..., None] * (wide // block) + 1 + np.arange(floors.shape[-1])
+        floors = floors.reshape(len(taps), -1)
+        order = np.argsort(-floors, axis=1, kind="stable")
+        pad = ((0, 0), (0, -floors.shape[1] % 4))
+        return (
+            block,
+            np.pad(np.take_along_axis(floors, order, 1), pad),
+            np.pad(places.ravel()[order], pad),
+        )
+    block = next(n for n in (8, 4, 2, 1) if layout.columns % n == 0) * layout.lanes
+    return block, np.zeros((len(taps), 0)), np.zeros((len(taps), 0), np.int64)

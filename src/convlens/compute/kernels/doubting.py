@@ -4,7 +4,8 @@ The error of a transform is spread over its tiles: it is about the same everywhe
 large where a window's products are small. How large it may be follows from the input's magnitudes
 and from the energy of the spectrum (see `fourier_doubts`); `limit_of` gives the least sum of
 products, |x| |w|, beside which it is small enough. A result is beyond doubt if it is that large
-itself, which no sum of smaller products can be, or if the products of the largest taps come to it.
+itself, which no sum of smaller products can be; or if whole blocks of its window, each by its least
+tap, come to it; or the products of the largest taps do.
 The others are summed directly, by a second kernel, which most inputs never need.
 
 The functions take `g`, the address of what is constant in a problem, in the order of `GEOMETRY`. An
@@ -18,12 +19,17 @@ from convlens.compute.kernels.tiles import (
     AREA,
     BATCH,
     BIAS,
+    BLOCK,
+    BLOCK_PLACES,
+    BLOCKS,
     CHANNEL,
     DEPTH,
     EACH,
     END_W,
     ENDS_W,
     FIRST,
+    FLOOR_COUNT,
+    FLOORS,
     GROUPS,
     HIGH,
     LARGEST,
@@ -76,6 +82,7 @@ from convlens.compute.kernels.words import (
     load_some,
     magnitude,
     mul,
+    put,
     root,
     splat,
     store,
@@ -103,21 +110,29 @@ AT_ONCE = 128
 """The products that are summed in a row, before such sums are summed."""
 
 
-def weigh(stats: int, re: int, g: int) -> None:
+def weigh(stats: int, blocks: int, re: int, g: int) -> None:
     """Write how large a channel's pair of tiles is: its part in the error, and the largest number.
+
+    And, to `blocks`, the sum of the magnitudes of every block of some vectors of a row.
 
     The part is the root mean square and a share of the largest: the error of a lone number is not
     spread evenly.
     """
-    tile = word(g, TILE) * WIDTH
+    tile, block, n = word(g, TILE) * WIDTH, word(g, BLOCK), 0
     squares, others, most, more = zero(), zero(), zero(), zero()
     for d in range(word(g, DEPTH)):
         for h in range(word(g, HIGH)):
             row = re + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
-            for i in range(0, word(g, WIDE), LANES):
-                a, b = magnitude(load(row, i)), magnitude(load(row + tile, i))
-                squares, others = fma(a, a, squares), fma(b, b, others)
-                most, more = larger(a, most), larger(b, more)
+            for i in range(0, word(g, WIDE), block):
+                first, second = zero(), zero()
+                for j in range(i, i + block, LANES):
+                    a, b = magnitude(load(row, j)), magnitude(load(row + tile, j))
+                    squares, others = fma(a, a, squares), fma(b, b, others)
+                    most, more = larger(a, most), larger(b, more)
+                    first, second = add(first, a), add(second, b)
+                put(blocks, n, total(first))
+                put(blocks, word(g, BLOCKS) + n, total(second))
+                n += 1
     store(stats, 0, larger(most, more))
     most = broadcast(stats, 0)
     for lane in range(1, LANES):
@@ -197,6 +212,29 @@ def doubtful_four(
     return bits
 
 
+def row_is_certain(blocks: int, at: int, count: int, limit: int, row: int, g: int) -> int:
+    """Tell by an integer other than 0 if whole blocks make `count` results of a row certain.
+
+    Every number of a block stands in the window of every result of another, and meets a tap there
+    that is no smaller than one that is known. `blocks` are those of the channel with the largest
+    taps, those from `at` on as far along as the results.
+    """
+    places = word(g, BLOCK_PLACES) + row * word(g, FLOOR_COUNT) * 8
+    floors = word(g, FLOORS) + row * word(g, FLOOR_COUNT) * WIDTH
+    fresh = (count + word(g, BLOCK) - 1) // word(g, BLOCK)
+    for i in range(0, fresh, LANES):
+        bits, n, found = mask_of(fresh - i), 0, zero()
+        while bits != 0 and n < word(g, FLOOR_COUNT):
+            for j in range(n, n + 4):
+                p = at + i + word(places, j)
+                found = fma(load(blocks, p), broadcast(floors, j), found)
+            bits = below(found, limit) & mask_of(fresh - i)
+            n += 4
+        if bits != 0:
+            return 0
+    return 1
+
+
 def reach_out(to: int, areas: int, g: int) -> None:
     """Write for every element the sum of magnitudes from there on, as far as a window is wide.
 
@@ -230,17 +268,17 @@ def stirring_four(reached: int, at: int, count: int, g: int) -> int:
 
 
 def count_doubts(
-    y: int, image: int, area: int, d0: int, h0: int, w0: int, limit: int, row: int, bias: int,
-    g: int,
+    y: int, image: int, blocks: int, area: int, d0: int, h0: int, w0: int, limit: int, row: int,
+    bias: int, g: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Return how many fours of vectors of a tile's results are doubtful, and how many not all 0.
 
-    `y` is the plane of results, `image` that of the channel with the largest taps. The area, two of
-    them, is written.
+    `y` is the plane of results, `image` and `blocks` are those of the channel with the largest
+    taps. The area, two of them, is written if it is needed.
     """
-    line, doubts, sums = word(g, LINE), 0, 0
+    line, packed, doubts, sums = word(g, LINE), 0, 0, 0
     reached = area + word(g, AREA) * WIDTH
-    pack_area(area, image, d0, h0, w0, g)
+    across = word(g, WIDE) // word(g, BLOCK)
     depth, high = 1, 1
     if line == 0:
         depth = min(word(g, STEP_D), word(g, OUT_D) - d0)
@@ -250,6 +288,12 @@ def count_doubts(
         for h in range(high):
             to = y + (((d0 + d) * word(g, OUT_H) + h0 + h) * word(g, OUT_W) + w0) * WIDTH
             at = d * word(g, PLANE) + h * word(g, PITCH)
+            begin = (d * word(g, HIGH) + h) * across
+            if row_is_certain(blocks, begin, fresh, limit, row, g) != 0:
+                continue
+            if packed == 0:
+                pack_area(area, image, d0, h0, w0, g)
+                packed = 1
             for i in range(0, fresh, 4 * LANES):
                 some = doubtful_four(
                     to + i * WIDTH, fresh - i, area, at + i, limit, row, bias, g
@@ -358,8 +402,8 @@ def settle_tiles(task: int, scratch: int, x: int, y: int, limits: int, g: int) -
 
 
 DOUBTS = (
-    *PACK_TILE, weigh, limit_of, pack_area, mask_of, doubtful_four, reach_out, stirring_four,
-    count_doubts,
+    *PACK_TILE, weigh, limit_of, pack_area, mask_of, row_is_certain, doubtful_four, reach_out,
+    stirring_four, count_doubts,
 )  # fmt: skip
 """What a kernel that counts doubtful results uses."""
 

@@ -16,7 +16,13 @@ The functions take `g`, the address of what is constant in a problem, in the ord
 
 from __future__ import annotations
 
-from convlens.compute.kernels.doubting import DOUBTS, count_doubts, limit_of, mask_of, weigh
+from convlens.compute.kernels.doubting import (
+    DOUBTS,
+    count_doubts,
+    limit_of,
+    mask_of,
+    weigh,
+)
 from convlens.compute.kernels.packing import clear
 from convlens.compute.kernels.tiles import (
     ACROSS,
@@ -26,6 +32,7 @@ from convlens.compute.kernels.tiles import (
     ALONG_W,
     BATCH,
     BIAS,
+    BLOCKS,
     CHANNEL,
     COLUMNS,
     DEPTH,
@@ -241,10 +248,12 @@ def write_tile(
     return small
 
 
-def pack_pair(pair: int, group: int, to: int, stats: int, x: int, g: int) -> None:
+def pack_pair(
+    pair: int, group: int, to: int, stats: int, blocks: int, x: int, g: int
+) -> None:  # fmt: skip
     """Write two tiles of every channel of a group, as real and imaginary parts, and go along D.
 
-    And how large they are, to `stats`.
+    And how large they are, to `stats`, and their blocks.
     """
     each, tile = word(g, EACH), word(g, TILE)
     volume = word(g, SPACE_D) * word(g, SPACE_H) * word(g, SPACE_W)
@@ -258,7 +267,8 @@ def pack_pair(pair: int, group: int, to: int, stats: int, x: int, g: int) -> Non
                 pack_tile(re + part * tile * WIDTH, image, d0, h0, w0, g)
             else:
                 clear(re + tile * WIDTH, tile)
-        weigh(stats + 2 * c * LANES * WIDTH, re, g)
+        own = blocks + 2 * c * word(g, BLOCKS) * WIDTH
+        weigh(stats + 2 * c * LANES * WIDTH, own, re, g)
         depths(re, re + tile * WIDTH, word(g, HIGH), word(g, COLUMNS), 0, g)
 
 
@@ -313,8 +323,9 @@ def convolve_tiles(
     stats = scratch + 2 * each * tile
     if outs > 1:
         stats += 2 * tile
-    area = stats + 2 * each * LANES * WIDTH
-    pack_pair(pair, group, scratch, stats, x, g)
+    blocks = stats + 2 * each * LANES * WIDTH
+    area = blocks + (2 * each * word(g, BLOCKS) + LANES) * WIDTH
+    pack_pair(pair, group, scratch, stats, blocks, x, g)
     sums = 0
     for k in range(outs):
         # The last channel out may overwrite what no other needs any more.
@@ -334,11 +345,13 @@ def convolve_tiles(
                 result = y + (n * word(g, GROUPS) * outs + row) * volume * WIDTH
                 bias = word(g, BIAS) + row * WIDTH
                 small = write_tile(result, to + part * tile, d0, h0, w0, bias, limit, g)
+                own_channel = word(word(g, CHANNEL), row)
+                own_blocks = blocks + (2 * own_channel + part) * word(g, BLOCKS) * WIDTH
                 if small != 0:
-                    channel = (n * word(g, GROUPS) + group) * each + word(word(g, CHANNEL), row)
+                    channel = (n * word(g, GROUPS) + group) * each + own_channel
                     image = x + channel * space * WIDTH
                     found, some = count_doubts(
-                        result, image, area, d0, h0, w0, limit, row, bias, g
+                        result, image, own_blocks, area, d0, h0, w0, limit, row, bias, g
                     )  # fmt: skip
                     doubts += found
                     sums += some

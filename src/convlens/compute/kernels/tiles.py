@@ -31,6 +31,8 @@ GEOMETRY = (
     "KERNEL SCALE BIAS "
     # of `doubting`: elements of a tile as the windows see it, and behind it; factors of the error
     "LENGTH AREA MEAN PEAK SPREAD SPECTRAL LEAST MOST NEVER "
+    # elements of a block, blocks of a tile; of those in a window the least taps, places, how many
+    "BLOCK BLOCKS FLOORS BLOCK_PLACES FLOOR_COUNT "
     # the largest taps of one channel, how many, and which channel; all taps; the reach of a window
     "LARGEST PLACES TERMS CHANNEL WEIGHTS TAPS SIZE REACH_D REACH_H REACH_W"
 ).split()
@@ -45,6 +47,7 @@ GEOMETRY = (
     WANTED_COLUMNS, WANTED_ROWS, SHIFT, STRIPS, STRIP, ROWS,
     LANE_GROUPS, LEAP, STEP, TWIDDLES, SWEEP, JUMP, ADVANCE, KERNEL, SCALE, BIAS,
     LENGTH, AREA, MEAN, PEAK, SPREAD, SPECTRAL, LEAST, MOST, NEVER,
+    BLOCK, BLOCKS, FLOORS, BLOCK_PLACES, FLOOR_COUNT,
     LARGEST, PLACES, TERMS, CHANNEL, WEIGHTS, TAPS, SIZE, REACH_D, REACH_H, REACH_W,
 ) = range(len(GEOMETRY))  # fmt: skip
 
