@@ -149,6 +149,23 @@ def test_a_plan_is_called_again_and_again() -> None:
     assert tensors(torch.ones(1, 3, 4, 5)).dtype is torch.float32
 
 
+def test_a_plan_keeps_the_weights_it_was_made_for() -> None:
+    """Whichever way a call takes: not-a-numbers and gradients leave the packed weights aside."""
+    random = np.random.default_rng(1)
+    x, weight, bias = (random.standard_normal(s) for s in ((1, 8, 9, 9), (8, 8, 3, 3), (8,)))
+    made = plan(x, weight, bias)
+    before = made(x)
+    weight[:], bias[:] = 0, 7
+    assert np.array_equal(made(x), before)
+    spoiled = x.copy()
+    spoiled[..., 0, 0] = np.nan
+    np.testing.assert_allclose(made(spoiled)[..., 3:, 3:], before[..., 3:, 3:], rtol=1e-12)
+    kernel = torch.ones(1, 1, 3)
+    made = plan(torch.ones(1, 1, 5), kernel)
+    kernel.zero_()
+    assert made(torch.ones(1, 1, 5, requires_grad=True)).tolist() == [[[3.0, 3.0, 3.0]]]
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_plan_is_the_function(transposed: bool) -> None:
     x = X[:, :2] if transposed else X

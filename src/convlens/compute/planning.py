@@ -420,8 +420,8 @@ def decide(
         method,
         chosen,
         contest.candidates,
-        weight,
-        bias,
+        contest.weight,
+        contest.bias,
         contest.runs[chosen],
         contest.arena,
     )
