@@ -405,7 +405,7 @@ def decide(
         try:
             contest.ready(method)
         except Unsuited as reason:
-            raise ValueError(
+            raise Unsuited(
                 f'`method` (="{method}") cannot do this with `weight`: {reason}; use "auto"'
             ) from None
     elif method == "direct":
