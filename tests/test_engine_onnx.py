@@ -58,9 +58,20 @@ class RefusedError(Exception):
     """The method cannot do the problem of this test."""
 
 
-@cache
-def examples_of(kind: str) -> tuple[tuple[str, Any, list[tuple[list[Any], list[Any]]]], ...]:
+Example = tuple[str, Any, list[tuple[list[Any], list[Any]]]]
+
+_examples: dict[str, tuple[Example, ...]] = {}
+"""By kind, for as long as the process lives: ONNX makes its tests once, and refuses to do it again."""
+
+
+def examples_of(kind: str) -> tuple[Example, ...]:
     """Return name, model and (inputs, outputs) of the tests with an operator of ours."""
+    if kind not in _examples:
+        _examples[kind] = loaded_examples(kind)
+    return _examples[kind]
+
+
+def loaded_examples(kind: str) -> tuple[Example, ...]:
     loader = import_module("onnx.backend.test.loader")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # making the tests of other operators overflows

@@ -177,15 +177,16 @@ def test_many_tiles_of_many_images(
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("place", [0, 3000, 4999])
+@pytest.mark.parametrize("place", [0, 1200, 1999])
 def test_what_is_not_finite_stays_in_the_windows_that_hold_it(
     method: ModuleType, tiles: str, value: float, place: int
 ) -> None:
-    x = np.ones((2, 1, 5000))
+    x = np.ones((2, 1, 2000))
     x[1, 0, place] = value
-    weight = np.ones((1, 1, 301))
-    found = computed(method, x, weight, None, "float32", padding=150)
-    np.testing.assert_array_equal(found, expected(x, weight, padding=150))
+    weight = np.ones((1, 1, 101))
+    found = computed(method, x, weight, None, "float32", padding=50)
+    exact = torch.nn.functional.conv1d(torch.from_numpy(x), torch.from_numpy(weight), padding=50)
+    np.testing.assert_allclose(found, exact.numpy(), rtol=1e-6)
     with pytest.raises(Unsuited):
         computed(method, np.ones((1, 1, 9)), np.array([[[1.0, value]]]))
 
