@@ -3,7 +3,6 @@
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -61,7 +60,7 @@ class RefusedError(Exception):
 Example = tuple[str, Any, list[tuple[list[Any], list[Any]]]]
 
 _examples: dict[str, tuple[Example, ...]] = {}
-"""By kind, for as long as the process lives: ONNX makes its tests once, and refuses to do it again."""
+"""By kind, as long as the process lives: ONNX makes its tests once and refuses a second time."""
 
 
 def examples_of(kind: str) -> tuple[Example, ...]:

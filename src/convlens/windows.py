@@ -11,19 +11,14 @@ The terms are those of Dumoulin & Visin, *A guide to convolution arithmetic for 
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from math import gcd
-from typing import Any
+
+from convlens.integers import count, integer, is_one_of, meeting, place, shown
 
 __all__ = [
-    "PADDINGS",
-    "PADDING_MODES",
-    "AdaptiveWindow",
-    "TransposedWindow",
-    "Window",
-    "padded_source",
-]
+    "PADDINGS", "PADDING_MODES", "AdaptiveWindow", "TransposedWindow", "Window", "padded_source",
+]  # fmt: skip
 
 PADDINGS = ("valid", "same", "same_upper", "same_lower", "full")
 """The paddings that have a name, see `Window.padded`."""
@@ -63,7 +58,7 @@ class Window:
     def __post_init__(self) -> None:
         _check_fields(self)
         if not isinstance(self.ceil, bool):
-            raise TypeError(f"`ceil` (={_shown(self.ceil)}) must be True or False")
+            raise TypeError(f"`ceil` (={shown(self.ceil)}) must be True or False")
 
     @classmethod
     def padded(
@@ -93,9 +88,9 @@ class Window:
         """
         window = cls(size, stride, dilation)
         around = window.extent - 1
-        if not _is_one_of(padding, PADDINGS):
+        if not is_one_of(padding, PADDINGS):
             names = ", ".join(f'"{name}"' for name in PADDINGS)
-            raise ValueError(f"`padding` (={_shown(padding)}) must be integers or one of {names}")
+            raise ValueError(f"`padding` (={shown(padding)}) must be integers or one of {names}")
         if padding == "valid":
             return window
         if padding == "full":
@@ -116,7 +111,7 @@ class Window:
                 f'`n` is missing: how much `padding` "{padding}" pads depends on the length of the '
                 "input; give it"
             )
-        n = _count("n", n)
+        n = count("n", n)
         outputs = -(-n // self.stride)
         total = max((outputs - 1) * self.stride + self.extent - n, 0)
         less, more = total // 2, total - total // 2
@@ -157,7 +152,7 @@ class Window:
         >>> Window(3, stride=2).outputs(7), Window(3, stride=2, ceil=True).outputs(8)
         (3, 4)
         """
-        n = _count("n", n)
+        n = count("n", n)
         room = self.before + n + self.room_after
         if self.extent > room:
             raise ValueError(
@@ -176,7 +171,7 @@ class Window:
         >>> list(Window(3, before=1).covers(0))
         [-1, 0, 1]
         """
-        o = _integer("o", o)
+        o = integer("o", o)
         if o < 0:
             raise ValueError(f"`o` (={o}) must not be negative: outputs are counted from 0")
         start = o * self.stride - self.before
@@ -194,8 +189,8 @@ class Window:
         >>> list(zip(window.taps(0, 5), window.reads(0, 5)))
         [(1, 0), (2, 1)]
         """
-        n = _count("n", n)
-        start = _place("o", o, self.outputs(n)) * self.stride - self.before
+        n = count("n", n)
+        start = place("o", o, self.outputs(n)) * self.stride - self.before
         low, high = (-self.before, n + self.after) if padded else (0, n)
         first = max(0, -((start - low) // self.dilation))
         stop = min(self.size, -((start - high) // self.dilation))
@@ -226,9 +221,9 @@ class Window:
         >>> list(Window(3, stride=2, dilation=3).readers(6, 20))
         [0, 3]
         """
-        n = _count("n", n)
-        total = _place("i", i, n) + self.before
-        return _meeting(total, self.stride, self.dilation, self.outputs(n), self.size)[0]
+        n = count("n", n)
+        total = place("i", i, n) + self.before
+        return meeting(total, self.stride, self.dilation, self.outputs(n), self.size)[0]
 
     def unread(self, n: int) -> tuple[int, ...]:
         """Return the positions of `n` inputs that no output reads, in order.
@@ -238,7 +233,7 @@ class Window:
         >>> Window(2, stride=3).unread(9)
         (2, 5, 8)
         """
-        return tuple(i for i in range(_count("n", n)) if not self.readers(i, n))
+        return tuple(i for i in range(count("n", n)) if not self.readers(i, n))
 
     def then(self, following: Window) -> Window:
         """Return the one window that a stack of this window and the `following` one is.
@@ -323,7 +318,7 @@ class TransposedWindow:
 
     def __post_init__(self) -> None:
         _check_fields(self)
-        added = _integer("output_padding", self.output_padding)
+        added = integer("output_padding", self.output_padding)
         object.__setattr__(self, "output_padding", added)
         limit = max(self.stride, self.dilation)
         if not 0 <= added < limit:
@@ -353,9 +348,9 @@ class TransposedWindow:
         10
         """
         window = cls(size, stride, dilation, output_padding=output_padding)
-        if not _is_one_of(padding, ("same_upper", "same_lower")):
+        if not is_one_of(padding, ("same_upper", "same_lower")):
             raise ValueError(
-                f'`padding` (={_shown(padding)}) must be integers, "same_upper" or "same_lower"'
+                f'`padding` (={shown(padding)}) must be integers, "same_upper" or "same_lower"'
             )
         total = window.extent + window.output_padding - window.stride
         if total < 0:
@@ -385,7 +380,7 @@ class TransposedWindow:
         >>> TransposedWindow(3, stride=2, before=1, after=1, output_padding=1).outputs(4)
         8
         """
-        whole = (_count("n", n) - 1) * self.stride + self.extent + self.output_padding
+        whole = (count("n", n) - 1) * self.stride + self.extent + self.output_padding
         if whole <= self.before + self.after:
             raise ValueError(
                 f"`padding` (={self.before} + {self.after}) must cut off less than the {whole} "
@@ -417,8 +412,8 @@ class TransposedWindow:
         return self._meets(o, n)[0]
 
     def _meets(self, o: int, n: int) -> tuple[range, range]:
-        total = _place("o", o, self.outputs(n)) + self.before
-        return _meeting(total, self.stride, self.dilation, n, self.size)
+        total = place("o", o, self.outputs(n)) + self.before
+        return meeting(total, self.stride, self.dilation, n, self.size)
 
     def readers(self, i: int, n: int) -> range:
         """Return the outputs that read input `i` of `n`, a `range` of step `dilation`.
@@ -428,8 +423,8 @@ class TransposedWindow:
         >>> list(TransposedWindow(3, stride=2, before=1).readers(0, 5))
         [0, 1]
         """
-        n = _count("n", n)
-        start = _place("i", i, n) * self.stride - self.before
+        n = count("n", n)
+        start = place("i", i, n) * self.stride - self.before
         first = max(0, -(start // self.dilation))
         stop = min(self.size, -((start - self.outputs(n)) // self.dilation))
         end = max(first, stop)
@@ -441,7 +436,7 @@ class TransposedWindow:
         >>> TransposedWindow(1, stride=2, before=1).unread(3)
         (0,)
         """
-        return tuple(i for i in range(_count("n", n)) if not self.readers(i, n))
+        return tuple(i for i in range(count("n", n)) if not self.readers(i, n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,7 +457,7 @@ class AdaptiveWindow:
     count: int
 
     def __post_init__(self) -> None:
-        count = _integer("count", self.count)
+        count = integer("count", self.count)
         if count < 1:
             raise ValueError(f"`count` (={count}) must be at least 1; use a positive integer")
         object.__setattr__(self, "count", count)
@@ -473,7 +468,7 @@ class AdaptiveWindow:
         >>> AdaptiveWindow(7).outputs(14)
         7
         """
-        _count("n", n)
+        count("n", n)
         return self.count
 
     def reads(self, o: int, n: int) -> range:
@@ -482,7 +477,7 @@ class AdaptiveWindow:
         >>> AdaptiveWindow(2).reads(1, 3)
         range(1, 3)
         """
-        n, o = _count("n", n), _place("o", o, self.count)
+        n, o = count("n", n), place("o", o, self.count)
         return range(o * n // self.count, -(-(o + 1) * n // self.count))
 
 
@@ -498,10 +493,10 @@ def padded_source(position: int, n: int, mode: str = "zeros") -> int | None:
     >>> [padded_source(p, 3, "reflect") for p in range(-2, 5)]
     [2, 1, 0, 1, 2, 1, 0]
     """
-    if not _is_one_of(mode, PADDING_MODES):
+    if not is_one_of(mode, PADDING_MODES):
         names = ", ".join(f'"{name}"' for name in PADDING_MODES)
-        raise ValueError(f"`mode` (={_shown(mode)}) must be one of {names}")
-    n, position = _count("n", n), _integer("position", position)
+        raise ValueError(f"`mode` (={shown(mode)}) must be one of {names}")
+    n, position = count("n", n), integer("position", position)
     if 0 <= position < n:
         return position
     if mode == "zeros":
@@ -514,74 +509,12 @@ def padded_source(position: int, n: int, mode: str = "zeros") -> int | None:
     return min(around, 2 * n - 2 - around)
 
 
-def _meeting(total: int, a: int, b: int, count_p: int, count_q: int) -> tuple[range, range]:
-    """Solve a * p + b * q = total for 0 <= p < count_p and 0 <= q < count_q; p rises, q falls."""
-    common = gcd(a, b)
-    if total % common:
-        return range(0), range(0)
-    total, a, b = total // common, a // common, b // common
-    low = max(0, -((b * (count_q - 1) - total) // a))
-    high = min(count_p - 1, total // a)
-    # p is known modulo b, because a * p = total modulo b and a has an inverse there.
-    first = low + (total * pow(a, -1, b) - low) % b
-    if first > high:
-        return range(0), range(0)
-    found = (high - first) // b + 1
-    start = (total - a * first) // b
-    return range(first, high + 1, b), range(start, start - a * found, -a)
-
-
 def _check_fields(window: Window | TransposedWindow) -> None:
     """Turn the fields both windows share into plain integers and check them."""
     for name, least in (("size", 1), ("stride", 1), ("dilation", 1), ("before", 0), ("after", 0)):
-        value = _integer(name, getattr(window, name))
+        value = integer(name, getattr(window, name))
         if value < least:
             rule = "must not be negative" if least == 0 else "must be at least 1"
             cure = "crop the input instead" if least == 0 else "use a positive integer"
             raise ValueError(f"`{name}` (={value}) {rule}; {cure}")
         object.__setattr__(window, name, value)
-
-
-def _integer(name: str, value: Any) -> int:
-    """Return a plain int for anything that is an integer; True and 1.0 are not."""
-    try:
-        if type(value) is int or _is_symbol(value):
-            return value  # type: ignore[no-any-return]
-        if not isinstance(value, bool):
-            return operator.index(value)
-    except TypeError:
-        pass
-    kind = type(value).__name__
-    raise TypeError(f"`{name}` (={_shown(value)}) must be an integer, not {kind}")
-
-
-def _is_one_of(value: object, names: tuple[str, ...]) -> bool:
-    """Tell whether a value is one of some names; an array, which compares by parts, is none."""
-    return isinstance(value, str) and value in names
-
-
-def _shown(value: Any) -> str:
-    """Return a value as a message shows it: on one line, and not at any length."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _count(name: str, value: int) -> int:
-    """Return `value` as a plain int that can be the length of an axis."""
-    count = _integer(name, value)
-    if count < 1:
-        raise ValueError(f"`{name}` (={count}) must be at least 1: an empty axis has no windows")
-    return count
-
-
-def _place(name: str, value: int, count: int) -> int:
-    """Return `value` as a plain int that counts one of `count` things from 0."""
-    place = _integer(name, value)
-    if not 0 <= place < count:
-        raise ValueError(f"`{name}` (={place}) must be 0 to {count - 1}: there are {count}")
-    return place
-
-
-def _is_symbol(value: object) -> bool:
-    """Tell an integer of torch that stands for any, while a network is traced for all sizes."""
-    return type(value).__name__ == "SymInt"

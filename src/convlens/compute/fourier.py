@@ -51,7 +51,7 @@ CLOCK = 3.7e9
 DIRECT, WIDER = 6.0, 3.0
 """Cycles a product takes, four vectors of them, where doubtful results are summed directly; and how
 many times as long as in float32 transforms in float64 take."""
-TINY = {"float32": 2.0**-60, "float64": 2.0**-500}
+TINY = {"float32": 2.0**-105, "float64": 2.0**-900}
 """Kernels whose weights are all smaller are left to others."""
 CORES = min(16, os.cpu_count() or 1)
 """Tiles are chosen for so many cores, whatever the threads: the bits must not depend on these."""

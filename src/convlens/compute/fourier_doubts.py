@@ -88,6 +88,7 @@ def doubts_of(
         "PEAK": np.array([PEAK], dtype),
         "LEAST": np.array([1 / REACH[dtype]], dtype),
         "MOST": np.array([REACH[dtype]], dtype),
+        "FLOOR": np.array([np.finfo(dtype).tiny], dtype),
         "NEVER": np.array([np.nan], dtype),
     }
     # Of noise with a deviation of 1 the largest is about 4.5.

@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from convlens.compute.arrays import Array, to_tensor
+from convlens.compute.calling import answer
 from convlens.compute.casting import cast_pooled, cast_weighted
 from convlens.compute.methods import check_method
 from convlens.compute.once import execute
-from convlens.compute.planning import answer
 from convlens.compute.problem import Problem
 from convlens.compute.reading import read_pool, recall_conv
 

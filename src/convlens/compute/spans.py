@@ -50,8 +50,17 @@ def divisors(problem: Problem, like: Tensor) -> Tensor:
     >>> divisors(problem, torch.zeros(())).tolist()
     [3.0, 3.0, 3.0, 3.0]
     """
-    whole = np.ones((), np.float64)
+    whole = torch.ones((), dtype=torch.float64, device=like.device)
     for window, n in zip(problem.windows, problem.space, strict=True):
         if isinstance(window, Window):
-            whole = whole[..., None] * spans(window, n, problem.count_include_pad)[:, 1]
-    return torch.from_numpy(np.maximum(whole, 1)).to(like.device, like.dtype)
+            whole = whole[..., None] * _counted(window, n, problem.count_include_pad, like)
+    return whole.clamp(min=1).to(like.dtype)
+
+
+def _counted(window: Window, n: int, padded: bool, like: Tensor) -> Tensor:
+    """Return how many elements every window counts, by torch: n may be free while it compiles."""
+    start = torch.arange(window.outputs(n), device=like.device) * window.stride - window.before
+    low, high = (-window.before, n + window.after) if padded else (0, n)
+    first = (-((start - low) // window.dilation)).clamp(min=0)
+    stop = (-((start - high) // window.dilation)).clamp(max=window.size)
+    return (stop - first).clamp(min=0)

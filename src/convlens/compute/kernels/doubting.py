@@ -28,6 +28,7 @@ from convlens.compute.kernels.tiles import (
     END_W,
     ENDS_W,
     FIRST,
+    FLOOR,
     FLOOR_COUNT,
     FLOORS,
     GROUPS,
@@ -155,7 +156,7 @@ def limit_of(stats: int, row: int, energy: int, g: int) -> int:
         found = fma(load(stats, 2 * c * LANES), part, found)
         most = larger(load(stats, (2 * c + 1) * LANES), most)
     some = below(zero(), most)
-    small = below(most, broadcast(word(g, LEAST), 0))
+    small = below(most, broadcast(word(g, LEAST), 0)) | below(found, broadcast(word(g, FLOOR), 0))
     if below(broadcast(word(g, MOST), 0), most) != 0 or (some != 0 and small != 0):
         found = broadcast(word(g, NEVER), 0)
     result: int = fma(found, zero(), found)  # what is infinite is no limit either

@@ -30,7 +30,7 @@ GEOMETRY = (
     "LANE_GROUPS LEAP STEP TWIDDLES SWEEP JUMP ADVANCE "
     "KERNEL SCALE BIAS "
     # of `doubting`: elements of a tile as the windows see it, and behind it; factors of the error
-    "LENGTH AREA MEAN PEAK SPREAD SPECTRAL LEAST MOST NEVER "
+    "LENGTH AREA MEAN PEAK SPREAD SPECTRAL LEAST MOST FLOOR NEVER "
     # elements of a block, blocks of a tile; of those in a window the least taps, places, how many
     "BLOCK BLOCKS FLOORS BLOCK_PLACES FLOOR_COUNT "
     # the largest taps of one channel, how many, and which channel; all taps; the reach of a window
@@ -46,7 +46,7 @@ GEOMETRY = (
     ALONG_D, PASSES_D, ALONG_H, PASSES_H, ALONG_W, PASSES_W, ACROSS, TURNS, SOME_D, SOME_H,
     WANTED_COLUMNS, WANTED_ROWS, SHIFT, STRIPS, STRIP, ROWS,
     LANE_GROUPS, LEAP, STEP, TWIDDLES, SWEEP, JUMP, ADVANCE, KERNEL, SCALE, BIAS,
-    LENGTH, AREA, MEAN, PEAK, SPREAD, SPECTRAL, LEAST, MOST, NEVER,
+    LENGTH, AREA, MEAN, PEAK, SPREAD, SPECTRAL, LEAST, MOST, FLOOR, NEVER,
     BLOCK, BLOCKS, FLOORS, BLOCK_PLACES, FLOOR_COUNT,
     LARGEST, PLACES, TERMS, CHANNEL, WEIGHTS, TAPS, SIZE, REACH_D, REACH_H, REACH_W,
 ) = range(len(GEOMETRY))  # fmt: skip
