@@ -111,3 +111,12 @@ def test_what_it_refuses() -> None:
     assert "nothing to separate" in str(separable.refuses(line))
     with pytest.raises(ValueError, match="`weight` is missing"):
         separable.prepare(accepted, None, None)
+
+
+def test_a_product_whose_filters_leave_the_range_of_numbers_is_refused() -> None:
+    """The filter of the last axis would hold 3e38 * 125; the sums of the whole kernel are finite."""
+    weight = torch.full((1, 1, 5, 5, 5), torch.finfo(torch.float32).max)
+    x = torch.full((1, 1, 6, 6, 6), 1e-20)
+    with pytest.raises(Unsuited, match="too large"):
+        convlens.conv(x, weight, method="separable")
+    assert convlens.conv(x, weight).isfinite().all()

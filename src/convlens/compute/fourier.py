@@ -190,7 +190,7 @@ class _Convolution:
             ),
             tasks=self.tasks,
             scratch=tile * (self.each + (self.outs > 1))
-            + (2 * self.each * (lanes + numbers["BLOCKS"]) + lanes) * width
+            + (2 * self.each * (lanes + numbers["BLOCKS"]) + 16 * lanes) * width
             + 2 * self._area,
             fixed={"g": self._table},
             changing=("x", "y", "limits", "counts"),
@@ -200,19 +200,19 @@ class _Convolution:
         """Fill y (n, k, *outputs) from x (n, c, *space)."""
         if not self.tasks:
             return
-        limits = np.zeros(self.tasks * self.outs, self.problem.dtype)
-        counts = np.zeros(self.tasks, np.int64)
-        at = limits.ctypes.data
-        self._transform(x.data_ptr(), y.data_ptr(), at, counts.ctypes.data)
-        if not limits.any():
+        found = np.zeros(self.tasks * (1 + self.outs), np.int64)  # counts, then limits
+        counts = found.__array_interface__["data"][0]
+        limits = counts + 8 * self.tasks
+        self._transform(x.data_ptr(), y.data_ptr(), limits, counts)
+        if not np.count_nonzero(found):
             return
-        cycles = int(counts.sum()) * self.each * prod(self.problem.size) * DIRECT
+        cycles = int(found[: self.tasks].sum()) * self.each * prod(self.problem.size) * DIRECT
         if self.problem.dtype == "float32" and cycles / CLOCK > WIDER * self.tasks * self.seconds:
             y64 = y.double()
             self._wide(x.double(), y64)
             y.copy_(y64)
         else:
-            self._settle(x.data_ptr(), y.data_ptr(), at)
+            self._settle(x.data_ptr(), y.data_ptr(), limits)
 
     @functools.cached_property
     def _settle(self) -> Launch:

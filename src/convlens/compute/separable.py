@@ -101,6 +101,8 @@ def prepare(
         raise ValueError("`weight` is missing; a convolution needs one")
     factors = _factors(weight[:, 0].double(), RESIDUES[problem.dtype])
     taps = [factor.to(weight.dtype) for factor in factors]
+    if any(_leave_range(factor) for factor in taps):
+        raise Unsuited("a filter of one axis alone would be too large or too near to nothing")
     if separable_images.suits(problem):
         down, across = taps
         return separable_images.prepare(problem, down, across, bias)
@@ -121,6 +123,12 @@ def prepare(
         runs[-1](x, y)
 
     return run
+
+
+def _leave_range(factor: Tensor) -> bool:
+    """Tell whether a number became infinite or lost digits to its size."""
+    sizes = factor[factor != 0].abs()
+    return bool((~sizes.isfinite() | (sizes < torch.finfo(factor.dtype).tiny)).any())
 
 
 def _factors(kernels: Tensor, residue: float) -> list[Tensor]:

@@ -2,11 +2,11 @@
 
 The error of a transform is spread over its tiles: it is about the same everywhere, and may be too
 large where a window's products are small. How large it may be follows from the input's magnitudes
-and from the energy of the spectrum (see `fourier_doubts`); `limit_of` gives the least sum of
-products, |x| |w|, beside which it is small enough. A result is beyond doubt if it is that large
+and from the energy of the spectrum (see `fourier_doubts`); `weighing.limit_of` gives the least sum
+of products, |x| |w|, beside which it is small enough. A result is beyond doubt if it is that large
 itself, which no sum of smaller products can be; or if whole blocks of its window, each by its least
-tap, come to it; or the products of the largest taps do.
-The others are summed directly, by a second kernel, which most inputs never need.
+tap, come to it (`weighing.uncertain_blocks`); or the products of the largest taps do. The others
+are summed directly, by a second kernel, which most inputs never need.
 
 The functions take `g`, the address of what is constant in a problem, in the order of `GEOMETRY`. An
 *area* is a tile as the windows see it, on a line all in one row.
@@ -16,38 +16,28 @@ from __future__ import annotations
 
 from convlens.compute.kernels.packing import clear, pack_row
 from convlens.compute.kernels.tiles import (
+    ALONG,
     AREA,
     BATCH,
     BIAS,
-    BLOCK,
-    BLOCK_PLACES,
-    BLOCKS,
     CHANNEL,
-    DEPTH,
+    DOWN,
     EACH,
     END_W,
     ENDS_W,
     FIRST,
-    FLOOR,
-    FLOOR_COUNT,
-    FLOORS,
     GROUPS,
     HIGH,
     LARGEST,
     LAST,
-    LEAST,
     LENGTH,
     LINE,
-    MEAN,
-    MOST,
-    NEVER,
     OUT_D,
     OUT_H,
     OUT_W,
     OUTS,
     PACK_TILE,
     PAIRS,
-    PEAK,
     PITCH,
     PLACES,
     PLANE,
@@ -58,23 +48,22 @@ from convlens.compute.kernels.tiles import (
     SPACE_D,
     SPACE_H,
     SPACE_W,
-    SPECTRAL,
-    SPREAD,
     STEP_D,
     STEP_H,
     STEP_W,
     TAPS,
     TERMS,
-    TILE,
     WEIGHTS,
     WIDE,
     origin,
     pack_tile,
 )
+from convlens.compute.kernels.weighing import WEIGHING, mask_of, uncertain_blocks
 from convlens.compute.kernels.words import (
     LANES,
     WIDTH,
     add,
+    apart,
     below,
     broadcast,
     fma,
@@ -82,85 +71,19 @@ from convlens.compute.kernels.words import (
     load,
     load_some,
     magnitude,
-    mul,
-    put,
-    root,
-    splat,
     store,
     store_some,
-    total,
     word,
     zero,
 )
 
-__all__ = [
-    "CONSTANTS",
-    "DOUBTS",
-    "SETTLE",
-    "SPLIT",
-    "count_doubts",
-    "limit_of",
-    "settle_tiles",
-    "weigh",
-]
+__all__ = ["CONSTANTS", "DOUBTS", "SETTLE", "SPLIT", "count_doubts", "settle_tiles"]
 
 SPLIT = 8
 """The tasks that share the doubtful results of a pair of tiles."""
 
 AT_ONCE = 128
 """The products that are summed in a row, before such sums are summed."""
-
-
-def weigh(stats: int, blocks: int, re: int, g: int) -> None:
-    """Write how large a channel's pair of tiles is: its part in the error, and the largest number.
-
-    And, to `blocks`, the sum of the magnitudes of every block of some vectors of a row.
-
-    The part is the root mean square and a share of the largest: the error of a lone number is not
-    spread evenly.
-    """
-    tile, block, n = word(g, TILE) * WIDTH, word(g, BLOCK), 0
-    squares, others, most, more = zero(), zero(), zero(), zero()
-    for d in range(word(g, DEPTH)):
-        for h in range(word(g, HIGH)):
-            row = re + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
-            for i in range(0, word(g, WIDE), block):
-                first, second = zero(), zero()
-                for j in range(i, i + block, LANES):
-                    a, b = magnitude(load(row, j)), magnitude(load(row + tile, j))
-                    squares, others = fma(a, a, squares), fma(b, b, others)
-                    most, more = larger(a, most), larger(b, more)
-                    first, second = add(first, a), add(second, b)
-                put(blocks, n, total(first))
-                put(blocks, word(g, BLOCKS) + n, total(second))
-                n += 1
-    store(stats, 0, larger(most, more))
-    most = broadcast(stats, 0)
-    for lane in range(1, LANES):
-        most = larger(broadcast(stats, lane), most)
-    mean = mul(splat(total(add(squares, others))), broadcast(word(g, MEAN), 0))
-    store(stats, 0, fma(most, broadcast(word(g, PEAK), 0), root(mean)))
-    store(stats, LANES, most)
-
-
-def limit_of(stats: int, row: int, energy: int, g: int) -> int:
-    """Return in every lane the least sum of products that makes a result of a kernel certain.
-
-    `energy` is the sum of the squares of the spectrum of both tiles, once convolved. Where numbers
-    are too large or too small for that to be known, the limit is not a number: nothing is certain.
-    """
-    found = mul(root(energy), broadcast(word(g, SPECTRAL), 0))
-    most = zero()
-    for c in range(word(g, EACH)):
-        part = broadcast(word(g, SPREAD), row * word(g, EACH) + c)
-        found = fma(load(stats, 2 * c * LANES), part, found)
-        most = larger(load(stats, (2 * c + 1) * LANES), most)
-    some = below(zero(), most)
-    small = below(most, broadcast(word(g, LEAST), 0)) | below(found, broadcast(word(g, FLOOR), 0))
-    if below(broadcast(word(g, MOST), 0), most) != 0 or (some != 0 and small != 0):
-        found = broadcast(word(g, NEVER), 0)
-    result: int = fma(found, zero(), found)  # what is infinite is no limit either
-    return result
 
 
 def pack_area(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
@@ -171,12 +94,6 @@ def pack_area(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
     count = max(0, min(word(g, LENGTH), word(g, END_W) - w0))
     pack_row(to, image, word(g, ENDS_W), word(g, FIRST), word(g, LAST), w0, 1, count)
     clear(to + count * WIDTH, word(g, LENGTH) - count)
-
-
-def mask_of(count: int) -> int:
-    """Return a bit for each of the lanes that hold one of `count` results."""
-    held: int = max(0, min(LANES, count))
-    return (1 << held) - 1
 
 
 def doubtful_four(
@@ -213,29 +130,6 @@ def doubtful_four(
     return bits
 
 
-def row_is_certain(blocks: int, at: int, count: int, limit: int, row: int, g: int) -> int:
-    """Tell by an integer other than 0 if whole blocks make `count` results of a row certain.
-
-    Every number of a block stands in the window of every result of another, and meets a tap there
-    that is no smaller than one that is known. `blocks` are those of the channel with the largest
-    taps, those from `at` on as far along as the results.
-    """
-    places = word(g, BLOCK_PLACES) + row * word(g, FLOOR_COUNT) * 8
-    floors = word(g, FLOORS) + row * word(g, FLOOR_COUNT) * WIDTH
-    fresh = (count + word(g, BLOCK) - 1) // word(g, BLOCK)
-    for i in range(0, fresh, LANES):
-        bits, n, found = mask_of(fresh - i), 0, zero()
-        while bits != 0 and n < word(g, FLOOR_COUNT):
-            for j in range(n, n + 4):
-                p = at + i + word(places, j)
-                found = fma(load(blocks, p), broadcast(floors, j), found)
-            bits = below(found, limit) & mask_of(fresh - i)
-            n += 4
-        if bits != 0:
-            return 0
-    return 1
-
-
 def reach_out(to: int, areas: int, g: int) -> None:
     """Write for every element the sum of magnitudes from there on, as far as a window is wide.
 
@@ -268,6 +162,7 @@ def stirring_four(reached: int, at: int, count: int, g: int) -> int:
     return bits
 
 
+@apart
 def count_doubts(
     y: int, image: int, blocks: int, area: int, d0: int, h0: int, w0: int, limit: int, row: int,
     bias: int, g: int,
@@ -277,34 +172,39 @@ def count_doubts(
     `y` is the plane of results, `image` and `blocks` are those of the channel with the largest
     taps. The area, two of them, is written if it is needed.
     """
-    line, packed, doubts, sums = word(g, LINE), 0, 0, 0
+    packed, doubts, sums = 0, 0, 0
     reached = area + word(g, AREA) * WIDTH
-    across = word(g, WIDE) // word(g, BLOCK)
+    along, down, unit = word(g, ALONG), word(g, DOWN), 4 * word(g, ALONG) * LANES
     depth, high = 1, 1
-    if line == 0:
+    if word(g, LINE) == 0:
         depth = min(word(g, STEP_D), word(g, OUT_D) - d0)
         high = min(word(g, STEP_H), word(g, OUT_H) - h0)
     fresh = min(word(g, STEP_W), word(g, OUT_W) - w0)
     for d in range(depth):
-        for h in range(high):
-            to = y + (((d0 + d) * word(g, OUT_H) + h0 + h) * word(g, OUT_W) + w0) * WIDTH
-            at = d * word(g, PLANE) + h * word(g, PITCH)
-            begin = (d * word(g, HIGH) + h) * across
-            if row_is_certain(blocks, begin, fresh, limit, row, g) != 0:
-                continue
-            if packed == 0:
-                pack_area(area, image, d0, h0, w0, g)
-                packed = 1
-            for i in range(0, fresh, 4 * LANES):
-                some = doubtful_four(
-                    to + i * WIDTH, fresh - i, area, at + i, limit, row, bias, g
-                )  # fmt: skip
-                if some != 0:
-                    if doubts == 0 and word(g, EACH) == 1:
-                        reach_out(reached, area, g)
-                    doubts += 1
-                    if word(g, EACH) > 1 or stirring_four(reached, at + i, fresh - i, g) != 0:
-                        sums += 1
+        for h in range(0, high, down):
+            begin = (d * word(g, HIGH) + h) // down * (word(g, WIDE) // along)
+            for i in range(0, fresh, unit):
+                if uncertain_blocks(blocks, begin + i // along, fresh - i, limit, row, g) == 0:
+                    continue
+                if packed == 0:
+                    pack_area(area, image, d0, h0, w0, g)
+                    packed = 1
+                for r in range(h, min(h + down, high)):
+                    to = y + (((d0 + d) * word(g, OUT_H) + h0 + r) * word(g, OUT_W) + w0) * WIDTH
+                    at = d * word(g, PLANE) + r * word(g, PITCH)
+                    for j in range(i, min(i + unit, fresh), 4 * LANES):
+                        some = doubtful_four(
+                            to + j * WIDTH, fresh - j, area, at + j, limit, row, bias, g
+                        )  # fmt: skip
+                        if some != 0:
+                            if doubts == 0 and word(g, EACH) == 1:
+                                reach_out(reached, area, g)
+                            doubts += 1
+                            if (
+                                word(g, EACH) > 1
+                                or stirring_four(reached, at + j, fresh - j, g) != 0
+                            ):
+                                sums += 1
     return doubts, sums
 
 
@@ -402,10 +302,7 @@ def settle_tiles(task: int, scratch: int, x: int, y: int, limits: int, g: int) -
             settle_part(scratch, x, y, own, chunk, 2 * pair + part, group, g)
 
 
-DOUBTS = (
-    *PACK_TILE, weigh, limit_of, pack_area, mask_of, row_is_certain, doubtful_four, reach_out,
-    stirring_four, count_doubts,
-)  # fmt: skip
+DOUBTS = (*PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, count_doubts)
 """What a kernel that counts doubtful results uses."""
 
 SETTLE = (*DOUBTS, sum_directly, settle_four, settle_part)

@@ -16,13 +16,7 @@ The functions take `g`, the address of what is constant in a problem, in the ord
 
 from __future__ import annotations
 
-from convlens.compute.kernels.doubting import (
-    DOUBTS,
-    count_doubts,
-    limit_of,
-    mask_of,
-    weigh,
-)
+from convlens.compute.kernels.doubting import DOUBTS, count_doubts
 from convlens.compute.kernels.packing import clear
 from convlens.compute.kernels.tiles import (
     ACROSS,
@@ -76,7 +70,13 @@ from convlens.compute.kernels.tiles import (
     WANTED_ROWS,
     WIDE,
     origin,
-    pack_tile,
+)
+from convlens.compute.kernels.weighing import (
+    limit_of,
+    mask_of,
+    may_doubt,
+    pack_weighed,
+    weigh,
 )
 from convlens.compute.kernels.words import (
     LANES,
@@ -259,16 +259,20 @@ def pack_pair(
     volume = word(g, SPACE_D) * word(g, SPACE_H) * word(g, SPACE_W)
     for c in range(each):
         re = to + 2 * c * tile * WIDTH
+        squares, most = zero(), zero()
         for part in range(2):
             n, d0, h0, w0 = origin(2 * pair + part, g)
             if n < word(g, BATCH):
                 channel = (n * word(g, GROUPS) + group) * each + c
                 image = x + channel * volume * WIDTH
-                pack_tile(re + part * tile * WIDTH, image, d0, h0, w0, g)
+                own = blocks + (2 * c + part) * word(g, BLOCKS) * WIDTH
+                more, larger_ones = pack_weighed(
+                    re + part * tile * WIDTH, image, d0, h0, w0, own, g
+                )  # fmt: skip
+                squares, most = add(more, squares), larger(larger_ones, most)
             else:
                 clear(re + tile * WIDTH, tile)
-        own = blocks + 2 * c * word(g, BLOCKS) * WIDTH
-        weigh(stats + 2 * c * LANES * WIDTH, own, re, g)
+        weigh(stats + 2 * c * LANES * WIDTH, squares, most, g)
         depths(re, re + tile * WIDTH, word(g, HIGH), word(g, COLUMNS), 0, g)
 
 
@@ -324,7 +328,7 @@ def convolve_tiles(
     if outs > 1:
         stats += 2 * tile
     blocks = stats + 2 * each * LANES * WIDTH
-    area = blocks + (2 * each * word(g, BLOCKS) + LANES) * WIDTH
+    area = blocks + (2 * each * word(g, BLOCKS) + 16 * LANES) * WIDTH
     pack_pair(pair, group, scratch, stats, blocks, x, g)
     sums = 0
     for k in range(outs):
@@ -347,7 +351,7 @@ def convolve_tiles(
                 small = write_tile(result, to + part * tile, d0, h0, w0, bias, limit, g)
                 own_channel = word(word(g, CHANNEL), row)
                 own_blocks = blocks + (2 * own_channel + part) * word(g, BLOCKS) * WIDTH
-                if small != 0:
+                if small != 0 and may_doubt(own_blocks, limit, row, g) != 0:
                     channel = (n * word(g, GROUPS) + group) * each + own_channel
                     image = x + channel * space * WIDTH
                     found, some = count_doubts(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from convlens.compute.kernels.packing import PACK_ROW, clear, pack_row
 from convlens.compute.kernels.words import WIDTH, word
 
-__all__ = ["GEOMETRY", "PACK_TILE", "origin", "pack_tile"]
+__all__ = ["GEOMETRY", "PACK_TILE", "origin", "pack_tile", "pack_tile_row"]
 
 GEOMETRY = (
     # the tile; its real and its imaginary part take TILE elements each
@@ -31,8 +31,10 @@ GEOMETRY = (
     "KERNEL SCALE BIAS "
     # of `doubting`: elements of a tile as the windows see it, and behind it; factors of the error
     "LENGTH AREA MEAN PEAK SPREAD SPECTRAL LEAST MOST FLOOR NEVER "
-    # elements of a block, blocks of a tile; of those in a window the least taps, places, how many
-    "BLOCK BLOCKS FLOORS BLOCK_PLACES FLOOR_COUNT "
+    # a block: rows, vectors of each, both together, elements from one vector to the next; elements
+    # of all sums of blocks; of blocks in a window the least taps, places, how many, how many are
+    # tried first, and all of them summed
+    "DOWN ALONG MEMBERS STRIDE BLOCKS FLOORS BLOCK_PLACES FLOOR_COUNT FLOORS_FIRST FLOOR_SUMS "
     # the largest taps of one channel, how many, and which channel; all taps; the reach of a window
     "LARGEST PLACES TERMS CHANNEL WEIGHTS TAPS SIZE REACH_D REACH_H REACH_W"
 ).split()
@@ -47,7 +49,8 @@ GEOMETRY = (
     WANTED_COLUMNS, WANTED_ROWS, SHIFT, STRIPS, STRIP, ROWS,
     LANE_GROUPS, LEAP, STEP, TWIDDLES, SWEEP, JUMP, ADVANCE, KERNEL, SCALE, BIAS,
     LENGTH, AREA, MEAN, PEAK, SPREAD, SPECTRAL, LEAST, MOST, FLOOR, NEVER,
-    BLOCK, BLOCKS, FLOORS, BLOCK_PLACES, FLOOR_COUNT,
+    DOWN, ALONG, MEMBERS, STRIDE, BLOCKS, FLOORS, BLOCK_PLACES, FLOOR_COUNT,
+    FLOORS_FIRST, FLOOR_SUMS,
     LARGEST, PLACES, TERMS, CHANNEL, WEIGHTS, TAPS, SIZE, REACH_D, REACH_H, REACH_W,
 ) = range(len(GEOMETRY))  # fmt: skip
 
@@ -61,33 +64,38 @@ def origin(t: int, g: int) -> tuple[int, int, int, int]:
     return t // whole, d * word(g, STEP_D), h * word(g, STEP_H), w * word(g, STEP_W)
 
 
-def pack_tile(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
-    """Write a tile, its padding included: what lies at padded position (d0, h0, w0) and after.
+def pack_tile_row(
+    to: int, image: int, d0: int, h0: int, w0: int, d: int, h: int, g: int
+) -> None:  # fmt: skip
+    """Write row h of plane d of the tile at padded position (d0, h0, w0), its padding included.
 
     On a line every row goes on where that before it ends.
     """
-    high, wide, line = word(g, HIGH), word(g, WIDE), word(g, LINE)
+    wide, start, found_d, found_h = word(g, WIDE), w0, 0, 0
+    if word(g, LINE) != 0:
+        start += (d * word(g, HIGH) + h) * wide
+    elif d0 + d < word(g, END_D) and h0 + h < word(g, END_H):
+        found_d = word(word(g, SOURCE_D), d0 + d)
+        found_h = word(word(g, SOURCE_H), h0 + h)
+    else:
+        found_d = -1
+    place, count = to + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH, 0
+    if found_d >= 0 and found_h >= 0:
+        count = max(0, min(wide, word(g, END_W) - start))
+        row = (found_d * word(g, SPACE_H) + found_h) * word(g, SPACE_W)
+        pack_row(
+            place, image + row * WIDTH, word(g, ENDS_W), word(g, FIRST), word(g, LAST),
+            start, 1, count,
+        )  # fmt: skip
+    clear(place + count * WIDTH, wide - count)
+
+
+def pack_tile(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
+    """Write the tile at padded position (d0, h0, w0), its padding included."""
     for d in range(word(g, DEPTH)):
-        for h in range(high):
-            place = to + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
-            start, found_d, found_h = w0, 0, 0
-            if line != 0:
-                start += (d * high + h) * wide
-            elif d0 + d < word(g, END_D) and h0 + h < word(g, END_H):
-                found_d = word(word(g, SOURCE_D), d0 + d)
-                found_h = word(word(g, SOURCE_H), h0 + h)
-            else:
-                found_d = -1
-            count = 0
-            if found_d >= 0 and found_h >= 0:
-                count = max(0, min(wide, word(g, END_W) - start))
-                row = (found_d * word(g, SPACE_H) + found_h) * word(g, SPACE_W)
-                pack_row(
-                    place, image + row * WIDTH, word(g, ENDS_W), word(g, FIRST), word(g, LAST),
-                    start, 1, count,
-                )  # fmt: skip
-            clear(place + count * WIDTH, wide - count)
+        for h in range(word(g, HIGH)):
+            pack_tile_row(to, image, d0, h0, w0, d, h, g)
 
 
-PACK_TILE = (*PACK_ROW, origin, pack_tile)
+PACK_TILE = (*PACK_ROW, origin, pack_tile_row, pack_tile)
 """What a kernel that packs tiles uses."""

@@ -37,13 +37,17 @@ integers, and count in elements from there:
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
     add_products(...)           what `outer_blocks` wrote
     transform(...), exchange(p, step)   what `butterflies` wrote for it
+
+`@apart` before a function says that it is called, not copied to where it is: what is seldom run
+takes no registers from what always is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["WORDS"]
+__all__ = ["WORDS", "apart"]
 
 WORDS = (
     "LANES WIDTH load store load_some store_some lanes load_lanes broadcast splat zero get put "
@@ -53,6 +57,11 @@ WORDS = (
     "transform_row transform_columns inverse combine add_products pool_rows "
     "across_rows down_rows"
 ).split()
+
+
+def apart(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function: to Python the mark means nothing."""
+    return function
 
 
 def __getattr__(name: str) -> Any:
