@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import convlens
 from convlens.compute import reference, separable
 from convlens.compute.problem import Problem, Unsuited
 from convlens.compute.reading import read_conv

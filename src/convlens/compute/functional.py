@@ -35,8 +35,8 @@ from convlens.compute.functional_arguments import (
 )
 from convlens.compute.operations import computed, conv
 from convlens.compute.problem import Problem
-from convlens.compute.reading import read_pool, recall_conv
 from convlens.compute.reading_windows import TORCHS
+from convlens.compute.remembering import recall_conv, recall_pool
 from convlens.windows import Window
 
 __all__ = [
@@ -423,7 +423,7 @@ def _read_pool(operation: str, axes: int, x: Tensor, size: Any, **how: Any) -> P
     if isinstance(read["stride"], Sequence) and len(read["stride"]) == 0:
         read["stride"] = None
     size = one_or_all(size)
-    return read_pool(operation, x, size, axes=axes, words=TORCHS, **read)
+    return recall_pool(operation, x, size, axes=axes, words=TORCHS, **read)
 
 
 @autocast_off

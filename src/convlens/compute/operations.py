@@ -13,7 +13,7 @@ from convlens.compute.casting import cast_pooled, cast_weighted
 from convlens.compute.methods import check_method
 from convlens.compute.once import execute
 from convlens.compute.problem import Problem
-from convlens.compute.reading import read_pool, recall_conv
+from convlens.compute.remembering import recall_conv, recall_pool
 
 __all__ = ["avg_pool", "computed", "conv", "conv_transpose", "max_pool"]
 
@@ -143,7 +143,7 @@ def max_pool(
     >>> max_pool(np.array([[1, 5, 2, 2, 3]]), (2,), ceil_mode=True, return_indices=True)
     (array([[5, 2, 3]]), array([[1, 2, 4]]))
     """
-    problem = read_pool(
+    problem = recall_pool(
         "max_pool",
         x,
         size,
@@ -180,7 +180,7 @@ def avg_pool(
     >>> avg_pool(np.array([[1.0, 5.0, 2.0, 2.0, 3.0]]), (2,), ceil_mode=True)
     array([[3., 2., 3.]])
     """
-    problem = read_pool(
+    problem = recall_pool(
         "avg_pool",
         x,
         size,
@@ -204,7 +204,7 @@ def computed(
     """Compute a problem that was read, by the plan there is for it or at once without.
 
     >>> import numpy as np
-    >>> computed(read_pool("max_pool", np.array([[1, 5, 2, 3]]), (2,)), np.array([[1, 5, 2, 3]]))
+    >>> computed(recall_pool("max_pool", np.array([[1, 5, 2, 3]]), (2,)), np.array([[1, 5, 2, 3]]))
     array([[5, 3]])
     """
     check_method(method)

@@ -37,16 +37,9 @@ __all__ = [
     "read_flag",
     "read_pool",
     "read_tolerance",
-    "recall_conv",
 ]
 
-PLAIN = (Tensor, torch.nn.Parameter, np.ndarray)
-
 POOLS = ("max_pool", "avg_pool")
-
-REMEMBERED = 1024
-_problems: dict[tuple[object, ...], Problem] = {}
-"""Problems read, by all that was read of them; forgotten when so many are remembered."""
 
 LARGEST_RESULT = 2**40
 """In bytes, 1 TiB: an array beyond it is a mistyped padding or stride."""
@@ -95,33 +88,6 @@ def needs_gradient(*arrays: Array | None) -> bool:
     """
     tensors = [array for array in arrays if isinstance(array, Tensor)]
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-
-
-def recall_conv(x: Any, weight: Any, bias: Any, *, words: Words = OURS, **options: Any) -> Problem:
-    """Return `read_conv` of these, from memory where arrays and options alike were read before.
-
-    >>> x, weight = torch.ones(1, 3, 8), torch.ones(4, 3, 3)
-    >>> recall_conv(x, weight, None, stride=1) is recall_conv(x, weight, None, stride=1)
-    True
-    """
-    given = [array for array in (x, weight, bias) if array is not None]
-    if any(type(array) not in PLAIN for array in given) or torch.compiler.is_compiling():
-        return read_conv(x, weight, bias, words=words, **options)
-    try:
-        key = (
-            *((type(a), a.shape, a.dtype, a.device, getattr(a, "layout", None)) for a in given),
-            needs_gradient(*given),
-            repr(options),  # which tells True and 1.0 from 1, as equality does not
-        )
-    except RuntimeError:  # a tensor without a shape of its own, which reading refuses by name
-        return read_conv(x, weight, bias, words=words, **options)
-    found = _problems.get(key)
-    if found is None:
-        found = read_conv(x, weight, bias, words=words, **options)
-        if len(_problems) >= REMEMBERED:
-            _problems.clear()
-        _problems[key] = found
-    return found
 
 
 def read_conv(

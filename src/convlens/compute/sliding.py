@@ -16,7 +16,7 @@ import numpy as np
 from convlens.compute.arrays import to_tensor
 from convlens.compute.once import execute
 from convlens.compute.operations import avg_pool, max_pool
-from convlens.compute.reading import recall_conv
+from convlens.compute.remembering import recall_conv
 
 __all__ = ["MOST_AXES", "PLAIN", "Ends", "Numbers", "correlate_along", "pool_along"]
 
