@@ -332,7 +332,9 @@ def lines_now(out: Path) -> list[bytes]:
 def test_control_c_ends_cleanly(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
-        "import sys, torch\n"
+        # A shell's job in the background ignores Ctrl-C, and so would what it starts.
+        "import signal, torch\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from convlens.learn.answers import answer\n"
         "from convlens.learn.preparing import Preparation\n"
         "class Slow(torch.nn.Module):\n"

@@ -37,7 +37,7 @@ class Server:
 
     `breaks`: after how many bytes it breaks off each answer, one after the other. `ranges`: what
     it does when asked for a part: "sent", "ignored", or "wrong", when it sends another part.
-    `seconds`: how long it waits with the last byte.
+    `seconds`: how long it waits with the last byte, or until `on`.
     """
 
     content: bytes = CONTENT
@@ -45,6 +45,7 @@ class Server:
     ranges: str = "sent"
     status: int = 200
     seconds: float = 0
+    on: threading.Event = field(default_factory=threading.Event)
     asked: list[str | None] = field(default_factory=list)
     port: int = 0
 
@@ -75,7 +76,7 @@ class Server:
             rest = rest[: self.breaks.pop(0)]
         request.wfile.write(rest[:-1])
         request.wfile.flush()
-        time.sleep(self.seconds)
+        self.on.wait(self.seconds)
         request.wfile.write(rest[-1:])
 
 
@@ -97,6 +98,7 @@ def server() -> Iterator[Server]:
     thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
     thread.start()
     yield behaviour
+    behaviour.on.set()
     listening.shutdown()
     listening.server_close()
     thread.join()
@@ -266,7 +268,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(
 
 
 def test_several_at_once_download_once(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    server.seconds = 0.3
+    server.seconds = 100
     found: list[bytes] = []
     threads = [
         threading.Thread(target=lambda: found.append(fetch(server.entry()).read_bytes()))
@@ -274,19 +276,27 @@ def test_several_at_once_download_once(server: Server, capsys: pytest.CaptureFix
     ]
     for thread in threads:
         thread.start()
+    told, waiting = "", f"waiting for another process that downloads {FILE}"
+    while told.count(waiting) < 3:
+        assert all(thread.is_alive() for thread in threads), told
+        time.sleep(0.01)
+        told += capsys.readouterr().err
+    server.on.set()
     for thread in threads:
         thread.join()
     assert found == [CONTENT] * 4
     assert server.asked == [None]
-    assert f"waiting for another process that downloads {FILE}" in capsys.readouterr().err
 
 
 CHILD = """
-import dataclasses, sys, torch
-from convlens.zoo.downloading import fetch
+import dataclasses, signal, sys, torch
+from convlens.zoo import downloading
 from convlens.zoo.released import weights
+# A shell's job in the background ignores Ctrl-C, and so would what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+downloading.SECONDS = 200
 torch.hub.set_dir(sys.argv[1])
-fetch(dataclasses.replace(weights("resnet18"), url=sys.argv[2]))
+downloading.fetch(dataclasses.replace(weights("resnet18"), url=sys.argv[2]))
 """
 
 
@@ -294,7 +304,7 @@ fetch(dataclasses.replace(weights("resnet18"), url=sys.argv[2]))
 def test_what_a_killed_process_left_is_gone_on_with(
     server: Server, folder: Path, sent: signal.Signals
 ) -> None:
-    server.breaks, server.seconds = [524_288], 60
+    server.breaks, server.seconds = [524_288], 100
     words = [sys.executable, "-c", CHILD, str(folder.parent), server.entry().url]
     child = subprocess.Popen(words, stderr=subprocess.PIPE)
     part = folder / f"{FILE}.part"
