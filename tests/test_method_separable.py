@@ -115,7 +115,7 @@ def test_what_it_refuses() -> None:
 
 
 def test_a_product_whose_filters_leave_the_range_of_numbers_is_refused() -> None:
-    """The filter of the last axis would hold 3e38 * 125; the sums of the whole kernel are finite."""
+    """The last axis would hold 3e38 * 125; the sums of the whole kernel are finite."""
     weight = torch.full((1, 1, 5, 5, 5), torch.finfo(torch.float32).max)
     x = torch.full((1, 1, 6, 6, 6), 1e-20)
     with pytest.raises(Unsuited, match="too large"):
