@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage as scipy_ndimage
 from scipy import signal as scipy_signal
 
 from convlens.compute import ndimage, signal
 from convlens.compute.ndimage_arguments import BORDERS
+from drawing import examples
 
 Numbers = np.ndarray[Any, Any]
 
 TOP = 2**63 - 1
-QUICK = settings(max_examples=60, deadline=None)
 
 
 def windows(x: Numbers, mask: Numbers, mode: str, cval: Any) -> list[list[Any]]:
@@ -45,15 +44,16 @@ def test_the_numbers_of_the_report(name: str, footprint: list[int]) -> None:
             assert found.tolist() == expected
 
 
-@given(
+@examples(
     data=st.data(),
     dtype=st.sampled_from(["int64", "uint64", "uint8"]),
     mode=st.sampled_from(sorted(BORDERS)),
     cval=st.sampled_from([0, -1, 2.5, -(2**62) - 1, 2**63 - 1, 2**53 + 1]),
     name=st.sampled_from(["minimum_filter", "maximum_filter"]),
     holes=st.booleans(),
+    few=25,
+    many=60,
 )
-@QUICK
 def test_extremes_are_elements_of_the_window(
     data: st.DataObject, dtype: str, mode: str, cval: Any, name: str, holes: bool
 ) -> None:
@@ -118,15 +118,16 @@ def test_footprints_are_scipys(dtype: str) -> None:
                 np.testing.assert_array_equal(found, right.astype(dtype))
 
 
-@given(
+@examples(
     values=st.lists(st.integers(-(2**63), TOP), min_size=1, max_size=9),
     weights=st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=4),
     mode=st.sampled_from(sorted(BORDERS)),
     cval=st.sampled_from([0, -7, 2**53 + 1, -(2**62)]),
     dtype=st.sampled_from(["int64", "uint64"]),
     output=st.sampled_from([None, "int32", "uint64"]),
+    few=25,
+    many=60,
 )
-@QUICK
 def test_whole_sums_are_exact_modulo_the_bits(
     values: list[int], weights: list[int], mode: str, cval: int, dtype: str, output: Any
 ) -> None:
@@ -144,13 +145,14 @@ def test_whole_sums_are_exact_modulo_the_bits(
     ]
 
 
-@given(
+@examples(
     values=st.lists(st.integers(-(2**63), TOP), min_size=1, max_size=9),
     size=st.integers(2, 7),
     mode=st.sampled_from(sorted(BORDERS)),
     dtype=st.sampled_from(["int64", "uint64"]),
+    few=25,
+    many=60,
 )
-@QUICK
 def test_means_of_integers_are_cut_from_the_exact_one(
     values: list[int], size: int, mode: str, dtype: str
 ) -> None:

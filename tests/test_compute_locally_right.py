@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from convlens.compute.methods import METHODS, is_exact, prepared, refused
 from convlens.compute.problem import Problem, Unfit, Unsuited
 from convlens.compute.promise import products, within
 from convlens.compute.reading import read_conv
+from drawing import examples
 
 ROUNDING = {"float32": 2.0**-24, "float64": 2.0**-53}
 TINY = {"float32": 2.0**-149, "float64": 2.0**-1074}
@@ -104,8 +104,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...], str, dict[str, Any]]] 
 }
 
 
-@settings(max_examples=25, deadline=None)
-@given(data=st.data())
+@examples(data=st.data(), few=8, many=25)
 def test_every_output_is_right_beside_any_others(data: st.DataObject) -> None:
     """Sizes from 1e-20 to 1e20, spikes, decaying tails, offsets, patches without data."""
     x_shape, weight_shape, dtype, options = SHAPES[data.draw(st.sampled_from(sorted(SHAPES)))]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from cases import BY_NAME, CASES, Case
@@ -23,6 +23,7 @@ from compute_oracles import (
 from convlens.compute import conv, conv_transpose, max_pool, plan
 from convlens.compute.arrays import DTYPES
 from convlens.compute.planning import plan_pool
+from drawing import examples
 
 FLOATS = ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
 
@@ -178,8 +179,7 @@ def problems(draw: st.DrawFn) -> Case:
     )
 
 
-@settings(max_examples=150, deadline=None)
-@given(problems())
+@examples(problems(), few=25, many=150)
 def test_any_drawn_problem_has_three_equal_answers(case: Case) -> None:
     x, weight, bias = arrays_of(case)
     try:
@@ -193,8 +193,7 @@ def test_any_drawn_problem_has_three_equal_answers(case: Case) -> None:
     np.testing.assert_allclose(quick, expected, rtol=2**-50)
 
 
-@settings(max_examples=100, deadline=None)
-@given(problems(), st.sampled_from(FLOATS), st.integers(0, 2**32))
+@examples(problems(), st.sampled_from(FLOATS), st.integers(0, 2**32), few=25, many=100)
 def test_any_drawn_problem_keeps_its_bound(case: Case, dtype: str, seed: int) -> None:
     assume(case.operation != "max_pool")
     try:

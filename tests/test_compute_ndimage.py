@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage as scipy_ndimage
 
 from compute_oracles import Numbers, check_sum
 from convlens.compute import ndimage, sliding
 from convlens.compute.ndimage_arguments import BORDERS
+from drawing import examples
 
 REAL = ["bool", "uint8", "int8", "uint16", "int16", "int32", "uint32", "int64", "uint64"]
 FLOAT = ["float32", "float64"]
 MODES = sorted(BORDERS)
-QUICK = settings(max_examples=150, deadline=None)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,7 +57,7 @@ def test_signatures_are_those_of_scipy(name: str) -> None:
     assert told(ndimage) == told(scipy_ndimage)
 
 
-@given(
+@examples(
     data=st.data(),
     layout=layouts(),
     dtype=st.sampled_from([*REAL, *FLOAT, "complex64", "complex128"]),
@@ -67,8 +66,9 @@ def test_signatures_are_those_of_scipy(name: str) -> None:
     mode=st.sampled_from(MODES),
     cval=st.integers(-3, 3),
     name=st.sampled_from(["correlate", "convolve"]),
+    few=30,
+    many=150,
 )
-@QUICK
 def test_weighted_sums_of_whole_numbers_are_scipys(
     data: st.DataObject,
     layout: Any,
@@ -91,14 +91,15 @@ def test_weighted_sums_of_whole_numbers_are_scipys(
     np.testing.assert_array_equal(found, expected)
 
 
-@given(
+@examples(
     data=st.data(),
     layout=layouts(3),
     dtype=st.sampled_from([*REAL, *FLOAT, "complex64"]),
     mode=st.sampled_from(MODES),
     name=st.sampled_from(["correlate1d", "convolve1d"]),
+    few=30,
+    many=150,
 )
-@QUICK
 def test_weighted_sums_along_one_axis_are_scipys(
     data: st.DataObject, layout: Any, dtype: str, mode: str, name: str
 ) -> None:
@@ -112,13 +113,14 @@ def test_weighted_sums_along_one_axis_are_scipys(
     np.testing.assert_array_equal(found, expected)
 
 
-@given(
+@examples(
     layout=layouts(3),
     dtype=st.sampled_from([*FLOAT, "complex64", "complex128"]),
     mode=st.sampled_from(MODES),
     seed=st.integers(0, 1000),
+    few=30,
+    many=150,
 )
-@QUICK
 def test_weighted_sums_keep_the_bound(layout: Any, dtype: str, mode: str, seed: int) -> None:
     shape, sizes, along = layout
     rng = np.random.default_rng(seed)
@@ -144,14 +146,15 @@ def test_gaussian_weights_are_scipys(order: int, sigma: float) -> None:
     assert np.count_nonzero(found) >= 2
 
 
-@given(
+@examples(
     layout=layouts(4),
     sigma=st.lists(st.sampled_from([0, 0.3, 0.8, 1.3]), min_size=4, max_size=4),
     mode=st.lists(st.sampled_from(MODES), min_size=4, max_size=4),
     dtype=st.sampled_from(FLOAT),
     radius=st.sampled_from([None, 0, 2]),
+    few=30,
+    many=150,
 )
-@QUICK
 def test_gaussian_filter_keeps_the_bound(
     layout: Any, sigma: list[float], mode: list[str], dtype: str, radius: int | None
 ) -> None:
@@ -192,14 +195,15 @@ def test_integers_differ_from_scipys_only_next_to_a_whole_number() -> None:
         np.testing.assert_array_equal(found[elsewhere], expected[elsewhere])
 
 
-@given(
+@examples(
     data=st.data(),
     layout=layouts(4),
     dtype=st.sampled_from(REAL),
     mode=st.lists(st.sampled_from(MODES), min_size=4, max_size=4),
     output=st.sampled_from([None, "float64", "int32"]),
+    few=30,
+    many=150,
 )
-@QUICK
 def test_means_of_integers_are_scipys(
     data: st.DataObject, layout: Any, dtype: str, mode: list[str], output: Any
 ) -> None:
@@ -216,12 +220,13 @@ def test_means_of_integers_are_scipys(
         np.testing.assert_array_equal(found, expected)
 
 
-@given(
+@examples(
     layout=layouts(3),
     dtype=st.sampled_from([*FLOAT, "complex64", "complex128"]),
     mode=st.sampled_from(MODES),
+    few=30,
+    many=150,
 )
-@QUICK
 def test_means_keep_the_bound(layout: Any, dtype: str, mode: str) -> None:
     shape, sizes, along = layout
     size, axis = sizes[0], along[0]
@@ -240,7 +245,7 @@ def test_means_keep_the_bound(layout: Any, dtype: str, mode: str) -> None:
     check_sum(found, exact, total, size, dtype)
 
 
-@given(
+@examples(
     data=st.data(),
     layout=layouts(4),
     dtype=st.sampled_from([*REAL, *FLOAT]),
@@ -249,8 +254,9 @@ def test_means_keep_the_bound(layout: Any, dtype: str, mode: str) -> None:
     cval=st.sampled_from([0, 3, -2, 2.5]),
     output=st.sampled_from([None, "float64", "int16"]),
     name=st.sampled_from(["maximum_filter", "minimum_filter"]),
+    few=30,
+    many=300,
 )
-@settings(max_examples=300, deadline=None)
 def test_extremes_are_scipys(
     data: st.DataObject,
     layout: Any,

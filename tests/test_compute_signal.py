@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal as scipy_signal
 
@@ -14,12 +13,12 @@ import convlens.signal
 from compute_oracles import Numbers, check_sum
 from convlens.compute import ndimage, signal, sliding
 from convlens.compute.once import execute
+from drawing import examples
 
 WHOLE = ["uint8", "int8", "int16", "int32", "uint32", "int64", "uint64"]
 FLOAT = ["float32", "float64", "complex64", "complex128"]
 MODES = ["full", "same", "valid"]
 BOUNDARIES = ["fill", "pad", "wrap", "circular", "symm", "symmetric"]
-QUICK = settings(max_examples=200, deadline=None)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -74,15 +73,16 @@ def test_a_user_changes_one_import() -> None:
     assert convlens.signal.ndimage.correlate is ndimage.correlate
 
 
-@given(
+@examples(
     sizes=shapes(4),
     dtypes=st.tuples(st.sampled_from(WHOLE + FLOAT), st.sampled_from(WHOLE + FLOAT)),
     mode=st.sampled_from(MODES),
     method=st.sampled_from(["auto", "fft"]),
     exchanged=st.booleans(),
     name=st.sampled_from(["convolve", "correlate"]),
+    few=40,
+    many=200,
 )
-@QUICK
 def test_sums_of_whole_numbers_are_scipys(
     sizes: Any, dtypes: Any, mode: str, method: str, exchanged: bool, name: str
 ) -> None:
@@ -100,13 +100,14 @@ def test_sums_of_whole_numbers_are_scipys(
     np.testing.assert_allclose(found, expected, rtol=0, atol=atol if by_transform else 0)
 
 
-@given(
+@examples(
     sizes=shapes(3),
     dtype=st.sampled_from(FLOAT),
     mode=st.sampled_from(MODES),
     name=st.sampled_from(["convolve", "correlate", "fftconvolve", "oaconvolve"]),
+    few=40,
+    many=200,
 )
-@QUICK
 def test_sums_keep_the_bound(sizes: Any, dtype: str, mode: str, name: str) -> None:
     one, two = real(sizes[0], dtype, 3), real(covering(sizes, mode), dtype, 4)
     found = getattr(signal, name)(one, two, mode)
@@ -118,7 +119,7 @@ def test_sums_keep_the_bound(sizes: Any, dtype: str, mode: str, name: str) -> No
     check_sum(found, exact, total, min(one.size, two.size), dtype)
 
 
-@given(
+@examples(
     data=st.data(),
     dtypes=st.tuples(
         st.sampled_from(["bool", "int16", "float16", "float32", "float64", "complex64"]),
@@ -126,8 +127,9 @@ def test_sums_keep_the_bound(sizes: Any, dtype: str, mode: str, name: str) -> No
     ),
     mode=st.sampled_from(MODES),
     name=st.sampled_from(["fftconvolve", "oaconvolve"]),
+    few=40,
+    many=200,
 )
-@QUICK
 def test_some_axes_slide_and_the_others_broadcast(
     data: st.DataObject, dtypes: Any, mode: str, name: str
 ) -> None:
@@ -149,7 +151,7 @@ def test_some_axes_slide_and_the_others_broadcast(
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 if narrow else 1e-10)
 
 
-@given(
+@examples(
     sizes=st.tuples(*[st.tuples(st.integers(1, 6), st.integers(1, 6))] * 2),
     dtypes=st.tuples(st.sampled_from(WHOLE + FLOAT), st.sampled_from(WHOLE + FLOAT)),
     mode=st.sampled_from(MODES),
@@ -157,8 +159,9 @@ def test_some_axes_slide_and_the_others_broadcast(
     fill=st.sampled_from([0, 3, 2.0]),
     exchanged=st.booleans(),
     name=st.sampled_from(["convolve2d", "correlate2d"]),
+    few=40,
+    many=400,
 )
-@settings(max_examples=400, deadline=None)
 def test_images_of_whole_numbers_are_scipys(
     sizes: Any, dtypes: Any, mode: str, boundary: str, fill: float, exchanged: bool, name: str
 ) -> None:
@@ -171,12 +174,13 @@ def test_images_of_whole_numbers_are_scipys(
     np.testing.assert_array_equal(found, expected)
 
 
-@given(
+@examples(
     image=st.tuples(st.integers(7, 9), st.integers(7, 9)),
     halves=st.tuples(st.integers(0, 3), st.integers(0, 3)),
     dtype=st.sampled_from(["bool", "uint8", "int64", *FLOAT]),
+    few=40,
+    many=200,
 )
-@QUICK
 def test_separable_filters_are_scipys(image: Any, halves: Any, dtype: str) -> None:
     x = whole(image, dtype, 9)
     row, column = (whole((2 * half + 1,), "int8", half) for half in halves)

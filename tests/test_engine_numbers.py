@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cases import BY_NAME, Case, avg_pool, conv, conv_transpose, max_pool
@@ -13,6 +12,7 @@ from compute_oracles import Numbers, arrays_of, expected_of
 from convlens.compute import plan
 from convlens.compute.arrays import DTYPES
 from convlens.windows import PADDING_MODES
+from drawing import examples
 from engine_cases import (
     LARGER,
     check_near,
@@ -30,7 +30,6 @@ FLOATS = [name for name in DTYPES if "int" not in name]
 REALS = [name for name in FLOATS if "complex" not in name]
 SUMS = ["conv", "conv", "conv_transpose"]
 INTEGERS = [name for name in DTYPES if "int" in name]
-EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WIDE = {"complex64": np.complex128, "complex128": np.complex128}
 LARGEST = {name: torch.finfo(DTYPES[name]).max for name in REALS}
 LEAST = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149, "float64": 2.0**-1074}
@@ -121,16 +120,21 @@ def check_float(case: Case, dtype: str, parts: list[torch.Tensor], arrays: bool)
         check_near(values, expected, total, terms, dtype, exactly, largest_sum(case, sizes))
 
 
-@EXAMPLES
-@given(problems([*SUMS, "avg_pool"]), st.sampled_from(FLOATS), st.integers(0, 2**32), st.booleans())
+@examples(
+    problems([*SUMS, "avg_pool"]),
+    st.sampled_from(FLOATS),
+    st.integers(0, 2**32),
+    st.booleans(),
+    few=25,
+    many=150,
+)
 def test_sums_of_any_problem_keep_their_bound(
     case: Case, dtype: str, seed: int, arrays: bool
 ) -> None:
     check_float(case, dtype, parts_of(case, dtype, seed), arrays and dtype != "bfloat16")
 
 
-@EXAMPLES
-@given(problems(SUMS), st.sampled_from(INTEGERS), st.integers(0, 2**32))
+@examples(problems(SUMS), st.sampled_from(INTEGERS), st.integers(0, 2**32), few=25, many=150)
 def test_integers_of_any_problem_are_exact_modulo_their_width(
     case: Case, dtype: str, seed: int
 ) -> None:
@@ -158,8 +162,13 @@ def first_places(case: Case, x: Numbers) -> Numbers:
     return np.asarray(np.where(inside, places, -1))
 
 
-@EXAMPLES
-@given(problems(["max_pool"]), st.sampled_from([*REALS, *INTEGERS]), st.integers(0, 2**32))
+@examples(
+    problems(["max_pool"]),
+    st.sampled_from([*REALS, *INTEGERS]),
+    st.integers(0, 2**32),
+    few=25,
+    many=150,
+)
 def test_the_largest_of_any_problem_and_its_place(case: Case, dtype: str, seed: int) -> None:
     """Of only three values, so that many are the largest: the first place counts."""
     values = np.random.default_rng(seed).integers(0, 3, case.x)
@@ -182,8 +191,7 @@ def test_the_largest_of_any_problem_and_its_place(case: Case, dtype: str, seed: 
         np.testing.assert_array_equal(widened(found), expected, err_msg=method)
 
 
-@EXAMPLES
-@given(problems(["max_pool"]), st.sampled_from(REALS), st.integers(0, 2**32))
+@examples(problems(["max_pool"]), st.sampled_from(REALS), st.integers(0, 2**32), few=25, many=150)
 def test_the_largest_of_any_problem_with_bad_numbers(case: Case, dtype: str, seed: int) -> None:
     """Not-a-number wins wherever it stands in a window, and infinities are numbers."""
     some = np.array([0.0, 1, 2, -1, np.inf, -np.inf, np.nan])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from convlens.compute import depthwise, reference
@@ -14,6 +14,7 @@ from convlens.compute.problem import Problem
 from convlens.compute.reading import read_conv
 from convlens.compute.three_axes import Shape
 from convlens.windows import Window
+from drawing import examples
 from poisoned_memory import poisoned, whole
 from same_bits import check_same_bits
 
@@ -49,8 +50,7 @@ def check(
     assert torch.equal(found, reference.run(problem, numbers, kernel, bias)[0])
 
 
-@settings(max_examples=70, deadline=None)
-@given(images(), st.integers(0, 99))
+@examples(images(), st.integers(0, 99), few=15, many=70)
 def test_any_image_is_the_reference(options: dict[str, Any], seed: int) -> None:
     x, weight = options.pop("x"), options.pop("weight")
     try:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
@@ -23,6 +22,7 @@ from convlens.compute.planning import decide
 from convlens.compute.problem import Problem, Unsuited
 from convlens.compute.reading import read_conv
 from convlens.windows import Window
+from drawing import examples
 from engine_cases import LARGER
 
 METHODS = [fourier, fourier_library]
@@ -122,8 +122,7 @@ def test_a_case_is_what_the_reference_says(
 LENGTHS = st.one_of(st.integers(1, 40), st.sampled_from([15, 16, 17, 31, 33, 255, 257]))
 
 
-@settings(max_examples=60, deadline=None)
-@given(data=st.data())
+@examples(data=st.data(), few=15, many=60)
 def test_any_convolution_is_what_the_reference_says(data: st.DataObject) -> None:
     method = data.draw(st.sampled_from(METHODS))
     axes = data.draw(st.integers(1, 3))

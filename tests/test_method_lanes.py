@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from convlens.compute import channel_lanes, reference
 from convlens.compute.problem import Problem
 from convlens.compute.reading import read_conv
 from convlens.windows import Window
+from drawing import examples
 from poisoned_memory import poisoned, whole
 from same_bits import check_same_bits
 
@@ -39,8 +40,7 @@ def check(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, **options: 
     assert torch.equal(found, reference.run(problem, x, weight, bias)[0])
 
 
-@settings(max_examples=60, deadline=None)
-@given(layers(), st.integers(0, 99))
+@examples(layers(), st.integers(0, 99), few=15, many=60)
 def test_any_layer_is_the_reference(layer: dict[str, Any], seed: int) -> None:
     x, weight = whole(layer.pop("x"), "float64", seed), whole(layer.pop("weight"), "float64", 7)
     bias = whole(weight.shape[:1], "float64", seed + 2)

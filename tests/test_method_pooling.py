@@ -23,6 +23,7 @@ from convlens.compute.problem import Problem
 from convlens.compute.reading import read_pool
 from convlens.compute.spans import divisors, places, spans
 from convlens.windows import Window
+from drawing import examples
 from poisoned_memory import poisoned, whole
 
 FLOATS, INTEGERS = ["float32", "float64"], ["int32", "int64"]
@@ -73,8 +74,7 @@ PADDING_ALONE = {
 }
 
 
-@settings(max_examples=40, deadline=None)
-@given(layers(), st.sampled_from(FLOATS + INTEGERS), st.integers(0, 99))
+@examples(layers(), st.sampled_from(FLOATS + INTEGERS), st.integers(0, 99), few=12, many=40)
 @example(PADDING_ALONE, "float32", 1)
 @example(PADDING_ALONE, "int64", 1)
 def test_any_largest_is_the_reference(layer: dict[str, Any], dtype: str, seed: int) -> None:
@@ -82,8 +82,7 @@ def test_any_largest_is_the_reference(layer: dict[str, Any], dtype: str, seed: i
     check_exactly(drawn("max_pool", x, layer), x)
 
 
-@settings(max_examples=40, deadline=None)
-@given(layers(), st.booleans(), st.sampled_from(FLOATS), st.integers(0, 99))
+@examples(layers(), st.booleans(), st.sampled_from(FLOATS), st.integers(0, 99), few=12, many=40)
 @example(PADDING_ALONE, True, "float64", 1)
 @example(PADDING_ALONE, False, "float32", 1)
 def test_any_mean_is_the_reference(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from convlens.compute import reference, rows
@@ -14,6 +14,7 @@ from convlens.compute.reading import read_conv
 from convlens.compute.rows_layout import Block, block_of, choose_band, steps_of
 from convlens.compute.three_axes import Shape
 from convlens.windows import Window
+from drawing import examples
 from poisoned_memory import poisoned, whole
 from same_bits import check_same_bits
 
@@ -47,8 +48,7 @@ def check(x: tuple[int, ...], weight: tuple[int, ...], seed: int = 0, **options:
     assert torch.equal(found, reference.run(problem, numbers, kernel, bias)[0])
 
 
-@settings(max_examples=70, deadline=None)
-@given(filters(), st.integers(0, 99))
+@examples(filters(), st.integers(0, 99), few=15, many=70)
 def test_any_filter_is_the_reference(options: dict[str, Any], seed: int) -> None:
     x, weight = options.pop("x"), options.pop("weight")
     try:

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from convlens.compute import reference, shift_gemm, shift_layout
 from convlens.compute.reading import read_conv
+from drawing import examples
 from poisoned_memory import poisoned, whole
 
 LANES = [1, 3, 15, 16, 17, 31, 33, 60]
@@ -32,8 +33,7 @@ def layers(draw: Any) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=120, deadline=None)
-@given(layers(), st.integers(0, 99))
+@examples(layers(), st.integers(0, 99), few=20, many=120)
 def test_any_layer_is_the_reference(layer: dict[str, Any], seed: int) -> None:
     dtype = "float64"
     x, weight = whole(layer.pop("x"), dtype, seed), whole(layer.pop("weight"), dtype, seed + 1)

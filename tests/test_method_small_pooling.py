@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from convlens.compute import reference, small_pooling
 from convlens.compute.kernels.pool_blocks import pool_blocks
 from convlens.compute.problem import Problem
 from convlens.compute.reading import read_pool
+from drawing import examples
 from poisoned_memory import poisoned, whole
 from same_bits import check_same_bits
 
@@ -52,15 +53,13 @@ def check_exactly(problem: Problem, x: torch.Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
 
 
-@settings(max_examples=40, deadline=None)
-@given(layers(), st.sampled_from(FLOATS + INTEGERS), st.integers(0, 99))
+@examples(layers(), st.sampled_from(FLOATS + INTEGERS), st.integers(0, 99), few=12, many=40)
 def test_any_largest_is_the_reference(layer: dict[str, Any], dtype: str, seed: int) -> None:
     x = whole(layer["shape"], dtype, seed)
     check_exactly(drawn("max_pool", x, layer), x)
 
 
-@settings(max_examples=40, deadline=None)
-@given(layers(), st.booleans(), st.sampled_from(FLOATS), st.integers(0, 99))
+@examples(layers(), st.booleans(), st.sampled_from(FLOATS), st.integers(0, 99), few=12, many=40)
 def test_any_mean_is_the_reference(
     layer: dict[str, Any], counted: bool, dtype: str, seed: int
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from cases import CASES, Case
@@ -15,6 +15,7 @@ from convlens.compute.kernels.machine import Machine, machine
 from convlens.compute.problem import Problem
 from convlens.compute.reading import read_conv
 from convlens.windows import TransposedWindow
+from drawing import examples
 from engine_cases import LARGER
 from poisoned_memory import poisoned, whole
 
@@ -79,8 +80,7 @@ def layers(draw: Any) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=150, deadline=None)
-@given(layers(), st.integers(0, 99))
+@examples(layers(), st.integers(0, 99), few=25, many=150)
 def test_any_layer_is_the_reference(layer: dict[str, Any], seed: int) -> None:
     x = whole(layer.pop("x"), "float64", seed)
     weight = whole(layer.pop("weight"), "float64", seed + 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from convlens.compute.operators import conv_weight_gradient_operator
 from convlens.compute.problem import Problem
 from convlens.compute.reading import read_conv
 from convlens.windows import Window
+from drawing import examples
 from poisoned_memory import whole
 
 CONVOLUTIONS: Any = (
@@ -62,8 +63,7 @@ def layers(draw: Any) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60, deadline=None)
-@given(layers(), st.integers(0, 99))
+@examples(layers(), st.integers(0, 99), few=15, many=60)
 def test_any_layer_is_what_torch_differentiates(options: dict[str, Any], seed: int) -> None:
     x, shape = options.pop("x"), options.pop("shape")
     try:
