@@ -164,6 +164,19 @@ def test_sound_alone_and_a_picture_on_its_sleeve(tmp_path: Path) -> None:
                 list(clip_frames(source))
 
 
+def test_a_cut_film_is_never_said_to_hold_no_pictures(tmp_path: Path) -> None:
+    """Without its last box FFmpeg knows of no stream; what is missing is the end."""
+    whole = filmed(tmp_path / "whole.mp4", "mpeg4").read_bytes()
+    for cut in range(48, len(whole), len(whole) // 40):
+        with pytest.raises(ValueError, match=r"truncated or damaged"):
+            list(clip_frames(whole[:cut]))
+
+
+def test_a_clip_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`source` .* must name an existing file"):
+        list(clip_frames(tmp_path / "gone.mp4"))
+
+
 def test_no_frames_and_no_decoder_are_said(tmp_path: Path) -> None:
     content = filmed(tmp_path / "a.avi", "mpeg4", 3).read_bytes()
     header = content[: content.index(b"movi") + 4]

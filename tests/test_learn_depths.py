@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from convlens.learn.file_kinds import kind_of
 from convlens.learn.given import given_picture
 from convlens.learn.pictures import is_animated, read_picture
 from pngs import chunk, png
-from tiffs import tiff
+from tiffs import planes, tiff
 
 # TIFF
 
@@ -69,6 +70,45 @@ def test_a_tiff_of_a_compression_that_is_not_read_is_not_called_damaged(compress
     content = tiff(np.zeros((3, 4), np.uint8), 8, compression=compression)
     with pytest.raises(ValueError, match=rf"this is a TIFF with compression {compression}"):
         read_picture(content)
+
+
+@pytest.mark.parametrize("pack", [None, zlib.compress])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_colours_that_lie_in_planes(
+    bits: int, order: str, pack: Callable[[bytes], bytes] | None
+) -> None:
+    """Pillow takes uncompressed planes of 16 bits for ones of 8, and leaves grey ones empty."""
+    scale = 257 if bits == 16 else 1
+    colours = np.array([[[10, 20, 30], [250, 100, 60]]])
+    opaque = np.concatenate([colours, [[[255], [0]]]], 2)
+    stored = (colours * scale).astype(f"u{bits // 8}")
+    assert read_picture(planes(stored, 2, order=order, pack=pack)).pixels.tolist() == (
+        colours.tolist()
+    )
+    clear = planes((opaque * scale).astype(stored.dtype), 2, order=order, extra=2, pack=pack)
+    seen = read_picture(clear).pixels
+    assert seen.tolist() == [[[10, 20, 30], [255, 255, 255]]]
+    with Image.open(io.BytesIO(clear)) as image:
+        assert given_picture(image).pixels.tolist() == seen.tolist()
+    samples = (opaque * scale).astype(stored.dtype)
+    for content, shown in (
+        (planes(samples, 2, order=order, extra=0, pack=pack), colours[0].tolist()),
+        (planes(samples, 5, order=order, pack=pack), [[0, 0, 0], [5, 155, 195]]),
+        (planes(samples[:, :, 2:], 1, order=order, extra=2, pack=pack), [[30] * 3, [255] * 3]),
+    ):
+        try:
+            assert read_picture(content).pixels[0].tolist() == shown
+        except ValueError as error:
+            assert "of a kind that can be read" in str(error)  # noqa: PT017
+
+
+def test_the_clear_colour_of_a_copy_is_told_by_its_upper_bytes() -> None:
+    rows = [struct.pack(">6H", 0x0101, 0x0203, 0x0304, 0x0901, 0x0203, 0x0304)]
+    key = (b"tRNS", struct.pack(">3H", 0x0901, 0x0203, 0x0304))
+    with Image.open(io.BytesIO(png(2, 1, 16, 2, rows, key))) as image:
+        copied = image.copy()
+    assert given_picture(copied).pixels[0].tolist() == [[1, 2, 3], [255, 255, 255]]
 
 
 def test_camera_raw_files_are_named() -> None:

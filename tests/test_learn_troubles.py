@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -292,6 +293,21 @@ def test_what_vanishes_or_is_no_file_is_an_error_of_its_own(tmp_path: Path) -> N
     assert [prediction.error is None for prediction in told] == [False, False, False, True]
     assert good.exists()
     assert (job.predicted, job.failed) == (1, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody may ever write into it, and a run would stand still without a word."""
+    for suffix in (".png", ".gif", ".tif", ".mp4", ".webp"):
+        os.mkfifo(tmp_path / f"pipe{suffix}")
+    shutil.copy(DATA / "digit-3.png", tmp_path / "z.png")
+    command = [sys.executable, "-m", "convlens", "predict", "digits", str(tmp_path), "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert ran.returncode == 1
+    assert [row["image"] for row in rows if "error" not in row] == ["z.png"]
+    assert all("a pipe or device" in row["error"] for row in rows[:-1])
+    assert len(rows) == 6
 
 
 def test_a_clip_without_a_frame_is_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
@@ -50,3 +51,39 @@ def _row(numbers: NDArray[Any], bits: int, order: str) -> bytes:
         return numbers.astype(numbers.dtype.newbyteorder("<" if order == "<" else ">")).tobytes()
     joined = "".join(f"{int(number):0{bits}b}" for number in numbers)
     return int(joined.ljust(-(-len(joined) // 8) * 8, "0"), 2).to_bytes(-(-len(joined) // 8), "big")
+
+
+def planes(
+    values: NDArray[Any],
+    photometric: int,
+    *,
+    order: str = "<",
+    extra: int | None = None,
+    pack: Callable[[bytes], bytes] | None = None,
+) -> bytes:
+    """One page of (h, w, c) uint8 or uint16, a plane a colour (PlanarConfiguration 2).
+
+    `extra`: what the last sample is (ExtraSamples, tag 338). `pack`: compresses a plane (Deflate).
+    """
+    height, width, samples = values.shape
+    form = values.dtype.newbyteorder("<" if order == "<" else ">")
+    raw = [values[:, :, n].astype(form).tobytes() for n in range(samples)]
+    strips = raw if pack is None else [pack(plane) for plane in raw]
+    starts = [8 + sum(map(len, strips[:n])) for n in range(samples)]
+    tags: dict[int, list[int]] = {
+        **{256: [width], 257: [height], 258: [values.itemsize * 8] * samples},
+        **{259: [1 if pack is None else 8], 262: [photometric], 273: starts, 277: [samples]},
+        **{278: [height], 279: [len(strip) for strip in strips], 284: [2]},
+        **({} if extra is None else {338: [extra]}),
+    }
+    at = 8 + sum(map(len, strips))
+    end = at + 2 + 12 * len(tags) + 4
+    body, long = struct.pack(order + "H", len(tags)), b""
+    for tag, numbers in tags.items():
+        content = struct.pack(order + f"{len(numbers)}I", *numbers)
+        if len(numbers) > 1:
+            place = struct.pack(order + "I", end + len(long))
+            long, content = long + content, place
+        body += struct.pack(order + "HHI", tag, 4, len(numbers)) + content
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", at)
+    return head + b"".join(strips) + body + struct.pack(order + "I", 0) + long

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from convlens.files import expanded
+from convlens.learn.file_kinds import check_file
 
 __all__ = ["given_array", "is_array", "read_array"]
 
@@ -46,10 +47,7 @@ def read_array(source: bytes | str | Path, reads: tuple[int, int] | None = None)
     if isinstance(source, bytes):
         return _shaped(_loaded(io.BytesIO(source), len(source), "the bytes given"), reads)
     path = expanded(source)
-    if not path.is_file():
-        raise ValueError(
-            f"`picture` (={str(path)!r}) must name an existing file; there is none, check the path"
-        )
+    check_file(path)
     with path.open("rb") as file:
         return _shaped(_loaded(file, path.stat().st_size, path.name), reads)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convlens.files import expanded
-from convlens.learn.file_kinds import START, kind_of
+from convlens.learn.file_kinds import START, check_file, kind_of
 from convlens.learn.pictures import (
     MOST_PIXELS,
     Picture,
@@ -160,6 +160,8 @@ def _decoded(source: bytes | Path) -> Generator[Frame, None, None]:
     name = _name(source)
     av = _pyav(name)
     given = isinstance(source, bytes)
+    if not isinstance(source, bytes):
+        check_file(source, "source")
     file = io.BytesIO(source) if isinstance(source, bytes) else str(source.resolve())
     try:
         with av.open(file, options=dict(_LOCKED_BYTES if given else _LOCKED)) as container:
@@ -198,7 +200,7 @@ def _no_clip(source: bytes | Path, name: str, said: str) -> str:
     what = None
     if isinstance(source, bytes):
         what = kind_of(source[:START])
-    elif source.is_file():
+    else:
         with source.open("rb") as file:
             what = kind_of(file.read(START))
     if what is None or "clip" in what:
@@ -209,7 +211,7 @@ def _no_clip(source: bytes | Path, name: str, said: str) -> str:
 
 
 def _frames(container: av.container.InputContainer, name: str) -> Iterator[Frame]:
-    stream = _moving(container, name)
+    stream = _moving(container)
     if stream.codec_context is None:
         raise _NoFramesError(_NO_DECODER)
     stream.thread_type = "AUTO"
@@ -274,16 +276,14 @@ class _EndsEarlyError(Exception):
     """A clip ends long before its header says."""
 
 
-def _moving(container: av.container.InputContainer, name: str) -> av.VideoStream:
+def _moving(container: av.container.InputContainer) -> av.VideoStream:
     """The first stream that is no picture on the sleeve of a sound."""
     streams = container.streams.video
     attached = [bool(stream.disposition & _attached_picture()) for stream in streams]
     if not all(attached):
         return streams[attached.index(False)]
     holds = "only sound" if container.streams.audio else "no stream of pictures"
-    raise ValueError(
-        f"`source` ({name}) must be a clip with pictures, and holds {holds}; give another file"
-    )
+    raise _NoFramesError(f"be a clip with pictures, and holds {holds}; give another file")
 
 
 def _attached_picture() -> int:

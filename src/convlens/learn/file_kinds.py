@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 from typing import BinaryIO
 
 from PIL import TiffImagePlugin
 
-__all__ = ["START", "kind_of", "unread_kind"]
+__all__ = ["START", "check_file", "kind_of", "unread_kind"]
 
 START = 512
 """Bytes of a file's beginning that tell what it is."""
@@ -77,6 +78,21 @@ _BRANDS = {
 }
 
 _RIFFS = {b"WAVE": "a WAV sound", b"AVI ": "an AVI clip"}
+
+
+def check_file(path: Path, said: str = "picture") -> None:
+    """Raise ValueError where there is no file: nothing, a folder, or a pipe, which may never end.
+
+    `said`: the argument that names it.
+    """
+    if path.is_file():
+        return
+    if not path.exists():
+        raise ValueError(
+            f"`{said}` (={str(path)!r}) must name an existing file; there is none, check the path"
+        )
+    what = "a folder; name a file in it" if path.is_dir() else "a pipe or device; save it to a file"
+    raise ValueError(f"`{said}` (={str(path)!r}) must name a file, and is {what}")
 
 
 def kind_of(start: bytes) -> str | None:
@@ -168,7 +184,11 @@ def _tiff(file: BinaryIO, start: bytes, said: str) -> str | None:
         return f"this is a TIFF with compression {compression}"
     if "not configured" in said or "not available" in said or "not implemented" in said:
         return f"this is a TIFF with compression {compression} ({said})"
-    if "pixel mode" in said or "data organization" in said:
+    # The last are of planes: Pillow knows too few names for them, or runs out of letters.
+    if any(
+        what in said
+        for what in ("pixel mode", "data organization", "raw mode", "string index out of range")
+    ):
         bits = tags.get(258, (1,))
         numbers = {2: "signed", 3: "floating-point"}.get(tags.get(339, (1,))[0], "whole")
         each = "/".join(str(depth) for depth in sorted(set(bits)))

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from PIL import Image, MpoImagePlugin
 
 from convlens.files import expanded
+from convlens.learn.file_kinds import check_file
 from convlens.learn.quiet import silence
 
 __all__ = ["pages_of", "pages_of_opened"]
@@ -38,6 +39,8 @@ def pages_of(source: bytes | str | Path) -> tuple[int, ...]:
     (0,)
     """
     try:
+        if not isinstance(source, bytes):
+            check_file(expanded(source))
         with (
             io.BytesIO(source) if isinstance(source, bytes) else expanded(source).open("rb") as file
         ):

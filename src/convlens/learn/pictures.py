@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from convlens.files import expanded
-from convlens.learn.file_kinds import START, kind_of, unread_kind
+from convlens.learn.file_kinds import START, check_file, kind_of, unread_kind
 from convlens.learn.pixels import check_mode, pixels_of
 from convlens.learn.png_chunks import moving_frames, without_text
 from convlens.learn.quiet import silence
@@ -101,10 +101,7 @@ def read_picture(source: bytes | str | Path, name: str | None = None, page: int 
         return _decoded(io.BytesIO(source), name, page)
     path = expanded(source)
     name = name or path.name
-    if not path.is_file():
-        raise ValueError(
-            f"`picture` (={str(path)!r}) must name an existing file; there is none, check the path"
-        )
+    check_file(path)
     with path.open("rb") as file:
         return _decoded(file, name, page)
 
@@ -117,6 +114,8 @@ def is_animated(source: bytes | str | Path) -> bool:
     False
     """
     try:
+        if not isinstance(source, bytes):
+            check_file(expanded(source))
         with (
             io.BytesIO(source) if isinstance(source, bytes) else expanded(source).open("rb") as file
         ):

@@ -32,9 +32,9 @@ _MODES = (
 _STRANGE = {"I": "32-bit or signed numbers", "F": "floating-point numbers", "LAB": "L*a*b* colours"}
 
 # TIFF's tags, and what they say (TIFF 6.0, section 8; SampleFormat: section 19).
-_BITS, _COLOURS, _SAMPLE_FORMAT = 258, 262, 339
+_BITS, _COMPRESSION, _COLOURS, _PLANES, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
 _SUBFILE, _PARTS, _DNG = 254, 330, 50706
-_WHITE_IS_ZERO, _SIGNED = 0, 2
+_WHITE_IS_ZERO, _SIGNED, _APART = 0, 2, 2
 
 # What Pillow multiplies the greys of a PNG with few bits by, and so must its transparent grey be.
 _SCALES = {"1": 255, "L;2": 85, "L;4": 17}
@@ -50,6 +50,11 @@ def check_mode(image: Image.Image, called: str) -> None:
         raise ValueError(
             f"{called} must be of a kind that can be read, and this is a camera's raw file, which "
             "begins with a small copy; save it as a PNG with 8 bits"
+        )
+    if image.mode == "LA" and tags.get(_PLANES) == _APART and tags.get(_COMPRESSION, 1) != 1:
+        raise ValueError(  # Pillow fills neither plane, and says nothing
+            f"{called} must be of a kind that can be read, and this is a compressed TIFF whose "
+            "grey and transparency lie in planes of their own; save it as a PNG with 8 bits"
         )
     has = f"has {_STRANGE.get(image.mode, 'colours of another kind')} (Pillow's mode {image.mode})"
     if _SIGNED in tags.get(_SAMPLE_FORMAT, ()):
@@ -93,6 +98,7 @@ def pixels_of(image: Image.Image) -> Pixels:
 def _load(image: Image.Image) -> None:
     """Decode where Pillow alone would not, or not rightly."""
     name = getattr(image, "filename", None)
+    _take_planes_of_16_bits(image)
     if name and hasattr(image, "tag_v2"):
         # Mapped into memory, a TIFF that lies on its side gets its rows taken for columns.
         vars(image)["filename"] = ""
@@ -107,6 +113,20 @@ def _load(image: Image.Image) -> None:
         # Of a PNG whose pixels are decoded: what follows them is nothing to see.
         if not isinstance(image, PngImagePlugin.PngImageFile) or image.tile:
             raise
+
+
+def _take_planes_of_16_bits(image: Image.Image) -> None:
+    """Of a TIFF whose colours lie in planes of their own; Pillow takes these for ones of 8 bits."""
+    tags = _tags(image)
+    if tags.get(_PLANES) != _APART or set(tags.get(_BITS, ())) != {16}:
+        return
+    order = "B" if tags.prefix == b"MM" else "L"
+    image.tile = [  # type: ignore[attr-defined]
+        tile._replace(args=(f"{tile.args[0]};16{order}", *tile.args[1:]))
+        if tile.codec_name == "raw" and ";" not in tile.args[0]
+        else tile
+        for tile in image.tile  # type: ignore[attr-defined]
+    ]
 
 
 def _sixteen_bits(image: Image.Image) -> NDArray[np.uint16]:
@@ -125,6 +145,9 @@ def _clear_of_png(image: Image.Image) -> NDArray[np.bool_] | None:
     Network Graphics, 11.3.2.1). Of one that is decoded already, the scale is not known any more.
     """
     key: Any = image.info.get("transparency")
+    if isinstance(key, tuple) and max(key) > 255 and not hasattr(image, "tile"):  # of a copy
+        upper: NDArray[np.bool_] = (np.asarray(image.convert("RGB")) == np.array(key) >> 8).all(2)
+        return upper
     if not isinstance(image, PngImagePlugin.PngImageFile) or key is None:
         return None
     raw = str(image.tile[0].args) if image.tile else ""

@@ -16,7 +16,7 @@ from scipy.io import wavfile
 from torch import Tensor
 
 from convlens.files import expanded
-from convlens.learn.file_kinds import START, kind_of
+from convlens.learn.file_kinds import START, check_file, kind_of
 from convlens.learn.quiet import silence
 
 __all__ = ["MOST_SAMPLES", "Sound", "is_sound", "read_sound"]
@@ -77,10 +77,7 @@ def read_sound(source: bytes | str | Path, channels: int | None = None) -> Sound
     if isinstance(source, bytes):
         return _decoded(io.BytesIO(source), "the bytes given", channels)
     path = expanded(source)
-    if not path.is_file():
-        raise ValueError(
-            f"`picture` (={str(path)!r}) must name an existing file; there is none, check the path"
-        )
+    check_file(path)
     with path.open("rb") as file:
         return _decoded(file, path.name, channels)
 
