@@ -15,7 +15,17 @@ HERE = Path(__file__).parent
 
 sys.path.insert(0, str(HERE.parent / "tests"))  # the networks measured with
 
-NAMES = ("starting", "recording", "sheets", "page", "networks", "gradients", "predict", "boxes")
+NAMES = (
+    "starting",
+    "recording",
+    "sheets",
+    "page",
+    "networks",
+    "gradients",
+    "predict",
+    "boxes",
+    "outliers",
+)
 HELP = ("-h", "--help")
 
 

@@ -21,8 +21,10 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from convlens.compute.fourier_again import Regions, way
 from convlens.compute.fourier_doubts import SLACK, doubts_of
 from convlens.compute.fourier_layout import Layout, cycles, radices_of, smooth
 from convlens.compute.fourier_tiles import (
@@ -39,7 +41,7 @@ from convlens.compute.kernels.compiling import Kernel
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.tiles import GEOMETRY
-from convlens.compute.problem import Problem, Unsuited
+from convlens.compute.problem import Problem, Unfit, Unsuited
 from convlens.windows import Window
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
@@ -48,9 +50,6 @@ EXACT = False
 COMPILES = True
 CLOCK = 3.7e9
 """Cycles a second, or near."""
-DIRECT, WIDER = 6.0, 3.0
-"""Cycles a product takes, four vectors of them, where doubtful results are summed directly; and how
-many times as long as in float32 transforms in float64 take."""
 TINY = {"float32": 2.0**-105, "float64": 2.0**-900}
 """Kernels whose weights are all smaller are left to others."""
 CORES = min(16, os.cpu_count() or 1)
@@ -146,15 +145,22 @@ def prepare(
 class _Convolution:
     """The kernels of one problem, packed for its weights: `__call__(x, y)` fills y.
 
-    What the transform leaves in doubt is summed directly, or if that is too much by transforms in
-    float64, of which float32 asks little. `slack` is how many roundings of the type make one of
-    those that are promised.
+    What the transform leaves in doubt is computed anew (see `fourier_again`). `slack` is how many
+    roundings of the type make one of those that are promised. A `part` of a problem is never left
+    to others.
     """
 
     def __init__(
-        self, problem: Problem, weight: Tensor, bias: Tensor | None, slack: float = 1.0
+        self,
+        problem: Problem,
+        weight: Tensor,
+        bias: Tensor | None,
+        slack: float = 1.0,
+        part: bool = False,
     ) -> None:
         self.problem, self.weight, self.bias = problem, weight, bias
+        self.part = part
+        self._made: dict[Problem, _Convolution] = {}  # in float64, where it was wanted
         tiles, pairs, self.seconds = _tiles(problem)
         lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
         layout = Layout.of(tiles, lanes, _turned(conv_windows(problem)))
@@ -206,13 +212,22 @@ class _Convolution:
         self._transform(x.data_ptr(), y.data_ptr(), limits, counts)
         if not np.count_nonzero(found):
             return
-        cycles = int(found[: self.tasks].sum()) * self.each * prod(self.problem.size) * DIRECT
-        if self.problem.dtype == "float32" and cycles / CLOCK > WIDER * self.tasks * self.seconds:
-            y64 = y.double()
-            self._wide(x.double(), y64)
-            y.copy_(y64)
-        else:
-            self._settle(x.data_ptr(), y.data_ptr(), limits)
+        held = found[self.tasks :].view(self.problem.dtype)[: self.tasks * self.outs]
+        pairs = np.flatnonzero(np.any(held.reshape(self.tasks, self.outs), axis=1)).tolist()
+        fours = int(found[: self.tasks].sum())
+        lanes = machine().lanes(self.problem.dtype)
+        best = way(self.problem, lanes, self.tasks, self.seconds, fours, len(pairs))
+        match "directly" if self.part and best == "plainly" else best:
+            case "directly":
+                self._settle(x.data_ptr(), y.data_ptr(), limits)
+            case "tiles":
+                self._regions(x, y, pairs)
+            case "wide":
+                wide = torch.empty(y.shape, dtype=torch.float64)
+                self._wide(self.problem)(x.double(), wide)
+                y.copy_(wide)
+            case "plainly":
+                raise Unfit(f"{fours} vectors of results are in doubt, so all are summed directly")
 
     @functools.cached_property
     def _settle(self) -> Launch:
@@ -232,11 +247,20 @@ class _Convolution:
         )
 
     @functools.cached_property
-    def _wide(self) -> _Convolution:
-        """Return the same in float64, which need only be right for float32."""
-        bias = None if self.bias is None else self.bias.double()
-        problem = replace(self.problem, dtype="float64")
-        return _Convolution(problem, self.weight.double(), bias, SLACK)
+    def _regions(self) -> Regions:
+        """Return what computes pairs of tiles in float64."""
+        return Regions(self.problem, _tiles(self.problem)[0], self._wide)
+
+    def _wide(self, problem: Problem) -> _Convolution:
+        """Return the same for a problem in float64, which need only be right for float32."""
+        found = self._made.get(problem)
+        if found is None:
+            bias = None if self.bias is None else self.bias.double()
+            wide = replace(problem, dtype="float64")
+            part = problem is not self.problem
+            found = _Convolution(wide, self.weight.double(), bias, SLACK, part)
+            self._made[problem] = found
+        return found
 
 
 def _sources(problem: Problem) -> dict[str, Numbers]:

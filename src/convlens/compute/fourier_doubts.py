@@ -155,7 +155,9 @@ def _blocks(taps: Numbers, layout: Layout, noise: float) -> Blocks:
 
     The products of noise should come to `noise`, some times over.
     """
-    found, best = _least(taps, layout, 1, 1).first(0, 0), np.inf
+    nothing = np.zeros((len(taps), 0))
+    found = Blocks(1, 1, nothing, nothing.astype(np.int64), np.zeros(len(taps)))
+    best = np.inf
     for members, least in LEAST_OF.items():
         for down, along in ((members, 1), (1, members)):
             if layout.high % down or layout.columns % along or (down > 1 and layout.line):

@@ -102,6 +102,7 @@ class Plan:
     bias: Array | None = field(default=None, repr=False)
     _run: Run | None = field(default=None, repr=False)
     _arena: Arena = field(default_factory=Arena, repr=False)
+    _plain: list[Plan] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def windows(self) -> tuple[Window | TransposedWindow, ...]:
@@ -165,8 +166,13 @@ class Plan:
         self._arena.share(arena)
 
     def _direct(self) -> Plan:
-        """Return the plan of the same by a method that is right for all numbers."""
-        return decide(self.problem, self.kind, "direct", self.weight, self.bias, measure=False)
+        """Return the plan of the same by a method that is right for all numbers, made once."""
+        if not self._plain:
+            weight, bias = self.weight, self.bias
+            self._plain.append(
+                decide(self.problem, self.kind, "direct", weight, bias, measure=False)
+            )
+        return self._plain[0]
 
     def _check(self, x: Array) -> None:
         """Raise unless x is as planned."""

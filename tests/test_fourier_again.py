@@ -1,0 +1,80 @@
+"""What a transform leaves in doubt, computed anew in each of the ways there are."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import convlens
+from convlens.compute import fourier
+from convlens.compute.fourier_again import way
+from convlens.compute.problem import Problem
+from convlens.compute.promise import within
+from convlens.windows import Window
+from test_compute_locally_right import noise, worst
+
+WAYS = ("directly", "tiles", "wide", "plainly")
+SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
+    "signals": ((3, 1, 5000), (1, 1, 300), {"padding": 40}),
+    "a signal the same way": ((1, 1, 9001), (2, 1, 257), {"padding": "same"}),
+    "images": ((3, 1, 130, 121), (2, 1, 21, 18), {"padding": (3, 20)}),
+    "channels": ((1, 2, 130, 121), (3, 2, 13, 13), {}),
+    "dilated": ((1, 1, 140, 121), (1, 1, 9, 9), {"dilation": (2, 3)}),
+    "a volume": ((1, 1, 40, 33, 37), (1, 1, 9, 8, 7), {"padding": (4, 0, 3)}),
+}
+
+
+def with_outliers(x: Tensor) -> Tensor:
+    """A spike in one place, and a patch without data in another."""
+    x.view(-1)[x.numel() // 2 + 17] = 1e6
+    x[..., 20:25] = -9999.0
+    return x
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("how", WAYS)
+def test_every_way_is_right(how: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x_shape, weight_shape, options = SHAPES[name]
+    x, weight = with_outliers(noise(x_shape, 1)), noise(weight_shape, 2)
+    bias = noise((weight_shape[0],), 3)
+    asked: list[str] = []
+
+    def chosen(problem: Problem, *_: Any) -> str:
+        asked.append(problem.dtype)
+        return how if problem.dtype == "float32" else "directly"
+
+    monkeypatch.setattr(fourier, "way", chosen)
+    plan = convlens.plan(x, weight, bias, method="fft", **options)
+    y = plan(x)
+    assert "float32" in asked
+    assert worst(y, x, weight, bias, **options) <= within(plan.problem)
+    assert torch.equal(plan(x), y)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_tiles_see_what_stands_for_the_padding(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight = with_outliers(noise((2, 1, 90, 80), 1)), noise((1, 1, 15, 16), 2)
+    monkeypatch.setattr(fourier, "way", lambda problem, *_: "tiles")
+    options: dict[str, Any] = {"padding": [(7, 9), (3, 8)], "padding_mode": mode}
+    y = convlens.plan(x, weight, method="fft", **options)(x)
+    padded = torch.nn.functional.pad(x, (3, 8, 7, 9), mode=mode)
+    assert worst(y, padded, weight) <= within(convlens.plan(padded, weight).problem)
+
+
+def test_the_way_is_the_cheapest() -> None:
+    filters = Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")
+    assert way(filters, 8, 36, 5e-5, 2, 1) == "directly"
+    assert way(filters, 8, 36, 5e-5, 800, 1) == "tiles"
+    assert way(filters, 8, 36, 5e-5, 28_800, 36) == "wide"
+    image = Problem("conv", 1, 1, (1000, 1000), 1, (Window(31), Window(31)), "float64")
+    assert way(image, 8, 36, 5e-4, 500, 1) == "directly"
+    assert way(image, 8, 36, 5e-4, 30_000, 36) == "plainly"
+
+
+def test_what_float64_leaves_in_doubt_is_summed() -> None:
+    """Of numbers that decay by 40 decades even transforms in float64 lose most."""
+    x = noise((1, 1, 200, 256), 1) * torch.exp(-torch.arange(256.0) / 2.8)
+    weight = noise((1, 1, 31, 31), 2)
+    plan = convlens.plan(x, weight, method="fft")
+    assert worst(plan(x), x, weight) <= within(plan.problem)
