@@ -62,13 +62,20 @@ def promises_direct() -> bool:
 DIRECT = promises_direct()
 
 
+def does(method: str, planned: Plan) -> bool:
+    """Tell whether a method can do what an "auto" plan is of; the reference only while quick."""
+    if method == "auto":
+        return True
+    if method == "direct":
+        return DIRECT and does(chosen_of(planned, "direct"), planned)
+    if method == "reference" and METHODS["reference"].cost(planned.problem) > PATIENCE:
+        return False
+    return method not in planned.refused and suits(method, planned)
+
+
 def methods_of(planned: Plan) -> list[str]:
     """Return "auto" and all that can do what an "auto" plan is of, the reference while quick."""
-    able = [name for name in METHODS if name not in planned.refused and suits(name, planned)]
-    if "reference" in able and METHODS["reference"].cost(planned.problem) > PATIENCE:
-        able.remove("reference")
-    named = ["direct"] if DIRECT and chosen_of(planned, "direct") in able else []
-    return ["auto", *named, *able]
+    return [name for name in ("auto", "direct", *METHODS) if does(name, planned)]
 
 
 def chosen_of(planned: Plan, method: str) -> str:

@@ -15,7 +15,7 @@ from compute_oracles import Numbers, check_sum
 from convlens.compute import Plan, plan
 from convlens.compute.planning import METHODS, plan_pool
 from convlens.windows import TransposedWindow, Window
-from engine_cases import DIRECT, is_exact, methods_of
+from engine_cases import DIRECT, does, is_exact
 
 onnx: Any = pytest.importorskip("onnx")
 
@@ -154,7 +154,7 @@ def convolve(
     ours = fit(x.shape[2:], weight.shape[2:], options)
     ours |= {"groups": options.get("group") or 1, "transposed": transposed, "measure": False}
     planned = plan(x, weight, bias, **ours)
-    if method not in methods_of(planned):
+    if not does(method, planned):
         raise RefusedError
     sizes = [np.abs(part.astype(np.float64)) for part in (x, weight)]
     last = None if bias is None else np.abs(bias.astype(np.float64))
@@ -194,7 +194,7 @@ def pool(op: str, x: Numbers, method: str, indices: bool, **options: Any) -> tup
     if indices:
         ours["return_indices"] = True
     planned = plan_pool(operation, x, size, **ours)
-    if method not in methods_of(planned):
+    if not does(method, planned):
         raise RefusedError
     Sums.planned, Sums.terms = planned, prod(size)
     if operation == "avg_pool":

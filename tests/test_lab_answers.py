@@ -31,6 +31,8 @@ from convlens.zoo.weights import DATA
 from detectors import finding
 from serving import Served, served
 
+pytestmark = pages.pytestmark
+
 browser, page = pages.browser, pages.page
 
 CLASSES = ("__background__", "cat", "dog", "bird", "cow")
@@ -556,13 +558,15 @@ def test_nothing_found_is_said_in_a_sentence(page: Page, opened: Opened) -> None
 
 def test_a_mask_tints_its_pixels(page: Page, site: Served) -> None:
     pages._open(page, f"{site.address}&least=100")
+    untinted = _drawing(page)
     plain = _pixels(page)
     page.locator(".found .link").click()
     row = page.locator(".detection").first
     row.hover()
     number = int(str(row.get_attribute("data-detection")))
     expect(page.locator(".box.loud")).to_have_count(1)
-    page.wait_for_timeout(300)
+    changed = "(was) => document.querySelector('.stack canvas').toDataURL() !== was"
+    page.wait_for_function(changed, arg=untinted)
     tinted = np.abs(_pixels(page) - plain).sum(2) > 8
     mask = site.lab.mask(1, number)
     (top, bottom), (left, right) = mask["box"]
@@ -572,10 +576,13 @@ def test_a_mask_tints_its_pixels(page: Page, site: Served) -> None:
     assert tinted.sum() == pytest.approx(mask["count"] * scale**2, rel=0.2)
 
 
+def _drawing(page: Page) -> str:
+    return str(page.locator(".stack canvas").evaluate("(el) => el.toDataURL()"))
+
+
 def _pixels(page: Page) -> Any:
     """What the canvas of the picture shows, without the lines over it."""
-    address = page.locator(".stack canvas").evaluate("(el) => el.toDataURL()")
-    content = base64.b64decode(str(address).split(",")[1])
+    content = base64.b64decode(_drawing(page).split(",")[1])
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
 
 

@@ -23,9 +23,17 @@ from convlens.lens import Explanation, Recording, explain, explain_value, record
 from convlens.zoo.weights import DATA
 from serving import Served, served
 
+pytestmark = pytest.mark.xdist_group("browser")  # one Chromium at a time: it takes a gigabyte
+
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-quic"]
+FLAGS += ["--disable-extensions", "--renderer-process-limit=1"]
+
+PATIENCE = 60_000
+"""In milliseconds: what the page does not show by then does not come."""
+
+expect.set_options(timeout=PATIENCE)
 
 NETWORKS = '''
 import torch
@@ -95,7 +103,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page; the test fails where its console says anything, a refused style or script too."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
@@ -159,6 +167,11 @@ def _open(page: Page, address: str) -> None:
 
 def _settled(page: Page) -> None:
     expect(page.locator(".lab")).to_have_attribute("aria-busy", "false")
+
+
+def _drawn(page: Page) -> None:
+    """Wait for two pictures of the page: a scroll is told before one and drawn before the next."""
+    page.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
 
 
 def _number(locator: Locator) -> float:
@@ -381,7 +394,7 @@ def test_2048_maps_are_one_sheet_with_the_tensors_numbers(page: Page, written: P
         seen = set()
         for scroll in (0, 2000, 100_000):
             page.evaluate(f"document.querySelector('.sheet').scrollTop = {scroll}")
-            page.wait_for_timeout(100)
+            _drawn(page)
             for x, y in ((40, 51), (203, 161), (333, 300), (110, 90), (420, 222), (260, 410)):
                 seen.add(_check_point(page, tensor, x, y))
         seen.discard(None)

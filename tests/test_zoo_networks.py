@@ -148,7 +148,8 @@ def check_equal(ours: Make, oracle: Make, xs: list[Tensor]) -> None:
 DEEPER = (
     *("vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg19", "vgg19_bn", "resnet101", "resnet152"),
     *("resnext101_32x8d", "resnext101_64x4d", "wide_resnet101_2"),
-    *("fcn_resnet101", "deeplabv3_resnet101"),
+    *("fcn_resnet101", "deeplabv3_resnet101", "deeplabv3_resnet50"),
+    *("resnet34", "wide_resnet50_2", "mobilenet_v3_large_075"),
 )
 LARGE = ("vgg11", "vgg16_bn")
 
