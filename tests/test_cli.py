@@ -268,3 +268,18 @@ def test_help_and_version_load_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
     assert "Commands" in done.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--out", "seen"]])
+def test_a_pipe_that_nobody_reads_ends_a_command_quietly(
+    tmp_path: Path, options: list[str]
+) -> None:
+    """As `convlens predict ... 2>&1 | head -1` does."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "convlens", "predict", "digits", str(DATA / "digit-3.png")]
+    ran = subprocess.run(
+        [*command, *options], stdout=writes, stderr=writes, cwd=tmp_path, timeout=100, check=False
+    )
+    os.close(writes)
+    assert ran.returncode == 0

@@ -20,6 +20,8 @@ from convlens import __version__
 from convlens.files import printed
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from convlens.learn.opening import Opened
     from convlens.lens import Recording
 
@@ -310,7 +312,6 @@ def train(
     seed: Annotated[int | None, Parameter(help="Of every random number drawn.")] = None,
 ) -> None:
     """Train a network of the zoo; Ctrl-C keeps the last whole epoch."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from convlens.learn.training import DIGITS_RECIPE, train_digits
@@ -320,7 +321,7 @@ def train(
     recipe = replace(DIGITS_RECIPE, **given)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     last = None
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=_error_stream()) as bar:
         task = bar.add_task("training digits", total=recipe.epochs)
         for last in train_digits(out, recipe):
             told = f"epoch {last.epoch}/{last.epochs}  loss {last.loss:.4f}"
@@ -346,7 +347,6 @@ def _predict_into(
     restart: bool,
     json: bool,
 ) -> None:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -368,7 +368,7 @@ def _predict_into(
     columns = (name, BarColumn(), MofNCompleteColumn(), rate)
     began = time.monotonic()
     try:
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        with Progress(*columns, TimeRemainingColumn(), console=_error_stream()) as bar:
             task = bar.add_task(network, total=job.total, completed=job.finished, rate=0.0)
             for prediction in job:
                 done = job.predicted + job.failed
@@ -413,6 +413,17 @@ def _recorded(network: str, picture: Path | None, opening: Opening) -> Recording
     for doubt in doubts(opened.network):
         _say(f"{network}: {doubt}")
     return record_network(opened.network, inputs)
+
+
+def _error_stream() -> Console:
+    """Where progress is shown; rich would end the process with status 1 where nobody reads it."""
+    from rich.console import Console
+
+    class Unread(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Unread(stderr=True)
 
 
 def _index(text: str) -> tuple[int, ...]:
@@ -460,7 +471,8 @@ def main(arguments: list[str] | None = None) -> None:
             run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # `convlens record ... | head`: nobody reads on, which is no error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):  # 2>&1: what is left is written at the exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (
         ValueError,
         TypeError,

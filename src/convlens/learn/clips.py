@@ -283,7 +283,8 @@ def _moving(container: av.container.InputContainer) -> av.VideoStream:
     if not all(attached):
         return streams[attached.index(False)]
     holds = "only sound" if container.streams.audio else "no stream of pictures"
-    raise _NoFramesError(f"be a clip with pictures, and holds {holds}; give another file")
+    cure = "give another file" if len(container.streams) else "it may be damaged: copy it again"
+    raise _NoFramesError(f"be a clip with pictures, and holds {holds}; {cure}")
 
 
 def _attached_picture() -> int:
