@@ -36,11 +36,11 @@ def start(task: str, *words: str, **environment: str) -> subprocess.Popen[str]:
 def ended(process: subprocess.Popen[str]) -> str:
     """Return what a process printed; raise with what it complained of."""
     try:
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=250)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        raise AssertionError(f"still running after 100 s: {err[-2000:]}") from None
+        raise AssertionError(f"still running after 250 s: {err[-2000:]}") from None
     assert process.returncode == 0, f"ended with {process.returncode}: {err[-3000:]}"
     return out
 

@@ -208,7 +208,7 @@ def test_a_tunnel_may_have_its_near_end_anywhere(site: Served, host: str) -> Non
 
 
 def _raw(port: int, request: str) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
         line.sendall(request.encode())
         return line.recv(4096)
 
@@ -315,7 +315,7 @@ def test_every_file_of_the_page_is_listed() -> None:
 )
 def test_path_tricks_find_nothing(site: Served, path: str) -> None:
     # http.client sends the path as it is; other clients tidy it first.
-    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
     with contextlib.closing(connection):
         connection.request("GET", path, headers={"x-convlens-token": TOKEN})
         answer = connection.getresponse()
@@ -363,7 +363,7 @@ def test_strange_lengths_are_refused(site: Served, length: str) -> None:
         f"POST /api/picture HTTP/1.1\r\nhost: {site.host}\r\nx-convlens-token: {TOKEN}\r\n"
         f"content-length: {length}\r\n\r\nx"
     )
-    with socket.create_connection(("127.0.0.1", site.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=60) as connection:
         connection.sendall(request.encode())
         status = connection.recv(64).split()[1]
     assert status in (b"400", b"413")
@@ -753,7 +753,7 @@ def test_serving_prints_the_address_and_listens_on_loopback_only() -> None:
         port, token = int(found[1]), found[2]
         assert len(token) == 32  # 192 bits, six to a character
         base = f"http://127.0.0.1:{port}"
-        assert "convlens lab" in httpx.get(base, trust_env=False).text
+        assert "convlens lab" in httpx.get(base, trust_env=False, timeout=60).text
         answer = httpx.get(
             f"{base}/api/network",
             headers={"x-convlens-token": token},
@@ -766,14 +766,14 @@ def test_serving_prints_the_address_and_listens_on_loopback_only() -> None:
             header = f"POST /api/picture HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
             header += f"x-convlens-token: {token}\r\ncontent-length: 100000\r\n\r\n"
             leaving.sendall(header.encode() + b"x" * 1000)
-        assert httpx.get(base, trust_env=False).status_code == 200
+        assert httpx.get(base, trust_env=False, timeout=60).status_code == 200
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
             other.settimeout(2)
             # 127.0.0.2 reaches whoever listens on every address of this machine.
             assert other.connect_ex(("127.0.0.2", port)) != 0
     finally:
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     # Ctrl-C is how one leaves: no error, nothing said.
     assert (process.returncode, errors) == (0, "")
 
