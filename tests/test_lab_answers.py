@@ -18,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 from playwright.sync_api import Page, expect
+from torch import nn
 
 import test_lab_page as pages
 from convlens.lab import Lab
@@ -139,6 +140,17 @@ def _lab(own: Path, name: str, size: int | None = 16) -> Lab:
 
 
 # What the server tells
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_packed_parameters_are_counted_as_costs_counts_them() -> None:
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(48, 5))
+    packed = torch.ao.quantization.quantize_dynamic(plain, {nn.Linear})
+    for network in (plain, packed):
+        opened = Opened("own", network.eval(), Preparation(4), None, None)
+        lab = Lab(opened)
+        lab.look(DATA / "cat.jpg")
+        assert lab.network()["parameters"] == 48 * 5 + 5
 
 
 def test_detections_are_the_networks_own_best_first(

@@ -25,6 +25,7 @@ from convlens.learn.opening import Opened, read_inputs, remark
 from convlens.learn.predictions import Limits, score_text
 from convlens.learn.telling import classified, rows_of
 from convlens.lens import Recording, Value, explain_value, record, region
+from convlens.lens.costs import parameters_of
 from convlens.lens.terms import plain
 
 SCORES = 10
@@ -116,7 +117,6 @@ class Lab:
         names, said = recording.names, self._said(held)
         output = recording.output
         opened = self._opened
-        parameters = [v for v in recording.values if v.kind == "parameter"]
         return {
             "recording": held.number,
             "name": self._opened.name,
@@ -125,7 +125,7 @@ class Lab:
             "picture_name": held.name,
             "seconds": held.seconds,
             "steps": len(recording.steps),
-            "parameters": sum(v.tensor.numel() for v in parameters),
+            "parameters": parameters_of(recording),
             "nodes": outline(recording),
             "values": [
                 [v.id, names[v.id], v.kind, list(v.shape), str(v.dtype).removeprefix("torch.")]

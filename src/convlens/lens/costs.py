@@ -113,6 +113,20 @@ def costs_of(recording: Recording) -> Costs:
     return Costs(tuple(rows), counted.total(), tuple(_warnings(rows, counted)))
 
 
+def parameters_of(recording: Recording) -> int:
+    """How many numbers of parameters a network has, packed ones too, tied ones once.
+
+    >>> import torch
+    >>> from convlens.lens import record
+    >>> parameters_of(record(torch.nn.Linear(2, 3), torch.ones(1, 2)))
+    9
+    """
+    counted = _Parameters(recording)
+    for step in recording.steps:
+        counted.new_in(step)
+    return counted.total()
+
+
 def _row(recording: Recording, step: Step, counted: _Parameters) -> CostRow:
     for id in (*step.inputs, *step.outputs):
         if -1 in recording.values[id].shape:
