@@ -25,7 +25,7 @@ NAMES = [f"{family}{axes}d" for family in OPTIONS for axes in SPACE]
 
 def spellings(axes: int) -> Iterator[Any]:
     """Yield what users write for a size: right and wrong, of every length."""
-    yield from (0, 1, 2, -1, True, 2.0, None, "2", "same", b"2", {}, {2}, 2**63, -(2**63))
+    yield from (0, 1, 2, -1, True, 2.0, None, "", "2", "same", b"2", {}, {2}, 2**63, -(2**63))
     yield from (float("nan"), float("inf"), 2j, object(), len, slice(2))
     yield from (np.int64(2), torch.tensor(2), torch.tensor(2.0))
     for length in range(6):

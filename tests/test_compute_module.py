@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convlens.compute import contest, layers
 from convlens.compute.arena import MOST_SHARED, Arena
-from convlens.compute.contest import Contest, Verdict, distance, least_seconds
+from convlens.compute.contest import Contest, distance, least_seconds
 from convlens.compute.folding import copied, folded
 from convlens.compute.layers import Place, Planned
 from convlens.compute.module import Acceleration, Change, _all_planned, _planned, accelerate
@@ -305,15 +305,48 @@ def test_a_network_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -
     prefer(monkeypatch, "contiguous")
     network, x = two_layers(), torch.randn(1, 2, 8, 8)
     assert accelerated(network, x).acceleration.layout == "contiguous"
-    monkeypatch.setattr(Contest, "_measured", lenient)
+    assert accelerated(network, x).acceleration.left == ()
+    monkeypatch.setattr(Contest, "_able", lenient)
     monkeypatch.setattr(layers, "folded", lambda weight, bias, *more: (weight, bias))
     fast = accelerated(network, x)
     assert fast.acceleration.layout.startswith("as it was")
+    assert {why for _, why in fast.acceleration.left} == {"the outputs were beyond `rtol` with it"}
     assert distance(fast(x), network(x)) < 1e-6
 
 
-def lenient(contest: Contest, planned: Planned, *parts: Any) -> Verdict:
-    return Verdict("", planned.what, "torch", "torch", 1.0, 1.0)
+def lenient(contest: Contest, planned: Planned, x: Tensor, how: Any, plain: Any) -> Any:
+    return {"torch": planned.ready("torch", x, how)}
+
+
+def test_layers_alike_are_each_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = folded
+
+    def lossy(weight: Tensor, *more: Any) -> tuple[Tensor, Tensor]:
+        weight, bias = real(weight, *more)
+        return weight * (1.01 if weight.abs().max() > 10 else 1), bias
+
+    monkeypatch.setattr(layers, "folded", lossy)
+    parts = [nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)]
+    network, x = nn.Sequential(*parts).eval().requires_grad_(False), torch.randn(1, 3, 8, 8)
+    parts[2].weight.mul_(100)  # type: ignore[operator]
+    for found in planned_copies(network, (x,)):
+        apart = [each.way == layers.APART for each in working(found)]
+        assert apart == [False, True, False]  # the last: the second convolution, called alone
+        assert distance(found(x), network(x)) < 1e-6
+
+
+def test_a_network_that_stays_says_so_of_every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x = two_layers(), torch.randn(1, 2, 8, 8)
+    network[0].register_forward_hook(lambda module, given, y: None)
+    for winner in ("as it was", "as it was, in channels last"):
+        prefer(monkeypatch, winner)
+        report = accelerated(network, x).acceleration
+        layers_of = [
+            p for p, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)
+        ]
+        assert [path for path, _ in report.left] == layers_of
+        assert dict(report.left)["0"] == "something is hooked to it"
+        assert "1 was left alone: the whole was fastest as it was" in str(report)
 
 
 def accelerated(network: nn.Module, x: Tensor) -> Any:

@@ -1,5 +1,6 @@
 """Sizes that stand for any: one exported program and one compiled graph for all of them."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.export import Dim
 
 import convlens.functional as ours
 from convlens.compute import conv
+from convlens.compute.adaptive import _beside
 
 WEIGHT, TURNED = torch.randn(6, 4, 3, 3), torch.randn(4, 6, 3, 3)
 
@@ -21,9 +23,13 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "conv_transpose": lambda x: ours.conv_transpose2d(x, TURNED, stride=2, output_padding=1),
     "max_pool": lambda x: ours.max_pool2d(x, 3, 2, ceil_mode=True),
     "max_pool, where": lambda x: ours.max_pool2d(x, 2, return_indices=True)[1],
+    "avg_pool, divided": lambda x: ours.avg_pool2d(x, 2, divisor_override=3),
     "avg_pool": lambda x: ours.avg_pool2d(x, 3, 2, 1),
     "adaptive_avg_pool": lambda x: ours.adaptive_avg_pool2d(x, 1),
     "adaptive_max_pool": lambda x: ours.adaptive_max_pool2d(x, 2),
+    "adaptive_max_pool beside an axis": lambda x: ours.adaptive_max_pool2d(x, (3, None)),
+    "adaptive_max_pool, where": lambda x: ours.adaptive_max_pool2d(x, (None, 2), True)[1],
+    "adaptive_max_pool of nothing": lambda x: ours.adaptive_max_pool2d(x, (None, None)),
 }
 
 
@@ -47,6 +53,21 @@ def test_one_program_for_all_sizes(name: str) -> None:
     for shape in ((5, 4, 20, 31), (3, 4, 9, 8)):
         x = torch.randn(shape)
         torch.testing.assert_close(program.module()(x), call(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_maxima_beside_axes_that_stay_are_torchs(axes: int, batch: tuple[int, ...]) -> None:
+    x = torch.randn(*batch, 3, *(7, 5, 6)[:axes]).round()  # with equals
+    x.view(-1)[4] = torch.nan
+    theirs = getattr(torch.nn.functional, f"adaptive_max_pool{axes}d")
+    for asked in itertools.product((None, 2, 4), repeat=axes):
+        kept = [axis for axis, count in enumerate(asked) if count is None]
+        counts = tuple(n if c is None else c for c, n in zip(asked, x.shape[-axes:], strict=True))
+        if kept:
+            found = _beside(axes, x, counts, kept, True)
+            for one, other in zip(found, theirs(x, counts, return_indices=True), strict=True):
+                torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ["conv", "conv, reflected", "max_pool", "adaptive_avg_pool"])

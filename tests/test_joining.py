@@ -132,6 +132,23 @@ class Block(nn.Module):
         raise AttributeError("nothing")
 
 
+class Light(nn.Module):
+    """A block of a network for small devices, whose convolutions pad as TensorFlow does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = Padded(4, 8, 3, 2, bias=False), nn.BatchNorm2d(8, eps=1e-3)
+        self.deep, self.norm1 = Padded(8, 8, 3, groups=8, bias=False), nn.BatchNorm2d(8)
+        self.project, self.norm2 = Padded(8, 8, 1, bias=False), nn.BatchNorm2d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu6(self.norm(self.stem(x)))
+        y = F.relu6(self.norm1(self.deep(x)))
+        y = self.norm2(self.project(y))
+        z: Tensor = x + y
+        return z
+
+
 JOINED = [
     "within",
     "in turn",
@@ -405,6 +422,20 @@ def test_what_a_layer_does_decides(name: str) -> None:
     for part, of_plain in zip(found.children(), plain.children(), strict=True):
         if not isinstance(part, nn.Linear | nn.Flatten | nn.Sequential):
             check(part, of_plain, x)
+
+
+def test_a_light_network_is_folded_and_told() -> None:
+    plain = stirred(Light())
+    found: Any = accelerate(plain, X)
+    assert joined(found) == ["Padded + BatchNorm2d"] * 3
+    assert found.acceleration.left == ()
+    assert [change.path for change in found.acceleration.changes] == ["stem", "deep", "project"]
+    for x in (X, torch.randn(2, 4, 12, 7)):
+        check(found, plain, x)
+    y = torch.randn(1, 8, 6, 6)
+    for path in ("norm", "deep", "norm1", "project", "norm2"):
+        check(found.get_submodule(path), plain.get_submodule(path), y)
+    check(found.stem, plain.stem)
 
 
 def test_lazy_layers_are_refused() -> None:

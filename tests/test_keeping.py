@@ -37,10 +37,10 @@ def network() -> Any:
     return made.eval().requires_grad_(False)
 
 
-def fast(way: str) -> Any:
+def fast(way: str, *, last: bool = False) -> Any:
     """An accelerated copy which computes in a way, and has settled."""
     with torch.no_grad():
-        found = _planned(network(), 1e-5, (X,), last=False)[0]
+        found = _planned(network(), 1e-5, (X,), last=last)[0]
         for planned in _all_planned(found):
             planned.way = way
             planned.forget()
@@ -69,6 +69,10 @@ def step(net: Any) -> None:
     net(X).square().sum().backward()
     optimizer.step()
     net.requires_grad_(False)
+
+
+def drawn(weight: Tensor) -> Tensor:
+    return nn.init.uniform_(weight, generator=torch.Generator().manual_seed(1))
 
 
 def into(net: Any) -> None:
@@ -118,6 +122,10 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "pruned": lambda net: prune.l1_unstructured(net[0], "weight", 0.5),
     "parametrized": lambda net: register_parametrization(net[0], "weight", Twice()),
     "another forward": lambda net: setattr(net[3], "forward", lambda x: x * 2),
+    "another convolution": lambda net: setattr(
+        net[3], "_conv_forward", lambda x, weight, bias: x * 2
+    ),
+    "drawn anew": lambda net: drawn(net[0].weight),
     "a hook": lambda net: net[1].register_forward_hook(lambda module, given, y: y + 1) and None,
     "another norm": lambda net: net.__setitem__(1, nn.BatchNorm2d(4).eval()),
     "one more module": lambda net: net.insert(1, nn.Tanh()) and None,
@@ -129,10 +137,11 @@ class Twice(nn.Module):
         return weight * 2
 
 
+@pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("way", ["torch", "onednn", "plan"])
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_is_seen(name: str, way: str) -> None:
-    found, plain = fast(way), network()
+def test_a_change_is_seen(name: str, way: str, last: bool) -> None:
+    found, plain = fast(way, last=last), network()
     before = found(X)
     for each in (found, plain):
         CHANGES[name](each)

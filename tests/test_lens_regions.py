@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.overrides import handle_torch_function, has_torch_function
 
 from convlens.lens import Explanation, Recording, Step, costs_of, explain, explain_value, record
@@ -739,3 +740,24 @@ def test_every_other_network_is_explained(name: str) -> None:
     found = explained(record(network, x), 3)
     assert found["over the bound"] == 0
     assert found["own"] >= 0.995 * found.total(), found
+
+
+class Packed(nn.Module):
+    """A recurrent layer over sequences of several lengths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.RNN(4, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        packed = pack_padded_sequence(x, [3, 5], batch_first=True, enforce_sorted=False)
+        y: Tensor = pad_packed_sequence(self.layer(packed)[0], batch_first=True)[0]
+        return y
+
+
+def test_regions_of_what_ran_in_inference_mode() -> None:
+    network, x = Packed(), numbers(2, 5, 4)
+    with torch.inference_mode():
+        seen = record(network, x)
+    box = explain(seen, "", (1, 2, 0)).pixels().box
+    assert box == explain(record(network, x), "", (1, 2, 0)).pixels().box

@@ -49,6 +49,9 @@ def adaptive_pool(
         return adaptive(x, counts)
     if not x.is_floating_point() and 0 not in (*counts, *x.shape[-axes - 1 :]):
         return _gathered(axes, x, counts, return_indices)
+    kept = [axis for axis, count in enumerate(_asked(axes, output_size)) if count is None]
+    if kept and torch.compiler.is_compiling():
+        return _beside(axes, x, counts, kept, return_indices)
     adaptive = getattr(torch.nn.functional, f"adaptive_max_pool{axes}d")
     return adaptive(x, counts, return_indices)
 
@@ -71,8 +74,7 @@ def _counts(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...]:
             f"`input` has shape {tuple(x.shape)}; with {axes} axes of space it must be "
             f"(n, c, *space) or (c, *space), {axes + 2} or {axes + 1} axes in all"
         )
-    several = is_several(output_size)
-    asked = tuple(output_size) if several else (output_size,) * axes
+    several, asked = is_several(output_size), _asked(axes, output_size)
     if len(asked) != axes:
         raise ValueError(
             f"`output_size` (={shown(output_size)}) has {len(asked)} entries; give one integer or "
@@ -92,12 +94,52 @@ def _counts(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...]:
     return counts
 
 
+def _asked(axes: int, output_size: Any) -> tuple[Any, ...]:
+    return tuple(output_size) if is_several(output_size) else (output_size,) * axes
+
+
 def _even(counts: tuple[int, ...], space: tuple[int, ...]) -> tuple[int, ...] | None:
     if torch.compiler.is_compiling() or 0 in counts or 0 in space:
         return None  # where sizes may stand for any, it is not known either
     parts = zip(counts, space, strict=True)
     size = tuple(len(AdaptiveWindow(count).reads(0, n)) for count, n in parts)
     return size if tuple(map(mul, counts, size)) == space else None
+
+
+def _beside(
+    axes: int, x: Tensor, counts: tuple[int, ...], kept: list[int], return_indices: bool
+) -> Any:
+    """Pool for the maximum beside axes that stay as they are, of a size that may stand for any.
+
+    These lie among the channels meanwhile: to torch, parts are counted by plain integers.
+    """
+    first, space = x.ndim - axes, x.shape[-axes:]
+    pooled = [axis for axis in range(axes) if axis not in kept]
+    places: Any = 0
+    if pooled:
+        order = [*range(first), *(first + axis for axis in (*kept, *pooled))]
+        adaptive = getattr(torch.nn.functional, f"adaptive_max_pool{len(pooled)}d")
+        beside = x.permute(order)
+        parts = tuple(counts[axis] for axis in pooled)
+        y, places = adaptive(beside.flatten(0, first + len(kept) - 1)[None], parts, True)
+        shape = (*beside.shape[: first + len(kept)], *parts)
+        back = [order.index(axis) for axis in range(x.ndim)]
+        y, places = (
+            part[0].unflatten(0, shape[: -len(parts)]).permute(back) for part in (y, places)
+        )
+    else:
+        y = x.clone()
+    if not return_indices:
+        return y
+    flat, step = torch.zeros(y.shape, dtype=torch.int64, device=x.device), 1
+    for axis in reversed(range(axes)):
+        if axis in kept:
+            along = torch.arange(space[axis], device=x.device)
+            at = along.reshape(-1, *[1] * (axes - 1 - axis))
+        else:
+            at, places = places % space[axis], places // space[axis]
+        flat, step = flat + at * step, step * space[axis]
+    return y, flat
 
 
 def _gathered(axes: int, x: Tensor, counts: tuple[int, ...], return_indices: bool) -> Any:

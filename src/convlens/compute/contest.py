@@ -33,9 +33,9 @@ class Verdict:
 class Contest:
     """Which way each layer goes, found by measuring it where it stands, on what reaches it.
 
-    Layers alike on inputs alike are measured once. A way is out where its result is further than
-    `rtol` from that of the parts called one by one, as `distance` tells. `paths` are those of the
-    layers, by their `id`.
+    A way is out where its result is further than `rtol` from that of the parts called one by one,
+    which `distance` tells of every layer. Layers alike on inputs alike are timed once. `paths` are
+    those of the layers, by their `id`.
     """
 
     def __init__(self, rtol: float, paths: dict[int, str]) -> None:
@@ -49,9 +49,11 @@ class Contest:
             return
         planned.place.contest = None  # what is called meanwhile is not in it
         try:
-            key = repr(planned.layer), planned.what, x.shape, x.stride(), x.dtype, repr(how)
+            able = self._able(planned, x, how, plain)
+            like = repr(planned.layer), planned.what, x.shape, x.stride(), x.dtype, repr(how)
+            key = *like, *((way, planned.method(way, run)) for way, run in able.items())
             if key not in self._known:
-                self._known[key] = self._measured(planned, x, how, plain)
+                self._known[key] = _timed(planned, x, able)
             path = self.paths.get(id(planned.layer), "")
             verdict = self.verdicts[id(planned)] = replace(self._known[key], path=path)
             planned.way = verdict.way
@@ -59,20 +61,23 @@ class Contest:
             planned.place.contest = self
             planned.forget()
 
-    def _measured(self, planned: Planned, x: Tensor, how: Any, plain: Run) -> Verdict:
+    def _able(self, planned: Planned, x: Tensor, how: Any, plain: Run) -> dict[str, Run]:
+        """Return the ways that are near enough; without torch's, to call the parts apart."""
         runs = {way: planned.ready(way, x, how) for way in WAYS}
-        able = {way: run for way, run in runs.items() if run is not None}
         expected = plain(x)
-        for way in list(able):
-            if distance(able[way](x), expected) > self.rtol:
-                del able[way]
-        if "torch" not in able:
-            able = {APART: plain}
-        seconds = least_seconds({way: partial(run, x) for way, run in able.items()})
-        best = min(able, key=lambda way: seconds[way])
-        method = planned.method(best, able[best])
-        before = seconds[next(iter(able))]
-        return Verdict("", planned.what, best, method, before, seconds[best])
+        able = {
+            way: run
+            for way, run in runs.items()
+            if run is not None and not distance(run(x), expected) > self.rtol
+        }
+        return able if "torch" in able else {APART: plain}
+
+
+def _timed(planned: Planned, x: Tensor, able: dict[str, Run]) -> Verdict:
+    seconds = least_seconds({way: partial(run, x) for way, run in able.items()})
+    best = min(able, key=lambda way: seconds[way])
+    method, before = planned.method(best, able[best]), seconds[next(iter(able))]
+    return Verdict("", planned.what, best, method, before, seconds[best])
 
 
 def least_seconds(

@@ -26,6 +26,7 @@ __all__ = [
     "folded",
     "hooked",
     "is_norm_for",
+    "overridden",
 ]
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -64,6 +65,9 @@ METHODS = (
     "__getattribute__",
 )
 """What makes a layer compute what it does."""
+
+OF_INSTANCES = ("_conv_forward", "_output_padding", "_check_input_dim", "_call_impl")
+"""Of these, what Python also takes from a module itself, beside `forward`."""
 
 NUMBERS = (
     "weight",
@@ -131,6 +135,18 @@ def hooked(module: nn.Module) -> bool:
         or own["_backward_hooks"]
         or own["_backward_pre_hooks"]
     )
+
+
+def overridden(module: nn.Module) -> list[str]:
+    """Return what was put into a module itself of what its class computes with, but for `forward`.
+
+    >>> layer = nn.Conv1d(1, 1, 1)
+    >>> layer._conv_forward = lambda x, weight, bias: x
+    >>> overridden(layer)
+    ['_conv_forward']
+    """
+    own = vars(module)
+    return [name for name in OF_INSTANCES if name in own]
 
 
 def is_norm_for(norm: object, layer: nn.Module) -> bool:

@@ -420,7 +420,7 @@ def _pool(operation: str, axes: int, x: Any, size: Any, **how: Any) -> Any:
 def _read_pool(operation: str, axes: int, x: Tensor, size: Any, **how: Any) -> Problem:
     """Read a pooling as torch does; an empty stride is none."""
     read = {option: one_or_all(value) for option, value in how.items()}
-    if isinstance(read["stride"], Sequence) and len(read["stride"]) == 0:
+    if isinstance(read["stride"], list | tuple) and not read["stride"]:
         read["stride"] = None
     size = one_or_all(size)
     return recall_pool(operation, x, size, axes=axes, words=TORCHS, **read)
@@ -446,5 +446,5 @@ def _average_over(divisor: Any, axes: int, x: Any, size: Any, how: dict[str, Any
         stride=[window.stride for window in windows],
         padding=[(window.before, window.room_after) for window in windows],
     )
-    y: Tensor = (sums / divisor).reshape(problem.y_shape).to(x.dtype)
+    y: Tensor = (sums / divisor).squeeze(1).unflatten(0, x.shape[:-axes]).to(x.dtype)
     return y

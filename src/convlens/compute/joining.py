@@ -25,6 +25,7 @@ from convlens.compute.folding import (
     changes,
     hooked,
     is_norm_for,
+    overridden,
 )
 from convlens.compute.keeping import raw
 from convlens.compute.layers import Place, Planned
@@ -56,6 +57,8 @@ def reason_against(layer: nn.Module) -> str | None:
         return f"{name} has its own {', '.join(own)}"
     if type(vars(layer).get("forward")) not in (type(None), Planned):
         return "another forward was put into it"
+    if overridden(layer):
+        return f"another {', '.join(overridden(layer))} was put into it"
     if hooked(layer):
         return "something is hooked to it"
     parameters = raw(vars(layer)["_parameters"])

@@ -29,6 +29,7 @@ from convlens.compute.folding import (
     folded,
     hooked,
     is_norm_for,
+    overridden,
 )
 from convlens.compute.gradients import seen_by_torch
 from convlens.compute.keeping import Held, hold, raw
@@ -165,7 +166,7 @@ class Planned:
         for module, cls in self._checked:
             own = vars(module)
             forward = own.get("forward")
-            if type(module) is not cls or hooked(module):
+            if type(module) is not cls or hooked(module) or overridden(module):
                 return False
             if forward is not None and not (module is self.layer and type(forward) is Planned):
                 return False
@@ -217,16 +218,15 @@ class Planned:
             norm = raw(vars(self.norm)["_parameters"]) | raw(vars(self.norm)["_buffers"])
             groups = self.layer.groups if self.base in TRANSPOSED else None
             weight, bias = folded(weight, bias, norm, self.norm.eps, groups)
-            weight = _laid_out(weight, self.place.last)
         return weight, bias
 
     def _own(self, packed: _Packed) -> tuple[Tensor, Tensor | None]:
-        """Return weight and bias in memory of their own: once for all shapes."""
+        """Return weight and bias in memory of their own, in the layout, once for all shapes."""
         if packed.own is None:
             weight, bias = self._numbers()
             if self.norm is None:
                 weight, bias = weight.clone(), None if bias is None else bias.clone()
-            packed.own = weight, bias
+            packed.own = _laid_out(weight, self.place.last), bias
         return packed.own
 
     def _within(self, function: Any, x: Any, *more: Any, **options: Any) -> Any:
@@ -307,7 +307,8 @@ class Planned:
         layer = self.layer
         if self.base not in WEIGHTED:
             return self.base.forward(layer, x)
-        weight, bias = self._numbers() if self.norm is None else self._own(packed)
+        as_they_are = self.norm is None and not self.place.last
+        weight, bias = self._numbers() if as_they_are else self._own(packed)
         if how is not None and how["padding_mode"] == "zeros":
             return _function(self.base)(x, weight, bias, *list(how.values())[:4])
         if self.base in CONVOLUTIONS:

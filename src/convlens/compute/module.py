@@ -157,6 +157,10 @@ def _best(
     contest, (eager, last, *_) = contests.get(layout), seconds.values()
     verdicts = [] if contest is None else list(contest.verdicts.values())
     network: Any = networks[layout]
+    why = (
+        "the whole was fastest as it was" if contests else "the outputs were beyond `rtol` with it"
+    )
+    left = _as_it_was(network, why) if contest is None else _left(network, contest)
     network.acceleration = Acceleration(
         layout=layout,
         eager=eager,
@@ -164,7 +168,7 @@ def _best(
         accelerated=seconds[layout],
         error=distance(network(*inputs), expected),
         changes=tuple(Change(v.path, v.what, v.method, v.before, v.after) for v in verdicts),
-        left=() if contest is None else tuple(_left(network, contest)),
+        left=tuple(left),
     )
     result: nn.Module = network
     return result
@@ -178,8 +182,6 @@ def _planned(
     for layer in network.modules():
         if base_of(layer, LAYERS) is None or reason_against(layer) is not None:
             continue
-        if last:
-            _lay_out(layer)
         vars(layer)["forward"] = Planned((layer,), place)
     for module in network.modules():
         put_together(module, place)
@@ -188,6 +190,14 @@ def _planned(
     network(*inputs)
     place.contest = None
     return network, contest
+
+
+def _as_it_was(network: nn.Module, why: str) -> Iterator[tuple[str, str]]:
+    """Yield the path of every layer and norm of a network in which nothing was changed, and why."""
+    for path, module in network.named_modules():
+        layer = base_of(module, LAYERS) is not None
+        if layer or base_of(module, NORMS) is not None:
+            yield path, (reason_against(module) if layer else None) or why
 
 
 def _left(network: nn.Module, contest: Contest) -> Iterator[tuple[str, str]]:

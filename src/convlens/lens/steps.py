@@ -316,7 +316,12 @@ def replace_refs(tree: Any, replace: Callable[[Ref], Any]) -> Any:
 def run_again(step: Step, substitute: Callable[[Ref], torch.Tensor], slot: int = 0) -> torch.Tensor:
     """Call a step's function on other tensors; what it makes, or else what it changes in place."""
     kwargs = {key: argument for key, argument in step.kwargs.items() if key != "out"}
-    args, kwargs = replace_refs((step.args, kwargs), substitute)
+
+    def tensor(ref: Ref) -> torch.Tensor:  # one of inference mode is nothing that autograd may keep
+        found = substitute(ref)
+        return found.clone() if found.is_inference() else found
+
+    args, kwargs = replace_refs((step.args, kwargs), tensor)
     made = step.function(*args, **kwargs)
     return tensors_in(args[:1] if made is None else made)[slot]
 
