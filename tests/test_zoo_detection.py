@@ -157,7 +157,18 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a.double() - b.double()).abs().max())
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+# All that these two are made of is in the others.
+MADE_OF_OTHERS = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2")
+
+
+@pytest.mark.xdist_group("gigabytes")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in MADE_OF_OTHERS else ())
+        for name in DETECTORS
+    ],
+)
 def test_what_is_found_and_the_losses_equal_the_oracles(name: str) -> None:
     network, oracle = ours(name), theirs(name)
     found = check_equal(network, oracle, training=False)
