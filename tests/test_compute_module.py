@@ -326,7 +326,7 @@ def test_layers_alike_are_each_compared(monkeypatch: pytest.MonkeyPatch) -> None
         return weight * (1.01 if weight.abs().max() > 10 else 1), bias
 
     monkeypatch.setattr(layers, "folded", lossy)
-    parts = [nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)]
+    parts = [part for _ in range(2) for part in (nn.Conv2d(3, 3, 3, 1, 1), nn.BatchNorm2d(3))]
     network, x = nn.Sequential(*parts).eval().requires_grad_(False), torch.randn(1, 3, 8, 8)
     parts[2].weight.mul_(100)  # type: ignore[operator]
     for found in planned_copies(network, (x,)):
