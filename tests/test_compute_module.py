@@ -328,7 +328,7 @@ def test_layers_alike_are_each_compared(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(layers, "folded", lossy)
     parts = [part for _ in range(2) for part in (nn.Conv2d(3, 3, 3, 1, 1), nn.BatchNorm2d(3))]
     network, x = nn.Sequential(*parts).eval().requires_grad_(False), torch.randn(1, 3, 8, 8)
-    parts[2].weight.mul_(100)  # type: ignore[operator]
+    parts[2].weight.mul_(100)
     for found in planned_copies(network, (x,)):
         apart = [each.way == layers.APART for each in working(found)]
         assert apart == [False, True, False]  # the last: the second convolution, called alone
