@@ -111,6 +111,40 @@ def test_the_clear_colour_of_a_copy_is_told_by_its_upper_bytes() -> None:
     assert given_picture(copied).pixels[0].tolist() == [[1, 2, 3], [255, 255, 255]]
 
 
+@pytest.mark.parametrize(("bits", "packed"), [(1, 0b01000000), (2, 0b01100000), (4, 0x16)])
+def test_a_clear_grey_of_few_bits_is_known_or_asked_for(bits: int, packed: int) -> None:
+    """Grey 1 is clear. Pillow scales greys, not that one, and once loaded does not say so."""
+    content = png(2, 1, bits, 0, [bytes([packed])], (b"tRNS", b"\0\1"))
+    expected = read_picture(content).pixels[0].tolist()
+    assert [255] * 3 in expected
+    with Image.open(io.BytesIO(content)) as image:
+        for _ in range(2):  # read again, it is loaded
+            assert given_picture(image).pixels[0].tolist() == expected
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        for loaded in (image, image.copy()):
+            if bits == 1:  # where there is no doubt
+                assert given_picture(loaded).pixels[0].tolist() == expected
+                continue
+            with pytest.raises(ValueError, match="open it anew"):
+                given_picture(loaded)
+    eight = png(2, 1, 8, 0, [b"\x01\x06"], (b"tRNS", b"\0\1"))
+    with Image.open(io.BytesIO(eight)) as image:
+        image.load()
+        assert given_picture(image).pixels[0].tolist() == [[255] * 3, [6] * 3]
+
+
+def test_planes_that_were_loaded_otherwise_are_refused() -> None:
+    content = planes(np.array([[[2570, 5140, 7710], [64250, 25700, 15420]]], ">u2"), 2, order=">")
+    with Image.open(io.BytesIO(content)) as image:
+        for _ in range(2):
+            assert given_picture(image).pixels[0].tolist() == [[10, 20, 30], [250, 100, 60]]
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        with pytest.raises(ValueError, match="open it anew"):
+            given_picture(image)
+
+
 def test_camera_raw_files_are_named() -> None:
     small = np.zeros((3, 4), np.uint8)
     for content in (

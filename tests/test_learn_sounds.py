@@ -154,6 +154,9 @@ def test_titles_and_pictures_beside_the_samples_are_passed_over() -> None:
         (WAV[:20] + b"\x02\0" + WAV[22:], "must be a WAV sound of whole numbers or floats"),
         (WAV[:20] + b"\x55\0" + WAV[22:], "must be a WAV sound of whole numbers or floats"),
         (b"RIFF\0\0\0\0WAVE", "holds none"),
+        (written(np.array([0.5, np.nan], np.float32)), "must hold numbers, and has some that are"),
+        (written(np.array([0.5, np.inf], np.float32)), "must hold numbers, and has some that are"),
+        (written(np.zeros(8, np.int16), rate=0), "how many samples a second it has, and says 0"),
     ],
 )
 def test_what_is_no_whole_wav_is_refused(content: bytes, said: str) -> None:

@@ -185,9 +185,10 @@ def test_counts_may_be_of_any_type_that_keeps_them(tmp_path: Path) -> None:
                 load_weights(small(), path)
 
 
-def test_weights_that_are_no_numbers_are_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf, -torch.inf])
+def test_weights_that_are_no_numbers_are_said(tmp_path: Path, broken: float) -> None:
     table = small(1).state_dict()
-    table["3.bias"][0] = torch.nan
+    table["3.bias"][0] = broken
     with pytest.warns(UserWarning, match=r"holds NaN.* in 3\.bias"):
         load_weights(small(), saved(table, tmp_path / "a.pth"))
 

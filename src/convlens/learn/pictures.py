@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from convlens.files import expanded
 from convlens.learn.file_kinds import START, check_file, kind_of, unread_kind
-from convlens.learn.pixels import check_mode, pixels_of
+from convlens.learn.pixels import Loaded, check_mode, pixels_of
 from convlens.learn.png_chunks import moving_frames, without_text
 from convlens.learn.quiet import silence
 from convlens.learn.whole import missing_end
@@ -248,6 +248,9 @@ def _seen(image: Image.Image, name: str, called: str, said: list[str]) -> Pictur
     file = getattr(image, "fp", None)
     try:
         return Picture(pixels_of(image), name)
+    except Loaded as error:
+        cure = "give the file, or open it anew"
+        raise ValueError(f"{called} must {error}, but was loaded before; {cure}") from error
     except Exception as error:
         # Decoders of six formats fail on damaged files with any exception.
         raise ValueError(_fault(file, called, image.format, error, said)) from error

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-__all__ = ["check_mode", "pixels_of"]
+__all__ = ["Loaded", "check_mode", "pixels_of"]
 
 Pixels = NDArray[np.uint8]
 
@@ -36,8 +36,15 @@ _BITS, _COMPRESSION, _COLOURS, _PLANES, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
 _SUBFILE, _PARTS, _DNG = 254, 330, 50706
 _WHITE_IS_ZERO, _SIGNED, _APART = 0, 2, 2
 
+_KNOWN = "_convlens_known"
+"""Where a picture of Pillow's keeps what only its file told, for when it is read again."""
+
 # What Pillow multiplies the greys of a PNG with few bits by, and so must its transparent grey be.
 _SCALES = {"1": 255, "L;2": 85, "L;4": 17}
+
+
+class Loaded(ValueError):
+    """A picture was decoded before, and no longer says what its numbers mean."""
 
 
 def check_mode(image: Image.Image, called: str) -> None:
@@ -120,6 +127,11 @@ def _take_planes_of_16_bits(image: Image.Image) -> None:
     tags = _tags(image)
     if tags.get(_PLANES) != _APART or set(tags.get(_BITS, ())) != {16}:
         return
+    if not image.tile:  # type: ignore[attr-defined]
+        if _KNOWN in vars(image) or tags.get(_COMPRESSION, 1) != 1:
+            return
+        raise Loaded("be decoded here, as its colours lie in planes of 16 bits")
+    vars(image)[_KNOWN] = 1
     order = "B" if tags.prefix == b"MM" else "L"
     image.tile = [  # type: ignore[attr-defined]
         tile._replace(args=(f"{tile.args[0]};16{order}", *tile.args[1:]))
@@ -148,10 +160,13 @@ def _clear_of_png(image: Image.Image) -> NDArray[np.bool_] | None:
     if isinstance(key, tuple) and max(key) > 255 and not hasattr(image, "tile"):  # of a copy
         upper: NDArray[np.bool_] = (np.asarray(image.convert("RGB")) == np.array(key) >> 8).all(2)
         return upper
+    if isinstance(key, int) and not getattr(image, "tile", None) and _KNOWN not in vars(image):
+        return _clear_grey(image, key)
     if not isinstance(image, PngImagePlugin.PngImageFile) or key is None:
         return None
-    raw = str(image.tile[0].args) if image.tile else ""
+    raw = str(image.tile[0].args) if image.tile else vars(image).get(_KNOWN, "")
     if raw in _SCALES and isinstance(key, int):
+        vars(image)[_KNOWN] = raw
         _load(image)
         clear: NDArray[np.bool_] = np.asarray(image.convert("L")) == key * _SCALES[raw]
         return clear
@@ -161,6 +176,22 @@ def _clear_of_png(image: Image.Image) -> NDArray[np.bool_] | None:
         wanted = np.array(key)
         clear = (np.asarray(image.convert("RGB")) == wanted >> 8).all(2)
         return clear if lower is None else clear & (lower == (wanted & 255)).all(2)
+    return None
+
+
+def _clear_grey(image: Image.Image, key: int) -> NDArray[np.bool_] | None:
+    """Of a decoded picture: of 2 or 4 bits only where its greys leave no doubt of it."""
+    if image.mode == "1":
+        black_or_white: NDArray[np.bool_] = np.asarray(image.convert("L")) == 255 * key
+        return black_or_white
+    if image.mode != "L" or not 0 < key < 16:
+        return None
+    greys = np.asarray(image)
+    scales = [
+        scale for scale in (17, 85) if not (greys % scale).any() and (greys == key * scale).any()
+    ]
+    if scales and not (greys == key).any():
+        raise Loaded(f"be decoded here, to tell how many bits grey {key} has, which is to be clear")
     return None
 
 

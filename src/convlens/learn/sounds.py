@@ -95,6 +95,15 @@ def _decoded(file: BinaryIO, name: str, channels: int | None) -> Sound:
         bits = 8 * samples.dtype.itemsize
         middle = 128 if samples.dtype == np.uint8 else 0
         samples = (samples.astype(np.float64) - middle) / 2.0 ** (bits - 1)
+    elif not np.isfinite(samples).all():
+        raise ValueError(
+            f"`picture` ({name}) must hold numbers, and has some that are not finite; save it again"
+        )
+    if rate < 1:
+        raise ValueError(
+            f"`picture` ({name}) must say how many samples a second it has, and says {rate}; save "
+            "it again"
+        )
     samples = samples.reshape(len(samples), -1)
     found = samples.shape[1]
     if channels == 1 and found > 1:

@@ -86,7 +86,7 @@ def load_weights(network: nn.Module, path: str | Path, *, fresh: tuple[str, ...]
     Every name and shape is checked before the first number is copied: after an exception the
     network is what it was. `fresh`: how the names begin that may be missing or of another shape;
     those keep the numbers they have, as a new last layer for other classes does. Warns of what it
-    took off the names (see `fitted`), and of weights that are not numbers.
+    took off the names (see `fitted`), and of weights that are not finite.
 
     Raises ValueError for what `read_weights` and `fitted` refuse.
 
@@ -102,11 +102,16 @@ network
     read = mapped_weights(path)
     twins = metadata(path) if sniffed(path).kind == "safetensors" else {}
     table = fitted(network, read, path.name, fresh=fresh, twins=twins)
-    broken = [name for name, tensor in table.items() if tensor.isnan().any()]
+    learned = {name for name, _ in network.named_parameters()}  # others may well be infinite
+    broken = [
+        name
+        for name, tensor in table.items()
+        if tensor.isnan().any() or (name in learned and tensor.isinf().any())
+    ]
     if broken:
         warnings.warn(
-            f"`weights` ({path.name}) holds NaN, which is no number, in {listed(broken)}: what the "
-            "network answers may mean nothing",
+            f"`weights` ({path.name}) holds NaN or infinity, which are no numbers, in "
+            f"{listed(broken)}: what the network answers may mean nothing",
             UserWarning,
             stacklevel=2,
         )
