@@ -9,8 +9,10 @@ from torch import Tensor
 import convlens
 from convlens.compute import fourier
 from convlens.compute.fourier_again import way
+from convlens.compute.planning import _considered, _Contest
 from convlens.compute.problem import Problem
 from convlens.compute.promise import within
+from convlens.compute.reading import read_conv
 from convlens.windows import Window
 from test_compute_locally_right import noise, worst
 
@@ -70,6 +72,20 @@ def test_the_way_is_the_cheapest() -> None:
     image = Problem("conv", 1, 1, (1000, 1000), 1, (Window(31), Window(31)), "float64")
     assert way(image, 8, 36, 5e-4, 500, 1) == "directly"
     assert way(image, 8, 36, 5e-4, 30_000, 36) == "plainly"
+
+
+def test_a_method_that_random_numbers_do_not_suit_is_out_of_the_contest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of so few taps all is in doubt: what then is left to others is not what is measured."""
+    monkeypatch.setattr(fourier, "way", lambda *_: "plainly")
+    x, weight = noise((1, 32, 40, 40), 1), noise((32, 32, 3, 3), 2)
+    problem = read_conv(x, weight, padding=1)
+    contest = _Contest(problem, weight, None, 1e-5, _considered(problem, "auto", 1e-5))
+    assert not contest._fit("fft")
+    assert "are in doubt" in (contest.candidates["fft"].refused or "")
+    plan = convlens.plan(x, weight, padding=1)
+    assert worst(plan(x), x, weight, padding=1) <= within(problem)
 
 
 def test_what_float64_leaves_in_doubt_is_summed() -> None:

@@ -438,7 +438,11 @@ class _Contest:
         if not _measurable(self.problem):
             self.candidates[name] = replace(candidate, refused="its error cannot be measured here")
             return False
-        y, _ = self.runs[name](self._example(), None)
+        try:
+            y, _ = self.runs[name](self._example(), None)
+        except Unfit as reason:
+            self.candidates[name] = replace(candidate, refused=f"of random numbers, {reason}")
+            return False
         y = y if self.bias is None else y - self.bias.reshape(-1, *[1] * len(self.problem.space))
         error = measuring.measured_error(self.problem, self._example(), self.weight, y)
         found = replace(candidate, error=error)
