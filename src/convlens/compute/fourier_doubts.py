@@ -71,7 +71,7 @@ def doubts_of(
     outs, _, taps = kernels.shape
     channel = np.abs(kernels).sum(2).argmax(1)
     chosen = np.abs(kernels[np.arange(outs), channel])
-    terms = min(taps, max(64, taps // 4))
+    terms = min(taps, 256, max(64, taps // 4))
     order = np.argsort(-chosen, axis=1, kind="stable")[:, :terms]
     pad = ((0, 0), (0, -terms % 8))
     largest = np.pad(np.take_along_axis(chosen, order, 1) * (1 - 2.0**-20), pad)
