@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ import torch
 from bench.engine.cases import Case
 from bench.figures import repeat
 from convlens.compute.kernels.compiling import Kernel
-from convlens.compute.kernels.launching import Launch
+from convlens.compute.kernels.launching import Launch, address_of
 from convlens.compute.kernels.machine import machine
 from convlens.compute.kernels.words import LANES, add, fma, load, store
 
@@ -81,7 +80,7 @@ def measure() -> Limits:
 def _peak() -> float:
     rounds, tasks = 200_000, 4 * torch.get_num_threads()
     data = np.zeros(16 * 16, np.float32)
-    fixed = {"rounds": rounds, "data": _address(data)}
+    fixed = {"rounds": rounds, "data": address_of(data)}
     kernel = Kernel("multiply_add", "float32", multiply_add)
     launch = Launch(kernel, tasks=tasks, scratch=1024, fixed=fixed, changing=())
     lanes = machine().lanes("float32")
@@ -106,7 +105,3 @@ def _bandwidth(size: int) -> float:
 def _least(action: Callable[[], object], times: int) -> float:
     """Return the seconds of the fastest of some calls, after one that is not counted."""
     return min(repeat(action, times))
-
-
-def _address(array: np.ndarray[Any, Any]) -> int:
-    return int(array.__array_interface__["data"][0])

@@ -6,7 +6,7 @@ that fits the second-level cache (see `kernels.overlap`).
 
 An error is spread evenly over two tiles: about 2e-7 of the root mean square of their outputs, in
 float32, and not of the output itself. Where that is too much beside an output's own products, it is
-computed anew (see `kernels.doubting`): with float64, or directly.
+computed anew (see `kernels.doubting` and `fourier_again`).
 
 Source: Stockham, *High-speed convolution and correlation*, AFIPS 28 (1966).
 """
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.compute.fourier_again import Regions, way
+from convlens.compute.fourier_again import CLOCK, Regions, way
 from convlens.compute.fourier_doubts import SLACK, doubts_of
 from convlens.compute.fourier_layout import Layout, cycles, radices_of, smooth
 from convlens.compute.fourier_tiles import (
@@ -38,7 +38,7 @@ from convlens.compute.fourier_tiles import (
 from convlens.compute.kernels import doubting, overlap, packing
 from convlens.compute.kernels.butterflies import butterflies
 from convlens.compute.kernels.compiling import Kernel
-from convlens.compute.kernels.launching import Launch, threads
+from convlens.compute.kernels.launching import Launch, address_of, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.tiles import GEOMETRY
 from convlens.compute.problem import Problem, Unfit, Unsuited
@@ -48,8 +48,6 @@ __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
 
 EXACT = False
 COMPILES = True
-CLOCK = 3.7e9
-"""Cycles a second, or near."""
 TINY = {"float32": 2.0**-105, "float64": 2.0**-900}
 """Kernels whose weights are all smaller are left to others."""
 CORES = min(16, os.cpu_count() or 1)
@@ -207,7 +205,7 @@ class _Convolution:
         if not self.tasks:
             return
         found = np.zeros(self.tasks * (1 + self.outs), np.int64)  # counts, then limits
-        counts = found.__array_interface__["data"][0]
+        counts = address_of(found)
         limits = counts + 8 * self.tasks
         self._transform(x.data_ptr(), y.data_ptr(), limits, counts)
         if not np.count_nonzero(found):

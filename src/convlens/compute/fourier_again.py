@@ -21,10 +21,10 @@ from convlens.compute.kernels.launching import threads
 from convlens.compute.problem import Problem
 from convlens.windows import Window
 
-__all__ = ["Regions", "way"]
+__all__ = ["CLOCK", "Regions", "way"]
 
 CLOCK = 3.7e9
-"""Cycles a second, or near."""
+"""Cycles a second, or near, of a transform and of what is computed anew."""
 DIRECT, PLAIN = 6.0, 2.0
 """Cycles that a product of four vectors takes, where doubtful results are summed, and all are."""
 WIDER, GATHER, ANEW = 3.0, 2e-4, 3e-3

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convlens.compute.problem import Problem
 from convlens.compute.reading import needs_gradient, read_conv, read_pool
+from convlens.compute.reading_windows import OURS, Words
 
 __all__ = ["recall_conv", "recall_pool"]
 
@@ -23,27 +24,27 @@ REMEMBERED = 1024
 _problems: dict[tuple[object, ...], Problem] = {}
 
 
-def recall_conv(x: Any, weight: Any, bias: Any, *, words: Any = None, **options: Any) -> Problem:
+def recall_conv(x: Any, weight: Any, bias: Any, *, words: Words = OURS, **options: Any) -> Problem:
     """Return `read_conv` of these, from memory where arrays and options alike were read before.
 
     >>> x, weight = torch.ones(1, 3, 8), torch.ones(4, 3, 3)
     >>> recall_conv(x, weight, None, stride=1) is recall_conv(x, weight, None, stride=1)
     True
     """
-    named = {} if words is None else {"words": words}
-    read = partial(read_conv, x, weight, bias, **named, **options)
+    read = partial(read_conv, x, weight, bias, words=words, **options)
     return _recalled(read, "conv", (x, weight, bias), options)
 
 
-def recall_pool(operation: str, x: Any, size: Any, *, words: Any = None, **options: Any) -> Problem:
+def recall_pool(
+    operation: str, x: Any, size: Any, *, words: Words = OURS, **options: Any
+) -> Problem:
     """Return `read_pool` of these, from memory where an array and options alike were read before.
 
     >>> x = torch.ones(1, 3, 8)
     >>> recall_pool("max_pool", x, 2) is recall_pool("max_pool", x, 2)
     True
     """
-    named = {} if words is None else {"words": words}
-    read = partial(read_pool, operation, x, size, **named, **options)
+    read = partial(read_pool, operation, x, size, words=words, **options)
     return _recalled(read, operation, (x,), {"size": size, **options})
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from convlens.compute.kernels.compiling import HEAD, Kernel, address
 
-__all__ = ["Launch", "one_thread", "threads"]
+__all__ = ["Launch", "address_of", "one_thread", "threads"]
 
 SHARES = 12
 """How often a thread takes some tasks, one after another: neighbours in memory are its own then."""
@@ -96,7 +96,7 @@ class Launch:
             if isinstance(value, Tensor):
                 value = value.data_ptr()
             elif isinstance(value, np.ndarray):
-                value = _address(value)
+                value = address_of(value)
             self._words[HEAD + order.index(name)] = int(value)
         self._blocks: list[Any] = []
 
@@ -113,7 +113,7 @@ class Launch:
             memory = free.pop()
         except IndexError:
             memory = np.empty(size, np.uint8)
-        block[0], block[2], block[3] = 0, 0, (_address(memory) + 63) // 64 * 64
+        block[0], block[2], block[3] = 0, 0, (address_of(memory) + 63) // 64 * 64
         block[5] = max(1, self.tasks // (SHARES * count))
         for place, value in zip(self._places, changing, strict=True):
             block[place] = value
@@ -123,7 +123,8 @@ class Launch:
             free.append(memory)
 
 
-def _address(array: np.ndarray[Any, Any]) -> int:
+def address_of(array: np.ndarray[Any, Any]) -> int:
+    """Return where the first element of an array lies."""
     return int(array.__array_interface__["data"][0])
 
 
