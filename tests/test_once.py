@@ -45,6 +45,9 @@ class Ways:
 @pytest.fixture
 def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
     """Start from no decisions; `forced` is the method that plans made behind the scenes take."""
+    idle = threading.Event()
+    behind.ask(idle.set)
+    assert idle.wait(PATIENCE), "what other tests asked for is not done"
     seen = Ways()
     keep, compute = once._keep, Plan.compute
 
