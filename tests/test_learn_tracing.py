@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import Any
 
@@ -16,12 +15,13 @@ from convlens.lens import Recording, explain_value
 from convlens.zoo.detection.boxes import clip_boxes_to_image, decode_boxes
 from convlens.zoo.detection.proposals import anchors
 from detectors import finding
+from holding import last_only
 
 NAMES = ("fasterrcnn_mobilenet_v3_large_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
 SIZE = (100, 140)
 
 
-@functools.lru_cache(1)  # hundreds of megabytes each
+@last_only
 def seen(name: str) -> tuple[Any, Recording]:
     """A detector with drawn weights that finds something, recorded on two pictures."""
     network = finding(name, 2 if name.startswith("keypoint") else 5)
@@ -121,12 +121,15 @@ def test_selections_are_said_to_be_chosen() -> None:
     assert "score rank 1 of" in stations(trace(recording, 0))["box suppression"].text
 
 
-def test_masks_and_keypoints_lead_to_the_detections_own_maps() -> None:
+def test_masks_lead_to_the_detections_own_maps() -> None:
     _, recording = seen("maskrcnn_resnet50_fpn")
     count = len(recording.outputs[0]["boxes"])
     first, second = trace(recording, 1), trace(recording, 1, picture=1)
     assert stations(first)["mask"].index[:2] == (1, first.label)
     assert stations(second)["mask"].index[:2] == (count + 1, second.label)
+
+
+def test_keypoints_lead_to_the_detections_own_maps() -> None:
     _, recording = seen("keypointrcnn_resnet50_fpn")
     assert stations(trace(recording, 3))["keypoints"].index[0] == 3
 

@@ -1,6 +1,5 @@
 """What detectors do with boxes is explained: regions, suppression, and what an index chose."""
 
-import functools
 import importlib
 import re
 from collections import Counter
@@ -29,6 +28,7 @@ from convlens.zoo.resnet import RESNETS
 from convlens.zoo.segmentation import SEGMENTERS
 from convlens.zoo.vgg import VGGS
 from convlens.zoo.video import VIDEOS
+from holding import last_only
 from torchvision_oracle import _library, torchvision
 
 
@@ -624,7 +624,7 @@ def same(one: list[dict[str, Tensor]], other: list[dict[str, Tensor]]) -> bool:
 PICTURES = [torch.rand(3, 80, 100, generator=torch.Generator().manual_seed(0))]
 
 
-@functools.lru_cache(1)  # hundreds of megabytes each
+@last_only
 def recorded(name: str) -> Recording:
     return record(small(name), PICTURES)
 
@@ -656,6 +656,7 @@ def test_every_step_of_a_detector_is_explained(name: str) -> None:
 
 @pytest.mark.parametrize("name", ONE_WORKER_EACH)
 def test_a_detector_that_finds_nothing_is_recorded(name: str) -> None:
+    recorded.cache_clear()
     network = small(name, score_thresh=1.0)
     seen = record(network, PICTURES)
     assert seen.error is None

@@ -48,7 +48,7 @@ LAUNCHES, FASTER = 3e-4, 50.0
 """What a GPU takes at least, in seconds, and how many times faster it is than one core: guesses."""
 LARGE = 2**21
 """The positions of a tile above which smaller ones are taken whatever they waste."""
-SUMMED, GATHERED = 2**27, 2**22
+SUMMED, GATHERED = 2**27, 2**19
 """The most products of outputs that are summed one by one, and about how many at a time."""
 
 Table = np.ndarray[Any, np.dtype[np.int64]]

@@ -1,0 +1,70 @@
+"""What every test stands on: one thread each, and memory given back as the tests go on."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Of glibc's `mallopt`."""
+
+SPARE = 200 * 2**20
+"""The bytes by which a process may grow before what is out of reach is collected."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread, as the suite runs in parallel; who only hands tests out needs no torch.
+
+    Blocks of a mebibyte and more go back to the system when they are freed: left to itself glibc
+    keeps those of up to 32 at hand, half a gigabyte after some files.
+    """
+    if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
+        import torch
+
+        torch.set_num_threads(1)
+        if sys.platform == "linux":
+            set_option = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
+            for option in (TRIM_THRESHOLD, MMAP_THRESHOLD):
+                set_option(option, 2**20)
+        config.pluginmanager.register(Collector())
+
+
+class Collector:
+    """Collects what is out of reach where a process has grown: recordings are large."""
+
+    def __init__(self) -> None:
+        self.least = resident()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self) -> None:
+        now = resident()
+        if now > self.least + SPARE:
+            gc.collect()
+            now = self.least = resident()
+        self.least = min(self.least, now)
+
+
+def resident() -> int:
+    """The bytes of this process that lie in memory, or 0 where that is not told."""
+    told = Path("/proc/self/statm")
+    return 4096 * int(told.read_text().split()[1]) if told.exists() else 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_given_back(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a file of tests, let go what it cached."""
+    yield
+    module = request.node.obj
+    if module is None or not module.__name__.startswith("test_"):
+        return  # examples in texts
+    for value in vars(module).values():
+        if hasattr(value, "cache_clear") and value.__module__ == module.__name__:
+            value.cache_clear()
+    gc.collect()
+    if sys.platform == "linux":
+        getattr(ctypes.CDLL(None), "malloc_trim", lambda kept: 0)(0)
