@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from convlens.compute import ndimage, signal
 
@@ -21,7 +22,15 @@ GIVEN: dict[str, Any] = {
 }
 NOTHING: list[Any] = ["word", b"word", {}, object(), len, slice(2), np.datetime64("2020")]
 RAGGED: Any = [[1], [1, 2]]
-NO_ARRAYS: list[Any] = [*NOTHING, None, ["a"], RAGGED, np.ma.masked_array([[1.0]], [[True]])]
+NO_ARRAYS: list[Any] = [
+    *NOTHING,
+    None,
+    ["a"],
+    [None],
+    RAGGED,
+    torch.ones(2, device="meta"),
+    np.ma.masked_array([[1.0]], [[True]]),
+]
 NO_NUMBERS: list[Any] = [*NOTHING, [1, 2, 3], RAGGED, np.array(["a"])]
 NO_INTEGERS: list[Any] = [*NOTHING, 1.5, 2.0, True, float("nan"), [None], 2**200, -(2**63), 2j]
 NO_WORDS: list[Any] = ["word", b"word", 3, [1], {}, np.array(["a", "b"]), True]

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from convlens.compute import avg_pool, conv, conv_transpose, max_pool, plan
+from convlens import functional
+from convlens.compute import avg_pool, conv, conv_transpose, filtering, max_pool, operations, plan
+from convlens.signal import ndimage
 
 X = np.ones((1, 2, 8, 8))
 W = np.ones((2, 2, 3, 3))
@@ -452,3 +454,57 @@ def test_the_message_tells_the_cure() -> None:
     with pytest.raises(ValueError, match="use at most 9 in all"):
         conv_transpose(X1, W1, padding=5)
     assert conv_transpose(X1, W1, padding=((4, 5),)).shape == (1, 1, 1)
+
+
+def test_a_flag_of_numpy_is_a_flag() -> None:
+    y, places = max_pool(X, 2, return_indices=np.True_, ceil_mode=np.False_)  # type: ignore[arg-type]
+    assert places.shape == y.shape == (1, 2, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["stride", "padding", "dilation", "groups"])
+def test_an_integer_that_python_does_not_write_is_told_in_bits(name: str) -> None:
+    for value in (10**5000, -(10**5000)):
+        with pytest.raises(ValueError, match=f"^`{name}` \\(=an integer of 16610 bits\\)"):
+            conv(X, W, **{name: value})  # type: ignore[arg-type]
+
+
+def test_whatever_a_value_says_of_itself_it_is_told_on_one_line() -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError("no word")
+
+    wrong = np.ones((2, 2), int)
+    for value, told in ((Mute(), "of type Mute"), (wrong, r"array\(\[\[1, 1\], \[1, 1\]\]\)")):
+        with pytest.raises((ValueError, TypeError), match=f"`padding` \\(={told}\\)") as raised:
+            conv(X[..., 0], W[..., 0], padding=value)
+        assert "\n" not in str(raised.value)
+
+
+def test_sizes_that_do_not_fit_the_axes_are_named_before_the_input() -> None:
+    for size in ([2], torch.Size([2]), (2,)):
+        with pytest.raises(
+            ValueError, match=r"^`size` \(=.*\) has 1 entries, one an axis of space"
+        ):
+            max_pool(X, size)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("Unable"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_memory_that_runs_out_is_told_by_what_was_wanted(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing_left(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(operations, "execute", nothing_left)
+    monkeypatch.setattr(torch.nn.functional, "adaptive_avg_pool1d", nothing_left)
+    monkeypatch.setattr(filtering, "correlate_along", nothing_left)
+    calls: list[tuple[str, Callable[[], object]]] = [
+        (r"a result of shape \(1, 2, 6, 6\)", lambda: conv(X, W)),
+        (r"`output_size` \(=3\)", lambda: functional.adaptive_avg_pool1d(torch.ones(1, 1, 8), 3)),
+        ("an `input` bordered for such `weights`", lambda: ndimage.correlate1d(X, [1.0, 2.0])),
+    ]
+    for told, call in calls:
+        with pytest.raises(ValueError, match=f"^{told} would take more memory than there is"):
+            call()

@@ -9,16 +9,22 @@ import operator
 from math import gcd
 from typing import Any
 
-__all__ = ["count", "integer", "is_one_of", "is_symbol", "meeting", "place", "shown"]
+__all__ = ["count", "in_reach", "integer", "is_one_of", "is_symbol", "meeting", "place", "shown"]
+
+MOST_BITS = 256
+"""Of an integer that is taken."""
+
+LONGEST = 80
+"""Letters of a value that a message repeats."""
 
 
 def integer(name: str, value: Any) -> int:
     """Return a plain int for anything that is an integer; True and 1.0 are not."""
     try:
         if type(value) is int or is_symbol(value):
-            return value  # type: ignore[no-any-return]
+            return in_reach(name, value)
         if not isinstance(value, bool):
-            return operator.index(value)
+            return in_reach(name, operator.index(value))
     except TypeError:
         pass
     kind = type(value).__name__
@@ -30,10 +36,29 @@ def is_one_of(value: object, names: tuple[str, ...]) -> bool:
     return isinstance(value, str) and value in names
 
 
+def in_reach(name: str, value: int) -> int:
+    """Return an integer that fits into a sentence; none beyond can be meant."""
+    if not is_symbol(value) and value.bit_length() > MOST_BITS:
+        raise ValueError(
+            f"`{name}` (={shown(value)}) must lie between -2**{MOST_BITS} and 2**{MOST_BITS}"
+        )
+    return value
+
+
 def shown(value: Any) -> str:
-    """Return a value as a message shows it: on one line, and not at any length."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else text[:77] + "..."
+    """Return a value as a message shows it: on one line, and not at any length.
+
+    >>> shown([[1],
+    ...     [2]])
+    '[[1], [2]]'
+    """
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        return f"an integer of {value.bit_length()} bits"  # Python does not write it at any length
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # whatever somebody's own class does
+        text = f"of type {type(value).__name__}"
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
 def count(name: str, value: int) -> int:

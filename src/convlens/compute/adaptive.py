@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convlens.compute.arena import check_memory
 from convlens.compute.functional_arguments import check_tensor
 from convlens.compute.operations import computed
-from convlens.compute.reading import LARGEST_RESULT, read_pool
+from convlens.compute.reading import LARGEST_RESULT, read_flag, read_pool
 from convlens.compute.reading_windows import TORCHS, is_several, read_integer, shown
 from convlens.windows import AdaptiveWindow
 
@@ -28,9 +29,18 @@ def adaptive_pool(
     >>> adaptive_pool("max_pool", 1, torch.tensor([[1, 5, 2, 3, 0]]), 2)
     tensor([[5, 3]])
     """
+    if torch.compiler.is_compiling():
+        return _pool(operation, axes, x, output_size, return_indices)
+    try:
+        return _pool(operation, axes, x, output_size, return_indices)
+    except (MemoryError, RuntimeError) as error:
+        check_memory(error, f"`output_size` (={shown(output_size)})")
+        raise
+
+
+def _pool(operation: str, axes: int, x: Any, output_size: Any, return_indices: Any) -> Any:
     check_tensor("input", x)
-    if not isinstance(return_indices, bool):
-        raise TypeError(f"`return_indices` (={shown(return_indices)}) must be True or False")
+    return_indices = read_flag("return_indices", return_indices)
     counts = _counts(axes, x, output_size)
     size = _even(counts, tuple(x.shape[-axes:]))
     how: dict[str, Any] = {"axes": axes, "words": TORCHS}

@@ -6,20 +6,52 @@ The first touch of fresh memory costs more than most convolutions: a page fault 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import wraps
 from math import prod
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Arena"]
+__all__ = ["Arena", "check_memory", "within_memory"]
 
 SMALLEST = 2**18
 """Results of fewer bytes are given fresh memory: allocators keep that at hand by themselves."""
 
 MOST, MOST_SHARED = 3, 8
 """Buffers kept, those in use among them: by one plan, and by several together."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def check_memory(error: Exception, what: str) -> None:
+    """Raise ValueError, which says what was wanted, if an error is that memory has run out.
+
+    >>> check_memory(KeyError("x"), "a result")
+    """
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        raise ValueError(f"{what} would take more memory than there is; use less") from None
+
+
+def within_memory(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function say what was too large where memory runs out."""
+
+    def around(f: Callable[P, T]) -> Callable[P, T]:
+        @wraps(f)
+        def within(*arguments: P.args, **options: P.kwargs) -> T:
+            try:
+                return f(*arguments, **options)
+            except (MemoryError, RuntimeError) as error:
+                check_memory(error, what)
+                raise
+
+        return within
+
+    return around
 
 
 class Arena:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
 from convlens.compute import gradients
+from convlens.compute.arena import check_memory
 from convlens.compute.arrays import Array, check_out, store, to_array, to_tensor
 from convlens.compute.casting import autocast_off
 from convlens.compute.operators import goes_forward
@@ -37,7 +38,6 @@ def _shown(
     return answer(problem, compute, x, weight, bias, out, method)
 
 
-@autocast_off
 def answer(
     problem: Problem,
     compute: Callable[[Tensor, Tensor | None], Computed],
@@ -51,8 +51,27 @@ def answer(
 
     `compute` takes and returns tensors with a batch. Where torch must see what is done, as for a
     gradient, it is done by operators of torch instead; raises ValueError if another method than
-    that was asked for, or if there is no memory to put into `out`.
+    that was asked for, if `out` has no memory to write to, or if there is no memory left.
     """
+    if torch.compiler.is_compiling():
+        return _answer(problem, compute, x, weight, bias, out, method)
+    try:
+        return _answer(problem, compute, x, weight, bias, out, method)
+    except (MemoryError, RuntimeError) as error:
+        check_memory(error, f"a result of shape {problem.y_shape}")
+        raise
+
+
+@autocast_off
+def _answer(
+    problem: Problem,
+    compute: Callable[[Tensor, Tensor | None], Computed],
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    out: Array | None,
+    method: str,
+) -> Any:
     arrays = (x, weight, bias)
     if not torch.compiler.is_compiling() and has_torch_function(arrays):
         tensors = [array for array in arrays if isinstance(array, Tensor)]

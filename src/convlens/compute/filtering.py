@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from convlens.compute.arena import within_memory
 from convlens.compute.footprints import extreme_under, holds
 from convlens.compute.ndimage_arguments import (
     LARGEST,
@@ -38,6 +39,7 @@ SINGLE = ("float32", "complex64")
 Windows = list[tuple[int, int, int, str]]
 
 
+@within_memory("an `input` bordered for such `weights`")
 def weigh(
     input: Any,
     weights: Any,
@@ -75,6 +77,7 @@ def weigh(
     return target.take(np.rint(y) if whole else y)
 
 
+@within_memory("a Gaussian of such a `sigma`, `truncate` or `radius`")
 def gaussian(sigma: float, order: int, truncate: float, radius: Any) -> Numbers:
     """Return the weights that `correlate1d` filters with for `scipy.ndimage.gaussian_filter1d`.
 
@@ -121,6 +124,7 @@ def _real(name: str, value: Any) -> float:
         ) from None
 
 
+@within_memory("a Gaussian of such a `sigma`, `truncate` or `radius`")
 def blur(
     input: Any,
     sigma: Any,
@@ -161,6 +165,7 @@ def _is_some(name: str, sigma: Any) -> bool:
     return width > 1e-15
 
 
+@within_memory("an `input` bordered for such a `size`")
 def average(
     input: Any, size: Any, output: Any, mode: Any, cval: Any, origin: Any, axes: Any
 ) -> Numbers:
@@ -192,6 +197,7 @@ def average(
     return target.take(y)
 
 
+@within_memory("an `input` bordered for such a `size` or `footprint`")
 def extreme(
     name: str,
     input: Any,

@@ -34,6 +34,7 @@ from convlens.compute import (
 )
 from convlens.compute.arena import Arena
 from convlens.compute.arrays import DTYPES
+from convlens.compute.borders import meets_zeros, surrounded, without_padding
 from convlens.compute.problem import Problem
 from convlens.compute.reading_windows import shown
 from convlens.compute.widening import narrow, widen, widen_bias, widen_weight, widened
@@ -145,6 +146,9 @@ def prepared(
     Raises `Unsuited` where the method finds that it cannot, on seeing the weights.
     """
     method = METHODS[name]
+    if weight is not None and getattr(method, "SKIPS", False) and meets_zeros(problem, weight):
+        whole = prepared(name, without_padding(problem), weight, bias, arena)
+        return lambda x, y: whole(surrounded(problem, x), y)
     if not hasattr(method, "prepare"):
         return lambda x, y: method.run(problem, x, weight, bias)
     wide = None if method.refuses(problem) is None else widened(problem)

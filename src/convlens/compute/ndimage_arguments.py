@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from numbers import Number
 from typing import Any
 
 import numpy as np
 
 from convlens.compute.reading_windows import is_several, shown
 from convlens.compute.sliding import Ends, Numbers
+from convlens.integers import in_reach
 
 __all__ = [
     "BORDERS",
@@ -43,8 +45,8 @@ BORDERS = {
 }
 """The borders of scipy.ndimage in the words of `numpy.pad`; for filters the grid-* are synonyms."""
 
-LARGEST = 2**31
-"""The elements of a window along an axis: the border alone would be larger than most memories."""
+LARGEST = 2**28
+"""The elements of a window along an axis: the border alone takes gigabytes."""
 
 FILTERED = (*"?bBhHiIlLqQ", "e", "f", "d", "F", "D")
 """The characters of the element types that can be filtered."""
@@ -82,7 +84,13 @@ def read_array(name: str, value: Any, kinds: str = "biufc") -> Numbers:
         raise ValueError(
             f"`{name}` (={shown(value)}) must be an array of numbers, its rows of one length"
         ) from None
-    if array.dtype.kind not in kinds:
+    except (TypeError, RuntimeError):
+        raise TypeError(
+            f"`{name}` cannot be read as an array of NumPy, which is what this function takes; "
+            "pass numbers alone, a tensor as by .detach().cpu().numpy()"
+        ) from None
+    odd = array.dtype.kind == "O" and not all(isinstance(part, Number) for part in array.flat)
+    if array.dtype.kind not in kinds or odd:
         raise TypeError(
             f"`{name}` holds {array.dtype} values; convert it to integers, float64 or complex128"
         )
@@ -201,7 +209,7 @@ def read_integer(name: str, value: Any) -> int:
     """Return an integer; True and 1.0 are none."""
     if not isinstance(value, bool | np.bool_):
         try:
-            return operator.index(value)
+            return in_reach(name, operator.index(value))
         except TypeError:
             pass
     raise TypeError(f"`{name}` (={shown(value)}) must be an integer")

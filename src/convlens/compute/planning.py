@@ -390,9 +390,8 @@ class _Contest:
         """Return the least by an estimate for one thread and image: others must not change bits."""
         one = replace(self.problem, batch=1)
         with one_thread():
-            chosen = min(able, key=lambda name: estimate(name, one))
-        self.ready(chosen)
-        return chosen
+            able = sorted(able, key=lambda name: estimate(name, one))
+        return next(name for name in able if self._suits(name))
 
     def by_estimate(self, able: list[str]) -> str:
         """Return the method of the least estimate whose error is small enough."""
@@ -422,16 +421,22 @@ class _Contest:
                 self.candidates[name] = replace(self.candidates[name], seconds=known[name])
         return self.by_estimate([name for name in likely if name in known])
 
+    def _suits(self, name: str) -> bool:
+        """Get a method ready if the weights suit it; say why if not."""
+        try:
+            self.ready(name)
+        except Unsuited as reason:
+            self.candidates[name] = replace(self.candidates[name], refused=str(reason))
+            return False
+        return True
+
     def _fit(self, name: str) -> bool:
         """Get a method ready and tell whether its error is small enough; say why if not."""
         candidate = self.candidates[name]
         if candidate.refused is not None or name in self.runs:
             return candidate.refused is None
         behind.pause()
-        try:
-            self.ready(name)
-        except Unsuited as reason:
-            self.candidates[name] = replace(candidate, refused=str(reason))
+        if not self._suits(name):
             return False
         if is_exact(name) or self.weight is None:
             return True

@@ -224,6 +224,12 @@ def read_pool(
     given = describe(words.x, x)
     if axes is None:
         axes = _axes_of(given, size, words)
+        if len(given.shape) not in (axes + 1, axes + 2):
+            raise ValueError(
+                f"`{words.size}` (={shown(size)}) has {axes} entries, one an axis of space, but "
+                f"`{words.x}` has shape {given.shape}; give {len(given.shape) - 2} for "
+                f"(n, c, *space) or {len(given.shape) - 1} for (c, *space)"
+            )
     sizes = per_axis(words.size, size, axes, least=1)
     batch, channels, space = _split(words.x, given.shape, axes)
     _check_poolable(operation, given, words)
@@ -277,12 +283,12 @@ def _check_poolable(operation: str, given: Description, words: Words) -> None:
 def read_flag(name: str, value: Any) -> bool:
     """Return True or False; raise TypeError for anything else.
 
-    >>> read_flag("ceil_mode", True)
+    >>> read_flag("ceil_mode", np.True_)
     True
     """
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(f"`{name}` (={shown(value)}) must be True or False")
-    return value
+    return bool(value)
 
 
 def read_tolerance(tolerance: Any) -> float:
@@ -295,7 +301,7 @@ def read_tolerance(tolerance: Any) -> float:
         raise TypeError(f"`tolerance` (={shown(tolerance)}) must be a number, as 1e-5")
     if not 0 <= tolerance < 1e300:
         raise ValueError(
-            f"`tolerance` (={tolerance!r}) must be 0 or more and below 1e300; use 1e-5"
+            f"`tolerance` (={shown(tolerance)}) must be 0 or more and below 1e300; use 1e-5"
         )
     return float(tolerance)
 

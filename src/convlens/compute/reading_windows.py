@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 from torch import bool as torch_bool
 
+from convlens.integers import in_reach, shown
 from convlens.windows import PADDINGS, TransposedWindow, Window
 
 __all__ = [
@@ -29,9 +30,6 @@ __all__ = [
 
 MOST = 2**62
 """The integers that torch's operators count in hold sums of two of these."""
-
-LONGEST = 80
-"""Letters of a value that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +191,7 @@ def read_integer(name: str, value: Any, least: int) -> int:
     if number is None:
         kind = type(value).__name__
         raise TypeError(f"`{name}` (={shown(value)}) must be an integer, not {kind}")
-    if number < least:
+    if in_reach(name, number) < least:
         raise ValueError(f"`{name}` (={number}) must be at least {least}; use {least} or more")
     return number
 
@@ -207,16 +205,6 @@ def is_several(value: Any) -> bool:
     if isinstance(value, np.ndarray | Tensor):
         return value.ndim > 0 and not getattr(value, "is_nested", False)
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
-
-
-def shown(value: Any) -> str:
-    """Return a value as a message shows it: on one line, and not at any length.
-
-    >>> shown(np.ones((2, 2)))
-    'array([[1., 1.], [1., 1.]])'
-    """
-    text = " ".join(repr(value).split())
-    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
 def _is_no_number(value: Any) -> bool:
@@ -236,7 +224,7 @@ def _ends(padding: Any, axes: int) -> list[Ends]:
     if len(entries) != axes:
         cure = f"give {axes}"
         if axes == 1 and len(entries) == 2:
-            cure = f"a pair for one axis is [{padding!r}]"
+            cure = f"a pair for one axis is [{shown(padding)}]"
         raise ValueError(
             f"`padding` (={shown(padding)}) has {len(entries)} entries for {axes} axes; {cure}"
         )

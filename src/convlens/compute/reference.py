@@ -2,7 +2,7 @@
 
 The other methods are tested against this one, and this one against torch in float64 and SciPy.
 The loops go over outputs and taps, one step for the whole batch and all channels. Padding adds
-nothing: no product is formed with it.
+nothing: no product is formed with it, but where a weight is not finite (see `borders`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from convlens.compute.problem import Problem
 from convlens.windows import TransposedWindow, Window, padded_source
 
 __all__ = ["at", "cost", "refuses", "run"]
+
+SKIPS = True
+"""No product is formed with padding."""
 
 Numbers = np.ndarray[Any, Any]
 Pair = tuple[int, int]

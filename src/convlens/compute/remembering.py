@@ -65,7 +65,7 @@ def _recalled(
             needs_gradient(*given),
             repr(options),  # which tells True and 1.0 from 1, as equality does not
         )
-    except RuntimeError:  # a tensor without a shape of its own, which reading refuses by name
+    except Exception:  # what has no shape, or cannot be written, reading refuses by name
         return read()
     found = _problems.get(key)
     if found is None:

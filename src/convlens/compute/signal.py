@@ -259,8 +259,41 @@ def _convolve(
         ends[axis] = (max(0, -first), max(0, last - (n - 1)))
         parts[axis] = slice(max(0, first), min(n, last + 1))
     turned = np.flip(kernel, tuple(spans)) if spans else kernel
-    y = correlate_along(x[tuple(parts)], turned, ends, method)
+    if np.isfinite(kernel).all() or not any(map(any, ends.values())):
+        y = correlate_along(x[tuple(parts)], turned, ends, method)
+    else:
+        y = _within(x[tuple(parts)], turned, ends)
     return _centred(y, one.shape, list(spans), mode)
+
+
+def _within(x: Numbers, kernel: Numbers, ends: dict[int, tuple[int, int]]) -> Numbers:
+    """Correlate as `correlate_along`, without products of the zeros (before, after) x.
+
+    Of a kernel that is not finite these would be not-a-number.
+
+    >>> _within(np.array([1.0, 2.0]), np.array([np.inf, 1.0]), {0: (1, 1)})
+    array([ 1., inf, inf])
+    """
+    shape = list(np.broadcast_shapes(*(_but(array, ends) for array in (x, kernel))))
+    for axis, (before, after) in ends.items():
+        shape[axis] = before + x.shape[axis] + after - kernel.shape[axis] + 1
+    y = np.zeros(shape, x.dtype)
+    for taps in np.ndindex(*(kernel.shape[axis] for axis in ends)):
+        at, read, written = ([slice(None)] * x.ndim for _ in range(3))
+        for axis, tap in zip(ends, taps, strict=True):
+            first = tap - ends[axis][0]  # the input that the first output reads with this tap
+            low, high = max(0, -first), min(shape[axis], x.shape[axis] - first)
+            at[axis] = slice(tap, tap + 1)
+            written[axis] = slice(low, max(low, high))
+            read[axis] = slice(low + first, max(low, high) + first)
+        with np.errstate(invalid="ignore", over="ignore"):
+            y[tuple(written)] += x[tuple(read)] * kernel[tuple(at)]
+    return y
+
+
+def _but(array: Numbers, axes: Iterable[int]) -> list[int]:
+    """Return the shape of an array, with 1 along some axes."""
+    return [1 if axis in axes else n for axis, n in enumerate(array.shape)]
 
 
 def _centred(y: Numbers, shape: Sequence[int], sliding: Sequence[int], mode: str) -> Numbers:
@@ -298,7 +331,7 @@ def _convolve_image(
     if dtype is None:
         wide = _extended(image.astype(result), kernel.shape, spans, pad, fill)
         return scipy.signal.convolve(wide, kernel, "valid", "direct")
-    if pad == "constant" and fill == 0:
+    if pad == "constant" and fill == 0 and np.isfinite(kernel).all():
         y = _convolve(image.astype(dtype), kernel.astype(dtype), spans, "full", "auto")
     else:
         wide = _extended(image.astype(result), kernel.shape, spans, pad, fill)
@@ -375,7 +408,7 @@ def _two_images(in1: Any, in2: Any, mode: str, boundary: str) -> tuple[Numbers, 
 def _one_of(name: str, value: Any, names: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in names:
         told = ", ".join(f'"{known}"' for known in names)
-        raise ValueError(f"`{name}` (={value!r}) must be one of {told}")
+        raise ValueError(f"`{name}` (={shown(value)}) must be one of {told}")
 
 
 def _check_cover(one: Sequence[int], two: Sequence[int], axes: Iterable[int]) -> bool:
@@ -402,10 +435,10 @@ def _read_axes(axes: Any, count: int) -> list[int]:
             f"`axes` (={shown(axes)}) must be an integer or several integers"
         ) from None
     if not read or any(not -count <= axis < count for axis in read):
-        raise ValueError(f"`axes` (={axes!r}) must be some of {-count} to {count - 1}")
+        raise ValueError(f"`axes` (={shown(axes)}) must be some of {-count} to {count - 1}")
     read = [axis % count for axis in read]
     if len(set(read)) < len(read):
-        raise ValueError(f"`axes` (={axes!r}) must name every axis once")
+        raise ValueError(f"`axes` (={shown(axes)}) must name every axis once")
     return read
 
 

@@ -23,6 +23,8 @@ EXACT = True
 REPEATS = False
 """torch's loops do the last elements in another way, wherever these are."""
 COMPILES = False
+SKIPS = True
+"""No product is formed with padding."""
 
 Part = tuple[slice, slice]
 

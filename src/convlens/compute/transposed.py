@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.compute.borders import is_finite
 from convlens.compute.kernel_reach import refuses_arrays
 from convlens.compute.kernels import interleaving, packing
 from convlens.compute.kernels.blocks import best_rows, best_vectors, shift_blocks
@@ -28,7 +29,7 @@ from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.packing import clear, pack_row
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.words import LANES, WIDTH, shift_rows, word
-from convlens.compute.problem import Problem
+from convlens.compute.problem import Problem, Unsuited
 from convlens.windows import TransposedWindow
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
@@ -339,6 +340,8 @@ def prepare(
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
     if weight is None:
         raise ValueError("`weight` is missing; a convolution needs one")
+    if not is_finite(weight):
+        raise Unsuited("a weight is not finite, and is multiplied by zeros around the input")
     groups, each = problem.groups, problem.channels // problem.groups
     out_each = problem.channels_out // groups
     lacking = 3 - len(problem.windows)
