@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from convlens.compute import contest, layers
 from convlens.compute.arena import MOST_SHARED, Arena
@@ -347,6 +348,21 @@ def test_a_network_that_stays_says_so_of_every_layer(monkeypatch: pytest.MonkeyP
         assert [path for path, _ in report.left] == layers_of
         assert dict(report.left)["0"] == "something is hooked to it"
         assert "1 was left alone: the whole was fastest as it was" in str(report)
+
+
+@pytest.mark.parametrize("winner", ["as it was, in channels last", "channels last", "contiguous"])
+def test_parameters_are_vectors_for_the_tools_of_torch(
+    winner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, x = two_layers(), torch.randn(1, 2, 8, 8)
+    prefer(monkeypatch, winner)
+    fast = accelerated(network, x)
+    assert all(p.is_contiguous() for p in fast.parameters())
+    count = sum(p.numel() for p in network.parameters())
+    for each in (network, fast):
+        nn.utils.vector_to_parameters(torch.linspace(-1, 1, count), each.parameters())
+        prune.l1_unstructured(each[0], "weight", 0.5)
+    assert distance(fast(x), network(x)) < 1e-6
 
 
 def accelerated(network: nn.Module, x: Tensor) -> Any:

@@ -181,7 +181,7 @@ def test_weights_are_let_go_where_they_are_too_many_bytes(
     ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, weight, bias = layer()
-    monkeypatch.setattr(once, "MOST_BYTES", 3 * weight.nbytes)
+    monkeypatch.setattr(once, "MOST_HELD", 3 * weight.nbytes)
     for method in (
         "rows",
         "shift",
@@ -194,9 +194,27 @@ def test_weights_are_let_go_where_they_are_too_many_bytes(
     kept = [len(entry.plans) for entry in once._entries.values()]
     assert kept == [0, 0, 0, 2]
     # The last is kept however large, and what was let go is planned again.
-    monkeypatch.setattr(once, "MOST_BYTES", 1)
+    monkeypatch.setattr(once, "MOST_HELD", 1)
     check(conv(x, weight, bias, padding=1, method="rows"), x, weight, bias)
     assert [len(entry.plans) for entry in once._entries.values()] == [0, 0, 0, 1]
+
+
+def test_packed_weights_count_with_all_that_is_packed(
+    ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, weight, bias = layer()
+    monkeypatch.setattr(once, "MOST_HELD", 9 * weight.nbytes)
+    for seed in range(2):
+        conv(x, layer(seed)[1], bias, padding=1, method="winograd4")
+        (entry,) = once._entries.values()
+        (plan,) = entry.plans  # two would be given and packed in ten times these bytes
+    # 36 products stand for 9 weights; beside them lie the weights as they were given.
+    assert 5 * weight.nbytes <= entry.held == plan.held < 5.2 * weight.nbytes
+    spoilt = x.clone()
+    spoilt[0, 3, 20, 20] = torch.nan
+    conv(spoilt, layer(1)[1], bias, padding=1, method="winograd4")
+    assert entry.plans == [plan]
+    assert entry.held == plan.held > 6.9 * weight.nbytes  # packed for a method that sums, too
 
 
 def test_results_of_all_shapes_lie_in_one_memory(ways: Ways) -> None:

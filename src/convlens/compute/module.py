@@ -236,20 +236,15 @@ def _all_planned(network: nn.Module) -> Iterator[Planned]:
 
 
 def _laid_out(original: nn.Module) -> nn.Module:
-    """Return a copy with the weights of its convolutions in channels last."""
-    network = copied(original, share=True)
+    """Return a copy whose convolutions compute by torch in channels last.
+
+    The parameters stay as they are: torch's own tools want to look at them as vectors.
+    """
+    network, place = copied(original, share=True), Place(last=True)
     for layer in network.modules():
-        if type(layer) in (*CONVOLUTIONS, *TRANSPOSED):
-            _lay_out(layer)
+        if type(layer) in (*CONVOLUTIONS, *TRANSPOSED) and reason_against(layer) is None:
+            vars(layer)["forward"] = Planned((layer,), place)
     return network
-
-
-def _lay_out(layer: Any) -> None:
-    weight = getattr(layer, "weight", None)
-    form = {4: torch.channels_last, 5: torch.channels_last_3d}.get(getattr(weight, "ndim", 0))
-    if weight is not None and form is not None:
-        laid_out = weight.detach().contiguous(memory_format=form)
-        layer.weight = nn.Parameter(laid_out, requires_grad=False)
 
 
 def _fresh(inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -30,9 +30,12 @@ Computed = tuple[Tensor, Tensor | None]
 SHAPES, WEIGHTS = 512, 4
 """Problems whose decision is kept, and packed weights for each."""
 
+MOST_HELD = 2**29
+"""Bytes of the weights that are kept for all problems together, or of one, given and packed."""
+
 MOST_BYTES = 2**28
-"""Of weights, as they were given, that are kept packed for all problems together, or are one; that
-wait for their plans; and of the memory of results that is kept to be used again."""
+"""Of weights that wait for their plans; and of the memory of results that is kept to be used again.
+"""
 
 LONG, OFTEN, ENOUGH = 3e-4, 20, 2e-3
 """A plan is made for what takes so many seconds by the quick way as its method estimates, or was
@@ -46,7 +49,7 @@ LONG_SUM, SOONER = 1e-3, 2.0
 class _Entry:
     """What is known of one problem: the plans of its last weights, and how often it was asked.
 
-    `held`: the bytes of these weights.
+    `held`: the bytes that these plans keep.
     """
 
     tolerance: float
@@ -93,7 +96,11 @@ def execute(
     entry = _entry(problem, method, exact)
     for plan in entry.plans:
         if _same(plan.weight, weight) and _same(plan.bias, bias):
-            return plan.compute(x, y)
+            before = len(plan.plain)
+            found = plan.compute(x, y)
+            if len(plan.plain) > before:  # which packed these weights in another way as well
+                _keep(entry, plan)
+            return found
     if method != "auto" or problem.device != "cpu":
         return _keep(entry, _plan(entry, problem, method, weight, bias)).compute(x, y)
     if entry.quick is None:
@@ -136,11 +143,12 @@ def _plan(
 
 def _keep(entry: _Entry, plan: Plan) -> Plan:
     plan.share(_arena)
-    _hold(entry, [plan, *entry.plans[: WEIGHTS - 1]])
+    others = [other for other in entry.plans if other is not plan]
+    _hold(entry, [plan, *others[: WEIGHTS - 1]])
     with _lock:
         kept = sum(other.held for other in _entries.values())
         for other in _entries.values():  # those asked for longest ago first
-            if kept <= MOST_BYTES:
+            if kept <= MOST_HELD:
                 break
             kept -= other.held
             _hold(other, [plan] if other is entry else [])
@@ -148,8 +156,7 @@ def _keep(entry: _Entry, plan: Plan) -> Plan:
 
 
 def _hold(entry: _Entry, plans: list[Plan]) -> None:
-    weights = [plan.weight for plan in plans]
-    entry.held = sum(weight.nbytes for weight in weights if isinstance(weight, Tensor))
+    entry.held = sum(plan.held for plan in plans)
     entry.plans = plans
 
 

@@ -15,6 +15,7 @@ from convlens.compute.arena import Arena
 from convlens.compute.arrays import DTYPES, Array, to_tensor
 from convlens.compute.calling import answer
 from convlens.compute.casting import autocast_off
+from convlens.compute.holding import bytes_held
 from convlens.compute.kernels.launching import one_thread
 from convlens.compute.methods import (
     METHODS,
@@ -102,7 +103,8 @@ class Plan:
     bias: Array | None = field(default=None, repr=False)
     _run: Run | None = field(default=None, repr=False)
     _arena: Arena = field(default_factory=Arena, repr=False)
-    _plain: list[Plan] = field(default_factory=list, repr=False, compare=False)
+    plain: list[Plan] = field(default_factory=list, repr=False, compare=False)
+    _held: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def windows(self) -> tuple[Window | TransposedWindow, ...]:
@@ -136,6 +138,14 @@ class Plan:
         """Return of every method that can do it the seconds it takes, measured or estimated."""
         return {n: c.cost for n, c in self.candidates.items() if c.refused is None}
 
+    @property
+    def held(self) -> int:
+        """Return the bytes of the weights kept, as they were given and packed."""
+        count = len(self.plain)  # one more if numbers were met that want another method
+        if count not in self._held:
+            self._held[count] = bytes_held(self.weight, self.bias, self._run, self.plain)
+        return self._held[count]
+
     def __call__(self, x: Array, *, out: Array | None = None) -> Any:
         """Return the result for `x`, in `out` if given; with indices, the result and these.
 
@@ -167,12 +177,12 @@ class Plan:
 
     def _direct(self) -> Plan:
         """Return the plan of the same by a method that is right for all numbers, made once."""
-        if not self._plain:
+        if not self.plain:
             weight, bias = self.weight, self.bias
-            self._plain.append(
+            self.plain.append(
                 decide(self.problem, self.kind, "direct", weight, bias, measure=False)
             )
-        return self._plain[0]
+        return self.plain[0]
 
     def _check(self, x: Array) -> None:
         """Raise unless x is as planned."""
