@@ -19,6 +19,8 @@ WEIGHT, TURNED = torch.randn(6, 4, 3, 3), torch.randn(4, 6, 3, 3)
 CALLS: dict[str, Callable[[Any], Any]] = {
     "conv": lambda x: ours.conv2d(x, WEIGHT, padding="same", stride=1),
     "conv, strided": lambda x: ours.conv2d(x, WEIGHT, stride=2, padding=1),
+    "conv, same_upper": lambda x: conv(x, WEIGHT, stride=2, padding="same_upper"),
+    "max_pool, same_lower": lambda x: ours.max_pool2d(x, 3, 3, "same_lower"),
     "conv, reflected": lambda x: conv(x, WEIGHT, padding=1, padding_mode="reflect"),
     "conv_transpose": lambda x: ours.conv_transpose2d(x, TURNED, stride=2, output_padding=1),
     "max_pool": lambda x: ours.max_pool2d(x, 3, 2, ceil_mode=True),

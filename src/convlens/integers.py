@@ -22,9 +22,9 @@ def integer(name: str, value: Any) -> int:
     """Return a plain int for anything that is an integer; True and 1.0 are not."""
     try:
         if type(value) is int or is_symbol(value):
-            return in_reach(name, value)
+            return value  # type: ignore[no-any-return]
         if not isinstance(value, bool):
-            return in_reach(name, operator.index(value))
+            return operator.index(value)
     except TypeError:
         pass
     kind = type(value).__name__
@@ -38,7 +38,7 @@ def is_one_of(value: object, names: tuple[str, ...]) -> bool:
 
 def in_reach(name: str, value: int) -> int:
     """Return an integer that fits into a sentence; none beyond can be meant."""
-    if not is_symbol(value) and value.bit_length() > MOST_BITS:
+    if value.bit_length() > MOST_BITS:
         raise ValueError(
             f"`{name}` (={shown(value)}) must lie between -2**{MOST_BITS} and 2**{MOST_BITS}"
         )

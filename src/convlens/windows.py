@@ -114,7 +114,7 @@ class Window:
         n = count("n", n)
         outputs = -(-n // self.stride)
         total = max((outputs - 1) * self.stride + self.extent - n, 0)
-        less, more = total // 2, total - total // 2
+        less, more = total // 2, (total + 1) // 2  # of free sizes, seen to be none below 0
         ends = (less, more) if padding == "same_upper" else (more, less)
         return Window(self.size, self.stride, self.dilation, *ends)
 
@@ -356,7 +356,7 @@ class TransposedWindow:
         if total < 0:
             added = window.stride - window.extent
             return cls(window.size, window.stride, window.dilation, output_padding=added)
-        less, more = total // 2, total - total // 2
+        less, more = total // 2, (total + 1) // 2  # of free sizes, seen to be none below 0
         ends = (less, more) if padding == "same_upper" else (more, less)
         how = window.size, window.stride, window.dilation
         return cls(*how, *ends, window.output_padding)

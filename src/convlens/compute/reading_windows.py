@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 from torch import bool as torch_bool
+from torch.compiler import is_compiling
 
 from convlens.integers import in_reach, shown
 from convlens.windows import PADDINGS, TransposedWindow, Window
@@ -191,7 +192,9 @@ def read_integer(name: str, value: Any, least: int) -> int:
     if number is None:
         kind = type(value).__name__
         raise TypeError(f"`{name}` (={shown(value)}) must be an integer, not {kind}")
-    if in_reach(name, number) < least:
+    if not is_compiling():  # where it may stand for any, its bits are not to be asked
+        in_reach(name, number)
+    if number < least:
         raise ValueError(f"`{name}` (={number}) must be at least {least}; use {least} or more")
     return number
 
