@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume
 from hypothesis import strategies as st
 from scipy import ndimage as scipy_ndimage
 
@@ -267,6 +268,8 @@ def test_extremes_are_scipys(
     output: Any,
     name: str,
 ) -> None:
+    # One axis makes 2**64 - 2 of -2, and SciPy, along the next, 0 of that.
+    assume(dtype != "uint64" or cval >= 0)
     shape, sizes, along = layout
     x = whole(shape, dtype, 10)
     options: dict[str, Any] = {"size": sizes, "axes": along, "cval": cval, "output": output}
