@@ -24,10 +24,13 @@ __all__ = ["answer"]
 
 Computed = tuple[Tensor, Tensor | None]
 
+_NO_TENSOR = torch.empty(0)
+"""Stands for arrays of NumPy, so that a mode of torch is shown one call, not what it is made of."""
+
 
 def _shown(
-    problem: Problem,
     compute: Callable[[Tensor, Tensor | None], Computed],
+    problem: Problem,
     method: str,
     x: Array,
     weight: Array | None = None,
@@ -75,12 +78,11 @@ def _answer(
     arrays = (x, weight, bias)
     if not torch.compiler.is_compiling() and has_torch_function(arrays):
         tensors = [array for array in arrays if isinstance(array, Tensor)]
-        if tensors:
-            settled = method != "auto" or ismethod(compute)  # that of a plan, decided before
-            call = Shown(problem, settled, partial(_shown, problem, compute, method))
-            given = arrays[: 1 + (weight is not None) + (bias is not None)]
-            more = {} if out is None else {"out": out}
-            return handle_torch_function(call, tensors, *given, **more)
+        settled = method != "auto" or ismethod(compute)  # that of a plan, decided before
+        call = Shown(problem, method, settled, partial(_shown, compute))
+        given = arrays[: 1 + (weight is not None) + (bias is not None)]
+        more = {} if out is None else {"out": out}
+        return handle_torch_function(call, tensors or [_NO_TENSOR], *given, **more)
     inputs = {n: a for n, a in (("x", x), ("weight", weight), ("bias", bias)) if a is not None}
     if out is not None:
         if needs_gradient(*inputs.values()):

@@ -7,7 +7,7 @@ protocol. Nothing is shown, at next to no cost, where nobody watches.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convlens.compute.problem import Problem
@@ -23,6 +23,7 @@ class Shown:
     """
 
     problem: Problem
+    method: str
     settled: bool
     compute: Callable[..., Any] = field(repr=False)
 
@@ -33,4 +34,9 @@ class Shown:
 
     def __call__(self, *arrays: Any, **more: Any) -> Any:
         """Compute."""
-        return self.compute(*arrays, **more)
+        return self.compute(self.problem, self.method, *arrays, **more)
+
+    def sloped(self) -> Shown:
+        """Return the same for float32, by whichever method torch can go back through."""
+        problem = replace(self.problem, dtype="float32", out_dtype=None)
+        return replace(self, problem=problem, method="auto")

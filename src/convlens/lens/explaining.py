@@ -334,6 +334,12 @@ def _explanation(
         told = f"rounded as numbers of size {account.magnitude:.2g} are: {account.inside}"
         note = f"{note}; {told}" if note else told
     if not _agree(recorded, account.total, bound, value):
+        if step is not None and account.rule == "slope":  # no rule of ours that could be wrong
+            raise NotImplementedError(
+                f"step {step.index} (`{step.op}`, module `{step.module}`) cannot be taken apart: "
+                f"run again in float64 it gives {account.total!r}, where {recorded!r} was "
+                "recorded; it draws random numbers, or rounds more than its slopes tell"
+            )
         where = "given" if step is None else f"step {step.index} (`{step.op}`, `{step.module}`)"
         raise ArithmeticError(
             f"{where} at {index}: the terms give {account.total!r}, the recorded value is "

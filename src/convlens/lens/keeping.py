@@ -90,6 +90,7 @@ class Keeper:
         self.living: dict[Hashable, list[int]] = {}
         self.history: dict[Hashable, list[int]] = {}
         self.versions: dict[Hashable, int] = {}
+        self.outside: set[Hashable] = set()  # memory that was there before the run
         self.written: list[Hashable] = []  # memory the running step wrote
 
     @property
@@ -135,11 +136,13 @@ class Keeper:
         else:
             self.identity[id(tensor)] = (tensor, id_, self.versions.get(key, 0))
             self.living.setdefault(key, []).append(id_)
+        if kind != "computed":
+            self.outside.add(key)
         why = opaque(tensor)
         if why:
             self.opaque.setdefault(why, []).append(id_)
         shape = tuple(tensor.shape) if not tensor.is_nested else _nested_shape(tensor)
-        version = version_of(held) if kind != "computed" else 0
+        version = version_of(held) if kind != "computed" else -1
         self.values.append(Value(id_, kind, held, shape, tensor.dtype, step, slot, name, version))
         return id_
 
@@ -211,7 +214,7 @@ class Keeper:
                 if not opaque(value.tensor):
                     self.lain[id_] = self._lay(id_)
                 copy = value.tensor.detach().clone()
-                self.values[id_] = replace(value, tensor=copy, version=0)
+                self.values[id_] = replace(value, tensor=copy, version=-1)
                 self._count(memory_of(copy)[1])
             self.history.setdefault(key, []).extend(living)
             self.living[key] = []

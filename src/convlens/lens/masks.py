@@ -50,6 +50,7 @@ def broadcast_back(mask: Tensor, shape: Sequence[int]) -> Tensor:
     mask = narrow(mask)
     while mask.dim() > len(shape):
         mask = mask.any(0)
+    mask = mask[(None,) * (len(shape) - mask.dim())]
     for axis, size in enumerate(shape):
         if size == 1 and mask.size(axis) > 1:
             mask = mask.any(axis, keepdim=True)

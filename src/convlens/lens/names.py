@@ -22,6 +22,11 @@ TENSOR_ATTRIBUTES = frozenset(
 READS = frozenset(
     "item tolist numpy __bool__ __int__ __float__ __index__ __array__ equal allclose".split()
 )
+# Calls that torch computes another way where somebody watches its operators.
+ASKING = frozenset(
+    """linalg_svdvals linalg_eigvals linalg_eigvalsh linalg_matrix_norm linalg_norm linalg_cond
+    linalg_matrix_rank norm nuclear_norm""".split()
+)
 # One call in the user's words, several things at once in ours: recorded operator by operator.
 EXPANDED = frozenset(("multi_head_attention_forward", "einsum"))
 

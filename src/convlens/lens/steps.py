@@ -28,7 +28,7 @@ class Value:
     `kind` is "input", "parameter", "buffer", "constant" (made outside the run) or "computed";
     `step` is the index of the step that made it (-1 for the others), `slot` which of that step's
     outputs it is, `name` the parameter's, buffer's or input's name, `version` how often its tensor
-    had been written when it was recorded.
+    had been written when it was recorded (-1: in memory of its own, which nobody else writes).
     """
 
     id: int
@@ -39,7 +39,7 @@ class Value:
     step: int = -1
     slot: int = 0
     name: str = ""
-    version: int = 0
+    version: int = -1
 
     @property
     def opaque(self) -> str:
@@ -48,8 +48,8 @@ class Value:
 
     @property
     def stale(self) -> bool:
-        """Whether a given tensor was written after it was recorded, as training does."""
-        return self.kind != "computed" and version_of(self.tensor) != self.version
+        """Whether it was written after the recording, as training and running again may do."""
+        return self.version >= 0 and version_of(self.tensor) != self.version
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -314,16 +314,59 @@ def replace_refs(tree: Any, replace: Callable[[Ref], Any]) -> Any:
 
 
 def run_again(step: Step, substitute: Callable[[Ref], torch.Tensor], slot: int = 0) -> torch.Tensor:
-    """Call a step's function on other tensors; what it makes, or else what it changes in place."""
-    kwargs = {key: argument for key, argument in step.kwargs.items() if key != "out"}
+    """Call a step's function on other tensors; one of the values it makes or changes."""
 
     def tensor(ref: Ref) -> torch.Tensor:  # one of inference mode is nothing that autograd may keep
         found = substitute(ref)
         return found.clone() if found.is_inference() else found
 
-    args, kwargs = replace_refs((step.args, kwargs), tensor)
-    made = step.function(*args, **kwargs)
-    return tensors_in(args[:1] if made is None else made)[slot]
+    args, kwargs = replace_refs((step.args, without_out(step)), tensor)
+    return call_again(step, args, kwargs)[slot]
+
+
+def without_out(step: Step) -> dict[str, Any]:
+    """A step's keyword arguments, but for where its result went."""
+    return {key: argument for key, argument in step.kwargs.items() if key != "out"}
+
+
+def call_again(step: Step, args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """What a step's function makes or changes of these arguments, as the recording orders it.
+
+    Raises:
+        RuntimeError: that is not as many values as were recorded.
+    """
+    given = tensors_in((args, kwargs))
+    before = [version_of(tensor) for tensor in given]
+    out = step.function(*args, **kwargs)
+    outs = tensors_in(args[:1] if out is None else out)
+    written = [t for t, version in zip(given, before, strict=True) if version_of(t) != version]
+    made = made_or_changed(args, kwargs, given, [] if writes_aside(step.op) else written, outs)
+    if len(made) != len(
+        step.outputs
+    ):  # in inference mode no writes are counted; a cast may be none
+        made = outs
+    if len(made) != len(step.outputs):
+        raise RuntimeError(f"`{step.op}` gives {len(made)} values now, not {len(step.outputs)}")
+    return made
+
+
+def made_or_changed(
+    args: Any,
+    kwargs: Any,
+    given: list[torch.Tensor],
+    written: list[torch.Tensor],
+    outs: list[torch.Tensor],
+) -> list[torch.Tensor]:
+    """What a call wrote into, then what else it returned that it was not given."""
+    target = [t for t in written if (args and t is args[0]) or t is kwargs.get("out")]
+    changed = target or written
+    old = {id(t) for t in given} - {id(t) for t in changed}
+    return list({id(t): t for t in [*changed, *outs] if id(t) not in old}.values())
+
+
+def writes_aside(op: str) -> bool:
+    """Whether what a call writes, the running statistics of a normalization, is no output of it."""
+    return op.endswith(("batch_norm", "instance_norm"))
 
 
 def _rebuild(tree: Any, each: Callable[[Any], Any]) -> Any:

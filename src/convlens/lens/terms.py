@@ -190,6 +190,7 @@ def broadcast_index(index: Sequence[int], shape: Sequence[int]) -> tuple[int, ..
 
 def lane(x: torch.Tensor, index: Sequence[int], dim: int) -> tuple[Ints, Floats]:
     """Flat positions and numbers of the elements along one axis, through `index`."""
+    x = x.reshape(x.shape or (1,))  # a scalar is a line of one along any axis
     numbers = floats(x.movedim(dim, -1)[(*index[:dim], *index[dim + 1 :])])
     stride = math.prod(x.shape[dim + 1 :])
     start = ravel((*index[:dim], 0, *index[dim + 1 :]), x.shape)

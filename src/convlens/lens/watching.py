@@ -17,16 +17,24 @@ from torch.overrides import TorchFunctionMode
 
 from convlens.lens.calling import Calling
 from convlens.lens.guarding import Guard
-from convlens.lens.memory import memory_of
-from convlens.lens.names import EXPANDED, QUESTIONS, READS, TENSOR_ATTRIBUTES, op_name
+from convlens.lens.memory import memory_of, version_of
+from convlens.lens.names import ASKING, EXPANDED, QUESTIONS, READS, TENSOR_ATTRIBUTES, op_name
 from convlens.lens.sites import raised_in, site
-from convlens.lens.steps import Call, Failure, Recording, Ref, Step, replace_tensors, tensors_in
+from convlens.lens.steps import (
+    Call,
+    Failure,
+    Recording,
+    Ref,
+    Step,
+    Value,
+    made_or_changed,
+    replace_tensors,
+    tensors_in,
+    writes_aside,
+)
 
 # Our own operators choose how they compute by whether torch watches them.
 _OWN = "convlens.compute."
-
-NORMALIZING = ("batch_norm", "instance_norm")
-"""Calls that in training write running statistics without saying so in their schema."""
 
 
 @dataclass(slots=True)
@@ -90,10 +98,7 @@ class Recorder(Calling, TorchFunctionMode):
             at = self.failed or (len(self.steps), *raised_in(exception, self.names))
             failure = Failure(*at, exception)
         self.identity.clear()
-        values = tuple(
-            replace(value, tensor=value.tensor.detach()) if value.tensor.requires_grad else value
-            for value in self.values
-        )
+        values = tuple(map(self._settled, self.values))
         seen = Recording(
             tuple(self.steps),
             values,
@@ -116,6 +121,15 @@ class Recorder(Calling, TorchFunctionMode):
             for why, ids in self.opaque.items()
         )
         return replace(seen, warnings=(*seen.warnings, *separately, *kept_whole))
+
+    def _settled(self, value: Value) -> Value:
+        """A value as the recording keeps it: without a graph, watched where others may write it."""
+        version = value.version
+        if value.kind == "computed" and memory_of(value.tensor)[0] in self.outside:
+            version = version_of(value.tensor)
+        if version == value.version and not value.tensor.requires_grad:
+            return value
+        return replace(value, tensor=value.tensor.detach(), version=version)
 
     # Steps
 
@@ -157,14 +171,15 @@ class Recorder(Calling, TorchFunctionMode):
             self.depth -= 1
 
     def _step(self, func: Any, args: Any, kwargs: Any, writes: Any, expanding: str) -> Any:
-        name, own = op_name(func), (getattr(func, "__module__", None) or "").startswith(_OWN)
-        if own:
+        name = op_name(func)
+        alone = name in ASKING or (getattr(func, "__module__", None) or "").startswith(_OWN)
+        if alone:
             writes = tensors_in(kwargs.get("out"))  # which no operator of torch writes
         with self.ours:
             given = self._given(name, args, kwargs, writes)
         started = time.perf_counter()
         try:
-            with self._unwatched() if own else contextlib.nullcontext():
+            with self._unwatched() if alone else contextlib.nullcontext():
                 out = func(*args, **kwargs)
         except Exception:
             if self.failed is None:
@@ -201,7 +216,7 @@ class Recorder(Calling, TorchFunctionMode):
         given.args, given.kwargs = replace_tensors((args, kwargs), refer)
         for tensor in writes:
             self.before_write(tensor)
-        if name.endswith(NORMALIZING):
+        if writes_aside(name):
             for tensor in _unannounced_writes(name, args, kwargs):
                 self.before_write(tensor)
             self.written.clear()  # running statistics are a side effect, not an output
@@ -219,7 +234,7 @@ class Recorder(Calling, TorchFunctionMode):
         expanding: str,
     ) -> None:
         """Add the step that a call was, and keep what it made."""
-        if name.endswith(NORMALIZING):
+        if writes_aside(name):
             self.written.clear()
         made = self._made(args, kwargs, given, tensors_in(out))
         if not made and not (name in READS and given.tensors):
@@ -267,16 +282,9 @@ class Recorder(Calling, TorchFunctionMode):
 
     def _made(self, args: Any, kwargs: Any, given: _Given, outs: list[Tensor]) -> list[Tensor]:
         """The tensors a call made or changed, what it wrote into first."""
-        given_ids = {id(t) for t in given.tensors}
-        if not self.written:
-            return [t for t in outs if id(t) not in given_ids]
-        written = set(self.written)
-        changed = [t for t, key in zip(given.tensors, given.memory, strict=True) if key in written]
-        target = [t for t in changed if (args and t is args[0]) or t is kwargs.get("out")]
-        changed = target or changed
-        changed_ids = {id(t) for t in changed}
-        fresh = [t for t in outs if id(t) not in given_ids or id(t) in changed_ids]
-        return list({id(t): t for t in changed + fresh}.values())
+        memory = zip(given.tensors, given.memory, strict=True)
+        written = [t for t, key in memory if key in self.written] if self.written else []
+        return made_or_changed(args, kwargs, given.tensors, written, outs)
 
 
 def _unannounced_writes(name: str, args: Any, kwargs: Any) -> list[Tensor]:

@@ -93,6 +93,7 @@ BINDINGS: dict[str, Callable[[Step], None]] = {
     **dict.fromkeys((*multiplying.SIGNATURES, "bilinear"), multiplying.bound),
     **dict.fromkeys(normalizing.SIGNATURES, normalizing.bound),
     **dict.fromkeys(indexing.SIGNATURES, indexing.bound),
+    "view": moving.bound,
     **dict.fromkeys(reducing.SIGNATURES, reducing.bound),
     **dict.fromkeys(attending.SOFTMAX, attending.bound),
     **dict.fromkeys(attending.ATTENTION, attending.bound),
@@ -165,10 +166,8 @@ def _namespace(step: Step) -> str:
 
 
 def _opaque(step: Step, below: composed.Beneath) -> bool:
-    """Whether what lies beneath a step is one operator without a rule, or the step itself."""
+    """Whether beneath a step is nothing, the step itself, or one operator without a rule."""
     steps = below.recording.steps
-    if len(steps) != 1:
-        return not steps
-    if steps[0].function is step.function:
+    if not steps or any(each.function is step.function for each in steps):
         return True
-    return kind_of(below.recording, steps[0]).name == "universal"
+    return len(steps) == 1 and kind_of(below.recording, steps[0]).name == "universal"

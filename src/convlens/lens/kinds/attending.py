@@ -55,11 +55,11 @@ class Softmax:
         """One term for each element of the axis; the weights are slopes."""
         given = Arguments(recording, step, _SOFTMAX)
         x = given.tensor("input")
-        dim = int(given["dim"]) % x.dim()
+        dim = int(given["dim"]) % max(x.dim(), 1)
         positions, numbers = lane(x, index, dim)
         sign = -1.0 if step.op == "softmin" else 1.0
         scores = sign * numbers
-        own = index[dim]
+        own = index[dim] if index else 0
         top = float(scores.max())
         powers = np.exp(scores - top)
         share = float(powers[own] / powers.sum())
@@ -85,7 +85,7 @@ class Softmax:
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """All along the axis."""
         given = Arguments(recording, step, _SOFTMAX)
-        dim = int(given["dim"]) % mask.dim()
+        dim = int(given["dim"]) % max(mask.dim(), 1)
         return {given.id("input"): masks.collapse(mask, (dim,)).expand(mask.shape)}
 
     def cost(self, recording: Recording, step: Step) -> Cost:
@@ -109,6 +109,11 @@ class Attending:
                 f"step {step.index} (`{step.op}`): output {slot} is kept for the gradient; "
                 "explain output 0"
             )
+        if given["dropout_p"]:
+            raise NotImplementedError(
+                f"step {step.index} (`{step.op}`, module `{step.module}`) cannot be taken apart: "
+                "it drops shares at random"
+            )
         query, key, value = (given.tensor(name) for name in ("query", "key", "value"))
         heads = query.dim() > 2 and query.shape[-3]
         lead = _shared(index[:-2], key.shape[:-2], heads)
@@ -120,7 +125,7 @@ class Attending:
         factor = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
         sizes = np.abs(keys) @ np.abs(row) * abs(factor)
         scores = _masked(given, keys @ row * factor, index, query.shape[-2])
-        top = float(scores.max())
+        top = float(scores.max(initial=-math.inf))
         if math.isfinite(top):
             powers = np.exp(scores - top)
             shares = powers / powers.sum()
@@ -166,7 +171,7 @@ class Attending:
         """Two products for each pair of query and key, and the softmax between them."""
         given = Arguments(recording, step, ATTENTION[step.op])
         query, value = given.value("query").shape, given.value("value").shape
-        pairs = math.prod(query[:-1]) * value[-2]
+        pairs = math.prod(recording.values[step.outputs[0]].shape[:-1]) * value[-2]
         return Cost(pairs * (query[-1] + value[-1]), 3 * pairs)
 
 

@@ -16,7 +16,7 @@ from convlens.lens.keeping import Fault
 from convlens.lens.kinds import moving, pointwise
 from convlens.lens.kinds.universal import Universal
 from convlens.lens.kinds.walking import carried
-from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
+from convlens.lens.steps import Recording, Ref, Step, call_again, replace_refs, without_out
 from convlens.lens.terms import PADDING, Account, Cost, Floats, Ints, Terms, unravel
 from convlens.lens.watching import Recorder
 
@@ -69,14 +69,13 @@ def _recorded(recording: Recording, step: Step) -> Beneath | None:
             leaves[ref.id] = (x, recorder.leaf(x, "input"))
         return leaves[ref.id][0]
 
-    given = {key: argument for key, argument in step.kwargs.items() if key != "out"}
     guard: Any = Guard(recorder)
     recorder.guard = guard
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        args, kwargs = replace_refs((step.args, given), leaf)
+        args, kwargs = replace_refs((step.args, without_out(step)), leaf)
         try:
             with guard:
-                made = step.function(*args, **kwargs)
+                outs = call_again(step, args, kwargs)
         except RuntimeError:  # torch takes these numbers in another way, or not twice
             return None
         except Fault:
@@ -84,7 +83,6 @@ def _recorded(recording: Recording, step: Step) -> Beneath | None:
                 f"step {step.index} (`{step.op}`) could not be taken apart, by a fault of "
                 f"convlens: {recorder.fault}"
             ) from recorder.fault
-    outs = tensors_in(args[:1] if made is None else made)
     # What was written through a view of it is another value than the one first made.
     ids = recorder.returned(outs)
     beneath = recorder.recording(outs, (), None)
@@ -261,7 +259,8 @@ class _Flattening:
     def _summed(self, account: Account, bilinear: bool) -> Account | None:
         if not self._add(account, 1.0, (PADDING, PADDING), bilinear):
             return None
-        columns = [np.concatenate([np.atleast_1d(row[c]) for row in self.rows]) for c in range(6)]
+        rows = self.rows or [(np.zeros(0, np.int64),) * 6]
+        columns = [np.concatenate([np.atleast_1d(row[c]) for row in rows]) for c in range(6)]
         source, position, value, weight, by, at = columns
         terms = Terms.build(source, position, value, weight, weight_source=by, weight_position=at)
         formula = account.formula or "sum of products"

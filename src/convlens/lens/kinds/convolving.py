@@ -28,6 +28,7 @@ SIGNATURES = {
     **{f"conv{axes}d": _FORWARD for axes in (1, 2, 3)},
     **{f"conv_transpose{axes}d": _TRANSPOSED for axes in (1, 2, 3)},
     "convolution": _ATEN,
+    "mkldnn_convolution": ("input, weight, bias=None, padding=0, stride=1, dilation=1, groups=1"),
     "_convolution": _ATEN
     + ", benchmark=False, deterministic=False, cudnn_enabled=True, allow_tf32=True",
 }

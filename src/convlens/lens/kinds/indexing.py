@@ -10,7 +10,7 @@ import torch
 
 from convlens.lens.arguments import Arguments, UnboundCall, bind
 from convlens.lens.steps import Recording, Ref, Step
-from convlens.lens.terms import broadcast_index, ravel
+from convlens.lens.terms import broadcast_index, ravel, unravel
 
 Index = tuple[int, ...]
 
@@ -87,9 +87,12 @@ def _along(name: str, index: str) -> Callable[..., list[Choice]]:
             return []
         shape = given.value(name).shape
         axis = int(dim) % len(out) if dim is not None and out else 0
-        places = {"axis": (out[axis],), "output": out, "source": at, "front": out[: len(shape)]}
-        if dim is None and index == "output":  # as if the data had one axis
+        along = out[axis : axis + 1] or (0,)  # a scalar is its own axis
+        places = {"axis": along, "output": out, "source": at, "front": out[: len(shape)]}
+        if (dim is None and index == "output") or not at:  # as if the data had one axis
             words = f"position {ravel(at, given.recording.values[source].shape)}"
+            flat = ravel(out, given.recording.values[given.step.outputs[0]].shape)
+            places["output"] = unravel(flat, shape)
         else:
             words = f"position {out[axis] if index == 'source' else at[axis]} of axis {axis}"
         place = broadcast_index(places[index], shape)
@@ -98,17 +101,17 @@ def _along(name: str, index: str) -> Callable[..., list[Choice]]:
     return find
 
 
-def _masked(name: str, of_output: bool) -> Callable[..., list[Choice]]:
-    """Finds the choice where a mask of the data's shape says which elements are meant."""
-
-    def find(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
-        ref = given[name]
-        if not isinstance(ref, Ref) or (of_output and source == given.id("input")):
+def _masked(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
+    """A mask that says which elements are meant, broadcast with the data."""
+    ref, mask = given["mask"], given.tensor("mask").cpu()
+    if given.step.op == "masked_scatter":
+        if source == given.id("input"):
             return []
-        place = broadcast_index(out if of_output else at, given.value(name).shape)
-        return [_choice(given, ref, place, "chosen as {} is true")]
-
-    return find
+        place = out
+    else:
+        shape = torch.broadcast_shapes(given.value("input").shape, mask.shape)
+        place = tuple(mask.expand(shape).nonzero()[out[0]].tolist())
+    return [_choice(given, ref, broadcast_index(place, mask.shape), "chosen as {} is true")]
 
 
 def _taken(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
@@ -260,7 +263,7 @@ _FINDERS: dict[str, Callable[..., list[Choice]]] = {
     "take": _along("index", "output"),
     "take_along_dim": _along("indices", "output"),
     "embedding": _along("input", "front"),
-    "masked_select": _masked("mask", of_output=False),
-    "masked_scatter": _masked("mask", of_output=True),
+    "masked_select": _masked,
+    "masked_scatter": _masked,
     "scatter": _along("index", "source"),
 }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, bind
+from convlens.lens.arguments import Arguments, UnboundCall, bind
 from convlens.lens.kinds import indexing
 from convlens.lens.kinds.indexing import Choice, choices
 from convlens.lens.steps import Recording, Ref, Step, replace_refs, run_again
@@ -34,7 +34,7 @@ OPS = frozenset(
 # The same elements in the same order.
 RESHAPES = frozenset(
     """view reshape reshape_as view_as flatten unflatten squeeze unsqueeze ravel _unsafe_view
-    _reshape_alias atleast_1d atleast_2d atleast_3d""".split()
+    _reshape_alias""".split()
 )
 # Which arguments are data; of the others the first is.
 _DATA = {
@@ -46,7 +46,13 @@ _DATA = {
     "slice_scatter": ("input", "src"),
     "select_scatter": ("input", "src"),
 }
-_ALL_DATA = ("meshgrid", "broadcast_tensors")
+_ALL_DATA = ("meshgrid", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d")
+
+
+def bound(step: Step) -> None:
+    """Raise UnboundCall for a view of the same bits as numbers of another type."""
+    if any(isinstance(argument, torch.dtype) for argument in (*step.args, *step.kwargs.values())):
+        raise UnboundCall(f"`{step.op}` reads the same bits as numbers of another type")
 
 
 JOINS = ("cat", "concat", "concatenate")
@@ -207,6 +213,9 @@ def _run(
         kwargs.pop("value", None)
         if step.op == "constant_pad_nd":
             args = args[:2]
+    if step.op == "embedding":  # the rest is about gradients: of a padding row, that it has none
+        args = args[:2]
+        kwargs = {name: kwargs[name] for name in ("input", "weight", "indices") if name in kwargs}
     if step.op in ("setitem", "scatter", "index_put"):  # a number put there is no element
         at = 3 if step.op == "scatter" else 2
         if len(args) > at and not isinstance(args[at], Ref):

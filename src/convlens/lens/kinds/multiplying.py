@@ -23,6 +23,7 @@ _CALLS = {
     "rmatmul": ("other", "input", "input, other"),
     "mm": ("input", "mat2", "input, mat2, out_dtype=None"),
     "bmm": ("input", "mat2", "input, mat2, out_dtype=None"),
+    "_int_mm": ("input", "mat2", "input, mat2"),
     "mv": ("input", "vec", "input, vec"),
     "dot": ("input", "tensor", "input, tensor"),
     "vdot": ("input", "other", "input, other"),

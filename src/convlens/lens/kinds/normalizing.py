@@ -168,7 +168,7 @@ def _scaled(given: Arguments, channel: int, position: int, number: float) -> Acc
     scale, bias, _ = _affine(given, (channel,))
     mean = given.number("running_mean", (channel,))
     spread = given.number("running_var", (channel,), 1.0)
-    a = scale / math.sqrt(spread + float(given["eps"]))
+    a = _over(scale, spread + float(given["eps"]))
     terms = Terms.build([given.id("input")], [position], [number], [a])
     formula = "(x − stored mean) × weight / sqrt(stored variance + eps) + bias"
     return Account.of_sum(
@@ -179,6 +179,12 @@ def _scaled(given: Arguments, channel: int, position: int, number: float) -> Acc
         formula=formula,
         inside="the bias and the stored mean cancel",
     )
+
+
+def _over(scale: float, variance: float) -> float:
+    """A scale over the root of a variance, which may be 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.float64(scale) / np.sqrt(np.float64(variance)))
 
 
 def _population(step: Step, given: Arguments, x: Tensor, index: tuple[int, ...]) -> Population:
@@ -219,7 +225,7 @@ def _among(
     eps = given["eps"]
     eps = torch.finfo(dtype).eps if eps is None else float(eps)
     scale, bias, source = _affine(given, among.parameter)
-    a = scale / math.sqrt(variance + eps)
+    a = _over(scale, variance + eps)
     weights = np.full(n, -a / n if centred else 0.0)
     weights[among.positions == position] += a
     order = np.argsort(among.positions != position, kind="stable")
@@ -231,7 +237,7 @@ def _among(
     # The statistics are float32 sums too: their error moves the value with them.
     steadiness = (abs(mean) + math.sqrt(variance)) * abs(a)
     offset = abs((number - mean) * a)
-    drift = offset * (1 + mean * mean / (variance + eps) * unit_roundoff(dtype) * n**0.5)
+    drift = offset * (1 + _over(mean, variance + eps) ** 2 * unit_roundoff(dtype) * n**0.5)
     name = "x − mean" if centred else "x"
     formula = f"({name}) × weight / sqrt(variance + eps) + bias, over {n} elements"
     total = (number - mean) * a + bias

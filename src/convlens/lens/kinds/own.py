@@ -119,6 +119,8 @@ class Convolving(convolving.Convolving):
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """The windows under the mask; what padding repeats is read where it stands inside."""
         mode = _mode(step)
+        if hasattr(step.function, "sloped"):
+            step = replace(step, function=step.function.sloped())
         if mode == "zeros":
             return super().reads(recording, step, slot, mask)
         return _Padded(mode).reads(recording, step, slot, mask)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -106,7 +107,10 @@ class Pointwise:
         """One operation an element; none for a cast."""
         if step.op in CASTS:
             return Cost()
-        return Cost(operations=math.prod(recording.values[step.outputs[0]].shape))
+        count = math.prod(recording.values[step.outputs[0]].shape)
+        if step.op == "mul" and step.note == "inside einsum":  # a product with an inner axis of 1
+            return Cost(multiply_adds=count)
+        return Cost(operations=count)
 
 
 def _chosen_reads(recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
@@ -160,9 +164,12 @@ def _dropped(recording: Recording, step: Step, slot: int, index: tuple[int, ...]
     given = Arguments(recording, step, _signature(step))
     position, number = _element(recording, step.inputs[0], index)
     recorded = float(recording.values[step.outputs[slot]].tensor[index])
-    keep = 1 / (1 - float(given["p"])) if float(given["p"]) < 1 else 0.0
-    weight = keep if abs(recorded - keep * number) < abs(recorded) else 0.0
+    training, p = given["training"] is not False, float(given["p"])
+    keep = (1 / (1 - p) if p < 1 else 0.0) if training else 1.0
+    weight = keep if not training or abs(recorded - keep * number) < abs(recorded) else 0.0
     terms = Terms.build([step.inputs[0]], [position], [number], weight)
+    if not training:
+        return Account.of_sum(terms, formula="input", note="nothing is dropped in evaluation")
     note = "chosen at random: kept and scaled" if weight else "chosen at random: dropped"
     return Account.of_sum(terms, formula="input × kept / (1 - p)", note=note)
 
@@ -263,9 +270,10 @@ def _multiplied(
     formula = "a / b" if divide else "a × b"
     if not given.has(left):  # number / element
         position, number = _element(recording, given.id(right), index)
-        slope = -float(given[left]) / (number * number) if number else math.nan
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            total = float(np.float64(given[left]) / np.float64(number))
+        slope = -total / number if number else math.nan
         terms = Terms.build([given.id(right)], [position], [number], [slope])
-        total = float(given[left]) / number if number else math.copysign(math.inf, given[left])
         return Account("function", terms, total, abs(total), 1, formula="number / a")
     position, number = _element(recording, given.id(left), index)
     source, at = -1, -1
@@ -328,6 +336,9 @@ def _function(recording: Recording, step: Step, slot: int, index: tuple[int, ...
         total = float(torch.tensor(total, dtype=torch.float64).to(out.dtype))
     formula = f"{step.op}({', '.join('abcdefgh'[: len(sources)])})"
     inside = "its formula subtracts numbers that are nearly equal" if step.op in CANCELLING else ""
+    if in_float64 and step.op not in OPS:
+        magnitude += 1 + sum(map(abs, numbers))
+        inside = "how its formula rounds is not known here"
     return Account(
         "function", terms, total, magnitude, 1, exact=exact, formula=formula, inside=inside
     )
@@ -338,7 +349,7 @@ def _prelu_index(
 ) -> tuple[int, ...] | None:
     if step.op != "prelu" or ref.id != step.inputs[1]:
         return None
-    return (index[1],) if value.shape[0] > 1 else (0,)
+    return (index[1],) if math.prod(value.shape) > 1 else (0,) * len(value.shape)
 
 
 def _slopes(step: Step, result: Tensor, leaves: list[Tensor]) -> list[float]:

@@ -35,6 +35,8 @@ def reads(recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int
         return found
     for id in ids:
         shape = recording.values[id].shape
+        if 0 in shape:
+            continue
         for axis in sorted(range(len(shape)), key=lambda a: (a > 0, shape[a])):
             if shape[axis] < 2:
                 continue

@@ -63,9 +63,13 @@ class Reducing:
         n = numbers.size
         id = given.id("input")
         if step.op in ("sum", "mean", "nansum", "nanmean"):
+            if step.op in ("nansum", "nanmean"):
+                counted = ~np.isnan(numbers)
+                positions, numbers, n = positions[counted], numbers[counted], int(counted.sum())
             weight = 1.0 if "sum" in step.op else 1 / max(n, 1)
             terms = Terms.build(id, positions, numbers, weight)
-            return Account.of_sum(terms, formula="sum" if weight == 1 else f"sum / {n}")
+            rest = math.nan if "mean" in step.op and not n else 0.0  # the mean of nothing
+            return Account.of_sum(terms, rest, formula="sum" if weight == 1 else f"sum / {n}")
         if step.op in ("amax", "amin", "any", "all"):
             return _extreme(step, id, positions, numbers)
         total, slopes, magnitude, formula = _nonlinear(given, step, numbers)
@@ -77,7 +81,7 @@ class Reducing:
         """All along the reduced axes."""
         given = Arguments(recording, step, SIGNATURES[step.op])
         shape = given.value("input").shape
-        if not _kept(given):
+        if not _kept(given) and shape:
             for dim in _dims(given, len(shape)):
                 mask = mask.unsqueeze(dim)
         return {given.id("input"): mask.expand(shape)}
@@ -114,6 +118,9 @@ def _lane(given: Arguments, step: Step, index: tuple[int, ...]) -> tuple[Ints, F
 
 
 def _extreme(step: Step, id: int, positions: Ints, numbers: Floats) -> Account:
+    if not numbers.size:  # torch refuses the extreme of nothing
+        total = float(step.op == "all")
+        return Account("given", Terms.none(), total, exact=True, note="of no elements")
     largest = step.op in ("amax", "any")
     if np.isnan(numbers).any():
         winner = int(np.flatnonzero(np.isnan(numbers))[0])
@@ -137,7 +144,9 @@ def _nonlinear(given: Arguments, step: Step, numbers: Floats) -> tuple[float, Fl
             slopes = np.where(numbers != 0, total / numbers, 0.0)
         return total, slopes, abs(total) * n, f"product of {n}"
     if step.op == "logsumexp":
-        top = float(numbers.max())
+        top = float(numbers.max(initial=-math.inf))
+        if not math.isfinite(top):
+            return top, np.zeros(n), abs(top), "log(sum(exp))"
         shares = np.exp(numbers - top)
         total = top + math.log(shares.sum())
         return total, shares / shares.sum(), abs(total) + abs(top) + 1, "log(sum(exp))"
@@ -147,7 +156,8 @@ def _nonlinear(given: Arguments, step: Step, numbers: Floats) -> tuple[float, Fl
     leaf = torch.from_numpy(numbers).requires_grad_()
     with torch.enable_grad():
         norm = torch.linalg.vector_norm(leaf, order)
-        slopes = torch.autograd.grad(norm, leaf)[0].numpy() if total else np.zeros(n)
+        (slope,) = torch.autograd.grad(norm, leaf, materialize_grads=True)
+        slopes = slope.numpy() if total else np.zeros(n)
     return total, slopes, abs(total), f"norm of order {order:g}"
 
 

@@ -50,12 +50,14 @@ class Resampling:
             leaf = (leaf if leaf.is_floating_point() else leaf.double()).requires_grad_()
             out = _replay(recording, step, slot, id, leaf)
             (slope,) = torch.autograd.grad(out[at], leaf)
-        place = slope.nonzero(as_tuple=True)
-        numbers, weights = floats(part[place]), floats(slope[place])
+        place = slope.reshape(slope.shape or (1,)).nonzero(as_tuple=True)
+        numbers, weights = (
+            floats(each.reshape(slope.shape or (1,))[place]) for each in (part, slope)
+        )
         indices = [axis.cpu().numpy() for axis in place]
         if planewise:
             indices[0], indices[1] = indices[0] + index[0], indices[1] + index[1]
-        positions = np.ravel_multi_index(tuple(indices), tuple(x.shape))
+        positions = np.ravel_multi_index(tuple(indices), tuple(x.shape) or (1,))
         terms = Terms.build(id, positions, numbers, weights)
         # Coordinates are computed too: a few roundings more than the sum alone.
         count = 4 * len(terms) + 8

@@ -23,6 +23,8 @@ SIGNATURES = {
 }
 # Steps whose only output is the place of the chosen element.
 _PLACES = ("argmax", "argmin", "argsort")
+# Of these NaN comes first, as the largest and as the smallest; of others it ranks above all.
+_EXTREMES = ("max", "min", "argmax", "argmin")
 
 
 def bound(step: Step) -> None:
@@ -43,7 +45,7 @@ class Selecting:
         given = Arguments(recording, step, SIGNATURES[step.op])
         x = given.tensor("input")
         positions, numbers, rank = self._lane(given, step, index)
-        order = _order(numbers, _descending(given, step))
+        order = _order(numbers, _descending(given, step), step.op in _EXTREMES)
         place = slot == 1 or step.op in _PLACES
         wanted = numbers[order[rank]]
         chosen = int(order[rank])
@@ -65,11 +67,11 @@ class Selecting:
     ) -> tuple[np.ndarray, Floats, int]:
         """Positions and numbers of the candidates, and the rank asked for."""
         x = given.tensor("input")
-        if given["dim"] is None:
+        if given["dim"] is None or not x.dim():
             return np.arange(x.numel()), floats(x).reshape(-1), 0
-        dim = int(given["dim"]) % max(x.dim(), 1)
+        dim = int(given["dim"]) % x.dim()
         ranked = step.op in ("topk", "sort", "argsort")
-        rank = index[dim] if ranked and index else 0
+        rank = index[dim] if ranked else 0
         if step.op == "kthvalue":
             rank = int(given["k"]) - 1
         at = list(index)
@@ -131,10 +133,11 @@ def _descending(given: Arguments, step: Step) -> bool:
     return bool(given["descending"])
 
 
-def _order(numbers: Floats, descending: bool) -> np.ndarray:
-    """Candidates from first to last; torch ranks NaN above every number."""
-    keys = np.where(np.isnan(numbers), np.inf, numbers)
-    return np.argsort(-keys if descending else keys, kind="stable")
+def _order(numbers: Floats, descending: bool, extreme: bool) -> np.ndarray:
+    """Candidates from first to last, NaN at the end where torch ranks it."""
+    nan = np.isnan(numbers)
+    keys = np.where(nan, 0.0, -numbers if descending else numbers)
+    return np.lexsort((keys, ~nan if descending or extreme else nan))
 
 
 def _same(a: float, b: float) -> bool:

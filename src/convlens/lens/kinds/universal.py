@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from convlens.lens.kinds import probing
-from convlens.lens.steps import Recording, Ref, Step, replace_refs, tensors_in
+from convlens.lens.kinds.walking import union_of
+from convlens.lens.steps import Recording, Ref, Step, call_again, replace_refs, without_out
 from convlens.lens.terms import Account, Cost, Terms, floats
 
 # What is made in the likeness of a tensor holds none of its numbers.
 FACTORIES = frozenset(
     """zeros ones empty new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like
-    full_like empty_like rand_like randn_like bernoulli zero uniform random
-    exponential geometric cauchy log_normal kaiming_uniform kaiming_normal xavier_uniform
+    new_empty_strided full_like empty_like rand_like randn_like randint_like bernoulli zero uniform
+    random exponential geometric cauchy log_normal kaiming_uniform kaiming_normal xavier_uniform
     xavier_normal trunc_normal orthogonal constant""".split()
 )
 
@@ -44,7 +44,8 @@ _NO_PRODUCTS = frozenset(
     multilabel_margin_loss_forward glu trace diag_embed block_diag native_group_norm std var
     _pack_padded_sequence _ctc_loss fake_quantize_per_tensor_affine dequantize quantize_per_tensor
     _unique _cummax_helper linalg_matrix_norm histogram repeat_interleave nonzero_static
-    _weight_norm to_sparse _to_sparse to_dense _to_dense coalesce
+    _weight_norm to_sparse _to_sparse to_dense _to_dense coalesce to_sparse_csr to_sparse_csc
+    to_sparse_bsr to_sparse_bsc to_sparse_coo to_mkldnn view
     _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update""".split()
 )
 
@@ -68,29 +69,20 @@ class Universal:
         out = recording.values[step.outputs[slot]]
         if step.op in RANDOM:
             raise _unexplained(step, "it draws random numbers")
+        if step.op == "view":
+            raise _unexplained(step, self.why)
         if not out.dtype.is_floating_point:
             raise _unexplained(step, f"it gives {out.dtype} by a rule of its own")
-        leaves: dict[int, Tensor] = {}
-
-        def leaf(ref: Ref) -> Tensor:
-            if ref.id not in leaves:
-                recorded = recording.values[ref.id].tensor.detach()
-                if recorded.is_floating_point():
-                    recorded = recorded.double().requires_grad_()
-                leaves[ref.id] = recorded
-            return leaves[ref.id].clone()
-
-        with torch.enable_grad():
-            args, kwargs = replace_refs((step.args, step.kwargs), leaf)
-        wanted = [x for x in leaves.values() if x.requires_grad]
-        result, slopes = _sloped(step, args, kwargs, slot, index, wanted)
+        one = torch.zeros(out.shape, dtype=torch.float64)
+        one[index] = 1
+        result, slopes = _sloped(recording, step, slot, one)
         total = float(result[index].detach())
         sources, positions, numbers, weights = [], [], [], []
-        ids = [id for id, x in leaves.items() if x.requires_grad]
-        for id, slope in zip(ids, slopes, strict=True):
-            if slope is None:
-                continue
-            flat, x = floats(slope).reshape(-1), floats(recording.values[id].tensor).reshape(-1)
+        for id, slope in slopes.items():
+            flat, x = (
+                floats(slope.to_dense()).reshape(-1),
+                floats(recording.values[id].tensor).reshape(-1),
+            )
             place = np.flatnonzero(flat)
             sources.append(np.full(place.size, id))
             positions.append(place)
@@ -108,8 +100,18 @@ class Universal:
         return Account("slope", terms, total, magnitude, len(terms) + 1, formula=formula, note=note)
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Everything, except along axes where changing the rest is seen to change nothing."""
-        return probing.reads(recording, step, slot, mask)
+        """Everything, except along axes where changing the rest is seen to change nothing.
+
+        What has a slope is read too: of a symmetric matrix torch's rules give both halves one.
+        """
+        found = probing.reads(recording, step, slot, mask)
+        draw = torch.Generator().manual_seed(0)
+        wanted = mask * (1 + torch.rand(mask.shape, generator=draw, dtype=torch.float64))
+        try:
+            _, slopes = _sloped(recording, step, slot, wanted)
+        except NotImplementedError:
+            return found
+        return union_of(found, {id: slope.to_dense().cpu() != 0 for id, slope in slopes.items()})
 
     def cost(self, recording: Recording, step: Step) -> Cost:
         """One operation for each element made; multiply-adds are not known."""
@@ -142,23 +144,39 @@ class Given:
 
 
 def _sloped(
-    step: Step, args: Any, kwargs: Any, slot: int, index: tuple[int, ...], wanted: list[Tensor]
-) -> tuple[Tensor, list[Tensor | None]]:
-    """The step's result on float64 leaves, and the slopes of one element; torch's errors told."""
-    kwargs = {key: argument for key, argument in kwargs.items() if key != "out"}
-    try:
-        with torch.enable_grad():
-            made = step.function(*args, **kwargs)
-    except (RuntimeError, TypeError, IndexError, ValueError) as error:
-        raise _unexplained(step, f"it cannot be run again in float64: {error}") from error
-    result = tensors_in(args[:1] if made is None else made)[slot]
-    if not wanted or not result.requires_grad:
-        return result, [None] * len(wanted)
-    try:
-        slopes = torch.autograd.grad(result[index], wanted, allow_unused=True)
-    except RuntimeError as error:
-        raise _unexplained(step, f"it has no slopes: {error}") from error
-    return result, list(slopes)
+    recording: Recording, step: Step, slot: int, wanted: Tensor
+) -> tuple[Tensor, dict[int, Tensor]]:
+    """A step's result on float64 leaves, and for each leaf the slopes of its sum times `wanted`.
+
+    Raises NotImplementedError, in torch's words, where that cannot be.
+    """
+    leaves: dict[int, Tensor] = {}
+
+    def leaf(ref: Ref) -> Tensor:
+        if ref.id not in leaves:
+            recorded = recording.values[ref.id].tensor.detach()
+            if recorded.is_floating_point():
+                recorded = recorded.double().requires_grad_()
+            leaves[ref.id] = recorded
+        return leaves[ref.id].clone()
+
+    with torch.enable_grad():
+        args, kwargs = replace_refs((step.args, without_out(step)), leaf)
+        try:
+            result = call_again(step, args, kwargs)[slot]
+        except (RuntimeError, TypeError, IndexError, ValueError) as error:
+            raise _unexplained(step, f"it cannot be run again in float64: {error}") from error
+        given = {id: x for id, x in leaves.items() if x.requires_grad}
+        if not given or not result.requires_grad:
+            return result, {}
+        try:
+            found: tuple[Tensor | None, ...] = torch.autograd.grad(
+                result, list(given.values()), wanted.to(result), allow_unused=True
+            )
+        except RuntimeError as error:
+            raise _unexplained(step, f"it has no slopes: {error}") from error
+    slopes = zip(given, found, strict=True)
+    return result, {id: slope for id, slope in slopes if slope is not None}
 
 
 def _unexplained(step: Step, why: str) -> NotImplementedError:
