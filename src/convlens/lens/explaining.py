@@ -371,9 +371,8 @@ MULTIPLE = 32
 
 def shown_size(account: Account) -> float:
     """The sum of the sizes of what an explanation shows: its products, bias and total."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        products = float(np.abs(account.terms.product).sum())
-    return products + abs(account.bias) + abs(account.total)
+    sizes = np.abs([*account.terms.product, account.bias, account.total])
+    return float(sizes[np.isfinite(sizes)].sum())
 
 
 def rounding_bound(account: Account, value: Value) -> float:
@@ -392,11 +391,12 @@ def rounding_bound(account: Account, value: Value) -> float:
         return 0.0
     n, u, tiny = account.count, unit_roundoff(value.dtype), smallest(value.dtype)
     size = account.magnitude
-    if not account.inside and math.isfinite(size):
+    if not account.inside or not math.isfinite(size):
         values = account.terms.value
         largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
         least = flushed(value.dtype) * (1 + largest)  # what is less than a normal number may be 0
-        size = min(size, MULTIPLE * (shown_size(account) + least))
+        most = MULTIPLE * (shown_size(account) + least)
+        size = min(size, most) if math.isfinite(size) else most
     return 2 * ((4 + math.sqrt(n)) * u * size + n * tiny)
 
 

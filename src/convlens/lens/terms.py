@@ -225,4 +225,5 @@ def smallest(dtype: torch.dtype) -> float:
 
 def flushed(dtype: torch.dtype) -> float:
     """The magnitude whose rounding is the smallest normal number of a dtype."""
-    return torch.finfo(dtype).smallest_normal / unit_roundoff(dtype)
+    inside = torch.float32 if dtype == torch.float16 else dtype  # which torch computes in
+    return torch.finfo(inside).smallest_normal / unit_roundoff(dtype)

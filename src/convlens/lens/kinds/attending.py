@@ -74,7 +74,8 @@ class Softmax:
         else:
             total, slopes = share, sign * share * (delta - shares)
             # Powers less than a normal number are 0.
-            magnitude = share * (1 + abs(float(scores[own]) - top)) + flushed(x.dtype)
+            below = abs(float(scores[own]) - top) if share else 0.0
+            magnitude = share * (1 + below) + flushed(x.dtype)
             formula = "exp(x) / sum(exp(x))"
         terms = Terms.build(given.id("input"), positions, numbers, slopes)
         inside = "the logarithm is of a sum of at least 1" if "log" in step.op else ""

@@ -237,7 +237,7 @@ class _Flattening:
         if value.step < 0:
             return np.full(size, PADDING, np.int64), np.full(size, PADDING, np.int64)
         step = self.recording.steps[value.step]
-        if step.op in pointwise.CASTS:
+        if step.op in pointwise.CASTS and "offset" not in step.kwargs:  # no alias of ours
             source = self.recording.values[pointwise.cast_source(step)]
             if source.dtype == value.dtype and source.shape == value.shape:
                 return self._origin(source.id)

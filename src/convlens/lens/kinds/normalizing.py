@@ -13,7 +13,17 @@ from convlens.lens import masks
 from convlens.lens.arguments import Arguments, bind
 from convlens.lens.kinds.walking import computed, union_of
 from convlens.lens.steps import Recording, Step
-from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, ravel, unit_roundoff
+from convlens.lens.terms import (
+    Account,
+    Cost,
+    Floats,
+    Ints,
+    Terms,
+    floats,
+    ravel,
+    smallest,
+    unit_roundoff,
+)
 
 _BATCH = (
     "input, running_mean=None, running_var=None, weight=None, bias=None, training=False, "
@@ -223,11 +233,13 @@ def _among(
     variance = float(((among.numbers - mean) ** 2).mean())
     dtype = given.tensor("input").dtype
     eps = given["eps"]
-    eps = torch.finfo(dtype).eps if eps is None else float(eps)
+    wide = dtype if dtype == torch.float64 else torch.float32  # which torch computes in
+    eps = torch.finfo(wide).eps if eps is None else float(eps)
     scale, bias, source = _affine(given, among.parameter)
     a = _over(scale, variance + eps)
     weights = np.full(n, -a / n if centred else 0.0)
-    weights[among.positions == position] += a
+    with np.errstate(invalid="ignore"):  # a is infinite where there is no variance and no eps
+        weights[among.positions == position] += a
     order = np.argsort(among.positions != position, kind="stable")
     if not centred:
         order = order[:1]
@@ -235,7 +247,7 @@ def _among(
         given.id("input"), among.positions[order], among.numbers[order], weights[order]
     )
     # The statistics are float32 sums too: their error moves the value with them.
-    steadiness = (abs(mean) + math.sqrt(variance)) * abs(a)
+    steadiness = (abs(mean) + math.sqrt(variance) + smallest(dtype) / unit_roundoff(dtype)) * abs(a)
     offset = abs((number - mean) * a)
     drift = offset * (1 + _over(mean, variance + eps) ** 2 * unit_roundoff(dtype) * n**0.5)
     name = "x − mean" if centred else "x"

@@ -299,7 +299,7 @@ def _function(recording: Recording, step: Step, slot: int, index: tuple[int, ...
     def element(ref: Ref) -> Tensor:
         value = recording.values[ref.id]
         at = _prelu_index(step, ref, index, value) or broadcast_index(index, value.shape)
-        number = value.tensor.detach()[at].cpu().reshape(1)
+        number = value.tensor.detach()[at].cpu().reshape((1,) if value.shape else ())
         if in_float64 and number.is_floating_point():
             leaf = leaves.setdefault(ref.id, number.double().requires_grad_())
             return leaf.clone()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -41,6 +43,11 @@ class Recurring:
         layer, way, time, sequence, element = found.nonzero()[0].tolist()
         run = Run(layers, sequence, layer, way, time)
         number, size = run.target(found is cells, element)
+        if not math.isfinite(number.detach()):
+            raise NotImplementedError(
+                f"step {step.index} (`{step.op}`, module `{step.module}`) cannot be taken apart: "
+                "not all it reads is finite"
+            )
         return run.account(number, size)
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:

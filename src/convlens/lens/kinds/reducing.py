@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convlens.lens.arguments import Arguments, UnboundCall, bind
 from convlens.lens.steps import Recording, Step
-from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats
+from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, flushed
 
 _PLAIN = "input, dim=None, keepdim=False, dtype=None"
 _SPREAD = "input, dim=None, unbiased=True, keepdim=False, correction=None"
@@ -75,6 +75,11 @@ class Reducing:
         total, slopes, magnitude, formula = _nonlinear(given, step, numbers)
         terms = Terms.build(id, positions, numbers, slopes)
         inside = "the logarithm is of a sum of at least 1" if step.op == "logsumexp" else ""
+        if "norm" in step.op:
+            least = math.sqrt(n) * math.sqrt(flushed(given.tensor("input").dtype))
+            if 0 < total < least:  # rounding where numbers are not normal any more
+                magnitude += least
+                inside = "squares as small as these are rounded to 0, or nearly"
         return Account("function", terms, total, magnitude, n, formula=formula, inside=inside)
 
     def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:

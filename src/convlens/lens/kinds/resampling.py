@@ -59,11 +59,15 @@ class Resampling:
             indices[0], indices[1] = indices[0] + index[0], indices[1] + index[1]
         positions = np.ravel_multi_index(tuple(indices), tuple(x.shape) or (1,))
         terms = Terms.build(id, positions, numbers, weights)
+        recorded = float(recording.values[step.outputs[slot]].tensor[index])
+        lost = math.isnan(recorded) and not part.isfinite().all()
         # Coordinates are computed too: a few roundings more than the sum alone.
         count = 4 * len(terms) + 8
         sampled = planewise or step.op in _BY_GRID
         return Account.of_sum(
             terms,
+            math.nan if lost else 0.0,
+            note="0 × what is not finite is NaN" if lost else "",
             magnitude=_unsteadiness(numbers, indices[2:], count) if sampled else 0.0,
             count=count,
             formula="sum of coefficient × input",
