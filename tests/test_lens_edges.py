@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens import conv
-from convlens.lens import Explanation, Recording, costs, explain, explain_value, record
+from convlens.lens import Explanation, Recording, costs, explain, explain_value, record, region
 
 
 def drawn(*shape: Any, seed: int = 0) -> Tensor:
@@ -198,3 +198,11 @@ def test_slopes_that_do_not_give_the_number_are_no_fault_of_ours() -> None:
     seen = record(lambda x: torch.cdist(x, x.flip(0)), drawn(3, 4) * 1e-23)
     with pytest.raises(NotImplementedError, match="rounds more than its slopes tell"):
         explain(seen, 1, (0, 0))
+
+
+def test_a_number_kept_for_the_gradient_of_attention_has_no_region() -> None:
+    x = drawn(1, 2, 3, 4)
+    attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    seen = record(lambda x: attend(x, x, x), x)
+    with pytest.raises(NotImplementedError, match="kept for the gradient; no region"):
+        region(seen, seen.steps[0].outputs[1], (0, 0, 0))

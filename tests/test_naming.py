@@ -294,3 +294,24 @@ def test_modules_inside_a_function_have_paths_and_parameters() -> None:
         "<Linear>~2",
     ]
     assert costs_of(recording).parameters == 16 + 10 + 6 + 3
+
+
+def test_a_module_named_as_anothers_second_call_keeps_its_name() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_module("a", nn.Linear(2, 2))
+            self.add_module("a#2", nn.Linear(2, 2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            a, other = self._modules["a"], self._modules["a#2"]
+            assert a is not None
+            assert other is not None
+            out: Tensor = a(other(a(x)))
+            return out
+
+    seen = record(Network(), torch.ones(1, 2))
+    first, other, last = (step.outputs[0] for step in seen)
+    assert (seen.made("a"), seen.made("a#2")) == ((first,), (other,))
+    for id in (first, other, last):
+        assert all(seen.made(name) == (id,) for name in seen.all_names[id])

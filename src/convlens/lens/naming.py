@@ -17,7 +17,9 @@ def value_names(recording: Recording) -> dict[int, tuple[str, ...]]:
     and index ("relu@3"). ":1" is a step's second output, "~2" the second of a name. A module's
     name is never another value's.
     """
-    taken = {call.label: call.outputs[0] if call.outputs else -1 for call in recording.calls}
+    # First calls last: a module's own path comes before another's "path#2".
+    calls = sorted(recording.calls, key=lambda call: call.call == 1)
+    taken = {call.label: call.outputs[0] if call.outputs else -1 for call in calls}
     made = {(call.path, call.call): call.outputs for call in recording.calls if call.path}
     last: dict[str, int] = {}
 

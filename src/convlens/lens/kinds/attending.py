@@ -150,6 +150,11 @@ class Attending:
         Where it may look at one key alone, that key's share is 1 whatever the numbers are.
         """
         given = Arguments(recording, step, ATTENTION[step.op])
+        if slot:
+            raise NotImplementedError(
+                f"step {step.index} (`{step.op}`): output {slot} is kept for the gradient; no "
+                "region of it is known"
+            )
         query, key, value = (given.value(name).shape for name in ("query", "key", "value"))
         allowed = _allowed(given, (*mask.shape[:-1], key[-2]))
         rows = mask.any(-1, keepdim=True) & allowed

@@ -46,6 +46,7 @@ _NO_PRODUCTS = frozenset(
     _unique _cummax_helper linalg_matrix_norm histogram repeat_interleave nonzero_static
     _weight_norm to_sparse _to_sparse to_dense _to_dense coalesce to_sparse_csr to_sparse_csc
     to_sparse_bsr to_sparse_bsc to_sparse_coo to_mkldnn view
+    quantize_per_channel resize resize_as conj indices values crow_indices col_indices
     _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_with_update""".split()
 )
 
