@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import struct
 import subprocess
 import sys
@@ -101,6 +102,63 @@ def test_colours_that_lie_in_planes(
             assert read_picture(content).pixels[0].tolist() == shown
         except ValueError as error:
             assert "of a kind that can be read" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("extra", [1, 2])
+def test_compressed_planes_of_grey_and_transparency_are_refused(extra: int) -> None:
+    """Pillow leaves both planes empty: a black picture."""
+    samples = np.array([[[30, 255], [60, 255]]], np.uint8)
+    content = planes(samples, 1, extra=extra, pack=zlib.compress)
+    with pytest.raises(ValueError, match="transparency lie in planes of their own"):
+        read_picture(content)
+
+
+@pytest.mark.parametrize("each", [(2, 2), (1, 2), None])
+def test_colours_stored_once_for_several_pixels_are_refused(each: tuple[int, int] | None) -> None:
+    """Uncompressed, Pillow takes them for one a pixel, and reads on behind what is too short.
+
+    A file that says nothing means (2, 2).
+    """
+    grey = Image.new("YCbCr", (4, 4), (90, 128, 128))
+    file, one = io.BytesIO(), io.BytesIO()
+    grey.save(file, "TIFF", tiffinfo={530: each or (7, 7)})
+    content = file.getvalue() if each else file.getvalue().replace(b"\x12\2\3\0", b"\x11\2\3\0")
+    with pytest.raises(ValueError, match="stored once for several pixels"):
+        read_picture(content)
+    grey.save(one, "TIFF", tiffinfo={530: (1, 1)})
+    assert read_picture(one.getvalue()).pixels.tolist() == np.full((4, 4, 3), 90).tolist()
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_a_copy_of_a_deep_grey_tiff_does_not_say_what_is_white(bits: int) -> None:
+    """The copy has lost the tags: 4095 of 12 bits would be dark, and 0 as the white black."""
+    content = tiff(np.full((2, 3), 4095), bits, white_is_zero=bits == 16)
+    with Image.open(io.BytesIO(content)) as image:
+        copies = [image.copy(), image.crop((0, 0, 2, 2)), image.rotate(90), pickled(image)]
+    for copied in copies:
+        with pytest.raises(ValueError, match=r"whether its greys have 12 bits .* as an array"):
+            given_picture(copied)
+    sixteen = png(1, 1, 16, 0, [b"\x90\x01"])  # of a PNG they can only be one thing
+    with Image.open(io.BytesIO(sixteen)) as image:
+        assert given_picture(image.copy()).pixels.tolist() == [[[144] * 3]]
+
+
+def pickled(image: Image.Image) -> Image.Image:
+    copied: Image.Image = pickle.loads(pickle.dumps(image))
+    return copied
+
+
+def test_what_an_image_opened_by_its_name_is_is_said(tmp_path: Path) -> None:
+    """Pillow closes the file where it cannot be decoded."""
+    whole = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(whole, "JPEG")
+    path = tmp_path / "odd.jpg"
+    path.write_bytes(whole.getvalue().replace(b"\xff\xc0", b"\xff\xc3"))
+    with Image.open(path) as image, pytest.raises(ValueError, match="this is a lossless JPEG"):
+        given_picture(image)
+    path.write_bytes(whole.getvalue().replace(b"\xff\xc0", b"\xff\xca"))
+    with Image.open(path) as image, pytest.raises(ValueError, match="truncated or damaged"):
+        given_picture(image)
 
 
 def test_the_clear_colour_of_a_copy_is_told_by_its_upper_bytes() -> None:
@@ -310,6 +368,8 @@ def test_whole_files_of_a_kind_that_is_not_read_are_not_called_damaged() -> None
         (bmp[:30] + b"\4" + bmp[31:], "this BMP is not (Unsupported BMP compression (4))"),
         (bmp[:30] + b"\3" + bmp[31:], "this BMP is not (Unsupported BMP bitfields layout)"),
         (b"\xff\xd8\xff\xc3\0\x0b\x08" + bytes(20), "this is a lossless JPEG"),
+        (b"\xff\xd8\xff\xf7\0\x0b\x08" + bytes(20), "this is a JPEG-LS picture"),
+        (b"\xff\xd8\xff\xde\0\x0b\x08" + bytes(20), "this is a hierarchical JPEG"),
         (b"\xff\xd8\xff\xe0\0\4xx\xff\xc1\0\x0b\x0c" + bytes(20), "this is a JPEG of 12 bits"),
         (apple, "only Apple's devices read (CgBI)"),
     ):

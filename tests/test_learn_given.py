@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from convlens.zoo.weights import DATA
 Pixels = NDArray[np.uint8]
 
 random = np.random.default_rng(0)
+
+DIGITS = open_network("digits")
 
 
 def photograph() -> Image.Image:
@@ -273,3 +277,41 @@ def test_items_of_a_list_are_named_by_their_place() -> None:
 def test_a_picture_is_given_as_it_is() -> None:
     picture = Picture(np.zeros((4, 6, 3), np.uint8), "night.png")
     assert next(iter(read_sources(picture))).read(None) is picture
+
+
+def stored(form: str, **options: Any) -> io.BytesIO:
+    file = io.BytesIO()
+    photograph().save(file, form, **options)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "TIFF", "WEBP", "MPO"])
+def test_an_image_that_was_pickled_is_the_frame_it_stood_at(form: str) -> None:
+    """It has no file any more, and Pillow raises AttributeError where it is asked for its frame."""
+    with Image.open(stored(form, save_all=True, append_images=[Image.new("RGB", (30, 20))])) as one:
+        seen = read_inputs(DIGITS, one)[1]
+        for copied in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):
+            assert [told.error for told in predict(DIGITS, copied)] == [None]
+            np.testing.assert_array_equal(read_inputs(DIGITS, copied)[1], seen)
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "TIFF", "JPEG"])
+def test_an_image_that_was_closed_says_so_and_is_not_called_damaged(form: str) -> None:
+    several = {} if form == "JPEG" else {"save_all": True, "append_images": [photograph()]}
+    with Image.open(stored(form)) as kept:
+        copied = kept.copy()
+        kept.load()
+    assert [told.error for told in predict(DIGITS, copied)] == [None]
+    if form != "GIF":  # which does not say how many frames it has
+        assert [told.error for told in predict(DIGITS, kept)] == [None]
+    kept.close()
+    file = stored(form)
+    untouched = Image.open(file)
+    file.close()
+    more = Image.open(stored(form, **several))
+    more.load()
+    more.close()
+    for image in (kept, untouched, more):
+        with pytest.raises(ValueError, match=r"`source` \(a PIL image\) must be open .* copy\(\)"):
+            predict(DIGITS, image)

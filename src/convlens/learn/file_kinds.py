@@ -159,14 +159,18 @@ def unread_kind(file: BinaryIO, said: str) -> str | None:
 
 
 def _jpeg(file: BinaryIO) -> str | None:
-    """By the marker that begins the frame (ITU-T T.81, B.2.2)."""
+    """By the marker that begins the frame (ITU-T T.81, B.1.1.3; of JPEG-LS, T.87, C.1.1)."""
     file.seek(2)
     while (marker := file.read(2)) and marker[0] == 0xFF:
         kind, length = marker[1], file.read(3)
         if len(length) < 3:
             return None
+        if kind == 0xF7:
+            return "this is a JPEG-LS picture"
+        if kind in (0xDE, 0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF):
+            return "this is a hierarchical JPEG"
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            if kind in (0xC3, 0xC7, 0xCB, 0xCF):
+            if kind in (0xC3, 0xCB):
                 return "this is a lossless JPEG"
             return None if length[2] == 8 else f"this is a JPEG of {length[2]} bits"
         file.seek(int.from_bytes(length[:2], "big") - 3, 1)

@@ -24,9 +24,11 @@ __all__ = [
     "MOST_PIXELS",
     "Picture",
     "animation_of",
+    "check_open",
     "is_animated",
     "moves",
     "picture_of",
+    "place_of",
     "read_animation",
     "read_picture",
 ]
@@ -130,6 +132,30 @@ def is_animated(source: bytes | str | Path) -> bool:
         return False  # reading it will say what is the matter
 
 
+def check_open(image: Image.Image, called: str) -> None:
+    """Raise ValueError where an image of Pillow's was closed, or its file before it was decoded.
+
+    >>> check_open(Image.new("L", (2, 2)), "`source`")
+    """
+    if _is_closed(image):
+        raise ValueError(
+            f"{called} must be open while it is read, and was closed; open it again, or give a "
+            "copy() made while it was open"
+        )
+
+
+def place_of(image: Image.Image) -> int:
+    """Return the number of the frame an image of Pillow's stands at.
+
+    >>> place_of(Image.new("L", (2, 2)))
+    0
+    """
+    try:
+        return image.tell()
+    except AttributeError:  # unpickled, or copied by copy.deepcopy: it has no file any more
+        return 0
+
+
 def moves(image: Image.Image) -> bool:
     """Return whether an image of Pillow's is an animation: of several frames that are no pages.
 
@@ -170,19 +196,21 @@ def picture_of(image: Image.Image, name: str, called: str, page: int | None = No
     array([7, 7, 7], dtype=uint8)
     """
     with silence() as said:
-        began = image.tell()
+        check_open(image, called)
+        began = place_of(image)
         try:
             if page is not None:
                 _sought(image, page, called)
             _check_size(image, called)
             return _seen(image, name, called, said)
         finally:
-            if image.tell() != began:
+            if place_of(image) != began:
                 image.seek(began)
 
 
 def animation_of(image: Image.Image, name: str, called: str) -> Iterator[tuple[Picture, float]]:
     """Yield the frames of an image of Pillow's; see `read_animation`."""
+    check_open(image, called)
     began = image.tell()
     # What an animated PNG shows where it cannot move is no frame, unless it says so.
     number = int(bool(image.info.get("default_image")))
@@ -208,8 +236,24 @@ def animation_of(image: Image.Image, name: str, called: str) -> Iterator[tuple[P
         number += 1
 
 
+def _is_closed(image: Image.Image) -> bool:
+    try:
+        image.im  # noqa: B018
+        several = int(getattr(image, "n_frames", 1)) > 1
+        file = getattr(image, "_fp", None) if several else None
+    except AssertionError:  # it is not decoded yet
+        file = getattr(image, "fp", None)
+        return file is None or bool(file.closed)
+    except ValueError as error:
+        return "closed" in str(error)
+    try:
+        return file is not None and bool(file.closed)
+    except ValueError:  # what Pillow puts in place of a closed one
+        return True
+
+
 def _sought(image: Image.Image, page: int, called: str) -> None:
-    if page == image.tell():
+    if page == place_of(image):
         return
     try:
         image.seek(page)
@@ -249,7 +293,7 @@ def _seen(image: Image.Image, name: str, called: str, said: list[str]) -> Pictur
     try:
         return Picture(pixels_of(image), name)
     except Loaded as error:
-        cure = "give the file, or open it anew"
+        cure = "give the file, open it anew, or give its pixels as an array"
         raise ValueError(f"{called} must {error}, but was loaded before; {cure}") from error
     except Exception as error:
         # Decoders of six formats fail on damaged files with any exception.
@@ -300,10 +344,21 @@ def _fault(
 ) -> str:
     """The sentence for a file of a kind that is read, which cannot be: another kind, or damaged."""
     reason = said[0] if said else _first_line(error)
-    kind = None if file is None else unread_kind(file, reason)
+    kind = None if file is None else _unread(file, reason)
     if kind is None:
         return _damaged(called, format, reason)
     return f"{called} must be of a kind that can be read, and {kind}; save it as a PNG with 8 bits"
+
+
+def _unread(file: BinaryIO, reason: str) -> str | None:
+    """As `unread_kind`; a file that Pillow itself opened it closes when it fails."""
+    if not file.closed:
+        return unread_kind(file, reason)
+    try:
+        with Path(file.name).open("rb") as again:
+            return unread_kind(again, reason)
+    except (AttributeError, TypeError, OSError):
+        return None
 
 
 def _damaged(called: str, format: str | None, reason: str) -> str:

@@ -33,8 +33,8 @@ _STRANGE = {"I": "32-bit or signed numbers", "F": "floating-point numbers", "LAB
 
 # TIFF's tags, and what they say (TIFF 6.0, section 8; SampleFormat: section 19).
 _BITS, _COMPRESSION, _COLOURS, _PLANES, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
-_SUBFILE, _PARTS, _DNG = 254, 330, 50706
-_WHITE_IS_ZERO, _SIGNED, _APART = 0, 2, 2
+_SUBFILE, _PARTS, _SUBSAMPLING, _DNG = 254, 330, 530, 50706
+_WHITE_IS_ZERO, _YCBCR, _SIGNED, _APART = 0, 6, 2, 2
 
 _KNOWN = "_convlens_known"
 """Where a picture of Pillow's keeps what only its file told, for when it is read again."""
@@ -53,15 +53,11 @@ def check_mode(image: Image.Image, called: str) -> None:
     >>> check_mode(Image.new("RGB", (2, 2)), "`picture` (a.png)")
     """
     tags = _tags(image)
-    if _DNG in tags or (_PARTS in tags and tags.get(_SUBFILE, 0) & 1):
+    unread = _unread_kind(image.mode, tags)
+    if unread is not None:
         raise ValueError(
-            f"{called} must be of a kind that can be read, and this is a camera's raw file, which "
-            "begins with a small copy; save it as a PNG with 8 bits"
-        )
-    if image.mode == "LA" and tags.get(_PLANES) == _APART and tags.get(_COMPRESSION, 1) != 1:
-        raise ValueError(  # Pillow fills neither plane, and says nothing
-            f"{called} must be of a kind that can be read, and this is a compressed TIFF whose "
-            "grey and transparency lie in planes of their own; save it as a PNG with 8 bits"
+            f"{called} must be of a kind that can be read, and this is {unread}; save it as a PNG "
+            "with 8 bits"
         )
     has = f"has {_STRANGE.get(image.mode, 'colours of another kind')} (Pillow's mode {image.mode})"
     if _SIGNED in tags.get(_SAMPLE_FORMAT, ()):
@@ -72,6 +68,18 @@ def check_mode(image: Image.Image, called: str) -> None:
         f"{called} must have 8 or 16 bits of grey, a palette, RGB, YCbCr or CMYK, and {has}; "
         "scale its numbers to 0 to 255 and save it as a PNG with 8 bits"
     )
+
+
+def _unread_kind(mode: str, tags: Any) -> str | None:
+    """What a TIFF is that Pillow opens and decodes to other pixels, without a word."""
+    if _DNG in tags or (_PARTS in tags and tags.get(_SUBFILE, 0) & 1):
+        return "a camera's raw file, which begins with a small copy"
+    is_raw = tags.get(_COMPRESSION, 1) == 1
+    if mode in ("LA", "La") and tags.get(_PLANES) == _APART and not is_raw:
+        return "a compressed TIFF whose grey and transparency lie in planes of their own"
+    if is_raw and tags.get(_COLOURS) == _YCBCR and tags.get(_SUBSAMPLING, (2, 2)) != (1, 1):
+        return "an uncompressed TIFF whose colours are stored once for several pixels"
+    return None
 
 
 def pixels_of(image: Image.Image) -> Pixels:
@@ -145,6 +153,8 @@ def _sixteen_bits(image: Image.Image) -> NDArray[np.uint16]:
     """Grey, 0 the black and 65535 the white; Pillow itself clips it to 255."""
     values = np.asarray(image).astype(np.uint16)
     tags = _tags(image)
+    if not tags and isinstance(image.info.get("compression"), str):  # a copy of a TIFF
+        raise Loaded("be decoded here, to tell whether its greys have 12 bits and 0 is the white")
     if tags.get(_BITS) == (12,):
         values = (values << 4 | values >> 8).astype(np.uint16)
     return ~values if tags.get(_COLOURS) == _WHITE_IS_ZERO else values

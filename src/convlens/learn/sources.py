@@ -18,7 +18,14 @@ from convlens.learn.clips import Frame, camera_frames, clip_frames, frames_of, i
 from convlens.learn.finding import below, left_out, listed, matched
 from convlens.learn.given import pictures_of_array
 from convlens.learn.pages import pages_of, pages_of_opened
-from convlens.learn.pictures import Picture, moves, picture_of, read_picture
+from convlens.learn.pictures import (
+    Picture,
+    check_open,
+    moves,
+    picture_of,
+    place_of,
+    read_picture,
+)
 
 __all__ = ["Source", "Sources", "read_sources"]
 
@@ -204,9 +211,11 @@ def _settled(item: object, said: str) -> int | _Files | Picture | tuple[Picture,
     if isinstance(item, Picture):
         return item
     if isinstance(item, Image.Image):
-        if item.tell() == 0 and (moves(item) or len(pages_of_opened(item)) > 1):
+        called = f"`{said}` (a PIL image)"
+        check_open(item, called)
+        if place_of(item) == 0 and (moves(item) or len(pages_of_opened(item)) > 1):
             return item
-        return picture_of(item, _name_of(item), f"`{said}` (a PIL image)")
+        return picture_of(item, _name_of(item), called)
     if isinstance(item, (np.ndarray, Tensor)):
         pictures = pictures_of_array(item, said)
         return pictures if item.ndim == 4 else pictures[0]
