@@ -495,21 +495,39 @@ def test_scores_are_ranked_with_their_names(digits: Lab) -> None:
 
 
 @pytest.mark.parametrize("end", [nn.Identity(), nn.Softmax(1), nn.Sigmoid(), nn.LogSoftmax(1)])
-@pytest.mark.parametrize("classes", [1, 3])
-def test_an_answer_is_told_as_predict_tells_it(end: nn.Module, classes: int) -> None:
+@pytest.mark.parametrize(("classes", "surplus"), [(1, 0), (3, 0), (3, -1), (1, 1)])
+@pytest.mark.parametrize("flat", [True, False])
+def test_an_answer_is_told_as_predict_tells_it(
+    end: nn.Module, classes: int, surplus: int, flat: bool
+) -> None:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, classes, 8), nn.Flatten(), end).eval()
-    names = ("a", "b", "c")[:classes]
+    network = nn.Sequential(nn.Conv2d(3, classes, 8), end).eval()
+    if flat:
+        network.insert(1, nn.Flatten())
+    names = ("a", "b", "c")[: classes + surplus]
     opened = dataclasses.replace(opened_module(network, size=8), categories=names)
     lab = Lab(opened)
     recording = lab.look(DATA / "cat.jpg")
     (found,) = predict(opened, DATA / "cat.jpg")
     scores = lab.network()["scores"]
-    told = [f"{one['told']}  {one['label']}" for one in scores]
+    told = [f"{one['told']}  {one['label'].removeprefix('class ')}" for one in scores]
+    told += [f"! {sentence}" for sentence in lab.network()["said"]]
     assert told == [line.strip() for line in str(found).splitlines()[1:]]
     for one in scores:  # and the number recorded is still the one that is followed
         answer = lab.explain(recording, lab.network()["output"], tuple(one["index"]))
         assert answer["recorded"] == one["score"]
+
+
+def test_maps_are_an_answer_as_predict_takes_them() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 2, 1)).eval()
+    opened = dataclasses.replace(opened_module(network, size=8), categories=("sky", "sea"))
+    lab = Lab(opened)
+    lab.look(DATA / "cat.jpg")
+    (found,) = predict(opened, DATA / "cat.jpg")
+    segments = lab.network()["segments"]
+    assert segments is not None
+    assert {each["name"] for each in segments["classes"]} <= {"sky", "sea"}
+    assert {found.category(label) for label in found.labels} <= {"sky", "sea"}
 
 
 def test_what_must_be_known_of_an_answer_is_said() -> None:

@@ -333,8 +333,35 @@ def test_settings_are_checked_before_anything_runs(settings: dict[str, Any], sai
 
 
 def test_a_network_that_reads_arrays_is_refused() -> None:
-    with pytest.raises(ValueError, match="must read pictures or clips"):
+    with pytest.raises(ValueError, match=r"must read pictures or clips.* array or a \.wav sound$"):
         predict(nn.Conv1d(2, 2, 3), DATA / "cat.jpg")
+
+
+@pytest.mark.parametrize("network", ["Volumes", "Lazy", "volume"])
+def test_a_named_network_may_have_layers_of_any_number_of_axes(
+    tmp_path: Path, network: str
+) -> None:
+    """Those of a network that is named are laid out for speed; not every layer can be."""
+    code = """
+from torch import nn
+class Volumes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.flat, self.deep = nn.Conv2d(3, 4, 3), nn.Conv3d(1, 2, (4, 1, 1))
+    def forward(self, x):
+        return self.deep(self.flat(x)[:, None]).mean((2, 3, 4))
+Lazy = nn.Sequential(nn.LazyConv2d(2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+volume = nn.Conv3d(1, 2, 3)
+"""
+    path = tmp_path / "deep.py"
+    path.write_text(code)
+    if network == "volume":
+        with pytest.raises(ValueError, match=r"must read pictures .* on a \.npy array$"):
+            predict(f"{path}:{network}", DATA / "digit-3.png")
+        return
+    (found,) = predict(f"{path}:{network}", DATA / "digit-3.png", size=8)
+    assert found.error is None
+    assert len(found.labels) == 2
 
 
 # The network is left as it was found

@@ -83,6 +83,23 @@ def test_what_are_probabilities_already_is_left(half: torch.dtype) -> None:
     np.testing.assert_allclose(logs.scores, chances.topk(3).values, rtol=1e-5)
 
 
+@pytest.mark.parametrize("names", [("cat",), ("cat", "dog", "owl")])
+@pytest.mark.parametrize("answer", [rows(0.5, 2.0), lambda x: x[:, :2]])
+def test_names_that_are_not_as_many_as_the_outputs_name_none(
+    names: tuple[str, ...], answer: Callable[[Tensor], Any]
+) -> None:
+    """One that is missing, as a background often is, would move all others."""
+    network = Says(answer)
+    network.categories = names  # type: ignore[assignment]
+    (found,) = predict(network, PICTURE)
+    assert found.category(0) == "0"
+    assert f"{len(names)} name" in found.warnings[-1]
+    assert "for 2 outputs: numbers stand for them all" in found.warnings[-1]
+    network.categories = ("cat", "dog")  # type: ignore[assignment]
+    (found,) = predict(network, PICTURE)
+    assert (found.category(1), found.warnings) == ("dog", ())
+
+
 def test_equal_classes_are_told_in_their_order() -> None:
     found = said(rows(*[3.0] * 40), top=4)
     assert found.labels.tolist() == [0, 1, 2, 3]
@@ -119,6 +136,26 @@ def test_detections_of_scores_beyond_one_are_told_as_they_are() -> None:
     found = said(lambda x: [{"boxes": box, "labels": torch.tensor([-1]), "scores": 7 * box[:, 0]}])
     assert str(found).splitlines()[1].startswith("  score 7  -1, x 1 to 5")
     assert drawn(PICTURE, found).size == (260, 208)
+
+
+def test_all_scores_of_a_detector_say_whether_they_are_probabilities() -> None:
+    boxes = torch.tensor([[1.0, 1, 5, 5]]).repeat(2, 1)
+    for low, are in ((0.1, True), (-3.0, False)):
+        scores = torch.tensor([0.9, low])  # the second is below any threshold
+        answer = {"boxes": boxes, "labels": torch.ones(2), "scores": scores}
+        found = said(lambda x, answer=answer: [answer])  # type: ignore[misc]
+        assert (len(found.labels), found.probabilities) == (1, are)
+
+
+def test_a_category_of_a_detector_without_a_name_is_said() -> None:
+    one = {"boxes": torch.tensor([[1.0, 1, 5, 5]]), "scores": torch.ones(1)}
+    network = Says(lambda x: [one | {"labels": torch.tensor([7])}])
+    network.categories = ("cat", "dog")  # type: ignore[assignment]
+    (found,) = predict(network, PICTURE)
+    assert found.category(7) == "7"
+    assert found.warnings == (
+        "the network has 2 names, and none for category 7: its number stands there",
+    )
 
 
 def test_maps_that_are_probabilities_or_a_sigmoids() -> None:

@@ -166,7 +166,7 @@ def _tags(
     for place in reversed(order):
         label = int(prediction.labels[place])
         score = float(prediction.scores[place])
-        number = f" {100 * score:.0f}%" if prediction.probabilities else f" {score:.4g}"
+        number = f" {100 * score:.1f}%" if prediction.probabilities else f" {score:.4g}"
         name = shown(prediction.category(label), label)
         font = font_of(em, name + number)
         room = size[0] - 1 - 2 * pad - text_width(number, font)

@@ -23,7 +23,7 @@ from convlens.lab.sheets import exact, largest, layout_in, numbers, sheet
 from convlens.learn.doubting import doubts
 from convlens.learn.opening import Opened, read_inputs, remark
 from convlens.learn.predictions import Limits, score_text
-from convlens.learn.telling import classified, rows_of
+from convlens.learn.telling import classified, fitting_names, outputs_of, rows_of
 from convlens.lens import Recording, Value, explain_value, record, region
 from convlens.lens.costs import parameters_of
 from convlens.lens.terms import plain
@@ -47,6 +47,8 @@ class Held:
     findings: Findings | None
     segments: Segments | None
     classes: dict[str, Any] | None = None
+    names: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     scale: float | None = field(default=None)
     walks: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -93,12 +95,13 @@ class Lab:
             called = name or (source.name if isinstance(source, Path) else "")
             called = ", ".join(part for part in (called, remark(self._opened, source)) if part)
             findings = findings_of(recording)
-            segments = segments_of(recording, self._opened.categories or ())
+            names, doubts = self._names(recording, findings)
+            segments = segments_of(recording, names)
             classes = None
             if findings is None and segments is None:
                 classes = _classes(recording)
-            held = Held(number, recording, frames, called, seconds, findings, segments, classes)
-            self._held = held
+            answers = (findings, segments, classes, names, doubts)
+            self._held = Held(number, recording, frames, called, seconds, *answers)
             self._failure = ""
             return number
 
@@ -136,8 +139,7 @@ class Lab:
             "scores": self._scores(held),
             "said": said,
             "categories": self._categories(held),
-            "found": held.findings
-            and held.findings.told(opened.categories or (), opened.keypoints or ()),
+            "found": held.findings and held.findings.told(held.names, opened.keypoints or ()),
             "segments": held.segments and held.segments.told(),
             "warnings": [*said, *recording.warnings],
             "error": recording.error.message if recording.error else None,
@@ -156,14 +158,22 @@ class Lab:
         bytes_ = (pixels * 255).round().clamp(0, 255).to(torch.uint8)
         return bytes_.expand(*bytes_.shape[:3], 3).numpy()
 
+    def _names(
+        self, recording: Recording, findings: Findings | None
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What the outputs are called, and what must be known of that."""
+        if findings is not None:
+            outputs, labels = None, findings.part("labels").tolist()
+        else:
+            outputs, labels = outputs_of(recording.outputs, 1), []
+        return fitting_names(self._opened.categories or (), outputs, labels)
+
     def _categories(self, held: Held) -> list[str] | None:
-        """The classes' names, where the output has one number for each."""
-        categories, output = self._opened.categories, held.recording.output
-        if categories is None or output is None or not output.shape:
+        """The names of the numbers along the output's last axis, where it has one for each."""
+        output = held.recording.output
+        if output is None or not output.shape or held.classes is None:
             return None
-        if held.findings is not None or held.segments is not None:
-            return None
-        return list(categories) if output.shape[-1] == len(categories) else None
+        return list(held.names) if output.shape[-1] == len(held.names) else None
 
     def _scores(self, held: Held) -> list[dict[str, Any]]:
         """The best classes of an output that is one row of scores; none for any other output.
@@ -174,14 +184,13 @@ class Lab:
         output, told = held.recording.output, held.classes
         if output is None or told is None or "error" in told:
             return []
-        categories = self._categories(held) or ()
         places = np.unravel_index(told["labels"], output.shape)
         recorded = output.tensor.detach().reshape(-1)[told["labels"]].tolist()
         are_chances = told["probabilities"]
         return [
             {
                 "index": [int(place) for place in index],
-                "label": name_of(label, tuple(categories)),
+                "label": name_of(label, held.names),
                 "score": plain(float(number)),
                 "told": score_text(score, are_chances),
                 "share": score if are_chances else None,
@@ -203,7 +212,7 @@ class Lab:
                 said += [*filter(None, [told.get("error")]), *told.get("warnings", ())]
         if held.findings is not None:
             said += held.findings.doubts()
-        return said
+        return [*said, *held.doubts]
 
     def sheet(self, recording: int, value: int, first: int = 0) -> bytes:
         """The feature maps of a value, a byte a number (see `convlens.lab.sheets.sheet`)."""

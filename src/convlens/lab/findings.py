@@ -13,7 +13,7 @@ from torch import Tensor
 from convlens.draw.colours import category_colour
 from convlens.draw.detections import LIMBS, SEEN
 from convlens.learn.predictions import score_text
-from convlens.learn.telling import not_finite
+from convlens.learn.telling import may_be_chances, not_finite
 from convlens.learn.tracing import detections, is_detector, trace
 from convlens.lens import Recording
 from convlens.lens.terms import plain
@@ -81,7 +81,7 @@ class Findings:
             "number": number,
             "label": name_of(label, categories),
             "score": plain(score),
-            "told": score_text(score, 0 <= score <= 1),
+            "told": score_text(score, may_be_chances(self.part("scores"))),
             "box": [plain(round(side, 2)) for side in self.part("boxes")[number].tolist()],
             "colour": list(category_colour(label)),
         }

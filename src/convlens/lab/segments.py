@@ -102,12 +102,14 @@ class Segments:
 
 
 def segments_of(recording: Recording, categories: tuple[str, ...]) -> Segments | None:
-    """The segmentation a network answered under the name "out"; None where it answered another."""
+    """The segmentation a network answered, as a tensor or under "out"; None for another answer."""
     outputs = recording.outputs
-    if not isinstance(outputs, dict) or not all(isinstance(o, Tensor) for o in outputs.values()):
+    named = outputs if isinstance(outputs, dict) else {"out": outputs}
+    if not all(isinstance(o, Tensor) for o in named.values()):
         return None
-    if "out" not in outputs or len(outputs) != len(recording.output_ids):
+    if "out" not in named or len(named) != len(recording.output_ids):
         return None
-    value = recording.values[dict(zip(outputs, recording.output_ids, strict=True))["out"]]
+    value = recording.values[dict(zip(named, recording.output_ids, strict=True))["out"]]
     fits = len(value.shape) == 4 and value.shape[1] in _CLASSES and 0 not in value.shape
-    return Segments(value, categories) if fits and value.dtype.is_floating_point else None
+    is_map = fits and value.shape[2:] != (1, 1)  # else it is a row of scores
+    return Segments(value, categories) if is_map and value.dtype.is_floating_point else None

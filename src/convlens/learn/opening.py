@@ -28,7 +28,15 @@ from convlens.zoo import NETWORKS, model
 from convlens.zoo.released import Weights
 from convlens.zoo.weights import DATA, load_weights
 
-__all__ = ["Opened", "open_network", "opened_module", "placed", "read_inputs", "remark"]
+__all__ = [
+    "Opened",
+    "arrays_for",
+    "open_network",
+    "opened_module",
+    "placed",
+    "read_inputs",
+    "remark",
+]
 
 _IMAGENET_PREPARATION = Preparation(256, crop=224, mean=IMAGENET[0], std=IMAGENET[1])
 
@@ -348,11 +356,20 @@ def _categories(network: nn.Module, spec: str) -> tuple[str, ...] | None:
 def _wants_array(opened: Opened) -> str:
     channels, dimensions = _first_window(opened.network) or (3, 2)
     space = {1: "length", 2: "h, w", 3: "depth, h, w"}.get(dimensions, "*space")
-    sound = ", or a .wav" if dimensions == 1 else ""
     return (
         f"`picture` must be an array for {opened.name!r}, which reads (n, {channels}, {space}) and "
-        f"no pictures; numpy.save one and give the .npy file{sound}"
+        f"no pictures; give {arrays_for(opened)} (numpy.save writes arrays)"
     )
+
+
+def arrays_for(opened: Opened) -> str:
+    """Return which files a network reads that reads no pictures, in words.
+
+    >>> arrays_for(opened_module(nn.Conv1d(1, 2, 9)))
+    'a .npy array or a .wav sound'
+    """
+    window = _first_window(opened.network)
+    return "a .npy array or a .wav sound" if window and window[1] == 1 else "a .npy array"
 
 
 def placed(x: Tensor, network: nn.Module) -> Tensor:

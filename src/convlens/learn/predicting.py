@@ -14,13 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from convlens.learn.doubting import broken_inside, broken_weights, doubts
-from convlens.learn.opening import Opened, open_network, opened_module, placed
+from convlens.learn.opening import Opened, arrays_for, open_network, opened_module, placed
 from convlens.learn.pictures import Picture
 from convlens.learn.predictions import Limits, Prediction, View
 from convlens.learn.prefetching import prefetched
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources import Source, read_sources
-from convlens.learn.telling import Sigmoids, UnknownFormError, predictions_of
+from convlens.learn.telling import (
+    Sigmoids,
+    UnknownFormError,
+    fitting_names,
+    outputs_of,
+    predictions_of,
+)
 from convlens.learn.units import Unit, sentence_of, units, weight_of
 from convlens.zoo.detection import Detector
 
@@ -122,10 +128,18 @@ def opened_for(
         return opened_module(network, size=size, crop=crop, normalize=normalize)
     asked = "none" if weights is None else weights
     opened = open_network(network, weights=asked, size=size, crop=crop, normalize=normalize)
-    # Colours side by side: on CPUs torch's convolutions take as long, or down to a third of it.
-    form = torch.channels_last if opened.frames is None else torch.channels_last_3d
-    opened.network.to(memory_format=form)  # type: ignore[call-overload]
+    _put_colours_last(opened.network)
     return opened
+
+
+def _put_colours_last(network: nn.Module) -> None:
+    """Colours side by side: on CPUs torch's convolutions take as long, or down to a third of it."""
+    forms = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in network.parameters():
+        lazy = isinstance(parameter, nn.parameter.UninitializedParameter)
+        if not lazy and parameter.ndim in forms and parameter.layout == torch.strided:
+            form = forms[parameter.ndim]
+            parameter.data = parameter.data.contiguous(memory_format=form)
 
 
 def device_for(
@@ -156,7 +170,7 @@ def running(
     if opened.preparation is None:
         raise ValueError(
             f"`network` (={opened.name!r}) must read pictures or clips, and its first layer reads "
-            "neither; give it a `preparation`, or `convlens record` it on a .npy array"
+            f"neither; give it a `preparation`, or `convlens record` it on {arrays_for(opened)}"
         )
     return Running(opened, opened.preparation, limits, batch, every, _device(device))
 
@@ -242,6 +256,8 @@ class Running:
                 sigmoid = self.by_sigmoid[0]
                 told = predictions_of(output, views, self.limits, by_sigmoid=sigmoid)
                 told = [self._doubted(one, output, n, x) for n, one in enumerate(told)]
+                outputs = outputs_of(output, len(views))
+                told = [self._named(one, outputs) for one in told]
         except Exception as error:  # a network fails on a picture with any exception
             if len(few) > 1:  # only some may be to blame
                 return [self._run([ready])[0] for ready in few]
@@ -270,6 +286,11 @@ class Running:
         broken = broken_inside(self.opened.network, x[n : n + 1])
         return fields if broken is None else {"error": broken}
 
+    def _named(self, fields: dict[str, Any], outputs: int | None) -> dict[str, Any]:
+        labels = fields.get("labels", ())
+        names, said = fitting_names(self.opened.categories or (), outputs, labels)
+        return {**fields, "categories": names, "warnings": (*fields.get("warnings", ()), *said)}
+
     def _view(self, ready: _Ready) -> View:
         picture = ready.pictures[0]
         high, wide = _shape(ready)[-2:]
@@ -282,7 +303,6 @@ class Running:
             name=unit.source.name,
             width=pictures[0].width if pictures else 0,
             height=pictures[0].height if pictures else 0,
-            categories=self.opened.categories or (),
             frame=unit.number,
             time=unit.time,
             page=unit.page,

@@ -19,8 +19,11 @@ __all__ = [
     "UnknownFormError",
     "chances_of",
     "classified",
+    "fitting_names",
     "map_doubt",
+    "may_be_chances",
     "not_finite",
+    "outputs_of",
     "predictions_of",
     "rows_of",
 ]
@@ -126,6 +129,46 @@ def rows_of(output: Any, count: int) -> Tensor | None:
         return output.reshape(count, -1) if output.shape[:1] == (count,) or count == 1 else None
     same = len(output) == count and output[0].numel() == output.shape[1]
     return output.reshape(count, -1) if same else None
+
+
+def outputs_of(output: Any, count: int) -> int | None:
+    """Return how many categories the scores or maps for `count` pictures are of; None of others.
+
+    >>> outputs_of(torch.zeros(2, 5), 2), outputs_of({"out": torch.zeros(1, 7, 4, 4)}, 1)
+    (5, 7)
+    """
+    maps = output.get("out") if isinstance(output, dict) else output
+    rows = rows_of(maps, count) if maps is output else None
+    if rows is not None:
+        return rows.shape[1]
+    return int(maps.shape[1]) if isinstance(maps, Tensor) and maps.ndim == 4 else None
+
+
+def fitting_names(
+    categories: Sequence[str], outputs: int | None, labels: Sequence[int] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of a network's outputs, none where it has others, and that as a warning.
+
+    `outputs`: how many it has; None where that is not known, as of detectors, whose names stand but
+    for the `labels` that have none.
+
+    >>> fitting_names(["cat", "dog"], 2)
+    (('cat', 'dog'), ())
+    >>> fitting_names(["dog"], 2)
+    ((), ('the network has 1 name for 2 outputs: numbers stand for them all',))
+    """
+    names = tuple(categories)
+    count = f"the network has {len(names):,} name{'s' * (len(names) != 1)}"
+    if not names:
+        return (), ()
+    if outputs is None:
+        most = max(labels, default=0)
+        said = f"{count}, and none for category {most}: its number stands there"
+        return names, (said,) if most >= len(names) else ()
+    if outputs == len(names):
+        return names, ()
+    said = f"{count} for {outputs:,} output{'s' * (outputs != 1)}: numbers stand for them all"
+    return (), (said,)
 
 
 def chances_of(scores: Tensor, *, by_sigmoid: bool = False) -> tuple[Tensor, Tensor]:
@@ -289,7 +332,7 @@ def _detected(found: dict[str, Tensor], view: View, limits: Limits) -> dict[str,
         "labels": parts["labels"][order].long().numpy(),
         "scores": scores.numpy(),
         "boxes": parts["boxes"][order].float().numpy(),
-        "probabilities": bool(((scores >= 0) & (scores <= 1)).all()),
+        "probabilities": may_be_chances(found["scores"]),
         "warnings": warnings,
     }
     if has_masks(found):
@@ -299,6 +342,16 @@ def _detected(found: dict[str, Tensor], view: View, limits: Limits) -> dict[str,
     if "keypoints_scores" in parts:
         fields["keypoint_scores"] = parts["keypoints_scores"][order].float().numpy()
     return fields
+
+
+def may_be_chances(scores: Tensor) -> bool:
+    """Return whether all scores of detections, however low, are 0 to 1 as probabilities are.
+
+    >>> may_be_chances(torch.tensor([0.9, 0.1])), may_be_chances(torch.tensor([0.9, -3.0]))
+    (True, False)
+    """
+    scores = scores[scores.isfinite()]
+    return bool(((scores >= 0) & (scores <= 1)).all())
 
 
 def _finite(parts: dict[str, Tensor]) -> Tensor:
