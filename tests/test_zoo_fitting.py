@@ -231,12 +231,14 @@ def test_released_weights_may_lose_their_head_and_it_is_said(
     monkeypatch.setitem(RELEASED, name, {entry.name: entry})
     converted = convert(name, out=tmp_path / "c.safetensors")
     for weights in ("DEFAULT", path, str(path), converted):
-        network = model(name, weights=weights, classes=4)
+        with pytest.warns(UserWarning, match=r"`classes` \(=4\).* classifier\.3 drawn at random"):
+            network = model(name, weights=weights, classes=4)
         assert network.random_parts == ("classifier.3",)
         assert "classifier.3 drawn at random" in repr(network)
     # A renamed one is known by its sha256; one that was saved again is anybody's.
     path = path.rename(tmp_path / "mine.pth")
-    assert model(name, weights=path, classes=4).random_parts == ("classifier.3",)
+    with pytest.warns(UserWarning, match="drawn at random"):
+        assert model(name, weights=path, classes=4).random_parts == ("classifier.3",)
     saved({key: tensor.clone() for key, tensor in read_weights(path).items()}, path)
     with pytest.raises(ValueError, match="build it with classes=1000"):
         model(name, weights=path, classes=4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import operator
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import nn
 from convlens.files import expanded
 from convlens.zoo.detection import DETECTORS, detector
 from convlens.zoo.downloading import fetch
-from convlens.zoo.drawn import EVERYTHING, Network
+from convlens.zoo.drawn import EVERYTHING, Network, random_parts, told
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet
 from convlens.zoo.mobilenet_v2 import MobileNetV2
 from convlens.zoo.released import RELEASED, Weights, recognized, weights
@@ -94,8 +95,8 @@ def model(
     others ("IMAGENET1K_V1"), the path of a file (see `convlens.zoo.weights.read_weights`), or None
     for freshly drawn ones. Released weights are downloaded once, into the cache folder of
     torch.hub. `classes`: how many to tell apart, the released number when None; with another number
-    released weights fill all but the last layer, which is drawn at random, and a file of your own
-    is refused. A detector counts the background as class 0.
+    released weights fill all but the last layer, which is drawn at random, with a warning, and a
+    file of your own is refused. A detector counts the background as class 0.
 
     The network says in `released` which weights' ways it follows (a released file is known by its
     sha256 whatever its name, a converted one by what stands in it; for other files and for fresh
@@ -123,7 +124,7 @@ def model(
     if isinstance(network, Network):
         network.random_parts = EVERYTHING  # until they are loaded
     if path is not None:
-        _fill(network, name, path, others=count != family.classes)
+        _fill(network, name, path, count)
     if name in RELEASED:
         facts = _facts(name, path)
         network.released = facts  # type: ignore[assignment]
@@ -178,14 +179,21 @@ def _weights_file(name: str, asked: str | Path | None) -> Path | None:
     return path
 
 
-def _fill(network: nn.Module, name: str, path: Path, others: bool) -> None:
-    """Load a file into a network, which is for `others` than the released classes or not."""
+def _fill(network: nn.Module, name: str, path: Path, classes: int) -> None:
+    """Load a file into a network for so many classes; warns where the file is for others."""
     fresh: tuple[str, ...] = ()
-    if others and name in RELEASED:
+    if classes != NETWORKS[name].classes and name in RELEASED:
         read_weights(path)  # what is wrong with the file is said first
         # Only released weights lose their head: one's own are for the classes they were trained on.
         fresh = NETWORKS[name].heads if recognized(name, path) else ()
     load_weights(network, path, fresh=fresh)
+    if fresh:
+        warnings.warn(
+            f"`classes` (={classes}) are not those of the released weights: "
+            f"{told(random_parts(network))}, so that answers mean nothing until it is trained",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _facts(name: str, path: Path | None) -> Weights:
