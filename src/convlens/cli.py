@@ -100,6 +100,9 @@ def lab(
 
     opened = partial(_opened, network, opening)
     serve(opened, picture, port=port, open_browser=open_browser, host=host)
+    # What is still computed for a browser is not waited for; its threads end in no other way.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 @app.command

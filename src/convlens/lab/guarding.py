@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import re
 
@@ -75,7 +77,9 @@ class Guard:
             status, sentence = refusal
             await JSONResponse({"error": sentence}, status)(scope, receive, sealed)
             return
-        await self.app(scope, _counted(receive), sealed)
+        # Cancelled when the server is closed, its client let go of: nobody is to be told.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.app(scope, _counted(receive), sealed)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and sentence for a request that may not pass."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import json
@@ -12,7 +13,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from urllib.parse import unquote
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -36,6 +36,9 @@ ADDRESS = "127.0.0.1"
 
 SENTENCES = (ValueError, TypeError, OSError, MemoryError, ArithmeticError, RuntimeError)
 """What is raised with a sentence for the user: of weights that cannot be had, for one."""
+
+# Of our own: asyncio and anyio wait at their end until what they run in theirs is done.
+_THREADS = ThreadPoolExecutor(32, thread_name_prefix="convlens-lab")
 
 # Every file the page is made of; nothing else is ever read for a browser.
 FILES = {
@@ -190,7 +193,7 @@ def _picture_taker(ready: Callable[[], Lab]) -> Callable[[Request], Any]:
 async def _answered(answer: Callable[[], Any], refused: int = 400) -> Response:
     """What `answer` gives, or the sentence of what it raised."""
     try:
-        given = await run_in_threadpool(answer)
+        given = await asyncio.get_running_loop().run_in_executor(_THREADS, answer)
     except StaleRecordingError as error:
         return JSONResponse({"error": str(error)}, 409)
     except SENTENCES as error:
@@ -212,6 +215,8 @@ def serve(
     host: str | None = None,
 ) -> None:
     """Serve the page on a network and a picture until interrupted.
+
+    What is computed then goes on in threads of their own, which Python waits for at its end.
 
     Listens on 127.0.0.1 only. Once the port is taken, the network open and the picture read, prints
     the address and opens it in the browser where there is one; the network runs while that starts.
@@ -305,7 +310,17 @@ def _server(app: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
         app, log_level="error", lifespan="off", ws="none", server_header=False, access_log=False
     )
-    return uvicorn.Server(config)
+    return _Server(config)
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of whoever is connected: uploads may not go on, and answers take long."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for task in self.server_state.tasks:
+            task.cancel()
+        await super().shutdown(sockets)
 
 
 def _has_screen() -> bool:
