@@ -392,7 +392,58 @@ def test_headers_that_lie_are_refused(tmp_path: Path, header: str, numbers: int,
         read_weights(tmp_path / "a.safetensors")
 
 
+def test_an_archive_whose_first_record_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    path = saved(TABLE, tmp_path / "a.pt")
+    with zipfile.ZipFile(path) as old:
+        records = [(name, old.read(name)) for name in old.namelist()]
+    with zipfile.ZipFile(path, "w") as new:  # as when a folder is packed with what is around it
+        for name, content in [("__MACOSX/x", b""), *records]:
+            new.writestr(name, content)
+    with pytest.raises(ValueError, match=r"has no __MACOSX/data\.pkl"):
+        read_weights(path)
+
+
+def test_another_protocol_of_pickle_is_not_called_code(tmp_path: Path) -> None:
+    torch.save(TABLE, tmp_path / "a.pt", pickle_protocol=4)
+    with pytest.raises(ValueError, match="pickled by protocol 4, of which torch reads only 2"):
+        read_weights(tmp_path / "a.pt")
+
+
+def test_names_are_told_on_one_line(tmp_path: Path) -> None:
+    save_tensors({"a\nb\x1b[31m": torch.ones(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match=r"unknown a\\nb\\x1b\[31m;"):
+        load_weights(nn.Linear(1, 1), tmp_path / "a.safetensors")
+
+
 # Written
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "said"),
+    [
+        ("__metadata__", torch.ones(1), "names that .safetensors can hold"),
+        ("a\udc80", torch.ones(1), "names that .safetensors can hold"),
+        (3, torch.ones(1), "names that .safetensors can hold"),
+        ("a", 3, "must be dense tensors"),
+        ("a", torch.eye(2).to_sparse(), "must be dense tensors"),
+        ("a", torch.ones(1, device="meta"), "must be dense tensors"),
+        ("a", torch.empty(1, dtype=torch.bits8), "torch.bits8 is none"),
+    ],
+)
+def test_what_cannot_be_saved_leaves_what_was_there(
+    tmp_path: Path, name: Any, tensor: Any, said: str
+) -> None:
+    path = tmp_path / "a.safetensors"
+    save_tensors(TABLE, path)
+    with pytest.raises(ValueError, match=said):
+        save_tensors({name: tensor}, path)
+    assert read_weights(path).keys() == TABLE.keys()
+    assert [left.name for left in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_name_that_is_too_long_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"`out` .* could not be written \(File name too long\)"):
+        save_tensors(TABLE, tmp_path / f"{'x' * 250}.safetensors")
 
 
 def test_saving_again_keeps_a_private_file_private(tmp_path: Path) -> None:

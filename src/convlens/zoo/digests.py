@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convlens.files import expanded
 
-__all__ = ["DIGEST", "digest_of", "metadata", "sha256_of"]
+__all__ = ["DIGEST", "digest_of", "is_dense", "metadata", "sha256_of"]
 
 DIGEST = "tensors_sha256"
 """The text beside the tensors that says what they were when they were saved."""
@@ -35,6 +35,16 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
+
+
+def is_dense(tensor: Tensor) -> bool:
+    """Return whether a tensor holds all its numbers, one beside the other.
+
+    >>> is_dense(torch.ones(2)), is_dense(torch.eye(2).to_sparse())
+    (True, False)
+    """
+    odd = tensor.is_quantized or tensor.is_meta or tensor.is_nested
+    return tensor.layout == torch.strided and not odd
 
 
 def metadata(path: str | Path) -> dict[str, str]:

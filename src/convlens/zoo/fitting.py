@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from convlens.files import printed
+
 __all__ = ["fitted", "listed"]
 
 Names = Mapping[str, Tensor]
@@ -237,4 +239,4 @@ def listed(names: list[str], most: int = 3) -> str:
     'a, b and 1 more'
     """
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    return ", ".join(map(printed, names[:most])) + rest

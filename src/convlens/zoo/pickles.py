@@ -50,13 +50,14 @@ class Outline:
 
     `content`: dictionaries as `Table`, lists, numbers and texts as they are, all else as `Made`.
     `globals`: the classes and functions it names. `storages` it refers to; `claimed`: the bytes of
-    all tensors when each is written out.
+    all tensors when each is written out. `protocol`: the pickle's.
     """
 
     content: object = None
     globals: list[str] = field(default_factory=list)
     storages: dict[str, Storage] = field(default_factory=dict)
     claimed: int = 0
+    protocol: int = 0
 
 
 class Made:
@@ -103,13 +104,16 @@ def outlined(file: IO[bytes], pickles: int = 1) -> Outline:
     outline = Outline()
     for _ in range(pickles):
         outline = Outline()
-        outline.content = _Reader(file, outline).load()
+        reader = _Reader(file, outline)
+        outline.content = reader.load()
+        outline.protocol = reader.proto
     return outline
 
 
 class _Reader(pickle._Unpickler):
     # Python's own, not the one in C, which reserves whatever memory a number in the file asks for.
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
+    proto: int
 
     def __init__(self, file: IO[bytes], outline: Outline) -> None:
         super().__init__(file, encoding="utf-8", errors="replace")

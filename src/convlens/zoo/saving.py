@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 from torch import Tensor
 
 from convlens.files import expanded, write_whole
-from convlens.zoo.digests import DIGEST, digest_of
+from convlens.zoo.digests import DIGEST, digest_of, is_dense
 
 __all__ = ["check_destination", "save_tensors"]
 
@@ -28,11 +30,11 @@ def check_destination(out: str | Path) -> Path:
     if path.suffix != ".safetensors":
         cure = str(path.with_suffix(".safetensors")) if path.name else "weights.safetensors"
         raise ValueError(f"`out` (={str(out)!r}) must end in .safetensors; use {cure!r}")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ValueError(
             f"`out` (={str(out)!r}) must lie in an existing folder; make {str(path.parent)!r} first"
         )
-    if path.is_dir():
+    if os.path.isdir(path):  # Path.is_dir raises for a name that is too long
         raise ValueError(f"`out` (={str(out)!r}) must be a file, not a folder; name a file in it")
     return path
 
@@ -47,7 +49,8 @@ def save_tensors(
     texts to store with the tensors; `read_weights` checks the tensors against one more, their
     sha256.
 
-    Raises ValueError for a destination `check_destination` refuses, OSError when the disk does.
+    Raises ValueError for a destination `check_destination` refuses and for what such a file cannot
+    hold, OSError when the disk refuses; what was there is then as it was.
 
     >>> import tempfile, torch
     >>> from convlens.zoo.digests import metadata
@@ -58,8 +61,14 @@ def save_tensors(
     """
     path = check_destination(out)
     # A copy of each: safetensors refuses tensors that share memory, as tied weights do.
+    _check_tensors(tensors)
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    content = safetensors.torch.save(copies, {**(metadata or {}), DIGEST: digest_of(copies)})
+    try:
+        content = safetensors.torch.save(copies, {**(metadata or {}), DIGEST: digest_of(copies)})
+    except KeyError as error:
+        raise ValueError(
+            f"`tensors` must be of types that .safetensors has, and {error} is none; convert it"
+        ) from error
     try:
         write_whole(path, content)
     except OSError as error:
@@ -67,3 +76,18 @@ def save_tensors(
             f"`out` (={str(out)!r}) could not be written ({error.strerror or error}), and what was "
             "there is as it was; make room, or name another place"
         ) from error
+
+
+def _check_tensors(tensors: Mapping[Any, Any]) -> None:
+    for name, tensor in tensors.items():
+        is_text = isinstance(name, str) and name.encode("utf-8", "replace").decode() == name
+        if not is_text or name == "__metadata__":
+            raise ValueError(
+                f"`tensors` must have names that .safetensors can hold, and {name!r} is none; "
+                "rename it"
+            )
+        if not isinstance(tensor, Tensor) or not is_dense(tensor):
+            raise ValueError(
+                f"`tensors` must be dense tensors with numbers in them, and {name} is none; save "
+                "it as a plain one, or leave it out"
+            )

@@ -122,8 +122,11 @@ def _checked_archive(archive: zipfile.ZipFile, path: Path) -> bool:
 
 def _pickle_of(archive: zipfile.ZipFile) -> str:
     # torch takes the folder of the first record for that of all.
-    folder = archive.namelist()[0].split("/")[0]
-    return f"{folder}/data.pkl"
+    name = f"{archive.namelist()[0].split('/')[0]}/data.pkl"
+    if name not in archive.namelist():
+        cure = "pack the folder that holds data.pkl, alone, or save it again"
+        raise Refused(f"has no {name}, which its first record leads to", cure)
+    return name
 
 
 def _outline(file: io.BytesIO | mmap.mmap, pickles: int) -> Outline:
@@ -199,6 +202,9 @@ def _as_code(outline: Outline) -> Refused:
     ]
     foreign = [n for n in foreign if not n.startswith("torch.") or n.startswith("torch.nn.modules")]
     cure = _ITS_WEIGHTS.format("network.state_dict()")
+    if not foreign and outline.protocol > 2:
+        said = f"is pickled by protocol {outline.protocol}, of which torch reads only 2 safely"
+        return Refused(said, "save it again, without `pickle_protocol`")
     if not foreign:
         return Refused("is damaged, or would run code when opened", cure)
     said = f"holds {foreign[0]} beside tensors, which would run code when opened"

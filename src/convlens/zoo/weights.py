@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor, nn
 
 from convlens.files import expanded
-from convlens.zoo.digests import DIGEST, digest_of, metadata, sha256_of
+from convlens.zoo.digests import DIGEST, digest_of, is_dense, metadata, sha256_of
 from convlens.zoo.fitting import fitted, listed
 from convlens.zoo.released import AT_RANDOM, RELEASED, Weights
 from convlens.zoo.shipped import DATA, SHIPPED
@@ -190,8 +190,8 @@ def _named_twice(path: Path) -> str | None:
     twice: list[str] = []
 
     def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        names = [name for name, _ in pairs]
-        twice.extend(name for name in set(names) if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice.extend(name for name, count in counts.items() if count > 1)
         return dict(pairs)
 
     with path.open("rb") as file:
@@ -210,17 +210,13 @@ def _flat(table: object, path: Path) -> dict[str, Tensor]:
             f"`weights` (={str(path)!r}) must hold a flat table of names and tensors, "
             f"not {_described(table)}; save network.state_dict() itself"
         )
-    odd = [name for name, tensor in table.items() if not _is_dense(tensor)]
+    odd = [name for name, tensor in table.items() if not is_dense(tensor)]
     if odd:
         raise ValueError(
             f"`weights` (={str(path)!r}) must hold dense tensors with numbers in them, and "
-            f"{listed(odd)} is sparse, quantized or empty of any; save them as plain ones"
+            f"{listed(odd)} is sparse, nested, quantized or empty of any; save them as plain ones"
         )
     return dict(table)
-
-
-def _is_dense(tensor: Tensor) -> bool:
-    return tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
 
 
 def _described(table: object) -> str:
