@@ -222,6 +222,17 @@ def test_lab_checks_everything_before_it_prints_an_address(
     assert not opened
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such redirections")
+def test_a_closed_output_is_no_error() -> None:
+    """As by `>&-`; the place of a closed stream must not be taken by a file either."""
+    code = "import os, sys; os.close(1); sys.stdout = None; from convlens.cli import main; "
+    code += "main(['record', 'digits']); print(os.readlink('/proc/self/fd/1'), file=sys.stderr)"
+    if sys.platform != "linux":
+        code = code.partition(" print(")[0]
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr.strip()) in ((0, "/dev/null"), (0, ""))
+
+
 def test_a_reader_that_stops_reading_is_no_error() -> None:
     command = [sys.executable, "-m", "convlens", "record", "digits", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:

@@ -117,7 +117,7 @@ def test_other_sounds_are_named(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"\(a.mp3\) must be a WAV sound or a .npy") as caught:
             read_inputs(opened, tmp_path / "a.mp3")
         assert what in str(caught.value)
-    with pytest.raises(ValueError, match=r"give the .npy file, or a \.wav"):
+    with pytest.raises(ValueError, match=r"give a .npy array or a \.wav"):
         read_inputs(opened, b"\xff\xd8\xff")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -280,6 +281,16 @@ def test_a_bad_frame_in_the_middle_is_that_frames_error(
     (out / "predictions.jsonl").write_bytes(b"".join(kept))
     assert ran(clip, out, batch=1)[0].finished == 0
     assert len(rows(out)) == 5
+
+
+def test_a_name_of_several_lines_leaves_the_sentence_whole(tmp_path: Path) -> None:
+    for name in ("a\nb.png", "a\nb.gif", "a\nb.avi", "a\nb.pdf.jpg"):
+        (tmp_path / name).write_bytes(b"%PDF-1.7")
+    told = [one.error for one in predict("digits", tmp_path)]
+    assert len(told) == 4
+    for error in told:
+        assert error is not None
+        assert re.search(r"\(a\\nb\..*\) must be .* a PDF document; save it as one", error), error
 
 
 def test_what_vanishes_or_is_no_file_is_an_error_of_its_own(tmp_path: Path) -> None:

@@ -463,6 +463,9 @@ def _warned(message: Warning | str, *_: object, **__: object) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line; an error a user can mend is one sentence and exit status 1."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by >&-: a file would take its place
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # What a terminal or a file cannot hold is escaped: a name must never end a run.
         if isinstance(stream, io.TextIOWrapper):

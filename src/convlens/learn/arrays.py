@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.files import expanded
+from convlens.files import expanded, printed
 from convlens.learn.file_kinds import check_file
 
 __all__ = ["given_array", "is_array", "read_array"]
@@ -49,7 +49,7 @@ def read_array(source: bytes | str | Path, reads: tuple[int, int] | None = None)
     path = expanded(source)
     check_file(path)
     with path.open("rb") as file:
-        return _shaped(_loaded(file, path.stat().st_size, path.name), reads)
+        return _shaped(_loaded(file, path.stat().st_size, printed(path.name)), reads)
 
 
 def given_array(x: object, reads: tuple[int, int] | None = None) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convlens.files import expanded
+from convlens.files import expanded, printed
 from convlens.learn.file_kinds import START, check_file, kind_of
 from convlens.learn.pictures import (
     MOST_PIXELS,
@@ -100,7 +100,7 @@ def frames_of(
     [0.0, 0.04]
     """
     if isinstance(given, Image.Image):
-        frames = _timed(animation_of(given, name, f"`source` ({name})"))
+        frames = _timed(animation_of(given, name, f"`source` ({printed(name)})"))
         return frames if rate is None else _resampled(frames, rate)
     return _at_rate(given, rate or 25)
 
@@ -322,7 +322,7 @@ def _check_size(width: int, height: int, name: str) -> None:
 
 
 def _name(source: bytes | Path) -> str:
-    return "the bytes given" if isinstance(source, bytes) else source.name
+    return "the bytes given" if isinstance(source, bytes) else printed(source.name)
 
 
 def _animated(source: bytes | Path) -> Generator[Frame, None, None]:

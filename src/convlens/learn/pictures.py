@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from convlens.files import expanded
+from convlens.files import expanded, printed
 from convlens.learn.file_kinds import START, check_file, kind_of, unread_kind
 from convlens.learn.pixels import Loaded, check_mode, pixels_of
 from convlens.learn.png_chunks import moving_frames, without_text
@@ -175,7 +175,7 @@ def read_animation(source: bytes | str | Path) -> Iterator[tuple[Picture, float]
     one that would follow the last if the file's end is missing.
     """
     name = "the bytes given" if isinstance(source, bytes) else Path(source).name
-    called = f"`picture` ({name})"
+    called = f"`picture` ({printed(name)})"
     with io.BytesIO(source) if isinstance(source, bytes) else expanded(source).open("rb") as file:
         with silence() as said:
             image = _opened(file, called, said)
@@ -262,7 +262,7 @@ def _sought(image: Image.Image, page: int, called: str) -> None:
 
 
 def _decoded(file: BinaryIO, name: str, page: int) -> Picture:
-    called = f"`picture` ({name})"
+    called = f"`picture` ({printed(name)})"
     with silence() as said:
         try:
             return _page(file, name, called, page, said)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convlens.files import printed
 from convlens.learn.doubting import broken_inside, broken_weights, doubts
 from convlens.learn.opening import Opened, arrays_for, open_network, opened_module, placed
 from convlens.learn.pictures import Picture
@@ -394,4 +395,4 @@ def _shape(ready: _Ready) -> tuple[int, ...]:
 
 
 def _failed(what: str, name: str, error: Exception) -> str:
-    return f"{what} raised {type(error).__name__} on {name}: {sentence_of(error)}"
+    return f"{what} raised {type(error).__name__} on {printed(name)}: {sentence_of(error)}"

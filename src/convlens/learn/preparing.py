@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from convlens.files import printed
 from convlens.learn.ink import ink_cells
 from convlens.learn.pictures import MOST_PIXELS, Picture
 from convlens.zoo.small import LUMA
@@ -196,8 +197,9 @@ def _covering(picture: Picture, least_h: int, least_w: int) -> tuple[int, int]:
         new_h, new_w = max(least_h, h * least_w // w), least_w
     if new_h * new_w > MOST_PIXELS:
         raise ValueError(
-            f"`picture` ({picture.name}), {w:,} x {h:,}, must stay within {MOST_PIXELS:,} pixels "
-            f"when scaled to cover {least_w} x {least_h}; cut its longer side"
+            f"`picture` ({printed(picture.name)}), {w:,} x {h:,}, must stay within "
+            f"{MOST_PIXELS:,} pixels when scaled to cover {least_w} x {least_h}; cut its longer "
+            "side"
         )
     return new_h, new_w
 

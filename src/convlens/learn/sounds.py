@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 from torch import Tensor
 
-from convlens.files import expanded
+from convlens.files import expanded, printed
 from convlens.learn.file_kinds import START, check_file, kind_of
 from convlens.learn.quiet import silence
 
@@ -79,7 +79,7 @@ def read_sound(source: bytes | str | Path, channels: int | None = None) -> Sound
     path = expanded(source)
     check_file(path)
     with path.open("rb") as file:
-        return _decoded(file, path.name, channels)
+        return _decoded(file, printed(path.name), channels)
 
 
 def _decoded(file: BinaryIO, name: str, channels: int | None) -> Sound:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from convlens.files import expanded
+from convlens.files import expanded, printed
 from convlens.learn.clips import Frame, camera_frames, clip_frames, frames_of, is_clip
 from convlens.learn.finding import below, left_out, listed, matched
 from convlens.learn.given import pictures_of_array
@@ -77,7 +77,7 @@ class Source:
         if self.path is not None:
             return read_picture(self.path, self.name, page or 0)
         if self.image is not None:
-            return picture_of(self.image, self.name, f"`source` ({self.name})", page)
+            return picture_of(self.image, self.name, f"`source` ({printed(self.name)})", page)
         return self.given[0]
 
     def frames(self, rate: float | None) -> Generator[Frame, None, None]:
@@ -128,7 +128,7 @@ class Sources:
     def _file(self, path: str, lacks: str | None) -> Source:
         name = Path(os.path.relpath(path, self.root)).as_posix()
         if lacks is not None:
-            return Source(name, error=f"`source` ({name}) must be a folder {lacks}")
+            return Source(name, error=f"`source` ({printed(name)}) must be a folder {lacks}")
         return Source(name, Path(path))
 
 

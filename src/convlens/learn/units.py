@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+from convlens.files import printed
 from convlens.learn.clips import Frame
 from convlens.learn.opening import Opened
 from convlens.learn.pictures import Picture
@@ -45,10 +46,10 @@ def _units_of(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
     elif source.moves():
         yield from _frames(source, opened, every)
     elif opened.frames is not None:
-        count, rate = opened.frames
+        (count, rate), name = opened.frames, printed(source.name)
         yield Unit(
             source,
-            error=f"`source` ({source.name}) must be a clip for {opened.name}, which looks at "
+            error=f"`source` ({name}) must be a clip for {opened.name}, which looks at "
             f"{count} frames at {rate:g} a second; give a .mp4, or an animated .gif",
         )
     else:
@@ -73,7 +74,8 @@ def _frames(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
     if not seen:
         yield Unit(
             source,
-            error=f"`source` ({source.name}) must hold a frame, and holds none; record it again",
+            error=f"`source` ({printed(source.name)}) must hold a frame, and holds none; record it "
+            "again",
         )
 
 
@@ -90,8 +92,8 @@ def _stretches(source: Source, frames: Iterator[Frame], count: int) -> Iterator[
     if len(held) == 1:
         yield Unit(
             source,
-            error=f"`source` ({source.name}) must have at least 2 frames to be seen moving, and "
-            "has 1; give it to a network that looks at pictures",
+            error=f"`source` ({printed(source.name)}) must have at least 2 frames to be seen "
+            "moving, and has 1; give it to a network that looks at pictures",
         )
     elif unseen:
         yield _stretch(source, held)
