@@ -500,7 +500,7 @@ def test_a_network_that_raises_shows_what_ran(page: Page, written: Path) -> None
 # The screen
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (820, 1180), (390, 844)])
 @pytest.mark.parametrize("place", ["", "&at=conv2&index=0,8,2,2&trail=relu2!0,8,2,2", "&at=input"])
 def test_nothing_sticks_out_of_the_screen(
     page: Page, digits: Served, width: int, height: int, place: str
@@ -509,6 +509,7 @@ def test_nothing_sticks_out_of_the_screen(
     _open(page, digits.address + place)
     if "index" in place:
         _wait_at(page, "conv2")
+    page.locator(".title").evaluate("title => title.append(' a long name'.repeat(30))")
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide == width
     if width > 760:

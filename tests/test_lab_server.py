@@ -15,8 +15,9 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from convlens.lab import Lab, serve
+from convlens.lab import Lab, answering, serve
 from convlens.lab.arithmetic import GROUPS
 from convlens.lab.guarding import LARGEST_BODY, StaleRecordingError, checked_host
 from convlens.lab.outline import outline
 from convlens.lab.server import FILES, QUESTIONS, application
 from convlens.learn.opening import open_network, opened_module, read_inputs
 from convlens.learn.predicting import predict
-from convlens.lens import explain_value, record
+from convlens.lens import Recording, explain_value, record
 from convlens.zoo.weights import DATA
 from serving import TOKEN, Served, served
 
@@ -528,6 +529,30 @@ def test_maps_are_an_answer_as_predict_takes_them() -> None:
     assert segments is not None
     assert {each["name"] for each in segments["classes"]} <= {"sky", "sea"}
     assert {found.category(label) for label in found.labels} <= {"sky", "sea"}
+
+
+def test_a_question_waits_until_all_of_the_first_answer_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told before, the page would show nothing, and ask no more."""
+    begun, go = threading.Event(), threading.Event()
+
+    def found(recording: Recording) -> None:
+        begun.set()
+        go.wait(60)
+
+    monkeypatch.setattr(answering, "findings_of", found)
+    lab = Lab(open_network("digits"))
+    with ThreadPoolExecutor(2) as threads:
+        looking = threads.submit(lab.look, DATA / "digit-3.png")
+        begun.wait(60)
+        asked = threads.submit(lab.network)
+        try:
+            with pytest.raises(TimeoutError):
+                asked.result(0.1)
+        finally:
+            go.set()
+        assert (looking.result(), asked.result()["recording"]) == (1, 1)
 
 
 def test_what_must_be_known_of_an_answer_is_said() -> None:

@@ -79,31 +79,34 @@ class Lab:
             MemoryError: the recording would need more than half of the free memory; one sentence.
         """
         with self._recording:
-            began = time.perf_counter()
             try:
-                inputs, shown = read_inputs(self._opened, source)
-                recording = record(self._opened.network, inputs)
-                frames = None if shown is None else self._frames(inputs, shown)
+                held = self._looked(source, name)
+                self._held, self._failure = held, ""
             except Exception as error:
                 if self._held is None:
                     self._failure = str(error) or type(error).__name__
                 raise
             finally:
-                self._settled.set()
-            number = 1 if self._held is None else self._held.number + 1
-            seconds = time.perf_counter() - began
-            called = name or (source.name if isinstance(source, Path) else "")
-            called = ", ".join(part for part in (called, remark(self._opened, source)) if part)
-            findings = findings_of(recording)
-            names, doubts = self._names(recording, findings)
-            segments = segments_of(recording, names)
-            classes = None
-            if findings is None and segments is None:
-                classes = _classes(recording)
-            answers = (findings, segments, classes, names, doubts)
-            self._held = Held(number, recording, frames, called, seconds, *answers)
-            self._failure = ""
-            return number
+                self._settled.set()  # whoever waited finds the picture, or why there is none
+            return held.number
+
+    def _looked(self, source: bytes | Path, name: str) -> Held:
+        began = time.perf_counter()
+        inputs, shown = read_inputs(self._opened, source)
+        recording = record(self._opened.network, inputs)
+        frames = None if shown is None else self._frames(inputs, shown)
+        number = 1 if self._held is None else self._held.number + 1
+        seconds = time.perf_counter() - began
+        called = name or (source.name if isinstance(source, Path) else "")
+        called = ", ".join(part for part in (called, remark(self._opened, source)) if part)
+        findings = findings_of(recording)
+        names, doubts = self._names(recording, findings)
+        segments = segments_of(recording, names)
+        classes = None
+        if findings is None and segments is None:
+            classes = _classes(recording)
+        answers = (findings, segments, classes, names, doubts)
+        return Held(number, recording, frames, called, seconds, *answers)
 
     def skip(self) -> None:
         """Begin without a picture: the page then asks for one."""

@@ -268,7 +268,7 @@ def _look(lab: Lab, source: bytes | Path | None) -> None:
         return
     try:
         lab.look(source)
-    except (ValueError, TypeError, MemoryError, OSError) as error:
+    except SENTENCES as error:
         # The page shows the sentence too; it may be the terminal that is looked at.
         print(error, file=sys.stderr, flush=True)
 
