@@ -1,6 +1,7 @@
 """Locally right: every output within roundings of its own window's products, for any data."""
 
 from collections.abc import Callable
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from torch import Tensor
 import convlens
 from convlens.compute import fourier, fourier_doubts, winograd
 from convlens.compute.arena import Arena
+from convlens.compute.fourier_layout import Layout
+from convlens.compute.fourier_tiles import Tiles
 from convlens.compute.methods import METHODS, is_exact, prepared, refused
 from convlens.compute.problem import Problem, Unfit, Unsuited
 from convlens.compute.promise import products, within
@@ -246,6 +249,78 @@ def test_doubts_must_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "ALONE", 2.0)
     made = by("winograd4", x, weight, None)
     assert worst(made[0], x, weight) > 10 * within(made[1])
+
+
+@pytest.mark.parametrize(("down", "along"), [(1, 1), (1, 4), (2, 1), (2, 2), (4, 2)])
+def test_blocks_prove_no_more_than_there_is(down: int, along: int) -> None:
+    """Whichever of its results a block stands for, and whatever stands in the other."""
+    taps = np.abs(np.random.default_rng(0).standard_normal((1, 2, 11, 9)))
+    taps[0, 0, 5] = 0
+    layout = Layout(False, 4, 16, 8, 4, ((4,), (4, 4), (8,)), (4,))
+    pitch = layout.columns // along * layout.lanes
+    found = fourier_doubts._proofs(taps, layout, down, along)
+    assert (found.floors[0] > 0).any()
+    for floor, place in zip(found.floors[0], found.places[0], strict=True):
+        plane, rest = divmod(int(place), layout.high // down * pitch)
+        i, j = rest // pitch * down, rest % pitch * along
+        for r in range(down):
+            for s in range(along):
+                met = taps[0, plane, i - r :, j - s :][:down, :along]
+                assert (i >= r, j >= s, *met.shape) == (True, True, down, along)
+                if met.all():  # the numbers by which least is proved: as 1 / met**2
+                    rough = 9 / 8 * np.sum(1 / met) ** 2
+                    assert floor * rough <= np.sum(1 / met) * (1 + 1e-9)
+                else:
+                    assert floor == 0
+
+
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [((3072,), (40,)), ((3072,), (300,)), ((96, 256), (9, 9)), ((96, 256), (33, 20)),
+     ((20, 32, 48), (5, 9, 9))],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["patches", "tails", "spikes"])
+def test_what_is_beyond_doubt_is_as_large_as_it_must_be(
+    kind: str, space: tuple[int, ...], size: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results whose own products come to less than the limit are summed anew, all of them.
+
+    The limit is twice the least; what is not summed anew is told by a factor that makes it wrong.
+    """
+    x, weight = noise((1, 1, *space), 1), noise((1, 1, *size), 2)
+    if kind == "patches":
+        x[:, :, space[0] // 2 :] *= 1e3
+    elif kind == "tails":
+        x *= torch.exp(-torch.arange(x.numel()) * 20.0 / x.numel()).reshape(x.shape)
+        weight *= torch.exp(-torch.arange(weight.numel()) * 5 / weight.numel()).view(weight.shape)
+    else:
+        x[:, :, space[0] // 2 :] *= 1e3 * (noise(tuple(x.shape), 3)[:, :, space[0] // 2 :] > -0.5)
+        weight = torch.where(noise(tuple(weight.shape), 4) > 0, weight, 0 * weight)
+    own = sums(x.abs(), weight.abs(), None)
+    problem = read_conv(x, weight)
+    tiles = Tiles(space, problem.outputs, (1,) * len(space))
+    monkeypatch.setattr(fourier, "_tiles", lambda _: (tiles, 1, 1e-3))
+    limit = 2 * own.min()
+    scale = x.double().norm() * weight.double().norm() / tiles.points**0.5
+    rounding = log2(tiles.points) / within(problem)
+    monkeypatch.setattr(fourier_doubts, "SHARES", (float(limit / scale / rounding), 0.0))
+    monkeypatch.setattr(fourier_doubts, "PEAK", 0.0)
+    made = fourier._spectra
+
+    def spoiled(*arguments: Any) -> tuple[Any, float, int]:
+        spectra, factor, points = made(*arguments)
+        return spectra * np.float32(0.5), factor, points
+
+    monkeypatch.setattr(fourier, "_spectra", spoiled)
+    monkeypatch.setattr(fourier, "way", lambda *_: "directly")
+    run, y = fourier.prepare(problem, weight, None), torch.empty(1, 1, *problem.outputs)
+    run(x, y)
+    exact = sums(x, weight, None)
+    wrong = (y - exact).abs() > 1e-4 * own
+    below = own < limit * (1 - 1e-5)
+    assert not (wrong & below).any()
+    assert wrong.any()  # those beyond doubt are left as they are
+    assert below.any()
 
 
 def test_ordinary_data_is_not_in_doubt() -> None:

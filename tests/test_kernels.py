@@ -26,6 +26,7 @@ from convlens.compute.kernels.words import (
     mul,
     odds,
     put,
+    rough_root,
     store,
     store_some,
     sub,
@@ -65,6 +66,39 @@ def test_words_mean_what_numpy_means(dtype: str) -> None:
             x[::2], x[1::2], both[:n], both[n:],
         ]  # fmt: skip
     np.testing.assert_array_equal(y, np.array(expected))
+
+
+def rooted(task: int, scratch: int, x: int, y: int) -> None:
+    store(y, task * LANES, rough_root(load(x, task * LANES)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rough_roots_are_the_root_or_a_little_more(dtype: str) -> None:
+    """Its square is at most 9 / 8 of the number; nothing is told from the least there is."""
+    n, limits = machine().lanes(dtype), np.finfo(dtype)
+    generator = np.random.default_rng(0)
+    tenfold = generator.uniform(np.log10(limits.tiny), np.log10(limits.max), 64 * n)
+    powers = np.float64(4.0) ** np.arange(limits.minexp // 2, limits.maxexp // 2)
+    ordinary = np.concatenate([10**tenfold, powers, 2 * powers])
+    special = [0.0, limits.smallest_subnormal, limits.tiny / 3, limits.max, np.inf, np.nan]
+    x = np.concatenate([ordinary, special]).astype(dtype)
+    x *= np.where(generator.random(len(x)) < 0.5, -1, 1).astype(dtype)
+    x = np.pad(x, (0, -len(x) % n))
+    y = np.zeros_like(x)
+    Launch(
+        Kernel("rooted", dtype, rooted),
+        tasks=len(x) // n,
+        scratch=0,
+        fixed={"x": x, "y": y},
+        changing=(),
+    )()
+    ratio = y[: len(ordinary)].astype(float) ** 2 / np.abs(x[: len(ordinary)].astype(float))
+    assert ratio.min() == 1
+    assert 1.124 < ratio.max() <= 1.125 * (1 + 4 * limits.eps)
+    nothing, least, little, most, endless, none = y[len(ordinary) :][: len(special)]
+    assert (
+        nothing == np.sqrt(limits.smallest_normal) * 0.75 < least < little < most <= endless < none
+    )
 
 
 def some(task: int, scratch: int, x: int, y: int, n: int) -> None:

@@ -15,10 +15,12 @@ the fast Fourier transform*, SIAM J. Sci. Comput. 17 (1996).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from math import log2
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from convlens.compute.fourier_layout import Layout
@@ -42,8 +44,14 @@ REACH = {"float32": 2.0**50, "float64": 2.0**450}
 SPARE = 1.8
 """How many times the products of all blocks of a window should come to the limit, for noise."""
 
-LEAST_OF = {2: 0.03, 4: 0.35, 8: 1.8}
-"""The least sum of the magnitudes of so many numbers of noise that a tile of some thousands has."""
+PEAK_OF = {1: 4.7, 2: 4.7, 4: 4.8, 8: 5.3, 16: 5.8, 32: 6.8, 64: 8.3}
+"""The most that the squares in a lane of a block add up to, as a root: of 100,000 of noise."""
+
+LEAST_OF = {1: 1e-4, 2: 0.03, 4: 0.87, 8: 9.5, 16: 65.0, 32: 360.0, 64: 1800.0}
+"""The least block of so many numbers of noise among ten thousand."""
+
+ROUGH = 8 / 9
+"""What is left of the square of a sum of rough roots where these are as large as they may be."""
 
 SLACK = 2.0**29
 """How many roundings of float64 one of float32 is."""
@@ -96,18 +104,21 @@ def doubts_of(
         "FLOOR": np.array([np.finfo(dtype).tiny], dtype),
         "NEVER": np.array([np.nan], dtype),
     }
-    # Of noise with a deviation of 1 the largest is about 4.5.
-    noise = SHARES[0] * (1 + 4.5 * PEAK) * norms.sum(1) + SHARES[1] * np.sqrt((norms**2).sum(1))
+    even = (
+        (SHARES[0] * norms.sum(1) + SHARES[1] * np.sqrt((norms**2).sum(1))) * each_rounding
+    ).max()
+    peak = (SHARES[0] * PEAK * norms.sum(1) * each_rounding).max()
     reach = [(n - 1) * step + 1 for n, step in zip(size, dilation, strict=True)]
     cubes = np.zeros((outs, *reach))
     cubes[:, :: dilation[0], :: dilation[1], :: dilation[2]] = chosen.reshape(outs, *size)
-    blocks = _blocks(cubes, layout, noise.max() * each_rounding)
+    blocks = _blocks(cubes, layout, even, peak)
     arrays |= {
         "FLOORS": (blocks.floors * (1 - 2.0**-20)).astype(dtype),
         "FLOOR_SUMS": np.minimum(blocks.sums * (1 - 2.0**-18), REACH[dtype]).astype(dtype),
         "BLOCK_PLACES": blocks.places,
     }
     length = layout.vectors * layout.lanes if layout.line else layout.tile
+    pitch = _block_pitch(layout, blocks.along)
     numbers = {
         "LENGTH": length,
         "AREA": length + 8 * layout.lanes,
@@ -118,9 +129,8 @@ def doubts_of(
         "REACH_W": reach[2],
         "DOWN": blocks.down,
         "ALONG": blocks.along,
-        "MEMBERS": blocks.down * blocks.along,
-        "STRIDE": layout.pitch if blocks.down > 1 else layout.lanes,
-        "BLOCKS": layout.vectors * layout.lanes // (blocks.down * blocks.along) + layout.lanes,
+        "BLOCK_PITCH": pitch,
+        "BLOCKS": layout.depth * (layout.high // blocks.down) * pitch + layout.lanes,
         "FLOOR_COUNT": blocks.floors.shape[1],
         "FLOORS_FIRST": blocks.enough,
     }
@@ -129,11 +139,11 @@ def doubts_of(
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks of `down` rows of `along` vectors, whose magnitudes are summed lane by lane.
+    """Blocks of `down` rows and `along` columns, of which the roots of the magnitudes are summed.
 
-    For every kernel, of some blocks near that of an output: how large every tap is, at least, that
-    the block meets, the largest first, and how far the sum lies from the output's own. `enough` are
-    as many as noise needs; `sums` are of all there are.
+    For every kernel, of some blocks near that of an output: by what factor the square of its sum
+    proves products, the largest factor first, and how far it lies from the output's own. `enough`
+    are as many as noise needs; `sums` are of all there are.
     """
 
     down: int
@@ -150,51 +160,68 @@ class Blocks:
         return replace(self, floors=floors, places=places, enough=min(enough, most))
 
 
-def _blocks(taps: Numbers, layout: Layout, noise: float) -> Blocks:
+def _blocks(taps: Numbers, layout: Layout, even: float, peak: float) -> Blocks:
     """Return the blocks by which noise is certain at the least price, `taps` being (k, d, h, w).
 
-    The products of noise should come to `noise`, some times over.
+    Its products should come to `even`, and to `peak` times its largest number, some times over.
     """
     nothing = np.zeros((len(taps), 0))
     found = Blocks(1, 1, nothing, nothing.astype(np.int64), np.zeros(len(taps)))
     best = np.inf
-    for members, least in LEAST_OF.items():
-        for down, along in ((members, 1), (1, members)):
-            if layout.high % down or layout.columns % along or (down > 1 and layout.line):
-                continue
-            if np.isinf(best):
-                found = replace(found, down=down, along=along)
-            blocks = _least(taps, layout, down, along)
-            enough = np.cumsum(blocks.floors, axis=1) * members * 0.8 >= SPARE * noise
-            if not enough.shape[1] or not enough[:, -1].all():
-                continue
-            count = -(-int(enough.argmax(1).max() + 1) // 4) * 4
-            price = (4 + count * (blocks.sums.min() * least < 1.5 * noise)) / members
-            if price < best:
-                found, best = blocks.first(count, 4 * count), price
+    for down, along in product((1, 2, 4, 8), repeat=2):
+        members = down * along
+        if layout.high % down or (layout.line and (down > 1 or layout.columns % along)):
+            continue
+        blocks, noise = _proofs(taps, layout, down, along), even + peak * PEAK_OF[members]
+        # Of a magnitude of noise the mean is 0.8, of the products of roots 0.68.
+        mean = 0.8 * members + 0.68 * members * (members - 1)
+        enough = np.cumsum(blocks.floors, axis=1) * mean >= SPARE * noise
+        if not enough.shape[1] or not enough[:, -1].all():
+            continue
+        count = -(-int(enough.argmax(1).max() + 1) // 4) * 4
+        # Four vectors of blocks are done at a time; a whole tile is, where its least block will do.
+        fours = -(-layout.columns // (4 * along)) / (layout.columns * down)
+        least = blocks.sums.min() * LEAST_OF[members]
+        price = (6 + count) * fours if least < 1.5 * noise else 1e-3 / (1 + least)
+        if price < best:
+            found, best = blocks.first(count, 4 * count), price
     return found
 
 
-def _least(taps: Numbers, layout: Layout, down: int, along: int) -> Blocks:
-    """Return all blocks of a shape in the windows of kernels, those of the largest taps first.
+def _proofs(taps: Numbers, layout: Layout, down: int, along: int) -> Blocks:
+    """Return all blocks of a shape in the windows of kernels, those that prove most first.
 
-    Take a window that begins at row r and vector s of a block, and the number at row i and vector j
-    of a block some rows and lanes away: the tap it meets lies as far away, and i - r rows and j - s
-    vectors further. Lanes that pass the end of a block go on in the next, all its vectors but one
-    further.
+    The sum of a |w| over a block is at least the square of the sum of the roots of a, divided by
+    the sum of 1 / |w| (Cauchy and Schwarz). Windows that begin at row r and column s of a block
+    meet another block so many rows and columns away with taps that are as far away, less r and s:
+    the largest sum of 1 / |w| counts.
     """
-    lanes, (deep, high, wide) = layout.lanes, taps.shape[1:]
-    rows = np.arange(down * (down > 1), max(0, high - down + 1), down)
-    near = np.stack([taps[:, :, rows + i] for i in range(1 - down, down)]).min(0)
-    far = (along - 1) * lanes
-    across = np.arange(far, max(far, wide - 2 * far))
-    across = across[across % (along * lanes) < lanes]
-    steps = range(-far, 2 * far + 1, lanes)
-    floors = np.stack([near[..., across + step] for step in steps]).min(0)
-    pitch = layout.columns * lanes // along
-    places = np.arange(deep)[:, None, None] * (layout.high // down) + (rows // down)[:, None]
-    places = places * pitch + across // (along * lanes) * lanes + across % (along * lanes)
+    with np.errstate(divide="ignore"):
+        inverse = 1 / taps
+    for axis, members in ((2, down), (3, along)):
+        inverse = _slid(inverse, members, axis).sum(-1)
+        # The first block that lies in windows of all its columns is the next, not the own one.
+        inverse = _slid(inverse, members, axis).max(-1)
+        first = min(members > 1, inverse.shape[axis])
+        inverse = inverse.take(range(first, inverse.shape[axis], members), axis)
+    floors = ROUGH / inverse
+    deep, high, wide = floors.shape[1:]
+    rows, columns = np.arange(high) + (down > 1), np.arange(wide) + (along > 1)
+    places = np.arange(deep)[:, None, None] * (layout.high // down) + rows[:, None]
+    places = places * _block_pitch(layout, along) + columns
     floors = floors.reshape(len(taps), -1)
     order = np.argsort(-floors, axis=1, kind="stable")
     sums = floors.sum(1)
     return Blocks(down, along, np.take_along_axis(floors, order, 1), places.ravel()[order], sums)
+
+
+def _slid(values: Numbers, members: int, axis: int) -> Numbers:
+    """Return every so many values in a row along an axis, as one axis more."""
+    if values.shape[axis] < members:
+        return np.zeros((*values.shape[:axis], 0, *values.shape[axis + 1 :], members))
+    return sliding_window_view(values, members, axis)
+
+
+def _block_pitch(layout: Layout, along: int) -> int:
+    """Return the elements from one row of blocks to the next, of whole vectors."""
+    return -(-layout.columns // along) * layout.lanes

@@ -4,8 +4,8 @@ The error of a transform is spread over its tiles: it is about the same everywhe
 large where a window's products are small. How large it may be follows from the input's magnitudes
 and from the energy of the spectrum (see `fourier_doubts`); `weighing.limit_of` gives the least sum
 of products, |x| |w|, beside which it is small enough. A result is beyond doubt if it is that large
-itself, which no sum of smaller products can be; or if whole blocks of its window, each by its least
-tap, come to it (`weighing.uncertain_blocks`); or the products of the largest taps do. The others
+itself, which no sum of smaller products can be; or if whole blocks of its window prove that much
+(`weighing.uncertain_blocks`); or the products of the largest taps do. The others
 are summed directly, by a second kernel, which most inputs never need.
 
 The functions take `g`, the address of what is constant in a problem, in the order of `GEOMETRY`. An
@@ -20,6 +20,7 @@ from convlens.compute.kernels.tiles import (
     AREA,
     BATCH,
     BIAS,
+    BLOCK_PITCH,
     CHANNEL,
     DOWN,
     EACH,
@@ -54,7 +55,6 @@ from convlens.compute.kernels.tiles import (
     TAPS,
     TERMS,
     WEIGHTS,
-    WIDE,
     origin,
     pack_tile,
 )
@@ -162,6 +162,24 @@ def stirring_four(reached: int, at: int, count: int, g: int) -> int:
     return bits
 
 
+def count_row(
+    y: int, area: int, at: int, begin: int, end: int, fresh: int, limit: int, row: int, bias: int,
+    before: int, g: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Return the same of a part of a row of results, `before` being how many were doubtful."""
+    doubts, sums = 0, 0
+    reached = area + word(g, AREA) * WIDTH
+    for j in range(begin, end, 4 * LANES):
+        some = doubtful_four(y + j * WIDTH, fresh - j, area, at + j, limit, row, bias, g)
+        if some != 0:
+            if before + doubts == 0 and word(g, EACH) == 1:
+                reach_out(reached, area, g)
+            doubts += 1
+            if word(g, EACH) > 1 or stirring_four(reached, at + j, fresh - j, g) != 0:
+                sums += 1
+    return doubts, sums
+
+
 @apart
 def count_doubts(
     y: int, image: int, blocks: int, area: int, d0: int, h0: int, w0: int, limit: int, row: int,
@@ -173,8 +191,12 @@ def count_doubts(
     taps. The area, two of them, is written if it is needed.
     """
     packed, doubts, sums = 0, 0, 0
-    reached = area + word(g, AREA) * WIDTH
-    along, down, unit = word(g, ALONG), word(g, DOWN), 4 * word(g, ALONG) * LANES
+    along, down = word(g, ALONG), word(g, DOWN)
+    # A lane of the blocks stands for `along` results: the four vectors of them are looked at one by
+    # one where each stands for four vectors of results and more.
+    part = 4 * LANES * along
+    if along >= 4:
+        part = LANES * along
     depth, high = 1, 1
     if word(g, LINE) == 0:
         depth = min(word(g, STEP_D), word(g, OUT_D) - d0)
@@ -182,29 +204,25 @@ def count_doubts(
     fresh = min(word(g, STEP_W), word(g, OUT_W) - w0)
     for d in range(depth):
         for h in range(0, high, down):
-            begin = (d * word(g, HIGH) + h) // down * (word(g, WIDE) // along)
-            for i in range(0, fresh, unit):
-                if uncertain_blocks(blocks, begin + i // along, fresh - i, limit, row, g) == 0:
+            begin = (d * word(g, HIGH) + h) // down * word(g, BLOCK_PITCH)
+            for i in range(0, fresh, 4 * LANES * along):
+                bits = uncertain_blocks(blocks, begin + i // along, fresh - i, limit, row, g)
+                if bits == 0:
                     continue
                 if packed == 0:
                     pack_area(area, image, d0, h0, w0, g)
                     packed = 1
-                for r in range(h, min(h + down, high)):
-                    to = y + (((d0 + d) * word(g, OUT_H) + h0 + r) * word(g, OUT_W) + w0) * WIDTH
-                    at = d * word(g, PLANE) + r * word(g, PITCH)
-                    for j in range(i, min(i + unit, fresh), 4 * LANES):
-                        some = doubtful_four(
-                            to + j * WIDTH, fresh - j, area, at + j, limit, row, bias, g
+                for j in range(i, min(i + 4 * LANES * along, fresh), part):
+                    if along >= 4 and (bits >> (j - i) // part * 16) & 65535 == 0:
+                        continue
+                    for r in range(h, min(h + down, high)):
+                        to = ((d0 + d) * word(g, OUT_H) + h0 + r) * word(g, OUT_W) + w0
+                        own, some = count_row(
+                            y + to * WIDTH, area, d * word(g, PLANE) + r * word(g, PITCH), j,
+                            min(j + part, fresh), fresh, limit, row, bias, doubts, g,
                         )  # fmt: skip
-                        if some != 0:
-                            if doubts == 0 and word(g, EACH) == 1:
-                                reach_out(reached, area, g)
-                            doubts += 1
-                            if (
-                                word(g, EACH) > 1
-                                or stirring_four(reached, at + j, fresh - j, g) != 0
-                            ):
-                                sums += 1
+                        doubts += own
+                        sums += some
     return doubts, sums
 
 
@@ -302,7 +320,10 @@ def settle_tiles(task: int, scratch: int, x: int, y: int, limits: int, g: int) -
             settle_part(scratch, x, y, own, chunk, 2 * pair + part, group, g)
 
 
-DOUBTS = (*PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, count_doubts)
+DOUBTS = (
+    *PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, count_row,
+    count_doubts,
+)  # fmt: skip
 """What a kernel that counts doubtful results uses."""
 
 SETTLE = (*DOUBTS, sum_directly, settle_four, settle_part)

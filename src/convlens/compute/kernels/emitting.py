@@ -98,12 +98,30 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
     def larger(builder: Any, a: Any, b: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
+    def smaller(builder: Any, a: Any, b: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", a, b), a, b)
+
     def below(builder: Any, a: Any, b: Any) -> Any:
         found = builder.bitcast(builder.fcmp_unordered("<", a, b), ir.IntType(lanes))
         return builder.zext(found, I64)
 
     def of_one(name: str) -> Emit:
         return lambda builder, v: intrinsic_of(builder, f"llvm.{name}.v{lanes}{suffix}", whole, v)
+
+    def rough_root(builder: Any, v: Any) -> Any:
+        # Half the exponent, and the fraction halved with it: linear between powers of 4. Rounded
+        # up, the least subnormal number is more than nothing.
+        bits = ir.IntType(8 * WIDTHS[dtype])
+        one = {"float32": 127 << 23, "float64": 1023 << 52}[dtype]
+
+        def all_of(n: int) -> Any:
+            return ir.Constant(ir.VectorType(bits, lanes), [ir.Constant(bits, n)] * lanes)
+
+        unsigned = builder.and_(
+            builder.bitcast(v, ir.VectorType(bits, lanes)), all_of((1 << bits.width - 1) - 1)
+        )
+        doubled = builder.add(unsigned, all_of(one + 1))
+        return builder.bitcast(builder.lshr(doubled, all_of(1)), whole)
 
     def missing(builder: Any, a: Any, b: Any) -> Any:
         if not floating:
@@ -166,7 +184,9 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
         ("missing", two, missing),
         ("magnitude", (whole,), of_one("fabs")),
         ("root", (whole,), of_one("sqrt")),
+        ("rough_root", (whole,), rough_root),
         ("larger", two, larger),
+        ("smaller", two, smaller),
         ("below", two, below),
         ("evens", two, picked(list(range(0, 2 * lanes, 2)))),
         ("odds", two, picked(list(range(1, 2 * lanes, 2)))),

@@ -38,6 +38,7 @@ from convlens.compute.kernels.tiles import (
     LANE_GROUPS,
     LEAP,
     LINE,
+    MOST,
     OUT_D,
     OUT_H,
     OUT_W,
@@ -73,7 +74,6 @@ from convlens.compute.kernels.tiles import (
 )
 from convlens.compute.kernels.weighing import (
     limit_of,
-    mask_of,
     may_doubt,
     pack_weighed,
     weigh,
@@ -88,10 +88,10 @@ from convlens.compute.kernels.words import (
     fma,
     larger,
     load,
-    load_some,
     magnitude,
     mul,
     put_word,
+    smaller,
     splat,
     store,
     store_some,
@@ -209,27 +209,26 @@ def strip_backward(
     return result
 
 
-def write_row(to: int, source: int, n: int, scale: int, bias: int, limit: int) -> int:
-    """Write n results; return an integer other than 0 if any is below the limit."""
-    s, b = broadcast(scale, 0), broadcast(bias, 0)
-    least, small, i = magnitude(b), 0, 0
+def write_row(to: int, source: int, n: int, scale: int, bias: int, least: int) -> int:
+    """Write n results; return in every lane the least magnitude there, or `least`."""
+    s, b, i = broadcast(scale, 0), broadcast(bias, 0), 0
     while i + LANES <= n:
         v = fma(load(source, i), s, b)
         store(to, i, v)
-        small |= below(larger(magnitude(v), least), limit)
+        least = smaller(magnitude(v), least)
         i += LANES
     if i < n:
-        v = fma(load_some(source, i, n - i), s, b)
+        v = fma(load(source, i), s, b)
         store_some(to, i, v, n - i)
-        small |= below(larger(magnitude(v), least), limit) & mask_of(n - i)
-    return small
+        least = smaller(magnitude(v), least)
+    return least
 
 
 def write_tile(
     to: int, source: int, d0: int, h0: int, w0: int, bias: int, limit: int, g: int
 ) -> int:
-    """Write the results of a tile whose windows lie in it; not 0: some are below the limit."""
-    wide, line, small = word(g, WIDE), word(g, LINE), 0
+    """Write the results of a tile whose windows lie in it; 0: none of them is below the limit."""
+    wide, line, least = word(g, WIDE), word(g, LINE), broadcast(word(g, MOST), 0)
     depth, high = word(g, DEPTH), word(g, HIGH)
     if line == 0:
         depth = min(word(g, STEP_D), word(g, OUT_D) - d0)
@@ -244,7 +243,8 @@ def write_tile(
             row = source + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
             count = min(wide, fresh - begin)
             if count > 0:
-                small |= write_row(to + at * WIDTH, row, count, word(g, SCALE), bias, limit)
+                least = write_row(to + at * WIDTH, row, count, word(g, SCALE), bias, least)
+    small: int = below(larger(least, magnitude(broadcast(bias, 0))), limit)
     return small
 
 
@@ -272,7 +272,7 @@ def pack_pair(
                 squares, most = add(more, squares), larger(larger_ones, most)
             else:
                 clear(re + tile * WIDTH, tile)
-        weigh(stats + 2 * c * LANES * WIDTH, squares, most, g)
+        weigh(stats + 2 * c * LANES * WIDTH, squares, most, re, g)
         depths(re, re + tile * WIDTH, word(g, HIGH), word(g, COLUMNS), 0, g)
 
 

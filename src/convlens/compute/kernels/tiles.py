@@ -31,10 +31,9 @@ GEOMETRY = (
     "KERNEL SCALE BIAS "
     # of `doubting`: elements of a tile as the windows see it, and behind it; factors of the error
     "LENGTH AREA MEAN PEAK SPREAD SPECTRAL LEAST MOST FLOOR NEVER "
-    # a block: rows, vectors of each, both together, elements from one vector to the next; elements
-    # of all sums of blocks; of blocks in a window the least taps, places, how many, how many are
-    # tried first, and all of them summed
-    "DOWN ALONG MEMBERS STRIDE BLOCKS FLOORS BLOCK_PLACES FLOOR_COUNT FLOORS_FIRST FLOOR_SUMS "
+    # a block: rows, elements of each; elements from a row of blocks to the next, and of all; of
+    # blocks in a window what each proves, places, how many, how many are tried first, and the sum
+    "DOWN ALONG BLOCK_PITCH BLOCKS FLOORS BLOCK_PLACES FLOOR_COUNT FLOORS_FIRST FLOOR_SUMS "
     # the largest taps of one channel, how many, and which channel; all taps; the reach of a window
     "LARGEST PLACES TERMS CHANNEL WEIGHTS TAPS SIZE REACH_D REACH_H REACH_W"
 ).split()
@@ -49,7 +48,7 @@ GEOMETRY = (
     WANTED_COLUMNS, WANTED_ROWS, SHIFT, STRIPS, STRIP, ROWS,
     LANE_GROUPS, LEAP, STEP, TWIDDLES, SWEEP, JUMP, ADVANCE, KERNEL, SCALE, BIAS,
     LENGTH, AREA, MEAN, PEAK, SPREAD, SPECTRAL, LEAST, MOST, FLOOR, NEVER,
-    DOWN, ALONG, MEMBERS, STRIDE, BLOCKS, FLOORS, BLOCK_PLACES, FLOOR_COUNT,
+    DOWN, ALONG, BLOCK_PITCH, BLOCKS, FLOORS, BLOCK_PLACES, FLOOR_COUNT,
     FLOORS_FIRST, FLOOR_SUMS,
     LARGEST, PLACES, TERMS, CHANNEL, WEIGHTS, TAPS, SIZE, REACH_D, REACH_H, REACH_W,
 ) = range(len(GEOMETRY))  # fmt: skip

@@ -1,14 +1,19 @@
 """How large tiles are, how far off their transforms may be, and which results are beyond doubt.
 
-All by sums of magnitudes, taken as a tile is packed: those of *blocks* of some vectors, lane by
-lane. Every number of a block that lies in a window meets a tap there that is no smaller than the
-least it could meet, so the blocks say how large a window's products are, at least. See `doubting`.
+All by sums over *blocks* of some rows and columns, taken as a tile is packed. By the inequality of
+Cauchy and Schwarz the products of the numbers a of a block and the taps w they meet come to
+
+    sum |a| |w|  >=  (sum sqrt |a|)^2 / (sum 1 / |w|),
+
+so one number for a block, and one for where it may lie in a window, prove how large the window's
+products are, at least. See `doubting`, and `fourier_doubts` for the sums of 1 / |w|.
 """
 
 from __future__ import annotations
 
 from convlens.compute.kernels.tiles import (
     ALONG,
+    BLOCK_PITCH,
     BLOCK_PLACES,
     BLOCKS,
     DEPTH,
@@ -22,7 +27,6 @@ from convlens.compute.kernels.tiles import (
     HIGH,
     LEAST,
     MEAN,
-    MEMBERS,
     MOST,
     NEVER,
     PEAK,
@@ -30,7 +34,7 @@ from convlens.compute.kernels.tiles import (
     PLANE,
     SPECTRAL,
     SPREAD,
-    STRIDE,
+    TILE,
     WIDE,
     pack_tile_row,
 )
@@ -40,13 +44,16 @@ from convlens.compute.kernels.words import (
     add,
     below,
     broadcast,
+    evens,
     fma,
     larger,
     load,
     magnitude,
-    minimum,
     mul,
+    odds,
     root,
+    rough_root,
+    smaller,
     splat,
     store,
     total,
@@ -65,40 +72,72 @@ __all__ = [
 ]
 
 
+def weigh_column(row: int, i: int, squares: int, g: int) -> tuple[int, int]:
+    """Return sums of roots over the rows of a block, one vector of them, and of squares."""
+    found = zero()
+    if i < word(g, WIDE):
+        for r in range(word(g, DOWN)):
+            v = load(row, i + r * word(g, PITCH))
+            squares, found = fma(v, v, squares), add(rough_root(v), found)
+    else:
+        found = broadcast(word(g, MOST), 0)  # no window holds it
+    return found, squares
+
+
+def weigh_two(row: int, i: int, squares: int, others: int, g: int) -> tuple[int, int, int]:
+    """Return sums of roots over neighbours in two vectors, and sums of squares of either."""
+    a, squares = weigh_column(row, i, squares, g)
+    b, others = weigh_column(row, i + LANES, others, g)
+    return add(evens(a, b), odds(a, b)), squares, others
+
+
+def weigh_four(row: int, i: int, squares: int, others: int, g: int) -> tuple[int, int, int]:
+    """Return sums of roots over four in a row, and of squares."""
+    a, squares, others = weigh_two(row, i, squares, others, g)
+    b, squares, others = weigh_two(row, i + 2 * LANES, squares, others, g)
+    return add(evens(a, b), odds(a, b)), squares, others
+
+
+def weigh_eight(row: int, i: int, squares: int, others: int, g: int) -> tuple[int, int, int]:
+    """Return sums of roots over eight in a row, and of squares."""
+    a, squares, others = weigh_four(row, i, squares, others, g)
+    b, squares, others = weigh_four(row, i + 4 * LANES, squares, others, g)
+    return add(evens(a, b), odds(a, b)), squares, others
+
+
 def weigh_rows(
     blocks: int, row: int, squares: int, most: int, least: int, g: int
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Return sums of squares, the largest magnitudes and the least sums, with those of some rows.
+    """Return sums of squares, the largest of a few of them and the least block, with some rows.
 
-    Write to `blocks` the sums of the magnitudes of every block, lane by lane.
+    Write to `blocks` the square of the sum of the roots of the magnitudes of every block.
     """
-    members, stride, n = word(g, MEMBERS), word(g, STRIDE), 0
-    odd = members % 2
-    others, more = zero(), zero()
-    for i in range(0, word(g, WIDE), word(g, ALONG) * LANES):
-        found = zero()
-        for k in range(0, members - odd, 2):
-            p = i + k * stride
-            a, b = magnitude(load(row, p)), magnitude(load(row, p + stride))
-            squares, others = fma(a, a, squares), fma(b, b, others)
-            most, more = larger(a, most), larger(b, more)
-            found = add(add(a, b), found)
-        if odd != 0:
-            a = magnitude(load(row, i + (members - 1) * stride))
-            squares, most, found = fma(a, a, squares), larger(a, most), add(a, found)
+    along, n, found = word(g, ALONG), 0, zero()
+    for i in range(0, word(g, WIDE), along * LANES):
+        own, more = zero(), zero()
+        if along == 1:
+            found, own = weigh_column(row, i, own, g)
+        elif along == 2:
+            found, own, more = weigh_two(row, i, own, more, g)
+        elif along == 4:
+            found, own, more = weigh_four(row, i, own, more, g)
+        else:
+            found, own, more = weigh_eight(row, i, own, more, g)
+        squares, most = add(squares, add(own, more)), larger(larger(own, more), most)
+        found = mul(found, found)
         store(blocks, n, found)
-        least = minimum(found, least)
+        least = smaller(found, least)
         n += LANES
-    return add(squares, others), larger(most, more), least
+    return squares, most, least
 
 
 def pack_weighed(
     to: int, image: int, d0: int, h0: int, w0: int, blocks: int, g: int
 ) -> tuple[int, int]:  # fmt: skip
-    """Write a tile, as `pack_tile` does, and to `blocks` the sums of its blocks, then the least.
+    """Write a tile, as `pack_tile` does, and to `blocks` what its blocks prove, then the least.
 
-    Return the sums of squares and the largest magnitudes, lane by lane. What was just written is
-    read while it is near.
+    Return the sums of squares and the largest of a few of them, lane by lane. What was just written
+    is read while it is near.
     """
     squares, most, down, least = zero(), zero(), word(g, DOWN), broadcast(word(g, MOST), 0)
     for d in range(word(g, DEPTH)):
@@ -107,26 +146,47 @@ def pack_weighed(
                 pack_tile_row(to, image, d0, h0, w0, d, r, g)
             row = to + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
             squares, most, least = weigh_rows(blocks, row, squares, most, least, g)
-            blocks += word(g, WIDE) // word(g, ALONG) * WIDTH
+            blocks += word(g, BLOCK_PITCH) * WIDTH
     store(blocks, 0, least)
     least = broadcast(blocks, 0)
     for lane in range(1, LANES):
-        least = minimum(broadcast(blocks, lane), least)
+        least = smaller(broadcast(blocks, lane), least)
     store(blocks, 0, least)
     return squares, most
 
 
-def weigh(stats: int, squares: int, most: int, g: int) -> None:
+def holds_zeros(tiles: int, g: int) -> int:
+    """Tell by 1 if two tiles hold nothing but zeros."""
+    most = zero()
+    for part in range(2):
+        for d in range(word(g, DEPTH)):
+            for h in range(word(g, HIGH)):
+                row = tiles + (
+                    part * word(g, TILE) + d * word(g, PLANE) + h * word(g, PITCH)
+                ) * WIDTH  # fmt: skip
+                for i in range(0, word(g, WIDE), LANES):
+                    most = larger(magnitude(load(row, i)), most)
+    found: int = 0
+    if below(zero(), most) == 0:
+        found = 1
+    return found
+
+
+def weigh(stats: int, squares: int, most: int, tiles: int, g: int) -> None:
     """Write how large a channel's pair of tiles is: its part in the error, and the largest number.
 
     The part is the root mean square and a share of the largest: the error of a lone number is not
-    spread evenly.
+    spread evenly. The largest is that of a few numbers' length: more, never less. Where all squares
+    are 0 and the numbers are not, nothing is known of them.
     """
     store(stats, 0, most)
     most = broadcast(stats, 0)
     for lane in range(1, LANES):
         most = larger(broadcast(stats, lane), most)
+    most = root(most)
     mean = mul(splat(total(squares)), broadcast(word(g, MEAN), 0))
+    if below(zero(), mean) == 0 and holds_zeros(tiles, g) == 0:
+        most = broadcast(word(g, NEVER), 0)
     store(stats, 0, fma(most, broadcast(word(g, PEAK), 0), root(mean)))
     store(stats, LANES, most)
 
@@ -160,7 +220,7 @@ def mask_of(count: int) -> int:
 def add_blocks(
     blocks: int, at: int, places: int, floors: int, n: int, f0: int, f1: int, f2: int, f3: int
 ) -> tuple[int, int, int, int]:
-    """Return sums for four vectors, with four more blocks each times the least taps they meet."""
+    """Return sums for four vectors, with what four more blocks prove of each."""
     w, v = broadcast(floors, n), broadcast(floors, n + 1)
     a, b = at + word(places, n), at + word(places, n + 1)
     g0, g1 = mul(load(blocks, a), w), mul(load(blocks, a + LANES), w)
@@ -180,16 +240,15 @@ def add_blocks(
 
 
 def uncertain_blocks(blocks: int, at: int, left: int, limit: int, row: int, g: int) -> int:
-    """Tell by an integer other than 0 if the blocks leave any result of four vectors uncertain.
+    """Tell which lanes of four vectors of blocks leave a result uncertain: 16 bits a vector.
 
-    A lane stands for the results whose windows begin in that lane of a block, of which `left` are
-    to come in a row. Every number of another block stands in the window of each of these, and meets
-    a tap there that is no smaller than one that is known. `blocks` are those of the channel with
-    the largest taps, the four vectors of them from element `at` on as far along as the results.
+    A lane stands for the results whose windows begin in its block, of which `left` are to come in
+    a row. All of another block stands in the window of each of these. `blocks` are those of the
+    channel with the largest taps, the four vectors from element `at` on.
     """
-    unit = word(g, ALONG) * LANES
-    m0, m1 = mask_of(left), mask_of(left - unit)
-    m2, m3 = mask_of(left - 2 * unit), mask_of(left - 3 * unit)
+    held = (left + word(g, ALONG) - 1) // word(g, ALONG)
+    m0, m1 = mask_of(held), mask_of(held - LANES)
+    m2, m3 = mask_of(held - 2 * LANES), mask_of(held - 3 * LANES)
     places = word(g, BLOCK_PLACES) + row * word(g, FLOOR_COUNT) * 8
     floors = word(g, FLOORS) + row * word(g, FLOOR_COUNT) * WIDTH
     f0, f1, f2, f3, bits, n = zero(), zero(), zero(), zero(), 1, 0
@@ -197,8 +256,8 @@ def uncertain_blocks(blocks: int, at: int, left: int, limit: int, row: int, g: i
         f0, f1, f2, f3 = add_blocks(blocks, at, places, floors, first, f0, f1, f2, f3)
     n = word(g, FLOORS_FIRST)
     while bits != 0:
-        bits = (below(f0, limit) & m0) | (below(f1, limit) & m1)
-        bits |= (below(f2, limit) & m2) | (below(f3, limit) & m3)
+        bits = (below(f0, limit) & m0) | (below(f1, limit) & m1) << 16
+        bits |= (below(f2, limit) & m2) << 32 | (below(f3, limit) & m3) << 48
         if bits != 0:
             if n == word(g, FLOOR_COUNT):
                 break
@@ -215,6 +274,7 @@ def may_doubt(blocks: int, limit: int, row: int, g: int) -> int:
 
 
 WEIGHING = (
-    weigh_rows, pack_weighed, weigh, limit_of, mask_of, add_blocks, uncertain_blocks, may_doubt,
+    weigh_column, weigh_two, weigh_four, weigh_eight, weigh_rows, pack_weighed, holds_zeros, weigh,
+    limit_of, mask_of, add_blocks, uncertain_blocks, may_doubt,
 )  # fmt: skip
 """What a kernel that weighs tiles uses."""

@@ -21,7 +21,9 @@ integers, and count in elements from there:
     maximum, minimum            lane by lane; not-a-number wins, as in torch
     missing(a, b)               an integer, not 0 where a lane of either is not a number
     magnitude(v), root(v)       of fractions: without their signs, their square roots
-    larger(a, b)                of fractions: a where it is larger, else b
+    rough_root(v)               the root of the magnitude, or up to 1.061 of it: exact for powers
+                                of 4, 2^-64 in float32 and 2^-512 in float64 for nothing
+    larger(a, b), smaller(a, b) of fractions: a where it is that, else b
     below(a, b)                 of fractions: an integer, a bit a lane, 1 unless a >= b there
     evens(a, b), odds(a, b)     every other lane of a, then of b
     low(a, b), high(a, b)       a and b lane by lane in turn: the first halves, the second ones
@@ -51,7 +53,8 @@ __all__ = ["WORDS", "apart"]
 
 WORDS = (
     "LANES WIDTH load store load_some store_some lanes load_lanes broadcast splat zero get put "
-    "number plus total add sub mul div fma maximum minimum missing magnitude root larger below "
+    "number plus total add sub mul div fma maximum minimum missing magnitude root "
+    "rough_root larger smaller below "
     "evens odds low high word "
     "put_word take shift_rows filter_rows image_rows spread_positions transform exchange "
     "transform_row transform_columns inverse combine add_products pool_rows "
