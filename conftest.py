@@ -42,6 +42,7 @@ class Collector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self) -> None:
+        """Collect after a test, not within one."""
         now = resident()
         if now > self.least + SPARE:
             gc.collect()

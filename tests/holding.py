@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Generic, ParamSpec, TypeVar
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class LastOnly(Generic[P, R]):
