@@ -34,6 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Collector())
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop where tests that belong to one worker would be dealt to several."""
+    if getattr(session.config.option, "loadgroup", False):
+        grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+        assert all("@" in item.nodeid for item in grouped), "pytest-xdist forms no groups"
+
+
 class Collector:
     """Collects what is out of reach where a process has grown: recordings are large."""
 
