@@ -20,7 +20,7 @@ SPARE = 200 * 2**20
 def pytest_configure(config: pytest.Config) -> None:
     """One thread, as the suite runs in parallel; who only hands tests out needs no torch.
 
-    Blocks of a mebibyte and more go back to the system when they are freed: left to itself glibc
+    Blocks of 4 mebibytes and more go back to the system when they are freed: left to itself glibc
     keeps those of up to 32 at hand, half a gigabyte after some files.
     """
     if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if sys.platform == "linux":
             set_option = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
             for option in (TRIM_THRESHOLD, MMAP_THRESHOLD):
-                set_option(option, 2**20)
+                set_option(option, 2**22)
         config.pluginmanager.register(Collector())
 
 

@@ -17,6 +17,8 @@ from convlens.zoo.detection.proposals import anchors
 from detectors import finding
 from holding import last_only
 
+pytestmark = pytest.mark.xdist_group("gigabytes")  # one worker holds detectors at a time
+
 NAMES = ("fasterrcnn_mobilenet_v3_large_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
 SIZE = (100, 140)
 
