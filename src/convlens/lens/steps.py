@@ -341,9 +341,7 @@ def call_again(step: Step, args: Any, kwargs: Any) -> list[torch.Tensor]:
     outs = tensors_in(args[:1] if out is None else out)
     written = [t for t, version in zip(given, before, strict=True) if version_of(t) != version]
     made = made_or_changed(args, kwargs, given, [] if writes_aside(step.op) else written, outs)
-    if len(made) != len(
-        step.outputs
-    ):  # in inference mode no writes are counted; a cast may be none
+    if len(made) != len(step.outputs):  # inference mode counts no writes; a cast may be none
         made = outs
     if len(made) != len(step.outputs):
         raise RuntimeError(f"`{step.op}` gives {len(made)} values now, not {len(step.outputs)}")
