@@ -34,6 +34,9 @@ ROUNDS, BUDGET = 7, 0.5
 TURN, MOST = 1.5e-3, 12
 """A turn is calls for so many seconds, at most so many: after a pause the first are slow."""
 
+FEW, LONG = 3, 0.03
+"""A turn is so many calls at least, unless they take so many seconds: one may have been held up."""
+
 HOPELESS = 1.6
 """A candidate whose first turn's best took so many times the best of all is not run again."""
 
@@ -70,7 +73,7 @@ def measured_seconds(candidates: Mapping[str, Callable[[], object]]) -> dict[str
 def _least(action: Callable[[], object]) -> float:
     """Return the seconds of the fastest call of a turn."""
     times: list[float] = []
-    while len(times) < MOST and sum(times) < TURN:
+    while len(times) < MOST and sum(times) < (LONG if len(times) < FEW else TURN):
         behind.pause()
         began = time.perf_counter()
         action()
