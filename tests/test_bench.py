@@ -328,6 +328,7 @@ def test_calls_go_on_until_nothing_is_gained(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read off the kernel of Linux")
+@pytest.mark.slow
 def test_memory_at_the_peak_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     given = truth.inputs(small())
     y = torch.empty(given.case.y)
@@ -348,6 +349,7 @@ def test_memory_at_the_peak_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read off the kernel of Linux")
+@pytest.mark.slow
 def test_memory_that_a_plan_holds_counts_for_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     given = truth.inputs(small())
     y = torch.empty(given.case.y)

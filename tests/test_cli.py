@@ -243,7 +243,7 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
     assert running.returncode == 0
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("utf-8", marks=pytest.mark.slow)])
 def test_names_that_cannot_be_written_are_escaped(tmp_path: Path, encoding: str) -> None:
     names = ["Fuß.png", "Жук.png", "two\nlines.png", "b.png"]
     names += [os.fsdecode(b"\xff.png")] if sys.platform == "linux" else []
@@ -281,7 +281,10 @@ def test_help_and_version_load_no_torch() -> None:
     assert "Commands" in done.stdout
 
 
-@pytest.mark.parametrize("options", [[], ["--json"], ["--out", "seen"]])
+@pytest.mark.parametrize(
+    "options",
+    [[], *(pytest.param(o, marks=pytest.mark.slow) for o in (["--json"], ["--out", "seen"]))],
+)
 def test_a_pipe_that_nobody_reads_ends_a_command_quietly(
     tmp_path: Path, options: list[str]
 ) -> None:

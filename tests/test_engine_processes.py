@@ -103,6 +103,7 @@ def test_a_file_where_our_folder_should_be(tmp_path: Path) -> None:
     assert (tmp_path / "convlens").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_cache_folder_that_may_only_be_read(warm: Path, tmp_path: Path) -> None:
     """Root is not held back by the mode; for all others this is a read-only home."""
     folder = tmp_path / "cache"
