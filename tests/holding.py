@@ -27,8 +27,3 @@ class LastOnly(Generic[P, R]):
 
     def cache_clear(self) -> None:
         self.held.clear()
-
-
-def last_only(make: Callable[P, R]) -> LastOnly[P, R]:
-    """Hold the last result of a function, and let go of it before another is made."""
-    return LastOnly(make)

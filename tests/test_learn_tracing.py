@@ -15,7 +15,7 @@ from convlens.lens import Recording, explain_value
 from convlens.zoo.detection.boxes import clip_boxes_to_image, decode_boxes
 from convlens.zoo.detection.proposals import anchors
 from detectors import finding
-from holding import last_only
+from holding import LastOnly
 
 pytestmark = pytest.mark.xdist_group("gigabytes")  # one worker holds detectors at a time
 
@@ -23,7 +23,7 @@ NAMES = ("fasterrcnn_mobilenet_v3_large_fpn", "maskrcnn_resnet50_fpn", "keypoint
 SIZE = (100, 140)
 
 
-@last_only
+@LastOnly
 def seen(name: str) -> tuple[Any, Recording]:
     """A detector with drawn weights that finds something, recorded on two pictures."""
     network = finding(name, 2 if name.startswith("keypoint") else 5)

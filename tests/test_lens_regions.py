@@ -28,7 +28,7 @@ from convlens.zoo.resnet import RESNETS
 from convlens.zoo.segmentation import SEGMENTERS
 from convlens.zoo.vgg import VGGS
 from convlens.zoo.video import VIDEOS
-from holding import last_only
+from holding import LastOnly
 from torchvision_oracle import _library, torchvision
 
 
@@ -624,7 +624,7 @@ def same(one: list[dict[str, Tensor]], other: list[dict[str, Tensor]]) -> bool:
 PICTURES = [torch.rand(3, 80, 100, generator=torch.Generator().manual_seed(0))]
 
 
-@last_only
+@LastOnly
 def recorded(name: str) -> Recording:
     return record(small(name), PICTURES)
 

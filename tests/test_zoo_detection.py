@@ -21,7 +21,7 @@ from convlens.zoo.detection.heads import BoxHead, BoxPredictor
 from convlens.zoo.detection.keypoints import KeypointHead
 from convlens.zoo.detection.regions import MultiScaleRoIAlign
 from convlens.zoo.layers import FrozenNorm2d
-from holding import last_only
+from holding import LastOnly
 from torchvision_oracle import torchvision
 from zoo_weights import drawn
 
@@ -34,7 +34,7 @@ SIZES = ((33, 65), (194, 66))
 SHORTEST, PROPOSALS, FOUND = 33, 12, 3
 
 
-@last_only
+@LastOnly
 def weights(name: str) -> dict[str, Tensor]:
     """Varied weights by which a detector finds several things, none of them too surely."""
     with torch.device("meta"):

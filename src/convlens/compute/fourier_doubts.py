@@ -104,10 +104,9 @@ def doubts_of(
         "FLOOR": np.array([np.finfo(dtype).tiny], dtype),
         "NEVER": np.array([np.nan], dtype),
     }
-    even = (
-        (SHARES[0] * norms.sum(1) + SHARES[1] * np.sqrt((norms**2).sum(1))) * each_rounding
-    ).max()
-    peak = (SHARES[0] * PEAK * norms.sum(1) * each_rounding).max()
+    of_input, of_spectrum = SHARES[0] * norms.sum(1), SHARES[1] * np.sqrt((norms**2).sum(1))
+    even = (of_input + of_spectrum).max() * each_rounding
+    peak = of_input.max() * PEAK * each_rounding
     reach = [(n - 1) * step + 1 for n, step in zip(size, dilation, strict=True)]
     cubes = np.zeros((outs, *reach))
     cubes[:, :: dilation[0], :: dilation[1], :: dilation[2]] = chosen.reshape(outs, *size)

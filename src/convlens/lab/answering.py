@@ -100,12 +100,12 @@ class Lab:
         called = name or (source.name if isinstance(source, Path) else "")
         called = ", ".join(part for part in (called, remark(self._opened, source)) if part)
         findings = findings_of(recording)
-        names, doubts = self._names(recording, findings)
+        names, unnamed = self._names(recording, findings)
         segments = segments_of(recording, names)
         classes = None
         if findings is None and segments is None:
             classes = _classes(recording)
-        answers = (findings, segments, classes, names, doubts)
+        answers = (findings, segments, classes, names, unnamed)
         return Held(number, recording, frames, called, seconds, *answers)
 
     def skip(self) -> None:

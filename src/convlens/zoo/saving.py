@@ -30,11 +30,11 @@ def check_destination(out: str | Path) -> Path:
     if path.suffix != ".safetensors":
         cure = str(path.with_suffix(".safetensors")) if path.name else "weights.safetensors"
         raise ValueError(f"`out` (={str(out)!r}) must end in .safetensors; use {cure!r}")
-    if not os.path.isdir(path.parent):
+    if not os.path.isdir(path.parent):  # Path.is_dir raises for a name that is too long
         raise ValueError(
             f"`out` (={str(out)!r}) must lie in an existing folder; make {str(path.parent)!r} first"
         )
-    if os.path.isdir(path):  # Path.is_dir raises for a name that is too long
+    if os.path.isdir(path):
         raise ValueError(f"`out` (={str(out)!r}) must be a file, not a folder; name a file in it")
     return path
 
@@ -60,8 +60,8 @@ def save_tensors(
     ['epoch', 'tensors_sha256']
     """
     path = check_destination(out)
-    # A copy of each: safetensors refuses tensors that share memory, as tied weights do.
     _check_tensors(tensors)
+    # A copy of each: safetensors refuses tensors that share memory, as tied weights do.
     copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     try:
         content = safetensors.torch.save(copies, {**(metadata or {}), DIGEST: digest_of(copies)})

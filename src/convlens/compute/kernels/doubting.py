@@ -5,8 +5,8 @@ large where a window's products are small. How large it may be follows from the 
 and from the energy of the spectrum (see `fourier_doubts`); `weighing.limit_of` gives the least sum
 of products, |x| |w|, beside which it is small enough. A result is beyond doubt if it is that large
 itself, which no sum of smaller products can be; or if whole blocks of its window prove that much
-(`weighing.uncertain_blocks`); or the products of the largest taps do. The others
-are summed directly, by a second kernel, which most inputs never need.
+(`weighing.uncertain_blocks`); or the products of the largest taps do. The others are summed
+directly, by a second kernel, which most inputs never need.
 
 The functions take `g`, the address of what is constant in a problem, in the order of `GEOMETRY`. An
 *area* is a tile as the windows see it, on a line all in one row.
@@ -166,7 +166,7 @@ def count_row(
     y: int, area: int, at: int, begin: int, end: int, fresh: int, limit: int, row: int, bias: int,
     before: int, g: int,
 ) -> tuple[int, int]:  # fmt: skip
-    """Return the same of a part of a row of results, `before` being how many were doubtful."""
+    """Return what `count_doubts` does, of a part of a row: `before` it, so many were doubtful."""
     doubts, sums = 0, 0
     reached = area + word(g, AREA) * WIDTH
     for j in range(begin, end, 4 * LANES):

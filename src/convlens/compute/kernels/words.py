@@ -22,7 +22,7 @@ integers, and count in elements from there:
     missing(a, b)               an integer, not 0 where a lane of either is not a number
     magnitude(v), root(v)       of fractions: without their signs, their square roots
     rough_root(v)               the root of the magnitude, or up to 1.061 of it: exact for powers
-                                of 4, 2^-64 in float32 and 2^-512 in float64 for nothing
+                                of 4; of 0 it is 3/4 of the root of the least normal number
     larger(a, b), smaller(a, b) of fractions: a where it is that, else b
     below(a, b)                 of fractions: an integer, a bit a lane, 1 unless a >= b there
     evens(a, b), odds(a, b)     every other lane of a, then of b

@@ -50,10 +50,9 @@ class Resampling:
             leaf = (leaf if leaf.is_floating_point() else leaf.double()).requires_grad_()
             out = _replay(recording, step, slot, id, leaf)
             (slope,) = torch.autograd.grad(out[at], leaf)
-        place = slope.reshape(slope.shape or (1,)).nonzero(as_tuple=True)
-        numbers, weights = (
-            floats(each.reshape(slope.shape or (1,))[place]) for each in (part, slope)
-        )
+        part, slope = (each.reshape(each.shape or (1,)) for each in (part, slope))
+        place = slope.nonzero(as_tuple=True)
+        numbers, weights = floats(part[place]), floats(slope[place])
         indices = [axis.cpu().numpy() for axis in place]
         if planewise:
             indices[0], indices[1] = indices[0] + index[0], indices[1] + index[1]
