@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from convlens.compute import contest, layers
+from convlens.compute import contest, keeping, layers
+from convlens.compute import module as accelerating
 from convlens.compute.arena import MOST_SHARED, Arena
 from convlens.compute.contest import Contest, distance, least_seconds
 from convlens.compute.folding import copied, folded
@@ -379,6 +380,31 @@ def test_the_fastest_of_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         assert report.channels_last == (1.0 if winner == "as it was, in channels last" else 2.0)
         assert len(report.changes) == (0 if winner.startswith("as") else 2)
         assert distance(fast(x), network(x)) < 1e-6
+
+
+def test_no_weights_are_compared_while_networks_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share their weights then, and would all be slower than each of them is alone."""
+    compared: list[bool] = []
+    timing = False
+
+    def alike(kept: Any, tensors: Any, truly: Any = keeping._alike) -> bool:
+        compared.append(timing)
+        return bool(truly(kept, tensors))
+
+    def timed(actions: Any, truly: Any = least_seconds, **options: Any) -> Any:
+        nonlocal timing
+        timing = True
+        try:
+            return truly(actions, **options)
+        finally:
+            timing = False
+
+    monkeypatch.setattr(keeping, "_alike", alike)
+    monkeypatch.setattr(accelerating, "least_seconds", timed)
+    network = stirred(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4)))
+    accelerate(network, torch.randn(1, 2, 9, 9))
+    assert compared
+    assert not any(compared)
 
 
 def test_the_report_prints_a_line_a_layer() -> None:

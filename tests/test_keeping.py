@@ -258,3 +258,19 @@ def test_types_under_autocast_are_those_of_the_network(way: str) -> None:
         assert y.dtype is expected.dtype is torch.bfloat16
         assert distance(y, expected) < 2**-6
     assert found(X).dtype is torch.float32
+
+
+@pytest.mark.parametrize("way", ["torch", "onednn", "plan"])
+def test_gradients_wanted_later_are_seen(way: str) -> None:
+    """Also where nobody has the weights any more when the next call comes."""
+    found = fast(way)
+    found.requires_grad_(True)
+    with torch.no_grad():
+        found(X)
+        found(X)
+    assert not any(held._lent for held in held_of(found))
+    found(X).sum().backward()
+    expected = network().requires_grad_(True)
+    expected(X).sum().backward()
+    for name, parameter in found.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected.get_parameter(name).grad)

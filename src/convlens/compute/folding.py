@@ -66,7 +66,7 @@ METHODS = (
 )
 """What makes a layer compute what it does."""
 
-OF_INSTANCES = ("_conv_forward", "_output_padding", "_check_input_dim", "_call_impl")
+OF_INSTANCES = {"_conv_forward", "_output_padding", "_check_input_dim", "_call_impl"}
 """Of these, what Python also takes from a module itself, beside `forward`."""
 
 NUMBERS = (
@@ -145,8 +145,7 @@ def overridden(module: nn.Module) -> list[str]:
     >>> overridden(layer)
     ['_conv_forward']
     """
-    own = vars(module)
-    return [name for name in OF_INSTANCES if name in own]
+    return sorted(OF_INSTANCES.intersection(vars(module)))
 
 
 def is_norm_for(norm: object, layer: nn.Module) -> bool:

@@ -14,14 +14,44 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["Held", "hold", "raw"]
+from convlens.compute.operators import goes_forward
+
+__all__ = ["Held", "hold", "raw", "unchanged"]
 
 _lock = threading.RLock()
+_unchanged: ContextVar[bool] = ContextVar("unchanged", default=False)
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Compare no weights in here: whoever asks for this vouches that nobody changes them.
+
+    While networks that share their weights are timed, each would else compare all of them at every
+    call, as it never does once it is alone.
+
+    >>> layer = torch.nn.Conv1d(1, 1, 1)
+    >>> (held, _), weight = hold(layer), layer.weight
+    >>> before = held.settled()
+    >>> layer.weight.detach().zero_().sum().item()
+    0.0
+    >>> with unchanged():
+    ...     held.settled() == before
+    True
+    >>> held.settled() == before
+    False
+    """
+    token = _unchanged.set(True)
+    try:
+        yield
+    finally:
+        _unchanged.reset(token)
 
 
 class Held(dict[str, Any]):
@@ -40,12 +70,24 @@ class Held(dict[str, Any]):
 
     def __init__(self, tensors: dict[str, Any]) -> None:
         super().__init__(tensors)
-        self._lent, self._version = True, 0
+        self._lent, self._version, self._plain = True, 0, False
         self._kept: dict[str, Any] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether all are known to be no more than numbers: nobody can have changed that.
+
+        >>> (held, _) = hold(torch.nn.Conv1d(1, 1, 1).requires_grad_(False))
+        >>> before = held.plain
+        >>> _ = held.settled()
+        >>> before, held.plain
+        (False, True)
+        """
+        return self._plain and not self._lent
 
     def settled(self) -> int:
         """Return a number that is another one if the tensors have changed since it was asked."""
-        if self._lent:
+        if self._lent and not _unchanged.get():
             with _lock:
                 self._settle()
         return self._version
@@ -57,6 +99,7 @@ class Held(dict[str, Any]):
             self._version += 1
             self._kept = None
         if not lent:
+            self._plain = all(map(_is_plain, tensors.values()))
             self._lent, self._kept = False, None
         elif self._kept is None:
             self._kept = _copies(tensors)
@@ -177,6 +220,14 @@ def _has_others(held: dict[str, Any], name: str) -> bool:
         return True
     del tensor  # or it would be counted
     return _holders(held, name) != _nobody_else()
+
+
+def _is_plain(tensor: Any) -> bool:
+    """Tell a tensor that torch need not see, whatever is done with it."""
+    if tensor is None:
+        return True
+    watched = tensor.requires_grad or tensor.is_meta or goes_forward(tensor)
+    return not (watched or torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
 def _holders(held: dict[str, Any], name: str) -> tuple[int, ...]:

@@ -174,7 +174,8 @@ class Planned:
         for own, name, held in self._held:
             if own[name] is not held:
                 return False
-            tensors += dict.values(held)
+            if not held.plain:
+                tensors += dict.values(held)
         if self.base in WEIGHTED and not self._weighted():
             return False
         return not seen_by_torch(*tensors)

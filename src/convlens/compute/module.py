@@ -26,6 +26,7 @@ from convlens.compute.folding import (
     hooked,
 )
 from convlens.compute.joining import Method, Row, put_together, reason_against
+from convlens.compute.keeping import unchanged
 from convlens.compute.layers import Place, Planned
 from convlens.compute.reading import read_tolerance
 
@@ -152,7 +153,10 @@ def _best(
 ) -> nn.Module:
     """Measure the networks against each other and return the fastest with its report."""
     actions = {layout: partial(network, *inputs) for layout, network in networks.items()}
-    seconds = least_seconds(actions, rounds=15, most=5.0)
+    for action in actions.values():  # and let each settle its weights, which they share
+        action()
+    with unchanged():
+        seconds = least_seconds(actions, rounds=15, most=5.0)
     layout = min(seconds, key=lambda name: seconds[name])
     contest, (eager, last, *_) = contests.get(layout), seconds.values()
     verdicts = [] if contest is None else list(contest.verdicts.values())
