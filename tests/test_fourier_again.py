@@ -94,3 +94,20 @@ def test_what_float64_leaves_in_doubt_is_summed() -> None:
     weight = noise((1, 1, 31, 31), 2)
     plan = convlens.plan(x, weight, method="fft")
     assert worst(plan(x), x, weight) <= within(plan.problem)
+
+
+def test_a_few_doubtful_results_need_no_second_kernel() -> None:
+    """A corner of noise in which the window lies mostly outside, and a lone one within."""
+    x = torch.ones(1, 1, 200, 200) + noise((1, 1, 200, 200), 5) / 8
+    x[..., 100:121, 100:121] *= 1e-4  # one window reads nothing else
+    weight = noise((1, 1, 21, 21), 6)
+    run = fourier.prepare(read_conv(x, weight), weight, None)
+    assert isinstance(run, fourier._Convolution)
+    y = torch.empty(1, 1, 180, 180)
+    run(x, y)
+    assert "_settle" not in vars(run)
+    assert worst(y, x, weight) <= within(run.problem)
+    x[..., 90:130, 90:130] *= 1e-4  # and now several hundred
+    run(x, y)
+    assert "_settle" in vars(run)
+    assert worst(y, x, weight) <= within(run.problem)

@@ -52,6 +52,8 @@ TINY = {"float32": 2.0**-105, "float64": 2.0**-900}
 """Kernels whose weights are all smaller are left to others."""
 CORES = min(16, os.cpu_count() or 1)
 """Tiles are chosen for so many cores, whatever the threads: the bits must not depend on these."""
+FEW = 4
+"""Doubtful fours of a pair of tiles, in the mean, for which another task packs these again."""
 
 Numbers = np.ndarray[Any, Any]
 
@@ -217,7 +219,8 @@ class _Convolution:
         best = way(self.problem, lanes, self.tasks, self.seconds, fours, len(pairs))
         match "directly" if self.part and best == "plainly" else best:
             case "directly":
-                self._settle(x.data_ptr(), y.data_ptr(), limits)
+                split = max(1, min(doubting.SPLIT, fours // (FEW * len(pairs))))
+                self._settle(x.data_ptr(), y.data_ptr(), limits, split)
             case "tiles":
                 self._regions(x, y, pairs)
             case "wide":
@@ -241,7 +244,7 @@ class _Convolution:
             tasks=self.tasks * doubting.SPLIT,
             scratch=(self.each + 1) * self._area,
             fixed={"g": self._table},
-            changing=("x", "y", "limits"),
+            changing=("x", "y", "limits", "split"),
         )
 
     @functools.cached_property

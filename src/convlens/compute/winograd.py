@@ -313,7 +313,7 @@ def _prepare(
     numbers += m * m * band.reach + band.chunk * elements * rows * band.reach
     numbers += elements * (shape.each * band.pitch + lanes)
     span = (shape.tiles * m + 2) // lanes * lanes + 4 * lanes
-    numbers += (band.deep + shape.halo) * (band.tall * m + 2) * span + 2 * lanes
+    numbers += ((band.deep + shape.halo) * (band.tall * m + 2) + 1 + 2 * m) * span + 2 * lanes
     tasks = shape.outer * layers * strips * band.shares * (problem.batch > 0)
     launch = Launch(
         _kernel(shape, rows),

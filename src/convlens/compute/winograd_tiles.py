@@ -225,27 +225,39 @@ def gauge(to: int, line: int, count: int, weight: int) -> None:
         store(to, i, fma(magnitude(load(line, i)), w, load(to, i)))
 
 
-def is_uneven(sizes: int, span: int, high: int, wide: int, uneven: int) -> int:
+def is_uneven(
+    sizes: int, span: int, high: int, count: int, wide: int, uneven: int, columns: int
+) -> int:
     """Tell by an integer other than 0 if some output's products may be lost beside other numbers.
 
     In one of up to M rows of outputs, the largest of the `sizes` that a tile reads is more than
     `uneven` times the largest that the output's own window reads, wherever in the row tiles begin;
-    or one of the window's is larger than the share of their sum that follows `uneven`.
+    or one of the window's is larger than the share of their sum that follows `uneven`. What is
+    known of whole columns is kept in `columns`: the largest of a tile's, then the largest and the
+    sum of each window's.
     """
+    for w in range(0, count, LANES):
+        most = zero()
+        for i in range(M + 2):
+            most = maximum(load(sizes, i * span + w), most)
+        store(columns, w, most)
+        for row in range(M):
+            one, other = load(sizes, row * span + w), load(sizes, (row + 1) * span + w)
+            last = load(sizes, (row + 2) * span + w)
+            store(columns, (1 + row) * span + w, maximum(maximum(one, other), last))
+            store(columns, (1 + M + row) * span + w, add(add(one, other), last))
     bits, factor, share = 0, broadcast(uneven, 0), broadcast(uneven, 1)
     for w in range(0, wide, LANES):
         mask = (1 << min(LANES, wide - w)) - 1
         most = zero()
         if M == 4:  # with M = 2 every output is made of its own window only
-            for i in range(M + 2):
-                for j in range(1 - M, M + 2):
-                    most = maximum(load(sizes, i * span + w + j), most)
+            for j in range(1 - M, M + 2):
+                most = maximum(load(columns, w + j), most)
         for row in range(high):
             own, whole = zero(), zero()
-            for i in range(3):
-                for j in range(3):
-                    one = load(sizes, (row + i) * span + w + j)
-                    own, whole = maximum(one, own), add(one, whole)
+            for j in range(3):
+                own = maximum(load(columns, (1 + row) * span + w + j), own)
+                whole = add(whole, load(columns, (1 + M + row) * span + w + j))
             bits |= (below(mul(own, factor), most) | below(mul(whole, share), own)) & mask
     return bits
 
@@ -341,7 +353,7 @@ def drive(
     span, high, sizes = (tiles * M + 2) // LANES * LANES + 4 * LANES, tall * M + 2, 0
     if share == 0:
         sizes = values + (elements * between + LANES) * WIDTH
-        clear(sizes, (planes + halo) * high * span)
+        clear(sizes, ((planes + halo) * high + 1 + 2 * M) * span)
         sizes += LANES * WIDTH
     transform_inputs(
         x + outer * outer_x * WIDTH, line, t, values, d, top, planes + halo, rows, tall, tiles,
@@ -350,10 +362,14 @@ def drive(
         channel_sizes + outer % groups * each * WIDTH,
     )  # fmt: skip
     if sizes != 0:
+        columns = sizes + (planes + halo) * high * span * WIDTH
         for p in range(planes + halo):
             for r in range(rows):
                 own, left = sizes + (p * high + r * M) * span * WIDTH, out_h - (top + r) * M
-                if is_uneven(own, span, min(M, left), out_w, most_uneven) != 0:
+                if (
+                    is_uneven(own, span, min(M, left), tiles * M + 2, out_w, most_uneven, columns)
+                    != 0
+                ):
                     put_word(uneven, d + p if flat != 0 else outer // groups, 1)
     zeros = bias + groups * out_each * WIDTH
     stop = block_count * (share + 1) // shares

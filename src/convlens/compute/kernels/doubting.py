@@ -80,7 +80,10 @@ from convlens.compute.kernels.words import (
 __all__ = ["CONSTANTS", "DOUBTS", "SETTLE", "SPLIT", "count_doubts", "settle_tiles"]
 
 SPLIT = 8
-"""The tasks that share the doubtful results of a pair of tiles."""
+"""The most tasks that share the doubtful results of a pair of tiles."""
+
+AT_HAND = 4
+"""The doubtful fours of vectors of a tile that are summed where they are found."""
 
 AT_ONCE = 128
 """The products that are summed in a row, before such sums are summed."""
@@ -162,22 +165,53 @@ def stirring_four(reached: int, at: int, count: int, g: int) -> int:
     return bits
 
 
+def sum_directly(y: int, count: int, areas: int, at: int, row: int, bias: int, g: int) -> None:
+    """Write up to four vectors of results whose windows begin at element `at` of the areas.
+
+    So many products are summed at a time, then their sums.
+    """
+    size, taps = word(g, SIZE), word(g, TAPS)
+    b = broadcast(bias, 0)
+    s0, s1, s2, s3 = b, b, b, b
+    for c in range(word(g, EACH)):
+        area = areas + c * word(g, AREA) * WIDTH
+        weights = word(g, WEIGHTS) + (row * word(g, EACH) + c) * size * WIDTH
+        for begin in range(0, size, AT_ONCE):
+            a0, a1, a2, a3 = zero(), zero(), zero(), zero()
+            for i in range(begin, min(begin + AT_ONCE, size)):
+                w, p = broadcast(weights, i), at + word(taps, i)
+                a0, a1 = fma(w, load(area, p), a0), fma(w, load(area, p + LANES), a1)
+                a2 = fma(w, load(area, p + 2 * LANES), a2)
+                a3 = fma(w, load(area, p + 3 * LANES), a3)
+            s0, s1, s2, s3 = add(s0, a0), add(s1, a1), add(s2, a2), add(s3, a3)
+    store_some(y, 0, s0, count)
+    store_some(y, LANES, s1, count - LANES)
+    store_some(y, 2 * LANES, s2, count - 2 * LANES)
+    store_some(y, 3 * LANES, s3, count - 3 * LANES)
+
+
 def count_row(
     y: int, area: int, at: int, begin: int, end: int, fresh: int, limit: int, row: int, bias: int,
-    before: int, g: int,
-) -> tuple[int, int]:  # fmt: skip
-    """Return what `count_doubts` does, of a part of a row: `before` it, so many were doubtful."""
+    before: int, settled: int, g: int,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Return what `count_doubts` does, of a part of a row, and how many are settled then.
+
+    `before` it so many were doubtful and left so.
+    """
     doubts, sums = 0, 0
     reached = area + word(g, AREA) * WIDTH
     for j in range(begin, end, 4 * LANES):
         some = doubtful_four(y + j * WIDTH, fresh - j, area, at + j, limit, row, bias, g)
-        if some != 0:
+        if some != 0 and word(g, EACH) == 1 and settled < AT_HAND:
+            sum_directly(y + j * WIDTH, fresh - j, area, at + j, row, bias, g)
+            settled += 1
+        elif some != 0:
             if before + doubts == 0 and word(g, EACH) == 1:
                 reach_out(reached, area, g)
             doubts += 1
             if word(g, EACH) > 1 or stirring_four(reached, at + j, fresh - j, g) != 0:
                 sums += 1
-    return doubts, sums
+    return doubts, sums, settled
 
 
 @apart
@@ -187,10 +221,11 @@ def count_doubts(
 ) -> tuple[int, int]:  # fmt: skip
     """Return how many fours of vectors of a tile's results are doubtful, and how many not all 0.
 
-    `y` is the plane of results, `image` and `blocks` are those of the channel with the largest
-    taps. The area, two of them, is written if it is needed.
+    The first few, of one channel, are summed here and now, and not counted. `y` is the plane of
+    results, `image` and `blocks` are those of the channel with the largest taps. The area, two of
+    them, is written if it is needed.
     """
-    packed, doubts, sums = 0, 0, 0
+    packed, doubts, sums, settled = 0, 0, 0, 0
     along, down = word(g, ALONG), word(g, DOWN)
     # A lane of the blocks stands for `along` results: the four vectors of them are looked at one by
     # one where each stands for four vectors of results and more.
@@ -217,38 +252,13 @@ def count_doubts(
                         continue
                     for r in range(h, min(h + down, high)):
                         to = ((d0 + d) * word(g, OUT_H) + h0 + r) * word(g, OUT_W) + w0
-                        own, some = count_row(
+                        own, some, settled = count_row(
                             y + to * WIDTH, area, d * word(g, PLANE) + r * word(g, PITCH), j,
-                            min(j + part, fresh), fresh, limit, row, bias, doubts, g,
+                            min(j + part, fresh), fresh, limit, row, bias, doubts, settled, g,
                         )  # fmt: skip
                         doubts += own
                         sums += some
     return doubts, sums
-
-
-def sum_directly(y: int, count: int, areas: int, at: int, row: int, bias: int, g: int) -> None:
-    """Write up to four vectors of results whose windows begin at element `at` of the areas.
-
-    So many products are summed at a time, then their sums.
-    """
-    size, taps = word(g, SIZE), word(g, TAPS)
-    b = broadcast(bias, 0)
-    s0, s1, s2, s3 = b, b, b, b
-    for c in range(word(g, EACH)):
-        area = areas + c * word(g, AREA) * WIDTH
-        weights = word(g, WEIGHTS) + (row * word(g, EACH) + c) * size * WIDTH
-        for begin in range(0, size, AT_ONCE):
-            a0, a1, a2, a3 = zero(), zero(), zero(), zero()
-            for i in range(begin, min(begin + AT_ONCE, size)):
-                w, p = broadcast(weights, i), at + word(taps, i)
-                a0, a1 = fma(w, load(area, p), a0), fma(w, load(area, p + LANES), a1)
-                a2 = fma(w, load(area, p + 2 * LANES), a2)
-                a3 = fma(w, load(area, p + 3 * LANES), a3)
-            s0, s1, s2, s3 = add(s0, a0), add(s1, a1), add(s2, a2), add(s3, a3)
-    store_some(y, 0, s0, count)
-    store_some(y, LANES, s1, count - LANES)
-    store_some(y, 2 * LANES, s2, count - 2 * LANES)
-    store_some(y, 3 * LANES, s3, count - 3 * LANES)
 
 
 def settle_four(
@@ -267,9 +277,9 @@ def settle_four(
 
 
 def settle_part(
-    scratch: int, x: int, y: int, limits: int, chunk: int, tile: int, group: int, g: int
-) -> None:
-    """Settle a share of one tile's results, of all kernels of a group."""
+    scratch: int, x: int, y: int, limits: int, chunk: int, split: int, tile: int, group: int, g: int
+) -> None:  # fmt: skip
+    """Settle one of so many shares of a tile's results, of all kernels of a group."""
     line, each, outs = word(g, LINE), word(g, EACH), word(g, OUTS)
     n, d0, h0, w0 = origin(tile, g)
     if n >= word(g, BATCH):
@@ -295,7 +305,7 @@ def settle_part(
                     to += ((d0 + d) * word(g, OUT_H) + h0 + h) * word(g, OUT_W) + w0
                     start = d * word(g, PLANE) + h * word(g, PITCH)
                     for i in range(0, fresh, 4 * LANES):
-                        if unit % SPLIT == chunk:
+                        if unit % split == chunk:
                             settle_four(
                                 y + (to + i) * WIDTH, fresh - i, scratch, start + i, limit, row,
                                 word(g, BIAS) + row * WIDTH, g,
@@ -303,13 +313,17 @@ def settle_part(
                         unit += 1
 
 
-def settle_tiles(task: int, scratch: int, x: int, y: int, limits: int, g: int) -> None:
-    """Sum a share of the doubtful results of a pair of tiles directly.
+def settle_tiles(
+    task: int, scratch: int, x: int, y: int, limits: int, split: int, g: int
+) -> None:  # fmt: skip
+    """Sum one of so many shares of the doubtful results of a pair of tiles directly.
 
     `limits` holds for every pair of tiles and every kernel the limit where something is doubtful,
     or 0.
     """
-    chunk, rest = task % SPLIT, task // SPLIT
+    chunk, rest = task % split, task // split
+    if rest >= word(g, PAIRS) * word(g, GROUPS):
+        return
     pair, group = rest % word(g, PAIRS), rest // word(g, PAIRS)
     own = limits + rest * word(g, OUTS) * WIDTH
     found = 0
@@ -317,17 +331,17 @@ def settle_tiles(task: int, scratch: int, x: int, y: int, limits: int, g: int) -
         found |= below(zero(), broadcast(own, k))
     if found != 0:
         for part in range(2):
-            settle_part(scratch, x, y, own, chunk, 2 * pair + part, group, g)
+            settle_part(scratch, x, y, own, chunk, split, 2 * pair + part, group, g)
 
 
 DOUBTS = (
-    *PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, count_row,
-    count_doubts,
+    *PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, sum_directly,
+    count_row, count_doubts,
 )  # fmt: skip
 """What a kernel that counts doubtful results uses."""
 
-SETTLE = (*DOUBTS, sum_directly, settle_four, settle_part)
+SETTLE = (*DOUBTS, settle_four, settle_part)
 """What `settle_tiles` calls."""
 
-CONSTANTS = (("SPLIT", SPLIT), ("AT_ONCE", AT_ONCE))
+CONSTANTS = (("AT_HAND", AT_HAND), ("AT_ONCE", AT_ONCE))
 """The numbers that these functions read by name."""
