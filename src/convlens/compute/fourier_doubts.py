@@ -178,7 +178,8 @@ def _blocks(taps: Numbers, layout: Layout, even: float, peak: float) -> Blocks:
         if not enough.shape[1] or not enough[:, -1].all():
             continue
         count = -(-int(enough.argmax(1).max() + 1) // 4) * 4
-        # Four vectors of blocks are done at a time; a whole tile is, where its least block will do.
+        # Two vectors of blocks are done at a time, or four; a whole tile is, where its least block
+        # will do.
         fours = -(-layout.columns // (4 * along)) / (layout.columns * down)
         least = blocks.sums.min() * LEAST_OF[members]
         price = (6 + count) * fours if least < 1.5 * noise else 1e-3 / (1 + least)

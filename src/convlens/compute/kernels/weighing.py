@@ -239,6 +239,39 @@ def add_blocks(
     return add(f0, g0), add(f1, g1), add(f2, g2), add(f3, g3)
 
 
+def add_two(
+    blocks: int, at: int, places: int, floors: int, n: int, f0: int, f1: int
+) -> tuple[int, int]:  # fmt: skip
+    """Return what `add_blocks` does, for two vectors."""
+    w, v = broadcast(floors, n), broadcast(floors, n + 1)
+    a, b = at + word(places, n), at + word(places, n + 1)
+    g0, g1 = mul(load(blocks, a), w), mul(load(blocks, a + LANES), w)
+    f0, f1 = fma(load(blocks, b), v, f0), fma(load(blocks, b + LANES), v, f1)
+    w, v = broadcast(floors, n + 2), broadcast(floors, n + 3)
+    a, b = at + word(places, n + 2), at + word(places, n + 3)
+    g0, g1 = fma(load(blocks, a), w, g0), fma(load(blocks, a + LANES), w, g1)
+    f0, f1 = fma(load(blocks, b), v, f0), fma(load(blocks, b + LANES), v, f1)
+    return add(f0, g0), add(f1, g1)
+
+
+def uncertain_two(
+    blocks: int, at: int, held: int, limit: int, places: int, floors: int, g: int
+) -> int:  # fmt: skip
+    """Tell what `uncertain_blocks` does, of so many lanes of two vectors."""
+    m0, m1 = mask_of(held), mask_of(held - LANES)
+    f0, f1, bits, n = zero(), zero(), 1, word(g, FLOORS_FIRST)
+    for first in range(0, n, 4):
+        f0, f1 = add_two(blocks, at, places, floors, first, f0, f1)
+    while bits != 0:
+        bits = (below(f0, limit) & m0) | (below(f1, limit) & m1) << 16
+        if bits != 0:
+            if n == word(g, FLOOR_COUNT):
+                break
+            f0, f1 = add_two(blocks, at, places, floors, n, f0, f1)
+            n += 4
+    return bits
+
+
 def uncertain_blocks(blocks: int, at: int, left: int, limit: int, row: int, g: int) -> int:
     """Tell which lanes of four vectors of blocks leave a result uncertain: 16 bits a vector.
 
@@ -247,14 +280,16 @@ def uncertain_blocks(blocks: int, at: int, left: int, limit: int, row: int, g: i
     channel with the largest taps, the four vectors from element `at` on.
     """
     held = (left + word(g, ALONG) - 1) // word(g, ALONG)
-    m0, m1 = mask_of(held), mask_of(held - LANES)
-    m2, m3 = mask_of(held - 2 * LANES), mask_of(held - 3 * LANES)
     places = word(g, BLOCK_PLACES) + row * word(g, FLOOR_COUNT) * 8
     floors = word(g, FLOORS) + row * word(g, FLOOR_COUNT) * WIDTH
-    f0, f1, f2, f3, bits, n = zero(), zero(), zero(), zero(), 1, 0
-    for first in range(0, word(g, FLOORS_FIRST), 4):
+    if held <= 2 * LANES:
+        two: int = uncertain_two(blocks, at, held, limit, places, floors, g)
+        return two
+    m0, m1 = mask_of(held), mask_of(held - LANES)
+    m2, m3 = mask_of(held - 2 * LANES), mask_of(held - 3 * LANES)
+    f0, f1, f2, f3, bits, n = zero(), zero(), zero(), zero(), 1, word(g, FLOORS_FIRST)
+    for first in range(0, n, 4):
         f0, f1, f2, f3 = add_blocks(blocks, at, places, floors, first, f0, f1, f2, f3)
-    n = word(g, FLOORS_FIRST)
     while bits != 0:
         bits = (below(f0, limit) & m0) | (below(f1, limit) & m1) << 16
         bits |= (below(f2, limit) & m2) << 32 | (below(f3, limit) & m3) << 48
@@ -275,6 +310,6 @@ def may_doubt(blocks: int, limit: int, row: int, g: int) -> int:
 
 WEIGHING = (
     weigh_column, weigh_two, weigh_four, weigh_eight, weigh_rows, pack_weighed, holds_zeros, weigh,
-    limit_of, mask_of, add_blocks, uncertain_blocks, may_doubt,
+    limit_of, mask_of, add_blocks, add_two, uncertain_two, uncertain_blocks, may_doubt,
 )  # fmt: skip
 """What a kernel that weighs tiles uses."""
