@@ -277,7 +277,7 @@ def test_blocks_prove_no_more_than_there_is(down: int, along: int) -> None:
 @pytest.mark.parametrize(
     ("space", "size"),
     [((3072,), (40,)), ((3072,), (300,)), ((96, 256), (9, 9)), ((96, 256), (33, 20)),
-     ((20, 32, 48), (5, 9, 9))],
+     ((20, 32, 48), (5, 9, 9)), ((288, 48), (21, 20)), ((24, 64, 32), (7, 11, 9))],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["patches", "tails", "spikes"])
 def test_what_is_beyond_doubt_is_as_large_as_it_must_be(

@@ -12,9 +12,12 @@ from convlens.compute.kernels import compiling, words
 from convlens.compute.kernels.compiling import Kernel, address, at_hand, cache_folder
 from convlens.compute.kernels.launching import Launch
 from convlens.compute.kernels.machine import machine
+from convlens.compute.kernels.tiles import GEOMETRY
+from convlens.compute.kernels.weighing import WEIGHING, uncertain_blocks
 from convlens.compute.kernels.words import (
     LANES,
     add,
+    broadcast,
     evens,
     fma,
     high,
@@ -26,11 +29,13 @@ from convlens.compute.kernels.words import (
     mul,
     odds,
     put,
+    put_word,
     rough_root,
     store,
     store_some,
     sub,
     take,
+    word,
 )
 
 
@@ -160,6 +165,8 @@ features = llvm.get_host_cpu_features()
 kept = {name: on and not name.startswith((HIDDEN)) for name, on in features.items()}
 llvm.get_host_cpu_features = lambda: type(features)(kept)
 from convlens.compute.kernels.machine import machine
+from convlens.compute.kernels.tiles import GEOMETRY
+from convlens.compute.kernels.weighing import WEIGHING, uncertain_blocks
 assert (machine().vector, machine().fused) == (VECTOR, FUSED), machine()
 import sys
 sys.path.insert(0, TESTS)
@@ -229,3 +236,54 @@ def test_a_damaged_kernel_is_compiled_anew(
     x, y = np.ones(99, np.int32), np.zeros(99, np.int32)
     Launch(kernel, tasks=1, scratch=0, fixed={"x": x, "y": y, "n": 4}, changing=())()
     assert y[:6].tolist() == [1, 1, 1, 1, 0, 0]
+
+
+def blocks_in_doubt(
+    task: int, scratch: int, blocks: int, limits: int, lefts: int, y: int, g: int
+) -> None:
+    put_word(y, task, uncertain_blocks(blocks, 3, word(lefts, task), broadcast(limits, task), 1, g))
+
+
+@pytest.mark.parametrize("along", [1, 4])
+def test_blocks_prove_the_sums_of_what_stands_at_their_places(along: int) -> None:
+    """For every limit just above and below a lane's own sum; of two vectors and of four."""
+    dtype, random = "float32", np.random.default_rng(0)
+    lanes = machine().lanes(dtype)
+    blocks = random.integers(0, 9, 5 * lanes + 60).astype(dtype)
+    floors = np.array([[64, 1, 32, 4, 16, 2, 8, 1]] * 2, dtype)  # of the first four, then of all
+    places = np.stack([np.arange(8), random.permutation(50)[:8]])
+    sums = [
+        sum(floors[1, n] * blocks[3 + places[1, n] :][: 4 * lanes] for n in range(count))
+        for count in (4, 8)
+    ]
+    cases = [
+        (held * along, limit)
+        for held in (1, lanes, 2 * lanes - 1, 2 * lanes, 2 * lanes + 1, 4 * lanes)
+        for limit in np.unique(sums[1])
+    ]
+    limits = np.array([limit for _, limit in cases], dtype)
+    lefts = np.array([left for left, _ in cases], np.int64)
+    y, table = np.zeros(len(cases), np.uint64), dict.fromkeys(GEOMETRY, 0)
+    table |= {"ALONG": along, "FLOOR_COUNT": 8, "FLOORS_FIRST": 4}
+    table |= {"FLOORS": floors.ctypes.data, "BLOCK_PLACES": places.ctypes.data}
+    Launch(
+        Kernel(
+            "blocks_in_doubt",
+            dtype,
+            blocks_in_doubt,
+            uses=WEIGHING,
+            constants=tuple((name, i) for i, name in enumerate(GEOMETRY)),
+        ),
+        tasks=len(cases),
+        scratch=0,
+        fixed={
+            "blocks": blocks, "limits": limits, "lefts": lefts, "y": y,
+            "g": np.array([*table.values()], np.int64),
+        },
+        changing=(),
+    )()  # fmt: skip
+    for (left, limit), bits in zip(cases, y.tolist(), strict=True):
+        held = left // along
+        few, all_ = (np.flatnonzero(each[:held] < limit) for each in sums)
+        expected = all_ if len(few) else few
+        assert bits == sum(1 << int(lane // lanes * 16 + lane % lanes) for lane in expected)

@@ -217,32 +217,10 @@ def mask_of(count: int) -> int:
     return (1 << held) - 1
 
 
-def add_blocks(
-    blocks: int, at: int, places: int, floors: int, n: int, f0: int, f1: int, f2: int, f3: int
-) -> tuple[int, int, int, int]:
-    """Return sums for four vectors, with what four more blocks prove of each."""
-    w, v = broadcast(floors, n), broadcast(floors, n + 1)
-    a, b = at + word(places, n), at + word(places, n + 1)
-    g0, g1 = mul(load(blocks, a), w), mul(load(blocks, a + LANES), w)
-    g2, g3 = mul(load(blocks, a + 2 * LANES), w), mul(load(blocks, a + 3 * LANES), w)
-    f0, f1 = fma(load(blocks, b), v, f0), fma(load(blocks, b + LANES), v, f1)
-    f2 = fma(load(blocks, b + 2 * LANES), v, f2)
-    f3 = fma(load(blocks, b + 3 * LANES), v, f3)
-    w, v = broadcast(floors, n + 2), broadcast(floors, n + 3)
-    a, b = at + word(places, n + 2), at + word(places, n + 3)
-    g0, g1 = fma(load(blocks, a), w, g0), fma(load(blocks, a + LANES), w, g1)
-    g2 = fma(load(blocks, a + 2 * LANES), w, g2)
-    g3 = fma(load(blocks, a + 3 * LANES), w, g3)
-    g0, g1 = fma(load(blocks, b), v, g0), fma(load(blocks, b + LANES), v, g1)
-    g2 = fma(load(blocks, b + 2 * LANES), v, g2)
-    g3 = fma(load(blocks, b + 3 * LANES), v, g3)
-    return add(f0, g0), add(f1, g1), add(f2, g2), add(f3, g3)
-
-
 def add_two(
     blocks: int, at: int, places: int, floors: int, n: int, f0: int, f1: int
 ) -> tuple[int, int]:  # fmt: skip
-    """Return what `add_blocks` does, for two vectors."""
+    """Return sums for two vectors, with what four more blocks prove of each."""
     w, v = broadcast(floors, n), broadcast(floors, n + 1)
     a, b = at + word(places, n), at + word(places, n + 1)
     g0, g1 = mul(load(blocks, a), w), mul(load(blocks, a + LANES), w)
@@ -252,6 +230,15 @@ def add_two(
     g0, g1 = fma(load(blocks, a), w, g0), fma(load(blocks, a + LANES), w, g1)
     f0, f1 = fma(load(blocks, b), v, f0), fma(load(blocks, b + LANES), v, f1)
     return add(f0, g0), add(f1, g1)
+
+
+def add_four(
+    blocks: int, at: int, places: int, floors: int, n: int, f0: int, f1: int, f2: int, f3: int
+) -> tuple[int, int, int, int]:
+    """Return the same for four vectors."""
+    f0, f1 = add_two(blocks, at, places, floors, n, f0, f1)
+    f2, f3 = add_two(blocks, at + 2 * LANES, places, floors, n, f2, f3)
+    return f0, f1, f2, f3
 
 
 def uncertain_two(
@@ -289,14 +276,14 @@ def uncertain_blocks(blocks: int, at: int, left: int, limit: int, row: int, g: i
     m2, m3 = mask_of(held - 2 * LANES), mask_of(held - 3 * LANES)
     f0, f1, f2, f3, bits, n = zero(), zero(), zero(), zero(), 1, word(g, FLOORS_FIRST)
     for first in range(0, n, 4):
-        f0, f1, f2, f3 = add_blocks(blocks, at, places, floors, first, f0, f1, f2, f3)
+        f0, f1, f2, f3 = add_four(blocks, at, places, floors, first, f0, f1, f2, f3)
     while bits != 0:
         bits = (below(f0, limit) & m0) | (below(f1, limit) & m1) << 16
         bits |= (below(f2, limit) & m2) << 32 | (below(f3, limit) & m3) << 48
         if bits != 0:
             if n == word(g, FLOOR_COUNT):
                 break
-            f0, f1, f2, f3 = add_blocks(blocks, at, places, floors, n, f0, f1, f2, f3)
+            f0, f1, f2, f3 = add_four(blocks, at, places, floors, n, f0, f1, f2, f3)
             n += 4
     return bits
 
@@ -310,6 +297,6 @@ def may_doubt(blocks: int, limit: int, row: int, g: int) -> int:
 
 WEIGHING = (
     weigh_column, weigh_two, weigh_four, weigh_eight, weigh_rows, pack_weighed, holds_zeros, weigh,
-    limit_of, mask_of, add_blocks, add_two, uncertain_two, uncertain_blocks, may_doubt,
+    limit_of, mask_of, add_two, add_four, uncertain_two, uncertain_blocks, may_doubt,
 )  # fmt: skip
 """What a kernel that weighs tiles uses."""
