@@ -14,6 +14,7 @@ from convlens.compute.problem import Problem
 from convlens.compute.promise import within
 from convlens.compute.reading import read_conv
 from convlens.windows import Window
+from poisoned_memory import poisoned
 from test_compute_locally_right import noise, worst
 
 WAYS = ("directly", "tiles", "wide", "plainly")
@@ -111,3 +112,22 @@ def test_a_few_doubtful_results_need_no_second_kernel() -> None:
     run(x, y)
     assert "_settle" in vars(run)
     assert worst(y, x, weight) <= within(run.problem)
+
+
+def test_silence_is_counted_by_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planes of a tile are read as they are needed: all of them where sums tell silence."""
+    x = torch.zeros(1, 1, 40, 30, 30)
+    x[:, :, :4] = 1e4 * noise((1, 1, 4, 30, 30), 8)
+    weight, asked = noise((1, 1, 7, 7, 7), 9), []
+    run = fourier.prepare(read_conv(x, weight), weight, None)
+
+    def chosen(problem: Problem, lanes: int, tasks: int, seconds: float, *counts: int) -> str:
+        asked.append(counts)
+        return "directly"
+
+    monkeypatch.setattr(fourier, "way", chosen)
+    for _ in range(2):  # the first one has its scratch memory fresh
+        y = poisoned(read_conv(x, weight), x, run)
+        assert worst(y, x, weight) <= within(read_conv(x, weight))
+    (first, again) = asked
+    assert first == again == (0, 1)

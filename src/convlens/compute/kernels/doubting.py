@@ -22,6 +22,7 @@ from convlens.compute.kernels.tiles import (
     BIAS,
     BLOCK_PITCH,
     CHANNEL,
+    DEPTH,
     DOWN,
     EACH,
     END_W,
@@ -56,7 +57,7 @@ from convlens.compute.kernels.tiles import (
     TERMS,
     WEIGHTS,
     origin,
-    pack_tile,
+    pack_planes,
 )
 from convlens.compute.kernels.weighing import WEIGHING, mask_of, uncertain_blocks
 from convlens.compute.kernels.words import (
@@ -92,7 +93,7 @@ AT_ONCE = 128
 def pack_area(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
     """Write a tile as the windows see it."""
     if word(g, LINE) == 0:
-        pack_tile(to, image, d0, h0, w0, g)
+        pack_planes(to, image, d0, h0, w0, 0, word(g, DEPTH), g)
         return
     count = max(0, min(word(g, LENGTH), word(g, END_W) - w0))
     pack_row(to, image, word(g, ENDS_W), word(g, FIRST), word(g, LAST), w0, 1, count)
@@ -225,7 +226,7 @@ def count_doubts(
     results, `image` and `blocks` are those of the channel with the largest taps. The area, two of
     them, is written if it is needed.
     """
-    packed, doubts, sums, settled = 0, 0, 0, 0
+    packed, whole, doubts, sums, settled = 0, 0, 0, 0, 0
     along, down = word(g, ALONG), word(g, DOWN)
     # A lane of the blocks stands for `along` results: the four vectors of them are looked at one by
     # one where each stands for four vectors of results and more.
@@ -244,13 +245,18 @@ def count_doubts(
                 bits = uncertain_blocks(blocks, begin + i // along, fresh - i, limit, row, g)
                 if bits == 0:
                     continue
-                if packed == 0:
-                    pack_area(area, image, d0, h0, w0, g)
-                    packed = 1
+                if whole == 0 and word(g, LINE) == 0:
+                    end = min(d + word(g, REACH_D), word(g, DEPTH))
+                    pack_planes(area, image, d0, h0, w0, max(packed, d), end, g)
+                    packed = end
                 for j in range(i, min(i + 4 * LANES * along, fresh), part):
                     if along >= 4 and (bits >> (j - i) // part * 16) & 65535 == 0:
                         continue
                     for r in range(h, min(h + down, high)):
+                        # One row's part has up to two fours; for more than are at hand all is read.
+                        if whole == 0 and (word(g, LINE) != 0 or settled > AT_HAND - 2):
+                            pack_area(area, image, d0, h0, w0, g)
+                            whole = 1
                         to = ((d0 + d) * word(g, OUT_H) + h0 + r) * word(g, OUT_W) + w0
                         own, some, settled = count_row(
                             y + to * WIDTH, area, d * word(g, PLANE) + r * word(g, PITCH), j,

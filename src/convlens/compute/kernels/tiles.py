@@ -8,7 +8,7 @@ from __future__ import annotations
 from convlens.compute.kernels.packing import PACK_ROW, clear, pack_row
 from convlens.compute.kernels.words import WIDTH, word
 
-__all__ = ["GEOMETRY", "PACK_TILE", "origin", "pack_tile", "pack_tile_row"]
+__all__ = ["GEOMETRY", "PACK_TILE", "origin", "pack_planes", "pack_tile_row"]
 
 GEOMETRY = (
     # the tile; its real and its imaginary part take TILE elements each
@@ -89,12 +89,14 @@ def pack_tile_row(
     clear(place + count * WIDTH, wide - count)
 
 
-def pack_tile(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
-    """Write the tile at padded position (d0, h0, w0), its padding included."""
-    for d in range(word(g, DEPTH)):
+def pack_planes(
+    to: int, image: int, d0: int, h0: int, w0: int, begin: int, end: int, g: int
+) -> None:  # fmt: skip
+    """Write some planes of the tile at padded position (d0, h0, w0), its padding included."""
+    for d in range(begin, end):
         for h in range(word(g, HIGH)):
             pack_tile_row(to, image, d0, h0, w0, d, h, g)
 
 
-PACK_TILE = (*PACK_ROW, origin, pack_tile_row, pack_tile)
+PACK_TILE = (*PACK_ROW, origin, pack_tile_row, pack_planes)
 """What a kernel that packs tiles uses."""

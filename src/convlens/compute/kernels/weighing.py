@@ -134,7 +134,7 @@ def weigh_rows(
 def pack_weighed(
     to: int, image: int, d0: int, h0: int, w0: int, blocks: int, g: int
 ) -> tuple[int, int]:  # fmt: skip
-    """Write a tile, as `pack_tile` does, and to `blocks` what its blocks prove, then the least.
+    """Write a tile, as `pack_planes` does, and to `blocks` what its blocks prove, then the least.
 
     Return the sums of squares and the largest of a few of them, lane by lane. What was just written
     is read while it is near.
