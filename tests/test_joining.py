@@ -289,6 +289,18 @@ class Called(nn.Conv2d):
         return super().__call__(*given) * 2
 
 
+class ByName(nn.Conv2d):
+    def forward(self, *given: Any, **options: Any) -> Any:
+        if given and given[0].shape[-1] == 9:
+            return F.conv2d(input=F.pad(given[0], [1, 1]), weight=self.weight, bias=self.bias)
+        return super().forward(*given, **options)
+
+
+class ByNameAbove(ByName):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(input=x)
+
+
 class NoBias(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         return F.conv2d(input, self.weight, None)
@@ -337,6 +349,8 @@ SUBCLASSES: dict[str, Callable[[], Described]] = {
     ),
     "by super": lambda: (Row(PaddedAbove(4, 4, 3), Norm(4)), ["PaddedAbove + Norm"], {}),
     "two ends": lambda: (Row(PaddedWithin(4, 4, 3, 2), Norm(4)), ["PaddedWithin + Norm"], {}),
+    "by name": lambda: (Row(ByName(4, 4, 3), Norm(4)), ["ByName + Norm"], {}),
+    "by name, above": lambda: (Row(ByNameAbove(4, 4, 3), Norm(4)), ["ByNameAbove + Norm"], {}),
     "no bias": lambda: (Row(NoBias(4, 4, 3, bias=False), Norm(4)), ["NoBias + Norm"], {}),
     "a bias that is not used": lambda: (Row(NoBias(4, 4, 3), Norm(4)), ["NoBias + Norm"], {}),
     "other weights": lambda: (

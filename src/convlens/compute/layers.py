@@ -230,13 +230,18 @@ class Planned:
             packed.own = _laid_out(weight, self.place.last), bias
         return packed.own
 
-    def _within(self, function: Any, x: Any, *more: Any, **options: Any) -> Any:
+    def _within(self, function: Any, *given: Any, **options: Any) -> Any:
         """Take the place of a convolution that the forward of a layer's class returns."""
-        how = self._how_of(function, more, options)
+        x: Any = given[0] if given else options.get("input")
+        more = given[1:]
+        others = {name: part for name, part in options.items() if given or name != "input"}
+        how = self._how_of(function, more, others)
 
         def plain(x: Any) -> Any:
-            words = {name: _given(self.layer, part) for name, part in options.items()}
-            y = function(x, *(_given(self.layer, part) for part in more), **words)
+            # Only of torch's own functions it is known that x is their first.
+            parts, named = (given, options) if how is None else ((x, *more), others)
+            words = {name: _given(self.layer, part) for name, part in named.items()}
+            y = function(*(_given(self.layer, part) for part in parts), **words)
             for part in self.parts[1:]:
                 y = part(y)
             return y
