@@ -73,6 +73,33 @@ def test_it_is_kept_through_copies(changed: object, trained: bool) -> None:
     assert random_parts(changed(network)) == (() if trained else EVERYTHING)
 
 
+def test_what_is_written_past_torchs_counting_is_loaded() -> None:
+    trained = model("digits")
+    for write in (
+        lambda own, other: own.data.copy_(other.data),
+        lambda own, other: setattr(own, "data", other.data.clone()),
+    ):
+        network = model("digits", weights=None)
+        for own, other in zip(network.parameters(), trained.parameters(), strict=True):
+            write(own, other)
+        assert random_parts(network) == ()
+    network = model("digits", weights=None)
+    vector = nn.utils.parameters_to_vector(trained.parameters())
+    nn.utils.vector_to_parameters(vector, network.parameters())
+    assert random_parts(network) == ()
+    # The same numbers in another type or layout are none that were written.
+    part: nn.Module = nn.Sequential(model("digits", weights=None)).bfloat16()
+    assert random_parts(part) == ("0",)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_networks_of_the_zoo_can_be_scripted() -> None:
+    x = torch.rand(1, 1, 8, 8)
+    for weights in ("DEFAULT", None):
+        network = model("digits", weights)
+        assert torch.equal(torch.jit.script(network)(x), network(x))
+
+
 def test_wrappers_and_parts_of_other_networks_say_it_too() -> None:
     part = model("digits", weights=None)
     assert random_parts(nn.Sequential(nn.ReLU(), part)) == ("1",)

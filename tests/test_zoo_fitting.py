@@ -80,6 +80,16 @@ def test_a_prefix_that_some_names_have_is_named(tmp_path: Path, prefix: str) -> 
         load_weights(small(), saved(mixed, tmp_path / "a.pth"))
 
 
+def test_a_prefix_that_was_taken_off_is_not_to_blame(tmp_path: Path) -> None:
+    table = {f"_orig_mod.{name}": t for name, t in small(1).state_dict().items()}
+    path = saved({**table, "_orig_mod.more.weight": torch.ones(2)}, tmp_path / "a.pth")
+    with (
+        pytest.warns(UserWarning, match="was taken off"),
+        pytest.raises(ValueError, match=r"holds unknown more.weight; use the file made for this"),
+    ):
+        load_weights(small(), path)
+
+
 def test_names_that_fit_are_left_alone() -> None:
     network = nn.ModuleDict({"module": nn.Linear(2, 2), "model": nn.Linear(2, 2)})
     assert fitted(network, network.state_dict(), "a").keys() == network.state_dict().keys()

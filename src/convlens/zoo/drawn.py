@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,11 +14,36 @@ EVERYTHING = ("*",)
 """The parts of a network of which nothing was loaded."""
 
 
+_Drawn = tuple[int, tuple[float, ...]]
+"""Of a parameter when it was drawn: its version, which torch counts up at every writing but one
+through `.data`, and some of its numbers."""
+
+
+def _sample(parameter: Tensor) -> tuple[float, ...]:
+    """The first number, one in the middle and the last; none where there are none to be had."""
+    if parameter.is_meta or not parameter.numel():
+        return ()
+    places = ([part * (n - 1) // 2 for n in parameter.shape] for part in range(3))
+    return tuple(float(parameter.detach()[tuple(place)]) for place in places)
+
+
+def _is(parameter: Tensor, drawn: _Drawn) -> bool:
+    """Whether a parameter is as it was drawn, perhaps rounded to another type."""
+    version, numbers = drawn
+    if not parameter.is_inference() and parameter._version > version:
+        return False
+    now = zip(numbers, _sample(parameter), strict=False)
+    return all(math.isclose(a, b, rel_tol=0.01, abs_tol=1e-6) for a, b in now)
+
+
 class Network(nn.Module):
     """A network that knows which of its parameters are as they were drawn, and prints it."""
 
-    # The version of each parameter when it was drawn: torch counts up whenever one is written to.
-    _drawn: Mapping[str, int] = {}
+    __jit_unused_properties__ = ("random_parts",)  # torch.jit.script would compile it
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn: Mapping[str, _Drawn] = {}
 
     @property
     def random_parts(self) -> tuple[str, ...]:
@@ -33,14 +59,14 @@ class Network(nn.Module):
     @random_parts.setter
     def random_parts(self, parts: tuple[str, ...]) -> None:
         self._drawn = {
-            name: 0 if p.is_inference() else p._version
+            name: (0 if p.is_inference() else p._version, _sample(p))
             for name, p in self.named_parameters()
             if parts == EVERYTHING or any(f"{name}.".startswith(f"{part}.") for part in parts)
         }
 
-    def _still_drawn(self) -> dict[str, int]:
-        written = {n: p._version for n, p in self.named_parameters() if not p.is_inference()}
-        return {name: v for name, v in self._drawn.items() if written.get(name, v) <= v}
+    def _still_drawn(self) -> dict[str, _Drawn]:
+        own = dict(self.named_parameters())
+        return {n: drawn for n, drawn in self._drawn.items() if n not in own or _is(own[n], drawn)}
 
     def __getstate__(self) -> dict[str, Any]:
         # The tensors of a copy, or of a file, are new: nothing was written to them yet.
@@ -55,7 +81,7 @@ class Network(nn.Module):
     ) -> Any:
         """As torch's; what is loaded is no longer random."""
         loaded = super().load_state_dict(state_dict, strict, assign)
-        self._drawn = {name: v for name, v in self._drawn.items() if name not in state_dict}
+        self._drawn = {name: d for name, d in self._drawn.items() if name not in state_dict}
         return loaded
 
     def extra_repr(self) -> str:

@@ -70,7 +70,7 @@ def fitted(
     if misfits:
         raise ValueError(
             f"`weights` ({file}) must fit the network {type(network).__name__}: "
-            f"it {' and '.join(misfits)}; {_cure(own, kept, table, misfits)}"
+            f"it {' and '.join(misfits)}; {_cure(own, kept, bare, misfits)}"
         )
     _check_tied(own, kept, file)
     return kept
