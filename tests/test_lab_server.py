@@ -244,6 +244,17 @@ def test_a_name_that_is_said_is_let_in(digits: Lab) -> None:
     assert asyncio.run(ask("lab.example", "https://evil.example")) == 403
     assert asyncio.run(ask("lab.example.evil", "https://lab.example.evil")) == 403
     assert asyncio.run(ask("localhost:1", "https://localhost:1")) == 403
+    # A proxy may leave its port away, or ask under the name of this machine.
+    assert asyncio.run(ask("lab.example", "https://lab.example:8443")) == 200
+    assert asyncio.run(ask("lab.example:443", "https://lab.example")) == 200
+    assert asyncio.run(ask("localhost:8000", "https://lab.example")) == 200
+    for origin in (
+        "ftp://lab.example",
+        "lab.example",
+        "https://lab.example/",
+        "http://localhost:2",
+    ):
+        assert asyncio.run(ask("localhost:8000", origin)) == 403
     for host in ("", "*", "a b", "http://lab.example", "lab.example/", "läb"):
         with pytest.raises(ValueError, match="must be the name browsers will use"):
             checked_host(host)

@@ -50,15 +50,17 @@ class Guard:
 
     The Host header must be a name of `LOOPBACK` or of `hosts`, on any port, for a tunnel's near end
     has its own: a page that had its own name lead here (DNS rebinding) comes under that name. The
-    Origin header, where there is one, must be `http://` and that host, of `hosts` `https://` too (a
-    page of another site is neither). Paths under `/api/` need the token as well. Bodies are counted
-    as they come, with or without a content-length.
+    Origin header, where there is one, must be `http://` and that host, or one of `hosts`, whatever
+    its port: a proxy may have written another Host (a page of another site is neither). Paths under
+    `/api/` need the token as well. Bodies are counted as they come, with or without a
+    content-length.
     """
 
     def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
         self.app = app
         self.token = token.encode()
-        self.names = LOOPBACK | {_name(host.encode()) for host in hosts}
+        self.hosts = {_name(host.encode()) for host in hosts} - LOOPBACK
+        self.names = LOOPBACK | self.hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -90,10 +92,13 @@ class Guard:
                 "the Host header must be localhost, 127.0.0.1 or [::1], on any port; open the "
                 "printed address under one of them, or start the lab with --host and this name"
             )
-        schemes = (b"http://",) if name in LOOPBACK else (b"http://", b"https://")
-        own = [scheme + host[0].lower() for scheme in schemes]
-        if any(origin not in own for origin in _values(scope, b"origin")):
-            return 403, "another site's page may not ask this server anything"
+        own = b"http://" + host[0].lower()
+        origins = [origin for origin in _values(scope, b"origin") if origin != own]
+        if any(_name_of(origin) not in self.hosts for origin in origins):
+            return 403, (
+                "another site's page may not ask this server anything; where it is this one behind "
+                "a proxy, start the lab with --host and the proxy's name"
+            )
         if not scope["path"].startswith("/"):
             return 403, "only paths of this server are answered, not whole addresses"
         if not scope["path"].startswith("/api/"):
@@ -111,6 +116,12 @@ def _name(host: bytes) -> str | None:
     """The name of a Host header, NAME or NAME:PORT; None of anything else."""
     found = re.fullmatch(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", host.lower())
     return found[1].decode() if found else None
+
+
+def _name_of(origin: bytes) -> str | None:
+    """The name in an Origin header of http or https; None of anything else."""
+    scheme, _, host = origin.partition(b"://")
+    return _name(host) if scheme in (b"http", b"https") else None
 
 
 def checked_host(host: str) -> str:
