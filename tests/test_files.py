@@ -177,7 +177,8 @@ def test_the_home_folder_is_written_as_in_a_shell(
     assert expanded("~/seen") == expanded(Path("~/seen")) == tmp_path / "seen"
     assert expanded("~") == tmp_path
     for kept in ("seen", "./~/seen", "a/~/b", "~$draft.png", "/~"):
-        assert expanded(kept) == Path(kept)
+        assert expanded(kept).absolute() == Path(kept).absolute()
+        assert expanded(expanded(kept)) == expanded(kept)
     with pytest.raises(ValueError, match=r"`path` .*~nobody-of-this-name is none"):
         expanded("~nobody-of-this-name/seen")
     Path("~odd/b").mkdir(parents=True)

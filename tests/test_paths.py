@@ -13,14 +13,14 @@ import torch
 import convlens
 from convlens.cli import main
 from convlens.draw import Film
-from convlens.files import expanded
+from convlens.files import expanded, write_whole
 from convlens.learn.answers import answer
 from convlens.learn.clips import is_clip
 from convlens.learn.own_networks import own_network
 from convlens.learn.sources import read_sources
 from convlens.zoo.converting import convert
 from convlens.zoo.saving import save_tensors
-from convlens.zoo.weights import DATA, SHIPPED, load_weights, metadata, read_weights
+from convlens.zoo.weights import DATA, SHIPPED, load_weights, metadata, read_weights, sha256_of
 
 
 @pytest.fixture
@@ -41,6 +41,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+def run(words: list[str]) -> None:
+    code: object = None
+    try:
+        main(words)
+    except SystemExit as ended:
+        code = ended.code
+    assert not code
+
+
 def test_commands(home: Path) -> None:
     for words in (
         ["predict", "digits", "~/a.png", "--out=~/seen"],
@@ -49,12 +58,7 @@ def test_commands(home: Path) -> None:
         ["convert", "~/w.pth", "--out=~/c.safetensors"],
         ["train", "digits", "--epochs=1", "--out=~/t.safetensors"],
     ):
-        code: object = None
-        try:
-            main(words)
-        except SystemExit as ended:
-            code = ended.code
-        assert not code
+        run(words)
     names = {path.name for path in home.iterdir()}
     assert {"seen", "c.safetensors", "t.safetensors"} <= names
     assert (home / "seen" / "a.png").is_file()
@@ -78,6 +82,30 @@ def test_python(home: Path) -> None:
     assert Film("~/film").path.parent == home
     assert {"seen", "s.safetensors", "c.safetensors"} <= {path.name for path in home.iterdir()}
     assert not list(Path.cwd().iterdir())
+
+
+def test_a_folder_called_tilde_is_written_with_the_folder_it_is_in(home: Path) -> None:
+    """As the sentence about a home that is not known says."""
+    for folder in ("~", "~nobody-here"):
+        shutil.copy(home / "a.png", (Path.cwd() / folder).with_suffix(".png"))
+        (Path.cwd() / folder).mkdir()
+        shutil.copy(home / "a.png", Path.cwd() / folder / "b.png")
+        for words in (
+            ["record", "digits", f"./{folder}/b.png"],
+            ["predict", "digits", f"./{folder}/b.png", f"./{folder}.png", f"--out=./{folder}/c"],
+            ["convert", str(home / "w.pth"), f"--out=./{folder}/c.safetensors"],
+        ):
+            run(words)
+        names = {path.name for path in (Path.cwd() / folder).iterdir()}
+        assert names == {"b.png", "c", "c.safetensors"}
+    assert not (home / "c").exists()
+    assert not (home / "c.safetensors").exists()
+
+
+def test_files_written_and_summed(home: Path) -> None:
+    write_whole("~/a.txt", "all of it")
+    assert (home / "a.txt").read_text() == "all of it"
+    assert sha256_of("~/a.txt") == sha256_of(home / "a.txt")
 
 
 def test_a_user_there_is_none_of_is_refused_and_names_with_a_tilde_are_taken(home: Path) -> None:

@@ -40,7 +40,7 @@ Network = Annotated[
     ),
 ]
 Source = Annotated[
-    Path | None,
+    str | None,
     Parameter(
         help="A picture (PNG JPEG WebP GIF BMP TIFF), a .npy array shaped as the network's input, "
         "or a .wav for a network that reads signals; the network's own example when left out."
@@ -204,7 +204,7 @@ def predict(
         ),
     ],
     out: Annotated[
-        Path | None, Parameter(help="Folder for JSON lines and drawings; printed when left out.")
+        str | None, Parameter(help="Folder for JSON lines and drawings; printed when left out.")
     ] = None,
     opening: Opening = AS_IT_SAYS,
     batch: Annotated[int, Parameter(help="Pictures run at once.")] = 8,
@@ -283,7 +283,7 @@ def convert(
         str | None, Parameter(help="The network's released weights; DEFAULT when left out.")
     ] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         Parameter(help="The .safetensors file; named as the weights when left out."),
     ] = None,
 ) -> None:
@@ -305,9 +305,9 @@ def train(
     network: Annotated[Literal["digits"], Parameter(help="The network to train.")],
     /,
     *,
-    out: Annotated[Path, Parameter(help="Where the weights go, after every epoch.")] = Path(
-        "digits.safetensors"
-    ),
+    out: Annotated[
+        str, Parameter(help="Where the weights go, after every epoch.")
+    ] = "digits.safetensors",
     epochs: Annotated[int | None, Parameter(help="Passes over the training examples.")] = None,
     batch: Annotated[int | None, Parameter(help="Examples a step.")] = None,
     rate: Annotated[float | None, Parameter(help="Learning rate of the first step.")] = None,
@@ -344,7 +344,7 @@ def _one(source: tuple[str, ...]) -> str | tuple[str, ...]:
 def _predict_into(
     network: str,
     source: tuple[str, ...],
-    out: Path,
+    out: str,
     settings: dict[str, Any],
     draws: bool,
     restart: bool,
@@ -400,13 +400,13 @@ def _opened(network: str, opening: Opening) -> Opened:
     )
 
 
-def _recorded(network: str, picture: Path | None, opening: Opening) -> Recording:
+def _recorded(network: str, picture: str | None, opening: Opening) -> Recording:
     from convlens.learn.doubting import doubts
     from convlens.learn.opening import read_inputs, remark
     from convlens.lens import record as record_network
 
     opened = _opened(network, opening)
-    source = picture if picture is not None else opened.example
+    source: str | Path | None = picture if picture is not None else opened.example
     if source is None:
         raise ValueError(f"`picture` is needed: {network} has no example of its own; name a file")
     inputs, _ = read_inputs(opened, source)

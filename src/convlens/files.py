@@ -34,7 +34,7 @@ def whole(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     ...     Path(folder, "a.txt").read_text(), len(os.listdir(folder))
     ('all of it', 1)
     """
-    place = Path(os.path.realpath(path))
+    place = Path(os.path.realpath(expanded(path)))
     old = _status(place, path)
     # Not longer than names may be, however long that of `path` is.
     beside = place.with_name(f".partial-{os.getpid()}-{uuid.uuid4().hex[:8]}{place.suffix[:16]}")
@@ -111,7 +111,8 @@ def _is_left(path: Path, pid: int) -> bool:
 def expanded(path: str | Path) -> Path:
     """Return `path` with a leading ~ replaced by the home folder, as shells do; they often do not.
 
-    (bash leaves it in `--out=~/seen`, and quotes keep it.)
+    (bash leaves it in `--out=~/seen`, and quotes keep it. A string `./~` is the folder of that name
+    here; a Path has lost the `./` already.)
 
     Raises ValueError where there is no such home folder: no folder called ~ is ever made.
 
@@ -127,7 +128,9 @@ def expanded(path: str | Path) -> Path:
             f"`path` (={text!r}) must begin with a home folder that is known, and {name} is none; "
             f"write the whole path, or ./{text} for a folder of that name"
         )
-    return Path(found)
+    path = Path(found)
+    is_here = str(path).startswith("~") and not text.startswith("~")
+    return path.absolute() if is_here else path  # so that it may be given here again
 
 
 def printed(text: str) -> str:

@@ -69,7 +69,7 @@ class Lab:
         self._held: Held | None = None
         self._failure = ""
 
-    def look(self, source: bytes | Path, name: str = "") -> int:
+    def look(self, source: bytes | str | Path, name: str = "") -> int:
         """Run the network on a picture (or `.npy` array) and answer from it from now on.
 
         Returns the number of the new recording. On an error the previous one stays.
@@ -90,7 +90,7 @@ class Lab:
                 self._settled.set()  # whoever waited finds the picture, or why there is none
             return held.number
 
-    def _looked(self, source: bytes | Path, name: str) -> Held:
+    def _looked(self, source: bytes | str | Path, name: str) -> Held:
         began = time.perf_counter()
         inputs, shown = read_inputs(self._opened, source)
         recording = record(self._opened.network, inputs)

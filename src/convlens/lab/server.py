@@ -208,7 +208,7 @@ async def _answered(answer: Callable[[], Any], refused: int = 400) -> Response:
 
 def serve(
     opened: Opened | Callable[[], Opened],
-    picture: bytes | Path | None = None,
+    picture: bytes | str | Path | None = None,
     *,
     port: int = 0,
     open_browser: bool = True,
@@ -261,7 +261,7 @@ def serve(
             server.run(sockets=[listening])
 
 
-def _look(lab: Lab, source: bytes | Path | None) -> None:
+def _look(lab: Lab, source: bytes | str | Path | None) -> None:
     """Run the network on the first picture."""
     if source is None:
         lab.skip()

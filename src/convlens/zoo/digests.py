@@ -18,9 +18,9 @@ DIGEST = "tensors_sha256"
 """The text beside the tensors that says what they were when they were saved."""
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: str | Path) -> str:
     """Return the sha256 of a file in 64 hexadecimal digits; OSError where it cannot be read."""
-    with path.open("rb") as file:
+    with expanded(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
