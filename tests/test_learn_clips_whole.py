@@ -16,7 +16,7 @@ from PIL import Image
 from convlens import predict
 from convlens.learn.clips import Frame, clip_frames
 from convlens.learn.opening import open_network, read_inputs
-from convlens.learn.whole import missing_end
+from convlens.learn.whole import missing_end, strange_part
 from filming import animation, number_of
 
 SIZE = (48, 64, 3)
@@ -121,6 +121,52 @@ def test_a_tail_that_never_arrived_is_missed(tmp_path: Path, name: str) -> None:
     content = filmed(tmp_path / name, "mpeg4", 60).read_bytes()
     _, said = until_the_damage(content[: len(content) // 2].ljust(len(content), b"\0"))
     assert "its header says 6.0 s, and it ends after" in said
+
+
+FRAGMENTED = {"muxing": {"movflags": "frag_keyframe+empty_moov"}, "options": {"g": "5"}}
+
+
+@pytest.mark.parametrize("hole", [(0.4, 0.6), (0.93, 1.0)])
+@pytest.mark.parametrize("filler", ["zeros", "noise"])
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [("a.avi", {}), ("a.mkv", {}), ("a.mkv", {"muxing": {"live": "1"}}), ("a.mp4", FRAGMENTED)],
+    ids=["avi", "mkv", "live", "fragments"],
+)
+def test_a_part_that_never_arrived_is_missed(
+    tmp_path: Path, name: str, made: Any, filler: str, hole: tuple[float, float]
+) -> None:
+    """As of a download in pieces: FFmpeg goes on behind it, and the times say nothing of it."""
+    content = bytearray(filmed(tmp_path / name, "mpeg4", 60, **made).read_bytes())
+    assert len(list(clip_frames(bytes(content)))) == 60
+    assert strange_part(bytes(content)) is None
+    begin, end = (int(part * len(content)) for part in hole)
+    noise = np.random.default_rng(1).integers(1, 32, end - begin, dtype=np.uint8).tobytes()
+    content[begin:end] = bytes(end - begin) if filler == "zeros" else noise
+    seen, said = until_the_damage(bytes(content))
+    assert len(seen) < 60
+    assert "truncated or damaged" in said
+
+
+@pytest.mark.parametrize("pad", [True, False])
+def test_packets_of_an_avi_may_lack_the_byte_behind_an_odd_length(pad: bool) -> None:
+    packets = [b"00dc" + struct.pack("<I", 3) + b"abc" + b"\0" * pad for _ in range(4)]
+    listed = b"movi" + b"".join([*packets, b"01wb" + struct.pack("<I", 2) + b"ab"])
+    body = b"AVI LIST" + struct.pack("<I", len(listed)) + listed
+    content = b"RIFF" + struct.pack("<I", len(body)) + body
+    assert strange_part(content) is None
+    broken = content.replace(b"abc", b"ab\0").replace(b"00dc", b"\0\0\0\0", 3)
+    assert strange_part(broken) == "what stands at byte 24 is no part of it"
+
+
+def test_a_gif_with_a_hole_in_it_is_not_whole(tmp_path: Path) -> None:
+    stills = [Image.effect_noise((64, 48), 90) for _ in range(10)]
+    stills[0].save(tmp_path / "a.gif", save_all=True, append_images=stills[1:])
+    content = (tmp_path / "a.gif").read_bytes()
+    begin, end = int(0.4 * len(content)), int(0.6 * len(content))
+    seen, said = until_the_damage(content[:begin] + bytes(end - begin) + content[end:])
+    assert len(seen) < 10
+    assert "is no part of it" in said
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp", "png"])

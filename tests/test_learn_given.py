@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -210,6 +211,14 @@ ARRAYS: list[tuple[NDArray[Any], str]] = [
     (integers(5, 6, 3, most=65536).astype(np.uint16), ">> 8"),
     (integers(5, 6, 3, most=4096).astype(np.uint16), ">> 4"),
     (floats(5, 6, 3) > 0.5, "source * np.uint8(255)"),
+    # What sharpens edges when it scales goes a little beyond black and white.
+    (floats(5, 6, 3) * 1.1 - 0.05, "source.clip(0, 1) * 255"),
+    (floats(5, 6, 3) * 1.01, "source.clip(0, 1) * 255"),
+    (floats(3, 5, 6) * 1.01 - 0.01, "source.transpose(1, 2, 0).clip(0, 1) * 255"),
+    (floats(5, 6, 3) * 2.1 - 1.05, "(source.clip(-1, 1) + 1) * 127.5"),
+    (floats(5, 6, 3) * 265 - 5, "source.clip(0, 255)"),
+    (floats(20, 18, 19), "source[..., None] * 255"),
+    (integers(20, 18, 19).astype(np.uint8), "source[..., None]"),
 ]
 
 
@@ -261,7 +270,10 @@ def test_a_grey_array_is_taken_as_a_grey_file_is(tmp_path: Path) -> None:
             "undo what scaled its numbers to -0.5",
         ),
         (np.full((4, 4, 3), 70_000), "undo what scaled its numbers to 70000"),
-        (torch.zeros(4, 4, 3, dtype=torch.bfloat16), r"convert it with .float\(\)"),
+        (floats(4, 4, 3) * 3, "undo what scaled its numbers to 0.*to [12]"),
+        (torch.zeros(4, 4, 3, dtype=torch.bfloat16), r"convert it with .float\(\) first"),
+        (torch.zeros(4, 4, 3).to_sparse(), r"convert it with .to_dense\(\) first"),
+        (np.zeros((4, 4, 3), ml_dtypes.bfloat16), r"convert it with .astype\(np.float32\) first"),
     ],
 )
 def test_arrays_that_nothing_makes_pixels_of(source: object, said: str) -> None:

@@ -22,7 +22,7 @@ from convlens.learn.pictures import (
     is_animated,
     read_animation,
 )
-from convlens.learn.whole import missing_end
+from convlens.learn.whole import missing_end, strange_part
 
 if TYPE_CHECKING:
     import av
@@ -77,9 +77,9 @@ def clip_frames(
     at its time (so some are left out or come twice, but for a clip of one frame, which does not
     move); None for every frame of the clip at its own.
 
-    Raises ValueError for what is no whole clip (after the frames before the damage, or where the
-    file by its own account goes on behind the last), has no frames, or some of more than 64 million
-    pixels, and, but for GIF, WebP and PNG, where PyAV is not installed.
+    Raises ValueError for what is no whole clip (after the frames before the damage, or after all
+    that there are, where the file by its own account has more), has no frames, or some of more than
+    64 million pixels, and, but for GIF, WebP and PNG, where PyAV is not installed.
     """
     if isinstance(source, bytes):
         frames = _decoded(source) if _is_container(source) else _animated(source)
@@ -174,7 +174,7 @@ def _decoded(source: bytes | Path) -> Generator[Frame, None, None]:
         raise ValueError(_no_clip(source, name, _first_line(error))) from error
     except _EndsEarlyError as error:
         raise ValueError(_no_clip(source, name, missing_end(source) or str(error))) from error
-    lacks = missing_end(source)
+    lacks = missing_end(source) or strange_part(source)
     if lacks is not None:
         raise ValueError(_no_clip(source, name, lacks))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -69,9 +70,10 @@ def _array(item: object, said: str) -> NDArray[Any]:
     try:
         return np.asarray(item.detach().cpu())
     except (TypeError, RuntimeError) as error:  # numpy has no bfloat16, and no sparse arrays
+        cure = ".float()" if item.layout == torch.strided else ".to_dense()"
         raise ValueError(
             f"`{said}` (a tensor {tuple(item.shape)}, {item.dtype}) must be uint8 pixels "
-            "(h, w, 3); convert it with .float() first, and to a dense one"
+            f"(h, w, 3); convert it with {cure} first"
         ) from error
 
 
@@ -82,6 +84,8 @@ def _coloured(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _cure(array: NDArray[Any], said: str, is_tensor: bool) -> str | None:
     """What makes pixels of an array, as the caller would write it; None where they are pixels."""
+    if array.dtype.name == "bfloat16":  # of ml_dtypes
+        return "convert it with .astype(np.float32) first"
     if array.dtype.kind not in "biuf":
         return "give whole numbers of 8 bits"
     if not np.isfinite(array).all():
@@ -117,7 +121,16 @@ def _moved(array: NDArray[Any], said: str, is_tensor: bool) -> str | None:
         return f"{said}[:3].{turned}(1, 2, 0)"
     if array.ndim == 4 and shape[1] == 4:
         return f"{said}[:, :3].{turned}(0, 2, 3, 1)"
+    if array.ndim == 3 and min(shape) > 16:  # grey, a frame after another
+        return f"{said}[..., None]"
     return None
+
+
+_BEYOND = 0.25
+"""How far, in parts of black to white, what sharpens edges when it scales reaches beyond them."""
+
+_DARK = 16.0
+"""Of 255, the least that the brightest of a picture has; with less it is likelier another scale."""
 
 
 def _scaled(array: NDArray[Any], said: str, is_tensor: bool) -> tuple[str, str]:
@@ -128,21 +141,29 @@ def _scaled(array: NDArray[Any], said: str, is_tensor: bool) -> tuple[str, str]:
     if array.dtype.kind == "b":
         return (f"{said}.byte() * 255" if is_tensor else f"{said} * np.uint8(255)"), ""
     if array.dtype.kind == "f":
-        if low < 0 and not (low >= -1 and high <= 1):
-            return "", f"{low:g} to {high:g}"
-        if low < 0:
-            return _rounded(f"({said} + 1) * 127.5", is_tensor), ", where -1 is the black"
-        if high <= 1:
-            return _rounded(f"{said} * 255", is_tensor), ""
-        if high <= 255:
-            return _rounded(said, is_tensor), ""
+        for black, white, written, where in (
+            (0, 1, f"{said} * 255", "where 0 is the black and 1 the white"),
+            (-1, 1, f"({said} + 1) * 127.5", "where -1 is the black and 1 the white"),
+            (0, 255, said, "where 255 is the white"),
+        ):
+            beyond = (white - black) * _BEYOND
+            if low < black - beyond or high > white + beyond:
+                continue
+            if (black, white) == (0, 255) and high < _DARK:
+                break
+            if low < black or high > white:
+                name = "clamp" if is_tensor else "clip"
+                written = written.replace(said, f"{said}.{name}({black}, {white})", 1)
+            is_plain = low >= 0 and high <= 1
+            return _rounded(written, is_tensor), "" if is_plain else f", {where}"
         return "", f"{low:g} to {high:g}"
     if low < 0 or high > 65535:
         return "", f"{low:g} to {high:g}"
     if high <= 1:
         return _cast(f"({said} * 255)", is_tensor), ""
     if high <= 255:
-        return _cast(said, is_tensor), ""
+        deep = array.dtype.itemsize == 2 and array.dtype.kind == "u"
+        return _cast(said, is_tensor), ", where 255 is the white" if deep else ""
     whole = f"{said}.int()" if is_tensor else said  # torch shifts no uint16
     if high <= 4095:
         return _cast(f"({whole} >> 4)", is_tensor), ", where 4095 is the white"

@@ -77,6 +77,8 @@ def predictions_of(
 class Sigmoids(TorchDispatchMode):
     """While this is entered, it keeps which memory was last written by a sigmoid.
 
+    Or from nothing but what sigmoids made, as a mean of two or the product with another.
+
     >>> with Sigmoids() as seen:
     ...     y = torch.zeros(2, 3).sigmoid()
     >>> seen.made(y), seen.made(torch.zeros(2, 3))
@@ -91,24 +93,39 @@ class Sigmoids(TorchDispatchMode):
         output = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__.rstrip("_")
         for tensor in output if isinstance(output, (list, tuple)) else (output,):
-            if isinstance(tensor, Tensor) and not func.is_view:
+            if isinstance(tensor, Tensor):
                 place = _place(tensor)
-                if name in ("sigmoid", "hardsigmoid"):
+                if name in ("sigmoid", "hardsigmoid", "special_expit"):
                     self._places.add(place)
-                elif name not in _COPIES or _place(args[0]) not in self._places:
-                    self._places.discard(place)
+                elif (func.is_view or name in _KEEPING) and self._all_made(args):
+                    self._places.add(place)  # a view may be a copy
                 else:
-                    self._places.add(place)
+                    self._places.discard(place)
         return output
 
+    def _all_made(self, args: Any) -> bool:
+        """Whether all numbers an operation reads, but for scalars, are sigmoids'."""
+        read = [leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor)]
+        read = [tensor for tensor in read if tensor.is_floating_point() and tensor.ndim]
+        return bool(read) and all(_place(tensor) in self._places for tensor in read)
+
     def made(self, output: Any) -> bool:
-        """Return whether an output's first tensor is a sigmoid's, or a copy of one."""
+        """Return whether an output's first tensor is made of sigmoids' numbers, and 0 to 1."""
         tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
-        return bool(tensors) and _place(tensors[0]) in self._places
+        if not tensors or _place(tensors[0]) not in self._places:
+            return False
+        return bool(((tensors[0] >= 0) & (tensors[0] <= 1)).all())
 
 
-# What only moves numbers that a sigmoid made; `out` of a segmenter is resized after it.
-_COPIES = ("_to_copy", "clone", "mean", "upsample_bilinear2d", "upsample_nearest2d")
+# What moves numbers that a sigmoid made, as `out` of a segmenter is resized after it, or makes
+# others of them that are no part of a whole either.
+_KEEPING = frozenset(
+    """_to_copy clone copy type_as cat concat concatenate stack hstack vstack flip roll index
+    index_select gather sort topk pad constant_pad_nd repeat dropout mean sum prod amax amin max min
+    max_pool2d max_pool2d_with_indices adaptive_max_pool2d avg_pool2d adaptive_avg_pool2d
+    _adaptive_avg_pool2d upsample_bilinear2d upsample_nearest2d upsample_bicubic2d
+    add sub rsub mul div pow sqrt clamp clip clamp_min clamp_max maximum minimum where""".split()
+)
 
 
 def _place(tensor: Any) -> int:

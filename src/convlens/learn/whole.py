@@ -1,16 +1,27 @@
-"""Tell from a file's own account of its lengths whether its end is missing."""
+"""Tell from a file's own account of its lengths whether its end or a part of it is missing."""
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["missing_end"]
+__all__ = ["missing_end", "strange_part"]
 
 _SEGMENT = b"\x18\x53\x80\x67"  # of Matroska, which is all of the file behind its header
 _VOIDS = (b"\xec", b"\xbf")  # padding and checksums, of one byte's name
+
+_CLUSTER = b"\x1f\x43\xb6\x75"
+
+# What stands beside clusters (RFC 9559, 5.1): where what is, facts, tracks, an index, attachments,
+# chapters, tags; and in them (5.1.3): their time and place, blocks and groups of blocks.
+_ELEMENTS = frozenset(
+    bytes.fromhex(name)
+    for name in """1f43b675 114d9b74 1549a966 1654ae6b 1c53bb6b 1941a469 1043a770 1254c367
+    e7 a7 ab a3 a0 af 5854 ec bf""".split()
+)
 
 # MP4's and QuickTime's boxes that stand side by side in a file; behind others nothing is judged.
 _BOXES = b"ftyp styp moov moof mdat free skip wide udta uuid meta mfra sidx pnot pdin".split()
@@ -25,39 +36,101 @@ def missing_end(source: bytes | Path) -> str | None:
     >>> missing_end(b"GIF89a" + bytes(7) + b";"), missing_end(b"GIF89a" + bytes(7))
     (None, 'its end mark is missing')
     """
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+    with _opened(source) as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(0)
         start = file.read(12)
         if start[:4] == b"RIFF":
-            lacks = _riff(file, length)
+            lacks = max((end for _, end, _ in _riffs(file, length)), default=0) - length
         elif start[:4] == b"\x1aE\xdf\xa3":
-            lacks = _matroska(file, length)
+            lacks = (_segment(file)[1] or 0) - length
         elif start[:4] == b"GIF8":
-            return None if _gif_ends(file) else "its end mark is missing"
+            return _gif(file)
         elif start[:8] == b"\x89PNG\r\n\x1a\n":
-            return None if _png_ends(file) else "its end mark is missing"
+            return None if _png_ends(file) else _NO_END
         else:
-            lacks = _boxes(file, length)
+            lacks = max((end for _, end, _ in _boxes(file, length)), default=0) - length
     return None if lacks <= 0 else f"its last {lacks:,} bytes are missing"
 
 
-def _riff(file: BinaryIO, length: int) -> int:
-    """AVI and WebP; an AVI of more than a gigabyte is several, side by side."""
+def strange_part(source: bytes | Path) -> str | None:
+    """Return what of a clip's file stands where a packet would; None for nothing, or of others.
+
+    The packets of an AVI, of Matroska, and the fragments of an MP4 follow one another. Where a part
+    was overwritten, or never arrived, FFmpeg goes on behind it in silence. Nothing is decoded.
+
+    >>> head = b"\\0\\0\\0\\x08moof"
+    >>> strange_part(b"\\0\\0\\0\\x08ftyp" + head * 2), strange_part(head + bytes(8) + head)
+    (None, 'what stands at byte 8 is no part of it')
+    """
+    with _opened(source) as file:
+        length = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        start = file.read(12)
+        place: int | None = None
+        if start[:4] == b"RIFF":
+            parts = [(begin, end) for begin, end, form in _riffs(file, length) if form == b"AVI"]
+            found = (_strange_packet(file, begin + 12, end) for begin, end in parts)
+            place = next((at for at in found if at is not None), None)
+        elif start[:4] == b"\x1aE\xdf\xa3":
+            begin, known = _segment(file)
+            place = _strange_block(file, begin, length if known is None else known)
+        else:
+            place = _strange_fragment(file, length)
+    return None if place is None else f"what stands at byte {place:,} is no part of it"
+
+
+_NO_END = "its end mark is missing"
+
+
+def _opened(source: bytes | Path) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def _riffs(file: BinaryIO, length: int) -> Iterator[tuple[int, int, bytes]]:
+    """Where the parts of an AVI or WebP begin and end, and what they are.
+
+    (An AVI of more than a gigabyte is several, side by side.)
+    """
     place = 0
     while place < length:
         file.seek(place)
         name, size = file.read(4), int.from_bytes(file.read(4), "little")
         if name != b"RIFF" or size in (0, 2**32 - 1):
-            return 0
-        place += 8 + size
-        if place > length:
-            return place - length
-        place += size % 2
-    return 0
+            return
+        yield place, place + 8 + size, file.read(3)
+        place += 8 + size + size % 2
 
 
-def _matroska(file: BinaryIO, length: int) -> int:
+def _strange_packet(file: BinaryIO, place: int, end: int) -> int | None:
+    """Where in a part of an AVI, between its packets, there is none: their names are letters."""
+    within, odd = False, 0
+    while place + 8 <= end:
+        file.seek(place)
+        head = file.read(13)
+        if odd and _is_name(head[1:5]):  # some programs leave out the byte behind an odd length
+            place, head = place + 1, head[1:]
+        size = int.from_bytes(head[4:8], "little")
+        if within and not _is_name(head[:4]):
+            return place
+        odd = 0
+        if head[:4] == b"LIST" and head[8:12] == b"movi":
+            if not size:
+                return None  # never closed
+            within, end, place = True, min(end, place + 8 + size), place + 12
+        elif head[:4] == b"LIST" and head[8:12] == b"rec ":
+            place += 12
+        else:
+            place, odd = place + 8 + size, size % 2
+    return None
+
+
+def _is_name(four: bytes) -> bool:
+    return len(four) == 4 and all(32 <= byte < 127 for byte in four)
+
+
+def _segment(file: BinaryIO) -> tuple[int, int | None]:
+    """Where Matroska's segment begins and ends, None where it does not say."""
     file.seek(4)
     size, _ = _vint(file)
     file.seek(size, os.SEEK_CUR)
@@ -67,9 +140,24 @@ def _matroska(file: BinaryIO, length: int) -> int:
         size, _ = _vint(file)
         file.seek(size, os.SEEK_CUR)
     if name + file.read(3) != _SEGMENT:
-        return 0
+        return file.tell(), file.tell()
     size, known = _vint(file)
-    return file.tell() + size - length if known else 0
+    return file.tell(), file.tell() + size if known else None
+
+
+def _strange_block(file: BinaryIO, place: int, end: int) -> int | None:
+    """Where in Matroska, between the parts of its segment and clusters, there is none."""
+    while place < end:
+        file.seek(place)
+        name = file.read(1)
+        name += file.read(8 - name[0].bit_length()) if name else b""
+        if name not in _ELEMENTS:
+            return place
+        size, known = _vint(file)
+        if not known and name != _CLUSTER:
+            return None
+        place = file.tell() + (0 if name == _CLUSTER else size)
+    return None
 
 
 def _vint(file: BinaryIO) -> tuple[int, bool]:
@@ -81,7 +169,8 @@ def _vint(file: BinaryIO) -> tuple[int, bool]:
     return value, value != (1 << 7 * (more + 1)) - 1
 
 
-def _boxes(file: BinaryIO, length: int) -> int:
+def _boxes(file: BinaryIO, length: int) -> Iterator[tuple[int, int, bytes]]:
+    """Where the boxes begin and end, and their names, as far as they are MP4's or QuickTime's."""
     place = 0
     while place + 8 <= length:
         file.seek(place)
@@ -89,30 +178,42 @@ def _boxes(file: BinaryIO, length: int) -> int:
         if size == 1:
             size = int.from_bytes(file.read(8), "big")
         if name not in _BOXES or size < 8:  # size 0: to the end, wherever that is
-            return 0
+            return
+        yield place, place + size, name
         place += size
-    return place - length
 
 
-def _gif_ends(file: BinaryIO) -> bool:
+def _strange_fragment(file: BinaryIO, length: int) -> int | None:
+    """Where behind a fragment of an MP4 there is no box; the index of fragments is the last."""
+    boxes = list(_boxes(file, length))
+    names = [name for _, _, name in boxes]
+    if b"moof" not in names or b"mfra" in names or boxes[-1][1] + 8 > length:
+        return None
+    file.seek(boxes[-1][1] + 4)
+    return None if _is_name(file.read(4)) else boxes[-1][1]
+
+
+def _gif(file: BinaryIO) -> str | None:
     file.seek(10)
     flags = (file.read(1) or b"\0")[0]
     file.seek(2 + _table(flags), os.SEEK_CUR)
     while mark := file.read(1):
         if mark == b";":
-            return True
+            return None
         if mark == b"!":
             file.seek(1, os.SEEK_CUR)
         elif mark == b",":
             flags = (file.read(9)[8:] or b"\0")[0]
             file.seek(_table(flags) + 1, os.SEEK_CUR)
-        else:
+        elif mark == b"\0":  # some programs end a part twice
             continue
+        else:
+            return f"what stands at byte {file.tell() - 1:,} is no part of it"
         while size := file.read(1)[:1]:
             if size == b"\0":
                 break
             file.seek(size[0], os.SEEK_CUR)
-    return False
+    return _NO_END
 
 
 def _table(flags: int) -> int:
