@@ -281,6 +281,31 @@ def test_nothing_found_by_sound_numbers_is_an_answer() -> None:
     assert broken_inside(nn.Linear(2, 2), torch.ones(1, 2)) is None
 
 
+class Drops(nn.Module):
+    """A detector of one's own that keeps what is scored more than 0, and computes in `forward`."""
+
+    def __init__(self, lost: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.lost = nn.Conv2d(3, 4, 1), lost
+
+    def forward(self, x: Tensor) -> list[dict[str, Tensor]]:
+        boxes = torch.tensor([[1.0, 1.0, 5.0, 5.0]])
+        scores = self.lost(self.layer(x).abs().mean()[None] / 100)
+        kept = torch.where(scores > 0)[0]
+        labels = torch.ones(1).div(0).clamp(max=7)  # what is infinite and made use of is not lost
+        return [{"boxes": boxes[kept], "labels": labels[kept], "scores": scores[kept]}]
+
+
+def test_numbers_that_are_lost_outside_of_any_module_are_no_answer_either() -> None:
+    def said(lost: Callable[[Tensor], Tensor]) -> Prediction:
+        return next(predict(Drops(lost), PICTURE, size=8, threshold=0))
+
+    assert len(said(lambda scores: scores).labels) == 1
+    assert str(said(lambda scores: scores * 0)).splitlines()[1:] == ["  nothing found"]
+    for lost in (lambda scores: (scores - 9).log(), lambda scores: scores * torch.tensor(NAN)):
+        assert "no finite numbers in Drops, so that its answer is none" in str(said(lost).error)
+
+
 def test_running_statistics_count_as_weights_and_masks_do_not() -> None:
     norm = nn.BatchNorm1d(2)
     assert norm.running_var is not None

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from convlens.zoo.drawn import random_parts, told
@@ -66,34 +67,60 @@ def _weights(network: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def broken_inside(network: nn.Module, x: Tensor) -> str | None:
-    """Return in a sentence which module of a network first gives numbers that are not finite.
+    """Return in a sentence where in a network numbers are first lost that are not finite.
 
-    Runs it once more. A detector drops such numbers on its way, and seems to find nothing.
+    Which of its modules gives some, or computes what is no number: of infinite ones that it drops
+    itself it may well make use. Runs it once more. A detector drops such numbers on its way, and
+    seems to find nothing.
 
     >>> broken_inside(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), torch.tensor([[torch.nan]]))
     'the network gave no finite numbers in 0 (Linear), so that its answer is none; ...'
     """
-    found: list[str] = []
-
-    def look(path: str, module: nn.Module, output: Any) -> None:
-        for tensor in tree_leaves(output):
-            is_number = isinstance(tensor, Tensor) and tensor.is_floating_point()
-            if is_number and not found and not (tensor.isfinite() | tensor.isneginf()).all():
-                found.append(f"{path or 'its output'} ({type(module).__name__})")
-
-    hooks = [
-        module.register_forward_hook(lambda m, _, out, path=path: look(path, m, out))
-        for path, module in network.named_modules()
-    ]
+    lost = _Lost()
+    hooks = []
+    for path, module in network.named_modules():
+        name = f"{path} ({type(module).__name__})" if path else type(module).__name__
+        hooks.append(module.register_forward_pre_hook(lambda *_, name=name: lost.enter(name)))
+        hooks.append(module.register_forward_hook(lambda m, _, output: lost.leave(output)))
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), lost:
             network(x)
     finally:
         for hook in hooks:
             hook.remove()
-    if not found:
+    if lost.found is None:
         return None
     return (
-        f"the network gave no finite numbers in {found[0]}, so that its answer is none; its "
+        f"the network gave no finite numbers in {lost.found}, so that its answer is none; its "
         "weights may have diverged, take others"
     )
+
+
+class _Lost(TorchDispatchMode):
+    """While this is entered, it keeps in which module numbers were first lost."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: str | None = None
+        self._inside: list[str] = []
+
+    def enter(self, name: str) -> None:
+        self._inside.append(name)
+
+    def leave(self, output: Any) -> None:
+        name = self._inside.pop()
+        if any(not (t.isfinite() | t.isneginf()).all() for t in _numbers(output)):
+            self.found = self.found or name
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        # Memory that was only taken holds anything.
+        reads = self.found is None and self._inside and _numbers(args)
+        if reads and any(t.isnan().any() for t in _numbers(output)):
+            self.found = self._inside[-1]
+        return output
+
+
+def _numbers(values: Any) -> list[Tensor]:
+    tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+    return [t for t in tensors if t.is_floating_point() and t.layout == torch.strided]
