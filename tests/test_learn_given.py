@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from convlens import predict
+from convlens.draw import drawn
 from convlens.learn.given import pictures_of_array
 from convlens.learn.opening import open_network, read_inputs
 from convlens.learn.pictures import Picture, read_picture
+from convlens.learn.preparing import Preparation
 from convlens.learn.sources import read_sources
 from convlens.zoo.weights import DATA
 
@@ -279,6 +281,22 @@ def test_a_grey_array_is_taken_as_a_grey_file_is(tmp_path: Path) -> None:
 def test_arrays_that_nothing_makes_pixels_of(source: object, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         read_sources(source)
+
+
+def test_what_draws_and_prepares_takes_pictures_alike() -> None:
+    image = photograph()
+    pixels = np.asarray(image)
+    (seen,) = predict("digits", image)
+    plain, prepared = drawn(Picture(pixels), seen), Preparation()(Picture(pixels))
+    for source in (image, pixels, torch.from_numpy(pixels.copy())):
+        assert np.array_equal(np.asarray(drawn(source, seen)), np.asarray(plain))
+        assert torch.equal(Preparation()(source), prepared)
+    takes: tuple[Any, ...] = (lambda x: drawn(x, seen), Preparation())
+    for take in takes:
+        with pytest.raises(ValueError, match=r"`picture` .* give np.rint\(picture \* 255\)"):
+            take(pixels / 255)
+        with pytest.raises(TypeError, match=r"`picture` \(of type str\) must be a Picture"):
+            take("a.png")
 
 
 def test_items_of_a_list_are_named_by_their_place() -> None:

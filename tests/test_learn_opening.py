@@ -310,6 +310,8 @@ def test_a_picture_for_a_network_that_reads_arrays_is_refused(sound: Opened) -> 
     [
         (npy(np.zeros((3, 50))), r"must have 3 dimensions \(n, 2, \*space\)"),
         (npy(np.zeros(50)), "must have 3 dimensions"),
+        (npy(np.zeros((50, 2))), r"\(an array \(50, 2\)\) .* numpy.moveaxis\(array, -1, 0\)"),
+        (npy(np.zeros((4, 50, 2))), r"\(an array \(4, 50, 2\)\) .* numpy.moveaxis\(array, -1, 1\)"),
         (npy(np.zeros((2, 0))), "none of them 0"),
         (npy(np.zeros((2, 50), complex)), "its numbers are complex128"),
         (npy(np.array([[None, None]])), "its numbers are object"),

@@ -90,6 +90,14 @@ def test_a_prefix_that_was_taken_off_is_not_to_blame(tmp_path: Path) -> None:
         load_weights(small(), path)
 
 
+def test_a_wrapper_within_the_network_is_named(tmp_path: Path) -> None:
+    plain = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2)))
+    path = saved(plain.state_dict(), tmp_path / "a.pth")
+    wrapped: Any = torch.compile(plain[1], backend="eager")
+    with pytest.raises(ValueError, match=r"'_orig_mod\.', as torch\.compile .* none of the file's"):
+        load_weights(nn.Sequential(plain[0], wrapped), path)
+
+
 def test_names_that_fit_are_left_alone() -> None:
     network = nn.ModuleDict({"module": nn.Linear(2, 2), "model": nn.Linear(2, 2)})
     assert fitted(network, network.state_dict(), "a").keys() == network.state_dict().keys()

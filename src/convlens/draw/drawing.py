@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from convlens.draw.colours import category_colour
 from convlens.draw.detections import draw_detections
 from convlens.draw.fonts import shown
 from convlens.draw.lettering import Bar, panel, told
 from convlens.draw.segments import draw_segments, legend
+from convlens.learn.given import given_picture
 from convlens.learn.pictures import Picture
 from convlens.learn.predictions import Prediction
 
@@ -20,7 +24,11 @@ _LEAST = 256  # pixels of the longer side; smaller pictures are enlarged
 _ROWS = 8  # of a legend, where no number is asked for
 
 
-def drawn(picture: Picture, prediction: Prediction, rows: int | None = None) -> Image.Image:
+def drawn(
+    picture: Picture | Image.Image | NDArray[np.uint8] | Tensor,
+    prediction: Prediction,
+    rows: int | None = None,
+) -> Image.Image:
     """Return an RGB picture of what a network said: never smaller than `picture`, nothing cut off.
 
     Categories are bars in a panel, below a wide picture and beside a high one; boxes have name
@@ -29,14 +37,15 @@ def drawn(picture: Picture, prediction: Prediction, rows: int | None = None) -> 
     What must be known of the answer stands in a strip below. `rows`: for how many bars the panel
     has room, and the strip lies over the lower edge, so that all frames of a clip become one size.
 
-    Raises ValueError where the prediction is of a picture of another size.
+    Raises ValueError where the prediction is of a picture of another size, and where `picture` is
+    none, as `predict` does.
 
-    >>> import numpy as np
     >>> cat = Picture(np.zeros((300, 400, 3), np.uint8))
     >>> said = Prediction("cat.jpg", 400, 300, np.array([0]), np.array([0.9]), categories=("cat",))
     >>> drawn(cat, said).size[0]
     400
     """
+    picture = given_picture(picture, "picture")
     if prediction.error is None and (prediction.width, prediction.height) != (
         picture.width,
         picture.height,

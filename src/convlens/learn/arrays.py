@@ -101,11 +101,16 @@ def _shaped(x: Tensor, reads: tuple[int, int] | None) -> Tensor:
     if reads is None:
         return x
     channels, dimensions = reads
+    given = tuple(x.shape)
     if x.ndim == dimensions + 1:
         x = x[None]
     if x.ndim != dimensions + 2 or x.shape[1] != channels or 0 in x.shape:
+        cure = "reshape it"
+        if x.ndim == dimensions + 2 and given[-1] == channels:
+            place = len(given) - dimensions - 1
+            cure = f"put the channels there, as numpy.moveaxis(array, -1, {place}) does"
         raise ValueError(
-            f"`picture` (an array {tuple(x.shape)}) must have {dimensions + 2} dimensions "
-            f"(n, {channels}, *space), none of them 0; reshape it"
+            f"`picture` (an array {given}) must have {dimensions + 2} dimensions "
+            f"(n, {channels}, *space), none of them 0; {cure}"
         )
     return x

@@ -27,7 +27,7 @@ def is_given(item: object) -> bool:
 def given_picture(item: object, said: str = "source") -> Picture:
     """Return one picture of any of these, a clip's first; `said`: how the caller wrote it.
 
-    Raises ValueError as `picture_of` and `pictures_of_array` do.
+    Raises ValueError as `picture_of` and `pictures_of_array` do, TypeError for what is none.
 
     >>> given_picture(Image.new("L", (1, 1), 9)).pixels.tolist()
     [[[9, 9, 9]]]
@@ -36,6 +36,11 @@ def given_picture(item: object, said: str = "source") -> Picture:
         return item
     if isinstance(item, Image.Image):
         return picture_of(item, "picture", f"`{said}` (a PIL image)")
+    if not is_given(item):
+        raise TypeError(
+            f"`{said}` (of type {type(item).__name__}) must be a Picture, a PIL image or uint8 "
+            "pixels (h, w, 3); convlens.read_picture makes one of a file"
+        )
     return pictures_of_array(item, said)[0]
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from convlens.files import printed
+from convlens.learn.given import given_picture
 from convlens.learn.ink import ink_cells
 from convlens.learn.pictures import MOST_PIXELS, Picture
 from convlens.zoo.small import LUMA
@@ -78,12 +80,13 @@ class Preparation:
                 f"`size` (={self.size}), `crop` (={self.crop}); use channels=1, size=8"
             )
 
-    def __call__(self, picture: Picture) -> Tensor:
-        """Return the network's input, float32 (1, c, h, w).
+    def __call__(self, picture: Picture | Image.Image | NDArray[np.uint8] | Tensor) -> Tensor:
+        """Return the network's input, float32 (1, c, h, w), for a picture as `predict` takes it.
 
-        Raises ValueError where the scaled picture would have more than 64 million pixels.
+        Raises ValueError where the scaled picture would have more than 64 million pixels, and for
+        numbers that are no pixels.
         """
-        return self.normalized(self.shown(picture))
+        return self.normalized(self.shown(given_picture(picture, "picture")))
 
     def clip(self, frames: Sequence[Picture]) -> Tensor:
         """Return t frames as one input of a network that reads clips, float32 (1, c, t, h, w).

@@ -210,7 +210,14 @@ def _cure(own: Names, kept: Names, table: Names, misfits: list[str]) -> str:
         )
     for wrapper, author in _WRAPPERS.items():
         wrapped = sum(f".{wrapper}." in f".{name}" for name in table)
-        if wrapped and not any(f".{wrapper}." in f".{name}" for name in own):
+        ours = any(f".{wrapper}." in f".{name}" for name in own)
+        if ours and not wrapped and wrapper.startswith("_"):  # a name nobody gives a module
+            return (
+                f"'{wrapper}.', as {author} puts it there, is in names of the network and in none "
+                "of the file's: load it before a part is wrapped, or use the file made for this "
+                "network"
+            )
+        if wrapped and not ours:
             return (
                 f"'{wrapper}.', as {author} puts it there, is in {wrapped} of its {len(table)} "
                 "names: take it off and save it again, or use the file made for this network"
