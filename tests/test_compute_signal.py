@@ -363,3 +363,21 @@ def test_bad_arguments_are_refused_in_a_sentence(error: Any, told: str, call: An
         call()
     assert type(caught.value) is error
     assert "\n" not in str(caught.value)
+
+
+def large(*shape: int) -> Numbers:
+    return np.random.default_rng(0).random(shape)
+
+
+@pytest.mark.parametrize("name", ["convolve", "fftconvolve", "oaconvolve", "convolve2d"])
+@pytest.mark.parametrize("shape", [(200, 200), (30, 40, 50)])
+def test_all_of_a_large_one_with_a_large_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, shape: tuple[int, ...]
+) -> None:
+    """torch would lay all windows side by side, in 51 GB: whoever sums plainly, it must not."""
+    if name == "convolve2d" and len(shape) > 2:
+        pytest.skip("of images only")
+    monkeypatch.setitem(sliding.PLAIN, "auto", False)
+    x = large(*shape)
+    ours, theirs = (getattr(module, name)(x, x[::-1]) for module in (signal, scipy_signal))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)

@@ -40,6 +40,12 @@ REPEATS = False
 SKIPS = True
 """Some of torch's layers form no product with padding."""
 
+MOST_UNFOLDED = 2**32
+"""In bytes; beyond them there may be no memory."""
+
+FRESH, FRESH_BYTE = 2**25, 8e-10
+"""From so many bytes on, memory is of fresh pages, and takes so many seconds a byte to be had."""
+
 LARGEST = 2**30
 """Many of torch's loops count in 32 bits and silently drop the rest; sums of two still fit."""
 
@@ -57,6 +63,9 @@ def refuses(problem: Problem) -> str | None:
         return f"torch has no {_spoken(problem)} of {problem.dtype}"
     if any(max(w.size, w.stride, w.dilation, w.before, w.after) > LARGEST for w in problem.windows):
         return f"torch may lose the upper bits of integers above {LARGEST}"
+    unfolded = _unfolded(problem)
+    if unfolded > MOST_UNFOLDED:
+        return f"torch would unfold its input into {unfolded:,} bytes"
     if pooling and problem.return_indices and not _even(problem):
         return "torch's indices would count the uneven padding"
     if pooling and problem.return_indices:
@@ -69,6 +78,18 @@ def refuses(problem: Problem) -> str | None:
             if max(window.before, window.after) > n - limit:
                 return f"torch pads {problem.padding_mode} at most {n - limit} of {n} inputs"
     return None
+
+
+def _unfolded(problem: Problem) -> int:
+    """Return how many bytes torch fills with all windows side by side: of doubles on the CPU."""
+    doubles = problem.dtype in ("float64", "complex128") and problem.device == "cpu"
+    if not doubles or "pool" in problem.operation or prod(problem.size) == 1:
+        return 0
+    if problem.operation == "conv":  # of the whole batch, a group after another
+        each = problem.batch * problem.channels // problem.groups * prod(problem.outputs)
+    else:
+        each = problem.channels_out // problem.groups * prod(problem.space)
+    return 8 * each * prod(problem.size)
 
 
 def cost(problem: Problem) -> float:
@@ -85,6 +106,9 @@ def cost(problem: Problem) -> float:
     if problem.device.startswith("cuda"):
         few = problem.channels // problem.groups < 8  # cuDNN's units want channels as well
         return 2e-5 + (1e-12 if few else 1e-13) * problem.steps
+    unfolded = _unfolded(problem)
+    if unfolded > FRESH:
+        return FRESH_BYTE * unfolded + 3e-10 * problem.steps
     written = problem.batch * problem.channels_out * prod(problem.outputs)
     if "pool" in problem.operation:
         return 1e-5 + 4e-10 * problem.steps

@@ -41,6 +41,9 @@ LONG, OFTEN, ENOUGH = 3e-4, 20, 2e-3
 """A plan is made for what takes so many seconds by the quick way as its method estimates, or was
 called so many times, or took so many seconds in all calls after the first."""
 
+COMPILING = 1.0
+"""In seconds, what a kernel takes to be compiled, once a machine, at most."""
+
 LONG_SUM, SOONER = 1e-3, 2.0
 """Where a plain sum takes so many seconds, and that many times another method's, that answers."""
 
@@ -176,14 +179,18 @@ def _bits(weight: Tensor) -> Tensor:
 def _quick(problem: Problem, exact: bool) -> str:
     """Return the likely quickest method that needs no compiling, of the exact ones if told.
 
-    One that is not exact, whose error nobody has measured yet, must be worth it.
+    One that is not exact, whose error nobody has measured yet, must be worth it; and where a plain
+    sum takes longer than compiling does, one that is compiled may be the quickest.
     """
-    able = [name for name in METHODS if not compiles(name) and refused(name, problem) is None]
+    every = [name for name in METHODS if refused(name, problem) is None]
+    able = [name for name in every if not compiles(name)]
     plain = [name for name in able if is_exact(name)]
     if not plain:
         return decide(problem, "torch", tolerance=0.0, measure=False).method
-    seconds = {name: estimate(name, problem) for name in able}
+    seconds = {name: estimate(name, problem) for name in every}
     best, safe = (min(names, key=lambda name: seconds[name]) for names in (able, plain))
+    if seconds[safe] > COMPILING:
+        safe = min(filter(is_exact, every), key=lambda name: seconds[name])
     worth = seconds[safe] > max(LONG_SUM, SOONER * seconds[best])
     return best if worth and not exact else safe
 
