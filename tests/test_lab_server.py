@@ -530,6 +530,39 @@ def test_an_answer_is_told_as_predict_tells_it(
         assert answer["recorded"] == one["score"]
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda y: torch.cat([y[:, :1], y[:, 1:]], 1),
+        lambda y: (y + y.flip(1)) / 2,
+        lambda y: y.clamp(1e-6, 0.9).half(),
+        lambda y: torch.where(y > 0.01, y * y, 0.0),
+        lambda y: y[..., None, None].expand(-1, -1, 2, 2).mean((2, 3)),
+        lambda y: y * 9 - 4,
+        lambda y: y + torch.zeros(3),
+    ],
+)
+def test_scores_made_of_a_sigmoids_are_told_as_predict_tells_them(end: Any) -> None:
+    class Scored(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 3, 8)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return end((self.layer(x).flatten(1) - 2).sigmoid())
+
+    torch.manual_seed(0)
+    opened = opened_module(Scored().eval(), size=8)
+    lab = Lab(opened)
+    lab.look(str(DATA / "cat.jpg"))
+    (found,) = predict(opened, DATA / "cat.jpg")
+    told = [
+        f"{one['told']}  {one['label'].removeprefix('class ')}" for one in lab.network()["scores"]
+    ]
+    assert told == [line.strip() for line in str(found).splitlines()[1:]]
+    assert lab.network()["picture_name"] == "cat.jpg"
+
+
 def test_maps_are_an_answer_as_predict_takes_them() -> None:
     network = nn.Sequential(nn.Conv2d(3, 2, 1)).eval()
     opened = dataclasses.replace(opened_module(network, size=8), categories=("sky", "sea"))

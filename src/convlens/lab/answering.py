@@ -23,7 +23,14 @@ from convlens.lab.sheets import exact, largest, layout_in, numbers, sheet
 from convlens.learn.doubting import doubts
 from convlens.learn.opening import Opened, read_inputs, remark
 from convlens.learn.predictions import Limits, score_text
-from convlens.learn.telling import classified, fitting_names, outputs_of, rows_of
+from convlens.learn.telling import (
+    KEEPING,
+    SIGMOIDS,
+    classified,
+    fitting_names,
+    outputs_of,
+    rows_of,
+)
 from convlens.lens import Recording, Value, explain_value, record, region
 from convlens.lens.costs import parameters_of
 from convlens.lens.terms import plain
@@ -97,7 +104,7 @@ class Lab:
         frames = None if shown is None else self._frames(inputs, shown)
         number = 1 if self._held is None else self._held.number + 1
         seconds = time.perf_counter() - began
-        called = name or (source.name if isinstance(source, Path) else "")
+        called = name or (Path(source).name if isinstance(source, str | Path) else "")
         called = ", ".join(part for part in (called, remark(self._opened, source)) if part)
         findings = findings_of(recording)
         names, unnamed = self._names(recording, findings)
@@ -315,16 +322,34 @@ def _classes(recording: Recording) -> dict[str, Any] | None:
     rows = rows_of(output.tensor.detach(), 1) if output.shape else None
     if rows is None:
         return None
-    made = output.step
-    while made >= 0 and recording.steps[made].op in _VIEWS:
-        made = recording.values[recording.steps[made].inputs[0]].step
-    by_sigmoid = made >= 0 and recording.steps[made].op in ("sigmoid", "hardsigmoid")
+    inside = bool(((rows >= 0) & (rows <= 1)).all())
+    by_sigmoid = inside and _made_by_sigmoid(recording, output.id, {})
     (told,) = classified(rows, Limits(top=SCORES), by_sigmoid=by_sigmoid)
     return told
 
 
-_VIEWS = ("flatten", "view", "reshape", "squeeze", "unsqueeze", "clone", "contiguous", "float")
-"""What leaves the numbers that a sigmoid made as they are."""
+def _made_by_sigmoid(recording: Recording, id: int, known: dict[int, bool]) -> bool:
+    """Whether a value is made of nothing but sigmoids' numbers, as `Sigmoids` sees it."""
+    if id not in known:
+        known[id] = False
+        made = recording.values[id].step
+        step = None if made < 0 else recording.steps[made]
+        if step is not None and step.op in SIGMOIDS:
+            known[id] = True
+        elif step is not None and (step.op in KEEPING or step.op in _VIEWS):
+            read = [recording.values[number] for number in step.inputs]
+            read = [v for v in read if v.shape and not v.opaque and v.tensor.is_floating_point()]
+            every = all(_made_by_sigmoid(recording, value.id, known) for value in read)
+            known[id] = bool(read) and every
+    return known[id]
+
+
+_VIEWS = frozenset(
+    """flatten unflatten view reshape squeeze unsqueeze contiguous float half double bfloat16 to
+    expand getitem unbind chunk split select narrow transpose permute t mT T movedim
+    interpolate""".split()
+)
+"""What leaves the numbers that a sigmoid made as they are, in the names of the steps."""
 
 
 def _value(held: Held, id: int) -> Value:

@@ -15,6 +15,8 @@ from convlens.learn.masking import finite_masks, has_masks, masks_of
 from convlens.learn.predictions import Limits, View
 
 __all__ = [
+    "KEEPING",
+    "SIGMOIDS",
     "Sigmoids",
     "UnknownFormError",
     "chances_of",
@@ -95,9 +97,9 @@ class Sigmoids(TorchDispatchMode):
         for tensor in output if isinstance(output, (list, tuple)) else (output,):
             if isinstance(tensor, Tensor):
                 place = _place(tensor)
-                if name in ("sigmoid", "hardsigmoid", "special_expit"):
+                if name in SIGMOIDS:
                     self._places.add(place)
-                elif (func.is_view or name in _KEEPING) and self._all_made(args):
+                elif (func.is_view or name in KEEPING) and self._all_made(args):
                     self._places.add(place)  # a view may be a copy
                 else:
                     self._places.discard(place)
@@ -117,15 +119,17 @@ class Sigmoids(TorchDispatchMode):
         return bool(((tensors[0] >= 0) & (tensors[0] <= 1)).all())
 
 
-# What moves numbers that a sigmoid made, as `out` of a segmenter is resized after it, or makes
-# others of them that are no part of a whole either.
-_KEEPING = frozenset(
+SIGMOIDS = ("sigmoid", "hardsigmoid", "special_expit")
+
+KEEPING = frozenset(
     """_to_copy clone copy type_as cat concat concatenate stack hstack vstack flip roll index
     index_select gather sort topk pad constant_pad_nd repeat dropout mean sum prod amax amin max min
     max_pool2d max_pool2d_with_indices adaptive_max_pool2d avg_pool2d adaptive_avg_pool2d
     _adaptive_avg_pool2d upsample_bilinear2d upsample_nearest2d upsample_bicubic2d
     add sub rsub mul div pow sqrt clamp clip clamp_min clamp_max maximum minimum where""".split()
 )
+"""What moves numbers that a sigmoid made, as `out` of a segmenter is resized after it, or makes
+others of them that are no part of a whole either."""
 
 
 def _place(tensor: Any) -> int:
