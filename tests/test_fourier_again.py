@@ -67,12 +67,12 @@ def test_tiles_see_what_stands_for_the_padding(mode: str, monkeypatch: pytest.Mo
 
 def test_the_way_is_the_cheapest() -> None:
     filters = Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")
-    assert way(filters, 8, 36, 5e-5, 2, 1) == "directly"
-    assert way(filters, 8, 36, 5e-5, 800, 1) == "tiles"
-    assert way(filters, 8, 36, 5e-5, 28_800, 36) == "wide"
+    assert way(filters, 8, 36, 5e-5, 2 * 2047, 1) == "directly"
+    assert way(filters, 8, 36, 5e-5, 800 * 2047, 1) == "tiles"
+    assert way(filters, 8, 36, 5e-5, 28_800 * 2047, 36) == "wide"
     image = Problem("conv", 1, 1, (1000, 1000), 1, (Window(31), Window(31)), "float64")
-    assert way(image, 8, 36, 5e-4, 500, 1) == "directly"
-    assert way(image, 8, 36, 5e-4, 30_000, 36) == "plainly"
+    assert way(image, 8, 36, 5e-4, 500 * 961, 1) == "directly"
+    assert way(image, 8, 36, 5e-4, 30_000 * 961, 36) == "plainly"
 
 
 def test_a_method_that_random_numbers_do_not_suit_is_out_of_the_contest(
@@ -131,3 +131,20 @@ def test_silence_is_counted_by_what_was_read(monkeypatch: pytest.MonkeyPatch) ->
         assert worst(y, x, weight) <= within(read_conv(x, weight))
     (first, again) = asked
     assert first == again == (0, 1)
+
+
+def test_what_lies_outside_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the corners of an image a kernel as large meets few taps: only these are priced."""
+    x, weight, asked = noise((1, 1, 64, 64), 1).double(), noise((1, 1, 64, 64), 2).double(), []
+    problem = read_conv(x, weight, padding=63)
+
+    def chosen(problem: Problem, lanes: int, tasks: int, *counts: Any) -> str:
+        asked.append(counts[-2])
+        return "directly"
+
+    monkeypatch.setattr(fourier, "way", chosen)
+    run, y = fourier.prepare(problem, weight, None), torch.empty(1, 1, 127, 127).double()
+    run(x, y)
+    assert asked
+    assert asked[0] < 127 * 4 * 64 * 64 / 8  # an eighth of what the doubtful edges would all take
+    assert worst(y, x, weight, padding=63) <= within(problem)

@@ -52,8 +52,8 @@ TINY = {"float32": 2.0**-105, "float64": 2.0**-900}
 """Kernels whose weights are all smaller are left to others."""
 CORES = min(16, os.cpu_count() or 1)
 """Tiles are chosen for so many cores, whatever the threads: the bits must not depend on these."""
-FEW = 4
-"""Doubtful fours of a pair of tiles, in the mean, for which another task packs these again."""
+FEW = 30_000
+"""Products of four vectors, in a pair of tiles, for which another task packs these again."""
 
 Numbers = np.ndarray[Any, Any]
 
@@ -214,12 +214,12 @@ class _Convolution:
             return
         held = found[self.tasks :].view(self.problem.dtype)[: self.tasks * self.outs]
         pairs = np.flatnonzero(np.any(held.reshape(self.tasks, self.outs), axis=1)).tolist()
-        fours = int(found[: self.tasks].sum())
+        products = int(found[: self.tasks].sum())
         lanes = machine().lanes(self.problem.dtype)
-        best = way(self.problem, lanes, self.tasks, self.seconds, fours, len(pairs))
+        best = way(self.problem, lanes, self.tasks, self.seconds, products, len(pairs))
         match "directly" if self.part and best == "plainly" else best:
             case "directly":
-                split = max(1, min(doubting.SPLIT, fours // (FEW * len(pairs))))
+                split = max(1, min(doubting.SPLIT, products // (FEW * len(pairs))))
                 self._settle(x.data_ptr(), y.data_ptr(), limits, split)
             case "tiles":
                 self._regions(x, y, pairs)
@@ -228,7 +228,7 @@ class _Convolution:
                 self._wide(self.problem)(x.double(), wide)
                 y.copy_(wide)
             case "plainly":
-                raise Unfit(f"{fours} vectors of results are in doubt, so all are summed directly")
+                raise Unfit("so many results are in doubt that all are summed directly")
 
     @functools.cached_property
     def _settle(self) -> Launch:

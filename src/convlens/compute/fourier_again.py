@@ -32,23 +32,23 @@ WIDER, GATHER, ANEW = 3.0, 2e-4, 3e-3
 a pair of tiles for them, and to begin with another method."""
 
 
-def way(problem: Problem, lanes: int, tasks: int, seconds: float, fours: int, pairs: int) -> str:
+def way(problem: Problem, lanes: int, tasks: int, seconds: float, products: int, pairs: int) -> str:
     """Return how to compute what is in doubt: "directly", "tiles", "wide", or "plainly" as a whole.
 
     A transform of two tiles, of so many `tasks`, takes so many seconds; `pairs` of these have
-    doubtful results, which in all lie in so many `fours` of vectors.
+    doubtful results, which in all are sums of so many `products` of four vectors.
 
     >>> problem = Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")
-    >>> [way(problem, 8, 36, 5e-5, n * 800, n) for n in (1, 36)]
+    >>> [way(problem, 8, 36, 5e-5, n * 800 * 2047, n) for n in (1, 36)]
     ['tiles', 'wide']
-    >>> way(problem, 8, 36, 5e-5, 2, 1)
+    >>> way(problem, 8, 36, 5e-5, 2 * 2047, 1)
     'directly'
     """
-    cycles = problem.channels // problem.groups * prod(problem.size) / CLOCK / threads()
-    all_fours = problem.batch * problem.channels_out * prod(problem.outputs) / (4 * lanes)
+    each = problem.channels // problem.groups / CLOCK / threads()
+    fours = problem.batch * problem.channels_out * prod(problem.outputs) / (4 * lanes)
     prices = {
-        "directly": fours * cycles * DIRECT,
-        "plainly": all_fours * cycles * PLAIN + ANEW,
+        "directly": products * each * DIRECT,
+        "plainly": fours * prod(problem.size) * each * PLAIN + ANEW,
     }
     if problem.dtype == "float32":
         prices["wide"] = WIDER * tasks * seconds / threads()

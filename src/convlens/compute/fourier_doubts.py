@@ -132,8 +132,23 @@ def doubts_of(
         "BLOCKS": layout.depth * (layout.high // blocks.down) * pitch + layout.lanes,
         "FLOOR_COUNT": blocks.floors.shape[1],
         "FLOORS_FIRST": blocks.enough,
-    }
+    } | _extents(problem)
     return numbers, arrays
+
+
+def _extents(problem: Problem) -> dict[str, int]:
+    """Return of every axis how many taps there are, how far apart, and where the input lies."""
+    windows = conv_windows(problem)
+    axes = [(1, 1, 0, 1)] * (3 - len(windows))
+    for window, n in zip(windows, problem.space, strict=True):
+        zeros = problem.padding_mode == "zeros"
+        begin, until = (window.before, window.before + n) if zeros else (0, 2**62)
+        axes.append((window.size, window.dilation, begin, until))
+    return {
+        f"{name}_{axis}": value
+        for axis, values in zip("DHW", axes, strict=True)
+        for name, value in zip(("SIZE", "APART", "BEGIN", "UNTIL"), values, strict=True)
+    }
 
 
 @dataclass(frozen=True)

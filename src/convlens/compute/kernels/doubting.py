@@ -17,8 +17,14 @@ from __future__ import annotations
 from convlens.compute.kernels.packing import clear, pack_row
 from convlens.compute.kernels.tiles import (
     ALONG,
+    APART_D,
+    APART_H,
+    APART_W,
     AREA,
     BATCH,
+    BEGIN_D,
+    BEGIN_H,
+    BEGIN_W,
     BIAS,
     BLOCK_PITCH,
     CHANNEL,
@@ -47,6 +53,9 @@ from convlens.compute.kernels.tiles import (
     REACH_H,
     REACH_W,
     SIZE,
+    SIZE_D,
+    SIZE_H,
+    SIZE_W,
     SPACE_D,
     SPACE_H,
     SPACE_W,
@@ -55,6 +64,9 @@ from convlens.compute.kernels.tiles import (
     STEP_W,
     TAPS,
     TERMS,
+    UNTIL_D,
+    UNTIL_H,
+    UNTIL_W,
     WEIGHTS,
     origin,
     pack_planes,
@@ -166,25 +178,55 @@ def stirring_four(reached: int, at: int, count: int, g: int) -> int:
     return bits
 
 
-def sum_directly(y: int, count: int, areas: int, at: int, row: int, bias: int, g: int) -> None:
+def met(
+    position: int, spread: int, size: int, apart: int, begin: int, until: int
+) -> tuple[int, int]:  # fmt: skip
+    """Return the first of a window's taps along an axis that meet the input, and the first beyond.
+
+    Of so many windows side by side from a position of the padded input on.
+    """
+    first = max(0, begin - position - spread + apart) // apart
+    return min(first, size), max(first, min(size, (until - position + apart - 1) // apart))
+
+
+def products_met(d: int, h: int, w: int, count: int, g: int) -> int:
+    """Return how many taps of windows at a padded position meet the input, of `count` in a row."""
+    d0, d1 = met(d, 1, word(g, SIZE_D), word(g, APART_D), word(g, BEGIN_D), word(g, UNTIL_D))
+    h0, h1 = met(h, 1, word(g, SIZE_H), word(g, APART_H), word(g, BEGIN_H), word(g, UNTIL_H))
+    w0, w1 = met(w, count, word(g, SIZE_W), word(g, APART_W), word(g, BEGIN_W), word(g, UNTIL_W))
+    return (d1 - d0) * (h1 - h0) * (w1 - w0)
+
+
+def sum_directly(
+    y: int, count: int, areas: int, at: int, d: int, h: int, w: int, row: int, bias: int, g: int
+) -> None:  # fmt: skip
     """Write up to four vectors of results whose windows begin at element `at` of the areas.
 
-    So many products are summed at a time, then their sums.
+    That is position (d, h, w) of the padded input; taps that meet nothing but its zeros are left
+    out. So many products are summed at a time, then their sums.
     """
     size, taps = word(g, SIZE), word(g, TAPS)
+    wide, high = word(g, SIZE_W), word(g, SIZE_H)
+    some = min(count, 4 * LANES)
+    d0, d1 = met(d, 1, word(g, SIZE_D), word(g, APART_D), word(g, BEGIN_D), word(g, UNTIL_D))
+    h0, h1 = met(h, 1, high, word(g, APART_H), word(g, BEGIN_H), word(g, UNTIL_H))
+    w0, w1 = met(w, some, wide, word(g, APART_W), word(g, BEGIN_W), word(g, UNTIL_W))
     b = broadcast(bias, 0)
     s0, s1, s2, s3 = b, b, b, b
     for c in range(word(g, EACH)):
         area = areas + c * word(g, AREA) * WIDTH
         weights = word(g, WEIGHTS) + (row * word(g, EACH) + c) * size * WIDTH
-        for begin in range(0, size, AT_ONCE):
-            a0, a1, a2, a3 = zero(), zero(), zero(), zero()
-            for i in range(begin, min(begin + AT_ONCE, size)):
-                w, p = broadcast(weights, i), at + word(taps, i)
-                a0, a1 = fma(w, load(area, p), a0), fma(w, load(area, p + LANES), a1)
-                a2 = fma(w, load(area, p + 2 * LANES), a2)
-                a3 = fma(w, load(area, p + 3 * LANES), a3)
-            s0, s1, s2, s3 = add(s0, a0), add(s1, a1), add(s2, a2), add(s3, a3)
+        for i in range(d0, d1):
+            for j in range(h0, h1):
+                line = (i * high + j) * wide
+                for begin in range(line + w0, line + w1, AT_ONCE):
+                    a0, a1, a2, a3 = zero(), zero(), zero(), zero()
+                    for n in range(begin, min(begin + AT_ONCE, line + w1)):
+                        v, p = broadcast(weights, n), at + word(taps, n)
+                        a0, a1 = fma(v, load(area, p), a0), fma(v, load(area, p + LANES), a1)
+                        a2 = fma(v, load(area, p + 2 * LANES), a2)
+                        a3 = fma(v, load(area, p + 3 * LANES), a3)
+                    s0, s1, s2, s3 = add(s0, a0), add(s1, a1), add(s2, a2), add(s3, a3)
     store_some(y, 0, s0, count)
     store_some(y, LANES, s1, count - LANES)
     store_some(y, 2 * LANES, s2, count - 2 * LANES)
@@ -192,26 +234,27 @@ def sum_directly(y: int, count: int, areas: int, at: int, row: int, bias: int, g
 
 
 def count_row(
-    y: int, area: int, at: int, begin: int, end: int, fresh: int, limit: int, row: int, bias: int,
-    before: int, settled: int, g: int,
+    y: int, area: int, at: int, d: int, h: int, w: int, begin: int, end: int, fresh: int,
+    limit: int, row: int, bias: int, before: int, settled: int, g: int,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Return what `count_doubts` does, of a part of a row, and how many are settled then.
 
-    `before` it so many were doubtful and left so.
+    The row begins at position (d, h, w) of the padded input; `before` it so many were doubtful and
+    left so.
     """
     doubts, sums = 0, 0
     reached = area + word(g, AREA) * WIDTH
     for j in range(begin, end, 4 * LANES):
         some = doubtful_four(y + j * WIDTH, fresh - j, area, at + j, limit, row, bias, g)
         if some != 0 and word(g, EACH) == 1 and settled < AT_HAND:
-            sum_directly(y + j * WIDTH, fresh - j, area, at + j, row, bias, g)
+            sum_directly(y + j * WIDTH, fresh - j, area, at + j, d, h, w + j, row, bias, g)
             settled += 1
         elif some != 0:
             if before + doubts == 0 and word(g, EACH) == 1:
                 reach_out(reached, area, g)
             doubts += 1
             if word(g, EACH) > 1 or stirring_four(reached, at + j, fresh - j, g) != 0:
-                sums += 1
+                sums += products_met(d, h, w + j, min(fresh - j, 4 * LANES), g)
     return doubts, sums, settled
 
 
@@ -220,7 +263,7 @@ def count_doubts(
     y: int, image: int, blocks: int, area: int, d0: int, h0: int, w0: int, limit: int, row: int,
     bias: int, g: int,
 ) -> tuple[int, int]:  # fmt: skip
-    """Return how many fours of vectors of a tile's results are doubtful, and how many not all 0.
+    """Return how many fours of vectors of a tile's results are doubtful, and the products in these.
 
     The first few, of one channel, are summed here and now, and not counted. `y` is the plane of
     results, `image` and `blocks` are those of the channel with the largest taps. The area, two of
@@ -259,24 +302,26 @@ def count_doubts(
                             whole = 1
                         to = ((d0 + d) * word(g, OUT_H) + h0 + r) * word(g, OUT_W) + w0
                         own, some, settled = count_row(
-                            y + to * WIDTH, area, d * word(g, PLANE) + r * word(g, PITCH), j,
-                            min(j + part, fresh), fresh, limit, row, bias, doubts, settled, g,
-                        )  # fmt: skip
+                                y + to * WIDTH, area, d * word(g, PLANE) + r * word(g, PITCH),
+                                d0 + d, h0 + r, w0, j, min(j + part, fresh), fresh, limit, row,
+                                bias, doubts, settled, g,
+                            )  # fmt: skip
                         doubts += own
                         sums += some
     return doubts, sums
 
 
 def settle_four(
-    y: int, count: int, areas: int, at: int, limit: int, row: int, bias: int, g: int
-) -> None:
+    y: int, count: int, areas: int, at: int, d: int, h: int, w: int, limit: int, row: int,
+    bias: int, g: int,
+) -> None:  # fmt: skip
     """Sum up to four vectors of results directly if any is doubtful; of zeros the sum is 0."""
     channel = areas + word(word(g, CHANNEL), row) * word(g, AREA) * WIDTH
     reached = areas + word(g, EACH) * word(g, AREA) * WIDTH
     if doubtful_four(y, count, channel, at, limit, row, bias, g) == 0:
         return
     if stirring_four(reached, at, count, g) != 0:
-        sum_directly(y, count, areas, at, row, bias, g)
+        sum_directly(y, count, areas, at, d, h, w, row, bias, g)
         return
     for i in range(0, min(count, 4 * LANES), LANES):
         store_some(y, i, broadcast(bias, 0), count - i)
@@ -313,8 +358,8 @@ def settle_part(
                     for i in range(0, fresh, 4 * LANES):
                         if unit % split == chunk:
                             settle_four(
-                                y + (to + i) * WIDTH, fresh - i, scratch, start + i, limit, row,
-                                word(g, BIAS) + row * WIDTH, g,
+                                y + (to + i) * WIDTH, fresh - i, scratch, start + i, d0 + d, h0 + h,
+                                w0 + i, limit, row, word(g, BIAS) + row * WIDTH, g,
                             )  # fmt: skip
                         unit += 1
 
@@ -341,8 +386,8 @@ def settle_tiles(
 
 
 DOUBTS = (
-    *PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, sum_directly,
-    count_row, count_doubts,
+    *PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, met, products_met,
+    sum_directly, count_row, count_doubts,
 )  # fmt: skip
 """What a kernel that counts doubtful results uses."""
 

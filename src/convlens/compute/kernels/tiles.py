@@ -35,7 +35,9 @@ GEOMETRY = (
     # blocks in a window what each proves, places, how many, how many are tried first, and the sum
     "DOWN ALONG BLOCK_PITCH BLOCKS FLOORS BLOCK_PLACES FLOOR_COUNT FLOORS_FIRST FLOOR_SUMS "
     # the largest taps of one channel, how many, and which channel; all taps; the reach of a window
-    "LARGEST PLACES TERMS CHANNEL WEIGHTS TAPS SIZE REACH_D REACH_H REACH_W"
+    "LARGEST PLACES TERMS CHANNEL WEIGHTS TAPS SIZE REACH_D REACH_H REACH_W "
+    # taps along an axis and how far apart they are; where of the padded input other than zeros lie
+    "SIZE_D SIZE_H SIZE_W APART_D APART_H APART_W BEGIN_D BEGIN_H BEGIN_W UNTIL_D UNTIL_H UNTIL_W"
 ).split()
 """What the table of a problem holds."""
 
@@ -51,6 +53,8 @@ GEOMETRY = (
     DOWN, ALONG, BLOCK_PITCH, BLOCKS, FLOORS, BLOCK_PLACES, FLOOR_COUNT,
     FLOORS_FIRST, FLOOR_SUMS,
     LARGEST, PLACES, TERMS, CHANNEL, WEIGHTS, TAPS, SIZE, REACH_D, REACH_H, REACH_W,
+    SIZE_D, SIZE_H, SIZE_W, APART_D, APART_H, APART_W,
+    BEGIN_D, BEGIN_H, BEGIN_W, UNTIL_D, UNTIL_H, UNTIL_W,
 ) = range(len(GEOMETRY))  # fmt: skip
 
 
