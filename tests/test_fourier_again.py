@@ -24,6 +24,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "images": ((3, 1, 130, 121), (2, 1, 21, 18), {"padding": (3, 20)}),
     "channels": ((1, 2, 130, 121), (3, 2, 13, 13), {}),
     "dilated": ((1, 1, 140, 121), (1, 1, 9, 9), {"dilation": (2, 3)}),
+    "far beyond the input": ((1, 1, 60, 70), (1, 1, 11, 9), {"padding": (30, 40)}),
     "a volume": ((1, 1, 40, 33, 37), (1, 1, 9, 8, 7), {"padding": (4, 0, 3)}),
 }
 

@@ -1,5 +1,6 @@
 """The words of kernels, compiled for this machine and, in other processes, for lesser ones."""
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from convlens.compute.kernels import compiling, words
 from convlens.compute.kernels.compiling import Kernel, address, at_hand, cache_folder
+from convlens.compute.kernels.doubting import met
 from convlens.compute.kernels.launching import Launch
 from convlens.compute.kernels.machine import machine
 from convlens.compute.kernels.tiles import GEOMETRY
@@ -287,3 +289,19 @@ def test_blocks_prove_the_sums_of_what_stands_at_their_places(along: int) -> Non
         few, all_ = (np.flatnonzero(each[:held] < limit) for each in sums)
         expected = all_ if len(few) else few
         assert bits == sum(1 << int(lane // lanes * 16 + lane % lanes) for lane in expected)
+
+
+def test_taps_that_meet_the_input_are_those_of_the_definition() -> None:
+    """Of one window or several side by side, dilated or not, in the padding or beyond it."""
+    cases = itertools.product(range(12), (1, 2, 5), (1, 3), (1, 2, 3), (0, 3), (4, 6))
+    for position, spread, size, apart, begin, until in cases:
+        meeting = [
+            tap
+            for tap in range(size)
+            if any(begin <= position + i + tap * apart < until for i in range(spread))
+        ]
+        first, beyond = met(position, spread, size, apart, begin, until)
+        assert 0 <= first <= beyond <= size
+        assert set(meeting) <= set(range(first, beyond))
+        if apart == 1:
+            assert meeting == list(range(first, beyond))

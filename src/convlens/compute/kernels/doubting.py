@@ -183,10 +183,10 @@ def met(
 ) -> tuple[int, int]:  # fmt: skip
     """Return the first of a window's taps along an axis that meet the input, and the first beyond.
 
-    Of so many windows side by side from a position of the padded input on.
+    That is of so many windows side by side, from a position of the padded input on.
     """
-    first = max(0, begin - position - spread + apart) // apart
-    return min(first, size), max(first, min(size, (until - position + apart - 1) // apart))
+    first = min(size, max(0, begin - position - spread + apart) // apart)
+    return first, max(first, min(size, (until - position + apart - 1) // apart))
 
 
 def products_met(d: int, h: int, w: int, count: int, g: int) -> int:
