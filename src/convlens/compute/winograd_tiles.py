@@ -366,10 +366,10 @@ def drive(
         for p in range(planes + halo):
             for r in range(rows):
                 own, left = sizes + (p * high + r * M) * span * WIDTH, out_h - (top + r) * M
-                if (
-                    is_uneven(own, span, min(M, left), tiles * M + 2, out_w, most_uneven, columns)
-                    != 0
-                ):
+                found = is_uneven(
+                    own, span, min(M, left), tiles * M + 2, out_w, most_uneven, columns
+                )
+                if found != 0:
                     put_word(uneven, d + p if flat != 0 else outer // groups, 1)
     zeros = bias + groups * out_each * WIDTH
     stop = block_count * (share + 1) // shares

@@ -189,12 +189,14 @@ def met(
     return first, max(first, min(size, (until - position + apart - 1) // apart))
 
 
-def products_met(d: int, h: int, w: int, count: int, g: int) -> int:
-    """Return how many taps of windows at a padded position meet the input, of `count` in a row."""
+def taps_met(
+    d: int, h: int, w: int, count: int, g: int
+) -> tuple[int, int, int, int, int, int]:  # fmt: skip
+    """Return the same of all axes: of `count` windows in a row, the first at (d, h, w)."""
     d0, d1 = met(d, 1, word(g, SIZE_D), word(g, APART_D), word(g, BEGIN_D), word(g, UNTIL_D))
     h0, h1 = met(h, 1, word(g, SIZE_H), word(g, APART_H), word(g, BEGIN_H), word(g, UNTIL_H))
     w0, w1 = met(w, count, word(g, SIZE_W), word(g, APART_W), word(g, BEGIN_W), word(g, UNTIL_W))
-    return (d1 - d0) * (h1 - h0) * (w1 - w0)
+    return d0, d1, h0, h1, w0, w1
 
 
 def sum_directly(
@@ -206,11 +208,7 @@ def sum_directly(
     out. So many products are summed at a time, then their sums.
     """
     size, taps = word(g, SIZE), word(g, TAPS)
-    wide, high = word(g, SIZE_W), word(g, SIZE_H)
-    some = min(count, 4 * LANES)
-    d0, d1 = met(d, 1, word(g, SIZE_D), word(g, APART_D), word(g, BEGIN_D), word(g, UNTIL_D))
-    h0, h1 = met(h, 1, high, word(g, APART_H), word(g, BEGIN_H), word(g, UNTIL_H))
-    w0, w1 = met(w, some, wide, word(g, APART_W), word(g, BEGIN_W), word(g, UNTIL_W))
+    d0, d1, h0, h1, w0, w1 = taps_met(d, h, w, min(count, 4 * LANES), g)
     b = broadcast(bias, 0)
     s0, s1, s2, s3 = b, b, b, b
     for c in range(word(g, EACH)):
@@ -218,7 +216,7 @@ def sum_directly(
         weights = word(g, WEIGHTS) + (row * word(g, EACH) + c) * size * WIDTH
         for i in range(d0, d1):
             for j in range(h0, h1):
-                line = (i * high + j) * wide
+                line = (i * word(g, SIZE_H) + j) * word(g, SIZE_W)
                 for begin in range(line + w0, line + w1, AT_ONCE):
                     a0, a1, a2, a3 = zero(), zero(), zero(), zero()
                     for n in range(begin, min(begin + AT_ONCE, line + w1)):
@@ -254,7 +252,8 @@ def count_row(
                 reach_out(reached, area, g)
             doubts += 1
             if word(g, EACH) > 1 or stirring_four(reached, at + j, fresh - j, g) != 0:
-                sums += products_met(d, h, w + j, min(fresh - j, 4 * LANES), g)
+                d0, d1, h0, h1, w0, w1 = taps_met(d, h, w + j, min(fresh - j, 4 * LANES), g)
+                sums += (d1 - d0) * (h1 - h0) * (w1 - w0)
     return doubts, sums, settled
 
 
@@ -386,7 +385,7 @@ def settle_tiles(
 
 
 DOUBTS = (
-    *PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, met, products_met,
+    *PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, met, taps_met,
     sum_directly, count_row, count_doubts,
 )  # fmt: skip
 """What a kernel that counts doubtful results uses."""
