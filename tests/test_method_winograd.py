@@ -1,5 +1,6 @@
 """Winograd's convolution: near enough, the same bits in any bands, nothing infinite unnoticed."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,14 @@ import torch
 from hypothesis import strategies as st
 
 from convlens.compute import reference, winograd_tiles
-from convlens.compute.kernels.machine import Machine
+from convlens.compute.kernels.compiling import Kernel
+from convlens.compute.kernels.launching import Launch
+from convlens.compute.kernels.machine import Machine, machine
+from convlens.compute.kernels.words import WIDTH, put_word, word
 from convlens.compute.problem import Problem, Unfit, Unsuited
 from convlens.compute.reading import read_conv
 from convlens.compute.winograd import F2, F4, Winograd, _best, _Shape
+from convlens.compute.winograd_tiles import is_uneven
 from convlens.windows import Window
 from drawing import examples
 from engine_cases import LARGER, check_near
@@ -202,3 +207,50 @@ def test_a_wrong_transform_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convlens.compute.winograd.weight_matrix", wrong)
     with pytest.raises(AssertionError):
         check(F4, "float32", 1, {"x": (1, 8, 9, 9), "weight": (8, 8, 3, 3)})
+
+
+def gauged(task: int, scratch: int, sizes: int, factors: int, shape: int, y: int) -> None:
+    span, lead = word(shape, 0), word(shape, 1)
+    columns = sizes + word(shape, 2) * span * WIDTH
+    found = is_uneven(
+        sizes + lead * WIDTH, span, word(shape, 3), word(shape, 4), word(shape, 5),
+        factors + 2 * task * WIDTH, columns + lead * WIDTH,
+    )  # fmt: skip
+    put_word(y, task, found)
+
+
+@pytest.mark.parametrize(("m", "high"), [(4, 4), (4, 3), (2, 2)])
+def test_the_test_of_evenness_is_its_definition(m: int, high: int) -> None:
+    """Just above and just below the limits, of the tile's largest and of the window's share."""
+    lanes, tiles = machine().lanes("float32"), 11
+    count, wide = tiles * m + 2, tiles * m - 1
+    span = count // lanes * lanes + 4 * lanes
+    random = np.random.default_rng(m + high)
+    for _ in range(20):
+        sizes = np.zeros((m + 2 + 1 + 2 * m, span), np.float32)
+        sizes[: m + 2, lanes : lanes + count] = random.integers(1, 99, (m + 2, count))
+        ratios, shares = [], []
+        for row, w in product(range(high), range(wide)):
+            own = sizes[row : row + 3, lanes + w : lanes + w + 3]
+            near = sizes[: m + 2, lanes + w + 1 - m : lanes + w + m + 2]
+            ratios.append(near.max() / own.max() if m == 4 else 0.0)
+            shares.append(own.max() / own.sum())
+        ratio, share = max(ratios), max(shares)
+        cases = [
+            (2 * ratio + 1, 1.0),
+            (2 * ratio + 1, share * 1.001),
+            (2 * ratio + 1, share * 0.999),
+        ]
+        cases += [(ratio * 1.001, 1.0), (ratio * 0.999, 1.0)] if m == 4 else []
+        y = np.full(len(cases), -1, np.int64)
+        Launch(
+            Kernel("gauged", "float32", gauged, uses=(is_uneven,), constants=(("M", m),)),
+            tasks=len(cases),
+            scratch=0,
+            fixed={
+                "sizes": sizes, "factors": np.array(cases, np.float32), "y": y,
+                "shape": np.array([span, lanes, m + 2, high, count, wide]),
+            },
+            changing=(),
+        )()  # fmt: skip
+        assert (y != 0).tolist() == [False, False, True, False, True][: len(cases)]
