@@ -68,7 +68,7 @@ def memory_given_back(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a file of tests, let go what it cached."""
     yield
     module = request.node.obj
-    if module is None or not module.__name__.startswith("test_"):
+    if module is None or not module.__name__.rpartition(".")[2].startswith("test_"):
         return  # examples in texts
     for value in vars(module).values():
         if hasattr(value, "cache_clear") and value.__module__ == module.__name__:

@@ -1,0 +1,1 @@
+"""Compute against every peer installed: `./run bench compute`, one case after another."""

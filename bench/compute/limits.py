@@ -1,0 +1,107 @@
+"""What this machine can do at most: multiply-adds a second, and bytes moved a second."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bench.compute.cases import Case
+from bench.figures import repeat
+from convlens.compute.kernels.compiling import Kernel
+from convlens.compute.kernels.launching import Launch, address_of
+from convlens.compute.kernels.machine import machine
+from convlens.compute.kernels.words import LANES, add, fma, load, store
+
+CHAINS = 12  # sums under way at once: enough to hide a latency of 4 cycles twice over
+SIZES = tuple(2**power for power in range(18, 29))  # 256 KB to 256 MB, read and written together
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`flops` a second of float32 on all threads; `bandwidth`: bytes a second by bytes moved."""
+
+    flops: float
+    bandwidth: Mapping[int, float]
+
+    def moving(self, size: int) -> float:
+        """Return bytes a second where so many are moved, between the sizes measured."""
+        known = sorted(self.bandwidth)
+        rates = [self.bandwidth[n] for n in known]
+        return float(np.interp(math.log(size), np.log(known), rates))
+
+    def seconds(self, case: Case) -> float:
+        """Return the roofline: the time of the arithmetic or of the memory, the longer one."""
+        return max(case.flops / self.flops, case.traffic / self.moving(case.traffic))
+
+    def to_dict(self) -> dict[str, object]:
+        return {"flops": self.flops, "bandwidth": {str(n): r for n, r in self.bandwidth.items()}}
+
+
+def multiply_add(task: int, scratch: int, rounds: int, data: int) -> None:
+    a, b = load(data, 12 * LANES), load(data, 13 * LANES)
+    s0, s1, s2 = load(data, 0), load(data, LANES), load(data, 2 * LANES)
+    s3, s4, s5 = load(data, 3 * LANES), load(data, 4 * LANES), load(data, 5 * LANES)
+    s6, s7, s8 = load(data, 6 * LANES), load(data, 7 * LANES), load(data, 8 * LANES)
+    s9, s10, s11 = load(data, 9 * LANES), load(data, 10 * LANES), load(data, 11 * LANES)
+    for _ in range(rounds):
+        s0, s1, s2 = fma(s0, a, b), fma(s1, a, b), fma(s2, a, b)
+        s3, s4, s5 = fma(s3, a, b), fma(s4, a, b), fma(s5, a, b)
+        s6, s7, s8 = fma(s6, a, b), fma(s7, a, b), fma(s8, a, b)
+        s9, s10, s11 = fma(s9, a, b), fma(s10, a, b), fma(s11, a, b)
+    store(scratch, 0, add(add(add(s0, s1), add(s2, s3)), add(add(s4, s5), add(s6, s7))))
+    store(scratch, LANES, add(add(s8, s9), add(s10, s11)))
+
+
+def copy(task: int, scratch: int, rounds: int, n: int, x: int, y: int) -> None:
+    start = task * n
+    for _ in range(rounds):
+        for i in range(start, start + n, 4 * LANES):
+            a, b = load(x, i), load(x, i + LANES)
+            c, d = load(x, i + 2 * LANES), load(x, i + 3 * LANES)
+            store(y, i, a)
+            store(y, i + LANES, b)
+            store(y, i + 2 * LANES, c)
+            store(y, i + 3 * LANES, d)
+
+
+def measure() -> Limits:
+    """Measure both, within a few seconds; a busy machine shows less than it can."""
+    peak, best, bandwidth = _peak(), 0.0, {}
+    for size in reversed(SIZES):
+        best = max(best, _bandwidth(size))  # less is not moved slower; what seems so is overhead
+        bandwidth[size] = best
+    return Limits(peak, dict(sorted(bandwidth.items())))
+
+
+def _peak() -> float:
+    rounds, tasks = 200_000, 4 * torch.get_num_threads()
+    data = np.zeros(16 * 16, np.float32)
+    fixed = {"rounds": rounds, "data": address_of(data)}
+    kernel = Kernel("multiply_add", "float32", multiply_add)
+    launch = Launch(kernel, tasks=tasks, scratch=1024, fixed=fixed, changing=())
+    lanes = machine().lanes("float32")
+    return 2 * lanes * CHAINS * rounds * tasks / _least(launch, 9)
+
+
+def _bandwidth(size: int) -> float:
+    """Return the better of our copy and torch's, which may go around the cache."""
+    count = torch.get_num_threads()
+    n = size // 8 // count // 64 * 64  # elements a thread reads, and as many that it writes
+    rounds = max(1, 2**28 // size)
+    x, y = torch.ones(n * count), torch.zeros(n * count)
+    fixed = {"rounds": rounds, "n": n, "x": x.data_ptr(), "y": y.data_ptr()}
+    launch = Launch(
+        Kernel("copy", "float32", copy), tasks=count, scratch=0, fixed=fixed, changing=()
+    )
+    moved = 8 * n * count
+    ours = moved * rounds / _least(launch, 5)
+    return max(ours, moved / _least(lambda: y.copy_(x), 5 * min(rounds, 20)))
+
+
+def _least(action: Callable[[], object], times: int) -> float:
+    """Return the seconds of the fastest of some calls, after one that is not counted."""
+    return min(repeat(action, times))

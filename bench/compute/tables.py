@@ -1,0 +1,154 @@
+"""What was measured as tables: columns of text for the terminal, Markdown for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bench.compute.standing import Standing, Summary
+
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def cases_table(rows: Sequence[Standing]) -> Table:
+    """A row a case: times in milliseconds, ratios above 1 where we are faster."""
+    head = (
+        "case",
+        "best peer",
+        "its ms",
+        "plan",
+        "out=",
+        "one call",
+        "best/plan",
+        "torch/plan",
+        "roofline",
+        "method",
+    )
+    return head, [
+        (
+            row.name,
+            row.best or "none",
+            _number(row.best_ms),
+            _number(row.plan_ms),
+            _number(row.out_ms),
+            _number(row.once_ms),
+            _ratio(row.ratio),
+            _ratio(row.torch_ratio),
+            _percent(row.roofline),
+            row.method,
+        )
+        for row in rows
+    ]
+
+
+def summary_table(rows: Sequence[Summary]) -> Table:
+    """A row a group: geometric means of best peer / ours, and how many cases are near 1."""
+    head = (
+        "group",
+        "cases",
+        "best/plan",
+        "with out=",
+        "one call",
+        "worst",
+        "worst case",
+        ">= 0.95",
+        ">= 0.90",
+        "torch/plan",
+        "without figure",
+    )
+    return head, [
+        (
+            row.name,
+            str(row.cases),
+            _ratio(row.mean),
+            _ratio(row.out_mean),
+            _ratio(row.once_mean),
+            _ratio(row.worst),
+            row.worst_name,
+            _percent(row.almost),
+            _percent(row.nearly),
+            f"{_ratio(row.torch_mean)} of {row.torch_cases}",
+            str(row.missing),
+        )
+        for row in rows
+    ]
+
+
+def memory_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """A row a case: memory beyond input, result and weight, and as a share of the first two."""
+    head = (
+        "case",
+        "in + out MB",
+        "weight MB",
+        "call MB",
+        "of in + out",
+        "beyond packed weight",
+        "planning MB",
+    )
+    return head, [
+        (
+            row["name"],
+            _megabytes(row["arrays"]),
+            _megabytes(row["weight"]),
+            _megabytes(row["extra"]),
+            _percent(row["extra"] / row["arrays"]),
+            _percent(max(0, row["extra"] - row["weight"]) / row["arrays"]),
+            _megabytes(row["planning"]),
+        )
+        for row in rows
+    ]
+
+
+def cold_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """A row a case: the first call, when calls became as fast as they stayed, and how fast."""
+    head = ("case", "first call ms", "fast after s", "then ms")
+    return head, [
+        (
+            row["name"],
+            _number(row["first"] * 1e3),
+            _number(row["after"]),
+            _number(row["fast"] * 1e3),
+        )
+        for row in rows
+    ]
+
+
+def dropped_lines(rows: Sequence[Standing]) -> list[str]:
+    """A line for everyone without a time: wrong, failed, or not waited for."""
+    return [f"{row.name}: {line}" for row in rows for line in row.dropped]
+
+
+def as_text(table: Table) -> str:
+    head, rows = table
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+
+    def line(cells: Sequence[str], pad: Callable[[str, int], str]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        return "  ".join([first[0].ljust(first[1]), *(pad(*cell) for cell in others)]).rstrip()
+
+    def padded(cell: str, width: int) -> str:
+        return cell.rjust(width) if cell[:1].isdigit() or cell == "-" else cell.ljust(width)
+
+    return "\n".join(line(cells, padded) for cells in (head, *rows))
+
+
+def as_markdown(table: Table) -> str:
+    head, rows = table
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
+def _megabytes(value: float) -> str:
+    return f"{value / 2**20:.1f}"

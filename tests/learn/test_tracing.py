@@ -1,0 +1,158 @@
+"""A detection walked back: the numbers its stations name make the numbers after them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import convlens
+from convlens.learn.tracing import Station, Trace, is_detector, trace
+from convlens.lens import Recording, explain_value
+from convlens.zoo.detection.boxes import clip_boxes_to_image, decode_boxes
+from convlens.zoo.detection.proposals import anchors
+from tests.cases.detectors import finding
+from tests.running.holding import LastOnly
+
+pytestmark = pytest.mark.xdist_group("gigabytes")  # one worker holds detectors at a time
+
+NAMES = ("fasterrcnn_mobilenet_v3_large_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
+SIZE = (100, 140)
+
+
+@LastOnly
+def seen(name: str) -> tuple[Any, Recording]:
+    """A detector with drawn weights that finds something, recorded on two pictures."""
+    network = finding(name, 2 if name.startswith("keypoint") else 5)
+    x = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(0))
+    return network, convlens.record(network, x)
+
+
+def stations(found: Trace) -> dict[str, Station]:
+    return {station.name: station for station in found.stations}
+
+
+def row(recording: Recording, station: Station) -> Tensor:
+    """The four numbers a station of a box or a shift begins with."""
+    tensor = recording.values[station.value].tensor
+    first, axis, *place = station.index  # (k, 4 ...) of the heads, (n, 4 a, h, w) of the proposals
+    four = tensor[first, axis : axis + 4]
+    return four[:, place[0], place[1]] if place else four
+
+
+@pytest.mark.parametrize("picture", [0, 1])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_numbers_of_the_stations_make_the_detection(name: str, picture: int) -> None:
+    network, recording = seen(name)
+    answer = recording.outputs[picture]
+    assert len(answer["boxes"]) >= 5
+    for detection in range(5):
+        found = trace(recording, detection, picture)
+        at = stations(found)
+        torch.testing.assert_close(torch.tensor(found.box), answer["boxes"][detection])
+        assert found.label == answer["labels"][detection]
+
+        scores = recording.values[at["score"].value].tensor[at["score"].index[0]]
+        assert scores.softmax(0)[found.label].item() == pytest.approx(found.score)
+        assert at["score"].index == (at["regression"].index[0], found.label)
+
+        proposal = row(recording, at["proposal"])
+        shifts = row(recording, at["regression"])
+        box = decode_boxes(shifts[None], proposal[None], (10.0, 10.0, 5.0, 5.0))[0]
+        box = clip_boxes_to_image(box, (128, 179))[0]
+        back = torch.tensor([140 / 179, 100 / 128] * 2)
+        torch.testing.assert_close(box * back, torch.tensor(found.box), atol=1e-3, rtol=1e-5)
+
+        torch.testing.assert_close(made_of_its_anchor(network, recording, at["anchor"]), proposal)
+        assert at["objectness"].index == (
+            picture,
+            at["anchor"].index[1] // 4,
+            *at["anchor"].index[2:],
+        )
+
+
+def made_of_its_anchor(network: Any, recording: Recording, station: Station) -> Tensor:
+    """The proposal an anchor's shifts make."""
+    heads = [call for call in recording.calls if call.path == "rpn.head"]
+    levels = [recording.values[head.inputs[0]].tensor for head in heads]
+    grids = [
+        anchors([sizes], (128, 192), [level])
+        for sizes, level in zip(network.rpn.settings.sizes, levels, strict=True)
+    ]
+    steps = [s.index for s in recording.steps if s.module == "rpn.head.bbox_pred"]
+    level = steps.index(recording.values[station.value].step)
+    # The anchors of other levels begin at other cells: those of this one, as they are laid out.
+    height, width = levels[level].shape[2:]
+    kinds = len(grids[level]) // (height * width)
+    _, first, y, x = station.index
+    whole = anchors(network.rpn.settings.sizes, (128, 192), levels)
+    start = sum(len(grid) for grid in grids[:level])
+    anchor = whole[start + (y * width + x) * kinds + first // 4]
+    shifts = row(recording, station)
+    boxes = decode_boxes(shifts[None], anchor[None], (1.0, 1.0, 1.0, 1.0))[0]
+    return clip_boxes_to_image(boxes, (128, 179))[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_station_can_be_explained_and_the_way_ends_at_pixels(name: str) -> None:
+    _, recording = seen(name)
+    found = trace(recording, 2)
+    for station in found.stations:
+        assert explain_value(recording, station.value, station.index).index == station.index
+    assert found.stations[-1].name == "pixels"
+    assert recording.values[found.stations[-1].value].kind == "input"
+    cells = stations(found)["cells"]
+    assert recording.name_of(cells.value).startswith("backbone.fpn")
+    # The samples' box is the proposal's.
+    samples = stations(found)["RoI samples"]
+    step = recording.steps[recording.values[samples.value].step]
+    assert step.op == "roi_align"
+    boxes = recording.values[step.inputs[1]].tensor
+    proposal = row(recording, stations(found)["proposal"])
+    assert torch.equal(boxes[samples.index[0], 1:], proposal)
+
+
+def test_selections_are_said_to_be_chosen() -> None:
+    _, recording = seen("keypointrcnn_resnet50_fpn")
+    links = {station.name: station.link for station in trace(recording, 0).stations}
+    chosen = {name for name, link in links.items() if link == "chosen"}
+    assert chosen == {"keypoints", "box suppression", "proposal suppression", "proposal ranking"}
+    assert "score rank 1 of" in stations(trace(recording, 0))["box suppression"].text
+
+
+def test_masks_lead_to_the_detections_own_maps() -> None:
+    _, recording = seen("maskrcnn_resnet50_fpn")
+    count = len(recording.outputs[0]["boxes"])
+    first, second = trace(recording, 1), trace(recording, 1, picture=1)
+    assert stations(first)["mask"].index[:2] == (1, first.label)
+    assert stations(second)["mask"].index[:2] == (count + 1, second.label)
+
+
+def test_keypoints_lead_to_the_detections_own_maps() -> None:
+    _, recording = seen("keypointrcnn_resnet50_fpn")
+    assert stations(trace(recording, 3))["keypoints"].index[0] == 3
+
+
+def test_a_trace_prints_and_is_ready_for_json() -> None:
+    _, recording = seen("maskrcnn_resnet50_fpn")
+    found = trace(recording, 0)
+    told = str(found).splitlines()
+    assert told[0].startswith("detection 0: class")
+    assert sum(line.startswith("  ~ ") for line in told) == 3
+    assert json.loads(json.dumps(found.to_dict()))["stations"][-1]["name"] == "pixels"
+
+
+def test_what_cannot_be_walked_back_is_refused() -> None:
+    plain = convlens.record(nn.Conv2d(3, 2, 3), torch.zeros(1, 3, 8, 8))
+    assert not is_detector(plain)
+    with pytest.raises(ValueError, match="`recording` must be of a detector of two stages"):
+        trace(plain, 0)
+    _, recording = seen("fasterrcnn_mobilenet_v3_large_fpn")
+    count = len(recording.outputs[0]["boxes"])
+    with pytest.raises(ValueError, match=rf"`detection` \(={count}\) .* use 0 to {count - 1}"):
+        trace(recording, count)
+    with pytest.raises(ValueError, match=r"`picture` \(=2\) must be one of the 2"):
+        trace(recording, 0, 2)

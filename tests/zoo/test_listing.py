@@ -1,0 +1,81 @@
+"""The list of the zoo has every network, with numbers that are counted or published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from convlens.cli import main
+from convlens.zoo import NETWORKS
+from convlens.zoo.listing import listed, table
+from convlens.zoo.released import RELEASED
+from convlens.zoo.released_table import UNRELEASED
+
+
+def parameters(name: str) -> int:
+    with torch.device("meta"):
+        network = NETWORKS[name].build(name, NETWORKS[name].classes)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_every_network_of_the_zoo_is_released_or_said_not_to_be() -> None:
+    assert NETWORKS.keys() == RELEASED.keys() | UNRELEASED.keys()
+    assert not RELEASED.keys() & UNRELEASED.keys()
+    assert [network.name for network in listed()] == sorted(NETWORKS)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_parameters_are_those_of_the_network(name: str) -> None:
+    (found,) = listed(name)
+    assert found.parameters == parameters(name)
+
+
+def test_the_table_has_a_line_a_network() -> None:
+    head, *lines = table(listed()).splitlines()
+    assert head.split() == "network task parameters multiply-adds file accuracy".split()
+    assert [line.split()[0] for line in lines] == sorted(NETWORKS)
+    by_name = {line.split()[0]: line for line in lines}
+    assert by_name["resnet50"].split() == (
+        "resnet50 classification 25,557,032 4.09 G 97.8 MB acc@1 80.858".split()
+    )
+    assert by_name["keypointrcnn_resnet50_fpn"].endswith("kp_map 65")
+    assert by_name["digits"].endswith("0.049 MB  shipped")
+    assert by_name["mobilenet_v3_small_075"].endswith("no released weights")
+
+
+def test_the_pages_say_how_many_networks_there_are() -> None:
+    root = Path(__file__).parents[2]
+    for page in ("README.md", "docs/zoo.md"):
+        assert f"{len(NETWORKS)} networks" in (root / page).read_text(), page
+
+
+def test_a_pattern_that_matches_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="did you mean 'resnet"):
+        listed("resnets*")
+    with pytest.raises(ValueError, match=r"write it like 'resnet\*'"):
+        listed("?")
+
+
+def test_the_command_prints_the_table_and_everything_as_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command(capsys, "models", "vgg*") == table(listed("vgg*")) + "\n"
+    told = json.loads(command(capsys, "models", "--json"))["networks"]
+    assert [network["name"] for network in told] == sorted(NETWORKS)
+    entries = {(entry["network"], entry["name"]): entry for row in told for entry in row["weights"]}
+    assert len(entries) == sum(len(named) for named in RELEASED.values())
+    found = entries["r3d_18", "KINETICS400_V1"]
+    assert found["url"].endswith(found["file"])
+    assert found["file"].endswith(f"-{found['digest']}.pth")
+    assert (found["frames"], found["categories"], found["resize"]) == (16, 400, [128, 171])
+    assert entries["vgg16", "IMAGENET1K_FEATURES"]["note"]
+
+
+def command(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert not ended.value.code
+    return capsys.readouterr().out
