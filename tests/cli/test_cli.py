@@ -128,7 +128,7 @@ def test_a_network_that_raises_prints_what_ran(
 
 def test_explain_walks_a_detection_back(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     own = tmp_path / "own.py"
-    own.write_text("from detectors import finding")
+    own.write_text("from tests.cases.detectors import finding")
     words = ("explain", f"{own}:finding", str(DATA / "cat.jpg"), "--detection", "1")
     lines = run(capsys, *words).splitlines()
     assert lines[0].startswith("detection 1: class")
