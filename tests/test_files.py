@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 import convlens
-from convlens.compute.kernels.compiling import write_beside
+from convlens.compute.kernels.language.compiling import write_beside
 from convlens.draw import Film
 from convlens.files import expanded, sweep, whole, write_whole
 from convlens.learn.writing import _save

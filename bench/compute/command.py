@@ -20,7 +20,7 @@ from bench.compute.page import merged, page
 from bench.compute.peers import installed
 from bench.compute.race import Result, race
 from bench.compute.standing import standing, summaries
-from convlens.compute.kernels.compiling import cache_folder
+from convlens.compute.kernels.language.compiling import cache_folder
 
 PAGE = ROOT / "docs" / "compute.md"
 

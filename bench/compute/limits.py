@@ -11,10 +11,10 @@ import torch
 
 from bench.compute.cases import Case
 from bench.figures import repeat
-from convlens.compute.kernels.compiling import Kernel
+from convlens.compute.kernels.language.compiling import Kernel
+from convlens.compute.kernels.language.words import LANES, add, fma, load, store
 from convlens.compute.kernels.launching import Launch, address_of
 from convlens.compute.kernels.machine import machine
-from convlens.compute.kernels.words import LANES, add, fma, load, store
 
 CHAINS = 12  # sums under way at once: enough to hide a latency of 4 cycles twice over
 SIZES = tuple(2**power for power in range(18, 29))  # 256 KB to 256 MB, read and written together

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.figures import Figure
 from bench.zoo.architectures import ARCHITECTURES
-from convlens.compute.module import accelerate
+from convlens.compute.networks.accelerating import accelerate
 
 ROUNDS, MOST = 15, 20.0  # rounds, or seconds a network
 RATIO = 1 / 1.5  # what the time accelerated over the time in channels last may be, in the mean

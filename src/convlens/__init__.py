@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from convlens.compute import Plan, avg_pool, conv, conv_transpose, max_pool, plan
-    from convlens.compute.module import accelerate
+    from convlens.compute.networks.accelerating import accelerate
     from convlens.learn.opening import Opened, open_network, read_inputs
     from convlens.learn.pictures import Picture, read_picture
     from convlens.learn.predicting import Prediction, predict

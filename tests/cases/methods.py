@@ -8,9 +8,9 @@ import torch
 
 import convlens
 from convlens.compute import Plan, plan
-from convlens.compute.arrays import DTYPES
+from convlens.compute.operands.arrays import DTYPES
 from convlens.compute.planning import METHODS, decide, plan_pool
-from convlens.compute.problem import Unsuited
+from convlens.compute.problems import Unsuited
 from tests.cases.problems import Case, avg_pool, conv, conv_transpose, max_pool
 from tests.oracles.compute import Numbers, check_sum
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import convlens.functional as ours
 from convlens.compute import avg_pool, conv, conv_transpose, max_pool, plan
-from convlens.compute.contest import distance
+from convlens.compute.networks.contest import distance
 from convlens.signal import convolve
 
 NAMES = [

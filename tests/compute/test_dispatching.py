@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convlens.compute import behind, conv, methods, once, planning
-from convlens.compute.arena import MOST_SHARED
+from convlens.compute import background, conv, dispatching, methods, planning
 from convlens.compute.kernels import launching
+from convlens.compute.memory.arena import MOST_SHARED
 from convlens.compute.methods import METHODS, compiles, is_exact
 from convlens.compute.planning import Plan, decide
-from convlens.compute.problem import Problem
+from convlens.compute.problems import Problem
 from convlens.windows import Window
 
 PATIENCE = 200
@@ -39,7 +39,7 @@ class Ways:
     def planned(self) -> Plan:
         """Wait for the plan of the only problem asked for."""
         assert self.made.wait(PATIENCE), "no plan was made"
-        (entry,) = once._entries.values()
+        (entry,) = dispatching._entries.values()
         return entry.plans[0]
 
 
@@ -47,10 +47,10 @@ class Ways:
 def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
     """Start from no decisions; `forced` is the method that plans made behind the scenes take."""
     idle = threading.Event()
-    behind.ask(idle.set)
+    background.ask(idle.set)
     assert idle.wait(PATIENCE), "what other tests asked for is not done"
     seen = Ways()
-    keep, compute = once._keep, Plan.compute
+    keep, compute = dispatching._keep, Plan.compute
 
     def decided(problem: Problem, kind: str, method: str, *more: Any, **options: Any) -> Plan:
         return decide(problem, kind, seen.forced if method == "auto" else method, *more, **options)
@@ -64,10 +64,10 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
         seen.answered.append(self.method)
         return compute(self, x, y)
 
-    monkeypatch.setattr(once, "_entries", {})
-    monkeypatch.setattr(once, "_waiting", {})
-    monkeypatch.setattr(once, "decide", decided)
-    monkeypatch.setattr(once, "_keep", kept)
+    monkeypatch.setattr(dispatching, "_entries", {})
+    monkeypatch.setattr(dispatching, "_waiting", {})
+    monkeypatch.setattr(dispatching, "decide", decided)
+    monkeypatch.setattr(dispatching, "_keep", kept)
     monkeypatch.setattr(Plan, "compute", computed)
     return seen
 
@@ -98,10 +98,10 @@ def test_the_first_call_of_a_shape_needs_no_compiling(
 
     wanted: list[Any] = []
     monkeypatch.setattr(launching, "address", compiled)
-    monkeypatch.setattr(behind, "ask", wanted.append)
+    monkeypatch.setattr(background, "ask", wanted.append)
     x, weight, bias = layer()
     check(conv(x, weight, bias, padding=1), x, weight, bias)
-    (entry,) = once._entries.values()
+    (entry,) = dispatching._entries.values()
     assert entry.quick is not None
     assert not compiles(entry.quick)
     assert [job.args[1] for job in wanted] == [entry]
@@ -128,12 +128,12 @@ def test_later_calls_go_the_planned_way(ways: Ways) -> None:
 def test_little_is_not_worth_a_plan_before_it_comes_often(
     ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "ENOUGH", 1e9)
+    monkeypatch.setattr(dispatching, "ENOUGH", 1e9)
     ways.forced = "torch"
     x, weight = torch.randn(1, 1, 64), torch.randn(1, 1, 3)
-    for _ in range(once.OFTEN - 1):
+    for _ in range(dispatching.OFTEN - 1):
         conv(x, weight)
-    (entry,) = once._entries.values()
+    (entry,) = dispatching._entries.values()
     assert not entry.asked
     conv(x, weight)
     assert ways.planned().method == "torch"
@@ -145,13 +145,13 @@ def test_little_is_not_worth_a_plan_before_it_comes_often(
 def test_what_takes_longer_than_estimated_is_worth_a_plan(
     ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "estimate", lambda name, problem: 0.0)
-    monkeypatch.setattr(once, "OFTEN", 10**9)
-    monkeypatch.setattr(once, "ENOUGH", 1e-9)
+    monkeypatch.setattr(dispatching, "estimate", lambda name, problem: 0.0)
+    monkeypatch.setattr(dispatching, "OFTEN", 10**9)
+    monkeypatch.setattr(dispatching, "ENOUGH", 1e-9)
     ways.forced = "torch"
     x, weight = torch.randn(1, 1, 64), torch.randn(1, 1, 3)
     conv(x, weight)
-    (entry,) = once._entries.values()
+    (entry,) = dispatching._entries.values()
     assert not entry.asked
     conv(x, weight)
     assert entry.asked
@@ -163,7 +163,7 @@ def test_other_weights_are_right_at_once_and_the_last_ones_kept(ways: Ways) -> N
     x, weight, bias = layer()
     conv(x, weight, bias, padding=1)
     ways.planned()
-    exact = next(iter(once._entries.values())).exact
+    exact = next(iter(dispatching._entries.values())).exact
     assert exact is not None
     assert is_exact(exact)
     for seed in (1, 1, 0):
@@ -174,14 +174,14 @@ def test_other_weights_are_right_at_once_and_the_last_ones_kept(ways: Ways) -> N
     for seed in (2, 3):
         other = layer(seed)[1]
         check(conv(x, other, bias, padding=1), x, other, bias)
-    assert len(next(iter(once._entries.values())).plans) == once.WEIGHTS
+    assert len(next(iter(dispatching._entries.values())).plans) == dispatching.WEIGHTS
 
 
 def test_weights_are_let_go_where_they_are_too_many_bytes(
     ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, weight, bias = layer()
-    monkeypatch.setattr(once, "MOST_HELD", 3 * weight.nbytes)
+    monkeypatch.setattr(dispatching, "MOST_HELD", 3 * weight.nbytes)
     for method in (
         "rows",
         "shift",
@@ -191,22 +191,22 @@ def test_weights_are_let_go_where_they_are_too_many_bytes(
         for seed in range(2):
             other = layer(seed)[1]
             check(conv(x, other, bias, padding=1, method=method), x, other, bias)
-    kept = [len(entry.plans) for entry in once._entries.values()]
+    kept = [len(entry.plans) for entry in dispatching._entries.values()]
     assert kept == [0, 0, 0, 2]
     # The last is kept however large, and what was let go is planned again.
-    monkeypatch.setattr(once, "MOST_HELD", 1)
+    monkeypatch.setattr(dispatching, "MOST_HELD", 1)
     check(conv(x, weight, bias, padding=1, method="rows"), x, weight, bias)
-    assert [len(entry.plans) for entry in once._entries.values()] == [0, 0, 0, 1]
+    assert [len(entry.plans) for entry in dispatching._entries.values()] == [0, 0, 0, 1]
 
 
 def test_packed_weights_count_with_all_that_is_packed(
     ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, weight, bias = layer()
-    monkeypatch.setattr(once, "MOST_HELD", 9 * weight.nbytes)
+    monkeypatch.setattr(dispatching, "MOST_HELD", 9 * weight.nbytes)
     for seed in range(2):
         conv(x, layer(seed)[1], bias, padding=1, method="winograd4")
-        (entry,) = once._entries.values()
+        (entry,) = dispatching._entries.values()
         (plan,) = entry.plans  # two would be given and packed in ten times these bytes
     # 36 products stand for 9 weights; beside them lie the weights as they were given.
     assert 5 * weight.nbytes <= entry.held == plan.held < 5.2 * weight.nbytes
@@ -222,21 +222,21 @@ def test_results_of_all_shapes_lie_in_one_memory(ways: Ways) -> None:
     for more in range(12):
         x = torch.ones(1, 1, 80_000 + 1000 * more)
         assert torch.equal(conv(x, weight, method="taps"), 3 * x[..., 2:])
-    plans = [plan for entry in once._entries.values() for plan in entry.plans]
+    plans = [plan for entry in dispatching._entries.values() for plan in entry.plans]
     assert len(plans) == 12
     kept = {id(buffer): buffer.nbytes for plan in plans for buffer in plan._arena._buffers}
     assert 0 < len(kept) <= MOST_SHARED
-    assert sum(kept.values()) <= once.MOST_BYTES
+    assert sum(kept.values()) <= dispatching.MOST_BYTES
 
 
 def test_few_weights_wait_for_their_plans_and_others_are_asked_for_later(
     ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs: list[Callable[[], object]] = []
-    monkeypatch.setattr(behind, "ask", lambda job, key=None: jobs.append(job))
-    monkeypatch.setattr(once, "LONG", 0.0)  # every call wants a plan
+    monkeypatch.setattr(background, "ask", lambda job, key=None: jobs.append(job))
+    monkeypatch.setattr(dispatching, "LONG", 0.0)  # every call wants a plan
     x, weight, bias = layer()
-    monkeypatch.setattr(once, "MOST_BYTES", 2 * (weight.nbytes + bias.nbytes))
+    monkeypatch.setattr(dispatching, "MOST_BYTES", 2 * (weight.nbytes + bias.nbytes))
     for n in range(4):
         conv(x[..., n:], weight, bias, padding=1)
     assert len(jobs) == 2
@@ -247,7 +247,7 @@ def test_few_weights_wait_for_their_plans_and_others_are_asked_for_later(
     assert len(jobs) == 3
     for job in jobs[1:]:
         job()
-    assert once._waiting == {}
+    assert dispatching._waiting == {}
 
 
 @pytest.mark.parametrize("part", ["weight", "bias"])
@@ -284,11 +284,11 @@ def test_what_is_not_finite_stays_in_its_windows(ways: Ways, method: str) -> Non
 def test_the_quick_way_gives_over_where_numbers_are_not_finite(
     ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(behind, "ask", lambda job: None)
+    monkeypatch.setattr(background, "ask", lambda job: None)
     x, weight = torch.randn(1, 1, 200_000), torch.randn(1, 1, 3001)
     x[0, 0, 100_000] = torch.nan
     y = conv(x, weight)
-    (entry,) = once._entries.values()
+    (entry,) = dispatching._entries.values()
     assert entry.quick == "fft_library"
     hit = torch.arange(y.shape[-1]).sub(97_000).abs() <= 3000
     assert torch.equal(y[0, 0].isnan(), (torch.arange(197_000) >= 97_000) & hit)
@@ -367,12 +367,12 @@ def test_a_forked_child_answers_and_makes_plans_of_its_own() -> None:
 @pytest.mark.parametrize("taps", [1, 3, 31, 301])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_tiny_problem_is_a_plain_sum(taps: int, dtype: str) -> None:
-    assert is_exact(once._quick(problem_of(302, taps, dtype), exact=False))
+    assert is_exact(dispatching._quick(problem_of(302, taps, dtype), exact=False))
 
 
 def test_a_long_sum_is_transformed_unless_told_not_to() -> None:
-    assert once._quick(problem_of(10**6, 2047), exact=False) == "fft_library"
-    assert is_exact(once._quick(problem_of(10**6, 2047), exact=True))
+    assert dispatching._quick(problem_of(10**6, 2047), exact=False) == "fft_library"
+    assert is_exact(dispatching._quick(problem_of(10**6, 2047), exact=True))
 
 
 @pytest.mark.parametrize(
@@ -388,8 +388,8 @@ def test_what_is_no_plain_sum_must_be_worth_it(
     plain: float, transformed: float, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = {"torch": plain, "fft_library": transformed}
-    monkeypatch.setattr(once, "estimate", lambda name, problem: seconds.get(name, 1.0))
-    assert once._quick(problem_of(1000, 31), exact=False) == name
+    monkeypatch.setattr(dispatching, "estimate", lambda name, problem: seconds.get(name, 1.0))
+    assert dispatching._quick(problem_of(1000, 31), exact=False) == name
 
 
 def refuse_inexact(name: str, *parts: Any) -> Callable[..., Any]:
@@ -419,10 +419,10 @@ def test_exact_calls_are_plain_sums_from_the_first_to_the_planned(ways: Ways) ->
     problem = problem_of(20_000, 1001)
     expected = F.conv1d(x.double(), weight.double())
     for _ in range(2):
-        y, _ = once.execute(problem, x, weight, exact=True)
+        y, _ = dispatching.execute(problem, x, weight, exact=True)
         torch.testing.assert_close(y.double(), expected, rtol=0, atol=1e-3)
         assert is_exact(ways.planned().method)
-    (entry,) = once._entries.values()
+    (entry,) = dispatching._entries.values()
     assert entry.quick is not None
     assert is_exact(entry.quick)
     assert len(ways.answered) == 1

@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from convlens.compute import conv, conv_transpose, plan, signal
+from convlens import signal
+from convlens.compute import conv, conv_transpose, plan
 from convlens.compute.methods import METHODS, is_direct
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from convlens.compute import avg_pool, conv, conv_transpose, functional, max_pool, ndimage, signal
+from convlens import functional, signal
+from convlens.compute import avg_pool, conv, conv_transpose, max_pool
+from convlens.signal import ndimage
 
 Numbers = np.ndarray[Any, Any]
 

@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import convlens
-from convlens.compute import fourier, fourier_doubts, winograd
-from convlens.compute.arena import Arena
-from convlens.compute.fourier_layout import Layout
-from convlens.compute.fourier_tiles import Tiles
+from convlens.compute.memory.arena import Arena
 from convlens.compute.methods import METHODS, is_exact, prepared, refused
-from convlens.compute.problem import Problem, Unfit, Unsuited
-from convlens.compute.promise import products, within
-from convlens.compute.reading import read_conv
+from convlens.compute.methods.fft import doubts as doubts
+from convlens.compute.methods.fft import method as fft
+from convlens.compute.methods.fft.layout import Layout
+from convlens.compute.methods.fft.tiles import Tiles
+from convlens.compute.methods.promise import products, within
+from convlens.compute.methods.winograd import method as winograd
+from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.compute.reading.options import read_conv
 from tests.running.drawn_examples import examples
 
 ROUNDING = {"float32": 2.0**-24, "float64": 2.0**-53}
@@ -241,7 +243,7 @@ def test_a_chain_of_layers_stays_as_near_as_sums_do() -> None:
 def test_doubts_must_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the test of each window's own products, or with it too weak, errors are found."""
     x, weight = field("a loud start")
-    monkeypatch.setattr(fourier_doubts, "SHARES", (1e-9, 1e-9))
+    monkeypatch.setattr(doubts, "SHARES", (1e-9, 1e-9))
     made = by("fft", x, weight, None)
     assert worst(made[0], x, weight) > 100 * within(made[1])
     x, weight = field("a layer")
@@ -258,7 +260,7 @@ def test_blocks_prove_no_more_than_there_is(down: int, along: int) -> None:
     taps[0, 0, 5] = 0
     layout = Layout(False, 4, 16, 8, 4, ((4,), (4, 4), (8,)), (4,))
     pitch = layout.columns // along * layout.lanes
-    found = fourier_doubts._proofs(taps, layout, down, along)
+    found = doubts._proofs(taps, layout, down, along)
     assert (found.floors[0] > 0).any()
     for floor, place in zip(found.floors[0], found.places[0], strict=True):
         plane, rest = divmod(int(place), layout.high // down * pitch)
@@ -299,21 +301,21 @@ def test_what_is_beyond_doubt_is_as_large_as_it_must_be(
     own = sums(x.abs(), weight.abs(), None)
     problem = read_conv(x, weight)
     tiles = Tiles(space, problem.outputs, (1,) * len(space))
-    monkeypatch.setattr(fourier, "_tiles", lambda _: (tiles, 1, 1e-3))
+    monkeypatch.setattr(fft, "_tiles", lambda _: (tiles, 1, 1e-3))
     limit = 2 * own.min()
     scale = x.double().norm() * weight.double().norm() / tiles.points**0.5
     rounding = log2(tiles.points) / within(problem)
-    monkeypatch.setattr(fourier_doubts, "SHARES", (float(limit / scale / rounding), 0.0))
-    monkeypatch.setattr(fourier_doubts, "PEAK", 0.0)
-    made = fourier._spectra
+    monkeypatch.setattr(doubts, "SHARES", (float(limit / scale / rounding), 0.0))
+    monkeypatch.setattr(doubts, "PEAK", 0.0)
+    made = fft._spectra
 
     def spoiled(*arguments: Any) -> tuple[Any, float, int]:
         spectra, factor, points = made(*arguments)
         return spectra * np.float32(0.5), factor, points
 
-    monkeypatch.setattr(fourier, "_spectra", spoiled)
-    monkeypatch.setattr(fourier, "way", lambda *_: "directly")
-    run, y = fourier.prepare(problem, weight, None), torch.empty(1, 1, *problem.outputs)
+    monkeypatch.setattr(fft, "_spectra", spoiled)
+    monkeypatch.setattr(fft, "way", lambda *_: "directly")
+    run, y = fft.prepare(problem, weight, None), torch.empty(1, 1, *problem.outputs)
     run(x, y)
     exact = sums(x, weight, None)
     wrong = (y - exact).abs() > 1e-4 * own
@@ -332,8 +334,8 @@ def test_ordinary_data_is_not_in_doubt() -> None:
         (0.1 + torch.rand(1, 1, 200, 200), 0.5 + torch.rand(1, 1, 31, 31)),
     ):
         problem = read_conv(x, weight)
-        run = fourier.prepare(problem, weight, None)
-        assert isinstance(run, fourier._Convolution)
+        run = fft.prepare(problem, weight, None)
+        assert isinstance(run, fft._Convolution)
         y = torch.empty(1, 1, *problem.outputs)
         run(x, y)
         assert "_settle" not in vars(run)
@@ -352,8 +354,8 @@ def test_numbers_of_a_short_kernel_are_not_taken_for_blocks_of_it() -> None:
 def test_data_in_doubt_may_go_through_float64() -> None:
     x, weight = noise((1, 1, 20_000), 1), noise((1, 1, 3000), 2)
     x[..., 5_000:] *= 1e-4
-    run = fourier.prepare(read_conv(x, weight), weight, None)
-    assert isinstance(run, fourier._Convolution)
+    run = fft.prepare(read_conv(x, weight), weight, None)
+    assert isinstance(run, fft._Convolution)
     y = torch.empty(1, 1, 17_001)
     run(x, y)
     assert run._made  # in float64

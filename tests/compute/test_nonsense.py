@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from convlens import functional
-from convlens.compute import avg_pool, conv, conv_transpose, filtering, max_pool, operations, plan
-from convlens.signal import ndimage
+from convlens.compute import avg_pool, conv, conv_transpose, max_pool, operations, plan
+from convlens.signal import filtering, ndimage
 
 X = np.ones((1, 2, 8, 8))
 W = np.ones((2, 2, 3, 3))

@@ -11,21 +11,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convlens.compute import (
-    Plan,
-    avg_pool,
-    conv,
-    conv_transpose,
-    max_pool,
-    measuring,
-    plan,
-    reading,
-    reference,
-)
-from convlens.compute.arena import Arena
-from convlens.compute.arrays import DTYPES
-from convlens.compute.methods import METHODS, prepared, refused
+from convlens.compute import Plan, avg_pool, conv, conv_transpose, max_pool, measuring, plan
+from convlens.compute.memory.arena import Arena
+from convlens.compute.methods import METHODS, prepared, reference, refused
+from convlens.compute.operands.arrays import DTYPES
 from convlens.compute.planning import plan_pool
+from convlens.compute.reading import options
 
 X = np.arange(60.0).reshape(1, 3, 4, 5)
 W = np.ones((2, 3, 3, 3))
@@ -258,7 +249,7 @@ def test_planning_allocates_nothing() -> None:
 
 
 def test_a_method_called_without_a_weight_says_so() -> None:
-    problem = reading.read_conv(np.ones((1, 1, 8)), np.ones((1, 1, 3)))
+    problem = options.read_conv(np.ones((1, 1, 8)), np.ones((1, 1, 3)))
     for name in METHODS:
         if refused(name, problem) is None:
             with pytest.raises(ValueError, match="`weight` is missing"):
@@ -266,7 +257,7 @@ def test_a_method_called_without_a_weight_says_so() -> None:
 
 
 def test_the_reference_is_dearer_the_more_there_is_to_do() -> None:
-    small, large = (reading.read_conv(np.ones((1, 1, n)), np.ones((1, 1, 3))) for n in (8, 800))
+    small, large = (options.read_conv(np.ones((1, 1, n)), np.ones((1, 1, 3))) for n in (8, 800))
     for name, method in METHODS.items():
         if refused(name, small) is None:
             assert 0 < method.cost(small) < method.cost(large)

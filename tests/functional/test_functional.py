@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convlens.compute import functional
-from convlens.compute.contest import distance
+from convlens import functional
+from convlens.compute.networks.contest import distance
 from tests.oracles.compute import check_sum
 
 CONVOLUTIONS = [name for name in functional.__all__ if name.startswith("conv")]

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from convlens.compute import functional
-from convlens.compute.reading_windows import is_several
+from convlens import functional
+from convlens.compute.reading.windows import is_several
 
 SPACE = {1: (9,), 2: (9, 8), 3: (7, 6, 5)}
 OPTIONS = {

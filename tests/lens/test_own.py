@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import convlens
 import convlens.functional as ours
 from convlens import avg_pool, conv, conv_transpose, max_pool
-from convlens.compute import once
+from convlens.compute import dispatching
 from convlens.lens import Recording, costs_of, explain_value, record
 from convlens.lens.steps import replace_refs, tensors_in
 
@@ -31,7 +31,7 @@ ADAPTED = (3, 5)
 @pytest.fixture(autouse=True)
 def _no_plan_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """No plan becomes ready between two calls that are compared bit for bit."""
-    monkeypatch.setattr(once, "_ask", lambda *arguments: None)
+    monkeypatch.setattr(dispatching, "_ask", lambda *arguments: None)
 
 
 def convolved(x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from scipy import signal
 from convlens.compute import plan
 from convlens.compute.methods import METHODS, is_exact, refused
 from convlens.compute.planning import plan_pool
-from convlens.compute.reading import read_conv, read_pool
+from convlens.compute.reading.options import read_conv, read_pool
 from tests.cases.problems import Case
 
 Numbers = np.ndarray[Any, Any]

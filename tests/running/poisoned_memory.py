@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from convlens.compute.kernels import launching
-from convlens.compute.problem import Problem
+from convlens.compute.problems import Problem
 
 Run = Callable[[torch.Tensor, torch.Tensor], Any]
 

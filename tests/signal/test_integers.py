@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import ndimage as scipy_ndimage
 from scipy import signal as scipy_signal
 
-from convlens.compute import ndimage, signal
-from convlens.compute.ndimage_arguments import BORDERS
+from convlens import signal
+from convlens.signal import ndimage
+from convlens.signal.ndimage_arguments import BORDERS
 from tests.running.drawn_examples import examples
 
 Numbers = np.ndarray[Any, Any]

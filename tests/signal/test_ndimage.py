@@ -1,4 +1,4 @@
-"""`convlens.compute.ndimage` against scipy.ndimage: every option, element type and layout."""
+"""`convlens.signal.ndimage` against scipy.ndimage: every option, element type and layout."""
 
 import inspect
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from scipy import ndimage as scipy_ndimage
 
-from convlens.compute import ndimage, sliding
-from convlens.compute.ndimage_arguments import BORDERS
+from convlens.signal import ndimage, sliding
+from convlens.signal.ndimage_arguments import BORDERS
 from tests.oracles.compute import Numbers, check_sum
 from tests.running.drawn_examples import examples
 

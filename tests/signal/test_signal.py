@@ -1,4 +1,4 @@
-"""`convlens.compute.signal` against scipy.signal: every option, element type and layout."""
+"""`convlens.signal` against scipy.signal: every option, element type and layout."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import signal as scipy_signal
 
 import convlens.signal
-from convlens.compute import ndimage, signal, sliding
-from convlens.compute.once import execute
+from convlens import signal
+from convlens.compute.dispatching import execute
+from convlens.signal import ndimage, sliding
 from tests.oracles.compute import Numbers, check_sum
 from tests.running.drawn_examples import examples
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from convlens.compute import ndimage, signal
+from convlens import signal
+from convlens.signal import ndimage
 
 A = np.arange(12.0).reshape(3, 4)
 GIVEN: dict[str, Any] = {

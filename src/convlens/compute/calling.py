@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from convlens.compute import gradients
-from convlens.compute.arena import check_memory
-from convlens.compute.arrays import Array, check_out, store, to_array, to_tensor
-from convlens.compute.casting import autocast_off
-from convlens.compute.operators import goes_forward
-from convlens.compute.problem import Problem
-from convlens.compute.reading import needs_gradient
+from convlens.compute.memory.arena import check_memory
+from convlens.compute.operands.arrays import Array, check_out, store, to_array, to_tensor
+from convlens.compute.operands.autocast import autocast_off
+from convlens.compute.operators import gradients
+from convlens.compute.operators.operators import goes_forward
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import needs_gradient
 from convlens.compute.showing import Shown
 
 __all__ = ["answer"]

@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.compute import behind, reference
-from convlens.compute.arrays import DTYPES
-from convlens.compute.kernels.compiling import cache_folder, write_beside
+from convlens.compute import background
+from convlens.compute.kernels.language.compiling import cache_folder, write_beside
 from convlens.compute.kernels.launching import threads
 from convlens.compute.kernels.machine import machine
-from convlens.compute.problem import Problem
+from convlens.compute.methods import reference
+from convlens.compute.operands.arrays import DTYPES
+from convlens.compute.problems import Problem
 
 __all__ = ["example", "measured_error", "measured_seconds", "recalled", "remember"]
 
@@ -74,7 +75,7 @@ def _least(action: Callable[[], object]) -> float:
     """Return the seconds of the fastest call of a turn."""
     times: list[float] = []
     while len(times) < MOST and sum(times) < (LONG if len(times) < FEW else TURN):
-        behind.pause()
+        background.pause()
         began = time.perf_counter()
         action()
         times.append(time.perf_counter() - began)

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from convlens.compute.arrays import Array, to_tensor
 from convlens.compute.calling import answer
-from convlens.compute.casting import cast_pooled, cast_weighted
+from convlens.compute.dispatching import execute
 from convlens.compute.methods import check_method
-from convlens.compute.once import execute
-from convlens.compute.problem import Problem
-from convlens.compute.remembering import recall_conv, recall_pool
+from convlens.compute.operands.arrays import Array, to_tensor
+from convlens.compute.operands.autocast import cast_pooled, cast_weighted
+from convlens.compute.problems import Problem
+from convlens.compute.reading.remembering import recall_conv, recall_pool
 
 __all__ = ["avg_pool", "computed", "conv", "conv_transpose", "max_pool"]
 

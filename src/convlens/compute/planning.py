@@ -10,13 +10,11 @@ from typing import Any
 
 from torch import Tensor
 
-from convlens.compute import behind, measuring
-from convlens.compute.arena import Arena
-from convlens.compute.arrays import DTYPES, Array, to_tensor
+from convlens.compute import background, measuring
 from convlens.compute.calling import answer
-from convlens.compute.casting import autocast_off
-from convlens.compute.holding import bytes_held
 from convlens.compute.kernels.launching import one_thread
+from convlens.compute.memory.arena import Arena
+from convlens.compute.memory.holding import bytes_held
 from convlens.compute.methods import (
     METHODS,
     Run,
@@ -27,9 +25,11 @@ from convlens.compute.methods import (
     prepared,
     refused,
 )
-from convlens.compute.problem import Problem, Unfit, Unsuited
-from convlens.compute.promise import promised
-from convlens.compute.reading import (
+from convlens.compute.methods.promise import promised
+from convlens.compute.operands.arrays import DTYPES, Array, to_tensor
+from convlens.compute.operands.autocast import autocast_off
+from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.compute.reading.options import (
     Description,
     describe,
     needs_gradient,
@@ -249,7 +249,7 @@ def plan(
     estimates decide. Methods that are not one plain sum, as Winograd's and Fourier's, are taken if
     the root mean square of their error, measured with these weights, is at most `tolerance` times
     that of the output; whatever the input, they are right beside each output's own products (see
-    `convlens.compute.promise`). Raises ValueError or TypeError for what `conv` refuses.
+    `convlens.compute.methods.promise`). Raises ValueError or TypeError for what `conv` refuses.
 
     >>> import torch
     >>> print(plan(((1, 1, 9), "int8"), torch.ones(1, 1, 3).to(torch.int8), method="reference"))
@@ -445,7 +445,7 @@ class _Contest:
         candidate = self.candidates[name]
         if candidate.refused is not None or name in self.runs:
             return candidate.refused is None
-        behind.pause()
+        background.pause()
         if not self._suits(name):
             return False
         if is_exact(name) or self.weight is None:

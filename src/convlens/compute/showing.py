@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from convlens.compute.problem import Problem
+from convlens.compute.problems import Problem
 
 __all__ = ["Shown"]
 

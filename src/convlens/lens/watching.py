@@ -34,7 +34,7 @@ from convlens.lens.steps import (
 )
 
 # Our own operators choose how they compute by whether torch watches them.
-_OWN = "convlens.compute."
+_OWN = "convlens.compute.", "convlens.functional."
 
 
 @dataclass(slots=True)

@@ -5,7 +5,8 @@
 array([0. , 1. , 2.5, 4. , 1.5])
 """
 
-from convlens.compute.signal import (
+from convlens.signal import ndimage
+from convlens.signal.convolving import (
     convolve,
     convolve2d,
     correlate,
@@ -14,7 +15,6 @@ from convlens.compute.signal import (
     oaconvolve,
     sepfir2d,
 )
-from convlens.signal import ndimage
 
 __all__ = [
     "convolve",

@@ -9,14 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convlens.compute.kernels import compiling, words
-from convlens.compute.kernels.compiling import Kernel, address, at_hand, cache_folder
-from convlens.compute.kernels.doubting import met
-from convlens.compute.kernels.launching import Launch
-from convlens.compute.kernels.machine import machine
-from convlens.compute.kernels.tiles import GEOMETRY
-from convlens.compute.kernels.weighing import WEIGHING, uncertain_blocks
-from convlens.compute.kernels.words import (
+from convlens.compute.kernels.language import compiling, words
+from convlens.compute.kernels.language.compiling import Kernel, address, at_hand, cache_folder
+from convlens.compute.kernels.language.words import (
     LANES,
     add,
     broadcast,
@@ -39,6 +34,11 @@ from convlens.compute.kernels.words import (
     take,
     word,
 )
+from convlens.compute.kernels.launching import Launch
+from convlens.compute.kernels.machine import machine
+from convlens.compute.kernels.transforms.doubting import met
+from convlens.compute.kernels.transforms.tiles import GEOMETRY
+from convlens.compute.kernels.transforms.weighing import WEIGHING, uncertain_blocks
 
 
 def lanewise(task: int, scratch: int, x: int, y: int) -> None:
@@ -167,8 +167,8 @@ features = llvm.get_host_cpu_features()
 kept = {name: on and not name.startswith((HIDDEN)) for name, on in features.items()}
 llvm.get_host_cpu_features = lambda: type(features)(kept)
 from convlens.compute.kernels.machine import machine
-from convlens.compute.kernels.tiles import GEOMETRY
-from convlens.compute.kernels.weighing import WEIGHING, uncertain_blocks
+from convlens.compute.kernels.transforms.tiles import GEOMETRY
+from convlens.compute.kernels.transforms.weighing import WEIGHING, uncertain_blocks
 assert (machine().vector, machine().fused) == (VECTOR, FUSED), machine()
 import sys
 sys.path.insert(0, TESTS)

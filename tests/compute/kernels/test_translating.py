@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convlens.compute.kernels.compiling import Kernel, address
+from convlens.compute.kernels.language.compiling import Kernel, address
+from convlens.compute.kernels.language.words import LANES, broadcast, load, put_word, store, word
 from convlens.compute.kernels.launching import Launch
-from convlens.compute.kernels.words import LANES, broadcast, load, put_word, store, word
 
 PLACES = 16
 

@@ -7,12 +7,12 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from convlens.compute import depthwise, reference
-from convlens.compute.depthwise import FLAT, block_of
-from convlens.compute.kernels.image_blocks import image_blocks
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_conv
-from convlens.compute.three_axes import Shape
+from convlens.compute.kernels.blocks.images import image_blocks
+from convlens.compute.methods import depthwise, reference
+from convlens.compute.methods.depthwise import FLAT, block_of
+from convlens.compute.methods.shape import Shape
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
 from tests.running.poisoned_memory import poisoned, whole

@@ -12,20 +12,23 @@ import torch
 from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
-from convlens.compute import fourier, fourier_library, measuring, reference
-from convlens.compute.fourier_layout import Layout, radices_of
-from convlens.compute.fourier_tiles import Tiles, choose
-from convlens.compute.kernels import butterflies
+from convlens.compute import measuring
+from convlens.compute.kernels.transforms import butterflies
+from convlens.compute.methods import reference
+from convlens.compute.methods.fft import library as fft_library
+from convlens.compute.methods.fft import method as fft
+from convlens.compute.methods.fft.layout import Layout, radices_of
+from convlens.compute.methods.fft.tiles import Tiles, choose
 from convlens.compute.planning import decide
-from convlens.compute.problem import Problem, Unsuited
-from convlens.compute.reading import read_conv
+from convlens.compute.problems import Problem, Unsuited
+from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.cases.methods import LARGER
 from tests.cases.problems import CASES, Case
 from tests.oracles.compute import Numbers, arrays_of, oracle_conv
 from tests.running.drawn_examples import examples
 
-METHODS = [fourier, fourier_library]
+METHODS = [fft, fft_library]
 EXACT = {"float32": 2.0**-24, "float64": 2.0**-53}
 
 
@@ -109,7 +112,7 @@ def test_a_case_is_what_the_reference_says(
 ) -> None:
     x, weight, bias = arrays_of(case)
     strides = case.options.get("stride", 1)
-    if method is fourier and strides != 1:
+    if method is fft and strides != 1:
         problem = read_conv(
             (x.shape, dtype), torch.from_numpy(weight.astype(dtype)), **case.options
         )
@@ -129,7 +132,7 @@ def test_any_convolution_is_what_the_reference_says(data: st.DataObject) -> None
     space = [data.draw(LENGTHS if axes == 1 else st.integers(1, 40 // axes)) for _ in range(axes)]
     size = [data.draw(st.integers(1, 9)) for _ in range(axes)]
     dilation = [data.draw(st.integers(1, 3)) for _ in range(axes)]
-    stride = [1 if method is fourier else data.draw(st.integers(1, 3)) for _ in range(axes)]
+    stride = [1 if method is fft else data.draw(st.integers(1, 3)) for _ in range(axes)]
     groups, each, outs = (data.draw(st.integers(1, 3)) for _ in range(3))
     mode = data.draw(st.sampled_from(["zeros", "reflect", "replicate", "circular"]))
     ends = []
@@ -228,7 +231,7 @@ def test_nothing_beyond_the_arrays_is_read_or_written(tiles: str, shape: Any, si
     random = np.random.default_rng(4)
     x, weight = random.standard_normal((1, 1, *shape)), random.standard_normal((1, 1, *size))
     problem = read_conv((x.shape, "float64"), torch.from_numpy(weight))
-    run = fourier.prepare(problem, torch.from_numpy(weight), None)
+    run = fft.prepare(problem, torch.from_numpy(weight), None)
     count = int(np.prod(problem.outputs))
     for gap in (0, 1, 7):
         around = torch.full((x.size + 64 + gap,), torch.nan, dtype=torch.float64)
@@ -247,7 +250,7 @@ def test_nothing_beyond_the_arrays_is_read_or_written(tiles: str, shape: Any, si
 def test_threads_change_no_bit_and_do_not_meet() -> None:
     random = np.random.default_rng(6)
     x, weight = random.standard_normal((3, 2, 20_000)), random.standard_normal((4, 1, 500))
-    call, y = prepared(fourier, x, weight, None, "float32", {"groups": 2})
+    call, y = prepared(fft, x, weight, None, "float32", {"groups": 2})
     before = torch.get_num_threads()
     found = []
     try:
@@ -259,7 +262,7 @@ def test_threads_change_no_bit_and_do_not_meet() -> None:
         torch.set_num_threads(before)
     assert torch.equal(*found)
     problem = read_conv((x.shape, "float32"), torch.from_numpy(weight).float(), groups=2)
-    run = fourier.prepare(problem, torch.from_numpy(weight).float(), None)
+    run = fft.prepare(problem, torch.from_numpy(weight).float(), None)
     results = [torch.empty_like(y) for _ in range(4)]
     given = torch.from_numpy(x).float()
     at_once = [threading.Thread(target=run, args=(given, result)) for result in results]
@@ -379,7 +382,7 @@ def test_tiles_cover_every_output() -> None:
 def test_the_check_can_fail() -> None:
     x, weight = np.ones((1, 1, 400)), np.random.default_rng(1).standard_normal((1, 1, 50))
     exact = oracle_conv(x, weight)
-    found = computed(fourier, x, weight)
+    found = computed(fft, x, weight)
     check(found, exact, x, weight, "float32")
     for wrong in (found * (1 + 1e-4), found[..., ::-1] + 1e-3):
         with pytest.raises(AssertionError):

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 import convlens
-from convlens.compute import fourier
-from convlens.compute.fourier_again import way
+from convlens.compute.methods.fft import method as fft
+from convlens.compute.methods.fft.again import way
+from convlens.compute.methods.promise import within
 from convlens.compute.planning import _considered, _Contest
-from convlens.compute.problem import Problem
-from convlens.compute.promise import within
-from convlens.compute.reading import read_conv
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.compute.test_locally_right import noise, worst
 from tests.running.poisoned_memory import poisoned
@@ -48,7 +48,7 @@ def test_every_way_is_right(how: str, name: str, monkeypatch: pytest.MonkeyPatch
         asked.append(problem.dtype)
         return how if problem.dtype == "float32" else "directly"
 
-    monkeypatch.setattr(fourier, "way", chosen)
+    monkeypatch.setattr(fft, "way", chosen)
     plan = convlens.plan(x, weight, bias, method="fft", **options)
     y = plan(x)
     assert "float32" in asked
@@ -59,7 +59,7 @@ def test_every_way_is_right(how: str, name: str, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 def test_tiles_see_what_stands_for_the_padding(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight = with_outliers(noise((2, 1, 90, 80), 1)), noise((1, 1, 15, 16), 2)
-    monkeypatch.setattr(fourier, "way", lambda problem, *_: "tiles")
+    monkeypatch.setattr(fft, "way", lambda problem, *_: "tiles")
     options: dict[str, Any] = {"padding": [(7, 9), (3, 8)], "padding_mode": mode}
     y = convlens.plan(x, weight, method="fft", **options)(x)
     padded = torch.nn.functional.pad(x, (3, 8, 7, 9), mode=mode)
@@ -80,7 +80,7 @@ def test_a_method_that_random_numbers_do_not_suit_is_out_of_the_contest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of so few taps all is in doubt: what then is left to others is not what is measured."""
-    monkeypatch.setattr(fourier, "way", lambda *_: "plainly")
+    monkeypatch.setattr(fft, "way", lambda *_: "plainly")
     x, weight = noise((1, 32, 40, 40), 1), noise((32, 32, 3, 3), 2)
     problem = read_conv(x, weight, padding=1)
     contest = _Contest(problem, weight, None, 1e-5, _considered(problem, "auto", 1e-5))
@@ -103,8 +103,8 @@ def test_a_few_doubtful_results_need_no_second_kernel() -> None:
     x = torch.ones(1, 1, 200, 200) + noise((1, 1, 200, 200), 5) / 8
     x[..., 100:121, 100:121] *= 1e-4  # one window reads nothing else
     weight = noise((1, 1, 21, 21), 6)
-    run = fourier.prepare(read_conv(x, weight), weight, None)
-    assert isinstance(run, fourier._Convolution)
+    run = fft.prepare(read_conv(x, weight), weight, None)
+    assert isinstance(run, fft._Convolution)
     y = torch.empty(1, 1, 180, 180)
     run(x, y)
     assert "_settle" not in vars(run)
@@ -120,13 +120,13 @@ def test_silence_is_counted_by_what_was_read(monkeypatch: pytest.MonkeyPatch) ->
     x = torch.zeros(1, 1, 40, 30, 30)
     x[:, :, :4] = 1e4 * noise((1, 1, 4, 30, 30), 8)
     weight, asked = noise((1, 1, 7, 7, 7), 9), []
-    run = fourier.prepare(read_conv(x, weight), weight, None)
+    run = fft.prepare(read_conv(x, weight), weight, None)
 
     def chosen(problem: Problem, lanes: int, tasks: int, seconds: float, *counts: int) -> str:
         asked.append(counts)
         return "directly"
 
-    monkeypatch.setattr(fourier, "way", chosen)
+    monkeypatch.setattr(fft, "way", chosen)
     for _ in range(2):  # the first one has its scratch memory fresh
         y = poisoned(read_conv(x, weight), x, run)
         assert worst(y, x, weight) <= within(read_conv(x, weight))
@@ -143,8 +143,8 @@ def test_what_lies_outside_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         asked.append(counts[-2])
         return "directly"
 
-    monkeypatch.setattr(fourier, "way", chosen)
-    run, y = fourier.prepare(problem, weight, None), torch.empty(1, 1, 127, 127).double()
+    monkeypatch.setattr(fft, "way", chosen)
+    run, y = fft.prepare(problem, weight, None), torch.empty(1, 1, 127, 127).double()
     run(x, y)
     assert asked
     assert asked[0] < 127 * 4 * 64 * 64 / 8  # an eighth of what the doubtful edges would all take

@@ -7,9 +7,9 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from convlens.compute import channel_lanes, reference
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_conv
+from convlens.compute.methods import lanes, reference
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
 from tests.running.poisoned_memory import poisoned, whole
@@ -36,7 +36,7 @@ def layers(draw: Any) -> dict[str, Any]:
 
 def check(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, **options: Any) -> None:
     problem = read_conv(x, weight, bias, **options)
-    found = poisoned(problem, x, channel_lanes.prepare(problem, weight, bias))
+    found = poisoned(problem, x, lanes.prepare(problem, weight, bias))
     assert torch.equal(found, reference.run(problem, x, weight, bias)[0])
 
 
@@ -74,27 +74,27 @@ def test_threads_and_batch_change_no_bit() -> None:
 
     def computed(x: torch.Tensor) -> torch.Tensor:
         problem = read_conv(x, weight, padding=1, stride=2)
-        return poisoned(problem, x, channel_lanes.prepare(problem, weight, None))
+        return poisoned(problem, x, lanes.prepare(problem, weight, None))
 
     check_same_bits(computed, x)
 
 
 def test_a_wrong_table_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = channel_lanes._offsets
-    monkeypatch.setattr(channel_lanes, "_offsets", lambda *a: right(*a)[::-1].copy())
+    right = lanes._offsets
+    monkeypatch.setattr(lanes, "_offsets", lambda *a: right(*a)[::-1].copy())
     x, weight = whole((1, 2, 6, 20), "float64", 1), whole((16, 2, 3, 3), "float64", 2)
     problem = read_conv(x, weight)
-    found = poisoned(problem, x, channel_lanes.prepare(problem, weight, None))
+    found = poisoned(problem, x, lanes.prepare(problem, weight, None))
     assert not torch.equal(found, reference.run(problem, x, weight, None)[0])
 
 
 def test_what_it_refuses() -> None:
     window = (Window(3),)
-    assert channel_lanes.refuses(Problem("conv", 1, 2, (9,), 12, window, "float32")) is None
+    assert lanes.refuses(Problem("conv", 1, 2, (9,), 12, window, "float32")) is None
     few = Problem("conv", 1, 2, (9,), 22, window, "float32", groups=2)
-    assert "12 channels out" in str(channel_lanes.refuses(few))
+    assert "12 channels out" in str(lanes.refuses(few))
     assert "no max_pool" in str(
-        channel_lanes.refuses(Problem("max_pool", 1, 2, (9,), 2, window, "float32"))
+        lanes.refuses(Problem("max_pool", 1, 2, (9,), 2, window, "float32"))
     )
     with pytest.raises(ValueError, match="`weight` is missing"):
-        channel_lanes.prepare(Problem("conv", 1, 2, (9,), 12, window, "float32"), None, None)
+        lanes.prepare(Problem("conv", 1, 2, (9,), 12, window, "float32"), None, None)

@@ -13,14 +13,15 @@ import torch
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from convlens.compute import eager, pooling, pooling_layout, reference
-from convlens.compute.arena import Arena
-from convlens.compute.kernels import compiling
+from convlens.compute.kernels.language import compiling
 from convlens.compute.kernels.machine import machine
-from convlens.compute.methods import prepared, refused
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_pool
-from convlens.compute.spans import divisors, places, spans
+from convlens.compute.memory.arena import Arena
+from convlens.compute.methods import eager, prepared, reference, refused
+from convlens.compute.methods.pooling import layout as pooling_layout
+from convlens.compute.methods.pooling import method as pooling
+from convlens.compute.methods.spans import divisors, places, spans
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_pool
 from convlens.windows import Window
 from tests.oracles.compute import check_sum
 from tests.running.drawn_examples import examples
@@ -222,7 +223,7 @@ WALLED = """
 import ctypes, mmap, sys
 import torch
 from convlens.compute import pooling, small_pooling
-from convlens.compute.reading import read_pool
+from convlens.compute.reading.options import read_pool
 from tests.compute.methods.test_pooling import ORDINARY, SHORT
 
 PAGE, kept = mmap.PAGESIZE, []

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from convlens.compute import avg_pool, max_pool
-from convlens.compute.arrays import DTYPES
 from convlens.compute.methods import METHODS
+from convlens.compute.operands.arrays import DTYPES
 from convlens.compute.planning import plan_pool
 from tests.cases.problems import BY_NAME, CASES, Case
 from tests.oracles.compute import (

@@ -7,12 +7,13 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from convlens.compute import reference, rows
-from convlens.compute.kernels.filter_blocks import filter_blocks
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_conv
-from convlens.compute.rows_layout import Block, block_of, choose_band, steps_of
-from convlens.compute.three_axes import Shape
+from convlens.compute.kernels.blocks.filters import filter_blocks
+from convlens.compute.methods import reference
+from convlens.compute.methods.rows import method as rows
+from convlens.compute.methods.rows.layout import Block, block_of, choose_band, steps_of
+from convlens.compute.methods.shape import Shape
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
 from tests.running.poisoned_memory import poisoned, whole

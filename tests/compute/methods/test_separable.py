@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import convlens
-from convlens.compute import reference, separable
-from convlens.compute.problem import Problem, Unsuited
-from convlens.compute.reading import read_conv
+from convlens.compute.methods import reference
+from convlens.compute.methods.separable import method as separable
+from convlens.compute.problems import Problem, Unsuited
+from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.poisoned_memory import poisoned
 

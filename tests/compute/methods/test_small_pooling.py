@@ -7,10 +7,11 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from convlens.compute import reference, small_pooling
-from convlens.compute.kernels.pool_blocks import pool_blocks
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_pool
+from convlens.compute.kernels.blocks.pools import pool_blocks
+from convlens.compute.methods import reference
+from convlens.compute.methods.pooling import small as small_pooling
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_pool
 from tests.running.drawn_examples import examples
 from tests.running.poisoned_memory import poisoned, whole
 from tests.running.same_bits import check_same_bits

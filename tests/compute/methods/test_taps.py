@@ -7,9 +7,9 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from convlens.compute import reference, taps
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_conv
+from convlens.compute.methods import reference, taps
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
 from tests.running.poisoned_memory import poisoned, whole

@@ -8,10 +8,11 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from convlens.compute import reference, transposed
 from convlens.compute.kernels.machine import Machine, machine
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_conv
+from convlens.compute.methods import reference
+from convlens.compute.methods.transposed import method as transposed
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_conv
 from convlens.windows import TransposedWindow
 from tests.cases.methods import LARGER
 from tests.cases.problems import CASES, Case

@@ -8,15 +8,16 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from convlens.compute import reference, winograd_tiles
-from convlens.compute.kernels.compiling import Kernel
+from convlens.compute.kernels.language.compiling import Kernel
+from convlens.compute.kernels.language.words import WIDTH, put_word, word
 from convlens.compute.kernels.launching import Launch
 from convlens.compute.kernels.machine import Machine, machine
-from convlens.compute.kernels.words import WIDTH, put_word, word
-from convlens.compute.problem import Problem, Unfit, Unsuited
-from convlens.compute.reading import read_conv
-from convlens.compute.winograd import F2, F4, Winograd, _best, _Shape
-from convlens.compute.winograd_tiles import is_uneven
+from convlens.compute.methods import reference
+from convlens.compute.methods.winograd import tiles as winograd_tiles
+from convlens.compute.methods.winograd.method import F2, F4, Winograd, _best, _Shape
+from convlens.compute.methods.winograd.tiles import is_uneven
+from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.cases.methods import LARGER, check_near
 from tests.running.drawn_examples import examples
@@ -204,7 +205,7 @@ def test_a_wrong_transform_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         matrix[1] *= 1.001
         return matrix
 
-    monkeypatch.setattr("convlens.compute.winograd.weight_matrix", wrong)
+    monkeypatch.setattr("convlens.compute.methods.winograd.method.weight_matrix", wrong)
     with pytest.raises(AssertionError):
         check(F4, "float32", 1, {"x": (1, 8, 9, 9), "weight": (8, 8, 3, 3)})
 

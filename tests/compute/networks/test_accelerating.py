@@ -11,13 +11,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from convlens.compute import contest, keeping, layers
-from convlens.compute import module as accelerating
-from convlens.compute.arena import MOST_SHARED, Arena
-from convlens.compute.contest import Contest, distance, least_seconds
-from convlens.compute.folding import copied, folded
-from convlens.compute.layers import Place, Planned
-from convlens.compute.module import Acceleration, Change, _all_planned, _planned, accelerate
+from convlens.compute.memory.arena import MOST_SHARED, Arena
+from convlens.compute.networks import accelerating as accelerating
+from convlens.compute.networks import contest, keeping, layers
+from convlens.compute.networks.accelerating import (
+    Acceleration,
+    Change,
+    _all_planned,
+    _planned,
+    accelerate,
+)
+from convlens.compute.networks.contest import Contest, distance, least_seconds
+from convlens.compute.networks.folding import copied, folded
+from convlens.compute.networks.layers import Place, Planned
 from convlens.compute.planning import plan, plan_pool
 from tests.cases.networks import NETWORKS, build
 
@@ -300,7 +306,7 @@ def prefer(monkeypatch: pytest.MonkeyPatch, winner: str) -> None:
     def told(actions: Any, **_: Any) -> dict[str, float]:
         return {name: 1.0 if name == winner else 2.0 for name in actions}
 
-    monkeypatch.setattr("convlens.compute.module.least_seconds", told)
+    monkeypatch.setattr("convlens.compute.networks.accelerating.least_seconds", told)
 
 
 def test_a_network_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm, weight_norm
 
-from convlens.compute import layers
-from convlens.compute.contest import distance
-from convlens.compute.module import _all_planned, _planned, accelerate
+from convlens.compute.networks import layers
+from convlens.compute.networks.accelerating import _all_planned, _planned, accelerate
+from convlens.compute.networks.contest import distance
+from convlens.compute.networks.rewriting import joining
 from convlens.compute.planning import plan, plan_pool
-from convlens.compute.rewriting import joining
 
 X = torch.randn(1, 4, 9, 9, generator=torch.Generator().manual_seed(3))
 
@@ -29,7 +29,7 @@ def _by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     def told(actions: Any, **_: Any) -> dict[str, float]:
         return {name: 1.0 if name == "contiguous" else 2.0 for name in actions}
 
-    monkeypatch.setattr("convlens.compute.module.least_seconds", told)
+    monkeypatch.setattr("convlens.compute.networks.accelerating.least_seconds", told)
 
 
 def stirred(network: nn.Module) -> Any:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, prune, vector_to_parameters
 from torch.nn.utils.parametrize import register_parametrization
 
-from convlens.compute import layers
-from convlens.compute.contest import distance
-from convlens.compute.keeping import Held, hold
-from convlens.compute.module import _all_planned, _planned
+from convlens.compute.networks import layers
+from convlens.compute.networks.accelerating import _all_planned, _planned
+from convlens.compute.networks.contest import distance
+from convlens.compute.networks.keeping import Held, hold
 from convlens.compute.planning import plan, plan_pool
 
 X = torch.randn(1, 2, 7, 7, generator=torch.Generator().manual_seed(3))

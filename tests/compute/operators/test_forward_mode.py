@@ -10,8 +10,8 @@ from torch.autograd import forward_ad
 from torch.func import grad, jacfwd, jacrev, jvp, vmap
 
 import convlens.functional as ours
-from convlens.compute import avg_pool, behind, conv, conv_transpose, max_pool, once, plan
-from convlens.compute.module import accelerate
+from convlens.compute import avg_pool, background, conv, conv_transpose, dispatching, max_pool, plan
+from convlens.compute.networks.accelerating import accelerate
 from convlens.compute.planning import decide
 
 # torch loads scripts of its own for these, and warns of them itself.
@@ -22,11 +22,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def _plans_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans are there after the first call, by a method that is not torch's."""
     made = decide
-    monkeypatch.setattr(once, "_entries", {})
-    monkeypatch.setattr(once, "LONG", 0.0)
-    monkeypatch.setattr(behind, "ask", lambda job, key=None: job())
+    monkeypatch.setattr(dispatching, "_entries", {})
+    monkeypatch.setattr(dispatching, "LONG", 0.0)
+    monkeypatch.setattr(background, "ask", lambda job, key=None: job())
     monkeypatch.setattr(
-        once,
+        dispatching,
         "decide",
         lambda problem, kind, method="auto", *more: made(problem, kind, OTHER, *more),
     )
@@ -70,7 +70,7 @@ def test_a_tangent_is_torchs_in_the_first_call_and_when_a_plan_is_there(
             else:
                 torch.testing.assert_close(found, expected)
         call(ours, *parts)
-    assert all(entry.plans for entry in once._entries.values())
+    assert all(entry.plans for entry in dispatching._entries.values())
 
 
 def test_a_plan_and_an_accelerated_network_carry_tangents() -> None:

@@ -12,7 +12,7 @@ from torch.export import Dim
 
 import convlens.functional as ours
 from convlens.compute import conv
-from convlens.compute.adaptive import _beside
+from convlens.functional.adapting import _beside
 
 WEIGHT, TURNED = torch.randn(6, 4, 3, 3), torch.randn(4, 6, 3, 3)
 

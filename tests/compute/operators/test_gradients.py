@@ -12,27 +12,19 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from convlens.compute import (
-    avg_pool,
-    conv,
-    conv_transpose,
-    max_pool,
-    operators,
-    outer_products,
-    plan,
-    weight_gradient,
-)
-from convlens.compute.gradients import differentiable, seen_by_torch
+from convlens.compute import avg_pool, conv, conv_transpose, max_pool, plan
 from convlens.compute.methods import METHODS
-from convlens.compute.operators import (
+from convlens.compute.operators import operators, outer_products, weight_gradient
+from convlens.compute.operators.gradients import differentiable, seen_by_torch
+from convlens.compute.operators.operators import (
     avg_pool_operator,
     conv_operator,
     conv_transpose_operator,
     conv_weight_gradient_operator,
     max_pool_operator,
 )
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_conv, read_pool
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_conv, read_pool
 from convlens.windows import Window
 from tests.cases.problems import BY_NAME, CASES, Case
 from tests.oracles.compute import Numbers, arrays_of, check_sum
@@ -51,7 +43,7 @@ def _by_one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
         name = "torch" if METHODS["torch"].refuses(problem) is None else "reference"
         return METHODS[name].run(problem, *parts)
 
-    monkeypatch.setattr("convlens.compute.once.execute", execute)
+    monkeypatch.setattr("convlens.compute.dispatching.execute", execute)
 
 
 def problem_of(case: Case, x: Any, weight: Any = None, bias: Any = None) -> Problem:

@@ -10,12 +10,13 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
-from convlens.compute import behind, conv, outer_products, weight_gradient
+from convlens.compute import background, conv
+from convlens.compute.kernels.blocks.outer import best_block, outer_blocks
 from convlens.compute.kernels.machine import Machine
-from convlens.compute.kernels.outer_blocks import best_block, outer_blocks
-from convlens.compute.operators import conv_weight_gradient_operator
-from convlens.compute.problem import Problem
-from convlens.compute.reading import read_conv
+from convlens.compute.operators import outer_products, weight_gradient
+from convlens.compute.operators.operators import conv_weight_gradient_operator
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.oracles.compute import check_sum
 from tests.running.drawn_examples import examples
@@ -148,7 +149,7 @@ def test_the_first_derivative_needs_no_compiling(monkeypatch: pytest.MonkeyPatch
     """Until our kernel is compiled torch answers, and the kernel is asked for; then it is used."""
     wanted: list[Any] = []
     used: list[Problem] = []
-    monkeypatch.setattr(behind, "ask", lambda job, key: wanted.append(job))
+    monkeypatch.setattr(background, "ask", lambda job, key: wanted.append(job))
     monkeypatch.setattr(outer_products, "at_hand", lambda problem: False)
     x, gradient = torch.randn(1, 1, 50), torch.randn(1, 1, 48)
     how = [3], [1], [0, 0], [1], 1
@@ -169,7 +170,7 @@ def test_the_first_derivative_needs_no_compiling(monkeypatch: pytest.MonkeyPatch
 
 
 def test_of_jobs_with_one_key_the_first_is_done() -> None:
-    works = behind._Behind()
+    works = background._Behind()
     works.thread = threading.current_thread()  # so that none is started
     done: list[str] = []
     for name, key in (("a", 1), ("b", 1), ("c", 2), ("d", None), ("e", None)):

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.compute.kernels.compiling import HEAD, Kernel, address
+from convlens.compute.kernels.language.compiling import HEAD, Kernel, address
 
 __all__ = ["Launch", "address_of", "one_thread", "threads"]
 

@@ -1,0 +1,240 @@
+"""Calls without a plan: answered at once, while the plan they would have wanted is being made.
+
+The first call of a shape is computed by a method that needs no compiling. If the shape is worth it,
+a thread behind the scenes compiles and measures the likely methods; calls after that go the best
+way. What is kept: the decision by problem, and the packed weights last used with it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from convlens.compute import background
+from convlens.compute.kernels.launching import threads
+from convlens.compute.memory.arena import MOST_SHARED, Arena
+from convlens.compute.methods import METHODS, compiles, estimate, is_exact, prepared, refused
+from convlens.compute.planning import Plan, decide
+from convlens.compute.problems import Problem, Unfit, Unsuited
+
+__all__ = ["execute"]
+
+Computed = tuple[Tensor, Tensor | None]
+
+SHAPES, WEIGHTS = 512, 4
+"""Problems whose decision is kept, and packed weights for each."""
+
+MOST_HELD = 2**29
+"""Bytes of the weights that are kept for all problems together, or of one, given and packed."""
+
+MOST_BYTES = 2**28
+"""Of weights that wait for their plans; and of the memory of results that is kept to be used again.
+"""
+
+LONG, OFTEN, ENOUGH = 3e-4, 20, 2e-3
+"""A plan is made for what takes so many seconds by the quick way as its method estimates, or was
+called so many times, or took so many seconds in all calls after the first."""
+
+COMPILING = 1.0
+"""In seconds, what a kernel takes to be compiled, once a machine, at most."""
+
+LONG_SUM, SOONER = 1e-3, 2.0
+"""Where a plain sum takes so many seconds, and that many times another method's, that answers."""
+
+
+@dataclass
+class _Entry:
+    """What is known of one problem: the plans of its last weights, and how often it was asked.
+
+    `held`: the bytes that these plans keep.
+    """
+
+    tolerance: float
+    calls: int = 0
+    spent: float = 0.0
+    asked: bool = False
+    quick: str | None = None
+    exact: str | None = None
+    plans: list[Plan] = field(default_factory=list)
+    held: int = 0
+
+
+# One for all problems: an arena of each would hold the memory of results of every shape ever seen.
+_arena = Arena(MOST_SHARED, MOST_BYTES)
+
+# The last asked for at the end. No OrderedDict: to walk over one hashes every problem again.
+_entries: dict[tuple[object, ...], _Entry] = {}
+_lock = threading.Lock()
+
+_waiting: dict[int, int] = {}
+"""The bytes of the copied weights of each entry, by its id, whose plan is still to be made."""
+
+
+def execute(
+    problem: Problem,
+    x: Tensor,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    method: str = "auto",
+    y: Tensor | None = None,
+    exact: bool = False,
+) -> Computed:
+    """Return the result (n, k, *outputs) for x (n, c, *space), and the indices if asked for.
+
+    `y`, if given, is where the result is put, if the method can. `exact` leaves out the methods
+    that are not one plain sum. The problem is one that was read; x, weight and bias are as it says.
+    No gradient is recorded.
+
+    >>> from convlens.windows import Window
+    >>> problem = Problem("max_pool", 1, 1, (4,), 1, (Window(2, 2),), "float32")
+    >>> execute(problem, torch.tensor([[[1.0, 5.0, 2.0, 3.0]]]))[0]
+    tensor([[[5., 3.]]])
+    """
+    entry = _entry(problem, method, exact)
+    for plan in entry.plans:
+        if _same(plan.weight, weight) and _same(plan.bias, bias):
+            before = len(plan.plain)
+            found = plan.compute(x, y)
+            if len(plan.plain) > before:  # which packed these weights in another way as well
+                _keep(entry, plan)
+            return found
+    if method != "auto" or problem.device != "cpu":
+        return _keep(entry, _plan(entry, problem, method, weight, bias)).compute(x, y)
+    if entry.quick is None:
+        entry.quick = _quick(problem, entry.tolerance == 0)
+    if entry.exact is not None:
+        # Decided, but for other weights: those are packed for this call, and kept for the next.
+        return _keep(entry, _plan(entry, problem, entry.exact, weight, bias)).compute(x, y)
+    began = time.perf_counter()
+    try:
+        found = prepared(entry.quick, problem, weight, bias, Arena())(x, y)
+    except (Unfit, Unsuited):
+        found = prepared(_quick(problem, exact=True), problem, weight, bias, Arena())(x, y)
+    if entry.calls > 1:  # the first meets fresh pages, and tells little
+        entry.spent += time.perf_counter() - began
+    often = entry.calls >= OFTEN or entry.spent > ENOUGH
+    worth = often or estimate(entry.quick, problem) > LONG
+    if worth and not entry.asked:  # after the answer, which a compiler at work would hold up
+        _ask(problem, entry, weight, bias)
+    return found
+
+
+def _entry(problem: Problem, method: str, exact: bool) -> _Entry:
+    key = (problem, method, exact, threads())
+    with _lock:
+        entry = _entries.pop(key, None) or _Entry(0.0 if exact else 1e-5)
+        _entries[key] = entry
+        if len(_entries) > SHAPES:
+            del _entries[next(iter(_entries))]
+        entry.calls += 1
+    return entry
+
+
+def _plan(
+    entry: _Entry, problem: Problem, method: str, weight: Tensor | None, bias: Tensor | None
+) -> Plan:
+    kept = None if weight is None else weight.detach().clone()
+    added = None if bias is None else bias.detach().clone()
+    return decide(problem, "torch", method, kept, added, entry.tolerance)
+
+
+def _keep(entry: _Entry, plan: Plan) -> Plan:
+    plan.share(_arena)
+    others = [other for other in entry.plans if other is not plan]
+    _hold(entry, [plan, *others[: WEIGHTS - 1]])
+    with _lock:
+        kept = sum(other.held for other in _entries.values())
+        for other in _entries.values():  # those asked for longest ago first
+            if kept <= MOST_HELD:
+                break
+            kept -= other.held
+            _hold(other, [plan] if other is entry else [])
+    return plan
+
+
+def _hold(entry: _Entry, plans: list[Plan]) -> None:
+    entry.held = sum(plan.held for plan in plans)
+    entry.plans = plans
+
+
+def _same(kept: object, given: Tensor | None) -> bool:
+    """Tell whether weights are bit for bit those that a plan has packed."""
+    if kept is None or given is None:
+        return kept is given
+    return isinstance(kept, Tensor) and torch.equal(_bits(kept), _bits(given))
+
+
+def _bits(weight: Tensor) -> Tensor:
+    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    real = torch.view_as_real(weight.resolve_conj()) if weight.is_complex() else weight
+    return real.detach().resolve_neg().view(whole[real.element_size()])
+
+
+def _quick(problem: Problem, exact: bool) -> str:
+    """Return the likely quickest method that needs no compiling, of the exact ones if told.
+
+    One that is not exact, whose error nobody has measured yet, must be worth it; and where a plain
+    sum takes longer than compiling does, one that is compiled may be the quickest.
+    """
+    every = [name for name in METHODS if refused(name, problem) is None]
+    able = [name for name in every if not compiles(name)]
+    plain = [name for name in able if is_exact(name)]
+    if not plain:
+        return decide(problem, "torch", tolerance=0.0, measure=False).method
+    seconds = {name: estimate(name, problem) for name in every}
+    best, safe = (min(names, key=lambda name: seconds[name]) for names in (able, plain))
+    if seconds[safe] > COMPILING:
+        safe = min(filter(is_exact, every), key=lambda name: seconds[name])
+    worth = seconds[safe] > max(LONG_SUM, SOONER * seconds[best])
+    return best if worth and not exact else safe
+
+
+def _ask(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None) -> None:
+    """Let the plan of a problem be made, once; later, where too many weights wait for theirs."""
+    size = sum(part.nbytes for part in (weight, bias) if part is not None)
+    with _lock:
+        if entry.asked or (_waiting and sum(_waiting.values()) + size > MOST_BYTES):
+            return
+        entry.asked = True
+        _waiting[id(entry)] = size
+    copies = [None if part is None else part.detach().clone() for part in (weight, bias)]
+    background.ask(partial(_make, problem, entry, *copies))
+
+
+def _make(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None) -> None:
+    try:
+        plan = decide(problem, "torch", "auto", weight, bias, entry.tolerance)
+    finally:
+        with _lock:
+            _waiting.pop(id(entry), None)
+    exact = [name for name in plan.cost if is_exact(name)]
+    entry.exact = min(exact, key=lambda name: plan.cost[name], default=None)
+    _keep(entry, plan)
+
+
+def _before_fork() -> None:
+    background.stand_still()  # first: its thread may be waiting for the lock
+    _lock.acquire()
+
+
+def _after_fork() -> None:
+    _lock.release()
+    background.go_on()
+
+
+def _in_child() -> None:
+    """Ask again for the plans that the parent's thread has not made yet."""
+    _after_fork()
+    _waiting.clear()
+    for entry in _entries.values():
+        entry.asked = bool(entry.plans)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)

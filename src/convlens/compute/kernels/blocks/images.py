@@ -1,0 +1,113 @@
+"""Register blocks for small kernels over images that are read where they lie, padding and all.
+
+An *image block* keeps m rows of v vectors of the results of one channel in registers. It takes the
+kernel a column of taps at a time: every line of the input under the block is loaded once, masked
+where it sticks out at an end, and belongs to as many rows of the result as the taps say. A line
+above or below the image is read from a line of zeros. So nothing is packed, which for layers of
+nine taps would cost more than the multiply-adds. With a stride of 2 the columns come in pairs: one
+load of two vectors gives the even elements to one and the odd ones to the other.
+
+Every result is one chain of multiply-adds, in an order that the block's shape does not change.
+"""
+
+from __future__ import annotations
+
+from convlens.compute.kernels.blocks.texts import along_rows, written
+
+__all__ = ["image_blocks"]
+
+ARGUMENTS = (
+    "w, x, zeros, each, depth, front, depth_dilation, space_d, top, space_h, space_w, left, "
+    "dilation, y, out_w, kept, n, bias"
+)
+
+
+def image_blocks(
+    rows: int, vectors: int, rest: int, size: tuple[int, int], stride: tuple[int, int], apart: int
+) -> str:
+    """Return the text of `image_rows`, which computes up to `rows` rows of n results each.
+
+    `size` and `stride` are those of rows and columns, `apart` is the dilation of rows. Blocks have
+    `vectors` vectors, but the last of a row only `rest`, if those are enough.
+
+    Its arguments: `w`, the weights of one channel out, column by column; `x`, where the first plane
+    of its group is; `zeros`, `space_w` of them; `each`, channels of a group, and of their planes
+    `depth`, `depth_dilation` apart, from plane `front` on; `top` and `left`, the row and the column
+    of the first tap; `dilation` of columns; `y`, where the first result is, rows `out_w` apart;
+    `kept`, how many of the rows are written; `bias`, what all start from. What lies outside of
+    (space_d, space_h, space_w) is 0.
+
+    >>> image_blocks(2, 2, 1, (3, 3), (1, 1), 1).count("def ")
+    3
+    """
+    widths = [vectors] if rest == vectors else [vectors, rest]
+    along = along_rows("image", rows, vectors, rest, ARGUMENTS, _moved(stride[1]))
+    blocks = [_block(rows, width, size, stride, apart) for width in widths]
+    return "\n".join([*blocks, along]) + "\n"
+
+
+def _moved(stride: int) -> str:
+    """Return the arguments for the columns from `column` on."""
+    moved = ARGUMENTS.replace(" left,", f" left + column * {stride},")
+    return moved.replace(" y,", " y + column * WIDTH,").replace(" n,", " n - column,")
+
+
+def _block(
+    rows: int, vectors: int, size: tuple[int, int], stride: tuple[int, int], apart: int
+) -> str:
+    step = min(stride[1], size[1])  # columns of the kernel taken together
+    lines = [
+        f"def image_{rows}_{vectors}({ARGUMENTS}):",
+        "    b = broadcast(bias, 0)",
+        *(f"    a{r}_{v} = b" for r in range(rows) for v in range(vectors)),
+        "    none = zero()",
+        "    pitch = space_w * WIDTH",
+        "    for layer in range(each * depth):",
+        "        plane = front + layer % depth * depth_dilation",
+        "        height = space_h if 0 <= plane < space_d else 0",
+        "        image = x + (layer // depth * space_d + plane) * space_h * pitch",
+        "        column = left",
+        f"        for _ in range({size[1] // step}):",
+        *_columns(rows, vectors, size[0], stride, apart, step),
+    ]
+    if size[1] % step:  # the last column has none beside it
+        lines += [line[4:] for line in _columns(rows, vectors, size[0], stride, apart, 1)]
+    lines += written(rows, vectors, "out_w")
+    return "\n".join(lines) + "\n"
+
+
+def _columns(
+    rows: int, vectors: int, taps: int, stride: tuple[int, int], apart: int, together: int
+) -> list[str]:
+    """Return the text for one column of taps, or for two side by side."""
+    indent = " " * 12
+    loaded = vectors * stride[1]  # vectors of one line
+    lines = [f"{indent}w{e}_{a} = broadcast(w, {e * taps + a})"
+             for e in range(together) for a in range(taps)]  # fmt: skip
+    for v in range(loaded):
+        at = f"(column + {v} * LANES)"
+        lines.append(f"{indent}mask{v} = lanes(-{at}, space_w - {at})")
+    for i in range((rows - 1) * stride[0] + (taps - 1) * apart + 1):
+        met = [(r, a) for r in range(rows) for a in range(taps) if r * stride[0] + a * apart == i]
+        if not met:
+            continue
+        lines.append(
+            f"{indent}p = image + (top + {i}) * pitch if 0 <= top + {i} < height else zeros"
+        )
+        lines += [
+            f"{indent}x{v} = load_lanes(p, column + {v} * LANES, mask{v}, none)"
+            for v in range(loaded)
+        ]
+        if stride[1] == 2:
+            for e, word in zip(range(together), ("evens", "odds"), strict=False):
+                lines += [f"{indent}x{e}_{v} = {word}(x{2 * v}, x{2 * v + 1})"
+                          for v in range(vectors)]  # fmt: skip
+        for e in range(together):
+            named = f"x{e}_" if stride[1] == 2 else "x"
+            lines += [f"{indent}a{r}_{v} = fma(w{e}_{a}, {named}{v}, a{r}_{v})"
+                      for r, a in met for v in range(vectors)]  # fmt: skip
+    return [
+        *lines,
+        f"{indent}column += {together} * dilation",
+        f"{indent}w += {together * taps} * WIDTH",
+    ]

@@ -1,0 +1,110 @@
+"""Register blocks for small windows of pooling over images that are read where they lie.
+
+A *pool block* keeps m rows of v vectors of the results of one image in registers, as an image block
+of a convolution does (see `image_blocks`): every line of the input under it is loaded once, masked
+where it sticks out at an end, its columns combined, and what they come to combined with all the
+rows that see it. With a stride of 2, vectors are loaded in pairs, of which the even and the odd
+elements are drawn out.
+"""
+
+from __future__ import annotations
+
+from convlens.compute.kernels.blocks.texts import along_rows
+
+__all__ = ["pool_blocks"]
+
+ARGUMENTS = (
+    "x, outside, identity, depth, front, depth_dilation, space_d, top, space_h, space_w, left, y, "
+    "out_w, kept, n, counts, row_counts, times"
+)
+
+
+def pool_blocks(
+    rows: int, vectors: int, rest: int, size: tuple[int, int], stride: tuple[int, int], mean: bool
+) -> str:
+    """Return the text of `pool_rows`, which computes up to `rows` rows of n results each.
+
+    `size` and `stride` are those of rows and columns. Blocks have `vectors` vectors, but the last
+    of a row only `rest`, if those are enough.
+
+    Its arguments: `x`, where the first plane of the image is; `outside`, `space_w` times the
+    `identity`, which changes nothing; `depth` planes, `depth_dilation` apart, from plane `front`
+    on; `top` and `left`, the row and the column of the first element; `y`, where the first result
+    is, rows `out_w` apart; `kept`, how many of the rows are written. A mean is divided by `times`,
+    by the int64 of `row_counts` of its row and the element of `counts` of its column.
+
+    >>> pool_blocks(2, 2, 1, (3, 3), (1, 1), False).count("def ")
+    3
+    """
+    widths = [vectors] if rest == vectors else [vectors, rest]
+    moved = ARGUMENTS.replace(" left,", f" left + column * {stride[1]},")
+    for name in ("y", "counts"):
+        moved = moved.replace(f" {name},", f" {name} + column * WIDTH,")
+    moved = moved.replace(" n,", " n - column,")
+    along = along_rows("pool", rows, vectors, rest, ARGUMENTS, moved)
+    blocks = [_block(rows, width, size, stride, mean) for width in widths]
+    return "\n".join([*blocks, along]) + "\n"
+
+
+def _block(
+    rows: int, vectors: int, size: tuple[int, int], stride: tuple[int, int], mean: bool
+) -> str:
+    indent = " " * 12
+    lines = [
+        f"def pool_{rows}_{vectors}({ARGUMENTS}):",
+        "    b = broadcast(identity, 0)",
+        *(f"    a{r}_{v} = b" for r in range(rows) for v in range(vectors)),
+        "    pitch = space_w * WIDTH",
+    ]
+    for e in range(0, size[1], stride[1]):
+        for v in range(vectors * stride[1]):
+            at = f"(left + {e} + {v} * LANES)"
+            lines.append(f"    mask{e}_{v} = lanes(-{at}, space_w - {at})")
+    lines += [
+        "    for tap in range(depth):",
+        "        plane = front + tap * depth_dilation",
+        "        if 0 <= plane < space_d:",
+        f"{indent}image = x + plane * space_h * pitch",
+    ]
+    for i in range((rows - 1) * stride[0] + size[0]):
+        met = [r for r in range(rows) if 0 <= i - r * stride[0] < size[0]]
+        if not met:
+            continue
+        lines.append(
+            f"{indent}p = image + (top + {i}) * pitch if 0 <= top + {i} < space_h else outside"
+        )
+        for v in range(vectors):
+            lines += [indent + line for line in _across(v, size[1], stride[1])]
+            lines += [f"{indent}a{r}_{v} = combine(a{r}_{v}, c)" for r in met]
+    for r in range(rows):
+        lines.append(f"    if kept > {r}:")
+        if mean:
+            lines.append(f"        part = times * word(row_counts, {r})")
+        for v in range(vectors):
+            lines += [f"        {line}" for line in _result(r, v, mean)]
+    return "\n".join(lines) + "\n"
+
+
+def _across(v: int, size: int, stride: int) -> list[str]:
+    """Return the text for vector v of one line: its columns combined, in `c`."""
+    lines = []
+    for e in range(0, size, stride):
+        loaded = [f"load_lanes(p, left + {e} + {stride * v + i} * LANES, mask{e}_{stride * v + i},"
+                  " b)" for i in range(stride)]  # fmt: skip
+        if stride == 1:
+            parts = loaded
+        else:
+            lines.append(f"s, t = {loaded[0]}, {loaded[1]}")
+            parts = ["evens(s, t)", "odds(s, t)"][: size - e]
+        for part in parts:
+            lines.append(f"c = combine(c, {part})" if len(lines) > stride - 1 else f"c = {part}")
+    return lines
+
+
+def _result(r: int, v: int, mean: bool) -> list[str]:
+    """Return the text that writes vector v of row r."""
+    at, left = f"{r} * out_w + {v} * LANES", f"n - {v} * LANES"
+    if not mean:
+        return [f"store_some(y, {at}, a{r}_{v}, {left})"]
+    some = f"load_some(counts, {v} * LANES, {left})"
+    return [f"store_some(y, {at}, mean(a{r}_{v}, {some}, part), {left})"]

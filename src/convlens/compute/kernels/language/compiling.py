@@ -1,0 +1,229 @@
+"""The text of a kernel, compiled once a machine: in memory, and in a folder of the user's cache."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import hashlib
+import inspect
+import os
+import sys
+import tempfile
+import textwrap
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convlens.compute.kernels.machine import WIDTHS, machine
+from convlens.files import write_whole
+
+__all__ = ["Kernel", "address", "at_hand", "cache_folder", "write_beside"]
+
+HEAD = 6
+"""The words of an argument block that `launching` fills in, before those of the kernel."""
+
+DIGEST = hashlib.sha256().digest_size
+"""The bytes of a digest."""
+
+_compiled: dict[Kernel, Any] = {}
+"""Engines of LLVM, each with one kernel."""
+
+_lock = threading.RLock()
+
+# A fork while another thread compiles would leave the compiler locked in the child for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What one thread does with one task after another.
+
+    `drive(task, scratch, ...)` is written in `words` and does task number `task`, with `scratch`,
+    the address of memory of the thread's own; its further parameters are integers or addresses.
+    It may call the functions in `uses`, those in the text `blocks`, and read `constants`.
+    """
+
+    name: str
+    dtype: str
+    drive: Callable[..., None]
+    uses: tuple[Callable[..., Any], ...] = ()
+    blocks: str = ""
+    constants: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names of what `drive` takes beside the task and the scratch memory."""
+        return tuple(inspect.signature(self.drive).parameters)[2:]
+
+    def text(self) -> str:
+        """Return the text that is compiled: what the kernel is made of, and `run(block)`."""
+        here = machine()
+        lines = [
+            f"LANES = {here.lanes(self.dtype)}",
+            f"WIDTH = {WIDTHS[self.dtype]}",
+            *(f"{name} = {value}" for name, value in self.constants),
+            self.blocks,
+            *(_source(function) for function in (*self.uses, self.drive)),
+            "def run(block):",
+            "    scratch = word(block, 3) + take(block + 16) * word(block, 4)",
+            *(f"    {name} = word(block, {HEAD + i})" for i, name in enumerate(self.parameters)),
+            "    _size = word(block, 5)",
+            "    _share = take(block) * _size",
+            "    while _share < word(block, 1):",
+            "        for task in range(_share, min(_share + _size, word(block, 1))):",
+            f"            {self.drive.__name__}(task, scratch, {', '.join(self.parameters)})",
+            "        _share = take(block) * _size",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def address(kernel: Kernel) -> int:
+    """Return where the compiled kernel starts, after compiling it if need be: a second or less."""
+    found = _compiled.get(kernel)
+    if found is None:
+        with _lock:
+            found = _compiled.get(kernel) or _load(_code(kernel))
+            _compiled[kernel] = found
+    return int(found.get_function_address("run"))
+
+
+def at_hand(kernel: Kernel) -> bool:
+    """Tell whether `address` answers in some milliseconds: compiled before, here or on disk."""
+    if kernel in _compiled:
+        return True
+    folder = cache_folder()
+    return folder is not None and _file(folder, kernel).exists()
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Return the folder of ours in the user's cache, or None where it cannot be written.
+
+    It holds compiled kernels and measurements; deleting it costs only their time.
+    """
+    if sys.platform == "win32":
+        above = os.environ.get("LOCALAPPDATA", "")
+    elif sys.platform == "darwin":
+        above = os.path.expanduser("~/Library/Caches")
+    else:
+        above = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(above) / "convlens"
+    if not folder.is_absolute():
+        return None
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return None
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """Write a file of the cache whole or not at all; an unwritable or full disk loses it only."""
+    # ValueError: something that is no file has that name.
+    with contextlib.suppress(OSError, ValueError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, content, durable=False)
+
+
+def _code(kernel: Kernel) -> bytes:
+    """Return the machine code of a kernel, as an object file: that in the cache, or made anew.
+
+    A file of the cache starts with the digest of the rest, so that a damaged one is not loaded.
+    """
+    folder = cache_folder()
+    path = None if folder is None else _file(folder, kernel)
+    if path is not None:
+        try:
+            content = path.read_bytes()
+        except OSError:
+            content = b""
+        if content[:DIGEST] == hashlib.sha256(content[DIGEST:]).digest():
+            return content[DIGEST:]
+    made = _make(kernel)
+    if path is not None:
+        write_beside(path, hashlib.sha256(made).digest() + made)
+    return made
+
+
+def _file(folder: Path, kernel: Kernel) -> Path:
+    described = f"{kernel.dtype} {kernel.text()} {_versions()} {machine()!r}"
+    digest = hashlib.sha256(described.encode()).hexdigest()[:24]
+    return folder / "kernels" / f"{kernel.name}-{digest}.o"
+
+
+@functools.cache
+def _versions() -> str:
+    """Return what compiled code depends on beside its text."""
+    import llvmlite
+
+    here = Path(__file__)
+    sources = [here.with_name(name).read_text() for name in ("emitting.py", "translating.py")]
+    return f"{llvmlite.__version__} {_features()} {sources}"
+
+
+@functools.cache
+def _features() -> str:
+    """Return the instructions this machine has beyond those of its kind, in LLVM's words."""
+    import llvmlite.binding as llvm
+
+    return str(llvm.get_host_cpu_features().flatten())
+
+
+def _target() -> Any:
+    """Return this machine as LLVM compiles for it."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=_features(), opt=3, jit=True, codemodel="jitdefault"
+    )
+
+
+def _make(kernel: Kernel) -> bytes:
+    """Compile a kernel."""
+    import llvmlite.binding as llvm
+
+    from convlens.compute.kernels.language.emitting import vocabulary
+    from convlens.compute.kernels.language.translating import translated
+
+    here = machine()
+    words = vocabulary(kernel.dtype, here.vector, here.fused)
+    target = _target()
+    module = llvm.parse_assembly(str(translated(kernel.text(), words)))
+    module.verify()
+    # Loops over vectors are written as such; LLVM need not look for more.
+    options = llvm.create_pipeline_tuning_options(3)
+    options.loop_vectorization = options.slp_vectorization = False
+    passes = llvm.create_pass_builder(target, options)
+    passes.getModulePassManager().run(module, passes)
+    return bytes(target.emit_object(module))
+
+
+def _load(code: bytes) -> Any:
+    """Return an engine of LLVM with the code of an object file in memory that may be run."""
+    import llvmlite.binding as llvm
+
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine
+
+
+@functools.cache
+def _source(function: Callable[..., Any]) -> str:
+    """Return a function's text without its types, which are Python's and not the kernel's."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            for argument in node.args.args:
+                argument.annotation = None
+    return ast.unparse(tree)

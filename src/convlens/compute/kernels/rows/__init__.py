@@ -1,0 +1,1 @@
+"""Rows of numbers: copied, padded, interleaved, combined."""

@@ -1,0 +1,284 @@
+"""Rows of the input as the windows see them: padding put in, every stride-th element drawn out.
+
+Python gives the positions as tables: `sources`, or along rows, which may be long, only the `ends`
+before and behind the `middle`, where the input lies as it is. The words here move the numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convlens.compute.kernels.language.words import (
+    LANES,
+    WIDTH,
+    evens,
+    get,
+    load,
+    load_some,
+    number,
+    odds,
+    put,
+    store,
+    store_some,
+    word,
+    zero,
+)
+from convlens.windows import Window, padded_source
+
+__all__ = [
+    "PACK_BAND", "PACK_ROW", "clear", "copy", "covered", "edge", "ends", "ends_or_zeros", "middle",
+    "pack_band", "pack_row", "sources",
+]  # fmt: skip
+
+
+def sources(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
+    """Return for every position that windows cover, from the first on, which of n inputs it is.
+
+    -1 stands for a zero. The windows are those of a convolution.
+
+    >>> sources(Window(3, before=1, after=1), 4, "zeros").tolist()
+    [-1, 0, 1, 2, 3, -1]
+    """
+    first, last = middle(window, n)
+    outside = ends(window, n, mode)
+    inside = np.arange(first - window.before, last - window.before, dtype=np.int64)
+    return np.concatenate([outside[:first], inside, outside[first:]])
+
+
+def ends(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
+    """Return `sources` without its `middle`: what lies before it, then what lies behind.
+
+    >>> ends(Window(3, before=1, after=1), 4, "reflect").tolist()
+    [1, 2]
+    """
+    first, last = middle(window, n)
+    positions = [*range(first), *range(last, covered(window, n))]
+    found = [padded_source(at - window.before, n, mode) for at in positions]
+    return np.array([-1 if source is None else source for source in found], np.int64)
+
+
+def ends_or_zeros(window: Window, n: int, mode: str) -> np.ndarray[Any, Any] | int:
+    """Return the `ends`, or 0 where all of them are zeros and the stride is one of `pack_line`.
+
+    >>> ends_or_zeros(Window(3, before=1, after=1), 4, "zeros")
+    0
+    """
+    return 0 if mode == "zeros" and window.stride <= 2 else ends(window, n, mode)
+
+
+def covered(window: Window, n: int) -> int:
+    """Return how many positions the windows cover, from the first on.
+
+    >>> covered(Window(3, before=1, after=1), 4)
+    6
+    """
+    return (window.outputs(n) - 1) * window.stride + window.extent
+
+
+def middle(window: Window, n: int) -> tuple[int, int]:
+    """Return between which positions of `sources` the input lies as it is, one after another.
+
+    >>> middle(Window(3, before=1, after=1), 4)
+    (1, 5)
+    """
+    count = covered(window, n)
+    return min(window.before, count), min(window.before + n, count)
+
+
+def copy(to: int, source: int, n: int) -> None:
+    """Copy n elements."""
+    i = 0
+    while i + LANES <= n:
+        store(to, i, load(source, i))
+        i += LANES
+    if i < n:
+        if n >= LANES:  # the last vector again covers some that were copied: no loop over the rest
+            store(to, n - LANES, load(source, n - LANES))
+        else:
+            store_some(to, 0, load_some(source, 0, n), n)
+
+
+def clear(to: int, n: int) -> None:
+    """Write n zeros."""
+    i = 0
+    while i < n:
+        store_some(to, i, zero(), n - i)
+        i += LANES
+
+
+def edge(to: int, q: int, row: int, ends: int, i: int) -> None:
+    """Write to element q what stands at position i of the ends: some input, or a zero."""
+    found = word(ends, i)
+    if found < 0:
+        put(to, q, number(0))
+    else:
+        put(to, q, get(row, found))
+
+
+def clear_whole(to: int, n: int) -> None:
+    """Write n zeros, and more up to a whole vector."""
+    i = 0
+    while i < n:
+        store(to, i, zero())
+        i += LANES
+
+
+def copy_whole(to: int, source: int, stride: int, n: int) -> None:
+    """Copy n elements a stride of 1 or 2 apart; behind them write zeros up to a whole vector."""
+    i = 0
+    if stride == 1:
+        while i + LANES <= n:
+            store(to, i, load(source, i))
+            i += LANES
+        if i < n:
+            store(to, i, load_some(source, i, n - i))
+    else:
+        while i + LANES < n:
+            store(to, i, evens(load(source, 2 * i), load(source, 2 * i + LANES)))
+            i += LANES
+        if i < n:
+            rest = 2 * (n - i) - 1
+            a, b = load_some(source, 2 * i, rest), load_some(source, 2 * i + LANES, rest - LANES)
+            store(to, i, evens(a, b))
+
+
+def pack_line(
+    to: int, row: int, first: int, last: int, start: int, stride: int, length: int
+) -> None:
+    """Do what `pack_row` does for a stride of 1 or 2 where all ends are zeros, in whole vectors.
+
+    Up to a vector behind the `length` elements is written, too.
+    """
+    low = min(length, max(0, (first - start + stride - 1) // stride))
+    high = max(low, min(length, (last - start + stride - 1) // stride))
+    clear_whole(to, low)
+    copy_whole(to + low * WIDTH, row + (start + low * stride - first) * WIDTH, stride, high - low)
+    clear_whole(to + high * WIDTH, length - high)
+
+
+def pack_two(
+    to: int, other: int, row: int, first: int, last: int, start: int, n: int, m: int
+) -> None:
+    """Write every other input from padded position `start` on to `to`, those between to `other`.
+
+    The first n of the ones, the first m of the others. All ends are zeros.
+    """
+    low = max(0, (first - start + 1) // 2)  # from here on both of a pair are no padding
+    clear(to, min(low, n))
+    clear(other, min(low, m))
+    if low > 0 and start + 2 * low - 1 >= first and low <= m and last > first:
+        put(other, low - 1, get(row, start + 2 * low - 1 - first))
+    inside = row + (start + 2 * low - first) * WIDTH
+    count = max(0, last - start - 2 * low)
+    i = 0
+    while 2 * (i + LANES) <= count and low + i + LANES <= min(n, m):
+        a, b = load(inside, 2 * i), load(inside, 2 * i + LANES)
+        store(to, low + i, evens(a, b))
+        store(other, low + i, odds(a, b))
+        i += LANES
+    while low + i < max(n, m):
+        a = load_some(inside, 2 * i, count - 2 * i)
+        b = load_some(inside, 2 * i + LANES, count - 2 * i - LANES)
+        store_some(to, low + i, evens(a, b), n - low - i)
+        store_some(other, low + i, odds(a, b), m - low - i)
+        i += LANES
+
+
+def pack_row(
+    to: int, row: int, ends: int, first: int, last: int, start: int, stride: int, length: int
+) -> None:
+    """Write to element q of `to`, for q < length, the input at padded position start + q * stride.
+
+    `row` is the address of a row of the input, `ends` that of its `ends`; `first` and `last` are
+    its `middle`.
+    """
+    low = min(length, max(0, (first - start + stride - 1) // stride))
+    high = max(low, min(length, (last - start + stride - 1) // stride))
+    for q in range(low):
+        edge(to, q, row, ends, start + q * stride)
+    inside = row + (start + low * stride - first) * WIDTH
+    to_inside = to + low * WIDTH
+    n = high - low
+    if stride == 1:
+        copy(to_inside, inside, n)
+    elif stride == 2:
+        i = 0
+        while i + LANES < n:
+            both = evens(load(inside, 2 * i), load(inside, 2 * i + LANES))
+            store(to_inside, i, both)
+            i += LANES
+        if i < n:
+            rest = 2 * (n - i) - 1
+            both = evens(
+                load_some(inside, 2 * i, rest), load_some(inside, 2 * i + LANES, rest - LANES)
+            )
+            store_some(to_inside, i, both, n - i)
+    else:
+        for i in range(n):
+            put(to_inside, i, get(inside, i * stride))
+    for q in range(high, length):
+        edge(to, q, row, ends, start + q * stride - last + max(first, 0))
+
+
+def pack_band(
+    x: int, to: int, d: int, top: int, left: int, channels: int, depth_table: int, row_table: int,
+    column_ends: int, starts: int, planes: int, depth_dilation: int, depth_end: int,
+    row_stride: int, column_stride: int, row_end: int, first: int, last: int, column_end: int,
+    phases: int, slots: int, lines: int, length: int, space_d: int, space_h: int, space_w: int,
+) -> None:  # fmt: skip
+    """Pack a band of the input: d, top and left are the padded positions where it begins.
+
+    Of every channel, `planes` planes, `depth_dilation` apart; of each plane, for every place within
+    a stride of rows and each of the `starts` of columns, `lines` lines of `length` elements. What
+    lies behind the ends of the tables is left as it is, and up to a vector behind the last line is
+    written. `column_ends` may be 0: see `ends_or_zeros`.
+    """
+    for c in range(channels):
+        for a in range(planes):
+            plane = -1
+            if d + a * depth_dilation < depth_end:
+                plane = word(depth_table, d + a * depth_dilation)
+            for phase in range(phases):
+                for slot in range(slots):
+                    begin = left + word(starts, slot)
+                    whole = (column_end - begin + column_stride - 1) // column_stride
+                    count = max(0, min(length, whole))
+                    two = (
+                        column_ends == 0
+                        and column_stride == 2
+                        and slots == 2
+                        and word(starts, 1) == 1
+                    )
+                    if two and slot == 1:
+                        to += lines * length * WIDTH
+                        continue
+                    for line in range(lines):
+                        position = top + line * row_stride + phase
+                        found = -1
+                        if position < row_end and plane >= 0:
+                            found = word(row_table, position)
+                        row = x + ((c * space_d + plane) * space_h + found) * space_w * WIDTH
+                        other = to + lines * length * WIDTH
+                        more = max(0, min(length, (column_end - begin) // 2))
+                        # In the order of memory, so that what is written behind a line is no loss.
+                        if found < 0 and two:
+                            clear(to, count)
+                            clear(other, more)
+                        elif found < 0:
+                            clear_whole(to, count)
+                        elif two:
+                            pack_two(to, other, row, first, last, begin, count, more)
+                        elif column_ends == 0:
+                            pack_line(to, row, first, last, begin, column_stride, count)
+                        else:
+                            pack_row(to, row, column_ends, first, last, begin, column_stride, count)
+                        to += length * WIDTH
+
+
+PACK_ROW = (copy, clear, edge, pack_row)
+"""What a kernel that calls `pack_row` uses."""
+
+PACK_BAND = (*PACK_ROW, clear_whole, copy_whole, pack_line, pack_two, pack_band)
+"""What a kernel that calls `pack_band` uses."""

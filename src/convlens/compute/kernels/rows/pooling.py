@@ -1,0 +1,159 @@
+"""Rows of windows: combined from rows of the input, halved in place, drawn out a stride apart.
+
+`combine` is the maximum or the sum; its *identity*, which changes nothing, stands in the padding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convlens.compute.kernels.language.words import (
+    LANES,
+    WIDTH,
+    add,
+    broadcast,
+    combine,
+    div,
+    evens,
+    get,
+    load,
+    load_some,
+    mul,
+    number,
+    put,
+    splat,
+    store,
+    store_some,
+    zero,
+)
+
+__all__ = ["combine_rows", "draw", "every", "fill", "halve", "mean", "pick", "window_at"]
+
+
+def fill(to: int, identity: int, n: int) -> None:
+    """Write the identity n times."""
+    i = 0
+    while i < n:
+        store_some(to, i, broadcast(identity, 0), n - i)
+        i += LANES
+
+
+def combine_rows(
+    to: int, source: int, planes: int, plane_step: int, rows: int, row_step: int, n: int,
+    identity: int,
+) -> None:  # fmt: skip
+    """Write what the n columns of so many rows of so many planes combine to, column by column."""
+    i = 0
+    while i + 4 * LANES <= n:
+        a = broadcast(identity, 0)
+        b, c, d = a, a, a
+        for plane in range(planes):
+            row = source + (plane * plane_step + i) * WIDTH
+            for _ in range(rows):
+                a = combine(a, load(row, 0))
+                b = combine(b, load(row, LANES))
+                c = combine(c, load(row, 2 * LANES))
+                d = combine(d, load(row, 3 * LANES))
+                row += row_step * WIDTH
+        store(to, i, a)
+        store(to, i + LANES, b)
+        store(to, i + 2 * LANES, c)
+        store(to, i + 3 * LANES, d)
+        i += 4 * LANES
+    while i < n and n >= LANES:
+        i = min(i, n - LANES)  # the last vector again covers some columns that are done
+        a = broadcast(identity, 0)
+        for plane in range(planes):
+            row = source + (plane * plane_step + i) * WIDTH
+            for _ in range(rows):
+                a = combine(a, load(row, 0))
+                row += row_step * WIDTH
+        store(to, i, a)
+        i += LANES
+    if n < LANES:
+        a = broadcast(identity, 0)
+        for plane in range(planes):
+            row = source + plane * plane_step * WIDTH
+            for _ in range(rows):
+                a = combine(a, load_some(row, 0, n))
+                row += row_step * WIDTH
+        store_some(to, 0, a, n)
+
+
+def halve(to: int, source: int, fresh: int, n: int) -> None:
+    """Combine n elements of `to` with those of `source`, or if `fresh` copy these.
+
+    `source` may lie behind `to` in the same memory. Whole vectors are written.
+    """
+    i = 0
+    while i < n:
+        if fresh != 0:
+            store(to, i, load(source, i))
+        else:
+            store(to, i, combine(load(to, i), load(source, i)))
+        i += LANES
+
+
+def every(row: int, i: int) -> Any:
+    """Return a vector of every STRIDE-th element from element i on."""
+    if STRIDE == 4:
+        return evens(
+            evens(load(row, i), load(row, i + LANES)),
+            evens(load(row, i + 2 * LANES), load(row, i + 3 * LANES)),
+        )
+    if STRIDE == 2:
+        return evens(load(row, i), load(row, i + LANES))
+    return load(row, i)
+
+
+def window_at(row: int, i: int, size: int, dilation: int) -> Any:
+    """Return a vector of windows combined, a STRIDE apart, the first from element i on."""
+    v = every(row, i)
+    if SIZE != 0:
+        for e in range(1, SIZE):
+            v = combine(v, every(row, i + e * dilation))
+    else:
+        for e in range(1, size):
+            v = combine(v, every(row, i + e * dilation))
+    return v
+
+
+def mean(sums: Any, counts: Any, times: int) -> Any:
+    """Return the sums divided by their counts, each multiplied by `times`."""
+    # No result is a negative zero, whether or not padding, which is 0, was among what was summed.
+    return div(add(sums, zero()), mul(splat(number(times)), counts))
+
+
+def draw(y: int, row: int, size: int, dilation: int, n: int, counts: int, times: int) -> None:
+    """Write n combined windows of `size` taps along a row, a STRIDE of 1, 2 or 4 apart.
+
+    If MEAN, they are divided by their counts, each multiplied by `times`.
+    """
+    q = 0
+    while q + LANES <= n:
+        v = window_at(row, q * STRIDE, size, dilation)
+        if MEAN != 0:
+            v = mean(v, load(counts, q), times)
+        store(y, q, v)
+        q += LANES
+    if q < n:
+        v = window_at(row, q * STRIDE, size, dilation)
+        if MEAN != 0:
+            v = mean(v, load_some(counts, q, n - q), times)
+        store_some(y, q, v, n - q)
+
+
+def pick(y: int, row: int, stride: int, n: int, counts: int, times: int) -> None:
+    """Do that for windows of one tap any stride apart."""
+    for q in range(n):
+        put(y, q, get(row, q * stride))
+    if MEAN != 0:
+        q = 0
+        while q < n:
+            v = mean(load_some(y, q, n - q), load_some(counts, q, n - q), times)
+            store_some(y, q, v, n - q)
+            q += LANES
+
+
+MEAN, SIZE, STRIDE = 0, 0, 0
+"""Stand-ins: each kernel has its own."""

@@ -1,0 +1,1 @@
+"""Fourier transforms of tiles in the registers, and how far off their results may be."""

@@ -1,0 +1,302 @@
+"""How large tiles are, how far off their transforms may be, and which results are beyond doubt.
+
+All by sums over *blocks* of some rows and columns, taken as a tile is packed. By the inequality of
+Cauchy and Schwarz the products of the numbers a of a block and the taps w they meet come to
+
+    sum |a| |w|  >=  (sum sqrt |a|)^2 / (sum 1 / |w|),
+
+so one number for a block, and one for where it may lie in a window, prove how large the window's
+products are, at least. See `doubting`, and `fourier_doubts` for the sums of 1 / |w|.
+"""
+
+from __future__ import annotations
+
+from convlens.compute.kernels.language.words import (
+    LANES,
+    WIDTH,
+    add,
+    below,
+    broadcast,
+    evens,
+    fma,
+    larger,
+    load,
+    magnitude,
+    mul,
+    odds,
+    root,
+    rough_root,
+    smaller,
+    splat,
+    store,
+    total,
+    word,
+    zero,
+)
+from convlens.compute.kernels.transforms.tiles import (
+    ALONG,
+    BLOCK_PITCH,
+    BLOCK_PLACES,
+    BLOCKS,
+    DEPTH,
+    DOWN,
+    EACH,
+    FLOOR,
+    FLOOR_COUNT,
+    FLOOR_SUMS,
+    FLOORS,
+    FLOORS_FIRST,
+    HIGH,
+    LEAST,
+    MEAN,
+    MOST,
+    NEVER,
+    PEAK,
+    PITCH,
+    PLANE,
+    SPECTRAL,
+    SPREAD,
+    TILE,
+    WIDE,
+    pack_tile_row,
+)
+
+__all__ = [
+    "WEIGHING",
+    "limit_of",
+    "mask_of",
+    "may_doubt",
+    "pack_weighed",
+    "uncertain_blocks",
+    "weigh",
+]
+
+
+def weigh_column(row: int, i: int, squares: int, g: int) -> tuple[int, int]:
+    """Return sums of roots over the rows of a block, one vector of them, and of squares."""
+    found = zero()
+    if i < word(g, WIDE):
+        for r in range(word(g, DOWN)):
+            v = load(row, i + r * word(g, PITCH))
+            squares, found = fma(v, v, squares), add(rough_root(v), found)
+    else:
+        found = broadcast(word(g, MOST), 0)  # no window holds it
+    return found, squares
+
+
+def weigh_two(row: int, i: int, squares: int, others: int, g: int) -> tuple[int, int, int]:
+    """Return sums of roots over neighbours in two vectors, and sums of squares of either."""
+    a, squares = weigh_column(row, i, squares, g)
+    b, others = weigh_column(row, i + LANES, others, g)
+    return add(evens(a, b), odds(a, b)), squares, others
+
+
+def weigh_four(row: int, i: int, squares: int, others: int, g: int) -> tuple[int, int, int]:
+    """Return sums of roots over four in a row, and of squares."""
+    a, squares, others = weigh_two(row, i, squares, others, g)
+    b, squares, others = weigh_two(row, i + 2 * LANES, squares, others, g)
+    return add(evens(a, b), odds(a, b)), squares, others
+
+
+def weigh_eight(row: int, i: int, squares: int, others: int, g: int) -> tuple[int, int, int]:
+    """Return sums of roots over eight in a row, and of squares."""
+    a, squares, others = weigh_four(row, i, squares, others, g)
+    b, squares, others = weigh_four(row, i + 4 * LANES, squares, others, g)
+    return add(evens(a, b), odds(a, b)), squares, others
+
+
+def weigh_rows(
+    blocks: int, row: int, squares: int, most: int, least: int, g: int
+) -> tuple[int, int, int]:  # fmt: skip
+    """Return sums of squares, the largest of a few of them and the least block, with some rows.
+
+    Write to `blocks` the square of the sum of the roots of the magnitudes of every block.
+    """
+    along, n, found = word(g, ALONG), 0, zero()
+    for i in range(0, word(g, WIDE), along * LANES):
+        own, more = zero(), zero()
+        if along == 1:
+            found, own = weigh_column(row, i, own, g)
+        elif along == 2:
+            found, own, more = weigh_two(row, i, own, more, g)
+        elif along == 4:
+            found, own, more = weigh_four(row, i, own, more, g)
+        else:
+            found, own, more = weigh_eight(row, i, own, more, g)
+        squares, most = add(squares, add(own, more)), larger(larger(own, more), most)
+        found = mul(found, found)
+        store(blocks, n, found)
+        least = smaller(found, least)
+        n += LANES
+    return squares, most, least
+
+
+def pack_weighed(
+    to: int, image: int, d0: int, h0: int, w0: int, blocks: int, g: int
+) -> tuple[int, int]:  # fmt: skip
+    """Write a tile, as `pack_planes` does, and to `blocks` what its blocks prove, then the least.
+
+    Return the sums of squares and the largest of a few of them, lane by lane. What was just written
+    is read while it is near.
+    """
+    squares, most, down, least = zero(), zero(), word(g, DOWN), broadcast(word(g, MOST), 0)
+    for d in range(word(g, DEPTH)):
+        for h in range(0, word(g, HIGH), down):
+            for r in range(h, h + down):
+                pack_tile_row(to, image, d0, h0, w0, d, r, g)
+            row = to + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
+            squares, most, least = weigh_rows(blocks, row, squares, most, least, g)
+            blocks += word(g, BLOCK_PITCH) * WIDTH
+    store(blocks, 0, least)
+    least = broadcast(blocks, 0)
+    for lane in range(1, LANES):
+        least = smaller(broadcast(blocks, lane), least)
+    store(blocks, 0, least)
+    return squares, most
+
+
+def holds_zeros(tiles: int, g: int) -> int:
+    """Tell by 1 if two tiles hold nothing but zeros."""
+    most = zero()
+    for part in range(2):
+        for d in range(word(g, DEPTH)):
+            for h in range(word(g, HIGH)):
+                row = tiles + (
+                    part * word(g, TILE) + d * word(g, PLANE) + h * word(g, PITCH)
+                ) * WIDTH  # fmt: skip
+                for i in range(0, word(g, WIDE), LANES):
+                    most = larger(magnitude(load(row, i)), most)
+    found: int = 0
+    if below(zero(), most) == 0:
+        found = 1
+    return found
+
+
+def weigh(stats: int, squares: int, most: int, tiles: int, g: int) -> None:
+    """Write how large a channel's pair of tiles is: its part in the error, and the largest number.
+
+    The part is the root mean square and a share of the largest: the error of a lone number is not
+    spread evenly. The largest is that of a few numbers' length: more, never less. Where all squares
+    are 0 and the numbers are not, nothing is known of them.
+    """
+    store(stats, 0, most)
+    most = broadcast(stats, 0)
+    for lane in range(1, LANES):
+        most = larger(broadcast(stats, lane), most)
+    most = root(most)
+    mean = mul(splat(total(squares)), broadcast(word(g, MEAN), 0))
+    if below(zero(), mean) == 0 and holds_zeros(tiles, g) == 0:
+        most = broadcast(word(g, NEVER), 0)
+    store(stats, 0, fma(most, broadcast(word(g, PEAK), 0), root(mean)))
+    store(stats, LANES, most)
+
+
+def limit_of(stats: int, row: int, energy: int, g: int) -> int:
+    """Return in every lane the least sum of products that makes a result of a kernel certain.
+
+    `energy` is the sum of the squares of the spectrum of both tiles, once convolved. Where numbers
+    are too large or too small for that to be known, the limit is not a number: nothing is certain.
+    """
+    found = mul(root(energy), broadcast(word(g, SPECTRAL), 0))
+    most = zero()
+    for c in range(word(g, EACH)):
+        part = broadcast(word(g, SPREAD), row * word(g, EACH) + c)
+        found = fma(load(stats, 2 * c * LANES), part, found)
+        most = larger(load(stats, (2 * c + 1) * LANES), most)
+    some = below(zero(), most)
+    small = below(most, broadcast(word(g, LEAST), 0)) | below(found, broadcast(word(g, FLOOR), 0))
+    if below(broadcast(word(g, MOST), 0), most) != 0 or (some != 0 and small != 0):
+        found = broadcast(word(g, NEVER), 0)
+    result: int = fma(found, zero(), found)  # what is infinite is no limit either
+    return result
+
+
+def mask_of(count: int) -> int:
+    """Return a bit for each of the lanes that hold one of `count` results."""
+    held: int = max(0, min(LANES, count))
+    return (1 << held) - 1
+
+
+def add_two(
+    blocks: int, at: int, places: int, floors: int, n: int, f0: int, f1: int
+) -> tuple[int, int]:  # fmt: skip
+    """Return sums for two vectors, with what four more blocks prove of each."""
+    w, v = broadcast(floors, n), broadcast(floors, n + 1)
+    a, b = at + word(places, n), at + word(places, n + 1)
+    g0, g1 = mul(load(blocks, a), w), mul(load(blocks, a + LANES), w)
+    f0, f1 = fma(load(blocks, b), v, f0), fma(load(blocks, b + LANES), v, f1)
+    w, v = broadcast(floors, n + 2), broadcast(floors, n + 3)
+    a, b = at + word(places, n + 2), at + word(places, n + 3)
+    g0, g1 = fma(load(blocks, a), w, g0), fma(load(blocks, a + LANES), w, g1)
+    f0, f1 = fma(load(blocks, b), v, f0), fma(load(blocks, b + LANES), v, f1)
+    return add(f0, g0), add(f1, g1)
+
+
+def add_four(
+    blocks: int, at: int, places: int, floors: int, n: int, f0: int, f1: int, f2: int, f3: int
+) -> tuple[int, int, int, int]:
+    """Return the same for four vectors."""
+    f0, f1 = add_two(blocks, at, places, floors, n, f0, f1)
+    f2, f3 = add_two(blocks, at + 2 * LANES, places, floors, n, f2, f3)
+    return f0, f1, f2, f3
+
+
+def uncertain_two(
+    blocks: int, at: int, held: int, limit: int, places: int, floors: int, g: int
+) -> int:  # fmt: skip
+    """Tell what `uncertain_blocks` does, of so many lanes of two vectors."""
+    m0, m1 = mask_of(held), mask_of(held - LANES)
+    f0, f1, bits, n = zero(), zero(), 1, word(g, FLOORS_FIRST)
+    for first in range(0, n, 4):
+        f0, f1 = add_two(blocks, at, places, floors, first, f0, f1)
+    while bits != 0:
+        bits = (below(f0, limit) & m0) | (below(f1, limit) & m1) << 16
+        if bits != 0:
+            if n == word(g, FLOOR_COUNT):
+                break
+            f0, f1 = add_two(blocks, at, places, floors, n, f0, f1)
+            n += 4
+    return bits
+
+
+def uncertain_blocks(blocks: int, at: int, left: int, limit: int, row: int, g: int) -> int:
+    """Tell which lanes of four vectors of blocks leave a result uncertain: 16 bits a vector.
+
+    A lane stands for the results whose windows begin in its block, of which `left` are to come in
+    a row. All of another block stands in the window of each of these. `blocks` are those of the
+    channel with the largest taps, the four vectors from element `at` on.
+    """
+    held = (left + word(g, ALONG) - 1) // word(g, ALONG)
+    places = word(g, BLOCK_PLACES) + row * word(g, FLOOR_COUNT) * 8
+    floors = word(g, FLOORS) + row * word(g, FLOOR_COUNT) * WIDTH
+    if held <= 2 * LANES:
+        two: int = uncertain_two(blocks, at, held, limit, places, floors, g)
+        return two
+    m0, m1 = mask_of(held), mask_of(held - LANES)
+    m2, m3 = mask_of(held - 2 * LANES), mask_of(held - 3 * LANES)
+    f0, f1, f2, f3, bits, n = zero(), zero(), zero(), zero(), 1, word(g, FLOORS_FIRST)
+    for first in range(0, n, 4):
+        f0, f1, f2, f3 = add_four(blocks, at, places, floors, first, f0, f1, f2, f3)
+    while bits != 0:
+        bits = (below(f0, limit) & m0) | (below(f1, limit) & m1) << 16
+        bits |= (below(f2, limit) & m2) << 32 | (below(f3, limit) & m3) << 48
+        if bits != 0:
+            if n == word(g, FLOOR_COUNT):
+                break
+            f0, f1, f2, f3 = add_four(blocks, at, places, floors, n, f0, f1, f2, f3)
+            n += 4
+    return bits
+
+
+def may_doubt(blocks: int, limit: int, row: int, g: int) -> int:
+    """Tell by an integer other than 0 if blocks as small as the least leave results uncertain."""
+    found = mul(load(blocks, word(g, BLOCKS) - LANES), broadcast(word(g, FLOOR_SUMS), row))
+    bits: int = below(found, limit)
+    return bits
+
+
+WEIGHING = (
+    weigh_column, weigh_two, weigh_four, weigh_eight, weigh_rows, pack_weighed, holds_zeros, weigh,
+    limit_of, mask_of, add_two, add_four, uncertain_two, uncertain_blocks, may_doubt,
+)  # fmt: skip
+"""What a kernel that weighs tiles uses."""

@@ -1,0 +1,1 @@
+"""Memory that results use again, and how much of it is kept alive."""

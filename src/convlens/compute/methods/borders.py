@@ -1,0 +1,73 @@
+"""Zeros of a padding multiplied where that says something: infinity times zero is not-a-number.
+
+Some methods form no product with what is padded, which saves time and changes nothing unless a
+weight is not finite. There the zeros are laid out around the input first: all methods agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convlens.compute.problems import Problem
+
+__all__ = ["is_finite", "meets_zeros", "surrounded", "without_padding"]
+
+
+def meets_zeros(problem: Problem, weight: Tensor) -> bool:
+    """Tell whether a convolution has products of zeros around its input that are no zeros.
+
+    Elsewhere than on the CPU, and where a gradient must be seen, torch decides.
+
+    >>> from convlens.windows import Window
+    >>> problem = Problem("conv", 1, 1, (4,), 1, (Window(1, before=1),), "float32")
+    >>> meets_zeros(problem, torch.full((1, 1, 1), torch.inf)), meets_zeros(problem, torch.ones(1))
+    (True, False)
+    """
+    if problem.operation != "conv" or problem.padding_mode != "zeros":
+        return False
+    if problem.device != "cpu" or problem.gradient or "int" in problem.dtype:
+        return False
+    return any(w.before or w.after for w in problem.windows) and not is_finite(weight)
+
+
+def is_finite(weight: Tensor) -> bool:
+    """Tell whether all of these are finite, in one pass over memory.
+
+    >>> is_finite(torch.ones(2)), is_finite(torch.tensor([1.0, torch.nan]))
+    (True, False)
+    """
+    if not (weight.is_floating_point() or weight.is_complex()):
+        return True
+    ends = (torch.view_as_real(weight) if weight.is_complex() else weight).detach().aminmax()
+    return all(end.isfinite().item() for end in ends)
+
+
+def without_padding(problem: Problem) -> Problem:
+    """Return the same convolution of an input that `surrounded` has laid out.
+
+    >>> from convlens.windows import Window
+    >>> problem = Problem("conv", 1, 1, (4,), 1, (Window(3, before=1, after=1),), "float32")
+    >>> without_padding(problem).space, without_padding(problem).outputs
+    ((6,), (4,))
+    """
+    pairs = list(zip(problem.windows, problem.space, strict=True))
+    return replace(
+        problem,
+        space=tuple(window.before + n + window.after for window, n in pairs),
+        windows=tuple(replace(window, before=0, after=0) for window, _ in pairs),
+    )
+
+
+def surrounded(problem: Problem, x: Tensor) -> Tensor:
+    """Return x with the padding of a problem around it, in zeros.
+
+    >>> from convlens.windows import Window
+    >>> problem = Problem("conv", 1, 1, (2,), 1, (Window(3, before=1, after=2),), "float32")
+    >>> surrounded(problem, torch.ones(1, 1, 2))
+    tensor([[[0., 1., 1., 0., 0.]]])
+    """
+    return F.pad(x, [n for w in reversed(problem.windows) for n in (w.before, w.after)])

@@ -1,0 +1,226 @@
+"""Small kernels over a channel or few at a time, the input read where it lies: depthwise layers.
+
+A task does some rows of one image and group, every block of rows by `kernels.image_blocks`. Nothing
+is packed and no memory is taken: what sticks out is masked.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, prod
+
+import torch
+from torch import Tensor
+
+from convlens.compute.kernels.blocks.images import image_blocks
+from convlens.compute.kernels.language.compiling import Kernel
+from convlens.compute.kernels.language.words import WIDTH, image_rows
+from convlens.compute.kernels.launching import Launch, threads
+from convlens.compute.kernels.machine import WIDTHS, machine
+from convlens.compute.kernels.tasks import band_rows, place_of
+from convlens.compute.methods.reach import refuses_convolution
+from convlens.compute.methods.shape import Shape
+from convlens.compute.operands.arrays import DTYPES
+from convlens.compute.problems import Problem
+
+__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+
+EXACT = True
+COMPILES = True
+
+MOST_TAPS, MOST_STRIDE = 7, 4
+"""Columns of more taps, and rows further apart, would make a long text of little use."""
+
+WIDEST, TALLEST = 6, 14
+"""Blocks are of at most so many vectors and rows."""
+
+FAR, FLAT = 2**24, 3
+"""Where more bytes than that are moved they come from memory, which likes to be read and written
+line by line: there blocks have at most so many rows (96 channels of 112 x 112, batch 8: 2.8 ms by
+blocks of 2 x 5, 7.5 ms by 10 x 2)."""
+
+CLOCK = 2.4e9
+"""Cycles in a second, some lost to what blocks wait for."""
+
+ALIASED = 1.7
+"""Lines that lie some pages apart meet in the same place of the cache, and take so much longer."""
+
+
+def refuses(problem: Problem) -> str | None:
+    """Return why this method cannot do the problem, or None.
+
+    >>> from convlens.windows import Window
+    >>> of = lambda *window: Problem("conv", 1, 1, (9, 9), 1, (Window(*window),) * 2, "float32")
+    >>> refuses(of(3))
+    >>> refuses(of(9))
+    'it does kernels of up to 7 rows'
+    """
+    reason = refuses_convolution(problem)
+    if reason is not None:
+        return reason
+    if problem.padding_mode != "zeros":
+        return f'its padding is zeros, not "{problem.padding_mode}"'
+    row, column = Shape.of(problem).windows[1:]
+    if row.size > MOST_TAPS:
+        return f"it does kernels of up to {MOST_TAPS} rows"
+    if column.stride > 2 or row.stride > MOST_STRIDE:
+        return f"it does strides of up to {MOST_STRIDE} rows and 2 columns"
+    if column.stride == 2 and column.dilation > 1:
+        return "it does no dilation of columns under a stride"
+    if machine().vector < 32:
+        return "vectors of 16 bytes have no masks here"
+    return None
+
+
+def cost(problem: Problem) -> float:
+    """Return about how long it takes, in seconds: multiply-adds, loads, and memory.
+
+    >>> from convlens.windows import Window
+    >>> of = lambda c: Problem("conv", 1, c, (56, 56), c, (Window(3),) * 2, "float32", groups=c)
+    >>> 2 < cost(of(256)) / cost(of(64)) < 5
+    True
+    """
+    shape = Shape.of(problem)
+    moved = _moved(problem)
+    block = block_of(shape, problem.dtype, moved > FAR)
+    computed = problem.batch * problem.channels_out * block.seconds
+    return 3e-6 + (computed + moved * 5e-11) / threads()
+
+
+def _moved(problem: Problem) -> int:
+    """Return the bytes of input and result."""
+    return (prod(problem.x_shape) + prod(problem.y_shape)) * WIDTHS[problem.dtype]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of `rows` x `vectors`, the last of a row `rest`; `seconds` for one channel out."""
+
+    rows: int
+    vectors: int
+    rest: int
+    seconds: float
+
+
+@functools.lru_cache(512)
+def block_of(shape: Shape, dtype: str, far: bool) -> Block:
+    """Return the block that takes the least time, by the multiply-adds and loads it is made of.
+
+    `far` says that input and result do not fit the caches.
+    """
+    registers, lanes = machine().registers, machine().lanes(dtype)
+    row, column = shape.windows[1:]
+    high, wide = shape.outputs[1:]
+    pairs = min(column.stride, column.size)
+    found = []
+    for vectors in range(1, min(WIDEST, ceil(wide / lanes)) + 1):
+        rest = ceil(((wide - 1) % (vectors * lanes) + 1) / lanes)
+        for rows in range(1, min(FLAT if far else TALLEST, max(1, high)) + 1):
+            used = rows * vectors + (vectors + 1) * column.stride + pairs * row.size
+            if used > registers and rows * vectors > 1:
+                continue
+            whole, last = (_cycles(shape, rows, width) for width in (vectors, rest))
+            cycles = ceil(high / rows) * ((wide - 1) // (vectors * lanes) * whole + last)
+            found.append((cycles, rows, vectors, rest))
+    cycles, rows, vectors, rest = min(found)
+    if shape.space[1] > 1 and shape.space[2] * WIDTHS[dtype] % 4096 == 0:
+        cycles *= ALIASED
+    layers = shape.outputs[0] * shape.windows[0].size * shape.each
+    return Block(rows, vectors, rest, cycles * layers / CLOCK)
+
+
+def _cycles(shape: Shape, rows: int, vectors: int) -> float:
+    """Return the cycles of one layer of a block: a load that is not aligned is almost two."""
+    row, column = shape.windows[1:]
+    lines = {r * row.stride + a * row.dilation for r in range(rows) for a in range(row.size)}
+    times = ceil(column.size / column.stride)
+    loads = len(lines) * (vectors * column.stride * 1.5 + 2)
+    products = rows * row.size * vectors * column.size / times
+    return 12.0 + rows * vectors + times * (max(loads, products) + 6)
+
+
+def _drive(
+    task: int, scratch: int, x: int, y: int, w: int, bias: int, zeros: int, bands: int, rows: int,
+    groups: int, each: int, out_each: int, weights: int, depth: int, depth_stride: int,
+    depth_before: int, depth_dilation: int, row_stride: int, row_before: int, column_before: int,
+    dilation: int, space_d: int, space_h: int, space_w: int, out_d: int, out_h: int, out_w: int,
+) -> None:  # fmt: skip
+    """Do one band of one plane of an image and group."""
+    _, _, band, d, group, n = place_of(task, 1, 1, bands, out_d, groups)
+    end = min(out_h, (band + 1) * rows)
+    image = x + (n * groups + group) * each * space_d * space_h * space_w * WIDTH
+    for k in range(out_each):
+        channel = group * out_each + k
+        result = y + ((n * groups * out_each + channel) * out_d + d) * out_h * out_w * WIDTH
+        for row in range(band * rows, end, ROWS):
+            image_rows(
+                w + channel * weights * WIDTH, image, zeros, each, depth,
+                d * depth_stride - depth_before, depth_dilation, space_d,
+                row * row_stride - row_before, space_h, space_w, -column_before, dilation,
+                result + row * out_w * WIDTH, out_w, end - row, out_w, bias + channel * WIDTH,
+            )  # fmt: skip
+
+
+ROWS = 0
+"""Stands for the rows of a block: each kernel has its own."""
+
+
+def prepare(
+    problem: Problem, weight: Tensor | None, bias: Tensor | None
+) -> Callable[[Tensor, Tensor], None]:
+    """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
+    if weight is None:
+        raise ValueError("`weight` is missing; a convolution needs one")
+    shape, groups = Shape.of(problem), problem.groups
+    depth, row, column = shape.windows
+    block = block_of(shape, problem.dtype, _moved(problem) > FAR)
+    images = problem.batch * groups * shape.outputs[0]
+    band = band_rows(images, shape.outputs[1], block.rows, threads())
+    bands = ceil(shape.outputs[1] / band)
+    size = row.size, column.size
+    kernel = Kernel(
+        name="depthwise",
+        dtype=problem.dtype,
+        drive=_drive,
+        uses=(place_of,),
+        blocks=image_blocks(
+            block.rows,
+            block.vectors,
+            block.rest,
+            size,
+            (row.stride, column.stride),
+            row.dilation,
+        ),
+        constants=(("ROWS", block.rows),),
+    )
+    columns = weight.reshape(problem.channels_out, -1, *size).transpose(2, 3).contiguous()
+    arguments = shape.arguments(problem.padding_mode)
+    launch = Launch(
+        kernel,
+        tasks=images * bands,
+        scratch=0,
+        fixed={
+            "w": columns,
+            "bias": weight.new_zeros(problem.channels_out) if bias is None else bias.contiguous(),
+            "zeros": torch.zeros(shape.space[2], dtype=DTYPES[problem.dtype]),
+            "bands": bands,
+            "rows": band,
+            "groups": groups,
+            "weights": shape.each * shape.taps,
+            "depth": depth.size,
+            "depth_before": depth.before,
+            "depth_dilation": depth.dilation,
+            "row_before": row.before,
+            "column_before": column.before,
+            "dilation": column.dilation,
+            **{name: arguments[name] for name in kernel.parameters if name in arguments},
+        },
+    )
+
+    def run(x: Tensor, y: Tensor) -> None:
+        if launch.tasks:
+            launch(x.data_ptr(), y.data_ptr())
+
+    return run

@@ -1,0 +1,274 @@
+"""torch's own operators, one call after another as torch runs them: the quick method.
+
+What torch gets wrong is put right before it is called or refused: half types are summed in
+float32, uneven padding is laid out first, averages that torch does not know are sums over counts.
+Differentiable wherever torch is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convlens.compute.methods.spans import divisors
+from convlens.compute.problems import Problem
+from convlens.windows import TransposedWindow, Window
+
+__all__ = ["cost", "refuses", "run"]
+
+CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+TRANSPOSED: dict[int, Callable[..., Tensor]] = {
+    1: F.conv_transpose1d,
+    2: F.conv_transpose2d,
+    3: F.conv_transpose3d,
+}
+# One axis is pooled as two: max_pool1d knows no integers.
+MAX_POOLS: dict[int, Callable[..., Any]] = {
+    2: F.max_pool2d_with_indices,
+    3: F.max_pool3d_with_indices,
+}
+AVG_POOLS: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+
+REPEATS = False
+"""torch's sums depend on threads and layouts."""
+
+SKIPS = True
+"""Some of torch's layers form no product with padding."""
+
+MOST_UNFOLDED = 2**32
+"""In bytes; beyond them there may be no memory."""
+
+FRESH, FRESH_BYTE = 2**25, 8e-10
+"""From so many bytes on, memory is of fresh pages, and takes so many seconds a byte to be had."""
+
+LARGEST = 2**30
+"""Many of torch's loops count in 32 bits and silently drop the rest; sums of two still fit."""
+
+
+def refuses(problem: Problem) -> str | None:
+    """Return why torch cannot do the problem or gets it wrong, or None.
+
+    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "int8"))
+    'torch has no convolution of int8'
+    """
+    pooling = problem.operation == "max_pool"
+    if "int" in problem.dtype and not pooling:
+        return f"torch has no {_spoken(problem)} of {problem.dtype}"
+    if problem.dtype in ("uint16", "uint32", "uint64"):
+        return f"torch has no {_spoken(problem)} of {problem.dtype}"
+    if any(max(w.size, w.stride, w.dilation, w.before, w.after) > LARGEST for w in problem.windows):
+        return f"torch may lose the upper bits of integers above {LARGEST}"
+    unfolded = _unfolded(problem)
+    if unfolded > MOST_UNFOLDED:
+        return f"torch would unfold its input into {unfolded:,} bytes"
+    if pooling and problem.return_indices and not _even(problem):
+        return "torch's indices would count the uneven padding"
+    if pooling and problem.return_indices:
+        for taps, n in zip(_of_convolution(problem), problem.space, strict=True):
+            if taps.before and taps.dilation > n:
+                return "torch's indices of a window that lies on padding alone mean nothing"
+    limit = {"reflect": 1, "circular": 0}.get(problem.padding_mode)
+    if limit is not None:
+        for window, n in zip(problem.windows, problem.space, strict=True):
+            if max(window.before, window.after) > n - limit:
+                return f"torch pads {problem.padding_mode} at most {n - limit} of {n} inputs"
+    return None
+
+
+def _unfolded(problem: Problem) -> int:
+    """Return how many bytes torch fills with all windows side by side: of doubles on the CPU."""
+    doubles = problem.dtype in ("float64", "complex128") and problem.device == "cpu"
+    if not doubles or "pool" in problem.operation or prod(problem.size) == 1:
+        return 0
+    if problem.operation == "conv":  # of the whole batch, a group after another
+        each = problem.batch * problem.channels // problem.groups * prod(problem.outputs)
+    else:
+        each = problem.channels_out // problem.groups * prod(problem.space)
+    return 8 * each * prod(problem.size)
+
+
+def cost(problem: Problem) -> float:
+    """Return about how long it takes, in seconds.
+
+    torch's fast layers want channels in and out; with one to three of both it unfolds the input or
+    worse. Measured: 33 ms for a million samples and 3 taps, 12 s for 2047 of a signal; 30 ms for an
+    image of a million and 3 x 3 taps, 150 ms for 31 x 31; 12 ms for a batch of 8 through the 7 x 7
+    taps of a first layer of 3 channels to 64.
+
+    >>> cost(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32")) < 1e-4
+    True
+    """
+    if problem.device.startswith("cuda"):
+        few = problem.channels // problem.groups < 8  # cuDNN's units want channels as well
+        return 2e-5 + (1e-12 if few else 1e-13) * problem.steps
+    unfolded = _unfolded(problem)
+    if unfolded > FRESH:
+        return FRESH_BYTE * unfolded + 3e-10 * problem.steps
+    written = problem.batch * problem.channels_out * prod(problem.outputs)
+    if "pool" in problem.operation:
+        return 1e-5 + 4e-10 * problem.steps
+    each, outs = (n // problem.groups for n in (problem.channels, problem.channels_out))
+    if each >= 4:
+        return 2e-5 + 2.5e-11 * problem.steps + 1e-10 * written
+    if len(problem.space) == 2 and problem.groups > 4:
+        return 2e-5 + (1e-10 if prod(problem.size) <= 64 else 5e-10) * problem.steps
+    if outs >= 8:
+        return 2e-5 + (1.5e-10 if each == 1 else 2e-11) * problem.steps + 1e-9 * written
+    step = 5e-9 if len(problem.space) == 1 else 3e-10
+    return 3e-5 + step * problem.steps + 2e-8 * written
+
+
+def run(
+    problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Return the result (n, k, *outputs), and for pooling with indices those of the maxima."""
+    if problem.operation == "max_pool":
+        return _max_pool(problem, x)
+    if problem.operation == "avg_pool":
+        return _real_parts(lambda part: _avg_pool(problem, part), x), None
+    if weight is None:
+        raise ValueError("`weight` is missing; a convolution needs one")
+    f = _conv if problem.operation == "conv" else _conv_transpose
+    if not x.is_complex():
+        sums = _in_working_type(
+            lambda *parts: f(problem, parts[0], parts[1], parts[2] if bias is not None else None),
+            *(part for part in (x, weight, bias) if part is not None),
+        )
+        return sums, None
+    # torch multiplies complex numbers by three products, which cancel and lose infinities.
+    real = f(problem, x.real, weight.real) - f(problem, x.imag, weight.imag)
+    imaginary = f(problem, x.real, weight.imag) + f(problem, x.imag, weight.real)
+    y = torch.complex(real, imaginary)
+    return (y if bias is None else y + bias.reshape(-1, *[1] * len(problem.space))), None
+
+
+def _conv(problem: Problem, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    windows = _of_convolution(problem)
+    padding: list[int] = [window.before for window in windows]
+    if problem.padding_mode != "zeros" or any(w.before != w.after for w in windows):
+        mode = "constant" if problem.padding_mode == "zeros" else problem.padding_mode
+        x = F.pad(x, _ends([(w.before, w.after) for w in windows]), mode=mode)
+        padding = [0] * len(windows)
+    convolve = CONVOLUTIONS[len(windows)]
+    return convolve(
+        x, weight, bias, _strides(problem), padding, _dilations(problem), problem.groups
+    )
+
+
+def _conv_transpose(
+    problem: Problem, x: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    windows = [w for w in problem.windows if isinstance(w, TransposedWindow)]
+    even = [min(w.before, w.after) for w in windows]
+    y = TRANSPOSED[len(windows)](
+        x,
+        weight,
+        bias,
+        _strides(problem),
+        even,
+        [w.output_padding for w in windows],
+        problem.groups,
+        _dilations(problem),
+    )
+    for axis, (window, cut, count) in enumerate(zip(windows, even, problem.outputs, strict=True)):
+        y = y.narrow(2 + axis, window.before - cut, count)
+    return y
+
+
+def _max_pool(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    windows = _of_convolution(problem)
+    padding, ceil = [w.before for w in windows], any(w.ceil for w in windows)
+    if not _even(problem):
+        lowest = -torch.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
+        x = F.pad(x, _ends([(w.before, w.room_after) for w in windows]), value=lowest)
+        padding, ceil = [0] * len(windows), False
+    size, stride, dilation = list(problem.size), _strides(problem), _dilations(problem)
+    if len(windows) == 1:
+        x, size, stride = x.unsqueeze(2), [1, *size], [1, *stride]
+        padding, dilation = [0, *padding], [1, *dilation]
+    x = _indexable(x)
+    y, places = MAX_POOLS[len(size)](x, size, stride, padding, dilation, ceil)
+    if len(windows) == 1:
+        y, places = y.squeeze(2), places.squeeze(2)
+    return y, places
+
+
+def _indexable(x: Tensor) -> Tensor:
+    """Return x laid out so that torch's maximum pooling can count its positions.
+
+    Channels last it counts them in integers as wide as an element.
+    """
+    narrow = not x.is_floating_point() and x.element_size() < 4
+    if not narrow and prod(x.shape[2:]) <= LARGEST:
+        return x
+    # A view anew: one channel may be contiguous and still have the strides of channels last.
+    return x.contiguous().flatten().view(x.shape)
+
+
+def _avg_pool(problem: Problem, x: Tensor) -> Tensor:
+    windows = _of_convolution(problem)
+    # avg_pool3d wants the input alone, without padding, to be as large as the window.
+    small = len(windows) == 3 and any(map(int.__lt__, problem.space, problem.size))
+    if _even(problem) and all(w.extent == w.size for w in windows) and not small:
+        padding, ceil = [w.before for w in windows], any(w.ceil for w in windows)
+        average = AVG_POOLS[len(windows)]
+        return average(
+            x, list(problem.size), _strides(problem), padding, ceil, problem.count_include_pad
+        )
+    flat = x.reshape(-1, 1, *problem.space)
+    flat = F.pad(flat, _ends([(w.before, w.room_after) for w in windows]))
+    ones = torch.ones(1, 1, *problem.size, dtype=x.dtype, device=x.device)
+    convolve = CONVOLUTIONS[len(windows)]
+    sums = convolve(flat, ones, None, _strides(problem), 0, _dilations(problem))
+    return sums.reshape(*x.shape[:2], *problem.outputs) / divisors(problem, x)
+
+
+def _in_working_type(f: Callable[..., Tensor], *parts: Tensor) -> Tensor:
+    """Run f on real parts, half types in float32 on the CPU, where torch may sum them in half."""
+    dtype = parts[0].dtype
+    if dtype not in (torch.float16, torch.bfloat16) or parts[0].is_cuda:
+        return f(*parts)
+    return f(*(part.float() for part in parts)).to(dtype)
+
+
+def _real_parts(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Run a linear f of real coefficients on complex numbers part by part."""
+    if x.is_complex():
+        return torch.complex(f(x.real), f(x.imag))
+    return _in_working_type(f, x)
+
+
+def _of_convolution(problem: Problem) -> list[Window]:
+    return [window for window in problem.windows if isinstance(window, Window)]
+
+
+def _even(problem: Problem) -> bool:
+    """Tell whether a pooling pads both ends alike and by at most half a window: torch's rule."""
+    return all(w.before == w.after <= w.size // 2 for w in problem.windows if isinstance(w, Window))
+
+
+def _strides(problem: Problem) -> list[int]:
+    return [window.stride for window in problem.windows]
+
+
+def _dilations(problem: Problem) -> list[int]:
+    return [window.dilation for window in problem.windows]
+
+
+def _ends(pairs: list[tuple[int, int]]) -> list[int]:
+    """Return (before, after) of every axis as F.pad wants them: the last axis first."""
+    return [count for pair in reversed(pairs) for count in pair]
+
+
+def _spoken(problem: Problem) -> str:
+    return {
+        "conv": "convolution",
+        "conv_transpose": "transposed convolution",
+        "max_pool": "maximum pooling",
+        "avg_pool": "average pooling",
+    }[problem.operation]

@@ -1,0 +1,1 @@
+"""Convolution through Fourier transforms, of our own and of torch."""

@@ -1,0 +1,121 @@
+"""What a transform leaves in doubt, computed anew by whatever is likely the quickest.
+
+A few outputs are summed directly; tiles are transformed again in float64, or all of the input is;
+and where even that leaves much in doubt, a plain sum of everything is left to others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlens.compute.kernels.launching import threads
+from convlens.compute.kernels.rows import packing
+from convlens.compute.methods.fft.tiles import Tiles, conv_windows
+from convlens.compute.problems import Problem
+from convlens.windows import Window
+
+__all__ = ["CLOCK", "Regions", "way"]
+
+CLOCK = 3.7e9
+"""Cycles a second, or near, of a transform and of what is computed anew."""
+DIRECT, PLAIN = 6.0, 2.0
+"""Cycles that a product of four vectors takes, where doubtful results are summed, and all are."""
+WIDER, GATHER, ANEW = 3.0, 2e-4, 3e-3
+"""How many times as long as in float32 transforms in float64 take; the seconds it takes to lay out
+a pair of tiles for them, and to begin with another method."""
+
+
+def way(problem: Problem, lanes: int, tasks: int, seconds: float, products: int, pairs: int) -> str:
+    """Return how to compute what is in doubt: "directly", "tiles", "wide", or "plainly" as a whole.
+
+    A transform of two tiles, of so many `tasks`, takes so many seconds; `pairs` of these have
+    doubtful results, which in all are sums of so many `products` of four vectors.
+
+    >>> problem = Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")
+    >>> [way(problem, 8, 36, 5e-5, n * 800 * 2047, n) for n in (1, 36)]
+    ['tiles', 'wide']
+    >>> way(problem, 8, 36, 5e-5, 2 * 2047, 1)
+    'directly'
+    """
+    each = problem.channels // problem.groups / CLOCK / threads()
+    fours = problem.batch * problem.channels_out * prod(problem.outputs) / (4 * lanes)
+    prices = {
+        "directly": products * each * DIRECT,
+        "plainly": fours * prod(problem.size) * each * PLAIN + ANEW,
+    }
+    if problem.dtype == "float32":
+        prices["wide"] = WIDER * tasks * seconds / threads()
+        if problem.groups == 1:
+            prices["tiles"] = pairs * (WIDER * seconds / min(2, threads()) + GATHER)
+    return min(prices, key=lambda name: prices[name])
+
+
+class Regions:
+    """Pairs of tiles of a problem, each computed as a convolution of its own in float64.
+
+    `make(problem)` returns what computes such a problem: `run(x, y)`.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        tiles: Tiles,
+        make: Callable[[Problem], Callable[[Tensor, Tensor], None]],
+    ) -> None:
+        windows = conv_windows(problem)
+        self.problem, self.tiles = problem, tiles
+        self.sources = [
+            torch.from_numpy(packing.sources(window, n, problem.padding_mode))
+            for window, n in zip(windows, problem.space, strict=True)
+        ]
+        self.space = tuple(
+            step + window.extent - 1 for step, window in zip(tiles.step, windows, strict=True)
+        )
+        bare = tuple(Window(window.size, dilation=window.dilation) for window in windows)
+        own = replace(
+            problem, batch=2, space=self.space, windows=bare, dtype="float64", padding_mode="zeros"
+        )
+        self.run, self.outputs = make(own), own.outputs
+
+    def __call__(self, x: Tensor, y: Tensor, pairs: list[int]) -> None:
+        """Fill what these pairs of tiles give of y (n, k, *outputs) from x (n, c, *space)."""
+        places = list(product(range(self.problem.batch), *map(range, self.tiles.count)))
+        given = torch.zeros(2, self.problem.channels, *self.space, dtype=torch.float64)
+        result = torch.empty(2, self.problem.channels_out, *self.outputs, dtype=torch.float64)
+        for pair in pairs:
+            some = [
+                (n, [at * step for at, step in zip(place, self.tiles.step, strict=True)])
+                for n, *place in places[2 * pair : 2 * pair + 2]
+            ]
+            given.zero_()
+            for part, (n, origin) in zip(given, some, strict=False):
+                self._gather(part, x[n], origin)
+            self.run(given, result)
+            for part, (n, origin) in zip(result, some, strict=False):
+                ends = zip(origin, self.tiles.step, self.problem.outputs, strict=True)
+                sizes = [min(step, outputs - at) for at, step, outputs in ends]
+                wanted: Any = (..., *(slice(size) for size in sizes))
+                at: Any = (n, ..., *map(_span, origin, sizes))
+                y[at] = part[wanted].to(y.dtype)
+
+    def _gather(self, part: Tensor, x: Tensor, origin: list[int]) -> None:
+        """Write the input that the windows of a tile see, whatever stands for the padding."""
+        where: list[slice] = []
+        for axis, (source, begin) in enumerate(zip(self.sources, origin, strict=True)):
+            read = source[begin : begin + self.space[axis]]
+            x = x.index_select(axis + 1, read.clamp(min=0))
+            x = torch.where((read >= 0).reshape(-1, *[1] * (x.ndim - axis - 2)), x, 0)
+            where.append(slice(len(read)))
+        at: Any = (..., *where)
+        part[at] = x
+
+
+def _span(begin: int, size: int) -> slice:
+    return slice(begin, begin + size)

@@ -1,0 +1,242 @@
+"""What `kernels.doubting` must know of a kernel: how large an error may be, and the largest taps.
+
+The rounding of a transform behaves like noise that is spread evenly over a tile: its deviation
+grows with the logarithm of the tile's length, as that of the input's magnitudes, and, where these
+add up to a few high frequencies, of the spectrum once convolved. `SHARES` were measured: of
+6,400 pairs of inputs and kernels (noise, steps, spikes, waves, decays; in one and two dimensions)
+the largest error came to 0.73 of what they say, that of noise to 0.23. A lone spike leaves ghosts,
+larger at some places than at the rest: the share of the largest number is for these.
+
+Sources: Weinstein, *Roundoff noise in floating point fast Fourier transform computation*, IEEE
+Trans. Audio Electroacoust. 17 (1969); Schatzman, *Accuracy of the discrete Fourier transform and
+the fast Fourier transform*, SIAM J. Sci. Comput. 17 (1996).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from math import log2
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from torch import Tensor
+
+from convlens.compute.methods.fft.layout import Layout
+from convlens.compute.methods.fft.tiles import conv_windows
+from convlens.compute.methods.promise import within
+from convlens.compute.problems import Problem
+
+__all__ = ["SLACK", "doubts_of"]
+
+Numbers = np.ndarray[Any, Any]
+
+SHARES = 1.5, 1.5
+"""Of the error in roundings, beside the logarithm: what the input and what the spectrum adds."""
+
+PEAK = 1 / 4
+"""The share of the largest number of a tile."""
+
+REACH = {"float32": 2.0**50, "float64": 2.0**450}
+"""The largest number of which squares are taken, and by its inverse the least."""
+
+SPARE = 1.8
+"""How many times the products of all blocks of a window should come to the limit, for noise."""
+
+PEAK_OF = {1: 4.7, 2: 4.7, 4: 4.8, 8: 5.3, 16: 5.8, 32: 6.8, 64: 8.3}
+"""The most that the squares in a lane of a block add up to, as a root: of 100,000 of noise."""
+
+LEAST_OF = {1: 1e-4, 2: 0.03, 4: 0.87, 8: 9.5, 16: 65.0, 32: 360.0, 64: 1800.0}
+"""The least block of so many numbers of noise among ten thousand."""
+
+ROUGH = 8 / 9
+"""What is left of the square of a sum of rough roots where these are as large as they may be."""
+
+SLACK = 2.0**29
+"""How many roundings of float64 one of float32 is."""
+
+
+def doubts_of(
+    problem: Problem, weight: Tensor, layout: Layout, points: int, factor: float, slack: float
+) -> tuple[dict[str, int], dict[str, Numbers]]:
+    """Return the integers and the arrays of `tiles.GEOMETRY` that are about doubts.
+
+    The transforms, of so many points, are of kernels divided by `factor`; `slack` is how many
+    roundings of the type make one of those that are promised.
+    """
+    windows = conv_windows(problem)
+    ahead = 3 - len(windows)
+    size = (1,) * ahead + problem.size
+    dilation = (1,) * ahead + tuple(window.dilation for window in windows)
+    pitches = (layout.plane, layout.pitch, 1)
+    places = np.zeros(size, np.int64)
+    for axis in range(3):
+        shape = [1, 1, 1]
+        shape[axis] = size[axis]
+        places = places + (np.arange(size[axis]) * dilation[axis] * pitches[axis]).reshape(shape)
+    kernels = weight.double().numpy().reshape(*weight.shape[:2], -1)
+    outs, _, taps = kernels.shape
+    channel = np.abs(kernels).sum(2).argmax(1)
+    chosen = np.abs(kernels[np.arange(outs), channel])
+    terms = min(taps, 256, max(64, taps // 4))
+    order = np.argsort(-chosen, axis=1, kind="stable")[:, :terms]
+    pad = ((0, 0), (0, -terms % 8))
+    largest = np.pad(np.take_along_axis(chosen, order, 1) * (1 - 2.0**-20), pad)
+    # Of the sums that these are compared with, one in a rounding is promised.
+    each_rounding = log2(max(2, points)) / (within(problem) * slack)
+    norms = np.sqrt((kernels**2).sum(2))
+    scale = factor / points
+    dtype = problem.dtype
+    most = np.finfo(dtype).max  # beside which nothing is certain
+    arrays = {
+        "LARGEST": largest.astype(dtype),
+        "PLACES": np.pad(places.ravel()[order], pad),
+        "CHANNEL": channel.astype(np.int64),
+        "WEIGHTS": kernels.astype(dtype),
+        "TAPS": np.ascontiguousarray(places.ravel()),
+        "SPREAD": np.minimum(norms * SHARES[0] * each_rounding, most).astype(dtype),
+        "SPECTRAL": np.array([SHARES[1] * each_rounding * scale], dtype),
+        "MEAN": np.array([1 / points], dtype),
+        "PEAK": np.array([PEAK], dtype),
+        "LEAST": np.array([1 / REACH[dtype]], dtype),
+        "MOST": np.array([REACH[dtype]], dtype),
+        "FLOOR": np.array([np.finfo(dtype).tiny], dtype),
+        "NEVER": np.array([np.nan], dtype),
+    }
+    of_input, of_spectrum = SHARES[0] * norms.sum(1), SHARES[1] * np.sqrt((norms**2).sum(1))
+    even = (of_input + of_spectrum).max() * each_rounding
+    peak = of_input.max() * PEAK * each_rounding
+    reach = [(n - 1) * step + 1 for n, step in zip(size, dilation, strict=True)]
+    cubes = np.zeros((outs, *reach))
+    cubes[:, :: dilation[0], :: dilation[1], :: dilation[2]] = chosen.reshape(outs, *size)
+    blocks = _blocks(cubes, layout, even, peak)
+    arrays |= {
+        "FLOORS": (blocks.floors * (1 - 2.0**-20)).astype(dtype),
+        "FLOOR_SUMS": np.minimum(blocks.sums * (1 - 2.0**-18), REACH[dtype]).astype(dtype),
+        "BLOCK_PLACES": blocks.places,
+    }
+    length = layout.vectors * layout.lanes if layout.line else layout.tile
+    pitch = _block_pitch(layout, blocks.along)
+    numbers = {
+        "LENGTH": length,
+        "AREA": length + 8 * layout.lanes,
+        "TERMS": largest.shape[1],
+        "SIZE": taps,
+        "REACH_D": reach[0],
+        "REACH_H": reach[1],
+        "REACH_W": reach[2],
+        "DOWN": blocks.down,
+        "ALONG": blocks.along,
+        "BLOCK_PITCH": pitch,
+        "BLOCKS": layout.depth * (layout.high // blocks.down) * pitch + layout.lanes,
+        "FLOOR_COUNT": blocks.floors.shape[1],
+        "FLOORS_FIRST": blocks.enough,
+    } | _extents(problem)
+    return numbers, arrays
+
+
+def _extents(problem: Problem) -> dict[str, int]:
+    """Return of every axis how many taps there are, how far apart, and where the input lies."""
+    windows = conv_windows(problem)
+    axes = [(1, 1, 0, 1)] * (3 - len(windows))
+    for window, n in zip(windows, problem.space, strict=True):
+        zeros = problem.padding_mode == "zeros"
+        begin, until = (window.before, window.before + n) if zeros else (0, 2**62)
+        axes.append((window.size, window.dilation, begin, until))
+    return {
+        f"{name}_{axis}": value
+        for axis, values in zip("DHW", axes, strict=True)
+        for name, value in zip(("SIZE", "APART", "BEGIN", "UNTIL"), values, strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of `down` rows and `along` columns, of which the roots of the magnitudes are summed.
+
+    For every kernel, of some blocks near that of an output: by what factor the square of its sum
+    proves products, the largest factor first, and how far it lies from the output's own. `enough`
+    are as many as noise needs; `sums` are of all there are.
+    """
+
+    down: int
+    along: int
+    floors: Numbers
+    places: Numbers
+    sums: Numbers
+    enough: int = 0
+
+    def first(self, enough: int, most: int) -> Blocks:
+        """Return so many of them."""
+        most = min(most, self.floors.shape[1]) // 4 * 4
+        floors, places = self.floors[:, :most], self.places[:, :most]
+        return replace(self, floors=floors, places=places, enough=min(enough, most))
+
+
+def _blocks(taps: Numbers, layout: Layout, even: float, peak: float) -> Blocks:
+    """Return the blocks by which noise is certain at the least price, `taps` being (k, d, h, w).
+
+    Its products should come to `even`, and to `peak` times its largest number, some times over.
+    """
+    nothing = np.zeros((len(taps), 0))
+    found = Blocks(1, 1, nothing, nothing.astype(np.int64), np.zeros(len(taps)))
+    best = np.inf
+    for down, along in product((1, 2, 4, 8), repeat=2):
+        members = down * along
+        if layout.high % down or (layout.line and (down > 1 or layout.columns % along)):
+            continue
+        blocks, noise = _proofs(taps, layout, down, along), even + peak * PEAK_OF[members]
+        # Of a magnitude of noise the mean is 0.8, of the products of roots 0.68.
+        mean = 0.8 * members + 0.68 * members * (members - 1)
+        enough = np.cumsum(blocks.floors, axis=1) * mean >= SPARE * noise
+        if not enough.shape[1] or not enough[:, -1].all():
+            continue
+        count = -(-int(enough.argmax(1).max() + 1) // 4) * 4
+        # Two vectors of blocks are done at a time, or four; a whole tile is, where its least block
+        # will do.
+        fours = -(-layout.columns // (4 * along)) / (layout.columns * down)
+        least = blocks.sums.min() * LEAST_OF[members]
+        price = (6 + count) * fours if least < 1.5 * noise else 1e-3 / (1 + least)
+        if price < best:
+            found, best = blocks.first(count, 4 * count), price
+    return found
+
+
+def _proofs(taps: Numbers, layout: Layout, down: int, along: int) -> Blocks:
+    """Return all blocks of a shape in the windows of kernels, those that prove most first.
+
+    The sum of a |w| over a block is at least the square of the sum of the roots of a, divided by
+    the sum of 1 / |w| (Cauchy and Schwarz). Windows that begin at row r and column s of a block
+    meet another block so many rows and columns away with taps that are as far away, less r and s:
+    the largest sum of 1 / |w| counts.
+    """
+    with np.errstate(divide="ignore"):
+        inverse = 1 / taps
+    for axis, members in ((2, down), (3, along)):
+        inverse = _slid(inverse, members, axis).sum(-1)
+        # The first block that lies in windows of all its columns is the next, not the own one.
+        inverse = _slid(inverse, members, axis).max(-1)
+        first = min(members > 1, inverse.shape[axis])
+        inverse = inverse.take(range(first, inverse.shape[axis], members), axis)
+    floors = ROUGH / inverse
+    deep, high, wide = floors.shape[1:]
+    rows, columns = np.arange(high) + (down > 1), np.arange(wide) + (along > 1)
+    places = np.arange(deep)[:, None, None] * (layout.high // down) + rows[:, None]
+    places = places * _block_pitch(layout, along) + columns
+    floors = floors.reshape(len(taps), -1)
+    order = np.argsort(-floors, axis=1, kind="stable")
+    sums = floors.sum(1)
+    return Blocks(down, along, np.take_along_axis(floors, order, 1), places.ravel()[order], sums)
+
+
+def _slid(values: Numbers, members: int, axis: int) -> Numbers:
+    """Return every so many values in a row along an axis, as one axis more."""
+    if values.shape[axis] < members:
+        return np.zeros((*values.shape[:axis], 0, *values.shape[axis + 1 :], members))
+    return sliding_window_view(values, members, axis)
+
+
+def _block_pitch(layout: Layout, along: int) -> int:
+    """Return the elements from one row of blocks to the next, of whole vectors."""
+    return -(-layout.columns // along) * layout.lanes

@@ -1,0 +1,427 @@
+"""Convolution by Fourier transforms of our own, for long and large kernels: overlap-save in tiles.
+
+Two tiles at a time are the real and the imaginary part of one transform: the next one of the signal
+or image, or where an image is one tile, the same of the next image. Each transform runs in memory
+that fits the second-level cache (see `kernels.overlap`).
+
+An error is spread evenly over two tiles: about 2e-7 of the root mean square of their outputs, in
+float32, and not of the output itself. Where that is too much beside an output's own products, it is
+computed anew (see `kernels.doubting` and `fourier_again`).
+
+Source: Stockham, *High-speed convolution and correlation*, AFIPS 28 (1966).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.compute.kernels.language.compiling import Kernel
+from convlens.compute.kernels.launching import Launch, address_of, threads
+from convlens.compute.kernels.machine import WIDTHS, machine
+from convlens.compute.kernels.rows import packing
+from convlens.compute.kernels.transforms import doubting, overlap
+from convlens.compute.kernels.transforms.butterflies import butterflies
+from convlens.compute.kernels.transforms.tiles import GEOMETRY
+from convlens.compute.methods.fft.again import CLOCK, Regions, way
+from convlens.compute.methods.fft.doubts import SLACK, doubts_of
+from convlens.compute.methods.fft.layout import Layout, cycles, radices_of, smooth
+from convlens.compute.methods.fft.tiles import (
+    Prices,
+    Tiles,
+    choose,
+    conv_windows,
+    power_of_two,
+    refuses_numbers,
+)
+from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.windows import Window
+
+__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+
+EXACT = False
+COMPILES = True
+TINY = {"float32": 2.0**-105, "float64": 2.0**-900}
+"""Kernels whose weights are all smaller are left to others."""
+CORES = min(16, os.cpu_count() or 1)
+"""Tiles are chosen for so many cores, whatever the threads: the bits must not depend on these."""
+FEW = 30_000
+"""Products of four vectors, in a pair of tiles, for which another task packs these again."""
+
+Numbers = np.ndarray[Any, Any]
+
+
+def refuses(problem: Problem) -> str | None:
+    """Return why this method cannot do the problem, or None.
+
+    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32"))
+    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2, stride=2),), "float32"))
+    'it computes every output, and with a stride of (2,) most would be for nothing'
+    """
+    if problem.device != "cpu":
+        return f"it runs on the CPU, not on {problem.device}"
+    reason = refuses_numbers(problem)
+    strides = tuple(window.stride for window in conv_windows(problem))
+    if reason is None and prod(strides) > 1:
+        return f"it computes every output, and with a stride of {strides} most would be for nothing"
+    return reason
+
+
+def cost(problem: Problem) -> float:
+    """Return about how long it takes, in seconds.
+
+    >>> cost(Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")) < 0.02
+    True
+    """
+    pairs, seconds = _tiles(problem)[1:]
+    tasks = problem.groups * pairs
+    return 5e-6 + -(-tasks // threads()) * seconds
+
+
+@functools.lru_cache(512)
+def _tiles(problem: Problem) -> tuple[Tiles, int, float]:
+    """Return the tiles to use, the pairs of them, and about how many seconds a pair takes."""
+    lanes = machine().lanes(problem.dtype)
+    windows = conv_windows(problem)
+    each, outs = problem.channels // problem.groups, problem.channels_out // problem.groups
+    line = len(windows) == 1
+    multiples = [lanes * lanes] if line else [1, lanes, lanes][-len(windows) :]
+    allowed = [
+        smooth(n + window.before + window.after, multiple)
+        for n, window, multiple in zip(problem.space, windows, multiples, strict=True)
+    ]
+
+    def price(length: tuple[Prices, ...], count: Prices) -> Prices:
+        """Return the seconds of all pairs when every core takes its share."""
+        vectors = np.prod(length, axis=0) / lanes
+        held = 2 * lanes * WIDTHS[problem.dtype] * vectors * (each + (outs > 1))
+        far = np.maximum(0.0, np.log2(held / machine().level2))
+        kernels = 2 * lanes * WIDTHS[problem.dtype] * vectors * each * outs
+        away = np.maximum(0.0, np.log2(kernels / machine().level2))
+        passes = np.zeros(vectors.shape)
+        for axis, size in enumerate(length):
+            last = axis == len(length) - 1
+            passes += _cycles_of(size / lanes if last else size, last)
+        cycles_each = (each + outs) * (passes + 54 + 10 * far)
+        cycles_each += (12 + 8 * away) * each * outs
+        tasks = problem.groups * np.ceil(problem.batch * count / 2)
+        seconds: Prices = np.ceil(tasks / CORES) * CORES * (vectors * cycles_each / CLOCK + 2e-6)
+        return seconds
+
+    tiles, seconds = choose(problem, allowed, price)
+    pairs = -(-problem.batch * prod(tiles.count) // 2)
+    return tiles, pairs, seconds / max(1, -(-problem.groups * pairs // CORES) * CORES)
+
+
+def _cycles_of(lengths: Prices, rows: bool) -> Prices:
+    """Return what transforms of so many vectors take: columns longer than level 1 lose it."""
+    found, places = np.unique(lengths, return_inverse=True)
+    table = np.array([cycles(radices_of(int(length))) for length in found])
+    if not rows:
+        table *= np.where(found * 2 * machine().vector > 2 * machine().level1, 3, 1)
+    return np.asarray(table[places.reshape(lengths.shape)])
+
+
+def prepare(
+    problem: Problem, weight: Tensor | None, bias: Tensor | None
+) -> Callable[[Tensor, Tensor], None]:
+    """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
+
+    Raises Unsuited for weights that are not finite, or so small that their transforms are
+    subnormal.
+    """
+    if weight is None:
+        raise ValueError("`weight` is missing; a convolution needs one")
+    return _Convolution(problem, weight.detach(), bias)
+
+
+class _Convolution:
+    """The kernels of one problem, packed for its weights: `__call__(x, y)` fills y.
+
+    What the transform leaves in doubt is computed anew (see `fourier_again`). `slack` is how many
+    roundings of the type make one of those that are promised. A `part` of a problem is never left
+    to others.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        weight: Tensor,
+        bias: Tensor | None,
+        slack: float = 1.0,
+        part: bool = False,
+    ) -> None:
+        self.problem, self.weight, self.bias = problem, weight, bias
+        self.part = part
+        self._made: dict[Problem, _Convolution] = {}  # in float64, where it was wanted
+        tiles, pairs, self.seconds = _tiles(problem)
+        lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
+        layout = Layout.of(tiles, lanes, _turned(conv_windows(problem)))
+        spectra, factor, points = _spectra(problem, weight, tiles, layout)
+        if factor < TINY[problem.dtype]:
+            raise Unsuited(f"the weights, of {factor:.1g} at most, are too near to nothing")
+        made = bias.detach().numpy() if bias is not None else np.zeros(problem.channels_out)
+        arrays = {
+            "TWIDDLES": layout.twiddles().astype(problem.dtype),
+            "KERNEL": spectra,
+            "SCALE": np.array([factor / points], problem.dtype),
+            "BIAS": made.astype(problem.dtype),
+        }
+        doubts, tables = doubts_of(problem, weight, layout, points, factor, slack)
+        numbers = _numbers(problem, tiles, layout) | doubts
+        schedules, factors = _schedules(layout, problem.dtype)
+        arrays |= tables | _sources(problem) | schedules
+        numbers |= {name: array.ctypes.data for name, array in arrays.items()}
+        self._kept = [*arrays.values(), factors]  # the launch knows only where they lie
+        self._table = np.array([numbers[name] for name in GEOMETRY], np.int64)
+        self._constants = tuple((name, i) for i, name in enumerate(GEOMETRY)) + doubting.CONSTANTS
+        self.each, self.outs = numbers["EACH"], numbers["OUTS"]
+        self.tasks, self._area = problem.groups * pairs, numbers["AREA"] * width
+        tile = 2 * layout.tile * width
+        self._transform = Launch(
+            Kernel(
+                name="fourier",
+                dtype=problem.dtype,
+                drive=overlap.convolve_tiles,
+                uses=overlap.USES,
+                blocks=butterflies(lanes),
+                constants=self._constants,
+            ),
+            tasks=self.tasks,
+            scratch=tile * (self.each + (self.outs > 1))
+            + (2 * self.each * (lanes + numbers["BLOCKS"]) + 16 * lanes) * width
+            + 2 * self._area,
+            fixed={"g": self._table},
+            changing=("x", "y", "limits", "counts"),
+        )
+
+    def __call__(self, x: Tensor, y: Tensor) -> None:
+        """Fill y (n, k, *outputs) from x (n, c, *space)."""
+        if not self.tasks:
+            return
+        found = np.zeros(self.tasks * (1 + self.outs), np.int64)  # counts, then limits
+        counts = address_of(found)
+        limits = counts + 8 * self.tasks
+        self._transform(x.data_ptr(), y.data_ptr(), limits, counts)
+        if not np.count_nonzero(found):
+            return
+        held = found[self.tasks :].view(self.problem.dtype)[: self.tasks * self.outs]
+        pairs = np.flatnonzero(np.any(held.reshape(self.tasks, self.outs), axis=1)).tolist()
+        products = int(found[: self.tasks].sum())
+        lanes = machine().lanes(self.problem.dtype)
+        best = way(self.problem, lanes, self.tasks, self.seconds, products, len(pairs))
+        match "directly" if self.part and best == "plainly" else best:
+            case "directly":
+                split = max(1, min(doubting.SPLIT, products // (FEW * len(pairs))))
+                self._settle(x.data_ptr(), y.data_ptr(), limits, split)
+            case "tiles":
+                self._regions(x, y, pairs)
+            case "wide":
+                wide = torch.empty(y.shape, dtype=torch.float64)
+                self._wide(self.problem)(x.double(), wide)
+                y.copy_(wide)
+            case "plainly":
+                raise Unfit("so many results are in doubt that all are summed directly")
+
+    @functools.cached_property
+    def _settle(self) -> Launch:
+        """Return the kernel that sums directly what is in doubt."""
+        return Launch(
+            Kernel(
+                name="fourier_doubts",
+                dtype=self.problem.dtype,
+                drive=doubting.settle_tiles,
+                uses=doubting.SETTLE,
+                constants=self._constants,
+            ),
+            tasks=self.tasks * doubting.SPLIT,
+            scratch=(self.each + 1) * self._area,
+            fixed={"g": self._table},
+            changing=("x", "y", "limits", "split"),
+        )
+
+    @functools.cached_property
+    def _regions(self) -> Regions:
+        """Return what computes pairs of tiles in float64."""
+        return Regions(self.problem, _tiles(self.problem)[0], self._wide)
+
+    def _wide(self, problem: Problem) -> _Convolution:
+        """Return the same for a problem in float64, which need only be right for float32."""
+        found = self._made.get(problem)
+        if found is None:
+            bias = None if self.bias is None else self.bias.double()
+            wide = replace(problem, dtype="float64")
+            part = problem is not self.problem
+            found = _Convolution(wide, self.weight.double(), bias, SLACK, part)
+            self._made[problem] = found
+        return found
+
+
+def _sources(problem: Problem) -> dict[str, Numbers]:
+    """Return of every padded plane and row which of the input it is, and of columns the ends."""
+    windows = conv_windows(problem)
+    tables: list[Numbers] = [np.zeros(1, np.int64)] * (3 - len(windows))
+    tables += [
+        packing.sources(window, n, problem.padding_mode)
+        for window, n in zip(windows[:-1], problem.space[:-1], strict=True)
+    ]
+    tables.append(packing.ends(windows[-1], problem.space[-1], problem.padding_mode))
+    return dict(zip(("SOURCE_D", "SOURCE_H", "ENDS_W"), tables, strict=True))
+
+
+def _turned(windows: Sequence[Window]) -> list[bool]:
+    """Return which of the last three axes are transformed: an extent of 1 needs no D or H."""
+    turned = [window.extent > 1 for window in windows[:-1]]
+    return [False] * (3 - len(windows)) + turned + [True]
+
+
+def _spectra(
+    problem: Problem, weight: Tensor, tiles: Tiles, layout: Layout
+) -> tuple[Numbers, float, int]:
+    """Return the transforms of the kernels in the order of the layout, a factor, and their length.
+
+    The factor is a power of two near the largest weight, by which these are divided before, so that
+    nothing over- or underflows on the way that does not in the end.
+    """
+    windows = conv_windows(problem)
+    lanes = layout.lanes
+    factor = power_of_two(weight)
+    turned = _turned(windows)[-len(windows) :]
+    lengths = [n if turn else 1 for n, turn in zip(tiles.length, turned, strict=True)]
+    spread = (1,) * (3 - len(windows)) + tuple(lengths)
+    places: Any = (..., *(slice(0, window.extent, window.dilation) for window in windows))
+    order = layout.frequencies()
+    count = layout.vectors // lanes
+    found = np.empty((len(weight), weight.shape[1], count, lanes, 2, lanes), problem.dtype)
+    for k, kernel in enumerate(weight.double().numpy() / factor):
+        whole = np.zeros((weight.shape[1], *lengths))
+        whole[places] = kernel
+        axes = tuple(range(1, whole.ndim))
+        transformed = np.fft.fftn(whole, axes=axes).conj().reshape(-1, *spread)
+        parts = transformed[(slice(None), *order)].reshape(-1, count, lanes, lanes)
+        found[k, ..., 0, :], found[k, ..., 1, :] = parts.real, parts.imag
+    return found, factor, prod(lengths)
+
+
+def _numbers(problem: Problem, tiles: Tiles, layout: Layout) -> dict[str, int]:
+    """Return the integers of `tiles.GEOMETRY` that are no addresses."""
+
+    def three(values: Sequence[int]) -> tuple[int, ...]:
+        return (1,) * (3 - len(values)) + tuple(values)
+
+    windows = conv_windows(problem)
+    last = windows[-1]
+    first, end = packing.middle(last, problem.space[-1])
+    ends = [
+        outputs - 1 + window.extent
+        for outputs, window in zip(problem.outputs, windows, strict=True)
+    ]
+    lanes, steps = layout.lanes, three(tiles.step)
+    named = {
+        "SPACE": three(problem.space),
+        "END": three(ends),
+        "OUT": three(problem.outputs),
+        "STEP": steps,
+        "COUNT": three(tiles.count),
+        "PASSES": [len(radices) for radices in layout.radices],
+        "SOURCE": (0, 0, 0),
+    }
+    numbers = {
+        f"{name}_{axis}": value
+        for name, values in named.items()
+        for axis, value in zip("DHW", values, strict=True)
+    }
+    line = layout.line
+    columns = 1 if line else layout.columns
+    return numbers | {
+        "DEPTH": layout.depth,
+        "HIGH": layout.high,
+        "WIDE": layout.columns * lanes,
+        "COLUMNS": columns,
+        "PITCH": layout.pitch,
+        "PLANE": layout.plane,
+        "TILE": layout.tile,
+        "LINE": int(line),
+        "FIRST": first,
+        "LAST": end,
+        "BATCH": problem.batch,
+        "PAIRS": -(-problem.batch * prod(tiles.count) // 2),
+        "EACH": problem.channels // problem.groups,
+        "OUTS": problem.channels_out // problem.groups,
+        "GROUPS": problem.groups,
+        "TURNS": len(layout.across),
+        "SOME_D": _at_once(layout.depth, columns),
+        "SOME_H": _at_once(layout.high, columns),
+        "WANTED_COLUMNS": columns if line else min(columns, -(-steps[2] // lanes)),
+        "WANTED_ROWS": layout.high if line else min(layout.high, steps[1]),
+        "SHIFT": layout.columns if line else 0,
+        "STRIPS": layout.strips,
+        "STRIP": layout.rows * layout.pitch,
+        "ROWS": layout.rows,
+        "LANE_GROUPS": layout.lane_groups,
+        "LEAP": lanes * (lanes if line else 1),
+        "STEP": lanes if line else layout.pitch,
+        "SWEEP": layout.columns if line else 0,
+        "JUMP": lanes if line else 1,
+        "ADVANCE": int(line),
+    }
+
+
+def _at_once(length: int, columns: int) -> int:
+    """Return how many columns of so many vectors to transform at a time: what level 1 holds."""
+    return max(1, min(columns, machine().level1 // (4 * machine().vector * length)))
+
+
+def _schedules(layout: Layout, dtype: str) -> tuple[dict[str, Numbers], Numbers]:
+    """Return the passes along D, H, W and across the lanes, and the twiddle factors they point to.
+
+    See `kernels.butterflies` for the entries.
+    """
+    lanes, columns = layout.lanes, layout.columns
+    entries: list[list[list[int]]] = []
+    factors: list[Numbers] = []
+    place = 0
+    strides = (layout.plane, layout.pitch, lanes, lanes if layout.line else layout.pitch)
+    vectors = layout.vectors
+    for axis, (radices, stride) in enumerate(
+        zip((*layout.radices, layout.across), strides, strict=True)
+    ):
+        passes, groups, rest = [], 1, prod(radices)
+        folded = layout.line and axis < 2
+        for radix in radices:
+            rest //= radix
+            if folded:
+                vectors //= radix
+            span = vectors if folded else rest
+            turns = np.outer(np.arange(span), np.arange(1, radix)) / (radix * span)
+            factors.append(np.stack([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], -1))
+            if folded:
+                entry = [radix, 1, 0, columns, stride, lanes, place, 1]
+            else:
+                entry = [
+                    radix,
+                    groups,
+                    radix * rest * stride,
+                    rest,
+                    rest * stride,
+                    stride,
+                    place,
+                    int(rest > 1),
+                ]
+            passes.append(entry)
+            place += factors[-1].size
+            groups *= radix
+        entries.append(passes)
+    held = np.concatenate([each.ravel() for each in factors]).astype(dtype)
+    tables = [np.array(passes, np.int64).reshape(-1, 8) for passes in entries]
+    for table in tables:
+        table[:, 6] = held.ctypes.data + table[:, 6] * WIDTHS[dtype]
+    return dict(zip(("ALONG_D", "ALONG_H", "ALONG_W", "ACROSS"), tables, strict=True)), held

@@ -1,0 +1,1 @@
+"""Pooling by rows, and by small windows read in place."""

@@ -1,0 +1,1 @@
+"""Convolution of a single channel, row by row."""

@@ -1,0 +1,1 @@
+"""Filters that are products of one filter along each axis."""

@@ -1,0 +1,115 @@
+"""A convolution with three axes of space, and where its taps fall under a stride."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from convlens.compute.kernels.rows import packing
+from convlens.compute.problems import Problem
+from convlens.windows import Window
+
+__all__ = ["Shape", "phase", "phases"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A convolution with three axes of space, those it lacks put before as axes of one.
+
+    `each` and `out_each` are the channels of a group. Where all windows are single points the axes
+    of space are one.
+    """
+
+    each: int
+    out_each: int
+    space: tuple[int, ...]
+    outputs: tuple[int, ...]
+    windows: tuple[Window, ...]
+
+    @classmethod
+    def of(cls, problem: Problem) -> Shape:
+        """Return the shape of a problem whose operation is "conv".
+
+        >>> Shape.of(Problem("conv", 1, 4, (9,), 2, (Window(3),), "float32", groups=2)).outputs
+        (1, 1, 7)
+        """
+        windows = tuple(w for w in problem.windows if isinstance(w, Window))
+        space, outputs = problem.space, problem.outputs
+        if all(w == Window(1) for w in windows):
+            space, outputs, windows = (prod(space),), (prod(outputs),), windows[:1]
+        lacking = 3 - len(windows)
+        return cls(
+            problem.channels // problem.groups,
+            problem.channels_out // problem.groups,
+            (1,) * lacking + space,
+            (1,) * lacking + outputs,
+            (Window(1),) * lacking + windows,
+        )
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Return the taps along every axis."""
+        return tuple(window.size for window in self.windows)
+
+    @property
+    def taps(self) -> int:
+        """Return the taps of one kernel and channel."""
+        return prod(self.size)
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether the input can be read where it lies: one tap, no stride, no padding."""
+        return all(window == Window(1) for window in self.windows)
+
+    def arguments(self, mode: str) -> dict[str, Any]:
+        """Return what kernels that call `pack_band` are told of the convolution, by name."""
+        depth, row, column = self.windows
+        first, last = packing.middle(column, self.space[2])
+        tables = [
+            packing.sources(window, n, mode)
+            for window, n in zip((depth, row), self.space[:2], strict=True)
+        ]
+        return {
+            "depth_table": tables[0],
+            "row_table": tables[1],
+            "column_ends": packing.ends_or_zeros(column, self.space[2], mode),
+            "depth_end": len(tables[0]),
+            "row_end": len(tables[1]),
+            "column_end": packing.covered(column, self.space[2]),
+            "first": first,
+            "last": last,
+            "depth_stride": depth.stride,
+            "row_stride": row.stride,
+            "column_stride": column.stride,
+            "each": self.each,
+            "out_each": self.out_each,
+            **{f"space_{axis}": n for axis, n in zip("dhw", self.space, strict=True)},
+            **{f"out_{axis}": n for axis, n in zip("dhw", self.outputs, strict=True)},
+        }
+
+    def inside(self) -> dict[str, int]:
+        """Return between which positions planes and rows lie as they are, by name."""
+        found = {}
+        for name, window, n in zip(("depth", "row"), self.windows, self.space, strict=False):
+            found[f"{name}_first"], found[f"{name}_last"] = packing.middle(window, n)
+        return found
+
+
+def phases(window: Window) -> int:
+    """Return how many places within a stride the taps of a window fall on, at most.
+
+    >>> phases(Window(3, stride=2)), phases(Window(3, stride=2, dilation=2))
+    (2, 1)
+    """
+    return 1 if window.dilation % window.stride == 0 else min(window.stride, window.extent)
+
+
+def phase(window: Window, tap: int) -> tuple[int, int]:
+    """Return on which of the `phases` a tap falls, and how many strides further it reads.
+
+    >>> phase(Window(3, stride=2), 2)
+    (0, 1)
+    """
+    position = tap * window.dilation
+    return position % window.stride if phases(window) > 1 else 0, position // window.stride

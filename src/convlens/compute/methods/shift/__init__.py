@@ -1,0 +1,1 @@
+"""Convolution as shifted matrix products."""

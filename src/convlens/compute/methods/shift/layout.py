@@ -1,0 +1,87 @@
+"""How a band of the input is packed so that every tap is the same run of numbers, shifted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from convlens.compute.methods.shape import Shape, phase, phases
+
+__all__ = ["Band", "arguments", "laid_out", "offsets"]
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Band:
+    """How much a task does, and how the input it packs is laid out.
+
+    A task does `rows` output rows, or where there is only one row, `columns` of it. For every
+    channel and depth tap it packs `slots` copies of `lines` rows of `length` elements for each of
+    `phases`: rows that lie a stride apart follow each other. Where a task has several rows
+    the copies are one a tap of the last axis, so that output rows follow each other without a gap;
+    else one for each place within a stride.
+    """
+
+    rows: int
+    columns: int
+    channels: int
+    phases: int
+    slots: int
+    lines: int
+    length: int
+    copies: bool
+
+    @property
+    def plane(self) -> int:
+        """Return the elements packed for one channel and depth tap."""
+        return self.phases * self.slots * self.lines * self.length
+
+
+def laid_out(shape: Shape, rows: int, columns: int, channels: int) -> Band:
+    """Return how the input of so many rows, columns and channels of a task is packed."""
+    row, column = shape.windows[1:]
+    copies = shape.outputs[1] > 1 and not (column.size == 1 and column.stride == 1)
+    lines = rows + (row.extent - 1) // row.stride
+    length = columns + (0 if copies else (column.extent - 1) // column.stride)
+    slots = column.size if copies else phases(column)
+    return Band(rows, columns, channels, phases(row), slots, lines, length, copies)
+
+
+def offsets(shape: Shape, band: Band) -> Numbers:
+    """Return for every step where its input lies in the packed band, in elements."""
+    depth, row, column = shape.windows
+    if shape.plain:
+        return np.arange(shape.each, dtype=np.int64) * prod(shape.space)
+    found = []
+    for c in range(band.channels):
+        for a in range(depth.size):
+            for b in range(row.size):
+                place, line = phase(row, b)
+                for e in range(column.size):
+                    slot, shift = (e, 0) if band.copies else phase(column, e)
+                    at = (c * depth.size + a) * band.phases + place
+                    at = (at * band.slots + slot) * band.lines + line
+                    found.append(at * band.length + shift)
+    return np.array(found, np.int64)
+
+
+def arguments(shape: Shape, band: Band) -> dict[str, Any]:
+    """Return what kernels that pack such bands are told of them, by name."""
+    depth, _, column = shape.windows
+    apart = column.dilation if band.copies else 1
+    return {
+        "starts": np.arange(band.slots, dtype=np.int64) * apart,
+        "rows": band.rows,
+        "columns": band.columns,
+        "channels": band.channels,
+        "depth_size": depth.size,
+        "depth_dilation": depth.dilation,
+        "phases": band.phases,
+        "slots": band.slots,
+        "lines": band.lines,
+        "length": band.length,
+    }

@@ -1,0 +1,106 @@
+"""Filters tap by tap: the input, moved, times one weight, added to the result. Nothing is compiled.
+
+It is what answers first calls of filters, for which torch's layers are slow: memory is passed over
+once a tap, but by torch's own quick loops. Windows in padding of zeros are left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from math import ceil, prod
+
+from torch import Tensor
+
+from convlens.compute.kernels.machine import WIDTHS
+from convlens.compute.methods.reach import refuses_convolution
+from convlens.compute.problems import Problem
+from convlens.windows import Window
+
+__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+
+EXACT = True
+REPEATS = False
+"""torch's loops do the last elements in another way, wherever these are."""
+COMPILES = False
+SKIPS = True
+"""No product is formed with padding."""
+
+Part = tuple[slice, slice]
+
+
+def refuses(problem: Problem) -> str | None:
+    """Return why this method cannot do the problem, or None.
+
+    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32"))
+    >>> refuses(Problem("conv", 1, 2, (4,), 1, (Window(2),), "float32"))
+    'it does filters of one channel each, not sums over channels'
+    """
+    reason = refuses_convolution(problem)
+    if reason is not None:
+        return reason
+    if problem.channels != problem.groups:
+        return "it does filters of one channel each, not sums over channels"
+    if problem.padding_mode != "zeros":
+        return f"it leaves out what is padded, and {problem.padding_mode} padding is no zeros"
+    return None
+
+
+def cost(problem: Problem) -> float:
+    """Return about how long it takes, in seconds: a pass over memory a tap.
+
+    >>> of = lambda size: Problem("conv", 1, 1, (10**6,), 1, (Window(size),), "float32")
+    >>> 5 < cost(of(100)) / cost(of(10)) < 11
+    True
+    """
+    written = problem.batch * problem.channels_out * prod(problem.outputs)
+    return 1e-5 + prod(problem.size) * (4e-6 + written * WIDTHS[problem.dtype] * 6e-11)
+
+
+def prepare(
+    problem: Problem, weight: Tensor | None, bias: Tensor | None
+) -> Callable[[Tensor, Tensor], None]:
+    """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
+    if weight is None:
+        raise ValueError("`weight` is missing; a convolution needs one")
+    groups, axes = problem.groups, len(problem.space)
+    outs = problem.channels_out // groups
+    windows = [window for window in problem.windows if isinstance(window, Window)]
+    parts = [
+        [_part(window, tap, n) for tap in range(window.size)]
+        for window, n in zip(windows, problem.space, strict=True)
+    ]
+    kernels = weight.detach().reshape(groups, -1, prod(problem.size)).contiguous()
+    alike = kernels.shape[:2].numel() == 1
+    weights = kernels[0, 0].tolist() if alike else kernels.movedim(2, 0).contiguous()
+    first = None if bias is None else bias.detach().reshape(groups, -1, *[1] * axes)
+
+    def run(x: Tensor, y: Tensor) -> None:
+        given = x.view(len(x), groups, 1, *x.shape[2:])
+        found = y.view(len(y), groups, outs, *y.shape[2:])
+        found.zero_() if first is None else found.copy_(first.expand_as(found))
+        for places, tap in zip(itertools.product(*parts), weights, strict=True):
+            read, written = (tuple(side) for side in zip(*places, strict=True))
+            into, source = found[(..., *written)], given[(..., *read)]
+            if alike:
+                into.add_(source, alpha=tap)
+            else:
+                into.addcmul_(source, tap.reshape(groups, -1, *[1] * axes))
+
+    return run
+
+
+def _part(window: Window, tap: int, n: int) -> Part:
+    """Return which inputs a tap reads, of n, and for which outputs; none that lies in padding.
+
+    >>> _part(Window(3, before=1, after=1), 0, 5)
+    (slice(0, 4, 1), slice(1, 5, None))
+    """
+    start = tap * window.dilation - window.before
+    low = max(0, ceil(-start / window.stride))
+    high = min(window.outputs(n), (n - 1 - start) // window.stride + 1)
+    if high <= low:
+        return slice(0, 0), slice(0, 0)
+    first = start + low * window.stride
+    last = start + (high - 1) * window.stride
+    return slice(first, last + 1, window.stride), slice(low, high)

@@ -1,0 +1,1 @@
+"""Transposed convolution, one phase of the stride at a time."""

@@ -1,0 +1,135 @@
+"""Which way a layer is computed best: measured where it stands, on what reaches it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlens.compute.networks.layers import APART, WAYS, Planned
+
+__all__ = ["Contest", "Verdict", "distance", "least_seconds"]
+
+Run = Callable[[Tensor], Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a layer: the way and method found best, and seconds by torch and by it."""
+
+    path: str
+    what: str
+    way: str
+    method: str
+    before: float
+    after: float
+
+
+class Contest:
+    """Which way each layer goes, found by measuring it where it stands, on what reaches it.
+
+    A way is out where its result is further than `rtol` from that of the parts called one by one,
+    which `distance` tells of every layer. Layers alike on inputs alike are timed once. `paths` are
+    those of the layers, by their `id`.
+    """
+
+    def __init__(self, rtol: float, paths: dict[int, str]) -> None:
+        self.rtol, self.paths = rtol, paths
+        self.verdicts: dict[int, Verdict] = {}
+        self._known: dict[Any, Verdict] = {}
+
+    def hold(self, planned: Planned, x: Tensor, how: Any, plain: Run) -> None:
+        """Measure a layer on `x`, the first time it is called."""
+        if id(planned) in self.verdicts:
+            return
+        planned.place.contest = None  # what is called meanwhile is not in it
+        try:
+            able = self._able(planned, x, how, plain)
+            like = repr(planned.layer), planned.what, x.shape, x.stride(), x.dtype, repr(how)
+            key = *like, *((way, planned.method(way, run)) for way, run in able.items())
+            if key not in self._known:
+                self._known[key] = _timed(planned, x, able)
+            path = self.paths.get(id(planned.layer), "")
+            verdict = self.verdicts[id(planned)] = replace(self._known[key], path=path)
+            planned.way = verdict.way
+        finally:
+            planned.place.contest = self
+            planned.forget()
+
+    def _able(self, planned: Planned, x: Tensor, how: Any, plain: Run) -> dict[str, Run]:
+        """Return the ways that are near enough; without torch's, to call the parts apart."""
+        runs = {way: planned.ready(way, x, how) for way in WAYS}
+        expected = plain(x)
+        able = {
+            way: run
+            for way, run in runs.items()
+            if run is not None and not distance(run(x), expected) > self.rtol
+        }
+        return able if "torch" in able else {APART: plain}
+
+
+def _timed(planned: Planned, x: Tensor, able: dict[str, Run]) -> Verdict:
+    seconds = least_seconds({way: partial(run, x) for way, run in able.items()})
+    best = min(able, key=lambda way: seconds[way])
+    method, before = planned.method(best, able[best]), seconds[next(iter(able))]
+    return Verdict("", planned.what, best, method, before, seconds[best])
+
+
+def least_seconds(
+    actions: Mapping[str, Callable[[], object]], *, rounds: int = 5, most: float = 1.0
+) -> dict[str, float]:
+    """Return the least seconds each action took, in turn, in so many rounds or `most` seconds.
+
+    Whatever else a machine does makes an action slower, never faster: the least is the nearest to
+    its own time.
+
+    >>> 0 <= least_seconds({"nothing": lambda: None})["nothing"] < 1
+    True
+    """
+    least = dict.fromkeys(actions, float("inf"))
+    began = time.perf_counter()
+    for count in range(rounds):
+        for name, action in actions.items():
+            start = time.perf_counter()
+            action()
+            least[name] = min(least[name], time.perf_counter() - start)
+        if count and time.perf_counter() - began > most:
+            break
+    return least
+
+
+def distance(found: Any, expected: Any) -> float:
+    """Return the root mean square of the error over that of what is expected, at worst of several.
+
+    Tuples, lists and dicts are compared part by part; integers and flags must be equal, and so must
+    the places of numbers that are not finite; otherwise it is infinite.
+
+    >>> round(distance(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])), 3)
+    0.092
+    """
+    found_parts, form = torch.utils._pytree.tree_flatten(found)
+    parts, expected_form = torch.utils._pytree.tree_flatten(expected)
+    if form != expected_form:
+        return float("inf")
+    return max((_distance(*pair) for pair in zip(found_parts, parts, strict=True)), default=0.0)
+
+
+def _distance(found: Any, expected: Any) -> float:
+    if not isinstance(expected, Tensor) or not isinstance(found, Tensor):
+        return 0.0 if type(found) is type(expected) else float("inf")
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return float("inf")
+    if not (expected.is_floating_point() or expected.is_complex()):
+        return 0.0 if torch.equal(found, expected) else float("inf")
+    finite = expected.isfinite()
+    if not torch.equal(finite, found.isfinite()):
+        return float("inf")
+    wide = torch.complex128 if expected.is_complex() else torch.float64
+    error = torch.linalg.vector_norm((found - expected)[finite].to(wide)).item()
+    size = torch.linalg.vector_norm(expected[finite].to(wide)).item()
+    return error / size if size else (float("inf") if error else 0.0)

@@ -1,0 +1,1 @@
+"""The arrays of a call, as they are given and as they are returned."""

@@ -1,0 +1,1 @@
+"""The operations as operators of torch, with their derivatives."""

@@ -1,0 +1,1 @@
+"""Arguments as the user wrote them, read and checked into a problem."""

@@ -1,0 +1,400 @@
+"""What the user said, read and checked: the only reader of integers, pairs and strings.
+
+Everything that can be wrong with an argument is found here, before anything is allocated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.compute.operands.arrays import (
+    DTYPES,
+    Array,
+    device_of,
+    dtype_of,
+    kind_of,
+    known_dtype,
+)
+from convlens.compute.problems import Problem
+from convlens.compute.reading.windows import (
+    OURS,
+    Words,
+    check_fit,
+    in_64_bits,
+    is_several,
+    per_axis,
+    read_integer,
+    read_transposed,
+    read_windows,
+    shown,
+)
+from convlens.windows import PADDING_MODES
+
+__all__ = [
+    "Description",
+    "describe",
+    "needs_gradient",
+    "read_conv",
+    "read_flag",
+    "read_pool",
+    "read_tolerance",
+]
+
+POOLS = ("max_pool", "avg_pool")
+
+LARGEST_RESULT = 2**40
+"""In bytes, 1 TiB: an array beyond it is a mistyped padding or stride."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What must be known of an input: its shape, element type, kind and device."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    kind: str
+    device: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} array {self.shape} of {self.dtype} on {self.device}"
+
+
+def describe(name: str, x: Any, like: Array | None = None) -> Description:
+    """Return what must be known of an array, or of a (shape, dtype) that stands for one.
+
+    A (shape, dtype) is of the kind and on the device of `like`. Raises TypeError for anything
+    else.
+
+    >>> str(describe("x", ((3, 8), "float32"), like=torch.ones(1)))
+    'torch array (3, 8) of float32 on cpu'
+    """
+    if like is None or not (isinstance(x, tuple) and len(x) == 2):
+        kind = kind_of(name, x)
+        return Description(tuple(x.shape), dtype_of(name, x), kind, device_of(x))
+    if not is_several(x[0]):
+        raise TypeError(
+            f"`{name}` (={shown(x)}) must be an array or a (shape, dtype), "
+            "as ((1, 3, 8), 'float32')"
+        )
+    shape = tuple(read_integer(f"{name}.shape", entry, least=0) for entry in x[0])
+    dtype = known_dtype(name, _name_of(f"{name}[1]", x[1]))
+    return Description(shape, dtype, kind_of("weight", like), device_of(like))
+
+
+def needs_gradient(*arrays: Array | None) -> bool:
+    """Tell whether torch will want to go back through what is computed of these.
+
+    >>> needs_gradient(torch.ones(1, requires_grad=True), None)
+    True
+    """
+    tensors = [array for array in arrays if isinstance(array, Tensor)]
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def read_conv(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: Any = 1,
+    padding_mode: Any = "zeros",
+    output_padding: Any = 0,
+    transposed: Any = False,
+    out_dtype: Any = None,
+    words: Words = OURS,
+) -> Problem:
+    """Return the convolution, or transposed convolution, that these arguments ask for.
+
+    `x` may be a (shape, dtype); `words` are those of the function that was called. Raises
+    ValueError or TypeError naming argument, value, rule, cure.
+
+    >>> read_conv(((1, 3, 8, 8), "float32"), torch.ones(4, 3, 3, 3)).y_shape
+    (1, 4, 6, 6)
+    """
+    transposed = read_flag("transposed", transposed)
+    kind_of("weight", weight)
+    dtype_of("weight", weight)
+    given = describe(words.x, x, weight)
+    _same("weight", weight, given, words)
+    size = _kernel_size(tuple(weight.shape), transposed)
+    batch, channels, space = _split(words.x, given.shape, len(size))
+    count, out = _channels(tuple(weight.shape), channels, groups, transposed, words)
+    if bias is not None:
+        _check_bias(bias, given, out, words)
+    if padding_mode is not None and not isinstance(padding_mode, str):
+        kind = type(padding_mode).__name__
+        raise TypeError(f"`padding_mode` (={shown(padding_mode)}) must be a string, not {kind}")
+    if padding_mode not in PADDING_MODES:
+        names = ", ".join(f'"{name}"' for name in PADDING_MODES)
+        raise ValueError(f"`padding_mode` (={shown(padding_mode)}) must be one of {names}")
+    windows: Any
+    if transposed:
+        if padding_mode != "zeros":
+            raise ValueError(
+                f'`padding_mode` (="{padding_mode}") has no meaning for a transposed convolution, '
+                "whose `padding` cuts off; leave it out"
+            )
+        windows = read_transposed(size, stride, padding, dilation, output_padding)
+    else:
+        if any(per_axis("output_padding", output_padding, len(size), least=0)):
+            raise ValueError(
+                f"`output_padding` (={shown(output_padding)}) is for transposed convolutions; "
+                "leave it out"
+            )
+        windows = read_windows(size, space, stride, padding, dilation)
+    tensors = [array for array in (x, weight, bias) if isinstance(array, Tensor)]
+    problem = Problem(
+        operation="conv_transpose" if transposed else "conv",
+        batch=1 if batch is None else batch,
+        channels=channels,
+        space=space,
+        channels_out=out,
+        windows=windows,
+        dtype=given.dtype,
+        device=given.device,
+        groups=count,
+        padding_mode=padding_mode,
+        batched=batch is not None,
+        gradient=needs_gradient(*tensors),
+        out_dtype=_read_out_dtype(out_dtype, given.dtype, words),
+    )
+    return _small_enough(problem, words)
+
+
+def _kernel_size(shape: tuple[int, ...], transposed: bool) -> tuple[int, ...]:
+    """Return the axes of space of a weight of such a shape."""
+    if not 3 <= len(shape) <= 5:
+        form = "(c, k/groups, *size)" if transposed else "(k, c/groups, *size)"
+        raise ValueError(f"`weight` has shape {shape}; it must be {form} with 1 to 3 axes of size")
+    return shape[2:]
+
+
+def _check_bias(bias: Any, given: Description, out: int, words: Words) -> None:
+    kind_of("bias", bias)
+    dtype_of("bias", bias)
+    _same("bias", bias, given, words)
+    if tuple(bias.shape) != (out,):
+        raise ValueError(
+            f"`bias` has shape {tuple(bias.shape)} but the result {out} channels; use ({out},)"
+        )
+
+
+def _read_out_dtype(out_dtype: Any, dtype: str, words: Words) -> str | None:
+    """Return the type of the result where it differs from that of the input."""
+    if out_dtype is None:
+        return None
+    name = _name_of("out_dtype", out_dtype)
+    if name == dtype:
+        return None
+    if name != "int32" or dtype not in ("int8", "uint8"):
+        raise TypeError(
+            f"`out_dtype` (={shown(out_dtype)}) must be the type of `{words.x}`, {dtype}, or int32 "
+            f"where `{words.x}` holds 8-bit integers; leave it out and convert the result"
+        )
+    return name
+
+
+def read_pool(
+    operation: Any,
+    x: Any,
+    size: Any,
+    *,
+    axes: int | None = None,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: Any = False,
+    return_indices: Any = False,
+    count_include_pad: Any = True,
+    words: Words = OURS,
+) -> Problem:
+    """Return the pooling that these arguments ask for.
+
+    Unless `axes` is given, one `size` an axis says how many axes of space there are; a single
+    integer means all axes of `x` but the first two. `words` are those of the function that was
+    called. Raises ValueError or TypeError naming argument, value, rule, cure.
+
+    >>> read_pool("max_pool", torch.ones(3, 8, 8), (2, 2)).y_shape
+    (3, 4, 4)
+    """
+    if not isinstance(operation, str) or operation not in POOLS:
+        raise ValueError(f"`operation` (={shown(operation)}) must be one of {', '.join(POOLS)}")
+    given = describe(words.x, x)
+    if axes is None:
+        axes = _axes_of(given, size, words)
+        if len(given.shape) not in (axes + 1, axes + 2):
+            raise ValueError(
+                f"`{words.size}` (={shown(size)}) has {axes} entries, one an axis of space, but "
+                f"`{words.x}` has shape {given.shape}; give {len(given.shape) - 2} for "
+                f"(n, c, *space) or {len(given.shape) - 1} for (c, *space)"
+            )
+    sizes = per_axis(words.size, size, axes, least=1)
+    batch, channels, space = _split(words.x, given.shape, axes)
+    _check_poolable(operation, given, words)
+    ceil_mode, return_indices = (
+        read_flag("ceil_mode", ceil_mode),
+        read_flag("return_indices", return_indices),
+    )
+    counted = read_flag("count_include_pad", count_include_pad)
+    steps = sizes if stride is None else stride
+    problem = Problem(
+        operation=operation,
+        batch=1 if batch is None else batch,
+        channels=channels,
+        space=space,
+        channels_out=channels,
+        windows=read_windows(sizes, space, steps, padding, dilation, ceil=ceil_mode),
+        dtype=given.dtype,
+        device=given.device,
+        batched=batch is not None,
+        gradient=needs_gradient(x),
+        return_indices=return_indices,
+        count_include_pad=counted,
+    )
+    return _small_enough(problem, words)
+
+
+def _axes_of(given: Description, size: Any, words: Words) -> int:
+    """Return how many axes of space a size is for."""
+    axes = len(list(size)) if is_several(size) else len(given.shape) - 2
+    if not 1 <= axes <= 3:
+        raise ValueError(
+            f"`{words.size}` (={shown(size)}) and `{words.x}` of shape {given.shape} give {axes} "
+            f"axes of space; 1 to 3 can be pooled, {words.x} being (n, c, *space), or (c, *space) "
+            "with one size an axis"
+        )
+    return axes
+
+
+def _check_poolable(operation: str, given: Description, words: Words) -> None:
+    if "complex" in given.dtype and operation == "max_pool":
+        raise TypeError(
+            f"`{words.x}` holds {given.dtype} values, which have no largest; pool a real part"
+        )
+    if "int" in given.dtype and operation == "avg_pool":
+        raise TypeError(
+            f"`{words.x}` holds {given.dtype} values, whose average is no integer; convert "
+            f"{words.x} to float32"
+        )
+
+
+def read_flag(name: str, value: Any) -> bool:
+    """Return True or False; raise TypeError for anything else.
+
+    >>> read_flag("ceil_mode", np.True_)
+    True
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"`{name}` (={shown(value)}) must be True or False")
+    return bool(value)
+
+
+def read_tolerance(tolerance: Any) -> float:
+    """Return a tolerance, a number from 0 on; raise TypeError or ValueError for anything else.
+
+    >>> read_tolerance(1e-5)
+    1e-05
+    """
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.floating):
+        raise TypeError(f"`tolerance` (={shown(tolerance)}) must be a number, as 1e-5")
+    if not 0 <= tolerance < 1e300:
+        raise ValueError(
+            f"`tolerance` (={shown(tolerance)}) must be 0 or more and below 1e300; use 1e-5"
+        )
+    return float(tolerance)
+
+
+def _split(name: str, shape: tuple[int, ...], axes: int) -> tuple[int | None, int, tuple[int, ...]]:
+    """Return batch (None without one), channels and space of an input with so many axes."""
+    if len(shape) not in (axes + 1, axes + 2):
+        raise ValueError(
+            f"`{name}` has shape {shape}; with {axes} axes of space it must be (n, c, *space) or "
+            f"(c, *space), {axes + 2} or {axes + 1} axes in all"
+        )
+    if 0 in shape[-axes - 1 :]:
+        raise ValueError(f"`{name}` of shape {shape} is empty; only the batch may be 0")
+    batch = shape[0] if len(shape) == axes + 2 else None
+    return batch, shape[-axes - 1], shape[-axes:]
+
+
+def _channels(
+    shape: tuple[int, ...], channels: int, groups: Any, transposed: bool, words: Words
+) -> tuple[int, int]:
+    """Return the groups and the channels out, when weight, input and groups agree on channels."""
+    if 0 in shape:
+        raise ValueError(f"`weight` of shape {shape} is empty; no axis may be 0")
+    count = read_integer("groups", groups, least=1)
+    named = {"input channels": channels}
+    if not transposed:
+        named["output channels"] = shape[0]
+    for what, number in named.items():
+        if number % count:
+            divisors = [str(d) for d in range(1, min(number, 1000) + 1) if number % d == 0]
+            several = ", ".join(divisors[:-1]) + " or " + divisors[-1] if divisors[1:] else "1"
+            raise ValueError(f"`groups` (={count}) must divide the {number} {what}; use {several}")
+    read, expected = (shape[0], channels) if transposed else (shape[1], channels // count)
+    if read != expected:
+        where = "shape[0]" if transposed else "shape[1]"
+        raise ValueError(
+            f"`weight` of shape {shape} reads {read} channels but `{words.x}` has {channels} and "
+            f"`groups` is {count}; weight.{where} must be {expected}"
+        )
+    return count, shape[1] * count if transposed else shape[0]
+
+
+def _same(name: str, array: Array, given: Description, words: Words) -> None:
+    """Raise unless the array has the kind, element type and device of the input."""
+    kind, dtype, device = kind_of(name, array), dtype_of(name, array), device_of(array)
+    if kind != given.kind:
+        raise TypeError(
+            f"`{name}` is a {kind} array but `{words.x}` a {given.kind} one; convert one"
+        )
+    if dtype != given.dtype:
+        raise TypeError(f"`{name}` holds {dtype} values but `{words.x}` {given.dtype}; convert one")
+    if device != given.device:
+        raise ValueError(f"`{name}` is on {device} but `{words.x}` on {given.device}; move one")
+
+
+def _name_of(name: str, dtype: Any) -> str:
+    """Return the name of an element type given in the words of torch or NumPy."""
+    if isinstance(dtype, torch.dtype):
+        return str(dtype).removeprefix("torch.")
+    try:
+        if isinstance(dtype, str | type | np.dtype):
+            return "bfloat16" if dtype == "bfloat16" else str(np.dtype(dtype).name)
+    except TypeError:
+        pass
+    raise TypeError(f"`{name}` (={shown(dtype)}) must name an element type")
+
+
+def _small_enough(problem: Problem, words: Words) -> Problem:
+    """Raise when a window does not fit, or the result could never be stored."""
+    check_fit(problem.operation, problem.windows, problem.space, words)
+    if torch.compiler.is_compiling():
+        return problem  # sizes may stand for any
+    width = DTYPES[problem.dtype].itemsize
+    if problem.gradient:
+        in_64_bits(problem.windows, problem.space, words)
+        if problem.operation == "avg_pool" and prod(problem.size) * width > LARGEST_RESULT:
+            raise ValueError(
+                f"`{words.size}` (={problem.size}) is too large to go back through for a gradient: "
+                f"that many numbers take more than {LARGEST_RESULT} bytes; use less `padding`"
+            )
+    if prod(problem.y_shape) * width > LARGEST_RESULT:
+        cure = "use less `padding` or a larger `stride`"
+        if problem.operation == "conv_transpose":
+            cure = "use a smaller `stride`, `dilation` or `output_padding`"
+        raise ValueError(
+            f"the result would have shape {problem.y_shape}, more than {LARGEST_RESULT} bytes; "
+            f"{cure}"
+        )
+    return problem

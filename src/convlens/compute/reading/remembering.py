@@ -1,0 +1,76 @@
+"""Problems read before, by all that was read of them: arguments are checked once a kind of call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import needs_gradient, read_conv, read_pool
+from convlens.compute.reading.windows import OURS, Words
+
+__all__ = ["recall_conv", "recall_pool"]
+
+PLAIN = (Tensor, torch.nn.Parameter, np.ndarray)
+
+REMEMBERED = 1024
+"""Problems remembered; when there are so many, all are forgotten."""
+
+_problems: dict[tuple[object, ...], Problem] = {}
+
+
+def recall_conv(x: Any, weight: Any, bias: Any, *, words: Words = OURS, **options: Any) -> Problem:
+    """Return `read_conv` of these, from memory where arrays and options alike were read before.
+
+    >>> x, weight = torch.ones(1, 3, 8), torch.ones(4, 3, 3)
+    >>> recall_conv(x, weight, None, stride=1) is recall_conv(x, weight, None, stride=1)
+    True
+    """
+    read = partial(read_conv, x, weight, bias, words=words, **options)
+    return _recalled(read, "conv", (x, weight, bias), options)
+
+
+def recall_pool(
+    operation: str, x: Any, size: Any, *, words: Words = OURS, **options: Any
+) -> Problem:
+    """Return `read_pool` of these, from memory where an array and options alike were read before.
+
+    >>> x = torch.ones(1, 3, 8)
+    >>> recall_pool("max_pool", x, 2) is recall_pool("max_pool", x, 2)
+    True
+    """
+    read = partial(read_pool, operation, x, size, words=words, **options)
+    return _recalled(read, operation, (x,), {"size": size, **options})
+
+
+def _recalled(
+    read: Callable[[], Problem], operation: str, arrays: tuple[Any, ...], options: dict[str, Any]
+) -> Problem:
+    """Return what was read of arrays and options like these, or read and remember it.
+
+    What is wrong with them is not remembered: it is said in the words of each function.
+    """
+    given = [array for array in arrays if array is not None]
+    if any(type(array) not in PLAIN for array in given) or torch.compiler.is_compiling():
+        return read()
+    try:
+        key = (
+            operation,
+            *((type(a), a.shape, a.dtype, a.device, getattr(a, "layout", None)) for a in given),
+            needs_gradient(*given),
+            repr(options),  # which tells True and 1.0 from 1, as equality does not
+        )
+    except Exception:  # what has no shape, or cannot be written, reading refuses by name
+        return read()
+    found = _problems.get(key)
+    if found is None:
+        found = read()
+        if len(_problems) >= REMEMBERED:
+            _problems.clear()
+        _problems[key] = found
+    return found

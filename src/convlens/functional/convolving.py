@@ -1,0 +1,166 @@
+"""The convolutions of `torch.nn.functional`, transposed too, in one to three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from convlens.compute.operands.autocast import cast_weighted
+from convlens.compute.operations import computed
+from convlens.compute.reading.remembering import recall_conv
+from convlens.compute.reading.windows import TORCHS
+from convlens.functional.arguments import check_axes, check_tensor, one_or_all
+
+__all__ = [
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+]
+
+Ints = int | Sequence[int]
+Padding = int | Sequence[Any] | str
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve signals (n, c, length) or (c, length) with (k, c/groups, size): torch's `conv1d`.
+
+    Raises ValueError or TypeError for arguments that do not fit.
+
+    >>> conv1d(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[[-1.0, 1.0]]]))
+    tensor([[1., 2.]])
+    """
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    return _weighted(False, 1, input, weight, bias, groups=groups, **how)
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve images (n, c, height, width), or without n: torch's `conv2d`.
+
+    `weight` is (k, c/groups, *size). Raises ValueError or TypeError for arguments that do not fit.
+
+    >>> conv2d(torch.ones(1, 3, 8, 8), torch.ones(5, 3, 3, 3), padding="same").shape
+    torch.Size([1, 5, 8, 8])
+    """
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    return _weighted(False, 2, input, weight, bias, groups=groups, **how)
+
+
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolve volumes (n, c, depth, height, width), or without n: torch's `conv3d`.
+
+    `weight` is (k, c/groups, *size). Raises ValueError or TypeError for arguments that do not fit.
+
+    >>> conv3d(torch.ones(3, 8, 8, 8), torch.ones(5, 3, 3, 3, 3), stride=2).shape
+    torch.Size([5, 3, 3, 3])
+    """
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    return _weighted(False, 3, input, weight, bias, groups=groups, **how)
+
+
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Tensor:
+    """Write signals (n, c, length) through (c, k/groups, size): torch's `conv_transpose1d`.
+
+    Raises ValueError or TypeError for arguments that do not fit.
+
+    >>> conv_transpose1d(torch.tensor([[1.0, 2.0]]), torch.ones(1, 1, 2), stride=2)
+    tensor([[1., 1., 2., 2.]])
+    """
+    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    more = {"output_padding": output_padding}
+    return _weighted(True, 1, input, weight, bias, **how, **more)
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Tensor:
+    """Write images (n, c, height, width), or without n: torch's `conv_transpose2d`.
+
+    `weight` is (c, k/groups, *size). Raises ValueError or TypeError for arguments that do not fit.
+
+    >>> conv_transpose2d(torch.ones(1, 3, 8, 8), torch.ones(3, 5, 2, 2), stride=2).shape
+    torch.Size([1, 5, 16, 16])
+    """
+    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    more = {"output_padding": output_padding}
+    return _weighted(True, 2, input, weight, bias, **how, **more)
+
+
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Tensor:
+    """Write volumes (n, c, depth, height, width), or without n: torch's `conv_transpose3d`.
+
+    `weight` is (c, k/groups, *size). Raises ValueError or TypeError for arguments that do not fit.
+
+    >>> conv_transpose3d(torch.ones(3, 4, 4, 4), torch.ones(3, 5, 2, 2, 2), stride=2).shape
+    torch.Size([5, 8, 8, 8])
+    """
+    how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    more = {"output_padding": output_padding}
+    return _weighted(True, 3, input, weight, bias, **how, **more)
+
+
+def _weighted(transposed: bool, axes: int, x: Any, weight: Any, bias: Any, **how: Any) -> Tensor:
+    check_tensor("input", x)
+    check_tensor("weight", weight)
+    if bias is not None:
+        check_tensor("bias", bias)
+    name = f"conv_transpose{axes}d" if transposed else f"conv{axes}d"
+    check_axes(name, weight, axes)
+    x, weight, bias = cast_weighted(x, weight, bias)
+    read = {option: one_or_all(value) for option, value in how.items()}
+    problem = recall_conv(x, weight, bias, transposed=transposed, words=TORCHS, **read)
+    y: Tensor = computed(problem, x, weight, bias)
+    return y

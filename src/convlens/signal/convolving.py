@@ -1,0 +1,464 @@
+"""The names and signatures of scipy.signal's convolutions: a user changes one import.
+
+Arguments, defaults, element types and results are those of SciPy 1.17. The sums are computed by
+`convlens.compute.conv`; what it cannot do (extended precision, objects, integers whose sums leave
+2^40) is left to SciPy. A sum over n terms lies within
+gamma(n + 2) * sum|x||w| of the exact one, gamma(n) = n u / (1 - n u) (Higham, *Accuracy and
+Stability*, 2nd ed., section 3.1), unless it was left to a Fourier transform: then within 1e-5 of
+the root mean square of the result, and only where the input is finite. Integers are exact.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import scipy.signal
+
+from convlens.compute.reading.windows import is_several, shown
+from convlens.signal.ndimage_arguments import read_array
+from convlens.signal.sliding import Numbers, correlate_along
+
+__all__ = [
+    "convolve",
+    "convolve2d",
+    "correlate",
+    "correlate2d",
+    "fftconvolve",
+    "oaconvolve",
+    "sepfir2d",
+]
+
+KINDS = "biufcO"
+"""The element types that are convolved, in the words of NumPy; objects by SciPy."""
+
+MODES = ("full", "valid", "same")
+METHOD_NAMES = ("auto", "direct", "fft")
+BOUNDARIES = {
+    "fill": "constant",
+    "pad": "constant",
+    "wrap": "wrap",
+    "circular": "wrap",
+    "symm": "symmetric",
+    "symmetric": "symmetric",
+}
+"""The boundaries of `convolve2d` in the words of `numpy.pad`."""
+
+FLOATS = ("float16", "float32", "float64", "complex64", "complex128")
+
+MOST_EXACT = 2**40
+"""Whole sums below it are exact in float64 after rounding, even by a Fourier transform."""
+
+Span = tuple[int, int]
+
+
+def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
+    """Convolve two arrays with equally many axes, as `scipy.signal.convolve` does.
+
+    `mode` is "full" (size n1 + n2 - 1 along every axis), "same" (that of `in1`, the centre of
+    "full") or "valid" (the positions where one covers the other); `method` is "auto", "direct",
+    plain sums and never a transform, or "fft", which leaves the choice to the engine as "auto"
+    does. The element type is that of `in1 * in2`. Accuracy: see the head of this module.
+
+    Raises ValueError for another mode or method, axes that do not match, an empty array, and in
+    mode "valid" unless one is at least as large as the other along every axis.
+
+    >>> convolve([1, 2, 3], [0, 1, 0.5])
+    array([0. , 1. , 2.5, 4. , 1.5])
+    """
+    one, two = _two_arrays(in1, in2)
+    _one_of("mode", mode, MODES)
+    _one_of("method", method, METHOD_NAMES)
+    if one.ndim == 0:
+        return one[()] * two[()]
+    axes = [axis for axis in range(one.ndim) if one.shape[axis] != 1 and two.shape[axis] != 1]
+    if mode == "valid":
+        _check_cover(one.shape, two.shape, range(one.ndim))
+    if mode == "same" and one.size == 0 and two.size:
+        return np.empty(one.shape, np.result_type(one, two))
+    for name, array in (("in1", one), ("in2", two)):
+        if array.size == 0:
+            raise ValueError(f"`{name}` of shape {array.shape} is empty; give it elements")
+    dtype = _summed_in(one, two, min(one.size, two.size))
+    if dtype is None:
+        # Whole numbers by plain sums: SciPy's transform rounds what it takes for small enough.
+        plain = method if np.result_type(one, two).kind not in "bui" else "direct"
+        return scipy.signal.convolve(one, two, mode, plain)
+    y = _convolve(one.astype(dtype), two.astype(dtype), _spans(one, two, axes, mode), mode, method)
+    return _rounded_to(y, np.result_type(one, two))
+
+
+def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
+    """Correlate two arrays, as `scipy.signal.correlate` does: `convolve` with `in2` turned round.
+
+    Complex numbers in `in2` are conjugated. Arguments, element types and errors are those of
+    `convolve`.
+
+    >>> correlate([1, 2, 3], [0, 1, 0.5])
+    array([0.5, 2. , 3.5, 3. , 0. ])
+    """
+    one, two = _two_arrays(in1, in2)
+    return convolve(
+        one, np.flip(two).conj() if two.dtype.kind == "c" else np.flip(two), mode, method
+    )
+
+
+def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
+    """Convolve along some axes and broadcast along the others, as `scipy.signal.fftconvolve` does.
+
+    `axes` is an integer or several, all axes unless given; along the others the sizes are equal or
+    1. Integers become float64. Whether a Fourier transform is best is for the engine to say: here,
+    too, not-a-number stays inside the windows that touch it.
+
+    Raises ValueError for arguments that do not fit; an empty array gives an empty result.
+
+    >>> fftconvolve([[1.0, 2.0], [3.0, 4.0]], [[1.0, 10.0]], axes=1)
+    array([[ 1., 12., 20.],
+           [ 3., 34., 40.]])
+    """
+    return _along_axes(scipy.signal.fftconvolve, in1, in2, mode, axes)
+
+
+def oaconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
+    """Convolve arrays of very different sizes, as `scipy.signal.oaconvolve` does.
+
+    Arguments, element types and errors are those of `fftconvolve`.
+
+    >>> oaconvolve([1.0, 2.0, 4.0, 7.0], [1.0, -1.0], mode="valid")
+    array([1., 2., 3.])
+    """
+    return _along_axes(scipy.signal.oaconvolve, in1, in2, mode, axes)
+
+
+def convolve2d(
+    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0
+) -> Any:
+    """Convolve two images, as `scipy.signal.convolve2d` does.
+
+    `mode` is as in `convolve`; `boundary` says what lies round `in1`: "fill" (`fillvalue`
+    everywhere), "wrap" (the image again) or "symm" (its mirror image, edges repeated).
+
+    Raises ValueError for what `convolve` refuses, arrays that are no images, another boundary, and
+    a `fillvalue` that the element type of the result cannot hold.
+
+    >>> convolve2d([[1, 2], [3, 4]], [[1, 1], [1, 1]], "same", "symm")
+    array([[ 4,  6],
+           [ 8, 10]])
+    """
+    one, two = _two_images(in1, in2, mode, boundary)
+    if mode == "valid" and _check_cover(one.shape, two.shape, (0, 1)):
+        one, two = two, one
+    spans = _spans(one, two, (0, 1), mode)
+    return _convolve_image(one, two, spans, boundary, fillvalue)
+
+
+def correlate2d(
+    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0
+) -> Any:
+    """Correlate two images, as `scipy.signal.correlate2d` does.
+
+    Arguments and errors are those of `convolve2d`. As in SciPy, "same" centres an even `in2` one
+    position further on than `correlate`, and where "valid" exchanges the two, the conjugated one
+    is `in1`.
+
+    >>> correlate2d([[1, 2], [3, 4]], [[1, 10]], "same")
+    array([[21,  2],
+           [43,  4]])
+    """
+    one, two = _two_images(in1, in2, mode, boundary)
+    exchanged = mode == "valid" and _check_cover(one.shape, two.shape, (0, 1))
+    if exchanged:
+        one, two = two, one
+    spans = _spans(one, two, (0, 1), mode)
+    if mode == "same":
+        spans = {axis: (two.shape[axis] // 2, one.shape[axis]) for axis in (0, 1)}
+    turned = two[::-1, ::-1]
+    y = _convolve_image(
+        one, turned.conj() if two.dtype.kind == "c" else turned, spans, boundary, fillvalue
+    )
+    return y[::-1, ::-1] if exchanged else y
+
+
+def sepfir2d(input: Any, hrow: Any, hcol: Any, /) -> Any:
+    """Convolve the rows of an image with `hrow`, its columns with `hcol`, mirrored at its edges.
+
+    As `scipy.signal.sepfir2d`, with the edge repeated; `hrow` and `hcol` have odd lengths. The
+    result holds float32, float64, complex64 or complex128 values, the least of them that holds
+    `input`.
+
+    Raises ValueError for other shapes, TypeError where `hrow` or `hcol` are of a wider type.
+
+    >>> sepfir2d([[1.0, 2.0, 4.0]], [1.0, 1.0, 1.0], [2.0])
+    array([[ 8., 14., 20.]])
+    """
+    given = ("input", input), ("hrow", hrow), ("hcol", hcol)
+    image, row, column = (read_array(name, value) for name, value in given)
+    if image.ndim != 2:
+        raise ValueError(f"`input` has shape {image.shape}; give an image, of two axes")
+    dtype = np.result_type(image, np.float32)
+    if dtype.name not in FLOATS:
+        raise TypeError(f"`input` holds {image.dtype} values; convert it to float64 or complex128")
+    for name, taps in (("hrow", row), ("hcol", column)):
+        if taps.ndim != 1 or taps.size % 2 == 0:
+            raise ValueError(f"`{name}` has shape {taps.shape}; give one axis of odd length")
+        if not np.can_cast(taps.dtype, dtype, "safe"):
+            raise TypeError(
+                f"`{name}` holds {taps.dtype} values, too wide for {dtype}; convert `input`"
+            )
+    if image.size == 0:
+        return np.empty(image.shape, dtype)
+    halves = [(taps.size // 2, taps.size // 2) for taps in (column, row)]
+    y = np.pad(image, halves, mode="symmetric").astype(dtype)
+    y = correlate_along(y, row[None, ::-1].astype(dtype), {1: (0, 0)})
+    return correlate_along(y, column[::-1, None].astype(dtype), {0: (0, 0)})
+
+
+def _along_axes(peer: Any, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
+    """Convolve in the manner of `fftconvolve`; `peer` is SciPy's function for what we cannot."""
+    one, two = _two_arrays(in1, in2)
+    _one_of("mode", mode, MODES)
+    if one.ndim == 0:
+        return one[()] * two[()]
+    if one.size == 0 or two.size == 0:
+        return np.array([])
+    asked = _read_axes(axes, one.ndim)
+    sliding = [axis for axis in asked if one.shape[axis] != 1 and two.shape[axis] != 1]
+    for axis in set(range(one.ndim)) - set(sliding):
+        if one.shape[axis] != two.shape[axis] and 1 not in (one.shape[axis], two.shape[axis]):
+            raise ValueError(
+                f"`in1` and `in2` have shapes {one.shape} and {two.shape}, whose sizes along axis "
+                f"{axis} must be equal or 1; name it in `axes` to convolve along it"
+            )
+    if mode == "valid":
+        _check_cover(one.shape, two.shape, sliding)
+    if not sliding:
+        return _centred(np.asarray(one * two), one.shape, sliding, mode)
+    dtype = np.result_type(*(_as_transformed(array.dtype) for array in (one, two)))
+    if dtype.name not in FLOATS:
+        return peer(one, two, mode, axes)
+    spans = _spans(one, two, sliding, mode)
+    return _convolve(one.astype(dtype), two.astype(dtype), spans, mode, "auto")
+
+
+def _convolve(
+    one: Numbers, two: Numbers, spans: dict[int, Span], mode: str, method: str
+) -> Numbers:
+    """Return those parts of the full convolution along the axes of `spans`, broadcast elsewhere."""
+    x, kernel = one, two
+    if np.prod([two.shape[axis] for axis in spans]) > np.prod([one.shape[axis] for axis in spans]):
+        x, kernel = two, one
+    ends: dict[int, tuple[int, int]] = {}
+    parts = [slice(None)] * x.ndim
+    for axis, (start, count) in spans.items():
+        # Output f of the full convolution reads x from f - (size - 1) to f.
+        first, last = start - (kernel.shape[axis] - 1), start + count - 1
+        n = x.shape[axis]
+        ends[axis] = (max(0, -first), max(0, last - (n - 1)))
+        parts[axis] = slice(max(0, first), min(n, last + 1))
+    turned = np.flip(kernel, tuple(spans)) if spans else kernel
+    if np.isfinite(kernel).all() or not any(map(any, ends.values())):
+        y = correlate_along(x[tuple(parts)], turned, ends, method)
+    else:
+        y = _within(x[tuple(parts)], turned, ends)
+    return _centred(y, one.shape, list(spans), mode)
+
+
+def _within(x: Numbers, kernel: Numbers, ends: dict[int, tuple[int, int]]) -> Numbers:
+    """Correlate as `correlate_along`, without products of the zeros (before, after) x.
+
+    Of a kernel that is not finite these would be not-a-number.
+
+    >>> _within(np.array([1.0, 2.0]), np.array([np.inf, 1.0]), {0: (1, 1)})
+    array([ 1., inf, inf])
+    """
+    shape = list(np.broadcast_shapes(*(_but(array, ends) for array in (x, kernel))))
+    for axis, (before, after) in ends.items():
+        shape[axis] = before + x.shape[axis] + after - kernel.shape[axis] + 1
+    y = np.zeros(shape, x.dtype)
+    for taps in np.ndindex(*(kernel.shape[axis] for axis in ends)):
+        at, read, written = ([slice(None)] * x.ndim for _ in range(3))
+        for axis, tap in zip(ends, taps, strict=True):
+            first = tap - ends[axis][0]  # the input that the first output reads with this tap
+            low, high = max(0, -first), min(shape[axis], x.shape[axis] - first)
+            at[axis] = slice(tap, tap + 1)
+            written[axis] = slice(low, max(low, high))
+            read[axis] = slice(low + first, max(low, high) + first)
+        with np.errstate(invalid="ignore", over="ignore"):
+            y[tuple(written)] += x[tuple(read)] * kernel[tuple(at)]
+    return y
+
+
+def _but(array: Numbers, axes: Iterable[int]) -> list[int]:
+    """Return the shape of an array, with 1 along some axes."""
+    return [1 if axis in axes else n for axis, n in enumerate(array.shape)]
+
+
+def _centred(y: Numbers, shape: Sequence[int], sliding: Sequence[int], mode: str) -> Numbers:
+    """Cut y to `shape` along the axes that did not slide; SciPy does so in mode "same" alone."""
+    if mode != "same":
+        return y
+    index = tuple(
+        slice(None) if axis in sliding else slice((n - m) // 2, (n - m) // 2 + m)
+        for axis, (n, m) in enumerate(zip(y.shape, shape, strict=True))
+    )
+    return y[index]
+
+
+def _spans(one: Numbers, two: Numbers, axes: Iterable[int], mode: str) -> dict[int, Span]:
+    """Return (start, count) within the full convolution of what a mode gives, for every axis."""
+    spans = {}
+    for axis in axes:
+        n, m = one.shape[axis], two.shape[axis]
+        spans[axis] = {
+            "full": (0, n + m - 1),
+            "same": ((m - 1) // 2, n),
+            "valid": (min(n, m) - 1, abs(n - m) + 1),
+        }[mode]
+    return spans
+
+
+def _convolve_image(
+    image: Numbers, kernel: Numbers, spans: dict[int, Span], boundary: str, fillvalue: Any
+) -> Any:
+    """Convolve an image within its boundary; `spans` are counted from the first full output."""
+    result = np.result_type(image, kernel)
+    fill = _read_fill(fillvalue, result)
+    pad = BOUNDARIES[boundary]
+    dtype = _summed_in(image, kernel, kernel.size, fill)
+    if dtype is None:
+        wide = _extended(image.astype(result), kernel.shape, spans, pad, fill)
+        return scipy.signal.convolve(wide, kernel, "valid", "direct")
+    if pad == "constant" and fill == 0 and np.isfinite(kernel).all():
+        y = _convolve(image.astype(dtype), kernel.astype(dtype), spans, "full", "auto")
+    else:
+        wide = _extended(image.astype(result), kernel.shape, spans, pad, fill)
+        turned = kernel[::-1, ::-1].astype(dtype)
+        y = correlate_along(wide.astype(dtype), turned, {0: (0, 0), 1: (0, 0)})
+    return _rounded_to(y, result)
+
+
+def _extended(
+    image: Numbers, size: Sequence[int], spans: dict[int, Span], pad: str, fill: Any
+) -> Numbers:
+    """Return what the outputs of `spans` read of an image that goes on beyond its edges."""
+    ends, parts = [], []
+    for axis, (start, count) in sorted(spans.items()):
+        first, last = start - (size[axis] - 1), start + count - 1
+        ends.append((max(0, -first), max(0, last - (image.shape[axis] - 1))))
+        parts.append(slice(max(0, first), None))
+    options = {"constant_values": fill} if pad == "constant" else {}
+    wide = np.pad(image, ends, mode=pad, **options)  # type: ignore[call-overload]
+    return np.asarray(wide[tuple(parts)])
+
+
+def _summed_in(one: Numbers, two: Numbers, terms: int, fill: Any = 0) -> np.dtype[Any] | None:
+    """Return the type to sum in, exact for whole numbers; None where only SciPy has one."""
+    dtype = np.result_type(one, two)
+    if dtype.kind not in "bui":
+        return dtype if dtype.name in FLOATS else None
+    largest = max(_largest(one), abs(int(fill))) * _largest(two) * terms
+    return np.dtype(np.float64) if largest < MOST_EXACT else None
+
+
+def _largest(array: Numbers) -> int:
+    return max(int(array.max()), -int(array.min()))
+
+
+def _rounded_to(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
+    """Return sums as the type of the result; integers go round at its ends, as they do in C."""
+    if dtype.kind == "b":
+        return y > 0.5
+    if dtype.kind in "ui":
+        return np.rint(y).astype(np.int64).astype(dtype)
+    return y.astype(dtype, copy=False)
+
+
+def _as_transformed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type that a Fourier transform of such values has, without its imaginary part."""
+    if dtype.kind in "bui":
+        return np.dtype(np.float64)
+    return np.dtype(np.float32) if dtype.name == "float16" else dtype
+
+
+def _two_arrays(in1: Any, in2: Any) -> tuple[Numbers, Numbers]:
+    one, two = read_array("in1", in1, KINDS), read_array("in2", in2, KINDS)
+    if one.ndim != two.ndim:
+        raise ValueError(
+            f"`in1` has {one.ndim} axes but `in2` {two.ndim}; give both equally many, of size 1 "
+            "where there is nothing to convolve along"
+        )
+    return one, two
+
+
+def _two_images(in1: Any, in2: Any, mode: str, boundary: str) -> tuple[Numbers, Numbers]:
+    one, two = read_array("in1", in1, KINDS), read_array("in2", in2, KINDS)
+    _one_of("mode", mode, MODES)
+    _one_of("boundary", boundary, tuple(BOUNDARIES))
+    for name, array in (("in1", one), ("in2", two)):
+        if array.ndim != 2 or array.size == 0:
+            raise ValueError(
+                f"`{name}` has shape {array.shape}; give an image, of two axes, with elements"
+            )
+    return one, two
+
+
+def _one_of(name: str, value: Any, names: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in names:
+        told = ", ".join(f'"{known}"' for known in names)
+        raise ValueError(f"`{name}` (={shown(value)}) must be one of {told}")
+
+
+def _check_cover(one: Sequence[int], two: Sequence[int], axes: Iterable[int]) -> bool:
+    """Tell whether `in2` is the larger; raise unless one is so along every axis."""
+    pairs = [(one[axis], two[axis]) for axis in axes]
+    if all(n >= m for n, m in pairs):
+        return False
+    if all(m >= n for n, m in pairs):
+        return True
+    raise ValueError(
+        f'`in1` and `in2` have shapes {tuple(one)} and {tuple(two)}; for `mode` "valid" one must '
+        "be at least as large as the other along every axis"
+    )
+
+
+def _read_axes(axes: Any, count: int) -> list[int]:
+    if axes is None:
+        return list(range(count))
+    try:
+        several = axes if is_several(axes) else [axes]
+        read = [operator.index(axis) for axis in several]
+    except TypeError:
+        raise ValueError(
+            f"`axes` (={shown(axes)}) must be an integer or several integers"
+        ) from None
+    if not read or any(not -count <= axis < count for axis in read):
+        raise ValueError(f"`axes` (={shown(axes)}) must be some of {-count} to {count - 1}")
+    read = [axis % count for axis in read]
+    if len(set(read)) < len(read):
+        raise ValueError(f"`axes` (={shown(axes)}) must name every axis once")
+    return read
+
+
+def _read_fill(fillvalue: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the value as the element type of the result holds it, or raise ValueError."""
+    value = read_array("fillvalue", fillvalue, KINDS)
+    if value.size != 1:
+        raise ValueError(f"`fillvalue` has shape {value.shape}; give one number")
+    number = value.item()
+    if not isinstance(number, Number):
+        raise ValueError(f"`fillvalue` (={shown(fillvalue)}) must be a number")
+    if isinstance(number, complex) and dtype.kind != "c" and number.imag == 0:
+        number = number.real
+    try:
+        if dtype.kind in "ui":
+            number = int(number)
+            if not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
+                raise OverflowError
+        return np.array(number).astype(dtype) if dtype.kind in "bO" else dtype.type(number)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f"`fillvalue` (={shown(fillvalue)}) must be a number that {dtype} can hold"
+        ) from None

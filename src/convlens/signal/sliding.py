@@ -1,0 +1,177 @@
+"""Windows slid along some axes of arrays with any number of them, laid out as the engine wants it.
+
+The engine knows (n, c, *space) with up to three axes of space; SciPy's functions know an array and
+the axes to filter. Here the one becomes the other, with as few copies as the layout allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from convlens.compute.dispatching import execute
+from convlens.compute.operands.arrays import to_tensor
+from convlens.compute.operations import avg_pool, max_pool
+from convlens.compute.reading.remembering import recall_conv
+
+__all__ = ["MOST_AXES", "PLAIN", "Ends", "Numbers", "correlate_along", "pool_along"]
+
+Numbers = np.ndarray[Any, Any]
+Ends = Mapping[int, tuple[int, int]]
+
+MOST_AXES = 3
+"""The axes of space that the engine can slide along at once."""
+
+PLAIN = {"auto": False, "direct": True, "fft": False}
+"""Whether a method of `scipy.signal.convolve` wants plain sums; else the engine may transform."""
+
+LONG_ROW = 16
+"""From so many elements on, an axis behind the window is walked along rather than moved away."""
+
+
+def correlate_along(x: Numbers, weight: Numbers, ends: Ends, method: str = "auto") -> Numbers:
+    """Return sums of products of `weight` and the part of `x` under it, sliding along some axes.
+
+    `x` and `weight` have equally many axes and one element type that the engine convolves.
+    `ends` maps each axis to slide along to the zeros assumed (before, after) it; along the other
+    axes the two are broadcast against each other. `method` is "auto", "direct" or "fft", in the
+    sense of `scipy.signal.convolve`. `weight` is not conjugated.
+
+    >>> correlate_along(np.array([[1.0, 2.0, 4.0]]), np.array([[-1.0, 1.0]]), {1: (1, 0)})
+    array([[1., 1., 2.]])
+    """
+    sliding = tuple(sorted(ends))
+    if not sliding:
+        return np.asarray(x * weight)
+    if len(sliding) > MOST_AXES:
+        return _correlate_by_taps(x, weight, ends, method)
+    others = [axis for axis in range(x.ndim) if axis not in sliding]
+    if any(weight.shape[axis] > 1 for axis in others):
+        return _correlate_many(x, weight, ends, method)
+    folded = _fold(x, sliding)
+    rank = folded.array.ndim - 2
+    size, padding = [1] * rank, [(0, 0)] * rank
+    for place, axis in zip(folded.places, sliding, strict=True):
+        size[place], padding[place] = weight.shape[axis], ends[axis]
+    kernel = weight.reshape(1, 1, *size)
+    return folded.unfold(_correlate(folded.array, kernel, padding, 1, method))
+
+
+def pool_along(operation: str, x: Numbers, sizes: Mapping[int, int], ends: Ends) -> Numbers:
+    """Return the maximum or mean of the windows of so many elements along the axes of `sizes`.
+
+    `operation` is "max_pool" or "avg_pool"; there are at most three axes. `ends` says for each how
+    much padding is assumed (before, after) it, which never wins a maximum and is 0 in a mean.
+
+    >>> pool_along("max_pool", np.array([[1, 5, 2], [3, 0, 4]]), {0: 2}, {0: (1, 0)})
+    array([[1, 5, 2],
+           [3, 5, 4]])
+    """
+    sliding = tuple(sorted(sizes))
+    folded = _fold(x, sliding)
+    rank = folded.array.ndim - 2
+    size, padding = [1] * rank, [(0, 0)] * rank
+    for place, axis in zip(folded.places, sliding, strict=True):
+        size[place], padding[place] = sizes[axis], ends[axis]
+    pool: Callable[..., Any] = max_pool if operation == "max_pool" else avg_pool
+    return folded.unfold(np.asarray(pool(folded.array, tuple(size), stride=1, padding=padding)))
+
+
+def _correlate_by_taps(x: Numbers, weight: Numbers, ends: Ends, method: str) -> Numbers:
+    """Slide along more axes than the engine does: a tap of one of them after another, summed."""
+    axis = min(ends, key=lambda axis: weight.shape[axis])
+    rest = {other: pair for other, pair in ends.items() if other != axis}
+    wide = np.pad(x, [ends[a] if a == axis else (0, 0) for a in range(x.ndim)])
+    taps = weight.shape[axis]
+    outputs = wide.shape[axis] - taps + 1
+    index = [slice(None)] * x.ndim
+    total: Numbers | None = None
+    for tap in range(taps):
+        index[axis] = slice(tap, tap + outputs)
+        y = correlate_along(wide[tuple(index)], np.take(weight, [tap], axis), rest, method)
+        total = y if total is None else total + y
+    return np.asarray(total)
+
+
+@dataclass(frozen=True)
+class _Folded:
+    """An array as (n, 1, *space): `places` are those in space of the axes to slide along.
+
+    `order` says how the axes of the array were moved, `shape` what their sizes are after that;
+    `sliding` are the axes to slide along, counted after the move.
+    """
+
+    array: Numbers
+    places: tuple[int, ...]
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+    sliding: tuple[int, ...]
+
+    def unfold(self, y: Numbers) -> Numbers:
+        """Return a result (n, 1, *outputs) with the axes as they were."""
+        shape = list(self.shape)
+        for place, axis in zip(self.places, self.sliding, strict=True):
+            shape[axis] = y.shape[2 + place]
+        return _in_order(y.reshape(shape), self.order)
+
+
+def _fold(x: Numbers, sliding: tuple[int, ...]) -> _Folded:
+    """Lay out x for windows along some axes: in place where they lie well, else these last.
+
+    >>> _fold(np.ones((4, 5, 6, 7)), (1,)).array.shape, _fold(np.ones((4, 5, 3)), (1,)).array.shape
+    ((4, 1, 5, 42), (12, 1, 5))
+    """
+    runs: list[list[int]] = []
+    for axis in range(sliding[0], x.ndim):
+        if runs and axis not in sliding and runs[-1][-1] not in sliding:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    space = [prod(x.shape[axis] for axis in run) for run in runs]
+    if len(runs) <= MOST_AXES and (x.ndim - 1 in sliding or space[-1] >= LONG_ROW):
+        places = tuple(place for place, run in enumerate(runs) if run[0] in sliding)
+        array = x.reshape(prod(x.shape[: sliding[0]]), 1, *space)
+        return _Folded(array, places, tuple(range(x.ndim)), x.shape, sliding)
+    others = [axis for axis in range(x.ndim) if axis not in sliding]
+    order = (*others, *sliding)
+    moved = x.transpose(order)
+    count = len(sliding)
+    array = moved.reshape(prod(moved.shape[:-count]), 1, *moved.shape[-count:])
+    last = tuple(range(x.ndim - count, x.ndim))
+    return _Folded(array, tuple(range(count)), order, moved.shape, last)
+
+
+def _correlate_many(x: Numbers, weight: Numbers, ends: Ends, method: str) -> Numbers:
+    """Correlate with many kernels: x alone is a batch, weight alone kernels, both are groups."""
+    sliding = sorted(ends)
+    others = [axis for axis in range(x.ndim) if axis not in sliding]
+    batch = [axis for axis in others if weight.shape[axis] == 1]
+    kernels = [axis for axis in others if axis not in batch and x.shape[axis] == 1]
+    groups = [axis for axis in others if axis not in batch and axis not in kernels]
+    count = prod(x.shape[axis] for axis in groups)
+    order = (*batch, *groups, *kernels, *sliding)
+    space = [x.shape[axis] for axis in sliding]
+    size = [weight.shape[axis] for axis in sliding]
+    array = x.transpose(order).reshape(prod(x.shape[axis] for axis in batch), count, *space)
+    kernel = weight.transpose(*groups, *kernels, *batch, *sliding).reshape(-1, 1, *size)
+    y = _correlate(array, kernel, [ends[axis] for axis in sliding], count, method)
+    lead = [max(x.shape[axis], weight.shape[axis]) for axis in order[: len(others)]]
+    return _in_order(y.reshape(*lead, *y.shape[2:]), order)
+
+
+def _in_order(y: Numbers, order: Sequence[int]) -> Numbers:
+    """Move axis i of y to order[i]; the result is contiguous."""
+    return np.ascontiguousarray(y.transpose(np.argsort(order)))
+
+
+def _correlate(
+    x: Numbers, kernel: Numbers, padding: list[tuple[int, int]], groups: int, method: str
+) -> Numbers:
+    """Return (n, groups * k, *outputs) by the engine, by plain sums if `method` asks for them."""
+    problem = recall_conv(x, kernel, None, padding=padding, groups=groups)
+    y, _ = execute(problem, to_tensor(x), to_tensor(kernel), exact=PLAIN[method])
+    return np.asarray(y)

@@ -1,0 +1,98 @@
+"""Sums and means of integers that float64 cannot hold: in 64 bits, where they are exact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convlens.signal.ndimage_arguments import extend
+from convlens.signal.sliding import Ends, Numbers, correlate_along
+
+__all__ = ["beyond_doubles", "is_whole", "whole_means", "whole_sums"]
+
+EXACT = 2**53
+"""Whole numbers below it, and sums of them, are exact in float64."""
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether all numbers are finite integers, of whatever type.
+
+    >>> is_whole(2.0), is_whole(2.5), is_whole(float("inf"))
+    (True, False, False)
+    """
+    numbers = np.asarray(value)
+    if numbers.dtype.kind in "bui":
+        return True
+    if isinstance(value, int):
+        return True
+    return bool(np.isfinite(numbers).all() and (numbers == np.rint(numbers)).all())
+
+
+def beyond_doubles(x: Numbers, kernel: Numbers, border: str, cval: Any) -> bool:
+    """Tell whether sums of integers are whole numbers that may leave those exact in float64.
+
+    >>> x = np.array([2**53 + 1, 5])
+    >>> beyond_doubles(x, np.ones(2), "edge", 0), beyond_doubles(x, np.ones(2) / 2, "edge", 0)
+    (True, False)
+    """
+    if x.dtype.kind not in "bui" or not is_whole(kernel):
+        return False
+    if border == "constant" and not is_whole(cval):
+        return False
+    weight = sum(abs(int(w)) for w in kernel.flat)
+    beyond = abs(int(cval)) if border == "constant" else 0
+    if _limit(x.dtype) * weight < EXACT and beyond * weight < EXACT:
+        return False
+    largest = max(int(x.max()), -int(x.min()), beyond)
+    return largest * weight >= EXACT
+
+
+def whole_sums(x: Numbers, kernel: Numbers, ends: Ends, border: str, cval: Any) -> Numbers:
+    """Return the sums of products of integers, exact modulo 2**64, as int64.
+
+    >>> whole_sums(np.array([2**53 + 1, 0]), np.ones(1, np.int64), {}, "edge", 0).tolist()
+    [9007199254740993, 0]
+    """
+    wide = extend(_wrapped(x), ends, border, int(_wrapped(cval)) if border == "constant" else 0)
+    return correlate_along(wide, _wrapped(kernel), dict.fromkeys(ends, (0, 0)))
+
+
+def whole_means(x: Numbers, box: Numbers, ends: Ends, border: str, cval: Any) -> Numbers:
+    """Return the means of integers over a box of ones along one axis, cut towards zero.
+
+    The halves of the bits are summed apart, so that no sum leaves 64 bits.
+
+    >>> whole_means(np.array([2**63 - 1] * 2), np.ones(2, int), {0: (0, 1)}, "edge", 0).tolist()
+    [9223372036854775807, 9223372036854775807]
+    """
+    count = box.size
+    wide = x
+    if border == "constant":
+        least = int(np.iinfo(np.int64).min) if x.dtype.kind != "u" else 0
+        if not least <= int(cval) <= least + 2**64 - 1:
+            raise ValueError(f"`cval` (={cval!r}) must be a number of 64 bits, as those of `input`")
+    wide = extend(x.astype(np.int64 if x.dtype.kind != "u" else np.uint64), ends, border, cval)
+    sums = [
+        correlate_along(part.astype(np.int64), box, dict.fromkeys(ends, (0, 0)))
+        for part in (wide >> 32, wide & 0xFFFFFFFF)
+    ]
+    quotient, left = np.divmod(sums[0], count)
+    rest, remainder = np.divmod((left << 32) + sums[1], count)
+    means = (quotient << 32) + rest
+    if wide.dtype.kind == "i":
+        means += (means < 0) & (remainder != 0)
+    return means.view(wide.dtype)
+
+
+def _limit(dtype: np.dtype[Any]) -> int:
+    return 1 if dtype.kind == "b" else max(int(np.iinfo(dtype).max), -int(np.iinfo(dtype).min))
+
+
+def _wrapped(value: Any) -> Numbers:
+    """Return whole numbers as int64, modulo 2**64."""
+    numbers = np.asarray(value)
+    if numbers.dtype.kind in "bui":
+        return numbers.astype(np.int64)
+    wrapped = [(int(w) + 2**63) % 2**64 - 2**63 for w in numbers.flat]
+    return np.array(wrapped, np.int64).reshape(numbers.shape)
