@@ -20,7 +20,7 @@ from convlens.compute.kernels.language.compiling import write_beside
 from convlens.draw import Film
 from convlens.files import expanded, sweep, whole, write_whole
 from convlens.learn.writing import _save
-from convlens.zoo.saving import save_tensors
+from convlens.zoo.weights.saving import save_tensors
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="modes are of POSIX")
 

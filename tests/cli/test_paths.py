@@ -19,8 +19,8 @@ from convlens.learn.clips import is_clip
 from convlens.learn.own_networks import own_network
 from convlens.learn.sources import read_sources
 from convlens.zoo.converting import convert
-from convlens.zoo.saving import save_tensors
 from convlens.zoo.weights import DATA, SHIPPED, load_weights, metadata, read_weights, sha256_of
+from convlens.zoo.weights.saving import save_tensors
 
 
 @pytest.fixture

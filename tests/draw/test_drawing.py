@@ -21,7 +21,7 @@ from convlens.draw.segments import legend
 from convlens.learn.clips import clip_frames
 from convlens.learn.pictures import Picture
 from convlens.learn.predictions import Prediction
-from convlens.zoo.released import weights
+from convlens.zoo.weights.released import weights
 from tests.cases.clips import number_of, shade
 
 COCO = weights("maskrcnn_resnet50_fpn").categories

@@ -16,8 +16,8 @@ from convlens.learn.opening import open_network, opened_module
 from convlens.learn.pictures import Picture, read_picture
 from convlens.learn.preparing import IMAGENET, Preparation
 from convlens.zoo import model, weights
-from convlens.zoo.released import RELEASED
 from convlens.zoo.weights import DATA
+from convlens.zoo.weights.released import RELEASED
 from tests.oracles.torchvision_networks import torchvision
 
 SIZES = [(375, 500), (500, 375), (300, 300), (97, 613), (1, 1), (2, 3), (232, 500), (224, 224)]

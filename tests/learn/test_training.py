@@ -23,8 +23,8 @@ from convlens.learn.training import (
     train_digits,
 )
 from convlens.zoo import model
-from convlens.zoo.saving import save_tensors
 from convlens.zoo.weights import metadata, read_weights
+from convlens.zoo.weights.saving import save_tensors
 
 QUICK = Recipe(epochs=3, batch=64, rate=1e-2)
 

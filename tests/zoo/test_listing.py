@@ -11,8 +11,8 @@ import torch
 from convlens.cli import main
 from convlens.zoo import NETWORKS
 from convlens.zoo.listing import listed, table
-from convlens.zoo.released import RELEASED
-from convlens.zoo.released_table import UNRELEASED
+from convlens.zoo.weights.released import RELEASED
+from convlens.zoo.weights.released_table import UNRELEASED
 
 
 def parameters(name: str) -> int:

@@ -16,8 +16,8 @@ from convlens import accelerate, model, open_network, predict, read_inputs
 from convlens.cli import main
 from convlens.lens import Explanation, Recording, explain, record
 from convlens.zoo.converting import convert
-from convlens.zoo.downloading import cache_folder
 from convlens.zoo.weights import DATA
+from convlens.zoo.weights.downloading import cache_folder
 from tests.data.real import real
 from tests.oracles.torchvision_networks import torchvision
 

@@ -11,7 +11,7 @@ import torch
 from convlens.lens import costs
 from convlens.zoo import DETECTORS, NETWORKS, list_models
 from convlens.zoo.listing import aligned
-from convlens.zoo.released import RELEASED
+from convlens.zoo.weights.released import RELEASED
 
 __all__ = ["Count", "counts", "table"]
 

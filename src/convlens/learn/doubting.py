@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from convlens.zoo.drawn import random_parts, told
+from convlens.zoo.weights.drawn import random_parts, told
 
 __all__ = ["broken_inside", "broken_weights", "doubts"]
 

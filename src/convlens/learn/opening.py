@@ -25,8 +25,8 @@ from convlens.learn.preparing import IMAGENET, Preparation
 from convlens.learn.sounds import Sound, is_sound, read_sound
 from convlens.learn.sources import read_sources
 from convlens.zoo import NETWORKS, model
-from convlens.zoo.released import Weights
 from convlens.zoo.weights import DATA, load_weights
+from convlens.zoo.weights.released import Weights
 
 __all__ = [
     "Opened",

@@ -17,7 +17,7 @@ from torch import nn
 
 from convlens.files import expanded
 from convlens.zoo import NETWORKS
-from convlens.zoo.sniffing import in_place_of_a_network
+from convlens.zoo.weights.sniffing import in_place_of_a_network
 
 __all__ = ["own_network", "unknown_network"]
 

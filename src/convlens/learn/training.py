@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from convlens.learn.data import Data, Examples, digits_data, varied
 from convlens.zoo import digits
-from convlens.zoo.saving import check_destination, save_tensors
+from convlens.zoo.weights.saving import check_destination, save_tensors
 
 __all__ = ["DIGITS_RECIPE", "Progress", "Recipe", "accuracy", "train", "train_digits"]
 

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from convlens.files import expanded
-from convlens.zoo import NETWORKS
-from convlens.zoo.downloading import fetch
-from convlens.zoo.released import RELEASED, Weights, weights
-from convlens.zoo.saving import check_destination, save_tensors
-from convlens.zoo.weights import fitted, mapped_weights, sha256_of
+from convlens.zoo.networks import NETWORKS
+from convlens.zoo.weights.digests import sha256_of
+from convlens.zoo.weights.downloading import fetch
+from convlens.zoo.weights.fitting import fitted
+from convlens.zoo.weights.loading import mapped_weights
+from convlens.zoo.weights.released import RELEASED, Weights, weights
+from convlens.zoo.weights.saving import check_destination, save_tensors
 
 __all__ = ["convert"]
 

@@ -7,10 +7,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from convlens.zoo import NETWORKS, list_models
-from convlens.zoo.released import RELEASED, Weights
-from convlens.zoo.released_table import UNRELEASED
-from convlens.zoo.weights import SHIPPED
+from convlens.zoo.building import list_models
+from convlens.zoo.networks import NETWORKS
+from convlens.zoo.shipped import SHIPPED
+from convlens.zoo.weights.released import RELEASED, Weights
+from convlens.zoo.weights.released_table import UNRELEASED
 
 __all__ = ["Listed", "aligned", "listed", "table"]
 

@@ -10,8 +10,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from convlens.zoo.drawn import Network
 from convlens.zoo.layers import Norm, conv_norm, draw_weights
+from convlens.zoo.weights.drawn import Network
 
 __all__ = ["MOBILENETS", "Member", "MobileNetV3", "mobilenet", "mobilenet_features"]
 

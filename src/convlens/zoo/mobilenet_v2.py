@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.zoo.drawn import Network
 from convlens.zoo.layers import conv_norm, draw_weights
+from convlens.zoo.weights.drawn import Network
 
 __all__ = ["InvertedResidual", "MobileNetV2"]
 

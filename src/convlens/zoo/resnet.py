@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from convlens.zoo.drawn import Network
 from convlens.zoo.layers import Norm, draw_weights
+from convlens.zoo.weights.drawn import Network
 
 __all__ = ["RESNETS", "Basic", "Bottleneck", "Member", "ResNet", "resnet"]
 

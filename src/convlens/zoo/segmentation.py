@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.zoo.drawn import Network
 from convlens.zoo.layers import conv_norm
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet_features
 from convlens.zoo.resnet import RESNETS, ResNet
+from convlens.zoo.weights.drawn import Network
 
 __all__ = ["LRASPP", "SEGMENTERS", "Member", "Segmenter", "segmenter"]
 

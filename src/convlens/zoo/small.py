@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from convlens.zoo.drawn import Network
 from convlens.zoo.shipped import DATA
+from convlens.zoo.weights.drawn import Network
 
 __all__ = ["EYE", "KERNELS", "LUMA", "Digits", "Filters", "digits", "filters"]
 

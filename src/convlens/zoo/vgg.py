@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from convlens.zoo.drawn import Network
 from convlens.zoo.layers import draw_weights
+from convlens.zoo.weights.drawn import Network
 
 __all__ = ["VGG", "VGGS", "Member", "vgg"]
 

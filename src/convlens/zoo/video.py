@@ -11,8 +11,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from convlens.zoo.drawn import Network
 from convlens.zoo.layers import draw_weights
+from convlens.zoo.weights.drawn import Network
 
 __all__ = ["VIDEOS", "Member", "VideoResNet", "video"]
 

@@ -12,8 +12,8 @@ from torch import nn
 
 import convlens
 from convlens.zoo import model
-from convlens.zoo.drawn import EVERYTHING, random_parts, told
 from convlens.zoo.weights import load_weights
+from convlens.zoo.weights.drawn import EVERYTHING, random_parts, told
 
 
 def test_what_is_drawn_says_so_and_what_is_loaded_does_not() -> None:

@@ -26,12 +26,12 @@ import torch
 from torch import nn
 
 from convlens.learn.own_networks import unknown_network
-from convlens.zoo import model, torch_files
-from convlens.zoo.digests import DIGEST
-from convlens.zoo.pickles import outlined
-from convlens.zoo.saving import save_tensors
+from convlens.zoo import model
 from convlens.zoo.shipped import DATA, SHIPPED
-from convlens.zoo.weights import load_weights, metadata, read_weights
+from convlens.zoo.weights import load_weights, metadata, read_weights, torch_files
+from convlens.zoo.weights.digests import DIGEST
+from convlens.zoo.weights.pickles import outlined
+from convlens.zoo.weights.saving import save_tensors
 
 TABLE = {"weight": torch.arange(6.0).reshape(2, 3), "bias": torch.ones(2)}
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from convlens.zoo import model
 from convlens.zoo.converting import convert
-from convlens.zoo.downloading import cache_folder
-from convlens.zoo.released import RELEASED
 from convlens.zoo.weights import fitted, load_weights, read_weights, sha256_of
+from convlens.zoo.weights.downloading import cache_folder
+from convlens.zoo.weights.released import RELEASED
 
 
 def small(seed: int = 0) -> nn.Sequential:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from convlens.zoo.released import RELEASED, Weights, weights
-from convlens.zoo.released_table import UNRELEASED
 from convlens.zoo.weights import DATA, SHIPPED
+from convlens.zoo.weights.released import RELEASED, Weights, weights
+from convlens.zoo.weights.released_table import UNRELEASED
 from tests.oracles.torchvision_networks import torchvision
 
 # torchvision's enums also have files of networks trained elsewhere, which the zoo leaves out.

@@ -19,7 +19,7 @@ from convlens.zoo.detection.masks import MaskHead
 from convlens.zoo.detection.proposals import PROPOSING, Proposing, RegionProposalNetwork
 from convlens.zoo.detection.pyramid import Backbone, mobilenet_backbone, resnet_backbone
 from convlens.zoo.detection.resizing import Resizing, Target
-from convlens.zoo.drawn import Network
+from convlens.zoo.weights.drawn import Network
 
 __all__ = ["DETECTORS", "Detector", "Member", "detector"]
 

@@ -11,7 +11,7 @@ import safetensors.torch
 from torch import Tensor
 
 from convlens.files import expanded, write_whole
-from convlens.zoo.digests import DIGEST, digest_of, is_dense
+from convlens.zoo.weights.digests import DIGEST, digest_of, is_dense
 
 __all__ = ["check_destination", "save_tensors"]
 
@@ -53,7 +53,7 @@ def save_tensors(
     hold, OSError when the disk refuses; what was there is then as it was.
 
     >>> import tempfile, torch
-    >>> from convlens.zoo.digests import metadata
+    >>> from convlens.zoo.weights.digests import metadata
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_tensors({"a": torch.ones(2)}, f"{folder}/a.safetensors", {"epoch": "3"})
     ...     sorted(metadata(f"{folder}/a.safetensors"))

@@ -14,9 +14,9 @@ from convlens.cli import main
 from convlens.zoo import model
 from convlens.zoo.converting import convert
 from convlens.zoo.mobilenet import mobilenet
-from convlens.zoo.released import RELEASED, weights
-from convlens.zoo.saving import save_tensors
 from convlens.zoo.weights import metadata, read_weights
+from convlens.zoo.weights.released import RELEASED, weights
+from convlens.zoo.weights.saving import save_tensors
 
 NETWORK = "mobilenet_v3_small"
 

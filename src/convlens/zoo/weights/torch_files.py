@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from convlens.zoo.pickles import Made, Outline, Table, outlined
+from convlens.zoo.weights.pickles import Made, Outline, Table, outlined
 
 __all__ = ["read_torch", "table_of"]
 

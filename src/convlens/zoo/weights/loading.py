@@ -13,23 +13,13 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from convlens.files import expanded
-from convlens.zoo.digests import DIGEST, digest_of, is_dense, metadata, sha256_of
-from convlens.zoo.fitting import fitted, listed
-from convlens.zoo.released import AT_RANDOM, RELEASED, Weights
-from convlens.zoo.shipped import DATA, SHIPPED
-from convlens.zoo.sniffing import Found, sniffed
-from convlens.zoo.torch_files import Refused, read_torch, table_of
+from convlens.zoo.weights.digests import DIGEST, digest_of, is_dense, metadata, sha256_of
+from convlens.zoo.weights.fitting import fitted, listed
+from convlens.zoo.weights.released import AT_RANDOM, RELEASED, Weights
+from convlens.zoo.weights.sniffing import Found, sniffed
+from convlens.zoo.weights.torch_files import Refused, read_torch, table_of
 
-__all__ = [
-    "DATA",
-    "SHIPPED",
-    "fitted",
-    "load_weights",
-    "mapped_weights",
-    "metadata",
-    "read_weights",
-    "sha256_of",
-]
+__all__ = ["load_weights", "mapped_weights", "read_weights"]
 
 _AGAIN = "copy or download it again"
 
@@ -48,6 +38,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     damaged, or that claims more numbers than it has; for a pickle that holds more than tensors,
     and for what is no flat table of names and dense tensors.
 
+    >>> from convlens.zoo.shipped import SHIPPED
     >>> sorted(read_weights(SHIPPED["digits"]))[:2]
     ['conv1.bias', 'conv1.weight']
     """
@@ -90,6 +81,7 @@ def load_weights(network: nn.Module, path: str | Path, *, fresh: tuple[str, ...]
 
     Raises ValueError for what `read_weights` and `fitted` refuse.
 
+    >>> from convlens.zoo.shipped import SHIPPED
     >>> network = nn.Conv2d(1, 2, 3)
     >>> load_weights(network, SHIPPED["digits"])
     Traceback (most recent call last):

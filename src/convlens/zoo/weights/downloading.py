@@ -17,8 +17,8 @@ import torch
 from filelock import FileLock, Timeout
 
 from convlens.files import give_name
-from convlens.zoo.released import AT_RANDOM, Weights
-from convlens.zoo.weights import sha256_of
+from convlens.zoo.weights.digests import sha256_of
+from convlens.zoo.weights.released import AT_RANDOM, Weights
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -55,7 +55,7 @@ def fetch(weights: Weights, progress: bool = True) -> Path:
     that refuses or breaks off; ValueError for a file of another sha256; OSError for a full disk or
     a folder that cannot be written.
 
-    >>> from convlens.zoo.released import weights
+    >>> from convlens.zoo.weights.released import weights
     >>> fetch(weights("resnet18")).name  # doctest: +SKIP
     'resnet18-f37072fd.pth'
     """

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from convlens.zoo.digests import DIGEST, metadata, sha256_of
-from convlens.zoo.released_table import GROUPS, RECIPES, UNRELEASED, Group
 from convlens.zoo.shipped import DATA, SHIPPED
+from convlens.zoo.weights.digests import DIGEST, metadata, sha256_of
+from convlens.zoo.weights.released_table import GROUPS, RECIPES, UNRELEASED, Group
 
 __all__ = ["AT_RANDOM", "RELEASED", "Weights", "recognized", "weights"]
 

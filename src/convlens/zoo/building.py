@@ -1,0 +1,138 @@
+"""Build a network of the zoo by its name, and fill it with weights."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import operator
+import warnings
+from pathlib import Path
+
+from torch import nn
+
+from convlens.files import expanded
+from convlens.zoo.detection import detector
+from convlens.zoo.networks import NETWORKS, Family
+from convlens.zoo.shipped import SHIPPED
+from convlens.zoo.weights.downloading import fetch
+from convlens.zoo.weights.drawn import EVERYTHING, Network, random_parts, told
+from convlens.zoo.weights.loading import load_weights, read_weights
+from convlens.zoo.weights.released import RELEASED, Weights, recognized, weights
+from convlens.zoo.weights.sniffing import in_place_of_a_network
+
+__all__ = ["list_models", "model"]
+
+
+def model(
+    name: str, weights: str | Path | None = "DEFAULT", classes: int | None = None
+) -> nn.Module:
+    """Build the network of the zoo called `name`, in evaluation mode.
+
+    `weights`: "DEFAULT" for the best released ones (or those shipped with convlens), the name of
+    others ("IMAGENET1K_V1"), the path of a file (see `convlens.zoo.weights.read_weights`), or None
+    for freshly drawn ones. Released weights are downloaded once, into the cache folder of
+    torch.hub. `classes`: how many to tell apart, the released number when None; with another number
+    released weights fill all but the last layer, which is drawn at random, with a warning, and a
+    file of your own is refused. A detector counts the background as class 0.
+
+    The network says in `released` which weights' ways it follows (a released file is known by its
+    sha256 whatever its name, a converted one by what stands in it; for other files and for fresh
+    weights it is the DEFAULT), and in `categories` what its outputs are called; by these `predict`
+    knows what to do with a picture. In `random_parts` it says which of its modules are as they were
+    drawn, ("*",) where all are; what is loaded or trained later is no longer among them.
+
+    Raises ValueError for a name the zoo does not have, for weights that do not fit, cannot be had
+    or are damaged, and for a number of classes the network cannot have.
+
+    >>> [name for name, child in model("digits").named_children()][:3]
+    ['conv1', 'relu1', 'pool1']
+    >>> model("resnet18", weights=None, classes=7).fc.out_features
+    7
+    """
+    if name not in NETWORKS:
+        near = difflib.get_close_matches(name, NETWORKS, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else "convlens.list_models() lists them"
+        cure = in_place_of_a_network(name) or cure
+        raise ValueError(f"`name` (={name!r}) must be a network of the zoo; {cure}")
+    family = NETWORKS[name]
+    count = _checked_classes(classes, name, family)
+    path = _weights_file(name, weights)
+    network = family.build(name, count)
+    if isinstance(network, Network):
+        network.random_parts = EVERYTHING  # until they are loaded
+    if path is not None:
+        _fill(network, name, path, count)
+    if name in RELEASED:
+        facts = _facts(name, path)
+        network.released = facts  # type: ignore[assignment]
+        if len(facts.categories) == count:
+            network.categories = facts.categories  # type: ignore[assignment]
+    return network.eval()
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the sorted names of the zoo that match a shell `pattern`.
+
+    >>> list_models("d*")
+    ['deeplabv3_mobilenet_v3_large', 'deeplabv3_resnet101', 'deeplabv3_resnet50', 'digits']
+    """
+    return sorted(fnmatch.filter(NETWORKS, pattern))
+
+
+def _checked_classes(classes: int | None, name: str, family: Family) -> int:
+    if classes is None:
+        return family.classes
+    if not family.classes:
+        raise ValueError(
+            f"`classes` (={classes}) must be left out for {name!r}, whose outputs are settled; "
+            "take another network to tell other classes apart"
+        )
+    least = 2 if family.build is detector else 1
+    if operator.index(classes) < least:
+        what = "2, the background and one more" if least == 2 else "1"
+        raise ValueError(f"`classes` (={classes}) must be at least {what}; count those you have")
+    return operator.index(classes)
+
+
+def _weights_file(name: str, asked: str | Path | None) -> Path | None:
+    """The file of the weights asked for, on this machine after this call; None for fresh ones."""
+    if asked is None:
+        return None
+    if name in SHIPPED and asked == "DEFAULT":
+        return SHIPPED[name]
+    if not NETWORKS[name].heads and asked == "DEFAULT":
+        return None  # fixed kernels: there is nothing to load
+    if not isinstance(asked, str | Path):
+        raise TypeError(
+            f"`weights` (of type {type(asked).__name__}) must be a name, a path or None; tensors "
+            "go in by network.load_state_dict(tensors)"
+        )
+    if asked == "DEFAULT" or asked in RELEASED.get(name, {}):
+        return fetch(weights(name, str(asked)))
+    path = expanded(asked)
+    is_path = isinstance(asked, Path) or path.suffix or len(path.parts) > 1 or path.exists()
+    if not is_path:
+        weights(name, str(asked))  # refuses, and says which may be meant
+    return path
+
+
+def _fill(network: nn.Module, name: str, path: Path, classes: int) -> None:
+    """Load a file into a network for so many classes; warns where the file is for others."""
+    fresh: tuple[str, ...] = ()
+    if classes != NETWORKS[name].classes and name in RELEASED:
+        read_weights(path)  # what is wrong with the file is said first
+        # Only released weights lose their head: one's own are for the classes they were trained on.
+        fresh = NETWORKS[name].heads if recognized(name, path) else ()
+    load_weights(network, path, fresh=fresh)
+    if fresh:
+        warnings.warn(
+            f"`classes` (={classes}) are not those of the released weights: "
+            f"{told(random_parts(network))}, so that answers mean nothing until it is trained",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _facts(name: str, path: Path | None) -> Weights:
+    """What is known of the weights in a file, else of the DEFAULT."""
+    return (path and recognized(name, path)) or weights(name)
