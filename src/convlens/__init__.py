@@ -41,7 +41,7 @@ _HOME = {
     "TransposedWindow": "windows",
     "Weights": "zoo",
     "Window": "windows",
-    "accelerate": "compute.module",
+    "accelerate": "compute.networks.accelerating",
     "avg_pool": "compute",
     "conv": "compute",
     "conv_transpose": "compute",
