@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.lens import Explanation, Recording, Step, explain, explain_value, record, watching
+from convlens.lens import Explanation, Recording, Step, explain, explain_value, record
 from convlens.lens.kinds import kind_of
-from convlens.lens.steps import Ref, replace_refs, tensors_in
+from convlens.lens.recorder import watching
+from convlens.lens.recording import Ref
+from convlens.lens.trees import replace_refs, tensors_in
 from tests.cases.networks import NETWORKS, build
 
 # Kept by torch for the gradient; no number of the network.

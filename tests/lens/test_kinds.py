@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convlens.lens import costs_of, explain, record, region
 from convlens.lens.kinds import KINDS, kind_of
-from convlens.lens.steps import tensors_in
+from convlens.lens.trees import tensors_in
 from convlens.zoo.detection.boxes import nms
 from convlens.zoo.detection.regions import roi_align, roi_pool
 from tests.cases.networks import NETWORKS, build

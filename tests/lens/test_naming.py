@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import convlens
 from convlens.lab.outline import outline
 from convlens.lens import Recording, costs_of, explain, record
-from convlens.lens.steps import tensors_in
+from convlens.lens.trees import tensors_in
 from tests.cases.networks import NETWORKS, Shared, build
 
 

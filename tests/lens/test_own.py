@@ -14,7 +14,7 @@ import convlens.functional as ours
 from convlens import avg_pool, conv, conv_transpose, max_pool
 from convlens.compute import dispatching
 from convlens.lens import Recording, costs_of, explain_value, record
-from convlens.lens.steps import replace_refs, tensors_in
+from convlens.lens.trees import replace_refs, tensors_in
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:

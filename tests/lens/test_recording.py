@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlens.lens import Recording, record, watching
+from convlens.lens import Recording, record
 from convlens.lens.kinds import kind_of
-from convlens.lens.steps import replace_refs, tensors_in
+from convlens.lens.recorder import watching
+from convlens.lens.trees import replace_refs, tensors_in
 from tests.cases.networks import NETWORKS, Raises, Shared, build
 
 BOTH_MODES = pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])

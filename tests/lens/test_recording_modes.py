@@ -14,7 +14,7 @@ from torch.overrides import has_torch_function
 from torch.utils.checkpoint import checkpoint
 
 from convlens.lens import explain, record
-from convlens.lens.steps import tensors_in
+from convlens.lens.trees import tensors_in
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.torch.jit", "ignore:enable_nested_tensor", "ignore:The PyTorch API of nested tensors"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convlens.lens import costs, explain, record
-from convlens.lens.steps import tensors_in
+from convlens.lens.trees import tensors_in
 
 
 class Counts(nn.Module):

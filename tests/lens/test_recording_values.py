@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from convlens.lens import costs_of, explain, record
-from convlens.lens.keeping import Keeper
-from convlens.lens.steps import tensors_in
+from convlens.lens.recorder.keeping import Keeper
+from convlens.lens.trees import tensors_in
 
 # torch's own, of a function of it that it compiles when it is first needed.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")

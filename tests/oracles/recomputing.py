@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convlens.compute import avg_pool, conv, conv_transpose, max_pool
 from convlens.lens import Recording, Step
-from convlens.lens.arguments import Arguments
+from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.kinds.convolving import Geometry as Convolution
 from convlens.lens.kinds.multiplying import SIGNATURES
 from convlens.lens.kinds.pooling import Geometry as Pool

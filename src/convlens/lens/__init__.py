@@ -3,8 +3,8 @@
 from convlens.lens.costs import CostRow, Costs, costs, costs_of
 from convlens.lens.explaining import Contribution, Explanation, explain, explain_value
 from convlens.lens.fields import Region, region
-from convlens.lens.recording import record
-from convlens.lens.steps import Call, Failure, Recording, Step, Value
+from convlens.lens.recorder.running import record
+from convlens.lens.recording import Call, Failure, Recording, Step, Value
 from convlens.lens.terms import Terms
 
 __all__ = [

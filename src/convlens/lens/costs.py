@@ -9,8 +9,8 @@ from typing import Any
 
 from convlens.lens.kinds import kind_of, packed
 from convlens.lens.memory import memory_of
-from convlens.lens.recording import record
-from convlens.lens.steps import Recording, Step, Value
+from convlens.lens.recorder.running import record
+from convlens.lens.recording import Recording, Step, Value
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from convlens.lens.fields import Region, region
 from convlens.lens.kinds import kind_of
 from convlens.lens.naming import calls_named, which_call
-from convlens.lens.steps import Recording, Step, Value
+from convlens.lens.recording import Recording, Step, Value
 from convlens.lens.terms import (
     Account,
     Terms,

@@ -11,7 +11,7 @@ from torch import Tensor
 from convlens.lens import masks
 from convlens.lens.kinds import Kind, kind_of
 from convlens.lens.kinds.walking import carried
-from convlens.lens.steps import Recording, Step, Value
+from convlens.lens.recording import Recording, Step, Value
 
 
 @dataclass(frozen=True, eq=False)

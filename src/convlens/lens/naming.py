@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from convlens.lens.steps import Call, Recording, Value
+    from convlens.lens.recording import Call, Recording, Value
 
 
 def value_names(recording: Recording) -> dict[int, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 if TYPE_CHECKING:
-    from convlens.lens.steps import Recording
+    from convlens.lens.recording import Recording
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

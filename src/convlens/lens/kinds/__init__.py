@@ -8,7 +8,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from convlens.lens.arguments import UnboundCall
 from convlens.lens.kinds import (
     attending,
     composed,
@@ -30,7 +29,8 @@ from convlens.lens.kinds import (
     suppressing,
     universal,
 )
-from convlens.lens.steps import Recording, Ref, Step
+from convlens.lens.kinds.arguments import UnboundCall
+from convlens.lens.recording import Recording, Ref, Step
 from convlens.lens.terms import Account, Cost
 
 

@@ -11,14 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.lens.guarding import Guard
-from convlens.lens.keeping import Fault
 from convlens.lens.kinds import moving, pointwise
 from convlens.lens.kinds.universal import Universal
 from convlens.lens.kinds.walking import carried
-from convlens.lens.steps import Recording, Ref, Step, call_again, replace_refs, without_out
+from convlens.lens.recorder.guarding import Guard
+from convlens.lens.recorder.keeping import Fault
+from convlens.lens.recorder.watching import Recorder
+from convlens.lens.recording import Recording, Ref, Step
+from convlens.lens.repeating import call_again, without_out
 from convlens.lens.terms import PADDING, Account, Cost, Floats, Ints, Terms, unravel
-from convlens.lens.watching import Recorder
+from convlens.lens.trees import replace_refs
 
 _KEPT = 8  # recordings beneath a step kept at a time: they hold all it made on the way
 _EXPANDED = 1 << 14  # elements taken apart on the way to a sum's terms, at most

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, bind
+from convlens.lens.kinds.arguments import Arguments, bind
 from convlens.lens.kinds.walking import by_slopes, computed, union_of
-from convlens.lens.steps import Recording, Step
+from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import PADDING, Account, Cost, Ints, Terms, floats, ravel
 from convlens.windows import TransposedWindow, Window
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from convlens.lens.arguments import Arguments, UnboundCall, bind
-from convlens.lens.steps import Recording, Ref, Step
+from convlens.lens.kinds.arguments import Arguments, UnboundCall, bind
+from convlens.lens.recording import Recording, Ref, Step
 from convlens.lens.terms import broadcast_index, ravel, unravel
 
 Index = tuple[int, ...]

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlens.lens.arguments import UnboundCall, bind
-from convlens.lens.steps import Recording, Ref, Step
+from convlens.lens.kinds.arguments import UnboundCall, bind
+from convlens.lens.recording import Recording, Ref, Step
 
 CELLS = {"lstm_cell": "lstm", "gru_cell": "gru", "rnn_tanh_cell": "tanh", "rnn_relu_cell": "relu"}
 LAYERS = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "tanh", "rnn_relu": "relu"}

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, UnboundCall, bind
 from convlens.lens.kinds import indexing
+from convlens.lens.kinds.arguments import Arguments, UnboundCall, bind
 from convlens.lens.kinds.indexing import Choice, choices
-from convlens.lens.steps import Recording, Ref, Step, replace_refs, run_again
+from convlens.lens.recording import Recording, Ref, Step
+from convlens.lens.repeating import run_again
 from convlens.lens.terms import PADDING, Account, Cost, Terms, ravel, unravel
+from convlens.lens.trees import replace_refs
 
 OPS = frozenset(
     """view reshape reshape_as view_as flatten unflatten permute transpose t adjoint squeeze

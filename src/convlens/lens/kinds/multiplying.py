@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, bind
+from convlens.lens.kinds.arguments import Arguments, bind
 from convlens.lens.kinds.walking import by_slopes, computed, union_of
-from convlens.lens.steps import Recording, Step, Value
+from convlens.lens.recording import Recording, Step, Value
 from convlens.lens.terms import Account, Cost, Ints, Terms, broadcast_index, floats, ravel
 
 _ADDED = "beta=1, alpha=1"

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, bind
+from convlens.lens.kinds.arguments import Arguments, bind
 from convlens.lens.kinds.walking import computed, union_of
-from convlens.lens.steps import Recording, Step
+from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import (
     Account,
     Cost,

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.lens.arguments import Arguments
 from convlens.lens.kinds import convolving, pooling
-from convlens.lens.steps import Recording, Step
+from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Ints, Terms
 from convlens.windows import TransposedWindow, Window, padded_source
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens.kinds import probing
-from convlens.lens.steps import Recording, Step
+from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost
 
 

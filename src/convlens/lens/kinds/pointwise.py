@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, UnboundCall, bind
-from convlens.lens.steps import Recording, Ref, Step, Value, run_again
+from convlens.lens.kinds.arguments import Arguments, UnboundCall, bind
+from convlens.lens.recording import Recording, Ref, Step, Value
+from convlens.lens.repeating import run_again
 from convlens.lens.terms import Account, Cost, Terms, broadcast_index, flushed, ravel
 
 # Whole results of one rounding or none: they must agree bit for bit.

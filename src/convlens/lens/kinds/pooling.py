@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, bind
-from convlens.lens.steps import Recording, Step
+from convlens.lens.kinds.arguments import Arguments, bind
+from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost, Ints, Terms, floats, ravel
 from convlens.windows import AdaptiveWindow, Window
 

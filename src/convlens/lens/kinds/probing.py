@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.steps import Recording, Ref, Step, run_again
+from convlens.lens.recording import Recording, Ref, Step
+from convlens.lens.repeating import run_again
 
 _WORK = 2**26  # elements computed at most, over all runs of one question
 _FEW = 64  # runs of a small step at least, whatever it computes

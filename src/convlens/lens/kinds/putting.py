@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
+from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.kinds.moving import Moving
-from convlens.lens.steps import Recording, Ref, Step, replace_refs
+from convlens.lens.recording import Recording, Ref, Step
 from convlens.lens.terms import Account, Cost, Terms, broadcast_index, ravel
+from convlens.lens.trees import replace_refs
 
 _SIGNATURE = "input, key, value"
 

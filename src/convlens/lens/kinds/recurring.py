@@ -11,7 +11,7 @@ from convlens.lens import masks
 from convlens.lens.kinds.layers import OPS, Layers, Weights, bound
 from convlens.lens.kinds.unrolling import Run
 from convlens.lens.kinds.walking import union_of
-from convlens.lens.steps import Recording, Step
+from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost
 
 __all__ = ["OPS", "Recurring", "bound"]

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.lens.arguments import Arguments, UnboundCall, bind
-from convlens.lens.steps import Recording, Step
+from convlens.lens.kinds.arguments import Arguments, UnboundCall, bind
+from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, flushed
 
 _PLAIN = "input, dim=None, keepdim=False, dtype=None"

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, bind, per_axis
-from convlens.lens.steps import Recording, Ref, Step
+from convlens.lens.kinds.arguments import Arguments, bind, per_axis
+from convlens.lens.recording import Recording, Ref, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, unit_roundoff
 
 SIGNATURES = {

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.steps import Recording, Ref, Step, run_again
+from convlens.lens.recording import Recording, Ref, Step
+from convlens.lens.repeating import run_again
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats
 
 # Each plane (batch, channel) by itself, the same for all.

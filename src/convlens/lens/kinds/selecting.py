@@ -6,8 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, bind
-from convlens.lens.steps import Recording, Step
+from convlens.lens.kinds.arguments import Arguments, bind
+from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost, Floats, Terms, floats, lane, unravel
 
 _LANE = "input, dim=None, keepdim=False"

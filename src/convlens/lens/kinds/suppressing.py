@@ -9,8 +9,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments, bind
-from convlens.lens.steps import Recording, Step
+from convlens.lens.kinds.arguments import Arguments, bind
+from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, unit_roundoff
 
 SIGNATURES = {

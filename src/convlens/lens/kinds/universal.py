@@ -10,8 +10,10 @@ from torch import Tensor
 
 from convlens.lens.kinds import probing
 from convlens.lens.kinds.walking import union_of
-from convlens.lens.steps import Recording, Ref, Step, call_again, replace_refs, without_out
+from convlens.lens.recording import Recording, Ref, Step
+from convlens.lens.repeating import call_again, without_out
 from convlens.lens.terms import Account, Cost, Terms, floats
+from convlens.lens.trees import replace_refs
 
 # What is made in the likeness of a tensor holds none of its numbers.
 FACTORIES = frozenset(

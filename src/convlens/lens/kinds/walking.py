@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.arguments import Arguments
-from convlens.lens.steps import Recording, Ref, Step, run_again
+from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.recording import Recording, Ref, Step
+from convlens.lens.repeating import run_again
 
 
 class Reading(Protocol):

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode_stack, _pop_mode_temporarily
 
-from convlens.lens.sites import belongs
+from convlens.lens.recorder.sites import belongs
 
 if TYPE_CHECKING:
-    from convlens.lens.watching import Recorder
+    from convlens.lens.recorder.watching import Recorder
 
 ATTENTION = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)
 """torch's layers that ask before they compute everything by one operator."""

@@ -11,17 +11,20 @@ from typing import Any
 import torch
 from torch import nn
 
+_LENS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OPERATORS = tuple(
+    os.path.join(os.path.dirname(_LENS), room) for room in ("compute", "functional", "signal")
+)
+"""The folders of our operators, and of the drop-ins that call them."""
 _TORCH = os.path.dirname(torch.__file__) + os.sep
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_COMPUTE = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "compute") + os.sep
 
 
 @functools.cache
 def belongs(file: str) -> str:
     """Whose code a file is: torch's (our operators' too), the lens's, or the network's."""
-    if file.startswith((_TORCH, _COMPUTE, "<")):
+    if file.startswith((_TORCH, *_OPERATORS, "<")):
         return "torch"
-    return "lens" if file.startswith(_HERE) else "network"
+    return "lens" if file.startswith(_LENS + os.sep) else "network"
 
 
 def site() -> tuple[str, int]:

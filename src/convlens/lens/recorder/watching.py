@@ -15,23 +15,21 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from convlens.lens.calling import Calling
-from convlens.lens.guarding import Guard
 from convlens.lens.memory import memory_of, version_of
-from convlens.lens.names import ASKING, EXPANDED, QUESTIONS, READS, TENSOR_ATTRIBUTES, op_name
-from convlens.lens.sites import raised_in, site
-from convlens.lens.steps import (
-    Call,
-    Failure,
-    Recording,
-    Ref,
-    Step,
-    Value,
-    made_or_changed,
-    replace_tensors,
-    tensors_in,
-    writes_aside,
+from convlens.lens.recorder.calls import Calling
+from convlens.lens.recorder.guarding import Guard
+from convlens.lens.recorder.operations import (
+    ASKING,
+    EXPANDED,
+    QUESTIONS,
+    READS,
+    TENSOR_ATTRIBUTES,
+    op_name,
 )
+from convlens.lens.recorder.sites import raised_in, site
+from convlens.lens.recording import Call, Failure, Recording, Ref, Step, Value
+from convlens.lens.repeating import made_or_changed, writes_aside
+from convlens.lens.trees import replace_tensors, tensors_in
 
 # Our own operators choose how they compute by whether torch watches them.
 _OWN = "convlens.compute.", "convlens.functional."

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
-from convlens.lens.keeping import Keeper, OpenCall
+from convlens.lens.recorder.keeping import Keeper, OpenCall
 
 COMPILED = "compiled modules are recorded as they run uncompiled; their last bits may differ"
 

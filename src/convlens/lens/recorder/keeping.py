@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from convlens.lens.memory import memory_of, opaque, version_of
-from convlens.lens.steps import Ref, Step, Value, tensors_in
+from convlens.lens.recording import Ref, Step, Value
+from convlens.lens.trees import tensors_in
 
 # An alias looks at the latest values of its storage; older ones are covered by these.
 _ALIAS_SOURCES = 64

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convlens.lens.steps import tensors_in
+from convlens.lens.trees import tensors_in
 
 if TYPE_CHECKING:
-    from convlens.lens.watching import Recorder
+    from convlens.lens.recorder.watching import Recorder
 
 
 class Guard(TorchDispatchMode):

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from convlens.lens.steps import Recording, Ref, Step, Value
+from convlens.lens.recording import Recording, Ref, Step, Value
 
 # Words torch's own signatures use for the same argument.
 _SAME = {"self": "input", "axis": "dim",
@@ -24,7 +24,7 @@ class UnboundCall(TypeError):
 
     >>> raise UnboundCall("`p` (='nuc') is no number")
     Traceback (most recent call last):
-    convlens.lens.arguments.UnboundCall: `p` (='nuc') is no number
+    convlens.lens.kinds.arguments.UnboundCall: `p` (='nuc') is no number
     """
 
 

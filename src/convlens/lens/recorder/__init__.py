@@ -1,0 +1,1 @@
+"""Record a network: follow every call of torch, keep every tensor, know which module is running."""

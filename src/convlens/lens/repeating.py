@@ -1,0 +1,66 @@
+"""Call a recorded step's function again on other tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from convlens.lens.memory import version_of
+from convlens.lens.recording import Ref, Step
+from convlens.lens.trees import replace_refs, tensors_in
+
+
+def run_again(step: Step, substitute: Callable[[Ref], torch.Tensor], slot: int = 0) -> torch.Tensor:
+    """Call a step's function on other tensors; one of the values it makes or changes."""
+
+    def tensor(ref: Ref) -> torch.Tensor:  # one of inference mode is nothing that autograd may keep
+        found = substitute(ref)
+        return found.clone() if found.is_inference() else found
+
+    args, kwargs = replace_refs((step.args, without_out(step)), tensor)
+    return call_again(step, args, kwargs)[slot]
+
+
+def without_out(step: Step) -> dict[str, Any]:
+    """A step's keyword arguments, but for where its result went."""
+    return {key: argument for key, argument in step.kwargs.items() if key != "out"}
+
+
+def call_again(step: Step, args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """What a step's function makes or changes of these arguments, as the recording orders it.
+
+    Raises:
+        RuntimeError: that is not as many values as were recorded.
+    """
+    given = tensors_in((args, kwargs))
+    before = [version_of(tensor) for tensor in given]
+    out = step.function(*args, **kwargs)
+    outs = tensors_in(args[:1] if out is None else out)
+    written = [t for t, version in zip(given, before, strict=True) if version_of(t) != version]
+    made = made_or_changed(args, kwargs, given, [] if writes_aside(step.op) else written, outs)
+    if len(made) != len(step.outputs):  # inference mode counts no writes; a cast may be none
+        made = outs
+    if len(made) != len(step.outputs):
+        raise RuntimeError(f"`{step.op}` gives {len(made)} values now, not {len(step.outputs)}")
+    return made
+
+
+def made_or_changed(
+    args: Any,
+    kwargs: Any,
+    given: list[torch.Tensor],
+    written: list[torch.Tensor],
+    outs: list[torch.Tensor],
+) -> list[torch.Tensor]:
+    """What a call wrote into, then what else it returned that it was not given."""
+    target = [t for t in written if (args and t is args[0]) or t is kwargs.get("out")]
+    changed = target or written
+    old = {id(t) for t in given} - {id(t) for t in changed}
+    return list({id(t): t for t in [*changed, *outs] if id(t) not in old}.values())
+
+
+def writes_aside(op: str) -> bool:
+    """Whether what a call writes, the running statistics of a normalization, is no output of it."""
+    return op.endswith(("batch_norm", "instance_norm"))
