@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from convlens.lens import Explanation, Recording, Step, explain, explain_value, record
 from convlens.lens.kinds import kind_of
-from convlens.lens.recorder import watching
+from convlens.lens.recorder.keeping import Keeper
 from convlens.lens.recording import Ref
 from convlens.lens.trees import replace_refs, tensors_in
 from tests.cases.networks import NETWORKS, build
@@ -155,7 +155,7 @@ def test_a_shifted_map_is_caught() -> None:
 def test_without_copy_on_write_the_explanations_are_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watching.Recorder, "before_write", lambda self, tensor: None)
+    monkeypatch.setattr(Keeper, "before_write", lambda self, tensor: None)
     network, inputs = build("residual")
     assert caught(record(network, *inputs), "batch_norm")
 

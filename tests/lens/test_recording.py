@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from convlens.lens import Recording, record
 from convlens.lens.kinds import kind_of
-from convlens.lens.recorder import watching
+from convlens.lens.recorder.keeping import Keeper
 from convlens.lens.trees import replace_refs, tensors_in
 from tests.cases.networks import NETWORKS, Raises, Shared, build
 
@@ -72,7 +72,7 @@ def test_every_step_run_again_on_its_recorded_inputs_gives_its_recorded_outputs(
 
 
 def test_without_copy_on_write_the_replay_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching.Recorder, "before_write", lambda self, tensor: None)
+    monkeypatch.setattr(Keeper, "before_write", lambda self, tensor: None)
     network, inputs = build("in place")
     assert replayed_wrongly(record(network, *inputs)) != []
 

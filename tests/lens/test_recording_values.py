@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from convlens.lens import costs_of, explain, record
+from convlens.lens.recorder.calls import CallStack
 from convlens.lens.recorder.keeping import Keeper
+from convlens.lens.recorder.watching import Watcher
 from convlens.lens.trees import tensors_in
 
 # torch's own, of a function of it that it compiles when it is first needed.
@@ -220,13 +222,14 @@ def test_our_own_error_is_not_told_as_the_networks(monkeypatch: pytest.MonkeyPat
     def broken(*arguments: Any, **more: Any) -> int:
         raise ValueError("our own mistake")
 
-    for name in ("keep", "now", "returned"):
+    parts = {Keeper: ("keep", "refer", "made"), CallStack: ("enter", "leave"), Watcher: ("refer",)}
+    for owner, name in ((owner, name) for owner, names in parts.items() for name in names):
         with monkeypatch.context() as patch:
-            patch.setattr(Keeper, name, broken)
+            patch.setattr(owner, name, broken)
             with pytest.raises((RuntimeError, ValueError), match="our own mistake"):
                 record(Handles(), X)
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "returned", broken)
+        patch.setattr(Watcher, "returned", broken)
         with pytest.raises(RuntimeError, match="by a fault of convlens, not of the network"):
             record(Handles(), X)
     # Nothing of ours is left behind, and the network's own errors are still its own.

@@ -12,6 +12,10 @@ from convlens.lens.recording import Ref, Step
 from convlens.lens.trees import replace_refs, tensors_in
 
 
+class NotRepeated(RuntimeError):
+    """A call that its function refuses on other tensors, or that makes other values of them."""
+
+
 def run_again(step: Step, substitute: Callable[[Ref], torch.Tensor], slot: int = 0) -> torch.Tensor:
     """Call a step's function on other tensors; one of the values it makes or changes."""
 
@@ -29,21 +33,24 @@ def without_out(step: Step) -> dict[str, Any]:
 
 
 def call_again(step: Step, args: Any, kwargs: Any) -> list[torch.Tensor]:
-    """What a step's function makes or changes of these arguments, as the recording orders it.
+    """Return what a step's function makes or changes of these arguments, in the recorded order.
 
     Raises:
-        RuntimeError: that is not as many values as were recorded.
+        NotRepeated: the function refuses them, or makes another number of values than recorded.
     """
     given = tensors_in((args, kwargs))
     before = [version_of(tensor) for tensor in given]
-    out = step.function(*args, **kwargs)
+    try:
+        out = step.function(*args, **kwargs)
+    except (RuntimeError, TypeError, IndexError, ValueError) as error:
+        raise NotRepeated(str(error)) from error
     outs = tensors_in(args[:1] if out is None else out)
     written = [t for t, version in zip(given, before, strict=True) if version_of(t) != version]
     made = made_or_changed(args, kwargs, given, [] if writes_aside(step.op) else written, outs)
     if len(made) != len(step.outputs):  # inference mode counts no writes; a cast may be none
         made = outs
     if len(made) != len(step.outputs):
-        raise RuntimeError(f"`{step.op}` gives {len(made)} values now, not {len(step.outputs)}")
+        raise NotRepeated(f"`{step.op}` gives {len(made)} values now, not {len(step.outputs)}")
     return made
 
 

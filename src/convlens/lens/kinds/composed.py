@@ -14,11 +14,9 @@ from torch import Tensor
 from convlens.lens.kinds import moving, pointwise
 from convlens.lens.kinds.universal import Universal
 from convlens.lens.kinds.walking import carried
-from convlens.lens.recorder.guarding import Guard
-from convlens.lens.recorder.keeping import Fault
-from convlens.lens.recorder.watching import Recorder
-from convlens.lens.recording import Recording, Ref, Step
-from convlens.lens.repeating import call_again, without_out
+from convlens.lens.recorder.running import record_operators
+from convlens.lens.recording import Recording, Step
+from convlens.lens.repeating import NotRepeated, call_again, without_out
 from convlens.lens.terms import PADDING, Account, Cost, Floats, Ints, Terms, unravel
 from convlens.lens.trees import replace_refs
 
@@ -62,39 +60,19 @@ def _recorded(recording: Recording, step: Step) -> Beneath | None:
     values = [recording.values[id] for id in (*step.inputs, *step.outputs)]
     if any(value.opaque and not value.tensor.is_meta for value in values):
         return None
-    recorder = Recorder(None, 2**62)
-    leaves: dict[int, tuple[Tensor, int]] = {}
-
-    def leaf(ref: Ref) -> Tensor:
-        if ref.id not in leaves:
-            x = recording.values[ref.id].tensor.detach().clone()
-            leaves[ref.id] = (x, recorder.leaf(x, "input"))
-        return leaves[ref.id][0]
-
-    guard: Any = Guard(recorder)
-    recorder.guard = guard
+    leaves = {id: recording.values[id].tensor.detach().clone() for id in dict.fromkeys(step.inputs)}
+    args, kwargs = replace_refs((step.args, without_out(step)), lambda ref: leaves[ref.id])
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        args, kwargs = replace_refs((step.args, without_out(step)), leaf)
         try:
-            with guard:
-                outs = call_again(step, args, kwargs)
-        except RuntimeError:  # torch takes these numbers in another way, or not twice
+            seen = record_operators([*leaves.values()], lambda: call_again(step, args, kwargs))
+        except NotRepeated:
             return None
-        except Fault:
-            raise RuntimeError(
-                f"step {step.index} (`{step.op}`) could not be taken apart, by a fault of "
-                f"convlens: {recorder.fault}"
-            ) from recorder.fault
-    # What was written through a view of it is another value than the one first made.
-    ids = recorder.returned(outs)
-    beneath = recorder.recording(outs, (), None)
-    if len(outs) != len(step.outputs) or len(ids) != len(outs):
+    if len(seen.outputs) != len(step.outputs) or len(seen.output_ids) != len(seen.outputs):
         return None
-    for id, out in zip(step.outputs, outs, strict=True):
+    for id, out in zip(step.outputs, seen.outputs, strict=True):
         if not _same(recording.values[id].tensor.detach(), out):
             return None
-    first = {id: sub for id, (_, sub) in leaves.items()}
-    return Beneath(beneath, first, ids)
+    return Beneath(seen, {id: own for own, id in enumerate(leaves)}, seen.output_ids)
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -1,126 +1,140 @@
-"""The calls of modules: their paths, what they are given and return, their parameters."""
+"""Follow the calls of modules: which is running, by which path, and what it was given."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
-from torch.nn.parameter import is_lazy
 
-from convlens.lens.recorder.keeping import Keeper, OpenCall
-
-COMPILED = "compiled modules are recorded as they run uncompiled; their last bits may differ"
-
-ACCELERATED = (
-    "an accelerated network is recorded by torch's own layers; it computes by packed weights and "
-    "plans where that is faster, whose last bits differ"
-)
+from convlens.lens.recorder.sites import belongs
+from convlens.lens.recording import Call
 
 
-class Calling(Keeper):
-    """Keeps which module is running, and every module by one path."""
+@dataclass(slots=True)
+class OpenCall:
+    """A module call that may not have returned yet."""
 
-    def __init__(self, budget: int) -> None:
-        super().__init__(budget)
-        self.thread = threading.get_ident()
-        self.names: dict[Any, str] = {}
+    path: str
+    type: str
+    call: int
+    parent: int
+    first: int
+    inputs: tuple[int, ...]
+    last: int = 0
+    outputs: tuple[int, ...] = ()
+
+
+class CallStack:
+    """The modules that are running, and the one path of every module.
+
+    `names` gives a module's path, `aliases` the other paths of a module that stands at several.
+
+    >>> layer = nn.ReLU()
+    >>> stack = CallStack()
+    >>> [path for path, _ in stack.adopt(nn.Sequential(layer), "")]
+    ['', '0']
+    >>> stack.enter(layer, step=0, inputs=(0,))
+    >>> stack.place
+    ('0', 1)
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[nn.Module, str] = {}
         self.aliases: dict[str, str] = {}
-        self.call_counts: dict[str, int] = {}
+        # The outermost modules that are recorded in steps, which a plain run computes as one.
         self.separated: dict[str, None] = {}
+        self._calls: list[OpenCall] = []
+        self._running: list[int] = []
+        self._counts: dict[str, int] = {}
 
-    def separate(self, module: nn.Module) -> None:
-        """Note that a module is recorded in steps, which a plain run computes as one."""
-        within = {self.calls[i].path for i in self.stack[:-1]}
-        if not within & self.separated.keys():
-            self.separated[self.names[module]] = None
+    @property
+    def running(self) -> bool:
+        """Whether a module is running."""
+        return bool(self._running)
 
-    def adopt(self, network: nn.Module, root: str) -> None:
-        """Name a network's modules, and keep their parameters and buffers."""
+    @property
+    def place(self) -> tuple[str, int]:
+        """Path and call of the module that is running; ("", 1) outside all modules."""
+        if not self._running:
+            return ("", 1)
+        call = self._calls[self._running[-1]]
+        return (call.path, call.call)
+
+    def adopt(self, network: nn.Module, root: str) -> Iterator[tuple[str, nn.Module]]:
+        """Give every module of a network its path, and yield those that had none."""
         for below, module in _modules(network):
             path = f"{root}.{below}" if root and below else root or below
-            if "_orig_mod" in module._modules:
-                self.warnings[COMPILED] = None
-            if "acceleration" in vars(module):
-                self.warnings[ACCELERATED] = None
             if module in self.names:
                 self.aliases[path] = self.names[module]
                 continue
             self.names[module] = path
-            self._keep_own(module, path)
+            yield path, module
 
-    def _keep_own(self, module: nn.Module, path: str) -> None:
-        """Keep the parameters and buffers of one module, those that have their sizes."""
-        ahead = f"{path}." if path else ""
-        for kind, own in (("parameter", module._parameters), ("buffer", module._buffers)):
-            for name, tensor in own.items():
-                if tensor is not None and not is_lazy(tensor):
-                    self.leaf(tensor, kind, ahead + name)
-
-    def _new_path(self, module: nn.Module) -> str:
-        """A path for a module that is no part of the network, as a function's are not."""
-        above = self.stack and self.calls[self.stack[-1]].path
-        plain = path = (
-            f"{above}.<{type(module).__name__}>" if above else f"<{type(module).__name__}>"
-        )
+    def new_path(self, module: nn.Module) -> str:
+        """Return a path for a module that is not part of the network, such as one of a function."""
+        above = self.place[0]
+        plain = path = f"{above}." * bool(above) + f"<{type(module).__name__}>"
         nth, taken = 1, set(self.names.values())
         while path in taken:
             nth += 1
             path = f"{plain}~{nth}"
         return path
 
-    def entering(self, module: nn.Module, args: Any) -> None:
-        """A module is called: torch's hook before every forward."""
-        if self.depth or threading.get_ident() != self.thread:
-            return
-        with self.ours:
-            parent = self.stack[-1] if self.stack else -1
-            if module not in self.names:
-                self.adopt(module, self._new_path(module))
-            name, path = type(module).__name__, self.names[module]
-            if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
-                name = (module.cls_to_become or type(module)).__name__
-                self._initialize_unseen(module, path)
-            nth = self.call_counts[path] = self.call_counts.get(path, 0) + 1
-            self.stack.append(len(self.calls))
-            inputs = self.known(args[0] if len(args) == 1 else args)
-            self.calls.append(OpenCall(path, name, nth, parent, len(self.steps), inputs))
+    def enter(self, module: nn.Module, step: int, inputs: tuple[int, ...]) -> None:
+        """Note that a module with a path is called, before step `step`, with these values."""
+        path = self.names[module]
+        nth = self._counts[path] = self._counts.get(path, 0) + 1
+        parent = self._running[-1] if self._running else -1
+        self._running.append(len(self._calls))
+        self._calls.append(OpenCall(path, _type_name(module), nth, parent, step, inputs))
 
-    def leaving(self, module: nn.Module, args: Any, out: Any) -> None:
-        """A module returned: torch's hook after every forward, a failed one too."""
-        if threading.get_ident() != self.thread or self.depth or not self.stack:
-            return
-        with self.ours:
-            call = self.calls[self.stack[-1]]
-            call.outputs = self.returned(out)
-            call.last = len(self.steps)
-            self.stack.pop()
+    def leave(self, step: int, outputs: tuple[int, ...]) -> None:
+        """Note that the running module returned these values, or raised, before step `step`."""
+        call = self._calls[self._running.pop()]
+        call.last, call.outputs = step, outputs
 
-    def _initialize_unseen(self, module: Any, path: str) -> None:
-        """Let a lazy module take its sizes from its first input, which is no step of the run."""
-        initialize = module.initialize_parameters
+    def separate(self, module: nn.Module) -> None:
+        """Note that a running module is recorded in steps which a plain run computes as one."""
+        within = {self._calls[i].path for i in self._running[:-1]}
+        if not within & self.separated.keys():
+            self.separated[self.names[module]] = None
 
-        def unseen(*args: Any, **kwargs: Any) -> None:
-            del module.initialize_parameters
-            self.depth, expanding = self.depth + 1, self.expanding
-            self.expanding = ""
-            try:
-                initialize(*args, **kwargs)
-            finally:
-                self.depth, self.expanding = self.depth - 1, expanding
-            with self.ours:
-                self._keep_own(module, path)
+    def raised_in(self, exception: Exception) -> tuple[str, tuple[str, int]]:
+        """Return the module, and the network's own file and line, that raised an error."""
+        module, source = "", ("", 0)
+        trace = exception.__traceback__
+        while trace is not None:
+            frame = trace.tb_frame
+            if belongs(frame.f_code.co_filename) == "network":
+                source = (frame.f_code.co_filename, trace.tb_lineno)
+                owner = frame.f_locals.get("self")
+                if isinstance(owner, nn.Module):
+                    module = self.names.get(owner, module)
+            trace = trace.tb_next
+        return module, source
 
-        module.initialize_parameters = unseen
+    def calls(self) -> tuple[Call, ...]:
+        """Return every call so far, in the order in which they began."""
+        return tuple(
+            Call(c.path, c.type, c.call, c.parent, c.first, c.last, c.inputs, c.outputs)
+            for c in self._calls
+        )
 
 
 def _modules(
     module: nn.Module, path: str = "", above: tuple[nn.Module, ...] = ()
 ) -> Iterator[tuple[str, nn.Module]]:
-    """Every path of every module; one that holds a module it lies in ends there."""
+    """Yield every path of every module; a path ends at a module that holds one it lies in."""
     yield path, module
     for name, child in module._modules.items():
         if child is not None and all(child is not each for each in (*above, module)):
             yield from _modules(child, f"{path}.{name}" if path else name, (*above, module))
+
+
+def _type_name(module: nn.Module) -> str:
+    """Return the name of a module's class; of a lazy one, of the class it is about to become."""
+    if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+        return (module.cls_to_become or type(module)).__name__
+    return type(module).__name__

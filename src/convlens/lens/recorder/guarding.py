@@ -1,4 +1,4 @@
-"""Guarding: below the calls of torch, every operator is seen before it writes."""
+"""See every operator below the calls of torch, before it writes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from convlens.lens.trees import tensors_in
 
 if TYPE_CHECKING:
-    from convlens.lens.recorder.watching import Recorder
+    from convlens.lens.recorder.watching import Watcher
 
 
-class Guard(TorchDispatchMode):
-    """Sees every operator: copies values before they are overwritten, catches uncovered ones."""
+class OperatorGuard(TorchDispatchMode):
+    """Gives the watcher what an operator is about to write, and operators outside all calls."""
 
     supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """False: torch would import its compiler (2 s) to keep it away; `_eager_regions` does."""
+        """Return False: else torch imports its compiler, which takes 2 s, to keep it away here.
+
+        Compiled regions run eagerly while a network is recorded, so that it is not needed.
+        """
         return False
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, watcher: Watcher) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.recorder = recorder
+        self.watcher = watcher
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -37,23 +40,20 @@ class Guard(TorchDispatchMode):
             return self._dispatch(func, args, kwargs or {})
 
     def _dispatch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        recorder = self.recorder
         writes: list[Tensor] = []
         for i, name in _written_arguments(func):
             writes += tensors_in(args[i] if i < len(args) else kwargs.get(name))
-        if recorder.depth == 0 or recorder.expanding:
-            return recorder.run(func, args, kwargs, writes)
+        if not self.watcher.own.depth:
+            return self.watcher.run(func, args, kwargs, writes)
         if writes:
-            with recorder.ours:
-                for tensor in writes:
-                    recorder.before_write(tensor)
+            self.watcher.before_write(writes)
         return func(*args, **kwargs)
 
 
 def _as_outside(func: Any) -> contextlib.AbstractContextManager[None]:
-    """torch's dispatch as it is outside a mode: in inference mode one key is taken away here.
+    """Dispatch as torch does outside a mode: in inference mode, without one key that is set here.
 
-    Without it torch computes what is composed of other operators (`rnn_tanh`, `linear`) with other
+    With that key torch computes operators composed of others (`rnn_tanh`, `linear`) with other
     last bits.
     """
     if not torch.is_inference_mode_enabled() or not _composed(func):
@@ -69,7 +69,7 @@ def _as_outside(func: Any) -> contextlib.AbstractContextManager[None]:
 
 @functools.cache
 def _composed(func: Any) -> bool:
-    """Whether an operator is nothing but others, and no view, which torch makes only once."""
+    """Return whether an operator only calls others, and is no view, which torch makes only once."""
     if not hasattr(func, "_schema") or any(each.alias_info for each in func._schema.returns):
         return False
     kernel = torch._C._dispatch_has_kernel_for_dispatch_key
@@ -78,8 +78,8 @@ def _composed(func: Any) -> bool:
 
 @functools.cache
 def _written_arguments(func: Any) -> tuple[tuple[int, str], ...]:
-    """Position and name of the arguments an operator writes into, by its schema."""
-    if not hasattr(func, "_schema"):  # of a higher order, as torch.cond
+    """Return position and name of the arguments an operator writes into, by its schema."""
+    if not hasattr(func, "_schema"):  # an operator of higher order, such as torch.cond
         return ()
     arguments = enumerate(func._schema.arguments)
     return tuple((i, a.name) for i, a in arguments if a.alias_info and a.alias_info.is_write)

@@ -1,4 +1,4 @@
-"""Where in the network's own code something happened: file, line and module."""
+"""Find the line of the network's own code that is running."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import functools
 import os
 import sys
 from types import FrameType
-from typing import Any
 
 import torch
-from torch import nn
 
 _LENS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OPERATORS = tuple(
@@ -38,19 +36,3 @@ def site() -> tuple[str, int]:
             return (frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return ("", 0)
-
-
-def raised_in(exception: Exception, names: dict[Any, str]) -> tuple[str, str, tuple[str, int]]:
-    """Module path, "" and line of an error raised outside any call of torch."""
-    module, source = "", ("", 0)
-    trace = exception.__traceback__
-    while trace is not None:
-        frame = trace.tb_frame
-        file = frame.f_code.co_filename
-        if belongs(file) == "network":
-            source = (file, trace.tb_lineno)
-            owner = frame.f_locals.get("self")
-            if isinstance(owner, nn.Module):
-                module = names.get(owner, module)
-        trace = trace.tb_next
-    return module, "", source

@@ -1,23 +1,27 @@
-"""Watching torch at work: every call becomes a step, every tensor a kept value."""
+"""Follow torch through a run: each call becomes a step, each tensor a kept value."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from convlens.lens.memory import memory_of, version_of
-from convlens.lens.recorder.calls import Calling
-from convlens.lens.recorder.guarding import Guard
+from convlens.lens.recorder import caveats
+from convlens.lens.recorder.bookkeeping import Bookkeeping
+from convlens.lens.recorder.calls import CallStack
+from convlens.lens.recorder.guarding import OperatorGuard
+from convlens.lens.recorder.keeping import Alias, Keeper
 from convlens.lens.recorder.operations import (
     ASKING,
     EXPANDED,
@@ -26,46 +30,60 @@ from convlens.lens.recorder.operations import (
     TENSOR_ATTRIBUTES,
     op_name,
 )
-from convlens.lens.recorder.sites import raised_in, site
-from convlens.lens.recording import Call, Failure, Recording, Ref, Step, Value
+from convlens.lens.recorder.sites import site
+from convlens.lens.recording import Failure, Recording, Ref, Step
 from convlens.lens.repeating import made_or_changed, writes_aside
 from convlens.lens.trees import replace_tensors, tensors_in
 
 # Our own operators choose how they compute by whether torch watches them.
 _OWN = "convlens.compute.", "convlens.functional."
 
-
-@dataclass(slots=True)
-class _Given:
-    """What a call was given: its tensors, where they lie, their values, and the arguments."""
-
-    tensors: list[Tensor] = field(default_factory=list)
-    memory: list[Hashable] = field(default_factory=list)
-    ids: list[int] = field(default_factory=list)
-    args: Any = ()
-    kwargs: Any = None
+Failed = tuple[int, str, str, tuple[str, int]]
+"""Where an error was raised: step, module, operation, and file with line."""
 
 
-class Recorder(Calling, TorchFunctionMode):
-    """Turns calls into steps."""
+@dataclass(frozen=True, slots=True)
+class StartedCall:
+    """A call that is about to run: its arguments as they are, and with a `Ref` for each tensor."""
+
+    function: Any
+    op: str
+    args: Any
+    kwargs: Any
+    refs: tuple[Any, Any]
+    tensors: list[Tensor]
+    ids: tuple[int, ...]
+
+
+class Watcher(TorchFunctionMode):
+    """A function mode, a dispatch mode and module hooks, which make the steps of a run.
+
+    The function mode sees each public call of torch, in the user's words; the dispatch mode sees
+    the operators beneath, and operators that no public call covers.
+    """
 
     def __init__(self, network: Any, budget: int) -> None:
-        super().__init__(budget)
+        super().__init__()
         self.network = network
+        self.keeper, self.calls, self.own = Keeper(budget), CallStack(), Bookkeeping()
+        self.steps: list[Step] = []
+        self.warnings: dict[str, None] = {}
         self.gradients = torch.is_grad_enabled()  # where the recording was asked for
-        self.failed: tuple[int, str, str, tuple[str, int]] | None = None
+        self._failed: Failed | None = None
+        self._thread = threading.get_ident()
+        self._expanding = ""  # the call whose operators are recorded one by one
 
-    # Lifecycle
+    # Switched on and off
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Watcher:
         if isinstance(self.network, nn.Module):
-            self.adopt(self.network, "")
-        self.hooks = (
-            register_module_forward_pre_hook(self.entering),
-            register_module_forward_hook(self.leaving, always_call=True),
+            self._adopt(self.network, "")
+        self._hooks = (
+            register_module_forward_pre_hook(self._entering),
+            register_module_forward_hook(self._leaving, always_call=True),
         )
-        self.guard = Guard(self)
-        self.guard.__enter__()  # type: ignore[no-untyped-call]
+        self._guard = OperatorGuard(self)
+        self._guard.__enter__()  # type: ignore[no-untyped-call]
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -76,225 +94,275 @@ class Recorder(Calling, TorchFunctionMode):
         trace: TracebackType | None,
     ) -> None:
         super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
-        self.guard.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
-        for hook in self.hooks:
+        self._guard.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        for hook in self._hooks:
             hook.remove()
         # The two modes and the hooks point at each other: without this, every tensor kept would
         # outlive its recording until the next collection of garbage.
-        del self.guard, self.hooks, self.ours
+        del self._guard, self._hooks
+
+    @contextlib.contextmanager
+    def operators(self) -> Iterator[None]:
+        """Watch operators alone, which a call that is no network is made of."""
+        self._guard = OperatorGuard(self)
+        try:
+            with self._guard:
+                yield
+        finally:
+            del self._guard
 
     def recording(
         self, outputs: Any, output_ids: tuple[int, ...], exception: Exception | None
     ) -> Recording:
-        """What was seen, as frozen values; called once the modes are off."""
-        calls = tuple(
-            Call(c.path, c.type, c.call, c.parent, c.first, c.last, c.inputs, c.outputs)
-            for c in self.calls
-        )
+        """Return what was seen, once the watcher is switched off."""
         failure = None
         if exception is not None:
-            at = self.failed or (len(self.steps), *raised_in(exception, self.names))
-            failure = Failure(*at, exception)
-        self.identity.clear()
-        values = tuple(map(self._settled, self.values))
+            failure = Failure(*(self._failed or self._failed_outside(exception)), exception)
         seen = Recording(
             tuple(self.steps),
-            values,
-            calls,
+            self.keeper.settled(),
+            self.calls.calls(),
             outputs,
             output_ids,
             tuple(self.warnings),
             failure,
-            self.aliases,
+            self.calls.aliases,
         )
-        separately = [f"`{path}`" if path else "the network" for path in self.separated]
-        if separately:
-            separately = [
-                f"{_listed(separately)}: recorded by separate steps, where a plain run computes by "
-                "one fused operator, whose last bits differ"
-            ]
-        kept_whole = tuple(
-            f"{_listed([f'`{seen.name_of(id)}`' for id in ids])}: {why}, kept whole, "
-            "not taken apart"
-            for why, ids in self.opaque.items()
-        )
-        return replace(seen, warnings=(*seen.warnings, *separately, *kept_whole))
+        more = [caveats.of_separated(self.calls.separated)]
+        more += [
+            caveats.of_opaque(why, map(seen.name_of, ids))
+            for why, ids in self.keeper.opaque.items()
+        ]
+        return replace(seen, warnings=(*seen.warnings, *filter(None, more)))
 
-    def _settled(self, value: Value) -> Value:
-        """A value as the recording keeps it: without a graph, watched where others may write it."""
-        version = value.version
-        if value.kind == "computed" and memory_of(value.tensor)[0] in self.outside:
-            version = version_of(value.tensor)
-        if version == value.version and not value.tensor.requires_grad:
-            return value
-        return replace(value, tensor=value.tensor.detach(), version=version)
+    def _failed_outside(self, exception: Exception) -> Failed:
+        """Return where an error was raised outside all calls of torch."""
+        module, source = self.calls.raised_in(exception)
+        return len(self.steps), module, "", source
+
+    # Modules
+
+    def _adopt(self, network: nn.Module, root: str) -> None:
+        """Give a network's modules their paths, and keep their parameters and buffers."""
+        for path, module in self.calls.adopt(network, root):
+            if "_orig_mod" in module._modules:
+                self.warn(caveats.COMPILED)
+            if "acceleration" in vars(module):
+                self.warn(caveats.ACCELERATED)
+            self._keep_own(module, path)
+
+    def _keep_own(self, module: nn.Module, path: str) -> None:
+        """Keep the parameters and buffers of one module that have their sizes already."""
+        ahead = f"{path}." if path else ""
+        for kind, own in (("parameter", module._parameters), ("buffer", module._buffers)):
+            for name, tensor in own.items():
+                if tensor is not None and not is_lazy(tensor):
+                    self.keeper.leaf(tensor, kind, ahead + name)
+
+    def _entering(self, module: nn.Module, args: Any) -> None:
+        """Note that a module is called: torch's hook before every forward."""
+        if self.own.depth or threading.get_ident() != self._thread:
+            return
+        with self.own:
+            if module not in self.calls.names:
+                self._adopt(module, self.calls.new_path(module))
+            given = tensors_in(args[0] if len(args) == 1 else args)
+            self.calls.enter(module, len(self.steps), self.keeper.known(given))
+            if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+                self._initialize_unseen(module)
+
+    def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
+        """Note what a module returned: torch's hook after every forward, a failed one too."""
+        if self.own.depth or threading.get_ident() != self._thread or not self.calls.running:
+            return
+        with self.own:
+            outputs = self.returned(out)
+            self.calls.leave(len(self.steps), outputs)
+
+    def _initialize_unseen(self, module: Any) -> None:
+        """Let a lazy module take its sizes from its first input without recording how."""
+        initialize = module.initialize_parameters
+
+        def unseen(*args: Any, **kwargs: Any) -> None:
+            del module.initialize_parameters
+            self.own.depth += 1
+            try:
+                initialize(*args, **kwargs)
+            finally:
+                self.own.depth -= 1
+            with self.own:
+                self._keep_own(module, self.calls.names[module])
+
+        module.initialize_parameters = unseen
+
+    # Values
+
+    def refer(self, tensor: Tensor) -> int:
+        """Return the value that a tensor is now; an alias is a step, which makes it one."""
+        found = self.keeper.refer(tensor)
+        return self._alias(tensor, found) if isinstance(found, Alias) else found
+
+    def returned(self, tree: Any) -> tuple[int, ...]:
+        """Return the values that the tensors in `tree` are now."""
+        return tuple(self.refer(tensor) for tensor in tensors_in(tree) if not is_lazy(tensor))
+
+    def before_write(self, tensors: Iterable[Tensor]) -> None:
+        """Have what lies in the memory of these tensors copied before a step writes it."""
+        with self.own:
+            for tensor in tensors:
+                self.keeper.before_write(tensor)
+
+    def _alias(self, tensor: Tensor, alias: Alias) -> int:
+        """Add the step by which a tensor shows what was written through other views of it."""
+        index = len(self.steps)
+        self.steps.append(
+            Step(
+                index,
+                "alias",
+                torch.Tensor.as_strided,
+                tuple((Ref(id), offset, strides) for id, offset, strides in alias.sources),
+                {"offset": alias.offset, "strides": alias.strides},
+                tuple(id for id, _, _ in alias.sources),
+                (self.keeper.keep(tensor, "computed", index),),
+                *self.calls.place,
+                ("", 0),
+                0.0,
+                "the same memory, written through another view",
+            )
+        )
+        return len(self.keeper.values) - 1
 
     # Steps
+
+    def warn(self, text: str) -> None:
+        """Add a warning to the recording, once; none where the text is ""."""
+        if text:
+            self.warnings[text] = None
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if self.depth:
+        if self.own.depth:
             return func(*args, **kwargs)
         if torch._C._functorch.peek_interpreter_stack() is not None:
             return func(*args, **kwargs)  # inside vmap: the guard sees the plain tensors beneath
         name = op_name(func)
         if name in QUESTIONS or (name.startswith("get_") and name not in TENSOR_ATTRIBUTES):
-            self.depth += 1
+            self.own.depth += 1
             try:
                 return func(*args, **kwargs)
             finally:
-                self.depth -= 1
+                self.own.depth -= 1
         if name in EXPANDED:
-            self.expanding = name
+            self._expanding = name
             try:
                 return func(*args, **kwargs)
             finally:
-                self.expanding = ""
+                self._expanding = ""
         return self.run(func, args, kwargs)
 
-    def run(self, func: Any, args: Any, kwargs: Any, writes: list[Tensor] | None = None) -> Any:
-        """Call `func` and add the step it is."""
-        if threading.get_ident() != self.thread:
+    def run(self, func: Any, args: Any, kwargs: Any, writes: Iterable[Tensor] = ()) -> Any:
+        """Call `func`, and add the step that it is; it announces that it `writes` these tensors."""
+        if threading.get_ident() != self._thread:
             return func(*args, **kwargs)
-        self.depth, expanding = self.depth + 1, self.expanding
-        self.expanding = ""
-        outer, self.written = self.written, []
+        self.own.depth += 1
         try:
-            return self._step(func, args, kwargs, writes or (), expanding)
+            return self._step(func, args, kwargs, writes)
         finally:
-            self.written = outer + self.written
-            self.expanding = expanding
-            self.depth -= 1
+            self.own.depth -= 1
 
-    def _step(self, func: Any, args: Any, kwargs: Any, writes: Any, expanding: str) -> Any:
+    def _step(self, func: Any, args: Any, kwargs: Any, writes: Iterable[Tensor]) -> Any:
         name = op_name(func)
         alone = name in ASKING or (getattr(func, "__module__", None) or "").startswith(_OWN)
         if alone:
             writes = tensors_in(kwargs.get("out"))  # which no operator of torch writes
-        with self.ours:
-            given = self._given(name, args, kwargs, writes)
+        with self.own:
+            call = self._given(func, name, args, kwargs, writes)
         started = time.perf_counter()
         try:
             with self._unwatched() if alone else contextlib.nullcontext():
                 out = func(*args, **kwargs)
         except Exception:
-            if self.failed is None:
-                self.failed = (len(self.steps), self.place[0], name, site())
+            if self._failed is None:
+                self._failed = len(self.steps), self.calls.place[0], name, site()
             raise
         seconds = time.perf_counter() - started
-        with self.ours:
-            self._add(func, name, given, args, kwargs, out, seconds, expanding)
+        with self.own:
+            self._add(call, tensors_in(out), seconds)
         return out
 
     @contextlib.contextmanager
     def _unwatched(self) -> Iterator[None]:
-        """The guard aside, so that what asks torch whether it is watched does as in a plain run."""
+        """Lift the guard, so that a call which asks torch for it computes as in a plain run."""
         count = torch._C._len_torch_dispatch_stack()
-        if not count or torch._C._get_dispatch_stack_at(count - 1) is not self.guard:
+        if not count or torch._C._get_dispatch_stack_at(count - 1) is not self._guard:
             yield
             return
-        self.guard.__exit__(None, None, None)
+        self._guard.__exit__(None, None, None)
         try:
             yield
         finally:
-            self.guard.__enter__()
+            self._guard.__enter__()
 
-    def _given(self, name: str, args: Any, kwargs: Any, writes: Any) -> _Given:
+    def _given(
+        self, func: Any, name: str, args: Any, kwargs: Any, writes: Iterable[Tensor]
+    ) -> StartedCall:
         """Keep what a call is given, and copies of what it is about to write."""
-        given = _Given()
+        self.keeper.begin()
+        tensors: list[Tensor] = []
+        ids: list[int] = []
 
         def refer(tensor: Tensor) -> Ref:
-            given.tensors.append(tensor)
-            given.memory.append(memory_of(tensor)[0])
-            given.ids.append(self.now(tensor, given.memory[-1]))
-            return Ref(given.ids[-1])
+            tensors.append(tensor)
+            ids.append(self.refer(tensor))
+            return Ref(ids[-1])
 
-        given.args, given.kwargs = replace_tensors((args, kwargs), refer)
+        refs = replace_tensors((args, kwargs), refer)
         for tensor in writes:
-            self.before_write(tensor)
+            self.keeper.before_write(tensor)
         if writes_aside(name):
             for tensor in _unannounced_writes(name, args, kwargs):
-                self.before_write(tensor)
-            self.written.clear()  # running statistics are a side effect, not an output
-        return given
+                self.keeper.before_write(tensor)
+        return StartedCall(func, name, args, kwargs, refs, tensors, tuple(ids))
 
-    def _add(
-        self,
-        func: Any,
-        name: str,
-        given: _Given,
-        args: Any,
-        kwargs: Any,
-        out: Any,
-        seconds: float,
-        expanding: str,
-    ) -> None:
+    def _add(self, call: StartedCall, outs: list[Tensor], seconds: float) -> None:
         """Add the step that a call was, and keep what it made."""
-        if writes_aside(name):
-            self.written.clear()
-        made = self._made(args, kwargs, given, tensors_in(out))
-        if not made and not (name in READS and given.tensors):
+        if writes_aside(call.op):
+            self.keeper.forget_writes()
+        written = self.keeper.written_among(call.tensors)
+        made = made_or_changed(call.args, call.kwargs, call.tensors, written, outs)
+        if not made and not (call.op in READS and call.tensors):
             return
-        index = len(self.steps)
-        outputs = tuple(
-            self.keep(t, "computed", index, slot, shared=memory_of(t)[0] in given.memory)
-            for slot, t in enumerate(made)
-        )
-        source = site()
-        if name == "lstm" and self.gradients and any(t.requires_grad for t in given.tensors):
-            self.warnings[
-                "`lstm` is recorded as it runs without gradients; with them torch computes it "
-                "another way, whose last bits differ"
-            ] = None
-        settled = getattr(func, "settled", getattr(func, "namespace", "") != "convlens")
-        if not settled and "pool" not in name:
-            self.warnings[
-                f"`{name}` chooses how it computes: a call before or after its plan was ready may "
-                'differ in the last bits; a plan, or method="direct", always gives the same'
-            ] = None
-        note = f"inside {expanding}" if expanding else ""
+        index, source = len(self.steps), site()
+        outputs = self.keeper.made(made, index)
+        self.warn(caveats.of_step(call.op, call.function, call.tensors, self.gradients))
+        note = f"inside {self._expanding}" if self._expanding else ""
         if not outputs:
             note = "reads numbers out of torch"
-            if name in ("numpy", "__array__", "tolist"):
-                self.warnings[
-                    f"`{name}` at {source[0]}:{source[1]} takes numbers out of torch; "
-                    "what is computed from them there is not followed"
-                ] = None
+            self.warn(caveats.of_reading(call.op, source))
+        args, kwargs = call.refs
         self.steps.append(
             Step(
                 index,
-                name,
-                func,
-                given.args,
-                given.kwargs,
-                tuple(given.ids),
+                call.op,
+                call.function,
+                args,
+                kwargs,
+                call.ids,
                 outputs,
-                *self.place,
+                *self.calls.place,
                 source,
                 seconds,
                 note,
             )
         )
 
-    def _made(self, args: Any, kwargs: Any, given: _Given, outs: list[Tensor]) -> list[Tensor]:
-        """The tensors a call made or changed, what it wrote into first."""
-        memory = zip(given.tensors, given.memory, strict=True)
-        written = [t for t, key in memory if key in self.written] if self.written else []
-        return made_or_changed(args, kwargs, given.tensors, written, outs)
-
 
 def _unannounced_writes(name: str, args: Any, kwargs: Any) -> list[Tensor]:
-    """The running statistics a normalization in training writes without saying so."""
+    """Return the running statistics that a normalization in training writes, unknown to torch."""
     default = args[5] if len(args) > 5 else "instance" in name
     if not kwargs.get("training", kwargs.get("use_input_stats", default)):
         return []
     statistics = (args[1:5], kwargs.get("running_mean"), kwargs.get("running_var"))
     return [t for t in tensors_in(statistics) if not isinstance(t, nn.Parameter)]
-
-
-def _listed(names: list[str]) -> str:
-    """Names in a sentence: the first three, and how many more."""
-    told = ", ".join(names[:3])
-    return f"{told} and {len(names) - 3} more" if len(names) > 3 else told

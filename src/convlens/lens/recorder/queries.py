@@ -1,9 +1,9 @@
-"""What a network asks torch about its run, answered as in a run that nobody watches.
+"""Answer what a network asks torch about its run as in a plain run.
 
-torch's attention layers, and a network of one's own, may ask `torch.overrides.has_torch_function`
-whether somebody watches, and go another way then. While a recording is made, that function tells
-the network what it would hear in a plain run; where we want the other way all the same, because
-its steps can be explained, it is said.
+torch's attention layers, and any network, may ask `torch.overrides.has_torch_function` whether a
+mode is active, and compute in another way then. While a network is recorded, that function gives
+the answer of a plain run. Where the other way is wanted all the same, because its steps can be
+explained, the recording says so.
 """
 
 from __future__ import annotations
@@ -18,52 +18,53 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import _get_current_function_mode_stack, _pop_mode_temporarily
 
+from convlens.lens.recorder import caveats
 from convlens.lens.recorder.sites import belongs
 
 if TYPE_CHECKING:
-    from convlens.lens.recorder.watching import Recorder
+    from convlens.lens.recorder.watching import Watcher
 
 ATTENTION = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)
-"""torch's layers that ask before they compute everything by one operator."""
+"""torch's layers that ask for modes before they compute everything by one operator."""
 
 _lock = threading.Lock()
-_recorders: dict[int, list[Recorder]] = {}
+_watchers: dict[int, list[Watcher]] = {}
 _asked: dict[str, Callable[..., bool]] = {}
 
 
 @contextlib.contextmanager
-def answered(recorder: Recorder) -> Iterator[None]:
-    """Answer for a recorder of this thread."""
+def plain_answers(watcher: Watcher) -> Iterator[None]:
+    """Answer as in a plain run while this watcher follows the thread."""
     with _lock:
-        if not _recorders:
+        if not _watchers:
             _asked.update(
                 watched=torch.overrides.has_torch_function, gradients=torch.is_grad_enabled
             )
             torch.overrides.has_torch_function = _is_watched  # type: ignore[assignment]
             torch.is_grad_enabled = _has_gradients
-        mine = _recorders.setdefault(threading.get_ident(), [])
-        mine.append(recorder)
+        mine = _watchers.setdefault(threading.get_ident(), [])
+        mine.append(watcher)
     try:
         yield
     finally:
         with _lock:
             mine.pop()
             if not mine:
-                del _recorders[threading.get_ident()]
-            if not _recorders:
+                del _watchers[threading.get_ident()]
+            if not _watchers:
                 torch.overrides.has_torch_function = _asked["watched"]
                 torch.is_grad_enabled = _asked["gradients"]
 
 
 def _is_watched(relevant_args: Any) -> bool:
-    """`torch.overrides.has_torch_function`, which knows nothing of a recording."""
+    """Return what `torch.overrides.has_torch_function` would without a watcher."""
     found = _asked["watched"](relevant_args)
-    mine = _recorders.get(threading.get_ident())
-    if not found or not mine or mine[-1].depth:
+    mine = _watchers.get(threading.get_ident())
+    if not found or not mine or mine[-1].own.depth:
         return found
-    recorder = mine[-1]
+    watcher = mine[-1]
     stack = _get_current_function_mode_stack()
-    if not stack or stack[-1] is not recorder:
+    if not stack or stack[-1] is not watcher:
         return found
     with _pop_mode_temporarily():
         plain = _asked["watched"](relevant_args)
@@ -74,23 +75,20 @@ def _is_watched(relevant_args: Any) -> bool:
     tensors = [each for each in relevant_args if isinstance(each, Tensor)]
     if plain or not isinstance(module, ATTENTION):
         return found
-    if recorder.gradients and any(tensor.requires_grad for tensor in tensors):
+    if watcher.gradients and any(tensor.requires_grad for tensor in tensors):
         return found  # as in a plain run, which has gradients
     if isinstance(module, nn.TransformerEncoder) or any(tensor.is_nested for tensor in tensors):
         # What leaves padding out gives other numbers there; nested tensors have no other way.
         return plain
-    recorder.separate(module)
+    watcher.calls.separate(module)
     return found
 
 
 def _has_gradients() -> bool:
-    """`torch.is_grad_enabled`; who asks it may go another way than with gradients."""
-    mine = _recorders.get(threading.get_ident())
-    if mine and mine[-1].gradients and not mine[-1].depth:
+    """Return `torch.is_grad_enabled()`, and warn that the network may depend on it."""
+    mine = _watchers.get(threading.get_ident())
+    if mine and mine[-1].gradients and not mine[-1].own.depth:
         frame = sys._getframe(1)
         if belongs(frame.f_code.co_filename) == "network":
-            mine[-1].warnings[
-                f"{frame.f_code.co_filename}:{frame.f_lineno} asks for `torch.is_grad_enabled()`: "
-                "recorded as without gradients, with which it may go another way"
-            ] = None
+            mine[-1].warn(caveats.of_gradients_asked(frame.f_code.co_filename, frame.f_lineno))
     return _asked["gradients"]()
