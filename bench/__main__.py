@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.compute.options import options
+from convlens.tables import table
 
 HERE = Path(__file__).parent
 
@@ -55,12 +56,8 @@ def main() -> None:
         print(json.dumps([asdict(figure) for figure in figures], indent=1))
         return
     rows = [("what", "median", "spread", "target", "met", ""), *(f.row() for f in figures)]
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
     print(f"{platform.machine()}, Python {platform.python_version()}, {platform.system()}")
-    for row in rows:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+    print(table(rows))
 
 
 def usage(names: Sequence[str]) -> str:

@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-import convlens
-from convlens.compute.kernels.language.compiling import write_beside
 from convlens.draw import Film
-from convlens.files import expanded, sweep, whole, write_whole
+from convlens.files import cache_folder, expanded, sweep, whole, write_cached, write_whole
 from convlens.learn.writing import _save
 from convlens.zoo.weights.saving import save_tensors
+
+ROOT = Path(__file__).parents[1]
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="modes are of POSIX")
 
@@ -179,7 +179,7 @@ def test_the_home_folder_is_written_as_in_a_shell(
     for kept in ("seen", "./~/seen", "a/~/b", "~$draft.png", "/~"):
         assert expanded(kept).absolute() == Path(kept).absolute()
         assert expanded(expanded(kept)) == expanded(kept)
-    with pytest.raises(ValueError, match=r"`path` .*~nobody-of-this-name is none"):
+    with pytest.raises(ValueError, match=r"`path` .*~nobody-of-this-name is unknown"):
         expanded("~nobody-of-this-name/seen")
     Path("~odd/b").mkdir(parents=True)
     assert expanded("~odd/b") == Path("~odd/b")
@@ -196,7 +196,7 @@ def film(path: Path) -> None:
 WRITERS = {
     "a.safetensors": lambda path: save_tensors({"a": torch.ones(2)}, path),
     "a.png": lambda path: _save(Image.new("RGB", (4, 3)), path, "PNG"),
-    "a.o": lambda path: write_beside(path, b"code"),
+    "a.o": lambda path: write_cached(path, b"code"),
     "a.mp4": film,
 }
 
@@ -217,8 +217,24 @@ def test_whatever_is_written_again_stays_private(tmp_path: Path, name: str) -> N
 
 
 def test_files_are_renamed_in_one_place() -> None:
-    source = Path(convlens.__file__).parent
     renaming = {
-        p.name for p in source.rglob("*.py") if re.search(r"os\.(replace|rename)", p.read_text())
+        path.relative_to(ROOT).as_posix()
+        for folder in ("src", "bench", "tests/data")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"os\.(replace|rename)|shutil\.move|\.rename\(", path.read_text())
     }
-    assert renaming == {"files.py"}
+    assert renaming == {"src/convlens/files.py"}
+
+
+def test_the_cache_is_one_folder_and_does_without_what_the_disk_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = cache_folder.__wrapped__()
+    if sys.platform == "linux":
+        assert found == tmp_path / "convlens"
+    write_cached(tmp_path / "new" / "a.o", b"code")
+    assert (tmp_path / "new" / "a.o").read_bytes() == b"code"
+    write_cached(tmp_path / "new" / "a.o" / "b", b"code")  # its folder is a file
+    write_cached(tmp_path / "new", b"code")  # it is a folder
+    assert (tmp_path / "new" / "a.o").read_bytes() == b"code"

@@ -20,7 +20,7 @@ from bench.compute.page import merged, page
 from bench.compute.peers import installed
 from bench.compute.race import Result, race
 from bench.compute.standing import standing, summaries
-from convlens.compute.kernels.language.compiling import cache_folder
+from convlens.files import cache_folder, write_whole
 
 PAGE = ROOT / "docs" / "compute.md"
 
@@ -34,7 +34,7 @@ def main(words: Sequence[str]) -> int:
             run = merged(json.loads(Path(name).read_text()) for name in asked.page)
         except (OSError, ValueError) as problem:
             parser.error(str(problem))
-        PAGE.write_text(page(run))
+        write_whole(PAGE, page(run))
         return 0
     names = LISTS if asked.list == "both" else [asked.list]
     chosen = {name: [case for case in LISTS[name] if asked.only in case.name] for name in names}
@@ -129,7 +129,7 @@ def _write(run: dict[str, Any], where: str | None) -> None:
     if where == "-":
         print(json.dumps(run, indent=1))
     elif where:
-        Path(where).write_text(json.dumps(run, indent=1) + "\n")
+        write_whole(where, json.dumps(run, indent=1) + "\n")
 
 
 def _say(line: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from bench.compute.standing import Standing, Summary
+from convlens.tables import table
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -118,22 +119,18 @@ def dropped_lines(rows: Sequence[Standing]) -> list[str]:
     return [f"{row.name}: {line}" for row in rows for line in row.dropped]
 
 
-def as_text(table: Table) -> str:
-    head, rows = table
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-
-    def line(cells: Sequence[str], pad: Callable[[str, int], str]) -> str:
-        first, *others = zip(cells, widths, strict=True)
-        return "  ".join([first[0].ljust(first[1]), *(pad(*cell) for cell in others)]).rstrip()
-
-    def padded(cell: str, width: int) -> str:
-        return cell.rjust(width) if cell[:1].isdigit() or cell == "-" else cell.ljust(width)
-
-    return "\n".join(line(cells, padded) for cells in (head, *rows))
+def as_text(made: Table) -> str:
+    head, rows = made
+    numbers = [
+        column
+        for column, cells in enumerate(zip(*rows, strict=True))
+        if column and all(cell[:1].isdigit() or cell == "-" for cell in cells)
+    ]
+    return table([head, *rows], right=numbers)
 
 
-def as_markdown(table: Table) -> str:
-    head, rows = table
+def as_markdown(made: Table) -> str:
+    head, rows = made
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

@@ -256,7 +256,7 @@ def models(
     json: Json = False,
 ) -> None:
     """Print the networks of the zoo: parameters, multiply-adds, file size, published accuracy."""
-    from convlens.zoo.listing import listed, table
+    from convlens.zoo.listing import listed, networks_table
 
     found = listed(pattern)
     if count:
@@ -266,12 +266,12 @@ def models(
         if json:
             _print_json({"networks": [network.to_dict() for network in counted]})
         else:
-            print(counting.table(counted))
+            print(counting.counts_table(counted))
         return
     if json:
         _print_json({"networks": [network.to_dict() for network in found]})
     else:
-        print(table(found))
+        print(networks_table(found))
 
 
 @app.command

@@ -1,31 +1,43 @@
-"""Write files that are whole at every moment, read paths as a shell would, and print them."""
+"""Name files as a shell does, and write them so that they are whole at every moment."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import shutil
 import stat
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["expanded", "give_name", "printed", "sweep", "whole", "write_whole"]
+__all__ = [
+    "cache_folder",
+    "expanded",
+    "give_name",
+    "printed",
+    "sweep",
+    "whole",
+    "write_cached",
+    "write_whole",
+]
 
 
 @contextlib.contextmanager
 def whole(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
-    """Yield a new, empty file beside `path` to write to, which takes the name `path` at the end.
+    """Yield a new, empty file next to `path`, and give it the name `path` when the block ends.
 
-    Whoever looks, and whatever interrupts, `path` is the old file or the whole new one. It keeps
-    the old one's mode; a new file gets the usual one. Where `path` is a link, the file it leads to
-    is replaced; other hard links to the old file keep the old content. `durable`: survive a loss of
-    power, by waiting for the disk to hold the file and its name. When an exception ends the block,
-    the file beside `path` is removed. It has the suffix of `path`, by which some writers go.
+    At every moment, and after every interruption, `path` is the old file or the whole new one. The
+    new file keeps the mode of the old one; without an old one it gets the usual mode. If `path` is
+    a link, the file it leads to is replaced; other hard links to the old file keep the old content.
+    `durable`: wait until the disk holds the file and its name, so that both survive a power cut. An
+    exception in the block removes the new file. Its name ends in the suffix of `path`, as some
+    writers choose the format by it.
 
-    Raises ValueError where `path` is there and no regular file, OSError when the disk refuses.
+    Raises ValueError if `path` exists and is not a regular file, OSError if the disk refuses.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -36,10 +48,10 @@ def whole(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """
     place = Path(os.path.realpath(expanded(path)))
     old = _status(place, path)
-    # Not longer than names may be, however long that of `path` is.
+    # File systems limit the length of a name: this one is short even if that of `path` is not.
     beside = place.with_name(f".partial-{os.getpid()}-{uuid.uuid4().hex[:8]}{place.suffix[:16]}")
     try:
-        # Never readable by more people than the finished file.
+        # At no moment may more people read it than the finished file.
         mode = 0o666 if old is None else 0o600
         os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         yield beside
@@ -77,7 +89,7 @@ def give_name(beside: Path, path: Path, *, durable: bool = True) -> None:
 
 
 def sweep(folder: str | Path) -> None:
-    """Remove from `folder` and those below it what `whole` was writing in processes that died.
+    """Remove the files below `folder` that `whole` had not finished when its process died.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -94,11 +106,11 @@ def sweep(folder: str | Path) -> None:
 
 
 def _is_left(path: Path, pid: int) -> bool:
-    """Whether the process that wrote a file is gone, its number perhaps another's by now.
+    """Return whether the process that wrote a file is dead, even if another has its number now.
 
-    Containers number their processes alike each time.
+    Containers number their processes from 1 at each start.
     """
-    import psutil  # `convlens --help` imports this file, and need not wait for it
+    import psutil  # loaded late: `convlens --help` imports this file, and must not wait for it
 
     try:
         return bool(path.stat().st_mtime < psutil.Process(pid).create_time() - 1)
@@ -108,13 +120,43 @@ def _is_left(path: Path, pid: int) -> bool:
         return False
 
 
+@functools.cache
+def cache_folder() -> Path | None:
+    """Return the folder of convlens in the user's cache, or None where it cannot be written.
+
+    It holds compiled kernels and measurements; deleting it costs only the time to make them again.
+    """
+    if sys.platform == "win32":
+        above = os.environ.get("LOCALAPPDATA", "")
+    elif sys.platform == "darwin":
+        above = os.path.expanduser("~/Library/Caches")
+    else:
+        above = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(above) / "convlens"
+    if not folder.is_absolute():
+        return None
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def write_cached(path: Path, content: bytes | str) -> None:
+    """Write a file of the cache as `write_whole` does; if the disk refuses, leave it out."""
+    # ValueError: a folder or a device has that name.
+    with contextlib.suppress(OSError, ValueError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, content, durable=False)
+
+
 def expanded(path: str | Path) -> Path:
-    """Return `path` with a leading ~ replaced by the home folder, as shells do; they often do not.
+    """Return `path` with a leading ~ replaced by the home folder, as shells do.
 
-    (bash leaves it in `--out=~/seen`, and quotes keep it. A string `./~` is the folder of that name
-    here; a Path has lost the `./` already.)
+    Shells often leave it: bash in `--out=~/seen`, and all of them inside quotes. The string `./~`
+    means the folder of that name here; a Path has already lost the `./`.
 
-    Raises ValueError where there is no such home folder: no folder called ~ is ever made.
+    Raises ValueError if there is no such home folder, so that no folder called ~ is ever made.
 
     >>> expanded("~/seen") == Path.home() / "seen", expanded("a/~") == Path("a/~")
     (True, True)
@@ -125,16 +167,16 @@ def expanded(path: str | Path) -> Path:
     if is_home and (text == "~" or os.sep in text) and not os.path.lexists(text):
         name = text.split(os.sep)[0]
         raise ValueError(
-            f"`path` (={text!r}) must begin with a home folder that is known, and {name} is none; "
-            f"write the whole path, or ./{text} for a folder of that name"
+            f"`path` (={text!r}) must begin with the home folder of a known user, and {name} is "
+            f"unknown; write the whole path, or ./{text} for a folder of that name"
         )
     path = Path(found)
     is_here = str(path).startswith("~") and not text.startswith("~")
-    return path.absolute() if is_here else path  # so that it may be given here again
+    return path.absolute() if is_here else path  # this function may see the result again
 
 
 def printed(text: str) -> str:
-    r"""Return text with every character that is not for printing escaped, as line ends in a name.
+    r"""Return text with every character that cannot be printed escaped, such as a name's line ends.
 
     >>> printed("two\nlines.png")
     'two\\nlines.png'
@@ -145,7 +187,7 @@ def printed(text: str) -> str:
 
 
 def _status(place: Path, path: str | Path) -> os.stat_result | None:
-    """What is known of the file that is to be replaced; None where there is none."""
+    """Return the status of the file that will be replaced, None if there is none."""
     try:
         old = os.stat(place)
     except FileNotFoundError:
@@ -159,7 +201,7 @@ def _status(place: Path, path: str | Path) -> os.stat_result | None:
 
 
 def _dress(beside: Path, place: Path, old: os.stat_result) -> None:
-    """Give the new file the old one's mode and lists of access, and its owner where we may."""
+    """Give the new file the old one's mode, access lists and, where we may, owner."""
     times = os.stat(beside)
     if hasattr(os, "chown") and (times.st_uid, times.st_gid) != (old.st_uid, old.st_gid):
         with contextlib.suppress(PermissionError):
@@ -181,6 +223,6 @@ def _sync_folder(folder: Path) -> None:
     try:
         _sync(folder)
     except OSError as error:
-        # Some file systems cannot, and a folder may be writable and not readable.
+        # Some file systems cannot, and a folder may be writable but not readable.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM):
             raise

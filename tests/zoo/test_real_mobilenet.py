@@ -17,7 +17,7 @@ from convlens.cli import main
 from convlens.lens import Explanation, Recording, explain, record
 from convlens.zoo.converting import convert
 from convlens.zoo.weights import DATA
-from convlens.zoo.weights.downloading import cache_folder
+from convlens.zoo.weights.downloading import weights_folder
 from tests.data.real import real
 from tests.oracles.torchvision_networks import torchvision
 
@@ -52,8 +52,8 @@ def picture(name: str) -> Path:
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The released file where torch.hub keeps it."""
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
-    cache_folder().mkdir(parents=True)
-    return Path(shutil.copy(real(FILE), cache_folder()))
+    weights_folder().mkdir(parents=True)
+    return Path(shutil.copy(real(FILE), weights_folder()))
 
 
 # Right answers

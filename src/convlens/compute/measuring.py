@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 
 from convlens.compute import background
-from convlens.compute.kernels.language.compiling import cache_folder, write_beside
 from convlens.compute.kernels.launching import threads
 from convlens.compute.kernels.machine import machine
 from convlens.compute.methods import reference
 from convlens.compute.operands.arrays import DTYPES
 from convlens.compute.problems import Problem
+from convlens.files import cache_folder, write_cached
 
 __all__ = ["example", "measured_error", "measured_seconds", "recalled", "remember"]
 
@@ -119,7 +119,7 @@ def remember(problem: Problem, seconds: Mapping[str, float]) -> None:
     path = _path(problem)
     if path:
         content = json.dumps({"problem": repr(problem), "seconds": dict(seconds)})
-        write_beside(path, content.encode())
+        write_cached(path, content)
 
 
 def _path(problem: Problem) -> Path | None:

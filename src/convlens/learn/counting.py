@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from convlens.lens import costs
+from convlens.tables import table
 from convlens.zoo import DETECTORS, NETWORKS, list_models
-from convlens.zoo.listing import aligned
 from convlens.zoo.weights.released import RELEASED
 
-__all__ = ["Count", "counts", "table"]
+__all__ = ["Count", "counts", "counts_table"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def counts(pattern: str = "*") -> Iterator[Count]:
             yield _count(name)
 
 
-def table(found: list[Count]) -> str:
+def counts_table(found: list[Count]) -> str:
     """Return a line of text a network: its input, what was counted, and what was published."""
     rows = [("network", "input", "parameters", "multiply-adds", "published")]
     for count in found:
@@ -62,7 +62,7 @@ def table(found: list[Count]) -> str:
             (count.name, shape, f"{count.parameters:,}", f"{count.multiply_adds:,}", published)
         )
     told = [f"{count.name}: {warning}" for count in found for warning in count.warnings]
-    return "\n".join([aligned(rows, range(2, 5)), *told])
+    return "\n".join([table(rows, right=range(2, 5)), *told])
 
 
 def _count(name: str) -> Count:

@@ -179,4 +179,4 @@ def _whole(file: BinaryIO, name: str) -> BinaryIO:
 def _format(content: bytes | bytearray) -> bytes:
     """What the part "fmt " holds."""
     at = content.index(b"fmt ") + 8
-    return bytes(content[at : at + 16]).ljust(16, b"\0")
+    return bytes(content[at : at + 16] + bytes(16))[:16]

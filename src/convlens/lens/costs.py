@@ -11,6 +11,7 @@ from convlens.lens.kinds import kind_of, packed
 from convlens.lens.memory import memory_of
 from convlens.lens.recorder.running import record
 from convlens.lens.recording import Recording, Step, Value
+from convlens.tables import table
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,15 @@ class Costs:
         }
 
     def __str__(self) -> str:
-        lines = [f"{'module':28} {'operation':16} {'output':18} {'parameters':>12} multiply-adds"]
+        rows = [("module", "operation", "output", "parameters", "multiply-adds")]
         for row in self.rows:
-            shape = "x".join(map(str, row.shape))
-            told = f"{row.multiply_adds:13,}"
+            shape, count = "x".join(map(str, row.shape)), f"{row.multiply_adds:,}"
             if row.uncounted:
-                told = f"{row.multiply_adds:,} + ?" if row.multiply_adds else "?"
-                told = f"{told:>13}"
-            lines.append(f"{row.module:28} {row.op:16} {shape:18} {row.parameters:12,} {told}")
-        lines.append(f"{'total':64} {self.parameters:12,} {self.multiply_adds:13,}")
-        return "\n".join([*lines, *(f"  {warning}" for warning in self.warnings)])
+                count = f"{count} + ?" if row.multiply_adds else "?"
+            rows.append((row.module, row.op, shape, f"{row.parameters:,}", count))
+        rows.append(("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}"))
+        lines = [table(rows, right=(3, 4)), *(f"  {warning}" for warning in self.warnings)]
+        return "\n".join(lines)
 
 
 def costs(network: Any, *inputs: Any, **kwargs: Any) -> Costs:
@@ -103,9 +103,9 @@ def costs_of(recording: Recording) -> Costs:
     >>> import torch
     >>> from convlens.lens import record
     >>> print(costs_of(record(torch.linalg.inv, torch.eye(2))))
-    module                       operation        output               parameters multiply-adds
-                                 linalg_inv       2x2                           0             ?
-    total                                                                       0             0
+    module  operation   output  parameters  multiply-adds
+            linalg_inv  2x2              0              ?
+    total                                0              0
       not counted: the multiply-adds of `linalg_inv` (step 0): no rule counts it
     """
     counted = _Parameters(recording)

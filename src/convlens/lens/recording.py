@@ -11,6 +11,7 @@ import torch
 
 from convlens.lens.memory import memory_of, opaque, version_of
 from convlens.lens.naming import calls_named, step_named, unknown, value_names, values_named
+from convlens.tables import table
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,15 +238,7 @@ class Recording:
         for step in self.steps:
             shapes = ", ".join("x".join(map(str, self.values[v].shape)) for v in step.outputs)
             rows.append((str(step.index), step.label, step.op, shapes, f"{step.seconds * 1e3:.2f}"))
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        right = (0, 4)
-        lines = [
-            "  ".join(
-                cell.rjust(widths[i]) if i in right else cell.ljust(widths[i])
-                for i, cell in enumerate(row)
-            ).rstrip()
-            for row in rows
-        ]
+        lines = [table(rows, right=(0, 4))]
         if self.error:
             lines.append(f"stopped: {self.error.message}")
         lines += [f"note: {text}" for text in self.warnings]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from convlens.tables import table
 from convlens.zoo.building import list_models
 from convlens.zoo.networks import NETWORKS
 from convlens.zoo.shipped import SHIPPED
 from convlens.zoo.weights.released import RELEASED, Weights
 from convlens.zoo.weights.released_table import UNRELEASED
 
-__all__ = ["Listed", "aligned", "listed", "table"]
+__all__ = ["Listed", "listed", "networks_table"]
 
 
 @dataclass(frozen=True)
@@ -64,33 +64,15 @@ def listed(pattern: str = "*") -> list[Listed]:
     return [_listed(name) for name in names]
 
 
-def table(found: list[Listed]) -> str:
+def networks_table(found: list[Listed]) -> str:
     """Return the text table `convlens models` prints: a line a network, with its DEFAULT weights.
 
-    >>> print(table(listed("resnet18")))
+    >>> print(networks_table(listed("resnet18")))
     network   task            parameters  multiply-adds      file  accuracy
     resnet18  classification  11,689,512         1.81 G   44.7 MB  acc@1 69.758
     """
     head = ("network", "task", "parameters", "multiply-adds", "file", "accuracy")
-    return aligned([head, *(_row(network) for network in found)], range(2, 5))
-
-
-def aligned(rows: Sequence[Sequence[str]], right: Collection[int]) -> str:
-    """Return rows of cells as lines of text, a column below the other; `right`: those of numbers.
-
-    >>> print(aligned([("network", "size"), ("resnet18", "45 MB")], right=[1]))
-    network    size
-    resnet18  45 MB
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return table([head, *(_row(network) for network in found)], right=range(2, 5))
 
 
 def _listed(name: str) -> Listed:

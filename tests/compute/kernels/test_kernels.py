@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convlens.compute.kernels.language import compiling, words
-from convlens.compute.kernels.language.compiling import Kernel, address, at_hand, cache_folder
+from convlens.compute.kernels.language.compiling import Kernel, address, at_hand
 from convlens.compute.kernels.language.words import (
     LANES,
     add,
@@ -39,6 +39,7 @@ from convlens.compute.kernels.machine import machine
 from convlens.compute.kernels.transforms.doubting import met
 from convlens.compute.kernels.transforms.tiles import GEOMETRY
 from convlens.compute.kernels.transforms.weighing import WEIGHING, uncertain_blocks
+from convlens.files import cache_folder
 
 
 def lanewise(task: int, scratch: int, x: int, y: int) -> None:

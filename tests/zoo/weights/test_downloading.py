@@ -23,7 +23,7 @@ import pytest
 import torch
 
 from convlens.zoo.weights import downloading
-from convlens.zoo.weights.downloading import cache_folder, fetch
+from convlens.zoo.weights.downloading import weights_folder, fetch
 from convlens.zoo.weights.released import Weights, weights
 
 CONTENT = random.Random(0).randbytes(700_001)
@@ -117,7 +117,7 @@ def test_a_file_is_downloaded_once_into_the_folder_of_torch_hub(
     server: Server, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = fetch(server.entry())
-    assert path == folder / FILE == cache_folder() / FILE
+    assert path == folder / FILE == weights_folder() / FILE
     assert path.read_bytes() == CONTENT
     assert [entry.name for entry in folder.iterdir()] == [FILE]
     assert fetch(server.entry()) == path
@@ -142,7 +142,7 @@ def test_a_bar_is_drawn_on_a_terminal(
     monkeypatch.setattr("rich.console.Console.is_terminal", True)
     fetch(server.entry(), progress=False)
     assert capsys.readouterr().err == ""
-    (cache_folder() / FILE).unlink()
+    (weights_folder() / FILE).unlink()
     server.seconds = 0.2
     fetch(server.entry())
     printed = capsys.readouterr()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from convlens.zoo import model
 from convlens.zoo.converting import convert
 from convlens.zoo.weights import fitted, load_weights, read_weights, sha256_of
-from convlens.zoo.weights.downloading import cache_folder
+from convlens.zoo.weights.downloading import weights_folder
 from convlens.zoo.weights.released import RELEASED
 
 
@@ -223,8 +223,8 @@ def test_lazy_layers_take_the_shapes_of_the_file(tmp_path: Path) -> None:
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
-    cache_folder().mkdir(parents=True)
-    return cache_folder()
+    weights_folder().mkdir(parents=True)
+    return weights_folder()
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "lraspp_mobilenet_v3_large"])

@@ -29,6 +29,7 @@ from convlens.compute.networks.keeping import unchanged
 from convlens.compute.networks.layers import Place, Planned
 from convlens.compute.operands.autocast import autocast_off
 from convlens.compute.reading.options import read_tolerance
+from convlens.tables import table
 
 __all__ = ["Acceleration", "Change", "accelerate"]
 
@@ -72,11 +73,7 @@ class Acceleration:
             (c.path, c.what, c.method, f"{c.before * 1e3:.3f} ms", f"{c.after * 1e3:.3f} ms")
             for c in self.changes
         ]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        lines = [table(rows)]
         lines += [f"{path or 'the whole'} was left alone: {reason}" for path, reason in self.left]
         best = min(self.eager, self.channels_last)
         lines.append(

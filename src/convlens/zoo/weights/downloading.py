@@ -23,7 +23,7 @@ from convlens.zoo.weights.released import AT_RANDOM, Weights
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["cache_folder", "fetch"]
+__all__ = ["fetch", "weights_folder"]
 
 SECONDS = 10.0
 """How long a silent server is waited for."""
@@ -35,10 +35,10 @@ PAUSE = 1.0
 """Seconds between such tries."""
 
 
-def cache_folder() -> Path:
+def weights_folder() -> Path:
     """Return the folder the files are kept in: that of `torch.hub.load_state_dict_from_url`.
 
-    >>> cache_folder().name
+    >>> weights_folder().name
     'checkpoints'
     """
     return Path(torch.hub.get_dir()) / "checkpoints"
@@ -59,7 +59,7 @@ def fetch(weights: Weights, progress: bool = True) -> Path:
     >>> fetch(weights("resnet18")).name  # doctest: +SKIP
     'resnet18-f37072fd.pth'
     """
-    path = cache_folder() / weights.file
+    path = weights_folder() / weights.file
     if path.is_file():
         return path
     lock = Path(f"{path}.lock")
@@ -219,4 +219,4 @@ def _length(part: Path) -> int:
 
 
 def _by_hand(weights: Weights) -> str:
-    return f"get {weights.file} elsewhere and put it into {cache_folder()}, {AT_RANDOM}"
+    return f"get {weights.file} elsewhere and put it into {weights_folder()}, {AT_RANDOM}"

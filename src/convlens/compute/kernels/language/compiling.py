@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 import hashlib
 import inspect
 import os
-import sys
-import tempfile
 import textwrap
 import threading
 from collections.abc import Callable
@@ -18,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.files import write_whole
+from convlens.files import cache_folder, write_cached
 
-__all__ = ["Kernel", "address", "at_hand", "cache_folder", "write_beside"]
+__all__ = ["Kernel", "address", "at_hand"]
 
 HEAD = 6
 """The words of an argument block that `launching` fills in, before those of the kernel."""
@@ -101,37 +98,6 @@ def at_hand(kernel: Kernel) -> bool:
     return folder is not None and _file(folder, kernel).exists()
 
 
-@functools.cache
-def cache_folder() -> Path | None:
-    """Return the folder of ours in the user's cache, or None where it cannot be written.
-
-    It holds compiled kernels and measurements; deleting it costs only their time.
-    """
-    if sys.platform == "win32":
-        above = os.environ.get("LOCALAPPDATA", "")
-    elif sys.platform == "darwin":
-        above = os.path.expanduser("~/Library/Caches")
-    else:
-        above = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(above) / "convlens"
-    if not folder.is_absolute():
-        return None
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return None
-
-
-def write_beside(path: Path, content: bytes) -> None:
-    """Write a file of the cache whole or not at all; an unwritable or full disk loses it only."""
-    # ValueError: something that is no file has that name.
-    with contextlib.suppress(OSError, ValueError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(path, content, durable=False)
-
-
 def _code(kernel: Kernel) -> bytes:
     """Return the machine code of a kernel, as an object file: that in the cache, or made anew.
 
@@ -148,7 +114,7 @@ def _code(kernel: Kernel) -> bytes:
             return content[DIGEST:]
     made = _make(kernel)
     if path is not None:
-        write_beside(path, hashlib.sha256(made).digest() + made)
+        write_cached(path, hashlib.sha256(made).digest() + made)
     return made
 
 
