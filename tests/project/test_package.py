@@ -76,11 +76,11 @@ def test_the_floors_can_be_broken(tmp_path: Path) -> None:
     shutil.copytree(SOURCE, tmp_path / "src" / "convlens")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     assert lint_imports(tmp_path).returncode == 0
-    windows = tmp_path / "src" / "convlens" / "windows.py"
+    windows = tmp_path / "src" / "convlens" / "windows" / "checks.py"
     windows.write_text(windows.read_text() + "\nimport convlens.lens\n")
     broken = lint_imports(tmp_path)
     assert broken.returncode != 0
-    assert "convlens.windows -> convlens.lens" in broken.stdout
+    assert "convlens.windows.checks -> convlens.lens" in broken.stdout
 
 
 def test_rooms_of_one_floor_are_strangers(tmp_path: Path) -> None:
