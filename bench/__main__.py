@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.compute.options import options
-from convlens.tables import table
 
 HERE = Path(__file__).parent
 
@@ -55,9 +54,8 @@ def main() -> None:
     if "--json" in given:
         print(json.dumps([asdict(figure) for figure in figures], indent=1))
         return
-    rows = [("what", "median", "spread", "target", "met", ""), *(f.row() for f in figures)]
     print(f"{platform.machine()}, Python {platform.python_version()}, {platform.system()}")
-    print(table(rows))
+    print(importlib.import_module("bench.figures").as_text(figures))
 
 
 def usage(names: Sequence[str]) -> str:

@@ -2,8 +2,10 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from convlens.tables import table
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class Figure:
         met = "" if self.target is None else ("yes" if self.median < self.target else "NO")
         spread = f"{self.low:.3g} .. {self.high:.3g}"
         return (self.name, f"{self.median:.3g} {self.unit}", spread, target, met, self.note)
+
+
+def as_text(figures: Sequence[Figure]) -> str:
+    """Figures as columns of text."""
+    head = ("what", "median", "spread", "target", "met", "")
+    return table([head, *(figure.row() for figure in figures)])
 
 
 def repeat(action: Callable[[], object], runs: int, warmups: int = 1) -> list[float]:

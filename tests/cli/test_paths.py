@@ -109,7 +109,7 @@ def test_files_written_and_summed(home: Path) -> None:
 
 
 def test_a_user_there_is_none_of_is_refused_and_names_with_a_tilde_are_taken(home: Path) -> None:
-    with pytest.raises(ValueError, match=r"~nobody-here is none"):
+    with pytest.raises(ValueError, match=r"~nobody-here is unknown"):
         answer("digits", home / "a.png", "~nobody-here/seen")
     assert not list(Path.cwd().iterdir())
     shutil.copy(home / "a.png", "~$a.png")

@@ -15,7 +15,7 @@ import convlens
 from convlens.zoo import NETWORKS, model
 from convlens.zoo.converting import convert
 from convlens.zoo.weights import DATA
-from convlens.zoo.weights.downloading import cache_folder
+from convlens.zoo.weights.downloading import weights_folder
 from convlens.zoo.weights.released import RELEASED, Weights
 from tests.cases.zoo_weights import drawn
 
@@ -31,12 +31,12 @@ def built() -> nn.Module:
 def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weights:
     """What is known of the file, which lies in the cache folder under the digits of its sha256."""
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
-    cache_folder().mkdir()
-    path = cache_folder() / "made.pth"
+    weights_folder().mkdir()
+    path = weights_folder() / "made.pth"
     torch.save(drawn(built()), path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     file = f"{NAME}-{digest}.pth"
-    path.rename(cache_folder() / file)
+    path.rename(weights_folder() / file)
     known = replace(convlens.weights(NAME), url=f"http://127.0.0.1:9/{file}")
     monkeypatch.setitem(RELEASED, NAME, {known.name: known})
     return known
@@ -76,7 +76,7 @@ def test_a_released_file_is_known_whatever_it_is_called(
 ) -> None:
     later = replace(entry, name="LATER", url="http://127.0.0.1:9/later-00000000.pth", resize=232)
     monkeypatch.setitem(RELEASED, NAME, {later.name: later, entry.name: entry})
-    released = cache_folder() / entry.file
+    released = weights_folder() / entry.file
     renamed = Path(shutil.copy(released, tmp_path / "mine.pth"))
     converted = convert(released, out=tmp_path / "mine.safetensors")
     for path in (released, renamed, converted):
@@ -86,7 +86,7 @@ def test_a_released_file_is_known_whatever_it_is_called(
 
 
 def test_a_damaged_file_in_the_cache_is_refused(entry: Weights) -> None:
-    path = cache_folder() / entry.file
+    path = weights_folder() / entry.file
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -99,16 +99,16 @@ def test_a_damaged_file_in_the_cache_is_refused(entry: Weights) -> None:
 
 def test_a_released_file_of_another_network_says_which_keys(entry: Weights) -> None:
     with pytest.raises(ValueError, match=r"must fit the network ResNet: it lacks bn1\.bias"):
-        model("resnet18", cache_folder() / entry.file)
+        model("resnet18", weights_folder() / entry.file)
     with pytest.raises(ValueError, match=r"holds features\.2\..* where the network has"):
-        model("mobilenet_v3_small_075", cache_folder() / entry.file)
+        model("mobilenet_v3_small_075", weights_folder() / entry.file)
 
 
 def test_without_the_file_and_without_a_connection_the_error_names_both(entry: Weights) -> None:
-    (cache_folder() / entry.file).unlink()
+    (weights_folder() / entry.file).unlink()
     with pytest.raises(ConnectionError) as refused:
         model(NAME)
     said = str(refused.value)
     assert entry.file in said
-    assert str(cache_folder()) in said
+    assert str(weights_folder()) in said
     assert len(said.splitlines()) == 1

@@ -23,7 +23,7 @@ import pytest
 import torch
 
 from convlens.zoo.weights import downloading
-from convlens.zoo.weights.downloading import weights_folder, fetch
+from convlens.zoo.weights.downloading import fetch, weights_folder
 from convlens.zoo.weights.released import Weights, weights
 
 CONTENT = random.Random(0).randbytes(700_001)

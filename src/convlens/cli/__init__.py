@@ -1,0 +1,83 @@
+"""The command line: parse the words, call the public function, print text or JSON."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from cyclopts import App
+
+from convlens import __version__
+from convlens.cli.looking import costs, explain, lab, record
+from convlens.cli.predicting import predict
+from convlens.cli.printing import print_error, print_warning
+from convlens.cli.training import train
+from convlens.cli.zoo import convert, models
+
+__all__ = ["COMMANDS", "app", "main"]
+
+app = App(
+    name="convlens",
+    version=__version__,
+    help="Open a convolutional network on a picture, and follow any number to its pixels.",
+    help_format="plaintext",
+)
+
+COMMANDS: tuple[Callable[..., None], ...] = (
+    lab,
+    record,
+    explain,
+    costs,
+    predict,
+    models,
+    convert,
+    train,
+)
+"""The commands, each a function whose parameters are its arguments and options."""
+
+for command in COMMANDS:
+    app.command(command)
+
+MENDABLE = (
+    ValueError,
+    TypeError,
+    OSError,
+    MemoryError,
+    ArithmeticError,
+    NotImplementedError,
+    ImportError,
+)
+"""Errors that say in one sentence what the user can change."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line; an error that the user can mend is one sentence and exit status 1."""
+    _prepare_streams()
+    run: Callable[..., Any] = app
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = print_warning
+            run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of `convlens record ... | head` has left: not an error
+        for stream in (sys.stdout, sys.stderr):  # 2>&1: the rest is written at the exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except MENDABLE as error:
+        print_error(str(error))
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _prepare_streams() -> None:
+    """Replace closed streams, and escape what a terminal or a file cannot encode."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by >&-: the next file opened would take its number
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
