@@ -17,7 +17,7 @@ from PIL import Image
 
 from convlens.draw import Film
 from convlens.files import cache_folder, expanded, sweep, whole, write_cached, write_whole
-from convlens.learn.writing import _save
+from convlens.learn.predicting.writing import _save
 from convlens.zoo.weights.saving import save_tensors
 
 ROOT = Path(__file__).parents[1]

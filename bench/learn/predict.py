@@ -13,11 +13,11 @@ from torch import Tensor
 
 from bench.figures import Figure
 from convlens import draw
-from convlens.learn.answers import answer
 from convlens.learn.opening import Opened
-from convlens.learn.pictures import read_picture
-from convlens.learn.predicting import opened_for, predict
-from convlens.learn.sources import read_sources
+from convlens.learn.predicting.folder import answer
+from convlens.learn.predicting.running import opened_for, predict
+from convlens.learn.sources.pictures.decoding import read_picture
+from convlens.learn.sources.reading import read_sources
 from convlens.zoo.weights import DATA
 from tests.cases.clips import film
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from convlens.compute import Plan, avg_pool, conv, conv_transpose, max_pool, plan
     from convlens.compute.networks.accelerating import accelerate
     from convlens.learn.opening import Opened, open_network, read_inputs
-    from convlens.learn.pictures import Picture, read_picture
-    from convlens.learn.predicting import Prediction, predict
+    from convlens.learn.predicting.running import Prediction, predict
     from convlens.learn.preparing import Preparation
+    from convlens.learn.sources.pictures.decoding import Picture, read_picture
     from convlens.learn.tracing import Trace, trace
-    from convlens.learn.training import Progress, Recipe, train, train_digits
+    from convlens.learn.training.epochs import Progress, Recipe, train, train_digits
     from convlens.lens import Costs, Explanation, Recording, costs, explain, record
     from convlens.windows import AdaptiveWindow, TransposedWindow, Window
     from convlens.zoo import Weights, list_models, model, weights
@@ -30,12 +30,12 @@ _HOME = {
     "Costs": "lens",
     "Explanation": "lens",
     "Opened": "learn.opening",
-    "Picture": "learn.pictures",
+    "Picture": "learn.sources.pictures.decoding",
     "Plan": "compute",
-    "Prediction": "learn.predicting",
+    "Prediction": "learn.predicting.running",
     "Preparation": "learn.preparing",
-    "Progress": "learn.training",
-    "Recipe": "learn.training",
+    "Progress": "learn.training.epochs",
+    "Recipe": "learn.training.epochs",
     "Recording": "lens",
     "Trace": "learn.tracing",
     "TransposedWindow": "windows",
@@ -52,13 +52,13 @@ _HOME = {
     "model": "zoo",
     "open_network": "learn.opening",
     "plan": "compute",
-    "predict": "learn.predicting",
+    "predict": "learn.predicting.running",
     "read_inputs": "learn.opening",
-    "read_picture": "learn.pictures",
+    "read_picture": "learn.sources.pictures.decoding",
     "record": "lens",
     "trace": "learn.tracing",
-    "train": "learn.training",
-    "train_digits": "learn.training",
+    "train": "learn.training.epochs",
+    "train_digits": "learn.training.epochs",
     "weights": "zoo",
 }
 

@@ -14,10 +14,10 @@ import convlens
 from convlens.cli import main
 from convlens.draw import Film
 from convlens.files import expanded, write_whole
-from convlens.learn.answers import answer
-from convlens.learn.clips import is_clip
 from convlens.learn.own_networks import own_network
-from convlens.learn.sources import read_sources
+from convlens.learn.predicting.folder import answer
+from convlens.learn.sources.clips import is_clip
+from convlens.learn.sources.reading import read_sources
 from convlens.zoo.converting import convert
 from convlens.zoo.weights import DATA, SHIPPED, load_weights, metadata, read_weights, sha256_of
 from convlens.zoo.weights.saving import save_tensors

@@ -18,9 +18,9 @@ from convlens.draw.detections import LIMBS, _free_place
 from convlens.draw.fonts import font_of
 from convlens.draw.lettering import fitted, text_width
 from convlens.draw.segments import legend
-from convlens.learn.clips import clip_frames
-from convlens.learn.pictures import Picture
-from convlens.learn.predictions import Prediction
+from convlens.learn.predicting.predictions import Prediction
+from convlens.learn.sources.clips import clip_frames
+from convlens.learn.sources.pictures.decoding import Picture
 from convlens.zoo.weights.released import weights
 from tests.cases.clips import number_of, shade
 

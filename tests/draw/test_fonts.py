@@ -12,8 +12,8 @@ import pytest
 from convlens.draw import drawn, fonts
 from convlens.draw.fonts import font_of, has_font, shown
 from convlens.files import printed
-from convlens.learn.pictures import Picture
-from convlens.learn.predictions import Prediction
+from convlens.learn.predicting.predictions import Prediction
+from convlens.learn.sources.pictures.decoding import Picture
 
 NAMES = {
     "Chinese": ("猫", "狗"),

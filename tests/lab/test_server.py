@@ -36,7 +36,7 @@ from convlens.lab.guarding import LARGEST_BODY, StaleRecordingError, checked_hos
 from convlens.lab.outline import outline
 from convlens.lab.server import FILES, QUESTIONS, application
 from convlens.learn.opening import open_network, opened_module, read_inputs
-from convlens.learn.predicting import predict
+from convlens.learn.predicting.running import predict
 from convlens.lens import Recording, explain_value, record
 from convlens.zoo.weights import DATA
 from tests.running.serving import TOKEN, Served, served

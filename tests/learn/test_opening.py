@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from convlens.learn.arrays import read_array
 from convlens.learn.opening import Opened, open_network, read_inputs
 from convlens.learn.preparing import IMAGENET, Preparation
+from convlens.learn.sources.arrays import read_array
 from convlens.zoo import digits
 from convlens.zoo.weights import DATA, SHIPPED
 

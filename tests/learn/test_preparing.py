@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from convlens.learn.opening import open_network, opened_module
-from convlens.learn.pictures import Picture, read_picture
 from convlens.learn.preparing import IMAGENET, Preparation
+from convlens.learn.sources.pictures.decoding import Picture, read_picture
 from convlens.zoo import model, weights
 from convlens.zoo.weights import DATA
 from convlens.zoo.weights.released import RELEASED

@@ -15,8 +15,8 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from convlens.learn.data import Examples, digits_data
-from convlens.learn.training import accuracy
+from convlens.learn.training.data import Examples, digits_data
+from convlens.learn.training.epochs import accuracy
 from convlens.zoo import NETWORKS, digits, filters, list_models, model
 from convlens.zoo.small import EYE, KERNELS, LUMA
 from convlens.zoo.weights import DATA, SHIPPED, load_weights, metadata, read_weights

@@ -154,8 +154,8 @@ def _opened(network: str, opening: Opening) -> Opened:
 
 
 def _recorded(network: str, picture: str | None, opening: Opening) -> Recording:
-    from convlens.learn.doubting import doubts
     from convlens.learn.opening import read_inputs, remark
+    from convlens.learn.predicting.reliability import doubts
     from convlens.lens import record as record_network
 
     opened = _opened(network, opening)

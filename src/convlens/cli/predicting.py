@@ -14,7 +14,7 @@ from convlens.cli.printing import error_stream, print_remark
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from convlens.learn.answers import Answers
+    from convlens.learn.predicting.folder import Answers
 
 __all__ = ["predict"]
 
@@ -66,9 +66,9 @@ def _one(source: tuple[str, ...]) -> str | tuple[str, ...]:
 def _print_predictions(
     network: str, source: tuple[str, ...], settings: dict[str, Any], json: bool
 ) -> None:
-    from convlens.learn.predicting import predict as predict_on
-    from convlens.learn.sources import read_sources
-    from convlens.learn.writing import line_of
+    from convlens.learn.predicting.running import predict as predict_on
+    from convlens.learn.predicting.writing import line_of
+    from convlens.learn.sources.reading import read_sources
 
     failed = 0
     for prediction in predict_on(network, _one(source), **settings):
@@ -90,7 +90,7 @@ def _predict_into(
     json: bool,
 ) -> None:
     from convlens import draw
-    from convlens.learn.answers import answer
+    from convlens.learn.predicting.folder import answer
 
     pen = draw if draws else None
     job = answer(network, _one(source), out, **settings, pen=pen, restart=restart)
@@ -125,7 +125,7 @@ def _progress() -> Progress:
 
 def _follow(job: Answers, network: str, bar: Progress, json: bool) -> None:
     """Run a job, moving the bar and printing its lines."""
-    from convlens.learn.writing import line_of
+    from convlens.learn.predicting.writing import line_of
 
     began = time.monotonic()
     task = bar.add_task(network, total=job.total, completed=job.finished, rate=0.0)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from convlens.draw.colours import Colour, category_colour, ink_on
 from convlens.draw.fonts import font_of, shown
 from convlens.draw.lettering import fitted, text_width
-from convlens.learn.predictions import Prediction
+from convlens.learn.predicting.predictions import Prediction
 
 __all__ = ["draw_detections"]
 

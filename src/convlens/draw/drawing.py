@@ -14,9 +14,9 @@ from convlens.draw.detections import draw_detections
 from convlens.draw.fonts import shown
 from convlens.draw.lettering import Bar, panel, told
 from convlens.draw.segments import draw_segments, legend
-from convlens.learn.given import given_picture
-from convlens.learn.pictures import Picture
-from convlens.learn.predictions import Prediction
+from convlens.learn.predicting.predictions import Prediction
+from convlens.learn.sources.in_memory import given_picture
+from convlens.learn.sources.pictures.decoding import Picture
 
 __all__ = ["drawn"]
 

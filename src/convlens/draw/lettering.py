@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from convlens.draw.colours import GREY, Colour
 from convlens.draw.fonts import Font, font_of, has_font
-from convlens.learn.predictions import score_text
+from convlens.learn.predicting.predictions import score_text
 
 __all__ = ["Bar", "fitted", "panel", "text_width", "told"]
 

@@ -9,7 +9,7 @@ from PIL import Image
 from convlens.draw.colours import GREY, category_colour
 from convlens.draw.fonts import shown
 from convlens.draw.lettering import Bar
-from convlens.learn.predictions import BACKGROUNDS, Prediction
+from convlens.learn.predicting.predictions import BACKGROUNDS, Prediction
 
 __all__ = ["draw_segments", "drawn_map", "legend"]
 
@@ -19,7 +19,7 @@ def drawn_map(prediction: Prediction) -> Image.Image:
 
     The background is black. Raises ValueError where the prediction has no map.
 
-    >>> from convlens.learn.predictions import Prediction
+    >>> from convlens.learn.predicting.predictions import Prediction
     >>> drawn_map(Prediction("a", 2, 1, map=np.array([[0, 8]], np.uint8))).getpixel((1, 0))
     8
     """

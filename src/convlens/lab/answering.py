@@ -20,10 +20,8 @@ from convlens.lab.guarding import StaleRecordingError
 from convlens.lab.outline import outline
 from convlens.lab.segments import Segments, segments_of
 from convlens.lab.sheets import exact, largest, layout_in, numbers, sheet
-from convlens.learn.doubting import doubts
 from convlens.learn.opening import Opened, read_inputs, remark
-from convlens.learn.predictions import Limits, score_text
-from convlens.learn.telling import (
+from convlens.learn.predicting.forms import (
     KEEPING,
     SIGMOIDS,
     classified,
@@ -31,6 +29,8 @@ from convlens.learn.telling import (
     outputs_of,
     rows_of,
 )
+from convlens.learn.predicting.predictions import Limits, score_text
+from convlens.learn.predicting.reliability import doubts
 from convlens.lens import Recording, Value, explain_value, record, region
 from convlens.lens.costs import parameters_of
 from convlens.lens.terms import plain

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from convlens.draw.colours import category_colour
 from convlens.draw.detections import LIMBS, SEEN
-from convlens.learn.predictions import score_text
-from convlens.learn.telling import may_be_chances, not_finite
+from convlens.learn.predicting.forms import may_be_chances, not_finite
+from convlens.learn.predicting.predictions import score_text
 from convlens.learn.tracing import detections, is_detector, trace
 from convlens.lens import Recording
 from convlens.lens.terms import plain

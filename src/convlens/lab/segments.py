@@ -12,8 +12,8 @@ from torch import Tensor
 
 from convlens.draw.colours import GREY, category_colour
 from convlens.lab.findings import name_of
-from convlens.learn.predictions import BACKGROUNDS
-from convlens.learn.telling import map_doubt
+from convlens.learn.predicting.forms import map_doubt
+from convlens.learn.predicting.predictions import BACKGROUNDS
 from convlens.lens import Recording, Value
 from convlens.lens.terms import plain
 
@@ -64,7 +64,7 @@ class Segments:
         }
 
     def doubt(self) -> dict[str, Any]:
-        """The error or warnings there are of the scores (see `convlens.learn.telling`)."""
+        """The error or warnings there are of the scores (see `convlens.learn.predicting.forms`)."""
         return map_doubt(self.scores)
 
     def map(self) -> bytes:

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from convlens.learn.arrays import given_array, is_array, read_array
-from convlens.learn.clips import clip_frames, is_clip
-from convlens.learn.given import is_given
 from convlens.learn.own_networks import own_network, unknown_network
-from convlens.learn.pages import pages_of, pages_of_opened
-from convlens.learn.pictures import Picture, moves, read_picture
 from convlens.learn.preparing import IMAGENET, Preparation
-from convlens.learn.sounds import Sound, is_sound, read_sound
-from convlens.learn.sources import read_sources
+from convlens.learn.sources.arrays import given_array, is_array, read_array
+from convlens.learn.sources.clips import clip_frames, is_clip
+from convlens.learn.sources.in_memory import is_given
+from convlens.learn.sources.pictures.decoding import Picture, moves, read_picture
+from convlens.learn.sources.pictures.pages import pages_of, pages_of_opened
+from convlens.learn.sources.reading import read_sources
+from convlens.learn.sources.sounds import Sound, is_sound, read_sound
 from convlens.zoo import NETWORKS, model
 from convlens.zoo.weights import DATA, load_weights
 from convlens.zoo.weights.released import Weights

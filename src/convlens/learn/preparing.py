@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from convlens.files import printed
-from convlens.learn.given import given_picture
-from convlens.learn.ink import ink_cells
-from convlens.learn.pictures import MOST_PIXELS, Picture
+from convlens.learn.sources.in_memory import given_picture
+from convlens.learn.sources.ink import ink_cells
+from convlens.learn.sources.pictures.decoding import MOST_PIXELS, Picture
 from convlens.zoo.small import LUMA
 
 __all__ = ["IMAGENET", "Preparation"]

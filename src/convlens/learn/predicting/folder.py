@@ -1,0 +1,315 @@
+"""Predict into a folder: JSON lines and drawings, and go on where an earlier run was stopped."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import nn
+
+from convlens.files import expanded, sweep, whole
+from convlens.learn.opening import Opened
+from convlens.learn.predicting.file_names import Names
+from convlens.learn.predicting.predictions import Limits, Prediction
+from convlens.learn.predicting.running import Running, device_for, opened_for, running
+from convlens.learn.predicting.writing import LINES, RESERVED, RUN, Pen, Writer, remember
+from convlens.learn.sources.reading import Source, Sources, read_sources
+
+__all__ = ["Answers", "answer"]
+
+LOCK = ".convlens.lock"
+"""Held while a run writes into a folder, so that no other does."""
+
+
+@dataclass(eq=False)
+class Answers:
+    """A job: iterate over it for the predictions, each after its line and drawing are on the disk.
+
+    `finished`: how many pictures and clips an earlier run left done; `total`: of how many, None
+    where a camera has no end; `predicted` and `failed`: how many this run did, and could not;
+    `latest`: the name of the one done last.
+    """
+
+    out: Path
+    run: Running
+    sources: Sources
+    done: set[str]
+    pen: Pen | None
+    finished: int
+    total: int | None
+    names: Names
+    predicted: int = 0
+    failed: int = 0
+    latest: str | None = None
+    latest_failed: bool | None = None
+
+    def __iter__(self) -> Iterator[Prediction]:
+        """Yield the predictions of what is not finished, in order; stopping early loses nothing.
+
+        Raises ValueError where another run is writing into the folder, OSError for a full disk.
+        """
+        with _alone(self.out):
+            yield from self._written()
+
+    def _written(self) -> Iterator[Prediction]:
+        writer = Writer(self.out, self.pen, self.names)
+        pool = ThreadPoolExecutor(1, thread_name_prefix="convlens-write")
+        waiting: deque[Future[list[Prediction]]] = deque()
+        try:
+            with closing(self.run.over(self._left())) as seen:
+                for one in seen:
+                    waiting.append(pool.submit(writer.write, one))
+                    # A batch may wait to be written while the next is computed.
+                    while len(waiting) > self.run.batch:
+                        yield from self._counted(waiting.popleft().result())
+            while waiting:
+                yield from self._counted(waiting.popleft().result())
+            yield from self._counted(writer.end())
+        finally:
+            pool.shutdown(cancel_futures=True)
+            try:
+                if self.total is None:  # a camera has no other end
+                    writer.end()
+            finally:
+                writer.close()
+
+    def summary(self) -> str:
+        """Return in a sentence how many pictures and clips were done."""
+        if self.total is not None and self.finished == self.total:
+            return "nothing was left to predict"
+        said = f"{self.predicted:,} predicted"
+        if self.failed:
+            said += f", {self.failed:,} could not be read (see {self.out / LINES})"
+        return said
+
+    def _left(self) -> Generator[Source, None, None]:
+        """What is not finished; what is named twice, once."""
+        for source in self.sources:
+            if source.name not in self.done:
+                self.done.add(source.name)
+                yield source
+
+    def _counted(self, predictions: list[Prediction]) -> Iterator[Prediction]:
+        """The same; a clip or file of pages counts once, as failed where any of it did."""
+        for prediction in predictions:
+            if prediction.name != self.latest:
+                self.latest, self.latest_failed = prediction.name, None
+            if prediction.error is not None and not self.latest_failed:
+                self.failed += 1
+                self.predicted -= self.latest_failed is not None
+                self.latest_failed = True
+            elif prediction.error is None and self.latest_failed is None:
+                self.predicted += 1
+                self.latest_failed = False
+            yield prediction
+
+
+def answer(
+    network: str | nn.Module | Opened,
+    source: object,
+    out: str | Path,
+    *,
+    batch: int = 8,
+    weights: str | Path | None = "DEFAULT",
+    threshold: float = 0.5,
+    top: int = 5,
+    every: int = 1,
+    size: int | tuple[int, int] | None = None,
+    crop: int | tuple[int, int] | None = None,
+    normalize: str | None = None,
+    device: str | torch.device | None = None,
+    pen: Pen | None = None,
+    restart: bool = False,
+) -> Answers:
+    """Return the job of predicting on `source` into the folder `out`, ready to be iterated over.
+
+    The arguments are those of `convlens.predict`. Into `out` go `predictions.jsonl`, a line a
+    picture (or page, frame, or stretch of a clip, the last of a file with "last": true) as
+    `Prediction.to_dict` says it; with `pen` (the module `convlens.draw`) each picture drawn under
+    its own relative name (pages as `NAME.page-0.png`), a clip as a film, and maps as
+    `NAME.map.png`; and `run.json`, by which a later call goes on with what is not finished.
+    `restart` begins anew.
+
+    Raises ValueError for what `predict` refuses, for a folder that holds other files than an
+    earlier run's, and where that run was of another network, weights or settings.
+
+    >>> import tempfile
+    >>> from convlens.zoo.weights import DATA
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first = [p.name for p in answer("digits", DATA / "digit-3.png", folder)]
+    ...     again = [p.name for p in answer("digits", DATA / "digit-3.png", folder)]
+    >>> first, again
+    (['digit-3.png'], [])
+    """
+    folder = _checked_folder(expanded(out))
+    sources = read_sources(source, skip=folder)
+    limits = Limits(threshold, top)
+    opened = opened_for(network, weights=weights, size=size, crop=crop, normalize=normalize)
+    device = device_for(network, device)
+    run = running(opened, limits, batch=batch, every=every, device=device)
+    facts = {
+        "network": opened.name,
+        "weights": str(weights),
+        "digest": _digest(opened.network),
+        "size": size,
+        "crop": crop,
+        "normalize": normalize,
+        "threshold": threshold,
+        "top": top,
+        "every": every,
+        "draw": pen is not None,
+        "root": None if sources.root is None else str(sources.root),
+    }
+    names = Names(folder, RESERVED)
+    _make(folder)
+    with _alone(folder):
+        done = set() if restart else _earlier(folder, facts, names)
+        sweep(folder)
+        _begin(folder, facts, restart)
+    total = sources.count()
+    finished = len(done) if total is None else sum(one.name in done for one in sources)
+    return Answers(folder, run, sources, done, pen, finished, total, names)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder against other runs; ValueError where one is writing into it."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"`out` (={str(folder)!r}) must be no other run's, and one is writing into it; wait "
+            "until it ends, or name another folder"
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        # Some file systems of networks know no locks.
+        if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+            raise _not_written(folder, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / LOCK).unlink()
+        lock.release()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(folder, error) from error
+
+
+def _not_written(folder: Path, error: Exception) -> OSError:
+    said = getattr(error, "strerror", None) or error
+    return OSError(f"`out` (={str(folder)!r}) cannot be written ({said}); name another folder")
+
+
+def _checked_folder(out: Path) -> Path:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"`out` (={str(out)!r}) must be a folder, and is a file; name another")
+    try:
+        others = out.is_dir() and any(not _is_ours(path.name) for path in out.iterdir())
+        is_runs = (out / RUN).is_file()
+    except OSError as error:
+        raise _not_written(out, error) from error
+    if others and not is_runs:
+        raise ValueError(
+            f"`out` (={str(out)!r}) must be new, empty or of an earlier run, and holds other files "
+            "that drawings could replace; name another folder"
+        )
+    return out
+
+
+def _is_ours(name: str) -> bool:
+    """What a run leaves that was killed as it began."""
+    return name == LOCK or name.startswith(".partial-")
+
+
+def _digest(network: nn.Module) -> str:
+    """8 hexadecimal digits of all its numbers: weights are told apart by what they are."""
+    found = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        found.update(name.encode())
+        numbers = tensor.detach().cpu().contiguous().reshape(-1)
+        found.update(numbers.view(torch.uint8).numpy().data)
+    return found.hexdigest()[:8]
+
+
+def _earlier(folder: Path, facts: dict[str, Any], names: Names) -> set[str]:
+    """The names an earlier run finished; ValueError where it was another's."""
+    if not (folder / RUN).is_file():
+        return set()
+    cure = "name another folder with --out, or begin anew with --restart"
+    try:
+        before = json.loads((folder / RUN).read_text())
+        different = next((key for key in facts if before.get(key) != facts[key]), None)
+    except (ValueError, AttributeError) as error:
+        raise ValueError(
+            f"`out` (={str(folder)!r}) must hold a {RUN} that can be read ({error}); {cure}"
+        ) from error
+    if different == "digest":
+        raise ValueError(
+            f"`weights` (={facts['weights']!r}) must hold the numbers that the answers in "
+            f"{folder} were made with, and hold others; {cure}"
+        )
+    if different is not None:
+        raise ValueError(
+            f"`{different}` (={facts[different]!r}) must be {before.get(different)!r}, which the "
+            f"answers in {folder} were made with; {cure}"
+        )
+    return _finished(folder / LINES, names)
+
+
+def _finished(path: Path, names: Names) -> set[str]:
+    """The sources of whole lines; what follows them, torn or of parts not ended, is cut."""
+    done: set[str] = set()
+    if not path.is_file():
+        return done
+    end, broken = 0, 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            row = _row(line)
+            if row is None:
+                broken = number
+                break
+            remember(row, names)
+            if row.get("last") or ("frame" not in row and "page" not in row):
+                done.add(row["image"])
+                end = lines.tell()
+        if lines.read(1):
+            raise ValueError(
+                f"`out` ({path}) must hold a JSON object a line, and line {broken} is none; mend "
+                "it, or begin anew with --restart"
+            )
+    os.truncate(path, end)
+    return done
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("image"), str) else None
+
+
+def _begin(folder: Path, facts: dict[str, Any], restart: bool) -> None:
+    with whole(folder / RUN) as beside:
+        beside.write_text(json.dumps(facts, indent=1) + "\n")
+        if restart:  # not before there was room for the new
+            (folder / LINES).unlink(missing_ok=True)

@@ -1,0 +1,235 @@
+"""What a network says of one picture: its form told from the output, in the picture's pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from convlens.files import printed
+from convlens.learn.predicting.run_lengths import RunLengths, run_lengths
+
+__all__ = ["Limits", "Prediction", "View", "score_text"]
+
+Numbers = NDArray[np.float32]
+
+BACKGROUNDS = ("__background__", "no person", "N/A")
+"""Names of outputs that stand for nothing to be seen."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What of an answer is kept: the `top` categories; boxes scored `threshold` or more."""
+
+    threshold: float = 0.5
+    top: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(
+                f"`threshold` (={self.threshold}) must lie between 0 and 1; use 0.5 or leave it out"
+            )
+        if self.top < 1:
+            raise ValueError(f"`top` (={self.top}) must be at least 1; use 5 or leave it out")
+
+
+@dataclass(frozen=True)
+class View:
+    """How a network saw a picture of `size` (h, w): its input of `shape` (h, w) lay over `box`.
+
+    `box`: left, top, right, bottom in the picture's pixels; the whole of it where None.
+    """
+
+    size: tuple[int, int]
+    shape: tuple[int, int]
+    box: tuple[float, float, float, float] | None = None
+
+    def points(self, x: Tensor) -> Tensor:
+        """Return x and y (..., 2) in pixels of the input as they lie in the picture."""
+        left, top, right, bottom = self._box()
+        scale = x.new_tensor([(right - left) / self.shape[1], (bottom - top) / self.shape[0]])
+        return x * scale + x.new_tensor([left, top])
+
+    def maps(self, x: Tensor, around: float) -> Tensor:
+        """Return maps (k, h', w') over the input as they lie over the picture: (k, *size).
+
+        Bilinear; `around`: what stands where the network did not look.
+        """
+        left, top, right, bottom = (round(side) for side in self._box())
+        high, wide = max(bottom - top, 1), max(right - left, 1)
+        x = F.interpolate(x[None], (high, wide), mode="bilinear")[0]
+        below, beside = self.size[0] - top - high, self.size[1] - left - wide
+        return F.pad(x, (left, beside, top, below), value=around)
+
+    def is_picture(self) -> bool:
+        """Return whether pixels of the input are pixels of the picture."""
+        return self.shape == self.size and self._box() == (0, 0, self.size[1], self.size[0])
+
+    def _box(self) -> tuple[float, float, float, float]:
+        return self.box or (0, 0, self.size[1], self.size[0])
+
+
+class _Masks:
+    """The field of a prediction that is given masks and gives them back, and keeps run lengths.
+
+    Of a picture of 2 megapixels, a hundred masks take 200 MB, and as run lengths some kilobytes.
+    """
+
+    def __get__(self, prediction: Any, owner: type) -> NDArray[np.bool_] | None:
+        runs = None if prediction is None else prediction.mask_runs
+        return None if runs is None else runs.array()
+
+    def __set__(self, prediction: Any, masks: NDArray[np.bool_] | RunLengths | None) -> None:
+        runs = RunLengths.of(masks) if isinstance(masks, np.ndarray) else masks
+        prediction.__dict__["_mask_runs"] = runs
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of one picture, frame or stretch of a clip; it prints as text.
+
+    `name`: of the source; `width`, `height`: of the picture as it is seen, in pixels, which boxes,
+    masks, keypoints and the map are in too. `labels`: numbers of categories (k,), the best first,
+    `scores` (k,) with them, `probabilities` of 0 to 1 or, where the network gives none, what it
+    gives; `categories`: the names of all, () where there are none.
+
+    Of detectors, None from others: `boxes` (k, 4), left, top, right, bottom; `masks` (k, h, w)
+    bool, unrolled anew whenever asked for (`mask_runs` is what is kept); `keypoints` (k, points,
+    3), x, y and 1 where it is seen; `keypoint_scores` (k, points), without limits. Of segmenters:
+    `map` (h, w) uint8, the category of each pixel; there `labels` are those in it, the largest
+    first, and `scores` their mean probability where they won.
+
+    Of a clip: `frame`, the number of the first frame meant, `time` in seconds. Of a file of several
+    pages: `page`, its number, from 0. `error`: why there is no answer, in a sentence; `warnings`:
+    what else must be known of it, in sentences, as that weights are drawn at random. `seconds`:
+    what the network took, its part of a batch.
+
+    >>> prediction = Prediction(
+    ...     "cat.jpg", 4, 2, np.array([1]), np.array([0.75]), categories=("dog", "cat")
+    ... )
+    >>> print(prediction)
+    cat.jpg (4 x 2)
+       75.0 %  cat
+    >>> prediction.to_dict()["predictions"]
+    [{'category_id': 1, 'category': 'cat', 'score': 0.75}]
+    """
+
+    name: str
+    width: int = 0
+    height: int = 0
+    labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    scores: Numbers = field(default_factory=lambda: np.zeros(0, np.float32))
+    boxes: Numbers | None = None
+    masks: _Masks = _Masks()
+    keypoints: Numbers | None = None
+    keypoint_scores: Numbers | None = None
+    map: NDArray[np.uint8] | None = None
+    probabilities: bool = True
+    categories: tuple[str, ...] = ()
+    frame: int | None = None
+    time: float | None = None
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    page: int | None = None
+
+    @property
+    def mask_runs(self) -> RunLengths | None:
+        """The masks as the lengths of their runs, of which `mask` unrolls one."""
+        runs: RunLengths | None = self.__dict__.get("_mask_runs")
+        return runs
+
+    def category(self, label: int) -> str:
+        """Return the name of a category, its number where it has none."""
+        return self.categories[label] if 0 <= label < len(self.categories) else str(label)
+
+    def shares(self) -> dict[int, float]:
+        """Return what part of the picture each category of the map covers, the largest first."""
+        if self.map is None:
+            return {}
+        counts = np.bincount(self.map.reshape(-1))
+        order = [int(label) for label in np.argsort(-counts, kind="stable") if counts[label]]
+        return {label: float(counts[label] / self.map.size) for label in order}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON needs, in the words of COCO's results.
+
+        "predictions" has a dictionary a label: category_id, category, score; bbox [x, y, w, h];
+        segmentation {"size", "counts"} in compressed run lengths; keypoints [x, y, v, ...]. Of a
+        map, all categories but the background. Where scores are no probabilities, "probabilities"
+        is false. A picture without an answer has "error" instead, with its frame or page; one whose
+        drawing failed has both.
+        """
+        told: dict[str, Any] = {"image": self.name}
+        if self.page is not None:
+            told["page"] = self.page
+        if self.frame is not None:
+            told |= {"frame": self.frame, "time": round(self.time or 0.0, 4)}
+        if self.warnings:
+            told["warnings"] = list(self.warnings)
+        if self.error is not None:
+            told["error"] = self.error
+            if not len(self.labels):
+                return told
+        told |= {"width": self.width, "height": self.height}
+        if not self.probabilities:
+            told["probabilities"] = False
+        rows = [
+            self._row(position, label)
+            for position, label in enumerate(self.labels.tolist())
+            if self.map is None or self.category(label) not in BACKGROUNDS
+        ]
+        return {**told, "predictions": rows}
+
+    def _row(self, position: int, label: int) -> dict[str, Any]:
+        row: dict[str, Any] = {"category_id": label, "category": self.category(label)}
+        row["score"] = round(float(self.scores[position]), 6)
+        if self.boxes is not None:
+            left, top, right, bottom = (float(side) for side in self.boxes[position])
+            sides = (left, top, right - left, bottom - top)
+            row["bbox"] = [round(side, 3) for side in sides]
+        if self.mask_runs is not None:
+            row["segmentation"] = self.mask_runs.coco(position)
+        if self.keypoints is not None:
+            row["keypoints"] = [round(float(x), 3) for x in self.keypoints[position].reshape(-1)]
+        if self.map is not None:
+            row["segmentation"] = run_lengths(self.map == label)
+        return row
+
+    def __str__(self) -> str:
+        """Return the name and size, and a line a label: score, name and where."""
+        at = "" if self.time is None else f" at {self.time:.2f} s"
+        if self.page is not None:
+            at = f", page {self.page}"
+        name = printed(self.name)
+        if self.error is not None:
+            lines = [f"{name}{at}: {printed(self.error)}"]
+            return "\n".join([*lines, *(f"  ! {printed(said)}" for said in self.warnings)])
+        lines = [f"{name}{at} ({self.width} x {self.height})"]
+        shares = self.shares()
+        for position, label in enumerate(self.labels.tolist()):
+            score = score_text(float(self.scores[position]), self.probabilities)
+            line = f"  {score:>7}  {printed(self.category(label))}"
+            if self.boxes is not None:
+                left, top, right, bottom = (round(float(x)) for x in self.boxes[position])
+                line += f", x {left} to {right}, y {top} to {bottom}"
+            if self.map is not None:
+                line += f", {100 * shares.get(label, 0.0):.1f} % of the picture"
+            lines.append(line)
+        if len(lines) == 1:
+            lines.append("  nothing found")
+        lines += (f"  ! {printed(said)}" for said in self.warnings)
+        return "\n".join(lines)
+
+
+def score_text(score: float, is_probability: bool) -> str:
+    """Return a score as it is told: a probability in per cent, any other number as it is.
+
+    >>> score_text(0.7166, True), score_text(-2.0, False)
+    ('71.7 %', 'score -2')
+    """
+    return f"{100 * score:.1f} %" if is_probability else f"score {score:.4g}"

@@ -1,0 +1,1 @@
+"""Files, cameras and arrays in, pictures and the inputs of networks out."""

@@ -1,0 +1,116 @@
+"""Read an array file as a network's input, for networks that do not look at pictures."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlens.files import expanded, printed
+from convlens.learn.sources.signatures import check_file
+
+__all__ = ["given_array", "is_array", "read_array"]
+
+_MAGIC = b"\x93NUMPY"
+
+
+def is_array(source: bytes | str | Path) -> bool:
+    """Return whether `source` is meant as an array: .npy bytes, or a path that ends in .npy.
+
+    >>> is_array("signal.npy"), is_array(b"GIF89a")
+    (True, False)
+    """
+    if isinstance(source, bytes):
+        return source.startswith(_MAGIC)
+    return Path(source).suffix == ".npy"
+
+
+def read_array(source: bytes | str | Path, reads: tuple[int, int] | None = None) -> Tensor:
+    """Return the numbers of a .npy file as a tensor (n, c, *space); whole numbers as float32.
+
+    `reads`: the channels and space dimensions the network takes, None where it does not say; an
+    array (c, *space) gets n = 1. Pickled objects are refused, and so is a file shorter than its
+    header promises, before memory is taken.
+
+    Raises ValueError for another file, numbers of another kind, shape or channels.
+
+    >>> file = io.BytesIO()
+    >>> np.save(file, np.zeros((2, 50)))
+    >>> read_array(file.getvalue(), reads=(2, 1)).shape
+    torch.Size([1, 2, 50])
+    """
+    if isinstance(source, bytes):
+        return _shaped(_loaded(io.BytesIO(source), len(source), "the bytes given"), reads)
+    path = expanded(source)
+    check_file(path)
+    with path.open("rb") as file:
+        return _shaped(_loaded(file, path.stat().st_size, printed(path.name)), reads)
+
+
+def given_array(x: object, reads: tuple[int, int] | None = None) -> Tensor:
+    """Return a network's input of an array or tensor, as `read_array` does of a file.
+
+    Raises ValueError for numbers of another kind, shape or channels.
+
+    >>> given_array(np.zeros((2, 50)), reads=(2, 1)).shape
+    torch.Size([1, 2, 50])
+    """
+    x = torch.as_tensor(x)
+    if x.is_complex():
+        raise ValueError(f"`source` (of {x.dtype}) must hold real numbers; give their parts apart")
+    return _shaped(x if x.is_floating_point() else x.float(), reads)
+
+
+def _loaded(file: BinaryIO, size: int, name: str) -> Tensor:
+    try:
+        shape, dtype = _header(file)
+        if dtype.kind not in "fiub" or dtype.itemsize > 8:
+            raise ValueError(f"its numbers are {dtype}")
+        missing = math.prod(shape) * dtype.itemsize - (size - file.tell())
+        if missing > 0:
+            raise ValueError(f"{missing:,} bytes are missing")
+        file.seek(0)
+        array = np.load(file, allow_pickle=False)
+    except Exception as error:
+        # numpy's reader of headers fails on damaged ones with any exception.
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"`picture` ({name}) must be a whole .npy file of real numbers ({said}); "
+            "write it with numpy.save"
+        ) from error
+    # torch takes native byte order only, and networks take floats.
+    kept = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float32
+    return torch.from_numpy(np.array(array, kept, order="C"))
+
+
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    return shape, dtype
+
+
+def _shaped(x: Tensor, reads: tuple[int, int] | None) -> Tensor:
+    if reads is None:
+        return x
+    channels, dimensions = reads
+    given = tuple(x.shape)
+    if x.ndim == dimensions + 1:
+        x = x[None]
+    if x.ndim != dimensions + 2 or x.shape[1] != channels or 0 in x.shape:
+        cure = "reshape it"
+        if x.ndim == dimensions + 2 and given[-1] == channels:
+            place = len(given) - dimensions - 1
+            cure = f"put the channels there, as numpy.moveaxis(array, -1, {place}) does"
+        raise ValueError(
+            f"`picture` (an array {given}) must have {dimensions + 2} dimensions "
+            f"(n, {channels}, *space), none of them 0; {cure}"
+        )
+    return x

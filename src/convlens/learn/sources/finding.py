@@ -1,0 +1,148 @@
+"""Find the files that a folder, a list or a glob stands for; nothing of them is read."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from convlens.files import expanded
+from convlens.learn.sources.clips import CLIPS
+
+__all__ = ["PICTURES", "UNREAD", "below", "left_out", "listed", "matched"]
+
+PICTURES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib"),
+    *(".tif", ".tiff"),
+)
+"""The suffixes of the pictures that are looked for in a folder."""
+
+UNREAD = (
+    *(".avif", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".svg"),
+    *(".psd", ".psb", ".xcf", ".exr", ".tga", ".ico", ".pcx", ".qoi", ".dds", ".dcm", ".fits"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf"),
+    *(".orf", ".rw2", ".pef", ".m4v", ".mpg", ".mpeg", ".m2v", ".mts", ".m2ts", ".wmv", ".flv"),
+    *(".3gp", ".3g2", ".ogv", ".vob", ".mjpeg", ".mjpg", ".f4v", ".asf"),
+)
+"""Those of pictures and clips that are not read: each gets the sentence that says so."""
+
+# A mark before a text says how its characters are written; UTF-32's begins as UTF-16's does.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def below(
+    folder: str, skip: Path | None = None, passed: Counter[str] | None = None
+) -> Iterator[str]:
+    """Yield the pictures and clips of a folder, depth first, names in order.
+
+    A folder that cannot be read is yielded itself. Links to folders are not followed, they may
+    circle. `skip`: a folder that is not looked into. `passed`: counts what is left out, by its
+    suffix.
+    """
+    passed = Counter() if passed is None else passed
+    open_folders = [_sorted(folder)]
+    while open_folders:
+        entry = next(open_folders[-1], None)
+        if entry is None:
+            open_folders.pop()
+        elif isinstance(entry, str):
+            yield entry
+        elif entry.name.startswith("."):
+            passed["hidden"] += 1
+        elif entry.is_dir(follow_symlinks=False):
+            if skip is not None and Path(entry.path) == skip:
+                continue
+            open_folders.append(_sorted(entry.path))
+        elif entry.is_dir():
+            passed["link to a folder"] += 1
+        elif entry.name.lower().endswith((*PICTURES, *CLIPS, *UNREAD)):
+            yield entry.path
+        else:
+            passed[Path(entry.name).suffix.lower() or "without a suffix"] += 1
+
+
+def _sorted(folder: str) -> Iterator[os.DirEntry[str] | str]:
+    try:
+        with os.scandir(folder) as entries:
+            seen = list(entries)
+    except OSError:
+        return iter([folder])
+    return iter(sorted(seen, key=lambda entry: entry.name))
+
+
+def left_out(folders: Iterable[str], skip: Path | None = None) -> str | None:
+    """Return how many files of folders are neither pictures nor clips, by suffix; None for none.
+
+    >>> from convlens.zoo.weights import DATA
+    >>> left_out([str(DATA)])
+    '9 files left out: 6 .txt, 1 .md, 1 .npz, 1 .safetensors'
+    """
+    passed: Counter[str] = Counter()
+    for folder in folders:
+        for _ in below(folder, skip, passed):
+            pass
+    if not passed:
+        return None
+    kinds = sorted(passed.items(), key=lambda item: (-item[1], item[0]))
+    what = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+    total = passed.total()
+    return f"{total:,} file{'s' * (total > 1)} left out: {what}"
+
+
+def matched(pattern: str) -> list[str]:
+    """Return the files that a glob matches, sorted."""
+    return sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
+
+
+def listed(path: str) -> list[str]:
+    """Return the absolute paths of a list: a path a line, relative to the list.
+
+    UTF-8, or as its byte order mark says; blank lines are skipped. A line may be a folder, or a
+    glob where no file has that name.
+
+    Raises ValueError for an address, and for a list that is no text.
+    """
+    folder = os.path.dirname(path)
+    found: list[str] = []
+    for number, line in enumerate(io.StringIO(_text(path), newline=None), 1):
+        entry = line.strip()
+        where = f"`source` ({path}, line {number}: {entry[:200]!r})"
+        if "://" in entry:
+            raise ValueError(
+                f"{where} must name files of this machine; download it and name the file"
+            )
+        if "\0" in entry:
+            raise ValueError(
+                f"{where} must be text, a path a line, and holds a zero byte; save it as UTF-8"
+            )
+        if entry:
+            entry = str(expanded(entry)) if entry.startswith("~") else entry
+            whole = os.path.abspath(os.path.join(folder, entry))
+            matches = matched(whole) if glob.has_magic(entry) and not os.path.exists(whole) else []
+            found += matches or [whole]
+    return found
+
+
+def _text(path: str) -> str:
+    content = Path(path).read_bytes()
+    marks = (pair for pair in _MARKS if content.startswith(pair[0]))
+    mark, encoding = next(marks, (b"", "utf-8"))
+    try:
+        # Names of files are bytes; those that are no UTF-8 come through as they are.
+        errors = "surrogateescape" if encoding == "utf-8" else "strict"
+        return content[len(mark) :].decode(encoding, errors)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`source` ({path}) must be text, a path a line, and its mark says {encoding}, which "
+            "it is not; save it as UTF-8"
+        ) from error

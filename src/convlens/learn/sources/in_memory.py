@@ -1,0 +1,184 @@
+"""Take the pictures that Python hands over: images of Pillow, arrays and tensors of bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from convlens.learn.sources.pictures.decoding import Picture, picture_of
+
+__all__ = ["given_picture", "is_given", "pictures_of_array"]
+
+
+def is_given(item: object) -> bool:
+    """Return whether an object is a picture or clip that is decoded, or an image Pillow opened.
+
+    >>> is_given(np.zeros((2, 2, 3), np.uint8)), is_given("cat.jpg")
+    (True, False)
+    """
+    return isinstance(item, (Picture, Image.Image, np.ndarray, Tensor))
+
+
+def given_picture(item: object, said: str = "source") -> Picture:
+    """Return one picture of any of these, a clip's first; `said`: how the caller wrote it.
+
+    Raises ValueError as `picture_of` and `pictures_of_array` do, TypeError for what is none.
+
+    >>> given_picture(Image.new("L", (1, 1), 9)).pixels.tolist()
+    [[[9, 9, 9]]]
+    """
+    if isinstance(item, Picture):
+        return item
+    if isinstance(item, Image.Image):
+        return picture_of(item, "picture", f"`{said}` (a PIL image)")
+    if not is_given(item):
+        raise TypeError(
+            f"`{said}` (of type {type(item).__name__}) must be a Picture, a PIL image or uint8 "
+            "pixels (h, w, 3); convlens.read_picture makes one of a file"
+        )
+    return pictures_of_array(item, said)[0]
+
+
+def pictures_of_array(item: object, said: str = "source") -> tuple[Picture, ...]:
+    """Return the pictures of uint8 pixels: (h, w, 3), grey (h, w) or (h, w, 1); of a clip (t, ...).
+
+    Raises ValueError for other numbers and shapes, with what makes such pixels of them.
+
+    >>> pictures_of_array(np.zeros((2, 3), np.uint8))[0].pixels.shape
+    (2, 3, 3)
+    """
+    is_tensor = isinstance(item, Tensor)
+    array = _array(item, said)
+    kind = f"a tensor {array.shape}" if is_tensor else f"an array {array.shape}"
+    called = f"`{said}` ({kind}, {array.dtype})"
+    if array.size == 0:
+        raise ValueError(f"{called} must not be empty; give at least one pixel")
+    cure = _cure(array, said, is_tensor)
+    if cure is not None:
+        raise ValueError(
+            f"{called} must be uint8 pixels (h, w, 3), grey (h, w), or a clip (t, h, w, 3), "
+            f"0 the black and 255 the white; {cure}"
+        )
+    frames = array if array.ndim == 4 else array[None]
+    name = "clip" if array.ndim == 4 else "picture"
+    return tuple(Picture(_coloured(frame), name) for frame in frames)
+
+
+def _array(item: object, said: str) -> NDArray[Any]:
+    if not isinstance(item, Tensor):
+        return np.asarray(item)
+    try:
+        return np.asarray(item.detach().cpu())
+    except (TypeError, RuntimeError) as error:  # numpy has no bfloat16, and no sparse arrays
+        cure = ".float()" if item.layout == torch.strided else ".to_dense()"
+        raise ValueError(
+            f"`{said}` (a tensor {tuple(item.shape)}, {item.dtype}) must be uint8 pixels "
+            f"(h, w, 3); convert it with {cure} first"
+        ) from error
+
+
+def _coloured(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    grey = frame.ndim == 2 or frame.shape[2] == 1
+    return np.repeat(frame.reshape(*frame.shape[:2], 1), 3, axis=2) if grey else frame.copy()
+
+
+def _cure(array: NDArray[Any], said: str, is_tensor: bool) -> str | None:
+    """What makes pixels of an array, as the caller would write it; None where they are pixels."""
+    if array.dtype.name == "bfloat16":  # of ml_dtypes
+        return "convert it with .astype(np.float32) first"
+    if array.dtype.kind not in "biuf":
+        return "give whole numbers of 8 bits"
+    if not np.isfinite(array).all():
+        return "replace its numbers that are not finite first"
+    moved = _moved(array, said, is_tensor)
+    if moved is None:
+        return "give one of these shapes"
+    written, where = _scaled(array, moved, is_tensor)
+    if written == said:
+        return None
+    return f"give {written}{where}" if written else f"undo what scaled its numbers to {where}"
+
+
+def _moved(array: NDArray[Any], said: str, is_tensor: bool) -> str | None:
+    """The axes in order, as it is written; None where no way is known."""
+    shape = array.shape
+    if array.ndim not in (2, 3, 4):
+        return None
+    if array.ndim == 2 or shape[-1] in (1, 3):
+        return said
+    turned = "permute" if is_tensor else "transpose"
+    if array.ndim == 3 and shape[0] == 3:
+        return f"{said}.{turned}(1, 2, 0)"
+    if array.ndim == 4 and shape[1] in (1, 3):
+        return f"{said}.{turned}(0, 2, 3, 1)"
+    if array.ndim == 3 and shape[0] == 1:
+        return f"{said}[0]"
+    if shape[-1] == 4:
+        return f"{said}[..., :3]"
+    if shape[-1] == 2:  # grey, and how opaque it is
+        return f"{said}[..., :1]"
+    if array.ndim == 3 and shape[0] == 4:
+        return f"{said}[:3].{turned}(1, 2, 0)"
+    if array.ndim == 4 and shape[1] == 4:
+        return f"{said}[:, :3].{turned}(0, 2, 3, 1)"
+    if array.ndim == 3 and min(shape) > 16:  # grey, a frame after another
+        return f"{said}[..., None]"
+    return None
+
+
+_BEYOND = 0.25
+"""How far, in parts of black to white, what sharpens edges when it scales reaches beyond them."""
+
+_DARK = 16.0
+"""Of 255, the least that the brightest of a picture has; with less it is likelier another scale."""
+
+
+def _scaled(array: NDArray[Any], said: str, is_tensor: bool) -> tuple[str, str]:
+    """Bytes from 0, black, to 255, white, as it is written, and where that is right."""
+    low, high = float(array.min()), float(array.max())
+    if array.dtype == np.uint8:
+        return said, ""
+    if array.dtype.kind == "b":
+        return (f"{said}.byte() * 255" if is_tensor else f"{said} * np.uint8(255)"), ""
+    if array.dtype.kind == "f":
+        for black, white, written, where in (
+            (0, 1, f"{said} * 255", "where 0 is the black and 1 the white"),
+            (-1, 1, f"({said} + 1) * 127.5", "where -1 is the black and 1 the white"),
+            (0, 255, said, "where 255 is the white"),
+        ):
+            beyond = (white - black) * _BEYOND
+            if low < black - beyond or high > white + beyond:
+                continue
+            if (black, white) == (0, 255) and high < _DARK:
+                break
+            if low < black or high > white:
+                name = "clamp" if is_tensor else "clip"
+                written = written.replace(said, f"{said}.{name}({black}, {white})", 1)
+            is_plain = low >= 0 and high <= 1
+            return _rounded(written, is_tensor), "" if is_plain else f", {where}"
+        return "", f"{low:g} to {high:g}"
+    if low < 0 or high > 65535:
+        return "", f"{low:g} to {high:g}"
+    if high <= 1:
+        return _cast(f"({said} * 255)", is_tensor), ""
+    if high <= 255:
+        deep = array.dtype.itemsize == 2 and array.dtype.kind == "u"
+        return _cast(said, is_tensor), ", where 255 is the white" if deep else ""
+    whole = f"{said}.int()" if is_tensor else said  # torch shifts no uint16
+    if high <= 4095:
+        return _cast(f"({whole} >> 4)", is_tensor), ", where 4095 is the white"
+    return _cast(f"({whole} >> 8)", is_tensor), ", where 65535 is the white"
+
+
+def _rounded(written: str, is_tensor: bool) -> str:
+    alone = f"({written})" if " " in written else written
+    return f"{alone}.round().byte()" if is_tensor else _cast(f"np.rint({written})", False)
+
+
+def _cast(written: str, is_tensor: bool) -> str:
+    return f"{written}.byte()" if is_tensor else f"{written}.astype(np.uint8)"

@@ -1,0 +1,1 @@
+"""Files of pictures, decoded as they are meant to be seen."""

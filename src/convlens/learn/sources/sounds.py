@@ -1,0 +1,182 @@
+"""Read a WAV file as the input of a network that reads signals."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.io import wavfile
+from torch import Tensor
+
+from convlens.files import expanded, printed
+from convlens.learn.sources.signatures import START, check_file, kind_of
+from convlens.learn.sources.silencing import silence
+
+__all__ = ["MOST_SAMPLES", "Sound", "is_sound", "read_sound"]
+
+MOST_SAMPLES = 64_000_000
+"""The most numbers a sound may have, all channels together, counted before it is decoded."""
+
+_OTHERS = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".au")
+
+# Of a recording that was never closed, or written where nobody could go back.
+_UNKNOWN = (0, 2**32 - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """A decoded sound: `x` (1, c, samples), -1 to 1; its own `rate`, and how many `channels`.
+
+    >>> Sound(torch.zeros(1, 1, 8), 16_000, 2).told()
+    '16,000 samples a second, 2 channels mixed down to one'
+    """
+
+    x: Tensor
+    rate: int
+    channels: int
+
+    def told(self) -> str:
+        """Return what was read, in words."""
+        mixed = self.channels > self.x.shape[1]
+        rest = f", {self.channels} channels mixed down to one" if mixed else ""
+        return f"{self.rate:,} samples a second{rest}"
+
+
+def is_sound(source: bytes | str | Path) -> bool:
+    """Return whether `source` is meant as a sound: by a path's suffix, or how bytes begin.
+
+    >>> is_sound("tone.wav"), is_sound("tone.npy"), is_sound(b"RIFF1234WAVEfmt ")
+    (True, False, True)
+    """
+    if isinstance(source, bytes):
+        return _is_wave(source) or (kind_of(source[:START]) or "").endswith("sound")
+    return Path(source).suffix.lower() in (".wav", ".wave", *_OTHERS)
+
+
+def read_sound(source: bytes | str | Path, channels: int | None = None) -> Sound:
+    """Decode a WAV file: whole numbers of 8 to 64 bits or floats, -1 to 1, at its own rate.
+
+    `channels`: how many the network reads; several are mixed down to 1, their mean. None keeps
+    them.
+
+    Raises ValueError for another file, one that is cut short or compressed, other channels, and
+    more than 64 million numbers; the last before anything is decoded.
+
+    >>> file = io.BytesIO()
+    >>> wavfile.write(file, 8000, np.full((3, 2), 16384, np.int16))
+    >>> read_sound(file.getvalue(), channels=1).x.tolist()
+    [[[0.5, 0.5, 0.5]]]
+    """
+    if isinstance(source, bytes):
+        return _decoded(io.BytesIO(source), "the bytes given", channels)
+    path = expanded(source)
+    check_file(path)
+    with path.open("rb") as file:
+        return _decoded(file, printed(path.name), channels)
+
+
+def _decoded(file: BinaryIO, name: str, channels: int | None) -> Sound:
+    start = file.read(START)
+    if not _is_wave(start):
+        what = kind_of(start) or "none"
+        raise ValueError(
+            f"`picture` ({name}) must be a WAV sound or a .npy array, and this is {what}; save it "
+            "as a WAV"
+        )
+    rate, samples = _samples(_whole(file, name), name)
+    if samples.dtype.kind in "iu":
+        bits = 8 * samples.dtype.itemsize
+        middle = 128 if samples.dtype == np.uint8 else 0
+        samples = (samples.astype(np.float64) - middle) / 2.0 ** (bits - 1)
+    elif not np.isfinite(samples).all():
+        raise ValueError(
+            f"`picture` ({name}) must hold numbers, and has some that are not finite; save it again"
+        )
+    if rate < 1:
+        raise ValueError(
+            f"`picture` ({name}) must say how many samples a second it has, and says {rate}; save "
+            "it again"
+        )
+    samples = samples.reshape(len(samples), -1)
+    found = samples.shape[1]
+    if channels == 1 and found > 1:
+        samples = samples.mean(1, keepdims=True)
+    if channels not in (None, samples.shape[1]):
+        raise ValueError(
+            f"`picture` ({name}) must have {channels} channels for this network, and has {found}; "
+            "save it with as many"
+        )
+    x = torch.from_numpy(np.array(samples.T, np.float32, order="C"))[None]
+    return Sound(x, rate, found)
+
+
+def _is_wave(start: bytes) -> bool:
+    return start[:4] in (b"RIFF", b"RIFX", b"RF64") and start[8:12] == b"WAVE"
+
+
+def _samples(file: BinaryIO, name: str) -> tuple[int, NDArray[Any]]:
+    try:
+        with silence():  # it warns of parts that it does not know, such as titles
+            return wavfile.read(file)  # type: ignore[no-any-return]
+    except Exception as error:
+        # scipy's reader fails on damaged headers with any exception.
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"`picture` ({name}) must be a WAV sound of whole numbers or floats ({said}); save it "
+            "so, with 16 bits"
+        ) from error
+
+
+def _whole(file: BinaryIO, name: str) -> BinaryIO:
+    """The file at its beginning, or one that says its length where it says none."""
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    order = ">" if file.read(4) == b"RIFX" else "<"
+    file.seek(12)
+    bytes_a_number = 1
+    while len(head := file.read(8)) == 8:
+        part, size = head[:4], struct.unpack(order + "I", head[4:])[0]
+        if part == b"data":
+            break
+        if part == b"fmt ":
+            content = file.read(size)
+            bytes_a_number = max(1, (content[14:15] or b"\x08")[0] // 8)
+            size = 0
+        file.seek(size + size % 2, os.SEEK_CUR)
+    else:
+        raise ValueError(
+            f"`picture` ({name}) must be a WAV sound with samples, and holds none; save it again"
+        )
+    place = file.tell()
+    there = length - place
+    if size > there and size not in _UNKNOWN:
+        raise ValueError(
+            f"`picture` ({name}) must be a whole WAV file, and its last {size - there:,} bytes are "
+            "missing; copy or save it again"
+        )
+    if min(size, there) // bytes_a_number > MOST_SAMPLES or there == 0:
+        raise ValueError(
+            f"`picture` ({name}) must have 1 to {MOST_SAMPLES:,} samples, and has "
+            f"{there // bytes_a_number:,}; cut a part of it"
+        )
+    file.seek(0)
+    if size not in _UNKNOWN:
+        return file
+    whole = bytearray(file.read())
+    there -= there % max(1, struct.unpack_from(order + "H", _format(whole), 12)[0])
+    whole[place - 4 : place] = struct.pack(order + "I", there)
+    whole[4:8] = struct.pack(order + "I", place - 8 + there)
+    return io.BytesIO(bytes(whole[: place + there]))
+
+
+def _format(content: bytes | bytearray) -> bytes:
+    """What the part "fmt " holds."""
+    at = content.index(b"fmt ") + 8
+    return bytes(content[at : at + 16] + bytes(16))[:16]
