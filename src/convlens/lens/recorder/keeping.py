@@ -180,6 +180,12 @@ class Keeper:
             for key, entry in self._identity.items()
             if self.values[entry[1]].kind != "computed"
         }
+        # Memory that is free again may soon be that of another tensor.
+        left = {
+            key: [id_ for id_ in ids if self.values[id_].kind != "computed"]
+            for key, ids in self._living.items()
+        }
+        self._living = {key: ids for key, ids in left.items() if ids}
 
     def _lay(self, id_: int) -> Lay:
         """Return how a value lies in its memory; of a copied one, how it lay before."""
