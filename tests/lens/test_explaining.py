@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.lens import Explanation, Recording, Step, explain, explain_value, record
-from convlens.lens.kinds import kind_of
+from convlens.lens.kinds import bound
 from convlens.lens.recorder.keeping import Keeper
 from convlens.lens.recording import Ref
 from convlens.lens.trees import replace_refs, tensors_in
@@ -73,7 +73,7 @@ def test_every_step_is_explained_within_the_bound(name: str, training: bool) -> 
     count = 0
     for step, slot, index in elements(seen, 6):
         explanation = explain(seen, step, index, slot=slot)
-        assert explanation.kind == kind_of(seen, step).name
+        assert explanation.kind == bound(seen, step)[0].name
         assert explanation.recorded == float(seen.values[step.outputs[slot]].tensor[index])
         assert abs(explanation.recorded - explanation.total) <= explanation.bound
         assert misplaced(explanation) == 0
@@ -448,7 +448,7 @@ def test_every_single_operation(name: str) -> None:
         if step.op == "median" and slot:
             continue
         explanation = explain(seen, step, index, slot=slot)
-        assert explanation.kind == kind_of(seen, step).name
+        assert explanation.kind == bound(seen, step)[0].name
         assert misplaced(explanation) == 0
         assert can_fail(explanation)
         assert explanation.pixels().mask.shape == x.shape

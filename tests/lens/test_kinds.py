@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.lens import costs_of, explain, record, region
-from convlens.lens.kinds import KINDS, kind_of
+from convlens.lens.kinds import KINDS, bound
 from convlens.lens.trees import tensors_in
 from convlens.zoo.detection.boxes import nms
 from convlens.zoo.detection.regions import roi_align, roi_pool
@@ -298,7 +298,7 @@ def a_step_of(rule: type) -> tuple[Any, Any]:
     for sample in samples:
         seen = sample()
         for step in seen:
-            if type(kind_of(seen, step)) is rule:
+            if type(bound(seen, step)[0]) is rule:
                 return seen, step
     return None, None
 
@@ -328,7 +328,7 @@ def test_terms_region_and_cost_are_of_one_kind() -> None:
     """A call that its rule does not know goes one way in all three."""
     seen = record(lambda x: x.norm(p="nuc"), torch.rand(3, 3))
     step = seen.steps[0]
-    assert kind_of(seen, step).name == "composed"
+    assert bound(seen, step)[0].name == "composed"
     assert "of order 'nuc'" in explain(seen, 0, ()).note
     assert explain(seen, 0, ()).rule == "slope"
     assert region(seen, step.outputs[0], ()).upper_bound

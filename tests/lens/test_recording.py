@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convlens.lens import Recording, record
-from convlens.lens.kinds import kind_of
+from convlens.lens.kinds import bound
 from convlens.lens.recorder.keeping import Keeper
 from convlens.lens.trees import replace_refs, tensors_in
 from tests.cases.networks import NETWORKS, Raises, Shared, build
@@ -196,7 +196,7 @@ def test_every_step_of_the_networks_has_a_kind_of_its_own() -> None:
     for name in NETWORKS:
         network, inputs = build(name)
         seen = record(network, *inputs)
-        unknown |= {s.op for s in seen if kind_of(seen, s).name == "universal"}
+        unknown |= {s.op for s in seen if bound(seen, s)[0].name == "universal"}
     assert unknown == set()
 
 

@@ -497,15 +497,16 @@ def test_an_assignment_keeps_and_puts_what_running_it_does(name: str, whole: boo
     y = numbers(*(shape if whole else shape[-1:]), seed=1)
     seen = record(put, x.clone(), y)
     step = seen.steps[-1]
+    given = Putting().bind(seen, step)
     for index in elements((4, 3, 5), 40):
         direct = explain(seen, step, index)
-        by_running = Moving().explain(seen, step, 0, index)
+        by_running = Moving().explain(given, 0, index)
         for field in ("source", "position", "value"):
             assert getattr(direct.terms, field) == getattr(by_running.terms, field)
         mask = torch.zeros(4, 3, 5, dtype=torch.bool)
         mask[index] = True
-        for id, theirs in Moving().reads(seen, step, 0, mask).items():
-            assert torch.equal(Putting().reads(seen, step, 0, mask)[id], theirs)
+        for id, theirs in Moving().reads(given, 0, mask).items():
+            assert torch.equal(Putting().reads(given, 0, mask)[id], theirs)
 
 
 def test_an_index_nothing_decides_chose_nothing() -> None:

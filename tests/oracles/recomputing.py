@@ -12,10 +12,9 @@ from torch import Tensor
 
 from convlens.compute import avg_pool, conv, conv_transpose, max_pool
 from convlens.lens import Recording, Step
-from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.kinds.convolving import Geometry as Convolution
-from convlens.lens.kinds.multiplying import SIGNATURES
-from convlens.lens.kinds.pooling import Geometry as Pool
+from convlens.lens.kinds import bound
+from convlens.lens.kinds.convolving import ConvolutionGeometry
+from convlens.lens.kinds.pooling import PoolingGeometry
 from convlens.windows import Window
 
 
@@ -40,7 +39,7 @@ def recomputed(seen: Recording, step: Step) -> Again | None:
     if step.op.startswith("conv"):
         return _convolved(seen, step)
     if step.op == "linear":
-        given = Arguments(seen, step, SIGNATURES["linear"])
+        _, given = bound(seen, step)
         x, weight = given.tensor("input").double(), given.tensor("weight").double()
         bias = given.tensor("bias").double() if given.has("bias") else None
         rows = x.reshape(-1, x.shape[-1], 1)  # (n, c, 1): a convolution with a window of one
@@ -55,7 +54,7 @@ def recomputed(seen: Recording, step: Step) -> Again | None:
 
 
 def _convolved(seen: Recording, step: Step) -> Again:
-    g = Convolution.of(seen, step)
+    g = ConvolutionGeometry.of(bound(seen, step)[1])
     options: dict[str, Any] = {
         "stride": [w.stride for w in g.windows],
         "padding": [(w.before, w.after) for w in g.windows],
@@ -81,7 +80,7 @@ def _with_bound(operation: Any, x: Tensor, weight: Tensor, bias: Tensor | None) 
 
 
 def _pooled(seen: Recording, step: Step) -> Again | None:
-    p = Pool.of(seen, step)
+    p = PoolingGeometry.of(bound(seen, step)[1])
     x = p.x.double()
     windows = [w for w in p.windows if isinstance(w, Window)]
     if len(windows) != len(p.windows):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from convlens.lens.kinds import kind_of, packed
+from convlens.lens.kinds import bound, packed
 from convlens.lens.memory import memory_of
 from convlens.lens.recorder.running import record
 from convlens.lens.recording import Recording, Step, Value
@@ -135,7 +135,8 @@ def _row(recording: Recording, step: Step, counted: _Parameters) -> CostRow:
                 f"{step.index} (`{step.op}`) cannot be counted; record one part alone"
             )
     out = recording.values[step.outputs[0]]
-    cost = kind_of(recording, step).cost(recording, step)
+    kind, given = bound(recording, step)
+    cost = kind.cost(given)
     made = [recording.values[i] for i in step.outputs]
     return CostRow(
         step.index,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from convlens.lens.fields import Region, region
-from convlens.lens.kinds import kind_of
+from convlens.lens.kinds import bound
 from convlens.lens.naming import calls_named, which_call
 from convlens.lens.recording import Recording, Step, Value
 from convlens.lens.terms import (
@@ -295,8 +295,8 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
         note = "made outside the recording" if value.kind == "constant" else ""
         account = Account("given", Terms.none(), recorded, exact=True, note=note)
         return _explanation(recording, None, value, at, recorded, value.kind, account)
-    kind = kind_of(recording, step)
-    account = kind.explain(recording, step, value.slot, at)
+    kind, given = bound(recording, step)
+    account = kind.explain(given, value.slot, at)
     return _explanation(recording, step, value, at, recorded, kind.name, account)
 
 

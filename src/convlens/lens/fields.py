@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds import Kind, kind_of
+from convlens.lens.kinds import Kind, bound
+from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.kinds.walking import carried
 from convlens.lens.recording import Recording, Step, Value
 
@@ -65,7 +66,7 @@ def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) 
         return _region(source, _one(source.shape, index))
     wanted = {id: _one(recording.values[id].shape, index)}
     steps = recording.steps[: recording.values[id].step + 1]
-    found, loose = carried(recording, wanted, (source.id,), steps, _sized_kind)
+    found, loose = carried(recording, wanted, (source.id,), steps, _bound)
     mask = found.get(source.id, torch.zeros(source.shape, dtype=torch.bool))
     return _region(source, mask, _warned(loose) if bool(masks.narrow(mask).any()) else "")
 
@@ -80,10 +81,10 @@ def _warned(loose: Sequence[Step]) -> str:
     return f"an upper bound: {which} may read fewer elements than these"
 
 
-def _sized_kind(recording: Recording, step: Step) -> Kind:
-    """The kind of a step whose inputs have one size along every axis."""
+def _bound(recording: Recording, step: Step) -> tuple[Kind, Arguments]:
+    """Return the kind and arguments of a step whose inputs have one size along every axis."""
     _sized(recording, step.inputs)
-    return kind_of(recording, step)
+    return bound(recording, step)
 
 
 def _sized(recording: Recording, ids: Sequence[int]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeVar
 
 import torch
 
 from convlens.lens.memory import memory_of, opaque, version_of
 from convlens.lens.naming import calls_named, step_named, unknown, value_names, values_named
 from convlens.tables import table
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,7 @@ class Recording:
     warnings: tuple[str, ...]
     error: Failure | None
     aliases: dict[str, str] = field(default_factory=dict, repr=False)
-    # Index maps of data movement, kept once made: (step, slot) -> tensor.
-    replays: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False)
+    _kept: dict[str, dict[int, Any]] = field(default_factory=dict, init=False, repr=False)
     _names: dict[int, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -231,6 +232,19 @@ class Recording:
     def name_of(self, id: int) -> str:
         """A value as a person would name it: its own name, or its module or step."""
         return self.all_names[id][0]
+
+    def kept(self, what: str, key: int, most: int, make: Callable[[], Made]) -> Made:
+        """Return what `make` made for a key before, of the latest `most`; else call it now."""
+        held = self._kept.setdefault(what, {})
+        try:
+            found: Made = held[key]
+            return found
+        except KeyError:
+            made = make()
+        for old in list(held)[: max(len(held) - most + 1, 0)]:
+            held.pop(old, None)
+        held[key] = made
+        return made
 
     def table(self) -> str:
         """Every step in a line: index, module, operation, output shapes, milliseconds."""

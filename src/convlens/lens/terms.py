@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+Element = tuple[int, int]
+"""An element of a recording: its value's id, and its flat position in it."""
+
+Origin = tuple[Ints, Ints]
+"""Of every element of a value, the element it is a copy of: value ids, and flat positions."""
+
 PADDING = -1
-"""The source of a term that reads padding, which is no element of anything."""
+"""The source of a term that reads padding, which is not an element of any value."""
 
 
 @dataclass(frozen=True, eq=False)

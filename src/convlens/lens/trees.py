@@ -34,6 +34,13 @@ def replace_refs(tree: Any, replace: Callable[[Ref], Any]) -> Any:
     return _rebuild(tree, lambda part: replace_refs(part, replace))
 
 
+def refs_in(tree: Any) -> list[int]:
+    """Return the value ids of all `Ref`s in a nest, in order."""
+    found: list[int] = []
+    replace_refs(tree, lambda ref: found.append(ref.id))
+    return found
+
+
 def _rebuild(tree: Any, each: Callable[[Any], Any]) -> Any:
     if isinstance(tree, torch.Size):
         return tree

@@ -1,4 +1,4 @@
-"""Softmax and attention: shares that add up to one."""
+"""Explain softmax and attention: shares that add up to one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments, bind
+from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.refusing import Refused
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import (
     Account,
@@ -38,60 +39,69 @@ ATTENTION = {
 }
 
 
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits its signature."""
-    bind(step, _SOFTMAX if step.op in SOFTMAX else ATTENTION[step.op])
-
-
 class Softmax:
     """value = exp(x) / sum of exp along the axis, or its logarithm."""
 
     name = "softmax"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each element of the axis; the weights are slopes."""
-        given = Arguments(recording, step, _SOFTMAX)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, _SOFTMAX)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each element of the axis; the weights are slopes."""
         x = given.tensor("input")
         dim = int(given["dim"]) % max(x.dim(), 1)
         positions, numbers = lane(x, index, dim)
-        sign = -1.0 if step.op == "softmin" else 1.0
-        scores = sign * numbers
+        sign = -1.0 if given.step.op == "softmin" else 1.0
         own = index[dim] if index else 0
-        top = float(scores.max())
-        powers = np.exp(scores - top)
-        share = float(powers[own] / powers.sum())
-        delta = np.zeros(numbers.size)
-        delta[own] = 1
-        shares = powers / powers.sum()
-        if "log" in step.op:
-            total = float(scores[own]) - top - math.log(powers.sum())
-            slopes: Floats = delta - shares
-            magnitude = abs(float(scores[own]) - top) + abs(total) + abs(top) + 1
-            formula = "x - log(sum(exp(x)))"
-        else:
-            total, slopes = share, sign * share * (delta - shares)
-            # Powers less than a normal number are 0.
-            below = abs(float(scores[own]) - top) if share else 0.0
-            magnitude = share * (1 + below) + flushed(x.dtype)
-            formula = "exp(x) / sum(exp(x))"
-        terms = Terms.build(given.id("input"), positions, numbers, slopes)
-        inside = "the logarithm is of a sum of at least 1" if "log" in step.op else ""
+        scores = sign * numbers
+        found = _log_share(scores, own) if "log" in given.step.op else _share(scores, own, x.dtype)
+        total, slopes, magnitude, formula, inside = found
+        terms = Terms.build(given.id("input"), positions, numbers, sign * slopes)
         return Account(
             "function", terms, total, magnitude, numbers.size, formula=formula, inside=inside
         )
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """All along the axis."""
-        given = Arguments(recording, step, _SOFTMAX)
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return all along the axis."""
         dim = int(given["dim"]) % max(mask.dim(), 1)
         return {given.id("input"): masks.collapse(mask, (dim,)).expand(mask.shape)}
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Exponential, sum and division: three an element."""
-        return Cost(operations=3 * recording.values[step.outputs[0]].tensor.numel())
+    def cost(self, given: Arguments) -> Cost:
+        """Count three operations an element: exponential, sum and division."""
+        return Cost(operations=3 * given.output().tensor.numel())
+
+
+def _share(scores: Floats, own: int, dtype: torch.dtype) -> tuple[float, Floats, float, str, str]:
+    """Return total, slopes, magnitude, formula, and what cancels inside, of a softmax."""
+    top = float(scores.max())
+    powers = np.exp(scores - top)
+    shares = powers / powers.sum()
+    share = float(shares[own])
+    slopes: Floats = share * (_unit(scores.size, own) - shares)
+    below = abs(float(scores[own]) - top) if share else 0.0
+    magnitude = share * (1 + below) + flushed(dtype)  # powers less than a normal number are 0
+    return share, slopes, magnitude, "exp(x) / sum(exp(x))", ""
+
+
+def _log_share(scores: Floats, own: int) -> tuple[float, Floats, float, str, str]:
+    """Return the same of the logarithm of a softmax."""
+    top = float(scores.max())
+    powers = np.exp(scores - top)
+    total = float(scores[own]) - top - math.log(powers.sum())
+    slopes: Floats = _unit(scores.size, own) - powers / powers.sum()
+    magnitude = abs(float(scores[own]) - top) + abs(total) + abs(top) + 1
+    inside = "the logarithm is of a sum of at least 1"
+    return total, slopes, magnitude, "x - log(sum(exp(x)))", inside
+
+
+def _unit(size: int, own: int) -> Floats:
+    """Return zeros, with a one at `own`."""
+    unit: Floats = np.zeros(size)
+    unit[own] = 1
+    return unit
 
 
 class Attending:
@@ -100,26 +110,20 @@ class Attending:
     name = "attention"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each key: its value times its share."""
-        given = Arguments(recording, step, ATTENTION[step.op])
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, ATTENTION[step.op])
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each key: its value times its share."""
         if slot:
-            raise NotImplementedError(
-                f"step {step.index} (`{step.op}`): output {slot} is kept for the gradient; "
-                "explain output 0"
-            )
+            raise Refused(given.step, f"output {slot} is kept for the gradient; explain output 0")
         if given["dropout_p"]:
-            raise NotImplementedError(
-                f"step {step.index} (`{step.op}`, module `{step.module}`) cannot be taken apart: "
-                "it drops shares at random"
-            )
+            raise Refused(given.step, "it drops shares at random")
         query, key, value = (given.tensor(name) for name in ("query", "key", "value"))
         heads = query.dim() > 2 and query.shape[-3]
-        lead = _shared(index[:-2], key.shape[:-2], heads)
         row = floats(query[(*broadcast_index(index[:-2], query.shape[:-2]), index[-2])])
-        keys = floats(key[lead])
+        keys = floats(key[_shared(index[:-2], key.shape[:-2], heads)])
         lead = _shared(index[:-2], value.shape[:-2], heads)
         column = floats(value[lead][:, index[-1]])
         scale = given["scale"]
@@ -144,17 +148,13 @@ class Attending:
             formula="sum of share × value, share = softmax(query · key)",
         )
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The query's row, the keys it may look at, and of their values the column.
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the query's row, the keys it may look at, and the column of their values.
 
-        Where it may look at one key alone, that key's share is 1 whatever the numbers are.
+        If there is only one such key, its share is 1 whatever the numbers are.
         """
-        given = Arguments(recording, step, ATTENTION[step.op])
         if slot:
-            raise NotImplementedError(
-                f"step {step.index} (`{step.op}`): output {slot} is kept for the gradient; no "
-                "region of it is known"
-            )
+            raise Refused(given.step, f"output {slot} is kept for the gradient; no region is known")
         query, key, value = (given.value(name).shape for name in ("query", "key", "value"))
         allowed = _allowed(given, (*mask.shape[:-1], key[-2]))
         rows = mask.any(-1, keepdim=True) & allowed
@@ -173,30 +173,29 @@ class Attending:
             found[given.id(name)] = masks.union(found.get(given.id(name)), theirs)
         return found
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Two products for each pair of query and key, and the softmax between them."""
-        given = Arguments(recording, step, ATTENTION[step.op])
+    def cost(self, given: Arguments) -> Cost:
+        """Count two products for each pair of query and key, and the softmax between them."""
         query, value = given.value("query").shape, given.value("value").shape
-        pairs = math.prod(recording.values[step.outputs[0]].shape[:-1]) * value[-2]
+        pairs = math.prod(given.output().shape[:-1]) * value[-2]
         return Cost(pairs * (query[-1] + value[-1]), 3 * pairs)
 
 
 def _shared(index: tuple[int, ...], shape: tuple[int, ...], heads: int) -> tuple[int, ...]:
-    """Where the keys (values) of a query's head stand; several heads may share one."""
+    """Return where the keys, or values, of a query's head stand; several heads may share one."""
     if shape and 1 < shape[-1] < heads:
         index = (*index[:-1], index[-1] // (heads // shape[-1]))
     return broadcast_index(index, shape)
 
 
 def _of_groups(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A mask of all heads as one of the heads of an operand that several share."""
+    """Return a mask of all heads as one of the heads of an operand that several share."""
     if len(shape) > 2 and 1 < shape[-3] < mask.shape[-3]:
         mask = mask.unflatten(-3, (shape[-3], -1)).any(-3)
     return mask
 
 
 def _allowed(given: Arguments, shape: tuple[int, ...]) -> Tensor:
-    """Which keys each query may look at: (..., queries, keys)."""
+    """Return which keys each query may look at: (..., queries, keys)."""
     allowed = torch.ones(shape, dtype=torch.bool)
     if given["is_causal"]:
         allowed = allowed.tril()
@@ -207,6 +206,7 @@ def _allowed(given: Arguments, shape: tuple[int, ...]) -> Tensor:
 
 
 def _masked(given: Arguments, scores: Floats, index: tuple[int, ...], queries: int) -> Floats:
+    """Return the scores of one query, minus infinity where it may not look."""
     if given["is_causal"]:
         scores = np.where(np.arange(scores.size) <= index[-2], scores, -math.inf)
     if not given.has("attn_mask"):
@@ -216,8 +216,8 @@ def _masked(given: Arguments, scores: Floats, index: tuple[int, ...], queries: i
     line = mask.expand(shape)[broadcast_index((*index[:-2], index[-2]), shape[:-1])]
     if mask.dtype == torch.bool:
         return np.where(line.cpu().numpy(), scores, -math.inf)
-    # Beside a large number the score is rounded away, as it was: where all keys are masked by
-    # -1e9 all shares are alike. torch adds in float32 where its tensors are shorter.
+    # Added to a large number the score is rounded away, as it was in the run: where -1e9 masks all
+    # keys, all shares are equal. torch adds in float32 where its tensors are shorter.
     dtype = np.float64 if given.value("query").dtype == torch.float64 else np.float32
     with np.errstate(over="ignore"):
         added = scores.astype(dtype) + floats(line).astype(dtype)

@@ -1,4 +1,4 @@
-"""Convolution and transposed convolution of any dimension: a dot product under a window."""
+"""Explain convolution and transposed convolution of any dimension: a dot product under a window."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments, bind
+from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.kinds.walking import by_slopes, computed, union_of
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import PADDING, Account, Cost, Ints, Terms, floats, ravel
@@ -28,20 +28,15 @@ SIGNATURES = {
     **{f"conv{axes}d": _FORWARD for axes in (1, 2, 3)},
     **{f"conv_transpose{axes}d": _TRANSPOSED for axes in (1, 2, 3)},
     "convolution": _ATEN,
-    "mkldnn_convolution": ("input, weight, bias=None, padding=0, stride=1, dilation=1, groups=1"),
+    "mkldnn_convolution": "input, weight, bias=None, padding=0, stride=1, dilation=1, groups=1",
     "_convolution": _ATEN
     + ", benchmark=False, deterministic=False, cudnn_enabled=True, allow_tf32=True",
 }
 
 
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits its signature."""
-    bind(step, SIGNATURES[step.op])
-
-
 @dataclass(frozen=True)
-class Geometry:
-    """The windows of one convolution step, an axis each, and how its channels are grouped."""
+class ConvolutionGeometry:
+    """The windows of one convolution step, one for each axis, and how its channels are grouped."""
 
     given: Arguments
     x: Tensor
@@ -71,14 +66,13 @@ class Geometry:
         return self.weight.shape[1] if self.transposed else self.weight.shape[0] // self.groups
 
     @classmethod
-    def of(cls, recording: Recording, step: Step) -> Geometry:
+    def of(cls, given: Arguments) -> ConvolutionGeometry:
         """Read a step's arguments."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
         x, weight = given.tensor("input"), given.tensor("weight")
         size = tuple(weight.shape[2:])
         axes = len(size)
         stride, dilation = given.per_axis("stride", axes), given.per_axis("dilation", axes)
-        transposed = "transpose" in step.op or bool(given["transposed"])
+        transposed = "transpose" in given.step.op or bool(given["transposed"])
         padding = given["padding"]
         if isinstance(padding, str):
             windows = [Window.padded(padding, size[a], stride[a], dilation[a]) for a in range(axes)]
@@ -100,13 +94,18 @@ class Convolving:
 
     name = "windowed"
     exact = True
-    geometry = staticmethod(Geometry.of)
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each channel of the group and each tap, taps in the padding included."""
-        g = self.geometry(recording, step)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, SIGNATURES[step.op])
+
+    def geometry(self, given: Arguments) -> ConvolutionGeometry:
+        """Return the windows of a step."""
+        return ConvolutionGeometry.of(given)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each channel of the group and each tap, those in the padding too."""
+        g = self.geometry(given)
         lead, out, place = index[: -g.axes - 1], index[-g.axes - 1], index[-g.axes :]
         group = out // g.channels_out
         channels = np.arange(group * g.channels_in, (group + 1) * g.channels_in)
@@ -117,25 +116,28 @@ class Convolving:
         else:
             kernel_index = np.ix_(np.array([out]), np.arange(g.channels_in), *taps)
         shape = (len(channels), *map(len, taps))
-        kernel_positions = np.ravel_multi_index(kernel_index, tuple(g.weight.shape)).reshape(shape)
         kernel = floats(g.weight[tuple(torch.as_tensor(i) for i in kernel_index)]).reshape(shape)
         terms = Terms.build(
-            np.where(inside, g.given.id("input"), PADDING),
+            np.where(inside, given.id("input"), PADDING),
             np.where(inside, positions, PADDING),
             values,
             kernel,
-            weight_source=g.given.id("weight"),
-            weight_position=kernel_positions,
+            weight_source=given.id("weight"),
+            weight_position=np.ravel_multi_index(kernel_index, tuple(g.weight.shape)).reshape(
+                shape
+            ),
             arrangement=shape,
         )
-        if not g.given.has("bias"):
+        if not given.has("bias"):
             return Account.of_sum(terms, formula="sum of input × kernel")
-        bias = g.given.number("bias", (out,))
-        source = (g.given.id("bias"), out)
+        bias = given.number("bias", (out,))
+        source = (given.id("bias"), out)
         return Account.of_sum(terms, bias, source, formula="sum of input × kernel, + bias")
 
-    def _taps(self, g: Geometry, place: tuple[int, ...]) -> tuple[list[Ints], list[Ints]]:
-        """Kernel and input positions along each axis; -1 where a tap lies in the padding.
+    def _taps(
+        self, g: ConvolutionGeometry, place: tuple[int, ...]
+    ) -> tuple[list[Ints], list[Ints]]:
+        """Return kernel and input positions along each axis; -1 for a tap in the padding.
 
         A transposed convolution has only the taps that meet an input.
         """
@@ -153,38 +155,41 @@ class Convolving:
                 reads.append(at)
         return taps, reads
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The windows under the mask, in every channel of its groups."""
-        g = self.geometry(recording, step)
-        channel = mask.dim() - g.axes - 1
-        grouped = masks.narrow(mask)
-        if g.groups == 1 or grouped.size(channel) == 1:
-            grouped = grouped.any(channel, keepdim=True)
-        else:
-            grouped = grouped.unflatten(channel, (g.groups, -1)).any(channel + 1)
-        grouped = grouped.expand(*grouped.shape[: -g.axes], *mask.shape[-g.axes :])
-        found = masks.through_windows(grouped, g.windows, g.space, channel + 1)
-        if found.size(channel) > 1:
-            found = found.repeat_interleave(g.channels_in, channel)
-        return union_of(
-            {g.given.id("input"): found.expand(g.x.shape)},
-            by_slopes(recording, step, slot, mask, computed(g.given, "weight", "bias")),
-        )
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the windows under the mask, in every channel of its groups."""
+        found = windows_read(self.geometry(given), mask)
+        rest = by_slopes(given, slot, mask, computed(given, "weight", "bias"))
+        return union_of({given.id("input"): found}, rest)
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Each kernel element once for each position it is laid on (padding counts)."""
-        g = self.geometry(recording, step)
-        out = recording.values[step.outputs[0]]
+    def cost(self, given: Arguments) -> Cost:
+        """Count each kernel element once for each position it is laid on, padding too."""
+        g = self.geometry(given)
+        out = given.output()
         laid = g.x if g.transposed else out.tensor
         places = laid.numel() // max(laid.shape[-g.axes - 1], 1)
         multiply_adds = places * g.weight.numel()
-        return Cost(multiply_adds, math.prod(out.shape) if g.given.has("bias") else 0)
+        return Cost(multiply_adds, math.prod(out.shape) if given.has("bias") else 0)
+
+
+def windows_read(g: ConvolutionGeometry, mask: Tensor) -> Tensor:
+    """Return the elements of the input under the windows of the masked outputs."""
+    channel = mask.dim() - g.axes - 1
+    grouped = masks.narrow(mask)
+    if g.groups == 1 or grouped.size(channel) == 1:
+        grouped = grouped.any(channel, keepdim=True)
+    else:
+        grouped = grouped.unflatten(channel, (g.groups, -1)).any(channel + 1)
+    grouped = grouped.expand(*grouped.shape[: -g.axes], *mask.shape[-g.axes :])
+    found = masks.through_windows(grouped, g.windows, g.space, channel + 1)
+    if found.size(channel) > 1:
+        found = found.repeat_interleave(g.channels_in, channel)
+    return found.expand(g.x.shape)
 
 
 def _gather(
     x: Tensor, lead: tuple[int, ...], channels: Ints, reads: list[Ints]
 ) -> tuple[np.ndarray, Ints, np.ndarray]:
-    """The block of `x` at lead, channels and reads; its flat positions; which are inside."""
+    """Return the block of `x` at lead, channels and reads; its flat positions; what is inside."""
     block = x[lead] if lead else x
     block = block[int(channels[0]) : int(channels[-1]) + 1] if len(channels) else block[:0]
     for axis, at in enumerate(reads):

@@ -1,4 +1,4 @@
-"""Which element of an index, or of a mask, chose the element that was moved."""
+"""Find the element of an index, or of a mask, that chose the element that was moved."""
 
 from __future__ import annotations
 
@@ -8,31 +8,27 @@ from typing import Any
 
 import torch
 
-from convlens.lens.kinds.arguments import Arguments, UnboundCall, bind
+from convlens.lens.kinds.arguments import Arguments, UnboundCall
 from convlens.lens.recording import Recording, Ref, Step
-from convlens.lens.terms import broadcast_index, ravel, unravel
+from convlens.lens.terms import Element, broadcast_index, ravel, unravel
 
 Index = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One element of an index or mask, its value and position there, and what it says: `words`.
+    """An element of an index or mask, and in `words` what it chose; `{}` stands for its name."""
 
-    `{}` in the words stands for the element's name.
-    """
-
-    source: int
-    position: int
+    element: Element
     words: str
 
 
 @dataclass(frozen=True)
 class Picker:
-    """An index or mask among the arguments, and the axes of the data it is about.
+    """An index or mask among the arguments, and the axes of the data that it picks from.
 
-    `ref` is None for numbers written out in the call; `seen` is the axis of the data as sliced so
-    far, -1 for a single number, which leaves no axis.
+    `ref` is None for numbers written out in the call. `seen` is the axis of the data as sliced so
+    far; it is -1 for a single number, which leaves no axis.
     """
 
     ref: Ref | None
@@ -42,22 +38,18 @@ class Picker:
     seen: int
 
 
-def choices(
-    recording: Recording, step: Step, index: Index, source: int, at: Index
-) -> tuple[Choice, ...]:
-    """What chose element `at` of value `source` to stand at `index` of the step's output.
+def choices(given: Arguments, index: Index, source: int, at: Index) -> tuple[Choice, ...]:
+    """Return what chose element `at` of value `source` to stand at `index` of the step's output.
 
-    Indices that no input or parameter decides (an `arange`, a stored table) chose nothing.
+    An index that no input or parameter decides (an `arange`, a stored table) chose nothing.
     """
-    find = _FINDERS.get(step.op)
-    if find is None:
-        return ()
-    found = find(Arguments(recording, step, signature(step)), index, source, at)
-    return tuple(c for c in found if _decided(recording, c.source))
+    find = _FINDERS.get(given.step.op)
+    found = find(given, index, source, at) if find else []
+    return tuple(c for c in found if _decided(given.recording, c.element[0]))
 
 
 def _decided(recording: Recording, id: int) -> bool:
-    """Whether a value is, or is made from, an input or a parameter."""
+    """Return whether a value is, or is made from, an input or a parameter."""
     waiting, known = [id], {id}
     while waiting:
         value = recording.values[waiting.pop()]
@@ -71,13 +63,14 @@ def _decided(recording: Recording, id: int) -> bool:
 
 
 def _choice(given: Arguments, ref: Ref, place: Index, words: str) -> Choice:
-    return Choice(ref.id, ravel(place, given.recording.values[ref.id].shape), words)
+    """Return the choice by the element at `place` of an index or mask."""
+    return Choice((ref.id, ravel(place, given.recording.values[ref.id].shape)), words)
 
 
 def _along(name: str, index: str) -> Callable[..., list[Choice]]:
-    """Finds the choice where an index says the position along one axis.
+    """Return what finds the choice of an index that gives the position along one axis.
 
-    `index` is where its element stands: along that "axis" of the output only, at the place of the
+    `index` says where its element stands: along that "axis" of the output only, at the place of the
     "output" or of the "source", or at the "front" axes of the output.
     """
 
@@ -91,7 +84,7 @@ def _along(name: str, index: str) -> Callable[..., list[Choice]]:
         places = {"axis": along, "output": out, "source": at, "front": out[: len(shape)]}
         if (dim is None and index == "output") or not at:  # as if the data had one axis
             words = f"position {ravel(at, given.recording.values[source].shape)}"
-            flat = ravel(out, given.recording.values[given.step.outputs[0]].shape)
+            flat = ravel(out, given.output().shape)
             places["output"] = unravel(flat, shape)
         else:
             words = f"position {out[axis] if index == 'source' else at[axis]} of axis {axis}"
@@ -102,7 +95,7 @@ def _along(name: str, index: str) -> Callable[..., list[Choice]]:
 
 
 def _masked(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
-    """A mask that says which elements are meant, broadcast with the data."""
+    """Return the choice of a mask that is broadcast with the data."""
     ref, mask = given["mask"], given.tensor("mask").cpu()
     if given.step.op == "masked_scatter":
         if source == given.id("input"):
@@ -115,7 +108,10 @@ def _masked(given: Arguments, out: Index, source: int, at: Index) -> list[Choice
 
 
 def _taken(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
-    """`x[key]`: indices broadcast together; their axes stand where the first did, or in front."""
+    """Return the choices of `x[key]`, whose indices are broadcast together.
+
+    Their axes stand where the first of them did, or in front if they are not adjacent.
+    """
     pickers = _pickers(given, given["key"], len(at))
     wide = [p for p in pickers if p.seen >= 0]
     shape = _broadcast(given, wide)
@@ -138,7 +134,7 @@ def _taken(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]
 
 
 def _put(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
-    """`x[key] = value`: the place of the indices that says this position."""
+    """Return the choices of `x[key] = value`: the elements that give this position."""
     if source == given.id("input"):
         return []
     pickers = _pickers(given, given["key"], len(out))
@@ -164,7 +160,7 @@ def _put(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
 
 
 def _pickers(given: Arguments, key: Any, rank: int) -> list[Picker]:
-    """The indices and masks of a key, with the axes they are about."""
+    """Return the indices and masks of a key, with the axes that they pick from."""
     items = list(key) if isinstance(key, (tuple, list)) and not _numbers(key) else [key]
     taken = sum(_axes(given, item) for item in items)
     found, axis, seen = [], 0, 0
@@ -188,12 +184,12 @@ def _pickers(given: Arguments, key: Any, rank: int) -> list[Picker]:
 
 
 def _numbers(item: Any) -> bool:
-    """Whether an item of a key is a list of numbers, written out."""
+    """Return whether an item of a key is a list of numbers, written out."""
     return isinstance(item, list) and bool(item) and all(isinstance(i, (int, list)) for i in item)
 
 
 def _axes(given: Arguments, item: Any) -> int:
-    """How many axes of the data an item of a key uses up; an index operator's None is a slice."""
+    """Return how many axes of the data an item uses up; None of an index operator is a slice."""
     if item is Ellipsis or isinstance(item, bool):
         return 0
     if item is None:
@@ -205,7 +201,7 @@ def _axes(given: Arguments, item: Any) -> int:
 
 
 def _broadcast(given: Arguments, pickers: Sequence[Picker]) -> tuple[int, ...]:
-    """The shape indices have together; a mask counts as the list of its true elements."""
+    """Return the shape of indices together; a mask counts as the list of its true elements."""
     shapes = []
     for p in pickers:
         shape = p.shape
@@ -215,17 +211,23 @@ def _broadcast(given: Arguments, pickers: Sequence[Picker]) -> tuple[int, ...]:
     return tuple(torch.broadcast_shapes(*shapes)) if shapes else ()
 
 
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits its signature, and moves elements without adding."""
-    named = bind(step, signature(step))
-    if named.get("accumulate") or named.get("reduce"):
-        raise UnboundCall(f"`{step.op}` adds to what was there before")
-    if step.op == "embedding" and named["max_norm"] is not None:
-        raise UnboundCall("`embedding` with `max_norm` scales its rows")
+def bound(recording: Recording, step: Step) -> Arguments:
+    """Bind a call that picks or puts elements to its signature.
+
+    Raises UnboundCall too for a call that does more than move them.
+    """
+    signature = _signature(step)
+    given = Arguments.of(recording, step, signature)
+    for name in ("accumulate", "reduce"):
+        if given[name]:
+            raise UnboundCall(step, signature, name, "adds to what was there before")
+    if step.op == "embedding" and given["max_norm"] is not None:
+        raise UnboundCall(step, signature, "max_norm", "with `max_norm` scales its rows")
+    return given
 
 
-def signature(step: Step) -> str:
-    """As the function has it, or as torch's operator of that name."""
+def _signature(step: Step) -> str:
+    """Return the signature of the function, or of torch's operator of that name."""
     if step.op == "embedding" and getattr(step.function, "__module__", "") != "torch.nn.functional":
         return _EMBEDDING_ATEN
     return SIGNATURES[step.op]
@@ -249,7 +251,7 @@ SIGNATURES = {
     ),
     "masked_select": "input, mask",
     "masked_scatter": "input, mask, source",
-    "scatter": "input, dim, index, src, reduce=None, value=None",
+    "scatter": "input, dim, index, src=None, reduce=None, value=None",
     "slice_scatter": "input, src, dim=0, start=None, end=None, step=1",
     "select_scatter": "input, src, dim, index",
 }

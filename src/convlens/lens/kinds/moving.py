@@ -1,23 +1,23 @@
-"""Data movement, from view to gather: which element went where, by running it on indices."""
+"""Explain data movement, from view to gather: run the step on indices to see what went where."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from convlens.lens import masks
 from convlens.lens.kinds import indexing
-from convlens.lens.kinds.arguments import Arguments, UnboundCall, bind
+from convlens.lens.kinds.arguments import Arguments, UnboundCall
 from convlens.lens.kinds.indexing import Choice, choices
+from convlens.lens.kinds.refusing import Refused
 from convlens.lens.recording import Recording, Ref, Step
-from convlens.lens.repeating import run_again
-from convlens.lens.terms import PADDING, Account, Cost, Terms, ravel, unravel
-from convlens.lens.trees import replace_refs
+from convlens.lens.repeating import NotRepeated, run_again
+from convlens.lens.terms import PADDING, Account, Cost, Element, Terms, ravel, unravel
+from convlens.lens.trees import refs_in
 
 OPS = frozenset(
     """view reshape reshape_as view_as flatten unflatten permute transpose t adjoint squeeze
@@ -33,12 +33,12 @@ OPS = frozenset(
     _pack_padded_sequence
     """.split()
 )
-# The same elements in the same order.
+# These keep the elements in their order.
 RESHAPES = frozenset(
     """view reshape reshape_as view_as flatten unflatten squeeze unsqueeze ravel _unsafe_view
     _reshape_alias""".split()
 )
-# Which arguments are data; of the others the first is.
+# The arguments that are data; of other operations it is the first.
 _DATA = {
     "embedding": ("weight",),
     "setitem": ("input", "value"),
@@ -51,14 +51,10 @@ _DATA = {
 _ALL_DATA = ("meshgrid", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d")
 
 
-def bound(step: Step) -> None:
-    """Raise UnboundCall for a view of the same bits as numbers of another type."""
-    if any(isinstance(argument, torch.dtype) for argument in (*step.args, *step.kwargs.values())):
-        raise UnboundCall(f"`{step.op}` reads the same bits as numbers of another type")
-
-
 JOINS = ("cat", "concat", "concatenate")
-_KEPT_MAPS = 16  # index maps of large steps are as large as what they move
+
+_KEPT_MAPS = 16
+"""The index maps kept at a time: those of large steps are as large as what they move."""
 
 
 class Moving:
@@ -67,65 +63,71 @@ class Moving:
     name = "moving"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """The one element that stands here now; `weight_source` leads to what chose it."""
-        if _of_lengths(step, slot):
-            raise NotImplementedError(
-                f"step {step.index} (`{step.op}`): output 1 says how many sequences have each step"
-            )
-        origin = int(index_map(recording, step, slot)[index])
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind a call that picks elements to its signature; leave others as they are.
+
+        Raises UnboundCall too for a call that adds elements, or reads their bits as another type.
+        """
+        if step.op in indexing.SIGNATURES:
+            return indexing.bound(recording, step)
+        arguments = (*step.args, *step.kwargs.values())
+        if step.op == "view" and any(isinstance(each, torch.dtype) for each in arguments):
+            why = "reads the same bits as numbers of another type"
+            raise UnboundCall(step, "input, *size", "dtype", why)
+        return Arguments.as_called(recording, step)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return the one element that stands here; `weight_source` leads to what chose it."""
+        if _of_lengths(given, slot):
+            raise Refused(given.step, "output 1 says how many sequences have each step")
+        origin = int(index_map(given, slot)[index])
         if origin == 0:
-            recorded = float(recording.values[step.outputs[slot]].tensor[index])
-            note = "a constant put here, an element of nothing"
+            note = "a constant put here, not an element of anything"
+            recorded = given.recorded(slot, index)
             return Account("given", Terms.none(), recorded, exact=True, note=note)
-        for id, first in data_of(recording, step).items():
-            value = recording.values[id]
+        for id, first in data_of(given).items():
+            value = given.recording.values[id]
             position = origin - first
             if 0 <= position < value.tensor.numel():
-                at = unravel(position, value.shape)
-                number = float(value.tensor[at])
-                return _chosen(
-                    recording, id, position, number, choices(recording, step, index, id, at)
-                )
-        raise NotImplementedError(f"step {step.index} (`{step.op}`): moved from nowhere")
+                chosen_by = choices(given, index, id, unravel(position, value.shape))
+                return _copied(given.recording, (id, position), chosen_by)
+        raise Refused(given.step, "it moved an element that it was not given")
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Where the elements under the mask came from."""
-        if _of_lengths(step, slot):
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return where the elements under the mask came from."""
+        if _of_lengths(given, slot):
             return {}
-        if step.op in RESHAPES:
-            return {id: mask.reshape(recording.values[id].shape) for id in data_of(recording, step)}
-        leaves = {
-            id: torch.zeros(recording.values[id].shape, requires_grad=True)
-            for id in data_of(recording, step)
-        }
+        values, data = given.recording.values, data_of(given)
+        if given.step.op in RESHAPES:
+            return {id: mask.reshape(values[id].shape) for id in data}
+        leaves = {id: torch.zeros(values[id].shape, requires_grad=True) for id in data}
         with torch.enable_grad():
-            out = _run(recording, step, slot, lambda id: leaves[id].clone(), set(leaves))
+            out = _run(given, slot, lambda id: leaves[id].clone(), data)
         if not out.requires_grad:  # nothing but constants was moved
             return {}
         wanted = mask.to(torch.float32)
         back = torch.autograd.grad(out, list(leaves.values()), wanted, materialize_grads=True)
         return {id: grad.to_dense() != 0 for id, grad in zip(leaves, back, strict=True)}
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Nothing is computed."""
+    def cost(self, given: Arguments) -> Cost:
+        """Count nothing."""
         return Cost()
 
 
-def _of_lengths(step: Step, slot: int) -> bool:
-    """Whether an output is made of the lengths of sequences, not of their elements."""
-    return step.op == "_pack_padded_sequence" and slot == 1
+def _of_lengths(given: Arguments, slot: int) -> bool:
+    """Return whether an output is made of the lengths of sequences, not of their elements."""
+    return given.step.op == "_pack_padded_sequence" and slot == 1
 
 
-def _chosen(
-    recording: Recording, id: int, position: int, number: float, by: tuple[Choice, ...]
-) -> Account:
-    """The copy of an element; of what chose it, the step that made the choice is named."""
-    made = [_origin(recording, choice.source, choice.position) for choice in by]
-    source, at = made[0] if made else (PADDING, PADDING)
-    terms = Terms.build([id], [position], [number], weight_source=source, weight_position=[at])
+def _copied(recording: Recording, element: Element, by: tuple[Choice, ...]) -> Account:
+    """Return the copy of an element; of what chose it, name the step that made the choice."""
+    made = [_first_copied(recording, choice.element) for choice in by]
+    (id, position), chosen = element, made[0] if made else (PADDING, PADDING)
+    value = recording.values[id]
+    number = float(value.tensor[unravel(position, value.shape)])
+    terms = Terms.build(
+        [id], [position], [number], weight_source=chosen[0], weight_position=[chosen[1]]
+    )
     words = []
     for choice, (maker, place) in zip(by, made, strict=True):
         index = ",".join(map(str, unravel(place, recording.values[maker].shape)))
@@ -135,79 +137,73 @@ def _chosen(
     return Account.of_copy(terms, note="; ".join(words))
 
 
-def _origin(recording: Recording, id: int, position: int) -> tuple[int, int]:
-    """The element this one is a copy of, through all steps that only moved it."""
+def _first_copied(recording: Recording, element: Element) -> Element:
+    """Return the element that this one is a copy of, through all steps that only moved it."""
     while True:
+        id, position = element
         value = recording.values[id]
         kind = MOVERS.get(recording.steps[value.step].op) if value.step >= 0 else None
         if kind is None:
-            return id, position
-        step, index = recording.steps[value.step], unravel(position, value.shape)
-        terms = kind.explain(recording, step, value.slot, index).terms
+            return element
+        try:
+            given = kind.bind(recording, recording.steps[value.step])
+        except UnboundCall:
+            return element
+        terms = kind.explain(given, value.slot, unravel(position, value.shape)).terms
         if not len(terms):
-            return id, position
-        id, position = int(terms.source[0]), int(terms.position[0])
+            return element
+        element = int(terms.source[0]), int(terms.position[0])
 
 
-def data_of(recording: Recording, step: Step) -> dict[int, int]:
-    """Value ids of the data arguments, with the number of each one's first element (from 1)."""
+def data_of(given: Arguments) -> dict[int, int]:
+    """Return the ids of the data arguments, with the number of each one's first element."""
+    step = given.step
     if step.op in _DATA:
-        named = bind(step, indexing.signature(step))
-        chosen = [named.get(name) for name in _DATA[step.op]]
+        chosen = [given[name] for name in _DATA[step.op]]
     else:
         args = step.args or tuple(step.kwargs.values())
         chosen = list(args) if step.op in _ALL_DATA else [args[0]]
     numbered, first = {}, 1
-    for id in dict.fromkeys(_refs(chosen)):
+    for id in dict.fromkeys(refs_in(chosen)):
         numbered[id] = first
-        first += recording.values[id].tensor.numel()
+        first += given.recording.values[id].tensor.numel()
     return numbered
 
 
-def _refs(tree: Any) -> list[int]:
-    found: list[int] = []
-    replace_refs(tree, lambda ref: found.append(ref.id))
-    return found
+def index_map(given: Arguments, slot: int) -> Tensor:
+    """Return for each output element the number of the input element it is; 0 is a constant."""
+    key = given.step.outputs[slot]
+    return given.recording.kept("index maps", key, _KEPT_MAPS, lambda: _numbered(given, slot))
 
 
-def index_map(recording: Recording, step: Step, slot: int) -> Tensor:
-    """For each output element the number of the input element it is; 0 for a constant."""
-    key = (step.index, slot)
-    if key not in recording.replays:
-        while len(recording.replays) >= _KEPT_MAPS:
-            recording.replays.pop(next(iter(recording.replays)), None)
-        recording.replays[key] = _numbered(recording, step, slot)
-    found: Tensor = recording.replays[key]
-    return found
-
-
-def _numbered(recording: Recording, step: Step, slot: int) -> Tensor:
+def _numbered(given: Arguments, slot: int) -> Tensor:
     """Run the step with every data element replaced by its number."""
-    data = data_of(recording, step)
+    data = data_of(given)
 
     def numbers(id: int, dtype: torch.dtype) -> Tensor:
-        shape = recording.values[id].shape
+        shape = given.recording.values[id].shape
         return torch.arange(data[id], data[id] + math.prod(shape), dtype=dtype).view(shape)
 
     try:
-        return _run(recording, step, slot, lambda id: numbers(id, torch.int64), set(data))
-    except RuntimeError:  # some kernels take no integers
-        floating = _run(recording, step, slot, lambda id: numbers(id, torch.float64), set(data))
-        return floating.to(torch.int64)
+        return _run(given, slot, lambda id: numbers(id, torch.int64), data)
+    except NotRepeated:  # some kernels take no integers
+        return _run(given, slot, lambda id: numbers(id, torch.float64), data).to(torch.int64)
 
 
 def _run(
-    recording: Recording,
-    step: Step,
-    slot: int,
-    substitute: Callable[[int], Tensor],
-    data: set[int],
+    given: Arguments, slot: int, substitute: Callable[[int], Tensor], data: Container[int]
 ) -> Tensor:
     """Run the step with other tensors in place of its data, and 0 for what comes from outside."""
+    values = given.recording.values
 
     def tensor(ref: Ref) -> Tensor:
-        return substitute(ref.id) if ref.id in data else recording.values[ref.id].tensor.cpu()
+        return substitute(ref.id) if ref.id in data else values[ref.id].tensor.cpu()
 
+    return run_again(_without_constants(given.step), tensor, slot)
+
+
+def _without_constants(step: Step) -> Step:
+    """Return a step that puts 0 for each number in its call, which is not an element."""
     args, kwargs = list(step.args), dict(step.kwargs)
     if step.op in ("pad", "constant_pad_nd"):
         if len(args) > 3:
@@ -215,10 +211,10 @@ def _run(
         kwargs.pop("value", None)
         if step.op == "constant_pad_nd":
             args = args[:2]
-    if step.op == "embedding":  # the rest is about gradients: of a padding row, that it has none
+    if step.op == "embedding":  # the rest is about gradients: a padding row has none
         args = args[:2]
         kwargs = {name: kwargs[name] for name in ("input", "weight", "indices") if name in kwargs}
-    if step.op in ("setitem", "scatter", "index_put"):  # a number put there is no element
+    if step.op in ("setitem", "scatter", "index_put"):
         at = 3 if step.op == "scatter" else 2
         if len(args) > at and not isinstance(args[at], Ref):
             args[at] = 0
@@ -227,81 +223,86 @@ def _run(
             for name in ("value", "values")
             if name in kwargs and not isinstance(kwargs[name], Ref)
         }
-    return run_again(replace(step, args=tuple(args), kwargs=kwargs), tensor, slot)
+    return replace(step, args=tuple(args), kwargs=kwargs)
 
 
 class Joining:
-    """value = the element of the input that lies here after another (`cat`)."""
+    """value = the element of the input that lies here, one input after the other (`cat`)."""
 
     name = "moving"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """The one element that stands here."""
-        ids, dim = _joined(recording, step)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, "tensors, dim=0")
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return the one element that stands here."""
+        ids, dim = _joined(given)
         at = list(index)
         for id in ids:
-            size = recording.values[id].shape[dim]
-            if at[dim] < size:
+            value = given.recording.values[id]
+            if at[dim] < value.shape[dim]:
                 break
-            at[dim] -= size
-        value = recording.values[id]
+            at[dim] -= value.shape[dim]
         number = float(value.tensor[tuple(at)])
         return Account.of_copy(Terms.build([id], [ravel(at, value.shape)], [number]))
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The part of the mask that lies on each input."""
-        ids, dim = _joined(recording, step)
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the part of the mask that lies on each input."""
+        ids, dim = _joined(given)
         found: dict[int, Tensor] = {}
         first = 0
         for id in ids:
-            size = recording.values[id].shape[dim]
+            size = given.recording.values[id].shape[dim]
             found[id] = masks.union(found.get(id), mask.narrow(dim, first, size))
             first += size
         return found
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Nothing is computed."""
+    def cost(self, given: Arguments) -> Cost:
+        """Count nothing."""
         return Cost()
 
 
-def _joined(recording: Recording, step: Step) -> tuple[list[int], int]:
-    """The inputs in order and the axis they are joined along; an empty vector joins nothing."""
-    given = Arguments(recording, step, "tensors, dim=0")
-    ids = [id for id in _refs(given["tensors"]) if recording.values[id].shape != (0,)]
-    return ids, int(given["dim"]) % len(recording.values[ids[0]].shape)
+def _joined(given: Arguments) -> tuple[list[int], int]:
+    """Return the inputs in order and the axis they are joined along, without empty vectors."""
+    values = given.recording.values
+    ids = [id for id in refs_in(given["tensors"]) if values[id].shape != (0,)]
+    return ids, int(given["dim"]) % len(values[ids[0]].shape)
 
 
 class Aliasing:
-    """value = the element at the same address of the latest writer of this memory."""
+    """value = the element at the same address, in the value that wrote this memory last."""
 
     name = "moving"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """The one element that was written here last."""
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Leave the step as the recorder made it."""
+        return Arguments.as_called(recording, step)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return the one element that was written here last."""
+        step = given.step
         address = step.kwargs["offset"] + sum(
             i * s for i, s in zip(index, step.kwargs["strides"], strict=True)
         )
         for ref, offset, strides in reversed(step.args):
-            value = recording.values[ref.id]
+            value = given.recording.values[ref.id]
             if (at := _index_at(address - offset, value.shape, strides)) is not None:
                 position = ravel(at, value.shape)
                 number = float(value.tensor[at])
                 return Account.of_copy(Terms.build([ref.id], [position], [number]), step.note)
-        raise NotImplementedError(f"step {step.index}: no recorded value wrote this memory")
+        raise Refused(step, "no recorded value wrote this memory")
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The addresses under the mask, each in its latest writer."""
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the addresses under the mask, each in the value that wrote it last."""
+        step, values = given.step, given.recording.values
         size = 1 + max(
             sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + offset
             for shape, offset, strides in [
                 (mask.shape, step.kwargs["offset"], step.kwargs["strides"]),
-                *((recording.values[r.id].shape, o, s) for r, o, s in step.args),
+                *((values[r.id].shape, o, s) for r, o, s in step.args),
             ]
         )
         memory = torch.zeros(size, dtype=torch.bool)
@@ -309,21 +310,20 @@ class Aliasing:
         own |= mask
         found: dict[int, Tensor] = {}
         for ref, offset, strides in reversed(step.args):
-            value = recording.values[ref.id]
-            view = memory.as_strided(value.shape, strides, offset)
+            view = memory.as_strided(values[ref.id].shape, strides, offset)
             found[ref.id] = masks.union(found.get(ref.id), view.clone())
             view.zero_()
         return found
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Nothing is computed."""
+    def cost(self, given: Arguments) -> Cost:
+        """Count nothing."""
         return Cost()
 
 
 def _index_at(
     address: int, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> tuple[int, ...] | None:
-    """The index at which a strided value holds an address; None where it does not."""
+    """Return the index at which a strided value holds an address; None if it does not."""
     at = [0] * len(shape)
     for axis in sorted(range(len(shape)), key=lambda a: -strides[a]):
         if strides[axis] and shape[axis] > 1:

@@ -1,4 +1,4 @@
-"""Linear layers and matrix products: dot products of a row with a column."""
+"""Explain linear layers and matrix products: dot products of a row with a column."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments, bind
+from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.kinds.walking import by_slopes, computed, union_of
 from convlens.lens.recording import Recording, Step, Value
 from convlens.lens.terms import Account, Cost, Ints, Terms, broadcast_index, floats, ravel
@@ -34,12 +34,6 @@ _CALLS = {
     "addbmm": ("batch1", "batch2", f"input, batch1, batch2, {_ADDED}"),
 }
 SIGNATURES = {op: signature for op, (_, _, signature) in _CALLS.items()}
-_BILINEAR = "input1, input2, weight, bias=None"
-
-
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits its signature."""
-    bind(step, _BILINEAR if step.op == "bilinear" else SIGNATURES[step.op])
 
 
 class Multiplying:
@@ -48,13 +42,14 @@ class Multiplying:
     name = "linear"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each element of the inner axis."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
-        left, right = _factors(given, step)
-        row, column = _line(step, left, right, index)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, SIGNATURES[step.op])
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each element of the inner axis."""
+        left, right = _factors(given)
+        row, column = _line(given.step, left, right, index)
         terms = Terms.build(
             left.id,
             row,
@@ -63,30 +58,23 @@ class Multiplying:
             weight_source=right.id if given["alpha"] in (None, 1) else -1,
             weight_position=column,
         )
-        formula = "sum of input × weight"
-        if step.op == "linear" and given.has("bias"):
-            bias = given.value("bias")
-            return Account.of_sum(
-                terms,
-                float(bias.tensor[index[-1]]),
-                (bias.id, index[-1]),
-                formula=formula + ", + bias",
-            )
-        if given["beta"] is not None:
-            added = given.value("input")
-            at = broadcast_index(index, added.shape)
-            beta = given.number("beta")
-            bias_source = (added.id, ravel(at, added.shape)) if beta == 1 else None
-            term = beta * float(added.tensor[at]) if beta else 0.0  # torch: even of 0 x NaN
-            return Account.of_sum(terms, term, bias_source, formula=formula + ", + bias")
-        return Account.of_sum(terms, formula=formula)
+        formula, biased = "sum of input × weight", "sum of input × weight, + bias"
+        if given.has("bias"):
+            source = given.id("bias"), index[-1]
+            return Account.of_sum(terms, given.number("bias", index[-1:]), source, formula=biased)
+        if given["beta"] is None:
+            return Account.of_sum(terms, formula=formula)
+        added, beta = given.value("input"), given.number("beta")
+        at = broadcast_index(index, added.shape)
+        term = beta * float(added.tensor[at]) if beta else 0.0  # as torch has it, even of 0 x NaN
+        source_of_sum = (added.id, ravel(at, added.shape)) if beta == 1 else None
+        return Account.of_sum(terms, term, source_of_sum, formula=biased)
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The row of the left factor and the column of the right, for each output asked for."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
-        left, right = _factors(given, step)
-        if step.op in ("addr", "addmv", "addbmm"):
-            return by_slopes(recording, step, slot, mask, list(dict.fromkeys(step.inputs)))
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the row of the left factor and the column of the right, for each output."""
+        left, right = _factors(given)
+        if given.step.op in ("addr", "addmv", "addbmm"):
+            return by_slopes(given, slot, mask, given.step.inputs)
         matrix = mask
         if len(left.shape) == 1:
             matrix = matrix.unsqueeze(-1 if len(right.shape) == 1 else -2)
@@ -96,9 +84,9 @@ class Multiplying:
         rows = masks.collapse(matrix, (matrix.dim() - 1,))
         rows = rows.expand(*rows.shape[:-1], inner)
         found = {left.id: masks.broadcast_back(rows, left.shape)}
-        if step.op == "linear":
+        if given.step.op == "linear":
             rest = computed(given, "weight", "bias")
-            return union_of(found, by_slopes(recording, step, slot, mask, rest))
+            return union_of(found, by_slopes(given, slot, mask, rest))
         columns = masks.collapse(matrix, (matrix.dim() - 2,))
         columns = columns.expand(*columns.shape[:-2], inner, columns.shape[-1])
         if len(right.shape) == 1:
@@ -110,15 +98,14 @@ class Multiplying:
             found = union_of(found, {added.id: masks.broadcast_back(mask, added.shape)})
         return found
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Outputs times the inner axis (of all pairs of matrices that are added up)."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
-        left, right = _factors(given, step)
-        outputs = math.prod(recording.values[step.outputs[0]].shape)
+    def cost(self, given: Arguments) -> Cost:
+        """Count outputs times the inner axis, of all pairs of matrices that are added up."""
+        left, right = _factors(given)
+        outputs = math.prod(given.output().shape)
         if left.tensor.layout is not torch.strided or right.tensor.layout is not torch.strided:
             return Cost(operations=outputs, uncounted="one of its matrices is sparse")
-        inner = 1 if step.op == "addr" else left.shape[-1]
-        if step.op == "addbmm":
+        inner = 1 if given.step.op == "addr" else left.shape[-1]
+        if given.step.op == "addbmm":
             inner *= left.shape[0]
         biased = given.has("bias") or given["beta"] is not None
         return Cost(outputs * inner, outputs if biased else 0)
@@ -130,11 +117,12 @@ class Bilinear:
     name = "bilinear"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each pair; its weight is the layer's times the other input's element."""
-        given = Arguments(recording, step, _BILINEAR)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, "input1, input2, weight, bias=None")
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each pair; its weight is the layer's times the other element."""
         one, two, weight = (given.value(name) for name in ("input1", "input2", "weight"))
         rows = ravel(index[:-1], one.shape[:-1])
         first = rows * one.shape[-1] + np.arange(one.shape[-1])
@@ -151,7 +139,7 @@ class Bilinear:
             weight_position=cells,
             arrangement=cells.shape,
         )
-        other = recording.name_of(two.id)
+        other = given.recording.name_of(two.id)
         formula = f"sum of input × weight × `{other}`"
         if not given.has("bias"):
             return Account.of_sum(terms, formula=formula)
@@ -159,26 +147,25 @@ class Bilinear:
         bias = given.number("bias", (index[-1],))
         return Account.of_sum(terms, bias, source, formula=formula + ", + bias")
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The rows of both inputs; of weights and bias what belongs to the outputs asked for."""
-        ids = list(dict.fromkeys(step.inputs))
-        return by_slopes(recording, step, slot, mask, ids)
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the rows of both inputs, and what of weights and bias the outputs read."""
+        return by_slopes(given, slot, mask, given.step.inputs)
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Each weight once for each place the layer is laid on."""
-        given = Arguments(recording, step, _BILINEAR)
-        outputs = math.prod(recording.values[step.outputs[0]].shape)
+    def cost(self, given: Arguments) -> Cost:
+        """Count each weight once for each row the layer is laid on."""
+        outputs = math.prod(given.output().shape)
         pairs = math.prod(given.value("weight").shape[1:])
         return Cost(outputs * pairs, outputs if given.has("bias") else 0)
 
 
-def _factors(given: Arguments, step: Step) -> tuple[Value, Value]:
-    left, right, _ = _CALLS[step.op]
+def _factors(given: Arguments) -> tuple[Value, Value]:
+    """Return the two factors of a product, in order."""
+    left, right, _ = _CALLS[given.step.op]
     return given.value(left), given.value(right)
 
 
 def _line(step: Step, left: Value, right: Value, index: tuple[int, ...]) -> tuple[Ints, Ints]:
-    """The flat positions of the two factors of every term."""
+    """Return the flat positions of the two factors of every term."""
     if step.op == "linear":
         inner = right.shape[-1]
         column = np.arange(inner) + (index[-1] if len(right.shape) > 1 else 0) * inner
@@ -196,6 +183,7 @@ def _line(step: Step, left: Value, right: Value, index: tuple[int, ...]) -> tupl
 
 
 def _row(left: Value, index: tuple[int, ...], vector_right: bool) -> Ints:
+    """Return the flat positions of the left factor's row for an output."""
     inner = left.shape[-1]
     if len(left.shape) == 1:
         return np.arange(inner)
@@ -205,6 +193,7 @@ def _row(left: Value, index: tuple[int, ...], vector_right: bool) -> Ints:
 
 
 def _column(right: Value, index: tuple[int, ...], vector_left: bool) -> Ints:
+    """Return the flat positions of the right factor's column for an output."""
     if len(right.shape) == 1:
         return np.arange(right.shape[0])
     inner, width = right.shape[-2:]
@@ -214,5 +203,6 @@ def _column(right: Value, index: tuple[int, ...], vector_left: bool) -> Ints:
 
 
 def _at(value: Value, positions: Ints) -> np.ndarray:
+    """Return the elements of a value at flat positions."""
     index = tuple(np.unravel_index(positions, value.shape))
     return floats(value.tensor[index])

@@ -1,4 +1,4 @@
-"""Batch, layer, group, instance and root-mean-square normalization."""
+"""Explain batch, layer, group, instance and root-mean-square normalization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments, bind
+from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.refusing import Refused
 from convlens.lens.kinds.walking import computed, union_of
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import (
@@ -49,9 +50,13 @@ SIGNATURES = {
 }
 
 
+# These normalize each element among those of the last axes.
+_OF_ROWS = ("layer_norm", "native_layer_norm", "rms_norm")
+
+
 @dataclass(frozen=True)
 class Population:
-    """The elements one element is normalized among, and the affine parameters' index."""
+    """The elements that one element is normalized among, and the affine parameters' index."""
 
     positions: Ints
     numbers: Floats
@@ -64,39 +69,34 @@ class Normalizing:
     name = "normalizing"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """With stored statistics one term; else x and each element of the mean, one by one."""
-        given = _arguments(recording, step)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, _signature(step))
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return one term with stored statistics; else x, and each element of the mean."""
         if slot:
-            raise NotImplementedError(
-                f"step {step.index} (`{step.op}`): output {slot} is a saved statistic; "
-                "explain output 0"
-            )
+            raise Refused(given.step, f"output {slot} is a saved statistic; explain output 0")
         x = given.tensor("input")
         position, number = ravel(index, x.shape), float(x[index])
-        if _stored(given, step):
+        if _stored(given):
             return _scaled(given, index[1], position, number)
-        among = _population(step, given, x, index)
-        return _among(step, given, among, position, number)
+        return _standardized(given, _population(given, x, index), position, number)
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The same places; with statistics of the input, all it is normalized among.
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the same places; with statistics of the input, all it is normalized among.
 
-        Of weight, bias and stored statistics the elements that belong to those places.
+        Of weight, bias and stored statistics, return the elements that belong to those places.
         """
-        given = _arguments(recording, step)
-        id = given.id("input")
-        shape = recording.values[id].shape
+        id, shape = given.id("input"), given.value("input").shape
         if slot:
-            return {id: _saved(step, shape, mask)}
-        found = {id: self._among(given, step, shape, mask)}
+            return {id: _of_statistic(given.step, shape, mask)}
+        found = {id: mask if _stored(given) else _read_among(given, shape, mask)}
         names = ["weight", "bias"]
-        names += ["running_mean", "running_var"] if _stored(given, step) else []
+        names += ["running_mean", "running_var"] if _stored(given) else []
         for parameter in computed(given, *names):
-            own = recording.values[parameter].shape
-            if step.op in ("layer_norm", "native_layer_norm", "rms_norm"):
+            own = given.recording.values[parameter].shape
+            if given.step.op in _OF_ROWS:
                 theirs = masks.broadcast_back(mask, own)
             else:
                 others = [axis for axis in range(mask.dim()) if axis != 1]
@@ -104,49 +104,15 @@ class Normalizing:
             found = union_of(found, {parameter: theirs})
         return found
 
-    def _among(self, given: Arguments, step: Step, shape: tuple[int, ...], mask: Tensor) -> Tensor:
-        """The elements of the input that the masked outputs are normalized among."""
-        if _stored(given, step):
-            return mask
-        rank = len(shape)
-        if step.op in ("layer_norm", "native_layer_norm", "rms_norm"):
-            axes = tuple(range(rank - len(given["normalized_shape"]), rank))
-        elif step.op == "group_norm":
-            groups = int(given["num_groups"])
-            parted = mask.unflatten(1, (groups, -1))
-            parted = masks.collapse(parted, range(2, rank + 1))
-            return parted.expand(shape[0], groups, shape[1] // groups, *shape[2:]).flatten(1, 2)
-        else:
-            batch = () if step.op == "instance_norm" else (0,)
-            axes = (*batch, *range(2, rank))
-        return masks.collapse(mask, axes).expand(shape)
-
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """A scaling an element, and three passes for the statistics where they are taken."""
-        given = _arguments(recording, step)
-        count = math.prod(recording.values[step.outputs[0]].shape)
-        return Cost(operations=count if _stored(given, step) else 4 * count)
-
-
-def _saved(step: Step, shape: tuple[int, ...], mask: Tensor) -> Tensor:
-    """What a saved statistic is made of: a channel, or a row of normalized elements."""
-    if step.op == "native_batch_norm":
-        return mask.view(-1, *(1,) * (len(shape) - 2)).expand(shape)
-    return mask.view(*mask.shape, *(1,) * (len(shape) - mask.dim())).expand(shape)
-
-
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits its signature."""
-    bind(step, _signature(step))
-
-
-def _arguments(recording: Recording, step: Step) -> Arguments:
-    return Arguments(recording, step, _signature(step))
+    def cost(self, given: Arguments) -> Cost:
+        """Count one operation an element, and three more where statistics are taken."""
+        count = math.prod(given.output().shape)
+        return Cost(operations=count if _stored(given) else 4 * count)
 
 
 def _signature(step: Step) -> str:
+    """Return the signature of a call; torch.batch_norm orders its arguments as its operator."""
     signature = SIGNATURES[step.op]
-    # torch.batch_norm and torch.instance_norm order their arguments as the operators do.
     if step.op.endswith(("batch_norm", "instance_norm")) and (
         getattr(step.function, "__module__", "") != "torch.nn.functional"
     ):
@@ -156,15 +122,39 @@ def _signature(step: Step) -> str:
     return signature
 
 
-def _stored(given: Arguments, step: Step) -> bool:
-    """Whether the statistics are the stored ones, not those of the input."""
-    if not step.op.endswith(("batch_norm", "instance_norm")) or not given.has("running_mean"):
+def _stored(given: Arguments) -> bool:
+    """Return whether the statistics are the stored ones, not those of the input."""
+    op = given.step.op
+    if not op.endswith(("batch_norm", "instance_norm")) or not given.has("running_mean"):
         return False
     return not (given["training"] or given["use_input_stats"])
 
 
+def _read_among(given: Arguments, shape: tuple[int, ...], mask: Tensor) -> Tensor:
+    """Return the elements of the input that the masked outputs are normalized among."""
+    rank, op = len(shape), given.step.op
+    if op in _OF_ROWS:
+        axes = tuple(range(rank - len(given["normalized_shape"]), rank))
+    elif op == "group_norm":
+        groups = int(given["num_groups"])
+        parted = mask.unflatten(1, (groups, -1))
+        parted = masks.collapse(parted, range(2, rank + 1))
+        return parted.expand(shape[0], groups, shape[1] // groups, *shape[2:]).flatten(1, 2)
+    else:
+        batch = () if op == "instance_norm" else (0,)
+        axes = (*batch, *range(2, rank))
+    return masks.collapse(mask, axes).expand(shape)
+
+
+def _of_statistic(step: Step, shape: tuple[int, ...], mask: Tensor) -> Tensor:
+    """Return what a saved statistic is made of: a channel, or a row of normalized elements."""
+    if step.op == "native_batch_norm":
+        return mask.view(-1, *(1,) * (len(shape) - 2)).expand(shape)
+    return mask.view(*mask.shape, *(1,) * (len(shape) - mask.dim())).expand(shape)
+
+
 def _affine(given: Arguments, at: tuple[int, ...]) -> tuple[float, float, tuple[int, int] | None]:
-    """Weight and bias at an index (1 and 0 without them)."""
+    """Return weight and bias at an index (1 and 0 without them), and where the bias stands."""
     scale = given.number("weight", at, 1.0)
     bias = given.number("bias", at, 0.0)
     source = None
@@ -174,7 +164,7 @@ def _affine(given: Arguments, at: tuple[int, ...]) -> tuple[float, float, tuple[
 
 
 def _scaled(given: Arguments, channel: int, position: int, number: float) -> Account:
-    """With stored statistics: the element; what is stored together is the bias."""
+    """Return the element times its scale; all that is stored makes up the bias."""
     scale, bias, _ = _affine(given, (channel,))
     mean = given.number("running_mean", (channel,))
     spread = given.number("running_var", (channel,), 1.0)
@@ -192,24 +182,25 @@ def _scaled(given: Arguments, channel: int, position: int, number: float) -> Acc
 
 
 def _over(scale: float, variance: float) -> float:
-    """A scale over the root of a variance, which may be 0."""
+    """Return a scale over the root of a variance, which may be 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.float64(scale) / np.sqrt(np.float64(variance)))
 
 
-def _population(step: Step, given: Arguments, x: Tensor, index: tuple[int, ...]) -> Population:
-    shape = tuple(x.shape)
+def _population(given: Arguments, x: Tensor, index: tuple[int, ...]) -> Population:
+    """Return the elements that the element at `index` is normalized among."""
+    shape, op = tuple(x.shape), given.step.op
     lows, highs = [0] * len(shape), list(shape)
-    if step.op in ("layer_norm", "native_layer_norm", "rms_norm"):
+    if op in _OF_ROWS:
         kept = len(shape) - len(given["normalized_shape"])
         fixed, parameter = range(kept), index[kept:]
-    elif step.op == "group_norm":
+    elif op == "group_norm":
         size = shape[1] // int(given["num_groups"])
         fixed, parameter = range(1), (index[1],)
         lows[1] = index[1] // size * size
         highs[1] = lows[1] + size
     else:
-        fixed = range(2) if step.op == "instance_norm" else range(1, 2)
+        fixed = range(2) if op == "instance_norm" else range(1, 2)
         parameter = (index[1],)
     for axis in fixed:
         lows[axis], highs[axis] = index[axis], index[axis] + 1
@@ -219,24 +210,16 @@ def _population(step: Step, given: Arguments, x: Tensor, index: tuple[int, ...])
     return Population(positions, floats(block).reshape(-1), tuple(parameter))
 
 
-def _among(
-    step: Step,
-    given: Arguments,
-    among: Population,
-    position: int,
-    number: float,
-) -> Account:
-    """x and minus the mean, element by element, times weight / deviation; plus bias."""
+def _standardized(given: Arguments, among: Population, position: int, number: float) -> Account:
+    """Return x and minus the mean, element by element, times weight / deviation; plus bias."""
     n = among.numbers.size
-    centred = step.op != "rms_norm"
+    centred = given.step.op != "rms_norm"
     mean = float(among.numbers.mean()) if centred else 0.0
     variance = float(((among.numbers - mean) ** 2).mean())
     dtype = given.tensor("input").dtype
-    eps = given["eps"]
-    wide = dtype if dtype == torch.float64 else torch.float32  # which torch computes in
-    eps = torch.finfo(wide).eps if eps is None else float(eps)
     scale, bias, source = _affine(given, among.parameter)
-    a = _over(scale, variance + eps)
+    spread = variance + _eps(given, dtype)
+    a = _over(scale, spread)
     weights = np.full(n, -a / n if centred else 0.0)
     with np.errstate(invalid="ignore"):  # a is infinite where there is no variance and no eps
         weights[among.positions == position] += a
@@ -249,7 +232,7 @@ def _among(
     # The statistics are float32 sums too: their error moves the value with them.
     steadiness = (abs(mean) + math.sqrt(variance) + smallest(dtype) / unit_roundoff(dtype)) * abs(a)
     offset = abs((number - mean) * a)
-    drift = offset * (1 + _over(mean, variance + eps) ** 2 * unit_roundoff(dtype) * n**0.5)
+    drift = offset * (1 + _over(mean, spread) ** 2 * unit_roundoff(dtype) * n**0.5)
     name = "x − mean" if centred else "x"
     formula = f"({name}) × weight / sqrt(variance + eps) + bias, over {n} elements"
     total = (number - mean) * a + bias
@@ -264,3 +247,10 @@ def _among(
         formula,
         "the mean and variance are those of the input",
     )
+
+
+def _eps(given: Arguments, dtype: torch.dtype) -> float:
+    """Return what is added to the variance; None means that of the dtype torch computes in."""
+    if given["eps"] is not None:
+        return float(given["eps"])
+    return torch.finfo(dtype if dtype == torch.float64 else torch.float32).eps

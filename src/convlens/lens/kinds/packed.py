@@ -1,4 +1,4 @@
-"""Quantised layers, whose weights are packed away in an object of torch's: counted, not told."""
+"""Count quantised layers, whose weights torch has packed away, and refuse to explain them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from convlens.lens.kinds import probing
+from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.refusing import Refused
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost
 
 
 def packed(step: Step) -> list[Any]:
-    """The objects that hold a step's packed weights."""
+    """Return the objects that hold a step's packed weights."""
     found: list[Any] = []
     for argument in (*step.args, *step.kwargs.values()):
         parts = argument if isinstance(argument, (list, tuple)) else (argument,)
@@ -23,7 +25,7 @@ def packed(step: Step) -> list[Any]:
 
 
 def weights(holder: Any) -> list[Tensor] | None:
-    """The matrices or kernels, then the biases, of one such object; None where torch hides them."""
+    """Return the matrices or kernels, then the biases, of one object; None if torch hides them."""
     name = str(holder._type())
     for part, unpack in _UNPACK.items():
         if part in name:
@@ -45,19 +47,19 @@ _UNPACK = {
 
 
 def _of_cell(holder: Any) -> list[Tensor] | None:
-    """Weights of the input and of the state, then biases, of one layer of a recurrent network."""
+    """Return weights of input and state, then biases, of one layer of a recurrent network."""
     (_, tensors, _, _, holders), _ = holder.__getstate__()
     found: list[Tensor] = []
     for inner in holders:
         theirs = weights(inner)
         if theirs is None:
             return None
-        found += theirs[:1]  # the biases stand beside
+        found += theirs[:1]  # the biases are among the tensors
     return sorted([*found, *tensors], key=lambda tensor: -tensor.dim())
 
 
 def parameters(holder: Any) -> int:
-    """How many numbers are packed in one object; 0 where torch hides them."""
+    """Return how many numbers are packed in one object; 0 if torch hides them."""
     return sum(tensor.numel() for tensor in weights(holder) or ())
 
 
@@ -67,37 +69,40 @@ class Packed:
     name = "packed"
     exact = False
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Leave the call as it is; torch unpacks the weights."""
+        return Arguments.as_called(recording, step)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Refuse: neither the weights nor the rounded input are values of the recording."""
-        raise NotImplementedError(
-            f"step {step.index} (`{step.op}`, module `{step.module}`) cannot be taken apart: its "
-            "weights are packed, and its numbers quantised; explain the network before it was "
-            "quantised"
+        raise Refused(
+            given.step,
+            "its weights are packed, and its numbers quantised; explain the network before it was "
+            "quantised",
         )
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Everything, except along axes where changing the rest is seen to change nothing."""
-        return probing.reads(recording, step, slot, mask)
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return everything, except along axes where other numbers were seen to change nothing."""
+        return probing.reads(given, slot, mask)
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Each weight once for each position it is laid on, as of the layer before packing."""
-        out = recording.values[step.outputs[0]].shape
+    def cost(self, given: Arguments) -> Cost:
+        """Count each weight once for each position it is laid on, as before packing."""
+        out = given.output().shape
         operations = math.prod(out)
         total = 0
-        for holder in packed(step):
+        for holder in packed(given.step):
             theirs = weights(holder)
             if theirs is None:
                 return Cost(operations=operations, uncounted="its weights are packed")
             matrices = sum(tensor.numel() for tensor in theirs if tensor.dim() > 1)
-            total += matrices * self._places(recording, step, theirs[0].dim())
+            total += matrices * _places(given, theirs[0].dim())
         return Cost(total, operations)
 
-    def _places(self, recording: Recording, step: Step, rank: int) -> int:
-        """How many positions a weight of so many axes is laid on."""
-        out, given = (recording.values[ids[0]].shape for ids in (step.outputs, step.inputs))
-        if rank == 2:  # a row at a time; of a recurrent layer, a step of a sequence at a time
-            return math.prod(given[:-1])
-        laid = given if "transpose" in step.op else out
-        return laid[0] * math.prod(laid[2:])
+
+def _places(given: Arguments, rank: int) -> int:
+    """Return on how many positions a weight with `rank` axes is laid."""
+    read = given.recording.values[given.step.inputs[0]].shape
+    if rank == 2:  # a row at a time; in a recurrent layer, a step of a sequence at a time
+        return math.prod(read[:-1])
+    laid = read if "transpose" in given.step.op else given.output().shape
+    return laid[0] * math.prod(laid[2:])

@@ -1,4 +1,4 @@
-"""Maximum and average pooling, by windows or adaptive, of any dimension."""
+"""Explain maximum and average pooling, by windows or adaptive, of any dimension."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments, bind
+from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost, Ints, Terms, floats, ravel
 from convlens.windows import AdaptiveWindow, Window
@@ -38,13 +38,8 @@ SIGNATURES = {
 }
 
 
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits its signature."""
-    bind(step, SIGNATURES[step.op])
-
-
 @dataclass(frozen=True)
-class Geometry:
+class PoolingGeometry:
     """The windows of one pooling step."""
 
     given: Arguments
@@ -58,14 +53,13 @@ class Geometry:
         return tuple(self.x.shape[-len(self.windows) :])
 
     @classmethod
-    def of(cls, recording: Recording, step: Step) -> Geometry:
+    def of(cls, given: Arguments) -> PoolingGeometry:
         """Read a step's arguments."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
-        x = given.tensor("input")
-        axes = int(step.op.split("pool")[1][0])
-        maximum = "max_pool" in step.op
-        if "adaptive" in step.op:
-            outputs = recording.values[step.outputs[0]].shape[-axes:]
+        op, x = given.step.op, given.tensor("input")
+        axes = int(op.split("pool")[1][0])
+        maximum = "max_pool" in op
+        if "adaptive" in op:
+            outputs = given.output().shape[-axes:]
             return cls(given, x, tuple(AdaptiveWindow(o) for o in outputs), maximum)
         size = given.per_axis("kernel_size", axes)
         stride = given.per_axis("stride", axes) if given["stride"] else size
@@ -79,7 +73,7 @@ class Geometry:
         return cls(given, x, windows, maximum)
 
     def divisor(self, place: tuple[int, ...]) -> int:
-        """What an average divides by: the window within the padded input, or within the input."""
+        """Return what an average divides by: the taps in the padded input, or in the input."""
         if self.given["divisor_override"]:
             return int(self.given["divisor_override"])
         counts = []
@@ -92,17 +86,22 @@ class Geometry:
 
 
 class Pooling:
-    """The largest, or the mean, of the elements under a window; each channel by itself."""
+    """value = the largest, or the mean, of the elements under a window, channel by channel."""
 
     name = "windowed"
     exact = True
-    geometry = staticmethod(Geometry.of)
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each tap inside the input."""
-        g = self.geometry(recording, step)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, SIGNATURES[step.op])
+
+    def geometry(self, given: Arguments) -> PoolingGeometry:
+        """Return the windows of a step."""
+        return PoolingGeometry.of(given)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each tap inside the input."""
+        g = self.geometry(given)
         axes = len(g.windows)
         lead, place = index[:-axes], index[-axes:]
         reads = [
@@ -115,59 +114,57 @@ class Pooling:
         positions = np.ravel_multi_index(np.ix_(*reads), g.space)
         start = ravel(lead, g.x.shape[:-axes]) * math.prod(g.space)
         shape = (1, *map(len, reads))
-        values = floats(block)
-        source = g.given.id("input")
+        positions, values = (positions + start).reshape(shape), floats(block).reshape(shape)
         if g.maximum:
-            return self._largest(g, step, slot, index, source, positions + start, values, shape)
+            return self._largest(g, slot, index, positions, values)
         divisor = g.divisor(place)
-        terms = Terms.build(source, positions + start, values, 1 / divisor, arrangement=shape)
+        source = given.id("input")
+        terms = Terms.build(source, positions, values, 1 / divisor, arrangement=shape)
         return Account.of_sum(terms, formula=f"sum / {divisor}")
 
     def _largest(
         self,
-        g: Geometry,
-        step: Step,
+        g: PoolingGeometry,
         slot: int,
         index: tuple[int, ...],
-        source: int,
         positions: Ints,
         values: np.ndarray,
-        shape: tuple[int, ...],
     ) -> Account:
+        """Return the choice among the elements under a window; in slot 1, of their places."""
         best = np.nanmax(values) if not np.isnan(values).any() else math.nan
         equal = np.isnan(values) if math.isnan(best) else values == best
         winner = int(np.flatnonzero(equal.reshape(-1))[0])
         what, formula, total = "the largest", "max", float(best)
-        if slot:  # where it stands in its plane; among equals, where torch says
+        if slot:  # where it stands in its plane; among equals, the place that torch recorded
             places = positions.reshape(-1) % math.prod(g.space)
-            recorded = int(g.given.recording.values[step.outputs[slot]].tensor[index])
+            recorded = int(g.given.recorded(slot, index))
             allowed = places[equal.reshape(-1)]
             what, formula = "the place of the largest", "argmax"
             total = float(recorded if recorded in allowed else allowed[0])
         return Account.of_choice(
-            source,
+            g.given.id("input"),
             positions,
             values,
             winner,
             total,
             formula=formula,
             note=f"chosen: {what} of {values.size} in its window",
-            arrangement=shape,
+            arrangement=values.shape,
         )
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The windows under the mask."""
-        g = self.geometry(recording, step)
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the windows under the mask."""
+        g = self.geometry(given)
         axes = len(g.windows)
         narrowed = masks.narrow(mask)
         narrowed = narrowed.expand(*narrowed.shape[:-axes], *mask.shape[-axes:])
         found = masks.through_windows(narrowed, g.windows, g.space, mask.dim() - axes)
-        return {g.given.id("input"): found.expand(g.x.shape)}
+        return {given.id("input"): found.expand(g.x.shape)}
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """One operation for each element read by each window."""
-        g = self.geometry(recording, step)
-        out = recording.values[step.outputs[0]].shape
+    def cost(self, given: Arguments) -> Cost:
+        """Count one operation for each element read by each window."""
+        g = self.geometry(given)
+        out = given.output().shape
         axes = len(g.windows)
         taps = 1
         for window, outputs, n in zip(g.windows, out[-axes:], g.space, strict=True):

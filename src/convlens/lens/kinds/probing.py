@@ -1,6 +1,6 @@
-"""What a step without a rule reads: parts of its inputs are changed, and its output watched.
+"""Find what a step without a rule reads: change parts of its inputs, and watch its output.
 
-Nothing is proven so: the region is an upper bound along each axis, as far as it was looked at.
+This proves nothing: the region is an upper bound along each axis, as far as the step was run.
 """
 
 from __future__ import annotations
@@ -12,26 +12,31 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.recording import Recording, Ref, Step
-from convlens.lens.repeating import run_again
+from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.recording import Ref
+from convlens.lens.repeating import NotRepeated, run_again
 
-_WORK = 2**26  # elements computed at most, over all runs of one question
-_FEW = 64  # runs of a small step at least, whatever it computes
+_WORK = 2**26
+"""The most elements computed, over all runs for one mask."""
+
+_FEW = 64
+"""The runs that every step may take, however much it computes."""
 
 
-def reads(recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-    """For each input the slices, along each axis, whose change changes the masked outputs.
+def reads(given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+    """Return for each input the slices, along each axis, whose change changes the masked outputs.
 
     Slices are left out where changing all of them together changes nothing either, whatever stands
     there instead. An axis that would take too many runs counts as read throughout.
     """
+    recording, step = given.recording, given.step
     ids = list(dict.fromkeys(step.inputs))
     found = {id: masks.everything(mask, recording.values[id].shape) for id in ids}
     values = [recording.values[id] for id in (*ids, *step.outputs)]
     if any(value.opaque and not _affine(value.tensor) for value in values):
         return found
     size = sum(math.prod(recording.values[id].shape) for id in (*ids, *step.outputs))
-    runs = _Runs(recording, step, slot, mask, max(_FEW, _WORK // max(size, 1)))
+    runs = _Runs(given, slot, mask, max(_FEW, _WORK // max(size, 1)))
     if size > _WORK or not bool(mask.any()) or not runs.repeatable():
         return found
     for id in ids:
@@ -64,28 +69,26 @@ def _mark(runs: _Runs, id: int, axis: int, low: int, high: int, line: Tensor) ->
 
 
 class _Runs:
-    """Runs of one step with one of its inputs changed; `left` counts how many more there may be."""
+    """Runs of one step with one of its inputs changed; `left` is how many more are allowed."""
 
-    def __init__(
-        self, recording: Recording, step: Step, slot: int, mask: Tensor, left: int
-    ) -> None:
-        self.recording, self.step, self.slot, self.left = recording, step, slot, left
+    def __init__(self, given: Arguments, slot: int, mask: Tensor, left: int) -> None:
+        self.given, self.slot, self.left = given, slot, left
         self.mask = mask.contiguous()
         self.plain = self._run(lambda id, x: x)
 
     def repeatable(self) -> bool:
-        """Whether running the step again gives what was recorded, but for the last bits."""
-        recorded = self.recording.values[self.step.outputs[self.slot]].tensor.detach()
+        """Return whether another run of the step gives what was recorded, but for the last bits."""
+        recorded = self.given.output(self.slot).tensor.detach()
         if self.plain is None or recorded.shape != self.mask.shape:
             return False
-        told = _masked(recorded, self.mask)
-        if not told.is_floating_point():
-            return _same(self.plain, told)
-        return torch.allclose(self.plain, told, rtol=1e-3, atol=1e-6, equal_nan=True)
+        wanted = _masked(recorded, self.mask)
+        if not wanted.is_floating_point():
+            return _same(self.plain, wanted)
+        return torch.allclose(self.plain, wanted, rtol=1e-3, atol=1e-6, equal_nan=True)
 
     def changed(self, id: int, axis: int, chosen: Tensor, others: Sequence[Other]) -> bool:
-        """Whether other numbers in the chosen slices of an input change the masked outputs."""
-        x = self.recording.values[id].tensor.detach()
+        """Return whether other numbers in the chosen slices of an input change the outputs."""
+        x = self.given.recording.values[id].tensor.detach()
         tried, slices = False, chosen.nonzero().flatten().to(x.device)
         for other in others:
             if self.left < 1:
@@ -103,8 +106,8 @@ class _Runs:
         return not tried
 
     def _run(self, change: Callable[[int, Tensor], Tensor]) -> Tensor | None:
-        """The masked outputs; None where torch refuses the changed numbers."""
-        values = self.recording.values
+        """Return the masked outputs; None if the step refuses the changed numbers."""
+        values = self.given.recording.values
 
         def tensor(ref: Ref) -> Tensor:
             return change(ref.id, values[ref.id].tensor.detach()).clone()
@@ -112,19 +115,19 @@ class _Runs:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             try:
-                made = run_again(self.step, tensor, self.slot)
-            except (RuntimeError, IndexError, ValueError):
+                made = run_again(self.given.step, tensor, self.slot)
+            except NotRepeated:
                 return None
         return _masked(made, self.mask) if made.shape == self.mask.shape else None
 
 
 def _affine(x: Tensor) -> bool:
-    """Whether it is quantised by one scale, so that other numbers can be put into it."""
+    """Return whether it is quantised by one scale, so that other numbers can be put into it."""
     return x.is_quantized and x.qscheme() == torch.per_tensor_affine
 
 
 def _put(x: Tensor, axis: int, slices: Tensor, other: Other) -> Tensor:
-    """The input with other numbers in its slices, of the same dtype."""
+    """Return the input with other numbers in its slices, of the same dtype."""
     if not x.is_quantized:
         return x.index_copy(axis, slices, other(x, axis, slices).to(x.dtype))
     plain = x.dequantize()
@@ -137,12 +140,12 @@ Other = Callable[[Tensor, int, Tensor], Tensor]
 
 
 def _rolled(x: Tensor, axis: int, slices: Tensor) -> Tensor:
-    """The slices before them: numbers the step can take."""
+    """Return the slices before them: numbers that the step can take."""
     return x.index_select(axis, (slices - 1) % x.shape[axis])
 
 
 def _drawn(x: Tensor, axis: int, slices: Tensor) -> Tensor:
-    """Numbers drawn at random; of integers, those of the input in another order."""
+    """Return random numbers; for integers, those of the input in another order."""
     part = x.index_select(axis, slices)
     if not (x.is_floating_point() or x.is_complex()):
         return part.flatten().flip(0).view(part.shape)
@@ -151,7 +154,7 @@ def _drawn(x: Tensor, axis: int, slices: Tensor) -> Tensor:
 
 
 def _of_size(size: float) -> Other:
-    """Large numbers of one sign, each a little different; of integers nothing new."""
+    """Return a function that gives large numbers of one sign; integers stay as they are."""
 
     def other(x: Tensor, axis: int, slices: Tensor) -> Tensor:
         part = x.index_select(axis, slices)
@@ -168,11 +171,12 @@ _TOGETHER = (_rolled, _drawn, _of_size(8.0), _of_size(-8.0), _of_size(0.0))
 
 
 def _masked(x: Tensor, mask: Tensor) -> Tensor:
+    """Return the numbers under a mask."""
     return (x.dequantize() if x.is_quantized else x).cpu()[mask]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """Bit for bit, NaN equal to NaN."""
+    """Return whether two tensors are equal bit for bit, with NaN equal to NaN."""
     if one.is_quantized:
         one, other = one.dequantize(), other.dequantize()
     equal = one == other

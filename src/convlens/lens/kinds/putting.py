@@ -1,4 +1,4 @@
-"""Assignment to a part, `x[key] = value`: whether an element was put there or was there before."""
+"""Explain an assignment, `x[key] = value`: an element was put there, or was there before."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
+from convlens.lens.kinds import indexing
 from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.kinds.moving import Moving
 from convlens.lens.recording import Recording, Ref, Step
 from convlens.lens.terms import Account, Cost, Terms, broadcast_index, ravel
 from convlens.lens.trees import replace_refs
-
-_SIGNATURE = "input, key, value"
 
 
 class Putting:
@@ -23,15 +22,16 @@ class Putting:
     name = "moving"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """The one element; found without running the step where the key is numbers and slices."""
-        given = Arguments(recording, step, _SIGNATURE)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return indexing.bound(recording, step)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return the one element; for a key of numbers and slices without a run of the step."""
         items = given["key"] if isinstance(given["key"], tuple) else (given["key"],)
         if not all(map(_plain, items)):
-            return Moving().explain(recording, step, slot, index)
-        out = recording.values[step.outputs[slot]]
+            return Moving().explain(given, slot, index)
+        out = given.output(slot)
         place = _place(items, index, out.shape)
         if place is None:
             source, at = given.value("input"), index
@@ -39,18 +39,18 @@ class Putting:
             source = given.value("value")
             at = broadcast_index((0,) * len(source.shape) + place, source.shape)
         else:
-            note = "a constant put here, an element of nothing"
-            recorded = float(out.tensor[index])
+            note = "a constant put here, not an element of anything"
+            recorded = given.recorded(slot, index)
             return Account("given", Terms.none(), recorded, exact=True, note=note)
         number = float(source.tensor[at])
         terms = Terms.build([source.id], [ravel(at, source.shape)], [number])
         rounded = float(torch.tensor(number, dtype=torch.float64).to(out.dtype))
         return Account("copy", terms, rounded, exact=True)
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Of what was assigned, what lies under the mask; of what stood here, the rest."""
-        given = Arguments(recording, step, _SIGNATURE)
-        key = replace_refs(given["key"], lambda ref: recording.values[ref.id].tensor.cpu())
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return what of the assigned lies under the mask, and the rest of what stood here."""
+        values = given.recording.values
+        key = replace_refs(given["key"], lambda ref: values[ref.id].tensor.cpu())
         before, put = mask.clone(memory_format=torch.contiguous_format), mask[key]
         before[key] = False
         found = {given.id("input"): before}
@@ -61,13 +61,13 @@ class Putting:
             found[source.id] = masks.union(found.get(source.id), theirs)
         return found
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Nothing is computed."""
+    def cost(self, given: Arguments) -> Cost:
+        """Count nothing."""
         return Cost()
 
 
 def _plain(item: Any) -> bool:
-    """Whether an item of a key is a number, a slice of numbers, `...` or None."""
+    """Return whether an item of a key is a number, a slice of numbers, `...` or None."""
     if isinstance(item, slice):
         return not any(isinstance(part, Ref) for part in (item.start, item.stop, item.step))
     return (
@@ -78,7 +78,7 @@ def _plain(item: Any) -> bool:
 def _place(
     items: tuple[Any, ...], index: tuple[int, ...], shape: tuple[int, ...]
 ) -> tuple[int, ...] | None:
-    """Where in `x[key]` element `index` of x stands; None when it is not there."""
+    """Return where in `x[key]` element `index` of x stands; None if it is not there."""
     skipped = len(shape) - sum(item is not None and item is not Ellipsis for item in items)
     place: list[int] = []
     axis = 0

@@ -1,14 +1,15 @@
-"""Reductions of whole axes: sum, mean, extremes, variance, norms, products."""
+"""Explain reductions of whole axes: sum, mean, extremes, variance, norms, products."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.lens.kinds.arguments import Arguments, UnboundCall, bind
+from convlens.lens.kinds.arguments import Arguments, UnboundCall
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, flushed
 
@@ -31,21 +32,9 @@ SIGNATURES = {
     "all": _PLAIN,
 }
 
-
+_SUMS = ("sum", "mean", "nansum", "nanmean")
+_EXTREMES = ("amax", "amin", "any", "all")
 _EUCLIDEAN = (None, "fro")
-
-
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits its signature, and reduces elements, not matrices."""
-    named = bind(step, SIGNATURES[step.op])
-    order = named.get("p", named.get("ord"))
-    if "norm" in step.op and order not in _EUCLIDEAN and not isinstance(order, (int, float)):
-        raise UnboundCall(f"`{step.op}` of order {order!r} is no norm of the elements alone")
-    dim = named.get("dim")
-    if isinstance(dim, str) or (
-        isinstance(dim, (list, tuple)) and any(isinstance(d, str) for d in dim)
-    ):
-        raise UnboundCall(f"`{step.op}` was called with an axis by name ({dim!r})")
 
 
 class Reducing:
@@ -54,64 +43,72 @@ class Reducing:
     name = "reducing"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each element reduced."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
-        positions, numbers = _lane(given, step, index)
-        n = numbers.size
-        id = given.id("input")
-        if step.op in ("sum", "mean", "nansum", "nanmean"):
-            if step.op in ("nansum", "nanmean"):
-                counted = ~np.isnan(numbers)
-                positions, numbers, n = positions[counted], numbers[counted], int(counted.sum())
-            weight = 1.0 if "sum" in step.op else 1 / max(n, 1)
-            terms = Terms.build(id, positions, numbers, weight)
-            rest = math.nan if "mean" in step.op and not n else 0.0  # the mean of nothing
-            return Account.of_sum(terms, rest, formula="sum" if weight == 1 else f"sum / {n}")
-        if step.op in ("amax", "amin", "any", "all"):
-            return _extreme(step, id, positions, numbers)
-        total, slopes, magnitude, formula = _nonlinear(given, step, numbers)
-        terms = Terms.build(id, positions, numbers, slopes)
-        inside = "the logarithm is of a sum of at least 1" if step.op == "logsumexp" else ""
-        if "norm" in step.op:
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature.
+
+        Raises UnboundCall too for a norm of matrices, and for an axis given by name.
+        """
+        signature = SIGNATURES[step.op]
+        given = Arguments.of(recording, step, signature)
+        if "norm" in step.op and not isinstance(_order(given), (int, float)):
+            why = f"of order {_order(given)!r} is not a norm of the elements alone"
+            raise UnboundCall(step, signature, "p", why)
+        dims = given["dim"] if isinstance(given["dim"], (list, tuple)) else (given["dim"],)
+        if any(isinstance(dim, str) for dim in dims):
+            why = f"was called with an axis by name ({given['dim']!r})"
+            raise UnboundCall(step, signature, "dim", why)
+        return given
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each element reduced."""
+        op, id = given.step.op, given.id("input")
+        positions, numbers = _lane(given, index)
+        if op in _SUMS:
+            return _summed(op, id, positions, numbers)
+        if op in _EXTREMES:
+            return _extreme(op, id, positions, numbers)
+        total, slopes, magnitude, formula = _nonlinear(given, numbers)
+        terms, n = Terms.build(id, positions, numbers, slopes), numbers.size
+        inside = "the logarithm is of a sum of at least 1" if op == "logsumexp" else ""
+        if "norm" in op:
             least = math.sqrt(n) * math.sqrt(flushed(given.tensor("input").dtype))
             if 0 < total < least:  # rounding where numbers are not normal any more
                 magnitude += least
                 inside = "squares as small as these are rounded to 0, or nearly"
         return Account("function", terms, total, magnitude, n, formula=formula, inside=inside)
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """All along the reduced axes."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return all along the reduced axes."""
         shape = given.value("input").shape
-        if not _kept(given) and shape:
+        if not given["keepdim"] and shape:
             for dim in _dims(given, len(shape)):
                 mask = mask.unsqueeze(dim)
         return {given.id("input"): mask.expand(shape)}
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """One operation for each element reduced."""
-        return Cost(operations=recording.values[step.inputs[0]].tensor.numel())
+    def cost(self, given: Arguments) -> Cost:
+        """Count one operation for each element reduced."""
+        return Cost(operations=given.tensor("input").numel())
 
 
 def _dims(given: Arguments, rank: int) -> tuple[int, ...]:
+    """Return the reduced axes."""
     if isinstance(given["dim"], bool):  # var(x, unbiased): no dimension was given
         return tuple(range(rank))
     return given.dims(rank)
 
 
-def _kept(given: Arguments) -> bool:
-    return bool(given["keepdim"])
+def _order(given: Arguments) -> Any:
+    """Return the order of a norm, 2 for the Euclidean one however it was asked for."""
+    order = given["p"] if "p" in given.named else given["ord"]
+    return 2.0 if order in _EUCLIDEAN else order
 
 
-def _lane(given: Arguments, step: Step, index: tuple[int, ...]) -> tuple[Ints, Floats]:
-    """Positions and numbers of the elements reduced into one."""
+def _lane(given: Arguments, index: tuple[int, ...]) -> tuple[Ints, Floats]:
+    """Return positions and numbers of the elements reduced into one."""
     x = given.tensor("input")
     dims = _dims(given, x.dim())
     at = list(index)
-    if not _kept(given):
+    if not given["keepdim"]:
         for dim in dims:
             at.insert(dim, 0)
     parts = [np.arange(x.shape[d]) if d in dims else np.array([at[d]]) for d in range(x.dim())]
@@ -122,41 +119,53 @@ def _lane(given: Arguments, step: Step, index: tuple[int, ...]) -> tuple[Ints, F
     return positions.reshape(-1), floats(block).reshape(-1)
 
 
-def _extreme(step: Step, id: int, positions: Ints, numbers: Floats) -> Account:
+def _summed(op: str, id: int, positions: Ints, numbers: Floats) -> Account:
+    """Return a sum or mean, of which some operations leave NaN out."""
+    if op.startswith("nan"):
+        counted = ~np.isnan(numbers)
+        positions, numbers = positions[counted], numbers[counted]
+    n = numbers.size
+    weight = 1.0 if "sum" in op else 1 / max(n, 1)
+    terms = Terms.build(id, positions, numbers, weight)
+    rest = math.nan if "mean" in op and not n else 0.0  # the mean of nothing
+    return Account.of_sum(terms, rest, formula="sum" if weight == 1 else f"sum / {n}")
+
+
+def _extreme(op: str, id: int, positions: Ints, numbers: Floats) -> Account:
+    """Return the largest or smallest element, or whether any or all are true."""
     if not numbers.size:  # torch refuses the extreme of nothing
-        total = float(step.op == "all")
+        total = float(op == "all")
         return Account("given", Terms.none(), total, exact=True, note="of no elements")
-    largest = step.op in ("amax", "any")
+    largest = op in ("amax", "any")
     if np.isnan(numbers).any():
         winner = int(np.flatnonzero(np.isnan(numbers))[0])
     else:
         winner = int(numbers.argmax() if largest else numbers.argmin())
     total = float(numbers[winner])
-    if step.op in ("any", "all"):
+    if op in ("any", "all"):
         total = float(bool(total))
     note = f"chosen: the {'largest' if largest else 'smallest'} of {numbers.size}"
-    return Account.of_choice(id, positions, numbers, winner, total, formula=step.op, note=note)
+    return Account.of_choice(id, positions, numbers, winner, total, formula=op, note=note)
 
 
-def _nonlinear(given: Arguments, step: Step, numbers: Floats) -> tuple[float, Floats, float, str]:
-    """Total, slopes, magnitude and formula of a reduction that is no sum."""
-    n = numbers.size
-    if step.op in ("var", "std"):
-        return _spread(given, step, numbers)
-    if step.op == "prod":
+def _nonlinear(given: Arguments, numbers: Floats) -> tuple[float, Floats, float, str]:
+    """Return total, slopes, magnitude and formula of a reduction that is not a sum."""
+    n, op = numbers.size, given.step.op
+    if op in ("var", "std"):
+        return _spread(given, numbers)
+    if op == "prod":
         total = float(numbers.prod())
         with np.errstate(divide="ignore", invalid="ignore"):
             slopes = np.where(numbers != 0, total / numbers, 0.0)
         return total, slopes, abs(total) * n, f"product of {n}"
-    if step.op == "logsumexp":
+    if op == "logsumexp":
         top = float(numbers.max(initial=-math.inf))
         if not math.isfinite(top):
             return top, np.zeros(n), abs(top), "log(sum(exp))"
         shares = np.exp(numbers - top)
         total = top + math.log(shares.sum())
         return total, shares / shares.sum(), abs(total) + abs(top) + 1, "log(sum(exp))"
-    order = given["p"] if "p" in given.named else given["ord"]
-    order = 2.0 if order in (None, "fro") else float(order)
+    order = float(_order(given))
     total = float(np.linalg.norm(numbers, order))
     leaf = torch.from_numpy(numbers).requires_grad_()
     with torch.enable_grad():
@@ -166,7 +175,8 @@ def _nonlinear(given: Arguments, step: Step, numbers: Floats) -> tuple[float, Fl
     return total, slopes, abs(total), f"norm of order {order:g}"
 
 
-def _spread(given: Arguments, step: Step, numbers: Floats) -> tuple[float, Floats, float, str]:
+def _spread(given: Arguments, numbers: Floats) -> tuple[float, Floats, float, str]:
+    """Return the same of a variance or standard deviation."""
     correction = given["correction"]
     if correction is None:
         unbiased = given["dim"] if isinstance(given["dim"], bool) else given["unbiased"]
@@ -176,7 +186,7 @@ def _spread(given: Arguments, step: Step, numbers: Floats) -> tuple[float, Float
     variance = float((centred**2).sum()) / divisor if divisor else math.nan
     slopes = 2 * centred / divisor if divisor else centred * math.nan
     size = variance + float(np.abs(numbers).mean() * np.abs(centred).mean())
-    if step.op == "var":
+    if given.step.op == "var":
         return variance, slopes, size, "mean square distance from the mean"
     deviation = math.sqrt(variance)
     slopes = slopes / (2 * deviation) if deviation else slopes * 0

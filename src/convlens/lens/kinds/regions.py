@@ -1,4 +1,4 @@
-"""Boxes on a map: regions pooled to one size (`roi_align`, `roi_pool`)."""
+"""Explain boxes on a map, pooled to one size (`roi_align`, `roi_pool`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments, bind, per_axis
+from convlens.lens.kinds.arguments import Arguments, per_axis
 from convlens.lens.recording import Recording, Ref, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, unit_roundoff
 
@@ -26,21 +26,10 @@ SIGNATURES = {
         "input, boxes, spatial_scale, pooled_height, pooled_width",
     ),
 }
-"""A signature as a function, and as torchvision's operator of that name."""
+"""The signature as a function, and as torchvision's operator of that name."""
 
-
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits one of its signatures."""
-    bind(step, _signature(step))
-
-
-def _signature(step: Step) -> str:
-    """A function's, or an operator's."""
-    operator = isinstance(step.function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket))
-    return SIGNATURES[step.op][operator]
-
-
-_ON_A_CELL = 1e-3  # nearer than this, rounding may bring a sample to the other side of a cell
+_ON_A_CELL = 1e-3
+"""Nearer than this, in cells, rounding may bring a sample to the other side of a cell."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Samples:
+class BinSamples:
     """Samples along one axis of a bin: `low` and `high` are the cells each lies between.
 
     `part` is how far it is from `low` to `high`; samples outside the map are left out of `weights`.
@@ -70,8 +59,8 @@ class Samples:
     part: Floats
 
     @classmethod
-    def of(cls, at: Tensor, size: int) -> Samples:
-        """From where they stand, in cells: 0 is the first cell's place, clamped to the map."""
+    def of(cls, at: Tensor, size: int) -> BinSamples:
+        """Make samples from their places in cells, where 0 is the first cell's place."""
         clamped = at.clamp(0, size - 1).double()
         low = clamped.floor()
         high = (low + 1).clamp(max=size - 1)
@@ -81,13 +70,13 @@ class Samples:
 
     @property
     def cells(self) -> Ints:
-        """The cells they read, each once."""
+        """The cells that the samples read, each once."""
         inside = self.inside.numpy()
         return np.unique(np.concatenate((self.low[inside], self.high[inside])))
 
     @property
     def weights(self) -> Floats:
-        """Of each of the `cells`, over all samples."""
+        """The weight of each of the `cells`, over all samples."""
         inside, cells = self.inside.numpy(), self.cells
         found = np.zeros(cells.size)
         np.add.at(found, np.searchsorted(cells, self.low[inside]), 1 - self.part[inside])
@@ -95,9 +84,9 @@ class Samples:
         return found
 
     def steepness(self, steps: Floats) -> float:
-        """Sum over the samples of the step they lie on, the larger of two on a cell itself.
+        """Return the sum over the samples of the step they lie on, or the larger beside a cell.
 
-        `steps[i]` is from cell i to the next.
+        `steps[i]` leads from cell i to the next.
         """
         if not steps.size:
             return 0.0
@@ -109,17 +98,16 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Regions:
-    """The boxes of one step, and the bins they are parted into."""
+class BoxBins:
+    """The boxes of one step, each divided into bins."""
 
     given: Arguments
     x: Tensor
     bins: tuple[int, int]
 
     @classmethod
-    def of(cls, recording: Recording, step: Step) -> Regions:
+    def of(cls, given: Arguments) -> BoxBins:
         """Read a step's arguments."""
-        given = Arguments(recording, step, _signature(step))
         if "pooled_height" in given.named:
             rows, columns = int(given["pooled_height"]), int(given["pooled_width"])
         else:
@@ -127,7 +115,7 @@ class Regions:
         return cls(given, given.tensor("input").cpu(), (rows, columns))
 
     def box(self, number: int) -> Box:
-        """A box by its number: a row of one tensor (k, 5), or of one of the tensors (l, 4)."""
+        """Return a box by its number: a row of one tensor (k, 5), or of several (l, 4)."""
         boxes = self.given["boxes"]
         if isinstance(boxes, Ref):
             row = self.given.tensor("boxes")[number].cpu()
@@ -140,34 +128,34 @@ class Regions:
         raise IndexError(number)
 
     def on_map(self, box: Box) -> Tensor:
-        """Corners in cells, in the boxes' own precision."""
+        """Return its corners in cells, in the boxes' own precision."""
         corners: Tensor = box.corners * float(self.given["spatial_scale"])
         return corners - 0.5 if self.given["aligned"] else corners
 
     def sides(self, box: Box) -> Tensor:
-        """Width and height in cells."""
+        """Return its width and height in cells."""
         corners = self.on_map(box)
         sides = corners[2:] - corners[:2]
         return sides if self.given["aligned"] else sides.clamp(min=1)
 
     def sampled(self, box: Box) -> tuple[int, int]:
-        """How many samples a bin has along rows and columns."""
+        """Return how many samples a bin has along rows and columns."""
         ratio = int(self.given["sampling_ratio"])
         if ratio > 0:
             return (ratio, ratio)
         width, height = self.sides(box).clamp(min=0)
         return (math.ceil(height / self.bins[0]), math.ceil(width / self.bins[1]))
 
-    def samples(self, box: Box, axis: int, bin: int) -> Samples:
-        """The samples of a bin along rows (0) or columns (1), where float32 puts them."""
+    def samples(self, box: Box, axis: int, bin: int) -> BinSamples:
+        """Return the samples of a bin along rows (0) or columns (1), where float32 puts them."""
         start, side = self.on_map(box)[1 - axis], self.sides(box)[1 - axis]
         count = self.sampled(box)[axis]
         length = side / self.bins[axis]
         steps = (torch.arange(count) + 0.5).to(start.dtype) * length / max(count, 1)
-        return Samples.of(start + bin * length + steps, self.x.shape[2 + axis])
+        return BinSamples.of(start + bin * length + steps, self.x.shape[2 + axis])
 
     def whole(self, box: Box, axis: int, bin: int) -> range:
-        """The cells of a bin of `roi_pool` along rows (0) or columns (1)."""
+        """Return the cells of a bin of `roi_pool` along rows (0) or columns (1)."""
         corners = box.corners * float(self.given["spatial_scale"])
         first, last = (_rounded(float(corners[i])) for i in (1 - axis, 3 - axis))
         length = torch.tensor(max(last - first + 1, 1), dtype=corners.dtype) / self.bins[axis]
@@ -176,7 +164,7 @@ class Regions:
         return range(min(max(low, 0), size), min(max(high, 0), size))
 
     def note(self, index: tuple[int, ...], box: Box) -> str:
-        """Which box, where it lies on which map, and which of its bins."""
+        """Say which box it is, where it lies on which map, and which of its bins is meant."""
         recording, scale = self.given.recording, float(self.given["spatial_scale"])
         value = recording.values[box.source]
         row = box.position // value.shape[-1]
@@ -190,8 +178,13 @@ class Regions:
         )
 
 
+def _bound(recording: Recording, step: Step) -> Arguments:
+    operator = isinstance(step.function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket))
+    return Arguments.of(recording, step, SIGNATURES[step.op][operator])
+
+
 def _rounded(x: float) -> int:
-    """To the nearest integer, halves away from zero."""
+    """Return the nearest integer, halves away from zero."""
     return int(math.copysign(math.floor(abs(x) + 0.5), x))
 
 
@@ -199,14 +192,15 @@ Cells = Callable[[Box, int, int], Any]
 """The cells a bin reads along an axis: (box, axis, bin) -> positions."""
 
 
-def _cells(g: Regions, step: Step) -> Cells:
-    if step.op == "roi_pool":
+def _cells(g: BoxBins) -> Cells:
+    """Return what gives the cells that a bin of this step reads."""
+    if g.given.step.op == "roi_pool":
         return g.whole
     return lambda box, axis, bin: g.samples(box, axis, bin).cells
 
 
-def _block(g: Regions, box: Box, channel: int, rows: Ints, columns: Ints) -> tuple[Ints, Floats]:
-    """Flat positions and numbers of the map's cells at rows x columns."""
+def _block(g: BoxBins, box: Box, channel: int, rows: Ints, columns: Ints) -> tuple[Ints, Floats]:
+    """Return flat positions and numbers of the map's cells at rows x columns."""
     _, channels, height, width = g.x.shape
     plane = (box.picture * channels + channel) * height * width
     positions = plane + rows[:, None] * width + columns
@@ -220,14 +214,16 @@ class Aligning:
     name = "region"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each cell read; its weight is what all samples together give it.
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to the signature of the function, or of the operator."""
+        return _bound(recording, step)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each cell read; its weight is that of all samples together.
 
         The weights are made from the box: `weight_source` leads to its row.
         """
-        g = Regions.of(recording, step)
+        g = BoxBins.of(given)
         box = g.box(index[0])
         rows, columns = (g.samples(box, axis, index[2 + axis]) for axis in (0, 1))
         counts = g.sampled(box)
@@ -239,7 +235,7 @@ class Aligning:
             numbers,
             np.outer(rows.weights, columns.weights) / n,
             weight_source=box.source,
-            weight_position=box.position + recording.values[box.source].shape[-1] - 4,
+            weight_position=box.position + given.recording.values[box.source].shape[-1] - 4,
             arrangement=(1, *numbers.shape) if numbers.size else None,
         )
         return Account.of_sum(
@@ -250,25 +246,25 @@ class Aligning:
             inside="where it samples is a rounded number too",
         )
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The cells of the bins under the mask, and their boxes."""
-        return _reads(Regions.of(recording, step), step, mask)
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the cells of the bins under the mask, and their boxes."""
+        return _reads(BoxBins.of(given), mask)
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Four operations a sample, one for each cell it lies between."""
-        g = Regions.of(recording, step)
-        boxes, *rest = recording.values[step.outputs[0]].shape
+    def cost(self, given: Arguments) -> Cost:
+        """Count four operations a sample, one for each cell it lies between."""
+        g = BoxBins.of(given)
+        boxes, *rest = given.output().shape
         samples = sum(math.prod(g.sampled(g.box(k))) for k in range(boxes))
         return Cost(operations=4 * samples * math.prod(rest))
 
 
 def _unsteadiness(
-    g: Regions, box: Box, channel: int, lines: tuple[Samples, Samples], count: int
+    g: BoxBins, box: Box, channel: int, lines: tuple[BinSamples, BinSamples], count: int
 ) -> float:
-    """How much a value moves with its samples' places, which are float32 too.
+    """Return how much a value moves with its samples' places, which are float32 too.
 
-    A place is wrong by some roundings of the corner farther away; the value by that much of the
-    steps between the cells it lies between.
+    A place is wrong by some roundings of the corner farther away, and the value by as much of the
+    steps between the cells around it.
     """
     plane, moved = floats(g.x[box.picture, channel]), 0.0
     corners = g.on_map(box).abs()
@@ -287,11 +283,13 @@ class RegionPooling:
     name = "region"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each cell of the bin; an empty bin gives 0."""
-        g = Regions.of(recording, step)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to the signature of the function, or of the operator."""
+        return _bound(recording, step)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each cell of the bin; an empty bin gives 0."""
+        g = BoxBins.of(given)
         box = g.box(index[0])
         rows, columns = (np.array(g.whole(box, a, index[2 + a]), np.int64) for a in (0, 1))
         positions, numbers = _block(g, box, index[1], rows, columns)
@@ -315,14 +313,14 @@ class RegionPooling:
             arrangement=(1, *numbers.shape),
         )
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """The cells of the bins under the mask, and their boxes."""
-        return _reads(Regions.of(recording, step), step, mask)
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return the cells of the bins under the mask, and their boxes."""
+        return _reads(BoxBins.of(given), mask)
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """One operation for each cell read by each bin."""
-        g = Regions.of(recording, step)
-        boxes, channels, *bins = recording.values[step.outputs[0]].shape
+    def cost(self, given: Arguments) -> Cost:
+        """Count one operation for each cell read by each bin."""
+        g = BoxBins.of(given)
+        boxes, channels, *bins = given.output().shape
         cells = 0
         for k in range(boxes):
             box = g.box(k)
@@ -332,31 +330,36 @@ class RegionPooling:
         return Cost(operations=channels * cells)
 
 
-def _reads(g: Regions, step: Step, mask: Tensor) -> dict[int, Tensor]:
-    """Bins to cells along rows, then along columns, box by box."""
-    recording, map_id, cells = g.given.recording, g.given.id("input"), _cells(g, step)
+def _reads(g: BoxBins, mask: Tensor) -> dict[int, Tensor]:
+    """Return cells for bins, along rows and then along columns, box by box."""
+    recording, map_id = g.given.recording, g.given.id("input")
     wanted = masks.narrow(mask)
     wanted = wanted.expand(*mask.shape[:1], *wanted.shape[1:2], *mask.shape[2:])
     if bool((wanted == wanted[:, :1]).all()):
-        wanted = wanted[:, :1]  # of a whole layer every channel is asked for alike
+        wanted = wanted[:, :1]  # a whole layer is asked for: all channels read the same cells
     lead = (g.x.shape[0], wanted.shape[1])
     found = torch.zeros(*lead, *g.x.shape[2:], dtype=torch.bool)
     boxes: dict[int, Tensor] = {}
     for k in wanted.flatten(1).any(1).nonzero().flatten().tolist():
         box = g.box(k)
-        read = wanted[k].to(torch.float32)  # (c, *bins)
-        under = []  # the rows and columns from the first to the last one read
-        for axis in (0, 1):
-            of_bins = [list(cells(box, axis, bin)) for bin in range(g.bins[axis])]
-            all_cells = [cell for of_bin in of_bins for cell in of_bin]
-            first, last = min(all_cells, default=0), max(all_cells, default=-1)
-            matrix = torch.zeros(g.bins[axis], last + 1 - first)
-            for bin, of_bin in enumerate(of_bins):
-                matrix[bin, [cell - first for cell in of_bin]] = 1
-            read = (read.movedim(1 + axis, -1) @ matrix).movedim(-1, 1 + axis)
-            under.append(slice(first, last + 1))
-        found[box.picture][:, under[0], under[1]] |= read > 0
+        read, rows, columns = _read_by_box(g, box, wanted[k].to(torch.float32))
+        found[box.picture][:, rows, columns] |= read > 0
         shape = recording.values[box.source].shape
         theirs = boxes.setdefault(box.source, torch.zeros(shape, dtype=torch.bool))
         theirs[box.position // shape[-1]] = True
     return {map_id: found.expand(g.x.shape), **boxes}
+
+
+def _read_by_box(g: BoxBins, box: Box, read: Tensor) -> tuple[Tensor, slice, slice]:
+    """Return a mask (channels, *bins) as cells, and the rows and columns where these lie."""
+    cells, under = _cells(g), []
+    for axis in (0, 1):
+        of_bins = [list(cells(box, axis, bin)) for bin in range(g.bins[axis])]
+        all_cells = [cell for of_bin in of_bins for cell in of_bin]
+        first, last = min(all_cells, default=0), max(all_cells, default=-1)
+        matrix = torch.zeros(g.bins[axis], last + 1 - first)
+        for bin, of_bin in enumerate(of_bins):
+            matrix[bin, [cell - first for cell in of_bin]] = 1
+        read = (read.movedim(1 + axis, -1) @ matrix).movedim(-1, 1 + axis)
+        under.append(slice(first, last + 1))
+    return read, under[0], under[1]

@@ -1,4 +1,4 @@
-"""Selections: which element was chosen, and its rank among the scores it was chosen from."""
+"""Explain selections: the element that was chosen, and its rank among the scores."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments, bind
-from convlens.lens.recording import Recording, Step
-from convlens.lens.terms import Account, Cost, Floats, Terms, floats, lane, unravel
+from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.recording import Recording, Step, Value
+from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, lane, unravel
 
 _LANE = "input, dim=None, keepdim=False"
 SIGNATURES = {
@@ -21,38 +21,34 @@ SIGNATURES = {
     "argsort": "input, dim=-1, descending=False, stable=False",
     "kthvalue": "input, k, dim=-1, keepdim=False",
 }
-# Steps whose only output is the place of the chosen element.
+# The only output of these is the place of the chosen element.
 _PLACES = ("argmax", "argmin", "argsort")
-# Of these NaN comes first, as the largest and as the smallest; of others it ranks above all.
+# For these NaN comes first, as the largest and as the smallest; for others it ranks above all.
 _EXTREMES = ("max", "min", "argmax", "argmin")
 
 
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits its signature."""
-    bind(step, SIGNATURES[step.op])
-
-
 class Selecting:
-    """value = one of the elements along an axis, by its rank (or the place it stood at)."""
+    """value = one of the elements along an axis, by its rank, or the place where it stood."""
 
     name = "selecting"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term a candidate; the chosen one has weight 1."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
-        x = given.tensor("input")
-        positions, numbers, rank = self._lane(given, step, index)
-        order = _order(numbers, _descending(given, step), step.op in _EXTREMES)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, SIGNATURES[step.op])
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each candidate; the chosen one has weight 1."""
+        step, x = given.step, given.tensor("input")
+        positions, numbers, rank = _candidates(given, index)
+        order = _order(numbers, _descending(given), step.op in _EXTREMES)
         place = slot == 1 or step.op in _PLACES
         wanted = numbers[order[rank]]
         chosen = int(order[rank])
         if place or len(step.outputs) > 1:  # among equals, the one torch took
-            told = recording.values[step.outputs[-1]].tensor[index]
-            if _same(numbers[int(told)], wanted):
-                chosen = int(told)
+            recorded = int(given.output(-1).tensor[index])
+            if _same(numbers[recorded], wanted):
+                chosen = recorded
         total = float(chosen) if place else float(wanted)
         if place and given["dim"] is None and x.dim() != 1:
             total = float(positions[chosen])
@@ -62,26 +58,8 @@ class Selecting:
             given.id("input"), positions, numbers, chosen, total, formula=step.op, note=note
         )
 
-    def _lane(
-        self, given: Arguments, step: Step, index: tuple[int, ...]
-    ) -> tuple[np.ndarray, Floats, int]:
-        """Positions and numbers of the candidates, and the rank asked for."""
-        x = given.tensor("input")
-        if given["dim"] is None or not x.dim():
-            return np.arange(x.numel()), floats(x).reshape(-1), 0
-        dim = int(given["dim"]) % x.dim()
-        ranked = step.op in ("topk", "sort", "argsort")
-        rank = index[dim] if ranked else 0
-        if step.op == "kthvalue":
-            rank = int(given["k"]) - 1
-        at = list(index)
-        if not ranked and not given["keepdim"]:
-            at.insert(dim, 0)
-        return *lane(x, at, dim), rank
-
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """All the candidates."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return all candidates."""
         shape = given.value("input").shape
         if given["dim"] is None or not shape:
             return {given.id("input"): masks.everything(mask, shape)}
@@ -90,9 +68,9 @@ class Selecting:
             mask = mask.unsqueeze(dim)
         return {given.id("input"): masks.collapse(mask, (dim,)).expand(shape)}
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """One comparison an element."""
-        return Cost(operations=recording.values[step.inputs[0]].tensor.numel())
+    def cost(self, given: Arguments) -> Cost:
+        """Count one comparison an element."""
+        return Cost(operations=given.tensor("input").numel())
 
 
 class FindingNonzero:
@@ -101,11 +79,13 @@ class FindingNonzero:
     name = "selecting"
     exact = False
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """The one element that is not zero."""
-        source = recording.values[step.inputs[0]]
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Leave the call as it is; its first tensor is what it looks through."""
+        return Arguments.as_called(recording, step)
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return the one element that is not zero."""
+        source = _searched(given)
         numbers = floats(source.tensor).reshape(-1)
         rows = np.flatnonzero(numbers)
         position = int(rows[index[0]])
@@ -115,26 +95,48 @@ class FindingNonzero:
         note = f"chosen: number {index[0] + 1} of {rows.size} elements that are not zero"
         return Account("chosen", terms, total, exact=True, formula="nonzero", note=note)
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Everything: each element before it counts."""
-        id = step.inputs[0]
-        return {id: masks.everything(mask, recording.values[id].shape)}
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return everything: each element before it counts."""
+        source = _searched(given)
+        return {source.id: masks.everything(mask, source.shape)}
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """One comparison an element."""
-        return Cost(operations=recording.values[step.inputs[0]].tensor.numel())
+    def cost(self, given: Arguments) -> Cost:
+        """Count one comparison an element."""
+        return Cost(operations=_searched(given).tensor.numel())
 
 
-def _descending(given: Arguments, step: Step) -> bool:
-    if step.op in ("max", "argmax"):
+def _searched(given: Arguments) -> Value:
+    """Return the value whose elements are looked through."""
+    return given.recording.values[given.step.inputs[0]]
+
+
+def _candidates(given: Arguments, index: tuple[int, ...]) -> tuple[Ints, Floats, int]:
+    """Return positions and numbers of the candidates, and the rank that was chosen."""
+    op, x = given.step.op, given.tensor("input")
+    if given["dim"] is None or not x.dim():
+        return np.arange(x.numel()), floats(x).reshape(-1), 0
+    dim = int(given["dim"]) % x.dim()
+    ranked = op in ("topk", "sort", "argsort")
+    rank = index[dim] if ranked else 0
+    if op == "kthvalue":
+        rank = int(given["k"]) - 1
+    at = list(index)
+    if not ranked and not given["keepdim"]:
+        at.insert(dim, 0)
+    return *lane(x, at, dim), rank
+
+
+def _descending(given: Arguments) -> bool:
+    """Return whether the largest candidate comes first."""
+    if given.step.op in ("max", "argmax"):
         return True
-    if step.op == "topk":
+    if given.step.op == "topk":
         return bool(given["largest"])
     return bool(given["descending"])
 
 
 def _order(numbers: Floats, descending: bool, extreme: bool) -> np.ndarray:
-    """Candidates from first to last, NaN at the end where torch ranks it."""
+    """Return the candidates from first to last, with NaN at the end where torch ranks it."""
     nan = np.isnan(numbers)
     keys = np.where(nan, 0.0, -numbers if descending else numbers)
     return np.lexsort((keys, ~nan if descending or extreme else nan))

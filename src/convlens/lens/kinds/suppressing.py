@@ -1,4 +1,4 @@
-"""Non-maximum suppression: which boxes were kept, which each of them dropped, by what overlap."""
+"""Explain non-maximum suppression: which boxes were kept, and which each of them dropped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments, bind
+from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, unit_roundoff
 
@@ -18,15 +18,19 @@ SIGNATURES = {
     "batched_nms": "boxes, scores, idxs, iou_threshold",
 }
 
-_TOLD = 3  # dropped boxes named in a note; of more, how many
+_NAMED = 3
+"""The most dropped boxes that a note names; it says how many more there are."""
+
+_KEPT = 64
+"""The decisions kept with a recording at a time."""
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
-    """What the definition gives: `kept` in order; for every box the kept one that decided.
+class Suppression:
+    """What the definition gives: the boxes `kept` in order, and what decided about each box.
 
     `by` is the better kept box that overlaps it most, of those up to the one that dropped it (-1:
-    none in its group overlaps it), `overlap` how much, `rank` its place among all scores.
+    none in its group overlaps it), `overlap` how much, and `rank` its place among all scores.
     """
 
     kept: Ints
@@ -35,23 +39,23 @@ class Decision:
     rank: Ints
 
 
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call fits its signature."""
-    bind(step, SIGNATURES[step.op])
-
-
 class Suppressing:
     """value = the index of a box that no better kept box overlaps by more than the threshold."""
 
     name = "selecting"
     exact = False
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term a score; the kept box has weight 1, and `weight_source` leads to the boxes."""
-        given = Arguments(recording, step, SIGNATURES[step.op])
-        found = _decided(recording, step, given)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature."""
+        return Arguments.of(recording, step, SIGNATURES[step.op])
+
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each score; the kept box has weight 1, `weight_source` leads to boxes.
+
+        The decision is made once for all boxes of a step.
+        """
+        recording, step = given.recording, given.step
+        found = recording.kept("suppressions", step.index, _KEPT, lambda: _decide(given))
         scores = floats(given.tensor("scores"))
         kept = int(found.kept[index[0]]) if index[0] < found.kept.size else -1
         positions = np.arange(scores.size)
@@ -66,28 +70,28 @@ class Suppressing:
         note = _note(found, kept, float(given["iou_threshold"]))
         return Account("chosen", terms, float(kept), exact=True, formula=step.op, note=note)
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Everything: each box and score before it counts."""
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return everything: each box and score before it counts."""
+        values = given.recording.values
         return {
-            id: masks.everything(mask, recording.values[id].shape)
-            for id in dict.fromkeys(step.inputs)
+            id: masks.everything(mask, values[id].shape) for id in dict.fromkeys(given.step.inputs)
         }
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """One overlap for each kept box with each box."""
-        kept = recording.values[step.outputs[0]].shape[0]
-        return Cost(operations=kept * recording.values[step.inputs[0]].shape[0])
+    def cost(self, given: Arguments) -> Cost:
+        """Count one overlap of each kept box with each box."""
+        return Cost(operations=given.output().shape[0] * given.value("boxes").shape[0])
 
 
-def _note(found: Decision, kept: int, threshold: float) -> str:
+def _note(found: Suppression, kept: int, threshold: float) -> str:
+    """Return why a box was kept, and which boxes it dropped."""
     if kept < 0:
         return "by the definition fewer boxes are kept"
     dropped = np.flatnonzero((found.by == kept) & ~np.isin(np.arange(found.by.size), found.kept))
     dropped = dropped[np.argsort(-found.overlap[dropped], kind="stable")]
-    names = ", ".join(f"{j} (overlap {found.overlap[j]:.2f})" for j in dropped[:_TOLD])
-    if dropped.size > _TOLD:
-        names += f" and {dropped.size - _TOLD} more"
-    told = f"it dropped {names}" if dropped.size else "it dropped none"
+    names = ", ".join(f"{j} (overlap {found.overlap[j]:.2f})" for j in dropped[:_NAMED])
+    if dropped.size > _NAMED:
+        names += f" and {dropped.size - _NAMED} more"
+    losers = f"it dropped {names}" if dropped.size else "it dropped none"
     if found.by[kept] < 0:
         above = "no better kept box overlaps it"
     else:
@@ -96,29 +100,20 @@ def _note(found: Decision, kept: int, threshold: float) -> str:
             f"({found.overlap[kept]:.2f}, the limit is {threshold:g})"
         )
     rank = f"score rank {found.rank[kept] + 1} of {found.rank.size}"
-    return f"chosen: box {kept} is kept, {rank}; {above}; {told}"
+    return f"chosen: box {kept} is kept, {rank}; {above}; {losers}"
 
 
-def _decided(recording: Recording, step: Step, given: Arguments) -> Decision:
-    """The decision for every box of a step; made once, kept with the recording's other replays."""
-    key = (step.index, 0)
-    if key not in recording.replays:
-        recording.replays[key] = _decide(recording, step, given)
-    found: Decision = recording.replays[key]
-    return found
+def _decide(given: Arguments) -> Suppression:
+    """Go through the boxes, best first: each that is not dropped is kept, and drops its overlaps.
 
-
-def _decide(recording: Recording, step: Step, given: Arguments) -> Decision:
-    """Best first, each box not dropped is kept and drops what it overlaps, in float64.
-
-    Equal scores, and overlaps within rounding of the threshold, go as they were recorded.
+    Equal scores, and overlaps within rounding of the threshold, are decided as they were recorded.
     """
     boxes, scores = floats(given.tensor("boxes")), floats(given.tensor("scores"))
     n, threshold = scores.size, float(given["iou_threshold"])
-    recorded = recording.values[step.outputs[0]].tensor.cpu().numpy()
-    told = np.full(n, n)
-    told[recorded] = np.arange(recorded.size)
-    best_first = np.lexsort((told, np.where(np.isnan(scores), -np.inf, -scores)))
+    recorded = given.output().tensor.cpu().numpy()
+    place = np.full(n, n)  # among the recorded ones; `n` is none
+    place[recorded] = np.arange(recorded.size)
+    best_first = np.lexsort((place, np.where(np.isnan(scores), -np.inf, -scores)))
     groups = floats(given.tensor("idxs")) if given.has("idxs") else np.zeros(n)
     slack = _slack(boxes, groups, unit_roundoff(given.value("boxes").dtype))
     rank, by, most = np.empty(n, np.int64), np.full(n, -1), np.zeros(n)
@@ -132,14 +127,14 @@ def _decide(recording: Recording, step: Step, given: Arguments) -> Decision:
         most[more], by[more] = shared[shared > most[left]], best
         dropped = shared > threshold
         unsure = np.abs(shared - threshold) <= slack[left] + slack[best]
-        dropped[unsure] = told[left[unsure]] == n
+        dropped[unsure] = place[left[unsure]] == n
         most[left[dropped]], by[left[dropped]] = shared[dropped], best
         left = left[~dropped]
-    return Decision(np.array(kept, np.int64), by, most, rank)
+    return Suppression(np.array(kept, np.int64), by, most, rank)
 
 
 def overlaps(box: Floats, boxes: Floats) -> Floats:
-    """Intersection over union of one box (4,) with each of others (n, 4)."""
+    """Return the intersection over union of one box (4,) with each of others (n, 4)."""
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     common = np.prod(np.maximum(sides, 0), 1)
     area = np.prod(box[2:] - box[:2])
@@ -149,9 +144,9 @@ def overlaps(box: Floats, boxes: Floats) -> Floats:
 
 
 def _slack(boxes: Floats, groups: Floats, u: float) -> npt.NDArray[np.float64]:
-    """How far rounding may move an overlap with each box.
+    """Return how far rounding may move an overlap with each box.
 
-    Groups are kept apart by moving their boxes, so that corners round as numbers of that size.
+    torch moves the boxes of groups apart, so that corners round as numbers of that size.
     """
     moved = np.abs(boxes).max(initial=0.0) * (1 + np.abs(groups))
     with np.errstate(divide="ignore", invalid="ignore"):

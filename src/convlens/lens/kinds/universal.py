@@ -1,4 +1,4 @@
-"""What any differentiable step can be told by: run again in float64, with its slopes."""
+"""Explain any differentiable step by its slopes: run it again in float64."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from convlens.lens.kinds import probing
+from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.refusing import Refused
 from convlens.lens.kinds.walking import union_of
 from convlens.lens.recording import Recording, Ref, Step
-from convlens.lens.repeating import call_again, without_out
+from convlens.lens.repeating import NotRepeated, call_again, without_out
 from convlens.lens.terms import Account, Cost, Terms, floats
 from convlens.lens.trees import replace_refs
 
-# What is made in the likeness of a tensor holds none of its numbers.
+# What is made like a tensor has its shape and dtype, and none of its numbers.
 FACTORIES = frozenset(
     """zeros ones empty new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like
     new_empty_strided full_like empty_like rand_like randn_like randint_like bernoulli zero uniform
@@ -23,16 +25,14 @@ FACTORIES = frozenset(
     xavier_normal trunc_normal orthogonal constant""".split()
 )
 
-# Running these again draws other numbers.
+# Another run of these draws other numbers.
 RANDOM = frozenset(
     """alpha_dropout feature_alpha_dropout gumbel_softmax multinomial normal poisson
     fractional_max_pool2d fractional_max_pool3d rrelu rrelu_with_noise""".split()
 )
-
-
-# Made of choices beneath, by what is no element of it: its operators do not say what it reads.
+# The operators beneath choose by what is not an element: they do not say what it reads.
 WHOLE = frozenset(("one_hot",))
-# What computes nothing that is counted as a multiply-add.
+# These compute nothing that is counted as a multiply-add.
 _NO_PRODUCTS = frozenset(
     """median nanmedian mode unique _unique2 unique_dim unique_consecutive bincount histc
     searchsorted bucketize cummax cummin cumprod logcumsumexp count_nonzero aminmax
@@ -56,7 +56,7 @@ _NO_PRODUCTS = frozenset(
 class Universal:
     """A slope for each element the value depends on; never arithmetic.
 
-    `why`: of a call that its own rule does not know, what was called.
+    `why` is what did not fit, if the call has a kind whose signature it does not fit.
     """
 
     name = "universal"
@@ -65,124 +65,125 @@ class Universal:
     def __init__(self, why: str = "") -> None:
         self.why = why
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """One term for each element with a slope."""
-        out = recording.values[step.outputs[slot]]
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return a term for each element with a slope."""
+        step, out = given.step, given.output(slot)
         if step.op in RANDOM:
-            raise _unexplained(step, "it draws random numbers")
+            raise Refused(step, "it draws random numbers")
         if step.op == "view":
-            raise _unexplained(step, self.why)
+            raise Refused(step, self.why)
         if not out.dtype.is_floating_point:
-            raise _unexplained(step, f"it gives {out.dtype} by a rule of its own")
+            raise Refused(step, f"it gives {out.dtype} by a rule of its own")
         one = torch.zeros(out.shape, dtype=torch.float64)
         one[index] = 1
-        result, slopes = _sloped(recording, step, slot, one)
+        result, slopes = _sloped(given, slot, one)
         total = float(result[index].detach())
-        sources, positions, numbers, weights = [], [], [], []
-        for id, slope in slopes.items():
-            flat, x = (
-                floats(slope.to_dense()).reshape(-1),
-                floats(recording.values[id].tensor).reshape(-1),
-            )
-            place = np.flatnonzero(flat)
-            sources.append(np.full(place.size, id))
-            positions.append(place)
-            numbers.append(x[place])
-            weights.append(flat[place])
-        if sources:
-            terms = Terms.build(*map(np.concatenate, (sources, positions, numbers, weights)))
-        else:
-            terms = Terms.none()
+        terms = _terms(given, slopes)
         magnitude = abs(total) + float(np.abs(terms.product).sum())
         note = "slopes of this one step at these inputs, not terms of a sum"
-        if self.why:
-            note += f"; {self.why}"
+        note += f"; {self.why}" if self.why else ""
         formula = f"{step.op}(...)"
         return Account("slope", terms, total, magnitude, len(terms) + 1, formula=formula, note=note)
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Everything, except along axes where changing the rest is seen to change nothing.
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return everything, except along axes where other numbers were seen to change nothing.
 
-        What has a slope is read too: of a symmetric matrix torch's rules give both halves one.
+        What has a slope is read too: torch gives both halves of a symmetric matrix one.
         """
-        found = probing.reads(recording, step, slot, mask)
+        found = probing.reads(given, slot, mask)
         draw = torch.Generator().manual_seed(0)
         wanted = mask * (1 + torch.rand(mask.shape, generator=draw, dtype=torch.float64))
         try:
-            _, slopes = _sloped(recording, step, slot, wanted)
-        except NotImplementedError:
+            _, slopes = _sloped(given, slot, wanted)
+        except Refused:
             return found
         return union_of(found, {id: slope.to_dense().cpu() != 0 for id, slope in slopes.items()})
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """One operation for each element made; multiply-adds are not known."""
-        operations = sum(math.prod(recording.values[id].shape) for id in step.outputs)
+    def cost(self, given: Arguments) -> Cost:
+        """Count one operation for each element made; multiply-adds are not known."""
+        values, step = given.recording.values, given.step
+        operations = sum(math.prod(values[id].shape) for id in step.outputs)
         if step.op in _NO_PRODUCTS:
             return Cost(operations=operations)
         return Cost(operations=operations, uncounted="no rule counts it")
 
 
 class Given:
-    """A value no input decides: a factory, a random number."""
+    """A value that no input decides: that of a factory, or a random number."""
 
     name = "given"
     exact = True
 
-    def explain(
-        self, recording: Recording, step: Step, slot: int, index: tuple[int, ...]
-    ) -> Account:
-        """No terms: the number itself."""
-        recorded = float(recording.values[step.outputs[slot]].tensor[index])
-        return Account("given", Terms.none(), recorded, exact=True, formula=step.op)
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Leave the call as it is; its arguments decide no number."""
+        return Arguments.as_called(recording, step)
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Nothing."""
+    def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
+        """Return no terms, but the number itself."""
+        recorded = given.recorded(slot, index)
+        return Account("given", Terms.none(), recorded, exact=True, formula=given.step.op)
+
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return nothing."""
         return {}
 
-    def cost(self, recording: Recording, step: Step) -> Cost:
-        """Nothing worth counting."""
+    def cost(self, given: Arguments) -> Cost:
+        """Count nothing."""
         return Cost()
 
 
-def _sloped(
-    recording: Recording, step: Step, slot: int, wanted: Tensor
-) -> tuple[Tensor, dict[int, Tensor]]:
-    """A step's result on float64 leaves, and for each leaf the slopes of its sum times `wanted`.
+def _terms(given: Arguments, slopes: dict[int, Tensor]) -> Terms:
+    """Return a term for each element of the inputs that has a slope."""
+    sources, positions, numbers, weights = [], [], [], []
+    for id, slope in slopes.items():
+        flat = floats(slope.to_dense()).reshape(-1)
+        place = np.flatnonzero(flat)
+        sources.append(np.full(place.size, id))
+        positions.append(place)
+        numbers.append(floats(given.recording.values[id].tensor).reshape(-1)[place])
+        weights.append(flat[place])
+    if not sources:
+        return Terms.none()
+    return Terms.build(*map(np.concatenate, (sources, positions, numbers, weights)))
 
-    Raises NotImplementedError, in torch's words, where that cannot be.
+
+def _float64(step: Step, tensor: Tensor) -> Tensor:
+    """Return a tensor as a leaf of float64, or raise Refused for a layout that has none."""
+    try:
+        return tensor.double().requires_grad_()
+    except NotImplementedError as error:
+        raise Refused(
+            step, "it cannot be run again in float64: torch has none of its layout"
+        ) from error
+
+
+def _sloped(given: Arguments, slot: int, wanted: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
+    """Return a step's result on float64 leaves, and each leaf's slopes of its sum times `wanted`.
+
+    Raises Refused, in torch's words, if that cannot be.
     """
-    leaves: dict[int, Tensor] = {}
+    step, leaves = given.step, {}
 
     def leaf(ref: Ref) -> Tensor:
         if ref.id not in leaves:
-            recorded = recording.values[ref.id].tensor.detach()
-            if recorded.is_floating_point():
-                recorded = recorded.double().requires_grad_()
-            leaves[ref.id] = recorded
+            recorded = given.recording.values[ref.id].tensor.detach()
+            leaves[ref.id] = _float64(step, recorded) if recorded.is_floating_point() else recorded
         return leaves[ref.id].clone()
 
     with torch.enable_grad():
         args, kwargs = replace_refs((step.args, without_out(step)), leaf)
         try:
             result = call_again(step, args, kwargs)[slot]
-        except (RuntimeError, TypeError, IndexError, ValueError) as error:
-            raise _unexplained(step, f"it cannot be run again in float64: {error}") from error
-        given = {id: x for id, x in leaves.items() if x.requires_grad}
-        if not given or not result.requires_grad:
+        except NotRepeated as error:
+            raise Refused(step, f"it cannot be run again in float64: {error}") from error
+        floating = {id: x for id, x in leaves.items() if x.requires_grad}
+        if not floating or not result.requires_grad:
             return result, {}
         try:
             found: tuple[Tensor | None, ...] = torch.autograd.grad(
-                result, list(given.values()), wanted.to(result), allow_unused=True
+                result, list(floating.values()), wanted.to(result), allow_unused=True
             )
         except RuntimeError as error:
-            raise _unexplained(step, f"it has no slopes: {error}") from error
-    slopes = zip(given, found, strict=True)
+            raise Refused(step, f"it has no slopes: {error}") from error
+    slopes = zip(floating, found, strict=True)
     return result, {id: slope for id, slope in slopes if slope is not None}
-
-
-def _unexplained(step: Step, why: str) -> NotImplementedError:
-    return NotImplementedError(
-        f"step {step.index} (`{step.op}`, module `{step.module}`) cannot be taken apart: {why}"
-    )

@@ -1,8 +1,8 @@
-"""One number of a recurrent layer as one sum over all it was made from.
+"""Unroll a recurrent layer, so that one of its numbers is one sum over all it was made from.
 
-It is told as attention is: what flows (the candidate, the state) is linear, and the gates are
-weights it is multiplied by. With every tanh(a) written as a x (tanh(a) / a), each output is exactly
-sum of coefficient x input element + sum of coefficient x first state + biases.
+As in attention, what flows (the candidate, the state) is linear, and the gates are weights that it
+is multiplied by. With every tanh(a) written as a x (tanh(a) / a), each output is exactly the sum of
+coefficient x input element, plus the sum of coefficient x first state, plus biases.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.lens.kinds.layers import Layers
+from convlens.lens.kinds.recurrent_layers import RecurrentLayers
 from convlens.lens.terms import Account, Terms, floats
 
 
@@ -26,10 +26,12 @@ class _Carried:
     error: Tensor
 
 
-class Run:
-    """One sequence run again in float64, as far as one number needs it, gates held fixed."""
+class Unrolled:
+    """One sequence, run again in float64 as far as one number needs it, with its gates fixed."""
 
-    def __init__(self, layers: Layers, sequence: int, layer: int, way: int, time: int) -> None:
+    def __init__(
+        self, layers: RecurrentLayers, sequence: int, layer: int, way: int, time: int
+    ) -> None:
         self.layers, self.sequence = layers, sequence
         self.leaves: list[tuple[int, Tensor, np.ndarray]] = []  # value, leaf, flat positions
         self.biases: list[Tensor] = []
@@ -55,7 +57,7 @@ class Run:
         self.place = time - low[layer]
 
     def _needed(self, layer: int, way: int, time: int, length: int) -> tuple[list[int], list[int]]:
-        """For each layer up to this one, the first and the end of the steps of its input."""
+        """Return for each layer up to this one the first, and the end, of the steps it reads."""
         low, high = [0] * (layer + 1), [0] * (layer + 1)
         for depth in range(layer, -1, -1):
             both = self.layers.directions == 2
@@ -68,6 +70,7 @@ class Run:
         return low, high
 
     def _joined(self, outs: list[_Carried], start: int, low: int, high: int) -> _Carried:
+        """Return what both directions of a layer give, as the input of the next."""
         part = slice(low - start, high - start)
         return _Carried(
             torch.cat([out.numbers[part] for out in outs], 1),
@@ -77,7 +80,7 @@ class Run:
     def _layer(
         self, depth: int, way: int, line: _Carried, start: int, low: list[int], high: list[int]
     ) -> tuple[_Carried, _Carried]:
-        """Run one layer one way over `line`; its states and cells at every step, in time order."""
+        """Run one layer one way over `line`, and return its states and cells, in time order."""
         layers = self.layers
         own = layers.weights[depth][way]
         w_ih, w_hh = self._fixed(own.of_input), self._fixed(own.of_state)
@@ -102,15 +105,17 @@ class Run:
         return _stacked(states), _stacked(cells)
 
     def _fixed(self, id: int) -> Tensor:
+        """Return a weight in float64."""
         return self.layers.recording.values[id].tensor.detach().cpu().double()
 
     def _bias(self, id: int) -> Tensor:
+        """Return a bias as a leaf."""
         bias = self._fixed(id).clone().requires_grad_()
         self.biases.append(bias)
         return bias
 
     def _first(self, which: int, depth: int, way: int) -> _Carried:
-        """The first state of a layer, a leaf."""
+        """Return the first state of a layer, as a leaf."""
         layers = self.layers
         value = layers.recording.values[layers.states[which]]
         if layers.cell:
@@ -123,12 +128,12 @@ class Run:
         return _Carried(leaf, torch.zeros_like(leaf))
 
     def target(self, of_cell: bool, element: int) -> tuple[Tensor, float]:
-        """The number asked for, and the size of what its rounding is that of."""
+        """Return an element of the last state or cell, and the size that its rounding is of."""
         found = self.cells if of_cell else self.last
         return found.numbers[self.place, element], float(found.error[self.place, element].detach())
 
     def account(self, number: Tensor, size: float) -> Account:
-        """Every leaf's coefficient times its elements."""
+        """Return a number as every leaf's elements times their coefficients."""
         wanted = [leaf for _, leaf, _ in self.leaves] + self.biases
         slopes = torch.autograd.grad(number, wanted, materialize_grads=True)
         parts = []
@@ -164,7 +169,7 @@ def _stacked(parts: list[_Carried]) -> _Carried:
 
 
 def _weighed(weight: Tensor, line: _Carried, bias: Tensor | None) -> _Carried:
-    """A matrix times a state (or many), + bias; errors of the elements have random signs."""
+    """Return a matrix times one state or many, + bias; errors have random signs."""
     numbers = line.numbers @ weight.T
     size = line.numbers.detach().abs() @ weight.abs().T
     if bias is not None:
@@ -174,7 +179,7 @@ def _weighed(weight: Tensor, line: _Carried, bias: Tensor | None) -> _Carried:
 
 
 def _linear(line: _Carried, function: Any) -> _Carried:
-    """tanh or relu, written as the number times a fixed ratio."""
+    """Return tanh or relu of a state, written as the number times a fixed ratio."""
     a = line.numbers.detach()
     made = function(a)
     ratio = torch.where(a == 0, torch.ones_like(a), made / a)
@@ -184,24 +189,27 @@ def _linear(line: _Carried, function: Any) -> _Carried:
 
 
 def _gate(line: _Carried) -> _Carried:
-    """A sigmoid, held fixed."""
+    """Return a sigmoid, held fixed."""
     made = torch.sigmoid(line.numbers.detach())
     return _Carried(made, made * (1 - made) * line.error + made)
 
 
 def _sum(one: _Carried, other: _Carried) -> _Carried:
+    """Return the sum of two states."""
     numbers = one.numbers + other.numbers
     error = (one.error**2 + other.error**2).sqrt() + numbers.detach().abs()
     return _Carried(numbers, error)
 
 
 def _times(gate: _Carried, line: _Carried) -> _Carried:
+    """Return a state times a gate."""
     numbers = gate.numbers * line.numbers
     parts = (gate.numbers * line.error) ** 2 + (line.numbers.detach() * gate.error) ** 2
     return _Carried(numbers, parts.sqrt() + numbers.detach().abs())
 
 
 def _parts(line: _Carried, count: int) -> list[_Carried]:
+    """Return the gates that lie one after the other."""
     numbers, errors = line.numbers.chunk(count, -1), line.error.chunk(count, -1)
     return [_Carried(n, e) for n, e in zip(numbers, errors, strict=True)]
 

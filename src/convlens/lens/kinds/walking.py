@@ -1,4 +1,4 @@
-"""Masks carried backwards through the steps of a recording, from what was made to what it reads."""
+"""Carry masks backwards through the steps of a recording, from what was made to what it reads."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from convlens.lens.recording import Recording, Ref, Step
 from convlens.lens.repeating import run_again
 
 
-class Reading(Protocol):
-    """What of a kind the walk needs."""
+class ReadingKind(Protocol):
+    """What the walk needs of a kind."""
 
     @property
     def exact(self) -> bool:
         """Whether `reads` names only what matters."""
 
-    def reads(self, recording: Recording, step: Step, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """For each input, by value id, the mask of the elements the masked outputs read."""
+    def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
+        """Return for each input, by value id, the mask of what the masked outputs read."""
 
 
 def carried(
@@ -30,11 +30,11 @@ def carried(
     wanted: dict[int, Tensor],
     targets: Iterable[int],
     steps: Sequence[Step],
-    kind_of: Callable[[Recording, Step], Reading],
+    bound: Callable[[Recording, Step], tuple[ReadingKind, Arguments]],
 ) -> tuple[dict[int, Tensor], list[Step]]:
-    """The masks of the `targets` that the masks of `wanted` read, through `steps`, last to first.
+    """Carry the masks of `wanted` through `steps`, last to first, to the values `targets`.
 
-    Second, the steps on the way whose kind could only bound what they read.
+    Second, return the steps on the way whose kind could only bound what they read.
     """
     targets = set(targets)
     reached = _reached(steps, targets)
@@ -46,17 +46,17 @@ def carried(
             mask = wanted.pop(output, None)
             if mask is None or not bool(masks.narrow(mask).any()):
                 continue
-            kind = kind_of(recording, step)
+            kind, given = bound(recording, step)
             if not kind.exact and step not in loose:
                 loose.append(step)
-            for read, theirs in kind.reads(recording, step, slot, mask).items():
+            for read, theirs in kind.reads(given, slot, mask).items():
                 if read in reached:
                     wanted[read] = masks.union(wanted.get(read), theirs)
     return {id: wanted[id] for id in targets if id in wanted}, loose
 
 
 def _reached(steps: Sequence[Step], targets: set[int]) -> set[int]:
-    """The values that depend on any of the targets."""
+    """Return the values that depend on any of the targets."""
     reached = set(targets)
     for step in steps:
         if any(i in reached for i in step.inputs):
@@ -65,34 +65,30 @@ def _reached(steps: Sequence[Step], targets: set[int]) -> set[int]:
 
 
 def computed(given: Arguments, *names: str) -> list[int]:
-    """Of arguments that are mostly parameters, those a network may have computed."""
+    """Return the ids of those arguments that are not parameters, as they usually are."""
     made = ("computed", "input")
     return [given.id(n) for n in names if given.has(n) and given.value(n).kind in made]
 
 
-def by_slopes(
-    recording: Recording, step: Step, slot: int, mask: Tensor, ids: Sequence[int]
-) -> dict[int, Tensor]:
-    """The elements of `ids` read by the masked outputs of a step that is linear in each input.
+def by_slopes(given: Arguments, slot: int, mask: Tensor, ids: Iterable[int]) -> dict[int, Tensor]:
+    """Return which elements of `ids` the masked outputs of a step read that is linear in each.
 
-    Run on ones instead of numbers, so that no product and no sum of products is 0 by chance.
+    The step runs on ones, so that neither a product nor a sum of products is 0 by chance.
     """
-    found = {}
-    for id in ids:
-        leaf = torch.ones(recording.values[id].shape, requires_grad=True)
+    values, found = given.recording.values, {}
+    for id in dict.fromkeys(ids):
+        leaf = torch.ones(values[id].shape, requires_grad=True)
 
         def tensor(ref: Ref, id: int = id, leaf: Tensor = leaf) -> Tensor:
-            if ref.id == id:
-                return leaf.clone()
-            return torch.ones(recording.values[ref.id].shape)
+            return leaf.clone() if ref.id == id else torch.ones(values[ref.id].shape)
 
         with torch.enable_grad():
-            out = run_again(step, tensor, slot)
+            out = run_again(given.step, tensor, slot)
             (slope,) = torch.autograd.grad(out, leaf, mask.to(out.dtype), materialize_grads=True)
         found[id] = slope != 0
     return found
 
 
 def union_of(one: dict[int, Tensor], other: dict[int, Tensor]) -> dict[int, Tensor]:
-    """Both, united where they speak of the same value."""
+    """Return the masks of both; where both have one of the same value, their union."""
     return {**one, **{id: masks.union(one.get(id), mask) for id, mask in other.items()}}

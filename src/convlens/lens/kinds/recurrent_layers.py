@@ -1,4 +1,4 @@
-"""A recurrent step's arguments: its layers, directions and weights, and how its steps lie."""
+"""Read a recurrent step: its layers, directions and weights, and how its sequences lie."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlens.lens.kinds.arguments import UnboundCall, bind
+from convlens.lens.kinds.arguments import Arguments, UnboundCall
 from convlens.lens.recording import Recording, Ref, Step
 
 CELLS = {"lstm_cell": "lstm", "gru_cell": "gru", "rnn_tanh_cell": "tanh", "rnn_relu_cell": "relu"}
@@ -20,16 +20,18 @@ _PADDED, _PACKED = f"input, hx, {_OPTIONS}, batch_first", f"data, batch_sizes, h
 _GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 
 
-def bound(step: Step) -> None:
-    """Raise UnboundCall unless the call is a cell's, or a layer's on padded or packed sequences."""
-    named = bind(step, _signature(step))
-    states = named["hx"] if isinstance(named["hx"], (tuple, list)) else (named["hx"],)
-    weights = named.get("params", ())
-    if not all(isinstance(ref, Ref) for ref in (*states, *weights)):
-        raise UnboundCall(f"`{step.op}` was called without its first state or its weights")
+def bound(recording: Recording, step: Step) -> Arguments:
+    """Bind a call of a cell, or of a layer on padded or packed sequences, to its signature."""
+    signature = _signature(step)
+    given = Arguments.of(recording, step, signature)
+    if not all(isinstance(each, Ref) for each in (*_states(given), *(given["params"] or ()))):
+        why = "was called without its first state or its weights"
+        raise UnboundCall(step, signature, "hx", why)
+    return given
 
 
 def _signature(step: Step) -> str:
+    """Return the signature of a cell, or of a layer on padded or packed sequences."""
     if step.op in CELLS:
         return _CELL
     third = 2 if step.op != "lstm" else 1
@@ -39,8 +41,14 @@ def _signature(step: Step) -> str:
     return _PACKED if packed else _PADDED
 
 
+def _states(given: Arguments) -> tuple[Any, ...]:
+    """Return the first states: that of the cell too for an LSTM."""
+    states = given["hx"]
+    return tuple(states) if isinstance(states, (tuple, list)) else (states,)
+
+
 @dataclass(frozen=True)
-class Weights:
+class RecurrentWeights:
     """The value ids of one layer's weights in one direction; 0 or 2 biases, 0 or 1 projection."""
 
     of_input: int
@@ -50,7 +58,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Layers:
+class RecurrentLayers:
     """A recurrent step: its input as (time, batch, features), its states, its weights by layer."""
 
     recording: Recording
@@ -58,61 +66,57 @@ class Layers:
     kind: str
     input: int
     states: tuple[int, ...]
-    weights: tuple[tuple[Weights, ...], ...]
+    weights: tuple[tuple[RecurrentWeights, ...], ...]
     batch_first: bool
-    sizes: tuple[int, ...]  # how many sequences have a step t
+    sizes: tuple[int, ...]  # for each step, how many sequences have it
     random: bool
     packed: bool
 
     @classmethod
-    def of(cls, recording: Recording, step: Step) -> Layers:
+    def of(cls, given: Arguments) -> RecurrentLayers:
         """Read a step's arguments."""
-        named = bind(step, _signature(step))
-        states = named["hx"] if isinstance(named["hx"], (tuple, list)) else (named["hx"],)
-        first = tuple(ref.id for ref in states)
-        x: Ref = named["input"] if "input" in named else named["data"]
-        shape = recording.values[x.id].shape
-        if step.op in CELLS:
-            biases = tuple(named[b].id for b in ("b_ih", "b_hh") if named[b] is not None)
-            own = Weights(named["w_ih"].id, named["w_hh"].id, biases, None)
-            kind, ones = CELLS[step.op], (shape[0],)
+        recording, op = given.recording, given.step.op
+        first = tuple(ref.id for ref in _states(given))
+        x = given.value("input" if given.has("input") else "data")
+        if op in CELLS:
+            biases = tuple(given.id(name) for name in ("b_ih", "b_hh") if given.has(name))
+            own = RecurrentWeights(given.id("w_ih"), given.id("w_hh"), biases, None)
+            kind, ones = CELLS[op], x.shape[:1]
             return cls(recording, True, kind, x.id, first, ((own,),), False, ones, False, False)
-        packed = "batch_sizes" in named
-        front = bool(named.get("batch_first"))
+        packed, front = given.has("batch_sizes"), bool(given["batch_first"])
         if packed:
-            tensor = recording.values[named["batch_sizes"].id].tensor
-            sizes: tuple[int, ...] = tuple(int(n) for n in tensor)
+            sizes: tuple[int, ...] = tuple(int(n) for n in given.tensor("batch_sizes"))
         else:
-            time, batch = (shape[1], shape[0]) if front else shape[:2]
+            time, batch = (x.shape[1], x.shape[0]) if front else x.shape[:2]
             sizes = (batch,) * time
-        weights = _weights(named)
-        random = float(named["dropout"]) > 0 and bool(named["training"]) and len(weights) > 1
-        kind = LAYERS[step.op]
+        weights = _weights(given)
+        random = float(given["dropout"]) > 0 and bool(given["training"]) and len(weights) > 1
+        kind = LAYERS[op]
         return cls(recording, False, kind, x.id, first, weights, front, sizes, random, packed)
 
     @property
     def directions(self) -> int:
-        """1, or 2 of a layer that also goes backwards."""
+        """1, or 2 for a layer that also goes backwards."""
         return len(self.weights[0])
 
     @property
     def hidden(self) -> int:
-        """Elements of the state inside (the cell's)."""
+        """Number of elements of the state inside, which is the cell's."""
         return self.recording.values[self.weights[0][0].of_state].shape[0] // _GATES[self.kind]
 
     @property
     def size(self) -> int:
-        """Elements of the state handed on, per direction."""
+        """Number of elements of the state handed on, per direction."""
         return self.recording.values[self.weights[0][0].of_state].shape[1]
 
     @property
     def valid(self) -> Tensor:
-        """Which sequence has which step: (time, batch)."""
+        """Mask of the steps that each sequence has: (time, batch)."""
         batch = max(self.sizes, default=0)
         return torch.arange(batch) < torch.tensor(self.sizes).view(-1, 1)
 
     def by_time(self, tensor: Tensor) -> Tensor:
-        """A tensor laid out as the input, as (time, batch, ...); 0 behind a sequence's end."""
+        """Return a tensor that lies as the input as (time, batch, ...); 0 past a sequence's end."""
         if self.packed:
             padded = tensor.new_zeros(*self.valid.shape, *tensor.shape[1:])
             padded[self.valid] = tensor
@@ -122,7 +126,7 @@ class Layers:
         return tensor.transpose(0, 1) if self.batch_first else tensor
 
     def from_time(self, tensor: Tensor) -> Tensor:
-        """Back from (time, batch, ...)."""
+        """Return a tensor (time, batch, ...) as the input lies."""
         if self.packed:
             return tensor[self.valid]
         if self.cell:
@@ -130,9 +134,9 @@ class Layers:
         return tensor.transpose(0, 1) if self.batch_first else tensor
 
     def asked(self, slot: int, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """A mask of an output as masks of all states: (layers, directions, time, batch, size).
+        """Return a mask of an output as one of all states: (layers, directions, time, batch, size).
 
-        The second is of the cells of an LSTM: (layers, directions, time, batch, hidden).
+        The second mask is of the cells of an LSTM: (layers, directions, time, batch, hidden).
         """
         time, batch = self.valid.shape
         lead = (len(self.weights), self.directions, time, batch)
@@ -155,14 +159,14 @@ class Layers:
         return states, cells
 
 
-def _weights(named: dict[str, Any]) -> tuple[tuple[Weights, ...], ...]:
-    """The flat list of weights by layer and direction."""
-    directions = 2 if named["bidirectional"] else 1
-    count = int(named["num_layers"]) * directions
-    refs, each = [ref.id for ref in named["params"]], len(named["params"]) // count
-    biased = 2 if named["has_biases"] else 0
+def _weights(given: Arguments) -> tuple[tuple[RecurrentWeights, ...], ...]:
+    """Return the flat list of weights by layer and direction."""
+    directions = 2 if given["bidirectional"] else 1
+    count = int(given["num_layers"]) * directions
+    refs = [ref.id for ref in given["params"]]
+    each, biased = len(refs) // count, 2 if given["has_biases"] else 0
     own = [
-        Weights(
+        RecurrentWeights(
             refs[i],
             refs[i + 1],
             tuple(refs[i + 2 : i + 2 + biased]),
