@@ -1,10 +1,17 @@
 """Detectors with drawn weights that find something, quick on small pictures."""
 
+import dataclasses
+from typing import Any
+
 import torch
 from torch import nn
 
+from convlens.learn.opening import Opened
+from convlens.learn.preparing import Preparation
 from convlens.zoo import NETWORKS
 from tests.cases.zoo_weights import drawn, with_weights
+
+CATEGORIES = ("__background__", "cat", "dog", "bird", "cow")
 
 
 def finding(
@@ -31,3 +38,13 @@ def finding(
     network = with_weights(network, table).eval()
     network.transform.min_size = (size,)  # type: ignore[union-attr]
     return network
+
+
+def few_masks() -> Opened:
+    """A Mask R-CNN on small pictures that makes few proposals and finds five things."""
+    network: Any = finding("maskrcnn_resnet50_fpn", shifts=0.002, scores=0.004, size=96)
+    settings = network.rpn.settings
+    network.rpn.settings = dataclasses.replace(settings, post_nms_top_n=(12, 12))
+    boxes, *others = network.roi_heads.heads
+    network.roi_heads.heads = [dataclasses.replace(boxes, detections_per_img=5), *others]
+    return Opened("masks", network, Preparation(size=None, crop=False), CATEGORIES, None)

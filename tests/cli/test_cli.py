@@ -15,7 +15,7 @@ import torch
 
 import convlens
 from convlens.cli import main
-from convlens.lab import server
+from convlens.lab import serving
 from convlens.zoo.weights import DATA
 
 OWN = """
@@ -210,7 +210,7 @@ def test_lab_checks_everything_before_it_prints_an_address(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(server, "_has_screen", lambda: True)
+    monkeypatch.setattr(serving, "_has_screen", lambda: True)
     monkeypatch.setattr("webbrowser.open", opened.append)
     with pytest.raises(SystemExit) as ended:
         main(["lab", *words])

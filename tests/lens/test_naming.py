@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import convlens
-from convlens.lab.outline import outline
+from convlens.lab.answers.outline import OutlineNode, outline
 from convlens.lens import Recording, costs_of, explain, record
 from convlens.lens.trees import tensors_in
 from tests.cases.networks import NETWORKS, Shared, build
@@ -193,7 +193,7 @@ def test_every_name_means_its_value_and_is_the_same_next_time(make: Any) -> None
     assert record(network, *inputs).names == names
 
 
-def nodes_of(nodes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def nodes_of(nodes: list[OutlineNode]) -> Iterator[OutlineNode]:
     for node in nodes:
         yield node
         yield from nodes_of(node.get("children", []))
@@ -204,7 +204,7 @@ def test_every_name_of_the_outline_is_one_that_explain_takes(make: Any) -> None:
     network, inputs = make()
     recording = record(network, *inputs)
 
-    def check(nodes: list[dict[str, Any]], ahead: str) -> None:
+    def check(nodes: list[OutlineNode], ahead: str) -> None:
         for node in nodes:
             below = node.get("path") or f"{ahead}{node['name']}"
             for name in [below] if node.get("values") else []:

@@ -1,18 +1,22 @@
-"""A lab served on a free port of this machine, for the tests of its server and its page."""
+"""A lab served on a free port of this machine, and its envelopes read, as its page does both."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import struct
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
+import numpy as np
 import uvicorn
 
 from convlens.lab import Lab, application
-from convlens.lab.server import listen
+from convlens.lab.serving import listen
 
 TOKEN = "a-token-of-the-tests"
 
@@ -38,6 +42,31 @@ class Served:
         return httpx.Client(
             base_url=f"http://{self.host}", headers=headers, trust_env=False, timeout=60
         )
+
+
+def unpacked(answer: httpx.Response | bytes) -> dict[str, Any]:
+    """The answer in an envelope, with its arrays and its numbers that are not finite."""
+    content = answer if isinstance(answer, bytes) else answer.content
+    (length,) = struct.unpack("<I", content[:4])
+    head = json.loads(content[4 : 4 + length])
+    found: dict[str, Any] = head["answer"]
+    at = 4 + length
+    for name, kind, count in head["buffers"]:
+        array = np.frombuffer(content, np.dtype(kind).newbyteorder("<"), count, at)
+        _put(found, name, array)
+        at += -(-array.nbytes // 8) * 8
+    assert at == len(content)
+    for name, number in head["odd"]:
+        _put(found, name, float(number))
+    return found
+
+
+def _put(answer: Any, name: str, part: object) -> None:
+    *path, last = (int(step) if step.isdigit() else step for step in name.split("."))
+    for step in path:
+        answer = answer[step]
+    assert answer[last] is None
+    answer[last] = part
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The page's door: who may ask, what may come in, what a browser may do with what goes out."""
+"""Guard the page: who may ask, what may come in, and what a browser may do with the answers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 32 * 2**20
-"""Bytes of the largest picture file taken."""
+"""The bytes of the largest picture file that the server reads."""
 
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
-"""The names of this machine that are nobody else's: no attacker's page can be loaded from them."""
+"""The names that always mean this machine, so that no attacker's page can be loaded from them."""
 
 TOKEN_HEADER = "x-convlens-token"
 
@@ -31,8 +31,12 @@ HEADERS = {
 }
 
 
+SENTENCES = (ValueError, TypeError, OSError, MemoryError, ArithmeticError, RuntimeError)
+"""The errors whose text is a sentence for the user, such as weights that cannot be loaded."""
+
+
 class BodyTooLargeError(ValueError):
-    """A request whose body goes on past the limit."""
+    """A request whose body is longer than the limit."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -45,15 +49,14 @@ class StaleRecordingError(LookupError):
     """A question about a recording that another picture has replaced."""
 
 
-class Guard:
-    """Lets a request through only from this page of this server, and seals every answer.
+class PageGuard:
+    """A gate around the application: only the page of this server may ask it anything.
 
-    The Host header must be a name of `LOOPBACK` or of `hosts`, on any port, for a tunnel's near end
-    has its own: a page that had its own name lead here (DNS rebinding) comes under that name. The
-    Origin header, where there is one, must be `http://` and that host, or one of `hosts`, whatever
-    its port: a proxy may have written another Host (a page of another site is neither). Paths under
-    `/api/` need the token as well. Bodies are counted as they come, with or without a
-    content-length.
+    The Host header must be a name of `LOOPBACK` or of `hosts`; any port will do, because the near
+    end of a tunnel has its own. This stops DNS rebinding, where a foreign name leads to this
+    machine. An Origin header must be `http://` and that host, or one of `hosts` on any port,
+    because a proxy may have written another Host. Paths under `/api/` need the token as well.
+    Bodies are counted as they arrive, with or without a content-length.
     """
 
     def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
@@ -63,9 +66,9 @@ class Guard:
         self.names = LOOPBACK | self.hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Answer one request, or refuse it."""
         if scope["type"] != "http":
-            raise RuntimeError(f"only http is served here, not {scope['type']}")
+            raise RuntimeError(f"the lab serves only http, not {scope['type']}")
 
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -79,12 +82,12 @@ class Guard:
             status, sentence = refusal
             await JSONResponse({"error": sentence}, status)(scope, receive, sealed)
             return
-        # Cancelled when the server is closed, its client let go of: nobody is to be told.
+        # Closing the server cancels requests whose client it has dropped: no answer is due.
         with contextlib.suppress(asyncio.CancelledError):
             await self.app(scope, _counted(receive), sealed)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Status and sentence for a request that may not pass."""
+        """Return the status and sentence for a request that may not pass, else None."""
         host = _values(scope, b"host")
         name = _name(host[0]) if len(host) == 1 else None
         if name not in self.names:
@@ -96,11 +99,11 @@ class Guard:
         origins = [origin for origin in _values(scope, b"origin") if origin != own]
         if any(_name_of(origin) not in self.hosts for origin in origins):
             return 403, (
-                "another site's page may not ask this server anything; where it is this one behind "
-                "a proxy, start the lab with --host and the proxy's name"
+                "the page of another site may not ask this server anything; if it is this page "
+                "behind a proxy, start the lab with --host and the proxy's name"
             )
         if not scope["path"].startswith("/"):
-            return 403, "only paths of this server are answered, not whole addresses"
+            return 403, "this server answers paths such as /api/network, not whole addresses"
         if not scope["path"].startswith("/api/"):
             return None
         token = _values(scope, TOKEN_HEADER.encode())
@@ -113,26 +116,28 @@ class Guard:
 
 
 def _name(host: bytes) -> str | None:
-    """The name of a Host header, NAME or NAME:PORT; None of anything else."""
+    """Return the name in a Host header, NAME or NAME:PORT; None for anything else."""
     found = re.fullmatch(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", host.lower())
     return found[1].decode() if found else None
 
 
 def _name_of(origin: bytes) -> str | None:
-    """The name in an Origin header of http or https; None of anything else."""
+    """Return the name in an Origin header of http or https; None for anything else."""
     scheme, _, host = origin.partition(b"://")
     return _name(host) if scheme in (b"http", b"https") else None
 
 
 def checked_host(host: str) -> str:
-    """Return a name that browsers may call this server by; ValueError for what is none.
+    """Return a name that browsers may call this server by.
+
+    Raises ValueError for any other text.
 
     >>> checked_host("lab.example:8443")
     'lab.example:8443'
     """
     if not host.isascii() or _name(host.encode()) is None:
         raise ValueError(
-            f"`host` (={host!r}) must be the name browsers will use, with a port or without; write "
+            f"`host` (={host!r}) must be the name browsers will use, with or without a port; write "
             "it like lab.example"
         )
     return host
@@ -147,7 +152,7 @@ def _too_long(length: bytes) -> bool:
 
 
 def _counted(receive: Receive) -> Receive:
-    """The same messages; raises once their bodies sum to more than the limit."""
+    """Return a receiver of the same messages that raises once their bodies exceed the limit."""
     total = 0
 
     async def counting() -> Message:

@@ -16,7 +16,7 @@ from scipy.io import wavfile
 from torch import nn
 
 from convlens.cli import main
-from convlens.lab.answering import Lab
+from convlens.lab.answers.answering import Lab
 from convlens.learn.opening import open_network, opened_module, read_inputs, remark
 from convlens.learn.sources.sounds import is_sound, read_sound
 

@@ -1,30 +1,18 @@
 // What the network answered: scores, detections or segments, each leading to its numbers.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
+import { NO_NETWORK } from "./answers.js";
 import { full } from "./numbers.js";
+import { START } from "./state.js";
 import { stations } from "./walk.js";
 
 /**
+ * @typedef {import("./answers.js").Detection} Detection
+ * @typedef {import("./answers.js").DetectionList} DetectionList
+ * @typedef {import("./answers.js").NetworkAnswer} NetworkAnswer
+ * @typedef {import("./answers.js").SegmentList} SegmentList
+ * @typedef {import("./answers.js").WalkAnswer} Walk
  * @typedef {import("./state.js").State} State
- * @typedef {import("./questions.js").Walk} Walk
- * @typedef {{ index: number[], label: string, score: number | string, told: string, share: number | null }} Score
- *
- * @typedef {object} Detection
- * @property {number} number its place in the network's answer
- * @property {string} label
- * @property {number | string} score
- * @property {string} told the score as it is told
- * @property {(number | string)[]} box x1, y1, x2, y2 in pixels of the picture
- * @property {[number, number, number]} colour
- * @property {[number | string, number | string, boolean][]} [points] x, y, and whether it is sure
- *
- * @typedef {object} SegmentClass
- * @property {number} label
- * @property {string} name
- * @property {number} share of the picture, 0 to 1
- * @property {[number, number, number]} colour
- * @property {boolean} background
- * @property {number[]} index where it won with its largest score
  *
  * @typedef {object} Pointed what the pointer is on
  * @property {number | null} detection
@@ -35,15 +23,14 @@ import { stations } from "./walk.js";
 /** @type {Pointed} */
 export const NOTHING = { detection: null, station: null, label: null };
 
-/** The detections seen: sure enough, or opened. @param {any} found @param {State} state @returns {Detection[]} */
-export function seen(found, state) {
-  return (found?.detections ?? []).filter((/** @type {Detection} */ d) =>
-    Number(d.score) >= state.least / 100 || d.number === state.found);
+/** The detections to show: sure enough, or opened. @param {DetectionList} detections @param {State} state */
+export function seen(detections, state) {
+  return detections.best.filter((d) => d.score >= state.least / 100 || d.number === state.detection);
 }
 
 export class Answer {
-  /** @type {any} */ #network = null;
-  /** @type {State | null} */ #state = null;
+  #network = NO_NETWORK;
+  #state = START;
   /** @type {Walk | null} */ #walk = null;
   /** @type {Pointed} */ #pointed = NOTHING;
   #failure = "";
@@ -51,10 +38,9 @@ export class Answer {
   /**
    * @param {HTMLElement} el
    * @param {object} actions
-   * @param {(score: Score) => void} actions.score
+   * @param {(index: number[]) => void} actions.number
    * @param {(number: number) => void} actions.detection
    * @param {(k: number) => void} actions.station
-   * @param {(index: number[]) => void} actions.pixel
    * @param {(change: Partial<State>) => void} actions.change
    * @param {(pointed: Partial<Pointed>) => void} actions.point
    */
@@ -64,9 +50,9 @@ export class Answer {
     el.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** @param {any} network @param {State} state @param {Walk | null} walk @param {string} [failure] why there is none */
+  /** @param {NetworkAnswer} network @param {State} state @param {Walk | null} walk @param {string} [failure] why there is none */
   show(network, state, walk, failure = "") {
-    const other = state.found !== this.#state?.found || state.station !== this.#state?.station || walk !== this.#walk;
+    const other = state.detection !== this.#state.detection || state.station !== this.#state.station || walk !== this.#walk;
     [this.#network, this.#state, this.#walk, this.#failure] = [network, state, walk, failure];
     const had = this.el.contains(document.activeElement);
     this.#draw();
@@ -78,7 +64,7 @@ export class Answer {
   /** @param {Pointed} pointed */
   point(pointed) {
     this.#pointed = pointed;
-    if (this.#network) this.#draw();
+    if (this.#network.recording) this.#draw();
   }
 
   focus() {
@@ -86,8 +72,8 @@ export class Answer {
   }
 
   #draw() {
-    const { found, segments } = this.#network;
-    render(found ? this.#found() : segments ? this.#segments() : this.#scores(), this.el);
+    const { detections, segments } = this.#network;
+    render(detections ? this.#detections(detections) : segments ? this.#segments(segments) : this.#scores(), this.el);
     // One of the many buttons is reached with Tab, the rest with arrows.
     const on = this.el.querySelector(".station.on") ?? this.el.querySelector(".detection.on");
     const stops = this.#stops();
@@ -95,41 +81,41 @@ export class Answer {
   }
 
   #scores() {
-    /** @type {Score[]} */
-    const scores = this.#network.scores;
-    if (!scores.length && !this.#network.said.length) return nothing;
+    const { scores, doubts } = this.#network;
+    if (!scores.length && !doubts.length) return nothing;
     return html`<section class="scores" aria-label="Best classes">
       <h3>Answer</h3>
-      ${this.#said()}
-      ${scores.slice(0, 3).map((s) => html`<button type="button" class="stop" title="${full(Number(s.score), "float32")}: follow this number"
-          @click=${() => this.actions.score(s)}>
+      ${this.#doubts()}
+      ${scores.slice(0, 3).map((s) => html`<button type="button" class="stop" title="${full(s.score, "float32")}: follow this number"
+          @click=${() => this.actions.number(s.index)}>
         <span class="label">${s.label}</span>
         ${s.share === null ? nothing : html`<meter min="0" max="1" .value=${s.share} aria-hidden="true"></meter>`}
-        <span class="number">${s.told}</span>
+        <span class="number">${s.text}</span>
       </button>`)}
     </section>`;
   }
 
-  /** What must be known of the answer. */
-  #said() {
-    return this.#network.said.map((/** @type {string} */ sentence) => html`<p class="none said">${sentence}</p>`);
+  /** What the reader must know of the answer. */
+  #doubts() {
+    return this.#network.doubts.map((sentence) => html`<p class="none doubt">${sentence}</p>`);
   }
 
   // Detections
 
-  #found() {
-    const { found } = this.#network;
-    const state = /** @type {State} */ (this.#state);
-    const shown = seen(found, state);
-    const hidden = found.detections.length - shown.length;
-    return html`<section class="scores found" aria-label="Detections">
-      <header><h3>Found <small>${shown.length === found.count ? shown.length : `${shown.length} of ${found.count}`}</small></h3>
-        ${found.count ? html`<label class="slider">score from <output>${state.least} %</output>
+  /** @param {DetectionList} detections */
+  #detections(detections) {
+    const { best, count } = detections;
+    const state = this.#state;
+    const shown = seen(detections, state);
+    const hidden = best.length - shown.length;
+    return html`<section class="scores detections" aria-label="Detections">
+      <header><h3>Found <small>${shown.length === count ? shown.length : `${shown.length} of ${count}`}</small></h3>
+        ${count ? html`<label class="slider">score from <output>${state.least} %</output>
           <input type="range" min="0" max="100" aria-label="Least score" .value=${String(state.least)}
-            @input=${(/** @type {any} */ e) => this.actions.change({ least: Number(e.target.value) })}></label>` : nothing}
+            @input=${(/** @type {{ target: HTMLInputElement }} */ e) => this.actions.change({ least: Number(e.target.value) })}></label>` : nothing}
       </header>
-      ${this.#said()}
-      ${found.count ? nothing : html`<p class="none">Nothing was found: no box scored above the network's own threshold.</p>`}
+      ${this.#doubts()}
+      ${count ? nothing : html`<p class="none">Nothing was found: no box scored above the network's own threshold.</p>`}
       ${!shown.length && hidden ? html`<p class="none">Nothing was found with a score of ${state.least} % or more.
         <button type="button" class="stop link" @click=${() => this.actions.change({ least: 0 })}>Show all ${hidden}</button></p>` : nothing}
       <div class="list">${shown.map((each) => this.#detection(each, state))}</div>
@@ -139,17 +125,17 @@ export class Answer {
   /** @param {Detection} each @param {State} state */
   #detection(each, state) {
     const { number, label, score } = each;
-    const on = number === state.found;
+    const on = number === state.detection;
     const point = (/** @type {number | null} */ at) => this.actions.point({ detection: at });
     return html`<button type="button" class="stop detection ${on ? "on" : ""} ${number === this.#pointed.detection ? "hot" : ""}"
-        data-detection=${number} aria-expanded=${on} title="${full(Number(score), "float32")}: walk this detection back"
+        data-detection=${number} aria-expanded=${on} title="${full(score, "float32")}: walk this detection back"
         @click=${() => this.actions.detection(number)}
         @pointermove=${() => point(number)} @pointerleave=${() => point(null)}>
       ${swatch(each.colour)}<span class="label">${label}</span>
-      <meter min="0" max="1" .value=${Number(score) || 0} aria-hidden="true"></meter>
-      <span class="number">${each.told}</span>
+      <meter min="0" max="1" .value=${score || 0} aria-hidden="true"></meter>
+      <span class="number">${each.text}</span>
     </button>
-    ${on && (this.#network.found.walks || this.#failure) ? stations(this.#walk, state.station, this.#failure, {
+    ${on && (this.#network.detections?.walks || this.#failure) ? stations(this.#walk, state.station, this.#failure, {
       station: (k) => this.actions.station(k),
       point: (k) => this.actions.point({ station: k }),
     }) : nothing}`;
@@ -157,21 +143,21 @@ export class Answer {
 
   // Segments
 
-  #segments() {
-    const { segments } = this.#network;
-    const { tint } = /** @type {State} */ (this.#state);
+  /** @param {SegmentList} segments */
+  #segments(segments) {
+    const { tint } = this.#state;
     const point = (/** @type {number | null} */ label) => this.actions.point({ label });
     return html`<section class="scores segmented" aria-label="Segments">
       <header><h3 title="${segments.classes.length} of ${segments.count} classes">Segments <small>${segments.classes.length} of ${segments.count}</small></h3>
         <label class="slider">opacity <output>${tint} %</output>
           <input type="range" min="0" max="100" step="5" aria-label="Opacity" .value=${String(tint)}
-            @input=${(/** @type {any} */ e) => this.actions.change({ tint: Number(e.target.value) })}></label>
+            @input=${(/** @type {{ target: HTMLInputElement }} */ e) => this.actions.change({ tint: Number(e.target.value) })}></label>
       </header>
-      ${this.#said()}
-      <div class="list">${segments.classes.map((/** @type {SegmentClass} */ each) => html`<button type="button"
+      ${this.#doubts()}
+      <div class="list">${segments.classes.map((each) => html`<button type="button"
           class="stop ${each.label === this.#pointed.label ? "hot" : ""}" data-label=${each.label}
           title="Where its score is the largest: follow this number"
-          @click=${() => this.actions.pixel(each.index)}
+          @click=${() => this.actions.number(each.index)}
           @pointermove=${() => point(each.label)} @pointerleave=${() => point(null)}>
         ${swatch(each.colour)}<span class="label">${each.name}</span>
         <meter min="0" max="1" .value=${each.share} aria-hidden="true"></meter>

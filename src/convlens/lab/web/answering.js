@@ -7,12 +7,12 @@ import { fresh } from "./state.js";
 
 /**
  * @typedef {import("./state.js").State} State
- * @typedef {import("./questions.js").Walk} Walk
+ * @typedef {import("./answers.js").WalkAnswer} Walk
  *
  * @typedef {object} Page what the page does for it
- * @property {any} network
+ * @property {import("./answers.js").NetworkAnswer} network
  * @property {State} state
- * @property {(id: number) => import("./outline.js").Value} value
+ * @property {(id: number) => import("./answers.js").ValueRow} value
  * @property {(change: Partial<State>, follow?: boolean, scroll?: boolean) => Promise<void>} go
  * @property {() => void} back
  * @property {(doing: string) => () => void} busy
@@ -27,10 +27,9 @@ export class Answering {
     this.questions = questions;
     this.page = page;
     const actions = {
-      score: (/** @type {import("./answer.js").Score} */ score) => this.#number(score.index),
       detection: (/** @type {number} */ number) => this.#detection(number),
       station: (/** @type {number} */ k) => this.station(k),
-      pixel: (/** @type {number[]} */ index) => this.#number(index),
+      number: (/** @type {number[]} */ index) => this.#number(index),
       change: (/** @type {Partial<State>} */ change) => void page.go(change),
       point: (/** @type {Partial<import("./answer.js").Pointed>} */ pointed) => this.#point(pointed),
       back: () => page.back(),
@@ -39,21 +38,21 @@ export class Answering {
     this.overlay = new Overlay(questions, actions);
   }
 
-  /** Another recording. @param {any} network */
+  /** Begin with another recording. @param {import("./answers.js").NetworkAnswer} network */
   begin(network) {
     [this.#walk, this.#pointed] = [null, NOTHING];
     this.overlay.begin(network);
   }
 
-  /** Shows the answer where the reader stands. @param {() => boolean} wanted whether it still is */
+  /** Show the answer where the reader stands. @param {() => boolean} wanted whether it still is */
   async show(wanted) {
     const { network, state } = this.page;
-    const walks = network.found?.walks && state.found !== null;
-    const known = this.#walk?.detection === state.found ? this.#walk : null;
+    const walks = network.detections?.walks && state.detection !== null;
+    const known = this.#walk?.detection === state.detection ? this.#walk : null;
     this.#draw(walks ? known : null);
     if (!walks || known) return;
     try {
-      this.#walk = await this.questions.walk(state.found ?? 0);
+      this.#walk = await this.questions.walk(state.detection ?? 0);
     } catch (error) {
       if (!(error instanceof Error) || (error instanceof Refusal && error.status === 409)) throw error;
       if (wanted()) this.#draw(null, error.message);
@@ -69,24 +68,28 @@ export class Answering {
     this.overlay.show(state, walk);
   }
 
-  /** Follows a number of the answer. @param {number[]} index */
+  /** Follow a number of the answer. @param {number[]} index */
   #number(index) {
     const { network, state } = this.page;
-    const { name } = this.page.value(network.segments?.value ?? network.output);
+    const id = network.segments?.value ?? network.output;
+    if (id === null) return;
+    const { name } = this.page.value(id);
     void this.page.go({ ...fresh(state, name), index, held: index, first: index[0] ?? 0 });
   }
 
-  /** The first station of a detection's walk, where there is one; else its score. @param {number} number */
+  /** Open the first station of a detection's walk if there is one, else its score. @param {number} number */
   #detection(number) {
     const { network, state } = this.page;
-    if (number === state.found && !state.trail.length && !state.station) return this.page.back();
-    if (network.found.walks) return void this.station(0, number);
-    const { name } = this.page.value(network.found.scores);
-    void this.page.go({ ...fresh(state, name), found: number, index: [number], held: [number], first: number }, false, false);
+    const { detections } = network;
+    if (!detections) return;
+    if (number === state.detection && !state.trail.length && !state.station) return this.page.back();
+    if (detections.walks) return void this.station(0, number);
+    const { name } = this.page.value(detections.scores);
+    void this.page.go({ ...fresh(state, name), detection: number, index: [number], held: [number], first: number }, false, false);
   }
 
-  /** Opens a station's number. @param {number} k @param {number | null} [number] of the detection */
-  async station(k, number = this.page.state.found) {
+  /** Open a station's number. @param {number} k @param {number | null} [number] of the detection */
+  async station(k, number = this.page.state.detection) {
     if (number === null) return;
     const done = this.page.busy("walking the detection back");
     let walk;
@@ -95,7 +98,7 @@ export class Answering {
     } catch (error) {
       // The list says why.
       const { state } = this.page;
-      return this.page.go({ ...fresh(state, state.at), found: number }, false, false);
+      return this.page.go({ ...fresh(state, state.at), detection: number }, false, false);
     } finally {
       done();
     }
@@ -104,10 +107,10 @@ export class Answering {
     this.#point({ detection: null, station: null }); // what was pointed at has moved
     const { value, index } = station;
     const at = this.page.value(value).name;
-    return this.page.go({ ...fresh(this.page.state, at), found: number, station: k, index, held: index, first: index[0] ?? 0 }, false, false);
+    return this.page.go({ ...fresh(this.page.state, at), detection: number, station: k, index, held: index, first: index[0] ?? 0 }, false, false);
   }
 
-  /** What the pointer is on, in the list and on the picture. @param {Partial<import("./answer.js").Pointed>} pointed */
+  /** Mark what the pointer is on, in the list and on the picture. @param {Partial<import("./answer.js").Pointed>} pointed */
   #point(pointed) {
     const known = this.#pointed;
     if (Object.entries(pointed).every(([name, at]) => known[/** @type {keyof typeof known} */ (name)] === at)) return;

@@ -1,4 +1,4 @@
-// One number as what it is made of: window, kernel and products, ranked, closing to the total.
+// One number as the terms it is made of: window, kernel and products, ranked, closing to the total.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { colour, css, ink, isDark } from "./colours.js";
@@ -6,59 +6,12 @@ import { bar, fit, largest, mini, strongest } from "./grids.js";
 import { aligned, cells, count, full, indexText, powerText, rough, short, unravel } from "./numbers.js";
 
 /**
- * @typedef {import("./outline.js").Value} Value
+ * @typedef {import("./answers.js").Explained} Explained
+ * @typedef {import("./answers.js").Standing} Standing
+ * @typedef {import("./answers.js").TermGroup} Group
+ * @typedef {import("./answers.js").ValueRow} Value
  * @typedef {import("./state.js").Stop} Stop
- *
- * @typedef {object} Group terms shown together: one input channel's window, or one term
- * @property {number} first
- * @property {number | null} channel
- * @property {number} sum
- * @property {number[]} source
- * @property {number[]} position
- * @property {number[]} value
- * @property {number[]} weight
- * @property {number[]} product
- * @property {number[]} weight_source
- * @property {number[]} weight_position
- *
- * @typedef {object} Explained
- * @property {number} value
- * @property {number[]} index
- * @property {number | null} step
- * @property {string | null} op
- * @property {{ file: string, line: number, text: string } | null} source
- * @property {string} kind
- * @property {string} rule
- * @property {string} formula
- * @property {string} note
- * @property {string} call which call of its module, where that ran more than once
- * @property {number} recorded
- * @property {number} total
- * @property {number} bound
- * @property {number} bias
- * @property {[number, number] | null} bias_source
- * @property {number[]} window
- * @property {number} count
- * @property {number} products
- * @property {number} start
- * @property {Group[]} groups
- * @property {number} group_count
- * @property {number} rest
- * @property {number} rest_count
- * @property {Standing | null} [standing] of a class's score at a pixel, among all
- *
- * @typedef {{ chosen: boolean, rank: number, count: number, winner: string, name: string, largest: number | string, index: number[] }} Standing
  */
-
-/** Numbers that are not finite come as text. @param {any} found @returns {Explained} */
-export function revive(found) {
-  const numbers = (/** @type {any} */ x) => (Array.isArray(x) ? x.map(Number) : Number(x));
-  for (const name of ["recorded", "total", "bound", "bias", "products", "rest"]) found[name] = Number(found[name]);
-  for (const group of found.groups) {
-    for (const name of ["sum", "value", "weight", "product"]) group[name] = numbers(group[name]);
-  }
-  return found;
-}
 
 export class Arithmetic {
   /** @type {Set<number>} */ #unfolded = new Set();
@@ -88,7 +41,7 @@ export class Arithmetic {
     </div>` : nothing, this.el);
   }
 
-  /** What the lit part of the picture is not sure of. @param {string} sentence */
+  /** Say why the lit part of the picture is not exact. @param {string} sentence */
   warn(sentence) {
     const line = this.el.querySelector(".loose");
     if (line) line.textContent = sentence && `What is lit is ${sentence}.`;
@@ -151,7 +104,7 @@ export class Arithmetic {
   #standing({ chosen, rank, count, winner, name, largest, index }, value) {
     if (chosen) return html`<p class="standing">chosen: the largest of ${count} scores, so this pixel is <b>${name}</b></p>`;
     return html`<p class="standing">not chosen: rank ${rank} of ${count} scores; this pixel is
-      <button type="button" class="link" @click=${() => this.actions.follow(value, index)}>${winner}, ${short(Number(largest))}</button></p>`;
+      <button type="button" class="link" @click=${() => this.actions.follow(value, index)}>${winner}, ${short(largest)}</button></p>`;
   }
 
   /** @param {Explained} found @param {Value} value @param {() => void} again */

@@ -1,17 +1,25 @@
 // Questions to whoever holds the tensors, as promises over a model that only passes messages.
 
+import { unpack } from "./envelope.js";
+
 /**
- * What a host gives: anywidget's model. Ours implements it over HTTP, a notebook has its own.
+ * @typedef {import("./answers.js").QuestionTable} QuestionTable
+ *
+ * What a host gives: anywidget's model. The browser has its own over HTTP, a notebook another.
  * @typedef {object} Model
- * @property {(name: string) => any} get
- * @property {(name: string, value: any) => void} set
+ * @property {(name: string) => unknown} get
+ * @property {(name: string, value: string) => void} set
  * @property {() => void} save_changes
- * @property {(event: string, callback: (...args: any[]) => void) => void} on
- * @property {(event: string, callback: (...args: any[]) => void) => void} off
- * @property {(content: any, callbacks?: any, buffers?: ArrayBuffer[]) => void} send
+ * @property {(event: string, callback: Listener) => void} on
+ * @property {(event: string, callback: Listener) => void} off
+ * @property {(content: Message, callbacks?: undefined, buffers?: ArrayBuffer[]) => void} send
+ *
+ * @typedef {{ id: number, ask: string } & Record<string, unknown>} Message
+ * @typedef {{ id: number, error?: string, status?: number }} Reply the answer is its only buffer
+ * @typedef {(content?: Reply, buffers?: (ArrayBuffer | DataView)[]) => void} Listener
  */
 
-/** What went wrong, in the answerer's own sentence. */
+/** Why a question was refused, in the answerer's own sentence. */
 export class Refusal extends Error {
   /** @param {string} sentence @param {number} status */
   constructor(sentence, status) {
@@ -23,24 +31,45 @@ export class Refusal extends Error {
 let last = 0;
 
 /**
- * Sends one question and waits for its answer.
+ * Ask one question and wait for its answer.
+ * @template {keyof QuestionTable} Q
  * @param {Model} model
- * @param {Record<string, any> & { ask: string }} question
- * @param {ArrayBuffer[]} [buffers]
- * @returns {Promise<{ content: any, buffers: ArrayBuffer[] }>}
+ * @param {Q} question
+ * @param {Parameters<QuestionTable[Q]>[0]} asked
+ * @returns {Promise<ReturnType<QuestionTable[Q]>>}
  */
-export function ask(model, question, buffers = []) {
+export async function ask(model, question, asked) {
+  return /** @type {ReturnType<QuestionTable[Q]>} */ (await sent(model, { ask: question, ...asked }));
+}
+
+/**
+ * Run the network on the bytes of a picture.
+ * @param {Model} model
+ * @param {string} name
+ * @param {ArrayBuffer} picture
+ */
+export async function look(model, name, picture) {
+  return /** @type {import("./answers.js").LookAnswer} */ (await sent(model, { ask: "look", name }, [picture]));
+}
+
+/**
+ * @param {Model} model
+ * @param {{ ask: string } & Record<string, unknown>} content
+ * @param {ArrayBuffer[]} [buffers]
+ * @returns {Promise<unknown>}
+ */
+function sent(model, content, buffers = []) {
   const id = ++last;
   return new Promise((resolve, reject) => {
-    /** @param {any} content @param {(ArrayBuffer | DataView)[]} [given] */
-    const answered = (content, given = []) => {
-      if (content?.id !== id) return;
+    /** @type {Listener} */
+    const answered = (reply, given = []) => {
+      if (reply?.id !== id) return;
       model.off("msg:custom", answered);
-      if (content.error) reject(new Refusal(content.error, content.status ?? 0));
-      else resolve({ content: content.answer, buffers: given.map(plain) });
+      if (reply.error) reject(new Refusal(reply.error, reply.status ?? 0));
+      else resolve(unpack(plain(given[0])));
     };
     model.on("msg:custom", answered);
-    model.send({ ...question, id }, undefined, buffers);
+    model.send({ ...content, id }, undefined, buffers);
   });
 }
 

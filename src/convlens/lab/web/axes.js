@@ -3,7 +3,7 @@
 import { ravel, unravel } from "./numbers.js";
 
 /**
- * @typedef {import("./painting.js").Sheet} Sheet
+ * @typedef {import("./answers.js").SheetAnswer} Sheet
  * @typedef {import("./state.js").State} State
  * @typedef {{ tile: number, row: number, column: number }} Cell a cell of a map; tile counts what is laid out
  */

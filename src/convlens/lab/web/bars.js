@@ -6,7 +6,7 @@ import { aligned, full } from "./numbers.js";
 const LISTED = 64; // lines before one has to ask for the rest
 
 /**
- * @typedef {import("./outline.js").Value} Value
+ * @typedef {import("./answers.js").ValueRow} Value
  *
  * @typedef {object} Bar
  * @property {number} place along the value's last axis
@@ -14,7 +14,7 @@ const LISTED = 64; // lines before one has to ask for the rest
  * @property {number} number
  */
 
-/** Whether a sheet is better read as bars. @param {import("./painting.js").Sheet} sheet @param {boolean} labelled */
+/** Whether a sheet is better read as bars. @param {import("./answers.js").SheetAnswer} sheet @param {boolean} labelled */
 export function suits(sheet, labelled) {
   const row = sheet.maps === 1 && sheet.rows === 1 && sheet.columns > 0;
   const features = sheet.plane === 0 || ["feature", "channel"].includes(sheet.axes.at(-1) ?? "");
@@ -37,7 +37,7 @@ export class Bars {
 
   /**
    * @param {Value} value
-   * @param {Float64Array} numbers
+   * @param {Float32Array | Float64Array} numbers
    * @param {string[] | null} labels
    * @param {number | null} opened
    */

@@ -15,7 +15,7 @@ const SCALE_WORDS = {
 
 /**
  * @param {HTMLElement} el
- * @param {import("./outline.js").Value} value
+ * @param {import("./answers.js").ValueRow} value
  * @param {import("./axes.js").Axes | null} axes null where there are no maps to arrange
  * @param {State["scale"]} scale
  * @param {{ change: (change: Partial<State>) => void, zoom: (by: number) => void }} actions
@@ -28,7 +28,7 @@ export function controls(el, value, axes, scale, actions) {
       ? slider(turning.first, (at) => actions.change({ first: at })) : nothing}
     ${turning?.held.map((held) => slider(held, (at) => actions.change({ held: axes?.turned(held.axis, at) })))}
     ${turning?.choices.length ? html`<label class="side">side by side
-      <select @change=${(/** @type {any} */ e) => actions.change({ side: Number(e.target.value) })}>
+      <select @change=${(/** @type {{ target: HTMLInputElement }} */ e) => actions.change({ side: Number(e.target.value) })}>
         ${turning.choices.map((c) => html`<option value=${c.axis} ?selected=${c.axis === turning.side}>${c.name}s</option>`)}
       </select></label>` : nothing}
     ${axes ? html`<div class="segments" role="radiogroup" aria-label="One colour scale for each">
@@ -47,5 +47,5 @@ export function controls(el, value, axes, scale, actions) {
 function slider({ name, at, size }, turned) {
   return html`<label class="slider">${name} <output>${at}</output>
     <input type="range" min="0" max=${size - 1} aria-label=${name} .value=${String(at)}
-      @input=${(/** @type {any} */ event) => turned(Number(event.target.value))}></label>`;
+      @input=${(/** @type {{ target: HTMLInputElement }} */ event) => turned(Number(event.target.value))}></label>`;
 }

@@ -1,6 +1,7 @@
 // The page around the lab: its head, its columns, and the ways a file comes in.
 
-import { html, render } from "./vendor/lit-html.js";
+import { html, nothing, render } from "./vendor/lit-html.js";
+import { count, shapeText } from "./numbers.js";
 
 /**
  * @param {HTMLElement} el
@@ -15,7 +16,7 @@ export function frame(el, actions) {
       <header class="top">
         <h1>convlens</h1><p class="title"></p><p class="progress" role="status"></p>
         <input type="file" class="file" aria-label="A picture or .npy array" tabindex="-1"
-          @change=${(/** @type {any} */ e) => { actions.take(e.target.files[0]); e.target.value = ""; }}>
+          @change=${(/** @type {{ target: HTMLInputElement }} */ e) => { actions.take(e.target.files?.[0]); e.target.value = ""; }}>
         <button type="button" class="choose" @click=${() => chooseFile(el)}>Open picture…</button>
         <button type="button" class="help" aria-label="Keys" title="Keys (?)" @click=${() => actions.help()}>?</button>
       </header>
@@ -36,6 +37,18 @@ export function frame(el, actions) {
       <div class="drop" aria-hidden="true"><p>Drop a picture to run the network on it</p></div>
     </div>`, el);
   listen(/** @type {HTMLElement} */ (el.querySelector(".lab")), actions.take);
+}
+
+/** The network, the picture and what the run took, in one line. @param {import("./answers.js").NetworkAnswer} network */
+export function title({ recording, name, picture_name, picture, frames, steps, parameters, seconds, inputs, values }) {
+  const short = html`<b title=${name}>${name.split("/").at(-1)}</b>`;
+  if (!recording) return short;
+  const input = values.find((value) => value.id === inputs[0]);
+  const on = picture_name ? html` on <b>${picture_name}</b>` : nothing;
+  const clip = frames && frames > 1 ? `, ${frames} frames` : "";
+  const size = picture ? `seen at ${picture[1]}×${picture[0]}${clip}` : input ? shapeText(input.shape) : "";
+  return html`${short}${on} <small>${size} · ${count(steps)} steps · ${count(parameters)} parameters · ${
+    seconds < 1 ? `${Math.round(seconds * 1e3)} ms` : `${seconds.toFixed(1)} s`}</small>`;
 }
 
 /** @param {HTMLElement} el */

@@ -3,8 +3,8 @@
 import { css, isDark, table } from "./colours.js";
 
 /**
- * @typedef {import("./painting.js").Sheet} Sheet
- * @typedef {import("./picture.js").Lit} Lit
+ * @typedef {import("./answers.js").SheetAnswer} Sheet
+ * @typedef {import("./answers.js").Lit} Lit
  * @typedef {{ width: number, height: number }} Size
  *
  * @typedef {object} Frames

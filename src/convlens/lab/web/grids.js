@@ -3,7 +3,7 @@
 import { html } from "./vendor/lit-html.js";
 import { colour, isDark } from "./colours.js";
 
-/** @typedef {import("./arithmetic.js").Group} Group */
+/** @typedef {import("./answers.js").TermGroup} Group */
 
 /** The tap of the largest product that is not padding. @param {Group} group */
 export function strongest(group) {

@@ -2,14 +2,15 @@
 
 import { html, nothing, render as draw } from "./vendor/lit-html.js";
 import { Answering } from "./answering.js";
+import { NO_NETWORK } from "./answers.js";
 import { Arithmetic } from "./arithmetic.js";
-import { ask, Refusal } from "./asking.js";
+import { look, Refusal } from "./asking.js";
 import { Bars, suits } from "./bars.js";
 import { onTheme } from "./colours.js";
 import { SCALES, controls } from "./controls.js";
-import { chooseFile, frame } from "./frame.js";
+import { chooseFile, frame, title } from "./frame.js";
 import { showKeys } from "./keys.js";
-import { count, shapeText } from "./numbers.js";
+import { inside, valuesByName } from "./names.js";
 import { Outline } from "./outline.js";
 import { Picture } from "./picture.js";
 import { Questions } from "./questions.js";
@@ -17,8 +18,9 @@ import { SheetView } from "./sheet.js";
 import { START, format, fresh, parse } from "./state.js";
 
 /**
+ * @typedef {import("./answers.js").NumberAnswer} NumberAnswer
  * @typedef {import("./asking.js").Model} Model
- * @typedef {import("./outline.js").Value} Value
+ * @typedef {import("./answers.js").ValueRow} Value
  * @typedef {import("./state.js").State} State
  */
 
@@ -35,14 +37,14 @@ export function render({ model, el }) {
 
 class Lab {
   /** @type {State} */ state = START;
-  /** @type {any} */ network = null;
+  network = NO_NETWORK;
   /** @type {Map<number, Value>} */ values = new Map();
   /** @type {Map<string, Value>} */ named = new Map();
-  /** @type {import("./arithmetic.js").Explained | null} */ found = null;
+  /** @type {import("./answers.js").Explained | null} */ explained = null;
   turn = 0;
   loads = 0;
   /** @type {import("./axes.js").Axes | null} */ axes = null;
-  moved = false; // to another number, by the reader
+  moved = false; // whether the reader has moved to another number
 
   /** @param {Model} model @param {HTMLElement} el */
   constructor(model, el) {
@@ -53,6 +55,7 @@ class Lab {
     const at = (/** @type {string} */ name) => /** @type {HTMLElement} */ (el.querySelector(`.${name}`));
     this.at = at;
     this.outline = new Outline(at("steps"), { choose: (value, follow) => this.choose(value, follow) });
+    /** @type {Answering} */
     this.answering = new Answering(at("answer"), this.questions, this);
     this.maps = new SheetView(at("sheet"), at("legend"), at("readout"), {
       open: (value, index, follow) => this.open(value, index, follow),
@@ -96,49 +99,33 @@ class Lab {
   /** @param {() => void} done */
   async #load(done) {
     try {
-      this.network = (await ask(this.model, { ask: "network" })).content;
+      this.network = await this.questions.network();
     } catch (error) {
       return this.refuse(error);
     } finally {
       done();
     }
     this.at("columns").hidden = !this.network.recording;
-    draw(this.#title(), this.at("title"));
+    draw(title(this.network), this.at("title"));
     if (!this.network.recording) return this.alert(this.network.failure);
     this.alert("");
-    /** @type {Value[]} */
-    const values = this.network.values.map((/** @type {any[]} */ [id, name, kind, shape, dtype]) => ({ id, name, kind, shape, dtype }));
+    const { detections, picture, segments, values } = this.network;
     this.values = new Map(values.map((value) => [value.id, value]));
-    this.named = new Map(values.map((value) => [value.name, value]));
-    for (const [path, id] of this.outlined(this.network.nodes)) {
-      if (!this.named.has(path)) this.named.set(path, this.value(id));
-    }
+    this.named = valuesByName(this.network);
     this.questions.about(this.network.recording);
-    this.found = null;
+    this.explained = null;
     this.answering.begin(this.network);
-    this.at("lab").classList.toggle("overlaid", Boolean(this.network.picture && (this.network.found || this.network.segments)));
+    this.at("lab").classList.toggle("overlaid", Boolean(picture && (detections || segments)));
     this.outline.show(this.network, this.values);
     if (this.network.error) this.alert(`the network raised an error after ${this.network.steps} steps: ${this.network.error}`);
     await this.#openInput();
     await this.restore();
   }
 
-  #title() {
-    const { name, picture_name, picture, frames, steps, parameters, seconds } = this.network;
-    const short = html`<b title=${name}>${name.split("/").at(-1)}</b>`;
-    if (!this.network.recording) return short;
-    const input = this.network.values.find((/** @type {any[]} */ v) => v[0] === this.network.inputs[0]);
-    const on = picture_name ? html` on <b>${picture_name}</b>` : nothing;
-    const clip = frames > 1 ? `, ${frames} frames` : "";
-    const size = picture ? `seen at ${picture[1]}×${picture[0]}${clip}` : input ? shapeText(input[3]) : "";
-    return html`${short}${on} <small>${size} · ${count(steps)} steps · ${count(parameters)} parameters · ${
-      seconds < 1 ? `${Math.round(seconds * 1e3)} ms` : `${seconds.toFixed(1)} s`}</small>`;
-  }
-
   async #openInput() {
     const { picture, frames, inputs } = this.network;
     try {
-      if (picture) this.picture.open(await this.questions.picture(), frames, null);
+      if (picture) this.picture.open(await this.questions.picture(), frames ?? 1, null);
       else if (inputs.length) this.picture.open(null, 1, await this.questions.sheet(this.value(inputs[0]), 0));
     } catch (error) {
       this.refuse(error);
@@ -151,34 +138,35 @@ class Lab {
     if (file.size > LARGEST_FILE) {
       return this.alert(`${file.name} is larger than 32 MiB, the most this page takes; make it smaller`);
     }
-    const done = this.busy(`running ${this.network?.name ?? "the network"} on ${file.name}`);
+    const done = this.busy(`running ${this.network.name || "the network"} on ${file.name}`);
     try {
-      await ask(this.model, { ask: "picture", name: file.name }, [await file.arrayBuffer()]);
+      await look(this.model, file.name, await file.arrayBuffer());
     } catch (error) {
       return this.refuse(error);
     } finally {
       done();
     }
-    // Its detections are others: the one walked back is not among them.
-    if (this.state.found !== null) this.model.set("state", format(fresh(this.state, "")));
+    // The new picture has other detections: the one walked back is not among them.
+    if (this.state.detection !== null) this.model.set("state", format(fresh(this.state, "")));
     await this.load();
   }
 
   // Where the reader stands
 
   restore() {
-    if (!this.network?.recording) return;
-    let state = parse(this.model.get("state") ?? "");
-    const last = this.network.values.findLast((/** @type {any[]} */ v) => v[2] === "computed") ?? this.network.values.at(-1);
-    const value = this.named.get(state.at) ?? this.values.get(this.network.output ?? last?.[0]);
+    const { detections, output, recording, values } = this.network;
+    if (!recording) return;
+    let state = parse(String(this.model.get("state") ?? ""));
+    const last = values.findLast((v) => v.kind === "computed") ?? values.at(-1);
+    const value = this.named.get(state.at) ?? this.values.get(output ?? last?.id ?? -1);
     if (!value) return;
     if (!this.named.has(state.at)) state = fresh(state, value.name);
-    const { found } = this.network;
-    if (!found?.detections.some((/** @type {any} */ d) => d.number === state.found)) state = { ...state, found: null, station: null };
+    const known = detections?.best.some((d) => d.number === state.detection);
+    if (!known) state = { ...state, detection: null, station: null };
     if (state.index && !inside(state.index, value.shape)) state = { ...state, index: null, trail: [] };
     const trail = state.trail.filter((e) => inside(e.index, this.named.get(e.at)?.shape));
     const done = this.go({ ...state, trail: trail.length === state.trail.length ? trail : [] });
-    this.moved = false; // nobody asked for it: the page does not scroll
+    this.moved = false; // the reader has not asked for it, so the page does not scroll
     return done;
   }
 
@@ -186,6 +174,7 @@ class Lab {
    * @param {Partial<State>} change
    * @param {boolean} [follow] whether the keyboard goes along to the numbers
    * @param {boolean} [scroll] whether a narrow page does
+   * @returns {Promise<void>}
    */
   go(change, follow = false, scroll = true) {
     this.moved = scroll && change.index !== undefined;
@@ -199,20 +188,37 @@ class Lab {
   async update(follow = false) {
     const turn = ++this.turn;
     const value = this.named.get(this.state.at);
-    if (!value || !this.network?.recording) return;
+    if (!value || !this.network.recording) return;
     this.outline.select(value.id);
+    const first = value.shape.length ? Math.min(this.state.first, Math.max(0, value.shape[0] - 1)) : 0;
+    const number = this.#number(value, first);
     try {
       await Promise.all([
-        this.answering.show(() => turn === this.turn), this.#showMaps(value, turn), this.#showNumbers(value, turn, follow),
+        this.answering.show(() => turn === this.turn),
+        this.#showMaps(value, first, number, turn),
+        this.#showNumber(value, number, turn, follow),
       ]);
     } catch (error) {
       if (turn === this.turn) this.refuse(error);
     }
   }
 
-  /** @param {Value} value @param {number} turn */
-  async #showMaps(value, turn) {
-    const first = value.shape.length ? Math.min(this.state.first, Math.max(0, value.shape[0] - 1)) : 0;
+  /**
+   * Ask for the number that is open, if one is: a single question, which brings its sheet as well.
+   * @param {Value} value @param {number} first @returns {Promise<NumberAnswer | Error | null>}
+   */
+  async #number(value, first) {
+    const { index, station, trail } = this.state;
+    if (!index) return null;
+    // What suppression or a ranking chose depends on all it chose from: there is nothing to light.
+    const choices = station === null || trail.length > 0;
+    return this.questions.number(value, index, first, choices).catch((error) => error);
+  }
+
+  /** @param {Value} value @param {number} first @param {Promise<NumberAnswer | Error | null>} number @param {number} turn */
+  async #showMaps(value, first, number, turn) {
+    // A sheet that is held is shown at once.
+    if (!this.questions.held(value, first)) await number;
     const sheet = await this.questions.sheet(value, first);
     const scale = this.state.scale === "network" ? await this.questions.scale() : 0;
     if (turn !== this.turn) return;
@@ -235,35 +241,33 @@ class Lab {
     controls(this.at("controls"), value, axes, this.state.scale, { change: (change) => this.go(change), zoom });
   }
 
-  /** @param {Value} value @param {number} turn @param {boolean} follow */
-  async #showNumbers(value, turn, follow) {
+  /** @param {Value} value @param {Promise<NumberAnswer | Error | null>} number @param {number} turn @param {boolean} follow */
+  async #showNumber(value, number, turn, follow) {
     const { index, trail } = this.state;
+    const inner = this.at("arithmetic");
     if (!index) {
-      const had = this.at("arithmetic").contains(document.activeElement);
-      this.found = null;
+      const had = inner.contains(document.activeElement);
+      this.explained = null;
       this.arithmetic.invite(true);
       this.picture.light(null);
       if (had) this.focusMaps();
       return;
     }
-    const found = await this.questions.explain(value, index, 0).catch((error) => error);
-    if (turn !== this.turn) return;
-    if (found instanceof Error) return this.#unexplained(found);
-    const inner = this.at("arithmetic");
-    const other = this.found?.value !== found.value || String(this.found?.index) !== String(found.index);
+    const answer = await number;
+    if (turn !== this.turn || !answer) return;
+    if (answer instanceof Error) return this.#unexplained(answer);
+    const { explanation, refusal, region } = answer;
+    if (!explanation) return this.#unexplained(new Refusal(refusal, 0));
+    const before = this.explained;
+    const other = before?.value !== explanation.value || String(before.index) !== String(explanation.index);
     const had = follow || (other && inner.contains(document.activeElement));
-    this.found = found;
-    this.arithmetic.show(found, trail, this.values, value.kind === "input" ? this.#pixel(value, index) : null);
+    this.explained = explanation;
+    this.arithmetic.show(explanation, trail, this.values, value.kind === "input" ? this.#pixel(value, index) : null);
     if (had) this.arithmetic.focus();
     if (this.moved && matchMedia("(max-width: 760px)").matches) inner.scrollIntoView({ block: "start" });
     this.moved = false;
-    // What suppression or a ranking chose depends on all it chose from: there is nothing to light.
-    if (found.rule === "chosen" && this.state.station !== null && !trail.length) return this.picture.light(null);
-    const lit = await this.questions.region(value, index).catch((error) => error);
-    if (turn !== this.turn) return;
-    if (lit instanceof Refusal && lit.status === 409) throw lit;
-    this.picture.light(lit instanceof Error ? null : lit);
-    this.arithmetic.warn(lit instanceof Error ? "" : lit.warning);
+    this.picture.light(region);
+    this.arithmetic.warn(region?.warning ?? "");
   }
 
   /** What the picture shows where an input's number lies. @param {Value} value @param {number[]} index */
@@ -275,7 +279,7 @@ class Lab {
   /** A step that cannot be taken apart says why, in the place of its numbers. @param {Error} error */
   #unexplained(error) {
     if (error instanceof Refusal && error.status === 409) throw error;
-    this.found = null;
+    this.explained = null;
     this.arithmetic.fail(error.message);
     this.picture.light(null);
   }
@@ -316,37 +320,25 @@ class Lab {
     return this.go({ at, index, trail: this.state.trail.slice(0, to), first: index[0] ?? 0, held: index, side: null, zoom: 0 });
   }
 
-  /** One number back, or one station; from the first, back to the maps alone. */
+  /** Go one number back, or one station; from the first, back to the maps alone. */
   back() {
-    const { trail, index, station, found } = this.state;
+    const { trail, index, station, detection } = this.state;
     const held = this.axes?.heldStill() ?? [];
     if (trail.length) this.backTo(trail.length - 1);
     else if (station) this.answering.station(station - 1);
     else if (index && station === null) this.go({ index: null, held });
-    else if (index || found !== null) this.go({ index: null, held, found: null, station: null });
+    else if (index || detection !== null) this.go({ index: null, held, detection: null, station: null });
   }
 
+  /** Show more terms of the number that is open. */
   async more() {
-    const { found } = this;
-    const value = found && this.values.get(found.value);
-    if (!found || !value) return;
-    const turn = this.turn;
-    const next = await this.questions.explain(value, found.index, found.groups.length);
+    const { explained, turn } = this;
+    if (!explained) return;
+    const { value, index, groups } = explained;
+    const next = await this.questions.terms(value, index, groups.length);
     if (turn !== this.turn) return;
-    this.found = { ...next, start: 0, groups: [...found.groups, ...next.groups] };
-    this.arithmetic.show(this.found, this.state.trail, this.values);
-  }
-
-  /**
-   * Paths of modules that pass on what a module inside them made: names one may link to as well.
-   * @param {import("./outline.js").Node[]} nodes
-   * @returns {[string, number][]}
-   */
-  outlined(nodes) {
-    return nodes.flatMap((node) => [
-      ...(node.path && node.values?.length ? [/** @type {[string, number]} */ ([node.path, node.values[0]])] : []),
-      ...this.outlined(node.children ?? []),
-    ]);
+    this.explained = { ...explained, ...next, groups: [...groups, ...next.groups] };
+    this.arithmetic.show(this.explained, this.state.trail, this.values);
   }
 
   /** @param {number} id @returns {Value} */
@@ -365,7 +357,7 @@ class Lab {
     showKeys(/** @type {HTMLDialogElement} */ (this.root.querySelector("dialog")));
   }
 
-  /** A click on empty space in the numbers is one step back. */
+  /** A click on empty space in the numbers goes one step back. */
   #empty = (/** @type {MouseEvent} */ event) => {
     const target = /** @type {Element} */ (event.target);
     if (target.matches(".arithmetic, .invitation, .numbers")) this.back();
@@ -386,7 +378,7 @@ class Lab {
     event.preventDefault();
   };
 
-  /** Says what is being waited for, with the seconds; call the result when done. @param {string} doing */
+  /** Say what the page waits for, with the seconds; call the result when done. @param {string} doing */
   busy(doing) {
     const el = this.at("progress");
     const began = performance.now();
@@ -411,9 +403,4 @@ class Lab {
     draw(sentence ? html`<span>${sentence}</span>
       <button type="button" aria-label="Dismiss" @click=${() => this.alert("")}>×</button>` : nothing, el);
   }
-}
-
-/** @param {number[]} index @param {number[] | undefined} shape */
-function inside(index, shape) {
-  return Boolean(shape) && index.length === shape?.length && index.every((i, axis) => i < shape[axis]);
 }

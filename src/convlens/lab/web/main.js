@@ -2,7 +2,11 @@
 
 import { render } from "./lab.js";
 
-/** @typedef {import("./asking.js").Model} Model */
+/**
+ * @typedef {import("./asking.js").Listener} Listener
+ * @typedef {import("./asking.js").Message} Message
+ * @typedef {import("./asking.js").Model} Model
+ */
 
 const TOKEN = "convlens-token";
 
@@ -18,12 +22,12 @@ function takeToken() {
 
 const token = takeToken();
 
-/** What a change of place is, among changes of the state: a new entry in the browser's history. */
+/** The part of a state whose change is a new entry in the browser's history. */
 const place = (/** @type {string} */ state) => state.replace(/&(scale|first|held|side|zoom|least|tint)=[^&]*/g, "");
 
 /** @implements {Model} */
 class Host {
-  /** @type {Map<string, Set<(...args: any[]) => void>>} */
+  /** @type {Map<string, Set<Listener>>} */
   #listeners = new Map();
   #state = location.hash.slice(1);
 
@@ -39,7 +43,7 @@ class Host {
     return name === "state" ? this.#state : undefined;
   }
 
-  /** @param {string} name @param {any} value */
+  /** @param {string} name @param {string} value */
   set(name, value) {
     if (name !== "state" || value === this.#state) return;
     const first = this.#state === "" || place(value) === place(this.#state);
@@ -50,49 +54,49 @@ class Host {
 
   save_changes() {}
 
-  /** @param {string} event @param {(...args: any[]) => void} callback */
+  /** @param {string} event @param {Listener} callback */
   on(event, callback) {
     const known = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, known.add(callback));
   }
 
-  /** @param {string} event @param {(...args: any[]) => void} callback */
+  /** @param {string} event @param {Listener} callback */
   off(event, callback) {
     this.#listeners.get(event)?.delete(callback);
   }
 
-  /** @param {string} event @param {...any} args */
-  #emit(event, ...args) {
-    for (const callback of [...(this.#listeners.get(event) ?? [])]) callback(...args);
+  /** @param {string} event @param {Parameters<Listener>} reply */
+  #emit(event, ...reply) {
+    for (const callback of [...(this.#listeners.get(event) ?? [])]) callback(...reply);
   }
 
-  /** @param {any} content @param {any} _ @param {ArrayBuffer[]} [buffers] */
-  send(content, _, buffers = []) {
-    const { id, ask, ...rest } = content;
-    answer(ask, rest, buffers).then(
-      ([given, bytes]) => this.#emit("msg:custom", { id, answer: given }, bytes),
+  /** @param {Message} message @param {undefined} _ @param {ArrayBuffer[]} [buffers] */
+  send({ id, ask, ...asked }, _, buffers = []) {
+    answer(ask, asked, buffers).then(
+      (envelope) => this.#emit("msg:custom", { id }, [envelope]),
       (error) => this.#emit("msg:custom", { id, error: error.message, status: error.status }),
     );
   }
 }
 
 /**
- * One question over HTTP.
+ * Ask one question over HTTP.
  * @param {string} question
- * @param {Record<string, any>} rest
+ * @param {Record<string, unknown>} asked
  * @param {ArrayBuffer[]} buffers
- * @returns {Promise<[any, ArrayBuffer[]]>}
+ * @returns {Promise<ArrayBuffer>} the envelope of its answer
  */
-async function answer(question, rest, buffers) {
+async function answer(question, asked, buffers) {
   const headers = { "x-convlens-token": token };
   /** @type {RequestInit} */
   let request = { headers };
   let address = `/api/${question}`;
-  if (question === "picture") {
-    const name = encodeURIComponent(rest.name ?? "");
+  if (question === "look") {
+    const name = encodeURIComponent(String(asked.name));
     request = { method: "POST", headers: { ...headers, "x-convlens-name": name }, body: buffers[0] };
   } else {
-    address += `?${new URLSearchParams(Object.entries(rest).map(([k, v]) => [k, String(v)]))}`;
+    const given = Object.entries(asked).filter(([, part]) => part !== undefined);
+    address += `?${new URLSearchParams(given.map(([name, part]) => [name, String(part)]))}`;
   }
   let response;
   try {
@@ -100,12 +104,10 @@ async function answer(question, rest, buffers) {
   } catch {
     throw new Error("the lab does not answer; is `convlens lab` still running in the terminal?");
   }
+  if (response.ok) return response.arrayBuffer();
   const json = (response.headers.get("content-type") ?? "").startsWith("application/json");
-  if (!response.ok) {
-    const sentence = json ? (await response.json()).error : `the lab answered ${response.status}`;
-    throw Object.assign(new Error(sentence), { status: response.status });
-  }
-  return json ? [await response.json(), []] : [null, [await response.arrayBuffer()]];
+  const sentence = json ? (await response.json()).error : `the lab answered ${response.status}`;
+  throw Object.assign(new Error(sentence), { status: response.status });
 }
 
 const el = document.getElementById("lab");

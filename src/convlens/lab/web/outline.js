@@ -1,22 +1,13 @@
 // The network as a tree of module calls; every step, weight and input can be chosen.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
+import { NO_NETWORK } from "./answers.js";
 import { count, shapeText } from "./numbers.js";
 
 /**
- * @typedef {object} Node one module call or step, as the server tells it
- * @property {string} name
- * @property {string} [path]
- * @property {string} [type]
- * @property {string} [op]
- * @property {number} [step]
- * @property {number[]} [values]
- * @property {number[]} [given]
- * @property {number} [parameters]
- * @property {number} [seconds]
- * @property {string} [note]
- * @property {string} [error]
- * @property {Node[]} [children]
+ * @typedef {import("./answers.js").NetworkAnswer} NetworkAnswer
+ * @typedef {import("./answers.js").OutlineNode} Node
+ * @typedef {import("./answers.js").ValueRow} Value
  *
  * @typedef {object} Row one line of the tree
  * @property {string} key unique among the rows
@@ -27,8 +18,6 @@ import { count, shapeText } from "./numbers.js";
  * @property {number | null} value the value it shows
  * @property {boolean} opens whether it has rows of its own
  * @property {Node | null} node
- *
- * @typedef {{ id: number, name: string, kind: string, shape: number[], dtype: string }} Value
  */
 
 const FEW_ROWS = 36; // an outline to this length is shown whole
@@ -48,19 +37,19 @@ export class Outline {
     this.actions = actions;
     this.resized = new ResizeObserver(() => this.#reveal());
     this.resized.observe(el);
-    /** @type {any} */ this.network = null;
+    this.network = NO_NETWORK;
     /** @type {Map<number, Value>} */ this.values = new Map();
     /** @type {number | null} */ this.selected = null;
   }
 
   /**
-   * @param {any} network
+   * @param {NetworkAnswer} network
    * @param {Map<number, Value>} values
    */
   show(network, values) {
     this.network = network;
     this.values = values;
-    const signature = JSON.stringify(network.nodes.map((/** @type {Node} */ n) => [n.name, n.type]));
+    const signature = JSON.stringify(network.nodes.map((n) => [n.name, n.type]));
     if (signature !== this.#signature) {
       this.#signature = signature;
       this.#open = this.#openFirst();
@@ -70,7 +59,7 @@ export class Outline {
 
   /** Modules that begin open: all of them in a small network, the outermost in a large one. */
   #openFirst() {
-    const open = new Set(this.#calls(network(this)).map((row) => row.key));
+    const open = new Set(this.#calls(this.network.nodes).map((row) => row.key));
     const whole = this.#list(open).length;
     return whole <= FEW_ROWS ? open : new Set();
   }
@@ -87,7 +76,7 @@ export class Outline {
   #list(open) {
     const { network, values } = this;
     /** @type {Row[]} */
-    const inputs = network.inputs.map((/** @type {number} */ id) => ({
+    const inputs = network.inputs.map((id) => ({
       key: `input ${id}`, level: 1, name: values.get(id)?.name ?? "input", kind: "input",
       detail: "", value: id, opens: false, node: null,
     }));
@@ -123,11 +112,10 @@ export class Outline {
     };
   }
 
-  /** Marks the row of a value, opening what it lies in. @param {number} value */
+  /** Mark the row of a value, and open the modules it lies in. @param {number} value */
   select(value) {
     if (this.selected === value) return;
     this.selected = value;
-    if (!this.network?.nodes) return;
     const all = this.#list(new Set([...this.#calls(this.network.nodes).map((r) => r.key), ...this.#givens()]));
     const kinds = ["step", "input", "given", "module"];
     const row = all
@@ -214,7 +202,7 @@ export class Outline {
   #notes() {
     const { warnings } = this.network;
     return warnings.length
-      ? html`<ul class="warnings" aria-label="Notes">${warnings.map((/** @type {string} */ w) => html`<li title=${w}>${w}</li>`)}</ul>`
+      ? html`<ul class="warnings" aria-label="Notes">${warnings.map((w) => html`<li title=${w}>${w}</li>`)}</ul>`
       : nothing;
   }
 
@@ -248,11 +236,6 @@ export class Outline {
       this.focus();
     }
   };
-}
-
-/** @param {Outline} outline @returns {Node[]} */
-function network(outline) {
-  return outline.network.nodes;
 }
 
 /** A name whose last part is the last to be cut off. @param {string} name */

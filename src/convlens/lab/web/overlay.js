@@ -1,15 +1,19 @@
-// What the network found, laid over the picture: boxes, masks, keypoints, a walk's stations, segments.
+// The network's answer laid over the picture: boxes, masks, keypoints, a walk's stations, segments.
 
 import { html, nothing, render, svg } from "./vendor/lit-html.js";
 import { NOTHING, seen } from "./answer.js";
+import { NO_NETWORK } from "./answers.js";
 import { maskTint, segmentsTint } from "./tints.js";
 
 /**
- * @typedef {import("./answer.js").Detection} Detection
+ * @typedef {import("./answers.js").Detection} Detection
+ * @typedef {import("./answers.js").DetectionList} DetectionList
+ * @typedef {import("./answers.js").NetworkAnswer} NetworkAnswer
+ * @typedef {import("./answers.js").SegmentList} SegmentList
  * @typedef {import("./answer.js").Pointed} Pointed
  * @typedef {import("./state.js").State} State
  * @typedef {import("./tints.js").Tint} Tint
- * @typedef {import("./questions.js").Walk} Walk
+ * @typedef {import("./answers.js").WalkAnswer} Walk
  * @typedef {{ width: number, height: number }} Size
  * @typedef {{ x: number, y: number, width: number, height: number }} Place
  */
@@ -18,7 +22,7 @@ const MASKED = 20; // detections whose masks are shown before one is pointed at
 const SMALLEST = 7; // CSS pixels of a side that can still be seen
 
 export class Overlay {
-  /** @type {any} */ #network = null;
+  #network = NO_NETWORK;
   /** @type {State | null} */ #state = null;
   /** @type {Walk | null} */ #walk = null;
   /** @type {Pointed} */ #pointed = NOTHING;
@@ -33,7 +37,7 @@ export class Overlay {
    * @param {import("./questions.js").Questions} questions
    * @param {object} actions
    * @param {(number: number) => void} actions.detection
-   * @param {(index: number[]) => void} actions.pixel
+   * @param {(index: number[]) => void} actions.number
    * @param {(pointed: Partial<Pointed>) => void} actions.point
    * @param {() => void} actions.back
    */
@@ -46,7 +50,7 @@ export class Overlay {
     this.svg.addEventListener("click", (event) => this.#click(event));
   }
 
-  /** Another picture. @param {any} network */
+  /** Begin with another picture. @param {NetworkAnswer} network */
   begin(network) {
     [this.#network, this.#walk, this.#pointed] = [network, null, NOTHING];
     [this.#codes, this.#segments] = [null, null];
@@ -70,21 +74,21 @@ export class Overlay {
 
   /** Whether a click on the picture means a pixel of it. */
   get #pixels() {
-    return Boolean(this.#network?.segments && this.#state?.tint);
+    return Boolean(this.#network.segments && this.#state?.tint);
   }
 
   // Colours on the picture
 
   /** @param {CanvasRenderingContext2D} context @param {Size} size */
   paint(context, size) {
-    if (!this.#state || !this.#network?.picture) return;
-    if (this.#network.segments) this.#paintSegments(context, size, this.#state.tint / 100);
-    if (this.#network.found?.masks) this.#paintMasks(context, size);
+    const { detections, picture, segments } = this.#network;
+    if (!this.#state || !picture) return;
+    if (segments) this.#paintSegments(context, size, segments, this.#state.tint / 100);
+    if (detections?.masks) this.#paintMasks(context, size, picture, this.#masked(detections, this.#state));
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {Size} size @param {number} alpha */
-  #paintSegments(context, size, alpha) {
-    const { segments } = this.#network;
+  /** @param {CanvasRenderingContext2D} context @param {Size} size @param {SegmentList} segments @param {number} alpha */
+  #paintSegments(context, size, segments, alpha) {
     if (!this.#codes || !alpha) return;
     const only = this.#pointed.label;
     const key = String(only);
@@ -97,12 +101,11 @@ export class Overlay {
     context.globalAlpha = 1;
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {Size} size */
-  #paintMasks(context, size) {
-    const [rows, columns] = this.#network.picture;
+  /** @param {CanvasRenderingContext2D} context @param {Size} size @param {number[]} picture @param {Detection[]} masked */
+  #paintMasks(context, size, [rows, columns], masked) {
     const [across, down] = [size.width / columns, size.height / rows];
     context.imageSmoothingEnabled = across < 1;
-    for (const each of this.#masked().reverse()) {
+    for (const each of masked.reverse()) {
       const tint = this.#mask(each);
       if (!tint) continue;
       const { canvas, x, y } = tint;
@@ -110,10 +113,10 @@ export class Overlay {
     }
   }
 
-  /** The detections whose masks are seen: one opened or pointed at is seen alone. */
-  #masked() {
-    const shown = seen(this.#network.found, /** @type {State} */ (this.#state));
-    const alone = this.#pointed.detection ?? this.#state?.found ?? null;
+  /** The detections whose masks are seen: one opened or pointed at is seen alone. @param {DetectionList} detections @param {State} state */
+  #masked(detections, state) {
+    const shown = seen(detections, state);
+    const alone = this.#pointed.detection ?? state.detection;
     return alone === null ? shown.slice(0, MASKED) : shown.filter((each) => each.number === alone);
   }
 
@@ -136,35 +139,32 @@ export class Overlay {
   /** @param {Size} size */
   draw(size) {
     this.#size = size;
-    const network = this.#network;
-    if (!network) return;
+    const { detections, picture, segments } = this.#network;
     this.svg.setAttribute("viewBox", `0 0 ${Math.max(1, size.width)} ${Math.max(1, size.height)}`);
     this.svg.classList.toggle("pixels", this.#pixels);
-    if (!network.picture || !this.#state) render(nothing, this.svg);
-    else if (network.found) render(this.#lines(this.#state), this.svg);
-    else render(network.segments ? this.#pixel(this.#state) : nothing, this.svg);
+    if (!picture || !this.#state) render(nothing, this.svg);
+    else if (detections) render(this.#lines(detections, picture, this.#state), this.svg);
+    else render(segments ? this.#pixel(segments, this.#state) : nothing, this.svg);
   }
 
-  /** @param {State} state */
-  #lines(state) {
-    const { found } = this.#network;
+  /** @param {DetectionList} detections @param {number[]} picture @param {State} state */
+  #lines(detections, picture, state) {
     const number = this.#pointed.detection;
     const station = this.#walk?.stations[this.#pointed.station ?? state.station ?? -1];
     // Large ones first, so that small ones lie on top and can be reached.
-    const boxes = seen(found, state).map((each) => ({ each, place: this.#place(each.box) }))
+    const boxes = seen(detections, state).map((each) => ({ each, place: this.#place(each.box, picture) }))
       .filter(({ place }) => place !== null)
       .sort((a, b) => area(b.place) - area(a.place));
-    const loud = boxes.find(({ each }) => each.number === (number ?? state.found));
+    const loud = boxes.find(({ each }) => each.number === (number ?? state.detection));
     return svg`${boxes.map(({ each, place }) => this.#box(each, /** @type {Place} */ (place), state))}
-      ${boxes.filter(({ each }) => !loud || each === loud.each).map(({ each }) => this.#skeleton(each, found.limbs))}
-      ${station ? this.#station(station) : nothing}
+      ${boxes.filter(({ each }) => !loud || each === loud.each).map(({ each }) => this.#skeleton(each, detections, picture))}
+      ${station ? this.#station(station, picture) : nothing}
       ${loud && (number !== null || !station) ? this.#tag(loud.each, /** @type {Place} */ (loud.place)) : nothing}`;
   }
 
-  /** The pixel whose score is opened. @param {State} state */
-  #pixel({ at, index }) {
-    const { segments, values } = this.#network;
-    if (!index || values.find((/** @type {any[]} */ v) => v[0] === segments.value)?.[1] !== at) return nothing;
+  /** The pixel whose score is opened. @param {SegmentList} segments @param {State} state */
+  #pixel(segments, { at, index }) {
+    if (!index || this.#network.values.find((v) => v.id === segments.value)?.name !== at) return nothing;
     const [rows, columns] = segments.size;
     const x = ((index[3] + 0.5) * this.#size.width) / columns;
     const y = ((index[2] + 0.5) * this.#size.height) / rows;
@@ -173,8 +173,8 @@ export class Overlay {
 
   /** @param {Detection} each @param {Place} place @param {State} state */
   #box(each, { x, y, width, height }, state) {
-    const loud = each.number === (this.#pointed.detection ?? state.found);
-    const faint = !loud && (state.found !== null || this.#pointed.detection !== null);
+    const loud = each.number === (this.#pointed.detection ?? state.detection);
+    const faint = !loud && (state.detection !== null || this.#pointed.detection !== null);
     const point = (/** @type {number | null} */ at) => this.actions.point({ detection: at });
     return svg`<g class="box ${loud ? "loud" : ""} ${faint ? "faint" : ""}" data-detection=${each.number}
         @click=${(/** @type {Event} */ event) => { event.stopPropagation(); this.actions.detection(each.number); }}
@@ -186,7 +186,7 @@ export class Overlay {
 
   /** @param {Detection} each @param {Place} place */
   #tag(each, place) {
-    const text = `${each.label} ${(100 * Number(each.score)).toFixed(0)} %`;
+    const text = `${each.label} ${(100 * each.score).toFixed(0)} %`;
     const width = measured(text) + 10;
     const x = Math.max(0, Math.min(place.x, this.#size.width - width));
     const y = place.y >= 17 ? place.y - 17 : Math.min(place.y, this.#size.height - 17);
@@ -194,22 +194,20 @@ export class Overlay {
       <text x=${x + 5} y=${y + 12.5}>${text}</text></g>`;
   }
 
-  /** @param {Detection} each @param {[number, number, number[]][]} limbs */
-  #skeleton(each, limbs) {
-    const { points } = each;
+  /** @param {Detection} each @param {DetectionList} detections @param {number[]} picture */
+  #skeleton({ points }, { limbs, points: names }, [rows, columns]) {
     if (!points) return nothing;
-    const [rows, columns] = this.#network.picture;
-    const at = points.map(([x, y]) => ({ x: (Number(x) * this.#size.width) / columns, y: (Number(y) * this.#size.height) / rows }));
+    const at = points.map(([x, y]) => ({ x: (x * this.#size.width) / columns, y: (y * this.#size.height) / rows }));
     const drawn = limbs.filter(([a, b]) => points.length === 17 && points[a][2] && points[b][2]);
     return svg`<g class="skeleton">
       ${drawn.map(([a, b, colour]) => svg`<line x1=${at[a].x} y1=${at[a].y} x2=${at[b].x} y2=${at[b].y} stroke="rgb(${colour.join(",")})"></line>`)}
-      ${points.map(([, , sure], k) => (sure ? svg`<circle cx=${at[k].x} cy=${at[k].y} r="2.5"><title>${this.#network.found.points[k] ?? `keypoint ${k}`}</title></circle>` : nothing))}
+      ${points.map(([, , sure], k) => (sure ? svg`<circle cx=${at[k].x} cy=${at[k].y} r="2.5"><title>${names[k] ?? `keypoint ${k}`}</title></circle>` : nothing))}
     </g>`;
   }
 
-  /** Where a station lies in the picture. @param {import("./questions.js").Station} station */
-  #station(station) {
-    const place = station.box && this.#place(station.box);
+  /** Where a station lies in the picture. @param {import("./answers.js").WalkStation} station @param {number[]} picture */
+  #station(station, picture) {
+    const place = station.box && this.#place(station.box, picture);
     if (!place) return nothing;
     const { x, y, width, height } = place;
     return svg`<g class="spot ${station.link === "chosen" ? "chosen" : "made"}" data-station=${station.name}>
@@ -217,28 +215,26 @@ export class Overlay {
       <rect class="edge" x=${x} y=${y} width=${width} height=${height}></rect></g>`;
   }
 
-  /** A box in CSS pixels, large enough to be seen; null where it is no place. @param {(number | string)[]} box @returns {Place | null} */
-  #place(box) {
-    const [x1, y1, x2, y2] = box.map(Number);
+  /** A box in CSS pixels, large enough to be seen; null where it is no place. @param {number[]} box @param {number[]} picture @returns {Place | null} */
+  #place([x1, y1, x2, y2], [rows, columns]) {
     if (![x1, y1, x2, y2].every(Number.isFinite)) return null;
-    const [rows, columns] = this.#network.picture;
     const [across, down] = [this.#size.width / columns, this.#size.height / rows];
     const [wide, tall] = [(x2 - x1) * across, (y2 - y1) * down];
     const [width, height] = [Math.max(wide, SMALLEST), Math.max(tall, SMALLEST)];
     return { x: x1 * across + (wide - width) / 2, y: y1 * down + (tall - height) / 2, width, height };
   }
 
-  /** On no box: a pixel of the segments, else one back. @param {MouseEvent} event */
+  /** A click beside the boxes opens a pixel of the segments, else goes one back. @param {MouseEvent} event */
   #click(event) {
     event.stopPropagation();
-    if (!this.#pixels) return void (this.#network?.found && this.actions.back());
-    const { segments } = this.#network;
+    const { detections, segments } = this.#network;
+    if (!this.#pixels || !segments) return void (detections && this.actions.back());
     const room = this.svg.getBoundingClientRect();
     const [rows, columns] = segments.size;
     const row = cell(event.clientY - room.top, room.height, rows);
     const column = cell(event.clientX - room.left, room.width, columns);
     const label = this.#codes?.[row * columns + column];
-    if (label !== undefined) this.actions.pixel([0, label, row, column]);
+    if (label !== undefined) this.actions.number([0, label, row, column]);
   }
 }
 

@@ -1,44 +1,10 @@
-// A sheet's bytes, and its maps painted once into canvases that are then only copied.
+// The maps of a sheet, painted once into canvases that are then only copied.
 
 import { NOT_FINITE, place, table } from "./colours.js";
 
-/**
- * @typedef {object} Header
- * @property {number} value
- * @property {number[]} shape
- * @property {string} dtype
- * @property {string[]} axes
- * @property {boolean} sliced
- * @property {number} first
- * @property {number | null} running
- * @property {number} plane
- * @property {number} maps
- * @property {number} rows
- * @property {number} columns
- * @property {number} largest
- * @property {boolean} negative
- *
- * @typedef {Header & { low: Float32Array, high: Float32Array, codes: Uint8Array }} Sheet
- */
+/** @typedef {import("./answers.js").SheetAnswer} Sheet */
 
 const CHUNK = 1 << 20; // pixels of one painted canvas, about
-
-/**
- * Reads what the server packed.
- * @param {ArrayBuffer} buffer
- * @returns {Sheet}
- */
-export function unpack(buffer) {
-  const length = new DataView(buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const at = 4 + length;
-  return {
-    ...header,
-    low: new Float32Array(buffer, at, header.maps),
-    high: new Float32Array(buffer, at + 4 * header.maps, header.maps),
-    codes: new Uint8Array(buffer, at + 8 * header.maps),
-  };
-}
 
 /**
  * The number the last colour stands for, in one map.

@@ -3,20 +3,14 @@
 import { arranged, arrayed, drawSignal, pictured } from "./frames.js";
 
 /**
- * @typedef {import("./painting.js").Sheet} Sheet
+ * @typedef {import("./answers.js").Lit} Lit
+ * @typedef {import("./answers.js").SheetAnswer} Sheet
  * @typedef {import("./frames.js").Frames} Frames
  * @typedef {{ width: number, height: number }} Size
- * @typedef {object} Lit the part of the input a number depends on
- * @property {number[]} space sizes of the input's space axes
- * @property {[number, number][]} box first and one past the last position on each
- * @property {number} count
- * @property {string} mask the box's positions, a bit each, base64
- * @property {string} warning what makes it an upper bound; empty where it is exact
  */
 
-/** @param {Lit} lit @returns {(at: number[]) => boolean} whether a position is lit */
+/** Return whether a position is lit, as a function of the position. @param {Lit} lit @returns {(at: number[]) => boolean} */
 export function reader(lit) {
-  const bytes = Uint8Array.from(atob(lit.mask), (c) => c.charCodeAt(0));
   const sizes = lit.box.map(([low, high]) => high - low);
   return (at) => {
     let flat = 0;
@@ -25,7 +19,7 @@ export function reader(lit) {
       if (at[axis] < low || at[axis] >= high) return false;
       flat = flat * sizes[axis] + at[axis] - low;
     }
-    return Boolean(bytes[flat >> 3] & (128 >> (flat & 7)));
+    return Boolean(lit.bits[flat >> 3] & (128 >> (flat & 7)));
   };
 }
 
@@ -113,7 +107,7 @@ export class Picture {
     this.canvas.setAttribute("aria-label", words);
   }
 
-  /** How large, and how many frames side by side. @param {Size} room @returns {Size & { across: number }} */
+  /** The size to draw at, and how many frames stand side by side. @param {Size} room @returns {Size & { across: number }} */
   #sized(room) {
     const frames = this.#frames;
     if (!frames) return { width: room.width, height: Math.min(room.height, 150), across: 1 };
@@ -155,7 +149,7 @@ export class Picture {
     }
   }
 
-  /** Dims what is not lit, and draws the box around what is. @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} width @param {number} height @param {number[]} ahead the frame, where there are frames */
+  /** Dim what is not lit, and draw a box around the rest. @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} width @param {number} height @param {number[]} ahead the frame, where there are frames */
   #shade(context, x, y, width, height, ahead) {
     const lit = /** @type {Lit} */ (this.#lit);
     const [rows, columns] = lit.space.slice(-2);

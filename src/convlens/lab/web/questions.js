@@ -1,31 +1,23 @@
-// What the page asks about one recording, each answer kept while it may be looked at again.
+// The questions of the page about one recording; an answer that may be wanted again is kept.
 
-import { revive } from "./arithmetic.js";
 import { ask } from "./asking.js";
-import { unpack } from "./painting.js";
 
 /**
+ * @typedef {import("./answers.js").Lit} Lit
+ * @typedef {import("./answers.js").NumberAnswer} NumberAnswer
+ * @typedef {import("./answers.js").QuestionTable} QuestionTable
+ * @typedef {import("./answers.js").SheetAnswer} Sheet
+ * @typedef {import("./answers.js").ValueRow} Value
+ * @typedef {import("./answers.js").WalkAnswer} Walk
  * @typedef {import("./asking.js").Model} Model
- * @typedef {import("./outline.js").Value} Value
- * @typedef {import("./painting.js").Sheet} Sheet
- * @typedef {import("./picture.js").Lit} Lit
- *
- * @typedef {object} Station a place on the way from a detection back to the pixels
- * @property {string} name
- * @property {string} text one sentence with its numbers
- * @property {number} value
- * @property {number[]} index
- * @property {"made of" | "chosen"} link
- * @property {(number | string)[] | null} box where it lies in the picture: x1, y1, x2, y2
- *
- * @typedef {{ detection: number, stations: Station[] }} Walk
  */
 
 const KEPT_SHEETS = 12;
 
 export class Questions {
   /** @type {Map<string, Sheet>} */ #sheets = new Map();
-  /** @type {Map<string, Promise<any>>} */ #kept = new Map();
+  /** @type {Map<string, Promise<unknown>>} */ #kept = new Map();
+  /** @type {{ key: string, answer: Promise<NumberAnswer> } | null} */ #number = null;
   #recording = 0;
 
   /** @param {Model} model */
@@ -33,85 +25,123 @@ export class Questions {
     this.model = model;
   }
 
-  /** From now on of this recording. @param {number} recording */
+  /** Ask about this recording from now on. @param {number} recording */
   about(recording) {
     this.#recording = recording;
     this.#sheets.clear();
     this.#kept.clear();
+    this.#number = null;
   }
 
-  /** @param {string} what @param {Record<string, any>} [rest] */
-  #ask(what, rest = {}) {
-    return ask(this.model, { ask: what, recording: this.#recording, ...rest });
+  /** The network on the picture that it runs on now. */
+  network() {
+    return ask(this.model, "network", {});
   }
 
-  /** Asked once; a refusal is not kept. @param {string} what @param {Record<string, any>} rest @param {(answer: { content: any, buffers: ArrayBuffer[] }) => any} read */
-  #once(what, rest, read) {
-    const key = JSON.stringify([what, rest]);
-    let answer = this.#kept.get(key);
-    if (!answer) {
-      answer = this.#ask(what, rest).then(read);
-      this.#kept.set(key, answer);
-      answer.catch(() => this.#kept.delete(key));
-    }
-    return answer;
+  /** The sheet of a value, if the page has it. @param {Value} value @param {number} first @returns {Sheet | undefined} */
+  held(value, first) {
+    const sheet = this.#sheets.get(`${value.id} ${first}`);
+    if (sheet) this.#hold(sheet);
+    return sheet;
   }
 
   /** @param {Value} value @param {number} first @returns {Promise<Sheet>} */
   async sheet(value, first) {
-    const key = `${value.id} ${first}`;
-    let sheet = this.#sheets.get(key);
-    if (!sheet) {
-      const { buffers } = await this.#ask("sheet", { value: value.id, first });
-      sheet = unpack(buffers[0]);
-      const oldest = this.#sheets.keys().next().value;
-      if (this.#sheets.size >= KEPT_SHEETS && oldest !== undefined) this.#sheets.delete(oldest);
-    }
-    this.#sheets.delete(key);
-    this.#sheets.set(key, sheet);
+    const held = this.held(value, first);
+    if (held) return held;
+    const recording = this.#recording;
+    const sheet = await ask(this.model, "sheet", { recording, value: value.id, first });
+    if (recording === this.#recording) this.#hold(sheet);
     return sheet;
   }
 
-  /** @param {Sheet} sheet @param {number} map */
-  async numbers(sheet, map) {
-    const { buffers } = await this.#ask("numbers", { value: sheet.value, first: sheet.first, map });
-    return new Float64Array(buffers[0]);
+  /** Keep a sheet as the newest, and drop the oldest. @param {Sheet} sheet */
+  #hold(sheet) {
+    const key = `${sheet.value} ${sheet.first}`;
+    this.#sheets.delete(key);
+    this.#sheets.set(key, sheet);
+    const oldest = this.#sheets.keys().next().value;
+    if (this.#sheets.size > KEPT_SHEETS && oldest !== undefined) this.#sheets.delete(oldest);
   }
 
-  /** @param {Value} value @param {number[]} index @param {number} start */
-  async explain(value, index, start) {
-    const { content } = await this.#ask("explain", { value: value.id, index: index.join(","), start });
-    return revive(content);
+  /**
+   * One number, and in the same answer the sheet it lies on if the page lacks that. The last number
+   * is kept: a change of scale or zoom does not ask for it again.
+   * @param {Value} value
+   * @param {number[]} index
+   * @param {number} first index on the sheet's first axis
+   * @param {boolean} choices whether the region of a chosen number is wanted
+   * @returns {Promise<NumberAnswer>}
+   */
+  async number(value, index, first, choices) {
+    const key = JSON.stringify([value.id, index, choices]);
+    if (this.#number?.key === key) return this.#number.answer;
+    const recording = this.#recording;
+    const sheet = this.held(value, first) ? undefined : first;
+    const answer = ask(this.model, "number", { recording, value: value.id, index, sheet, choices });
+    const last = this.#number = { key, answer };
+    try {
+      const { sheet: brought } = await answer;
+      if (brought && recording === this.#recording) this.#hold(brought);
+    } catch (error) {
+      if (this.#number === last) this.#number = null;
+      throw error;
+    }
+    return answer;
   }
 
-  /** @param {Value} value @param {number[]} index @returns {Promise<Lit>} */
-  async region(value, index) {
-    return (await this.#ask("region", { value: value.id, index: index.join(","), input: 0 })).content;
+  /** More terms of a number, from a rank on. @param {number} value @param {number[]} index @param {number} start */
+  terms(value, index, start) {
+    return ask(this.model, "terms", { recording: this.#recording, value, index, start });
+  }
+
+  /** The numbers of one map, asked for only if the sheet is too large to bring them. @param {Sheet} sheet @param {number} map @returns {Promise<Float32Array | Float64Array>} */
+  async numbers({ value, first, exact, rows, columns }, map) {
+    if (exact) return exact.subarray(map * rows * columns, (map + 1) * rows * columns);
+    return (await ask(this.model, "numbers", { recording: this.#recording, value, first, map })).numbers;
   }
 
   /** @returns {Promise<ImageBitmap>} */
   async picture() {
-    const { buffers } = await this.#ask("picture.png");
-    return createImageBitmap(new Blob([buffers[0]], { type: "image/png" }));
+    const { png } = await ask(this.model, "picture", { recording: this.#recording });
+    return createImageBitmap(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (png)], { type: "image/png" }));
   }
 
   /** The largest number of the whole network. @returns {Promise<number>} */
-  scale() {
-    return this.#once("scale", {}, ({ content }) => content.largest);
+  async scale() {
+    return (await this.#once("scale", { recording: this.#recording })).largest;
   }
 
   /** A detection walked back. @param {number} detection @returns {Promise<Walk>} */
   walk(detection) {
-    return this.#once("trace", { detection }, ({ content }) => content);
+    return this.#once("walk", { recording: this.#recording, detection });
   }
 
   /** The pixels that belong to a detection. @param {number} detection @returns {Promise<Lit>} */
   mask(detection) {
-    return this.#once("mask", { detection }, ({ content }) => content);
+    return this.#once("mask", { recording: this.#recording, detection });
   }
 
   /** The class of every pixel. @returns {Promise<Uint8Array>} */
-  segments() {
-    return this.#once("segments", {}, ({ buffers }) => new Uint8Array(buffers[0]));
+  async segments() {
+    return (await this.#once("segments", { recording: this.#recording })).codes;
+  }
+
+  /**
+   * Ask once; a refusal is not kept.
+   * @template {keyof QuestionTable} Q
+   * @param {Q} question
+   * @param {Parameters<QuestionTable[Q]>[0]} asked
+   * @returns {Promise<ReturnType<QuestionTable[Q]>>}
+   */
+  #once(question, asked) {
+    const key = JSON.stringify([question, asked]);
+    let answer = this.#kept.get(key);
+    if (!answer) {
+      answer = ask(this.model, question, asked);
+      this.#kept.set(key, answer);
+      answer.catch(() => this.#kept.delete(key));
+    }
+    return /** @type {Promise<ReturnType<QuestionTable[Q]>>} */ (answer);
   }
 }

@@ -8,9 +8,11 @@ import { GAP, LABEL, MARGIN, Tiling } from "./tiling.js";
 
 /**
  * @typedef {import("./axes.js").Cell} Cell
- * @typedef {import("./painting.js").Sheet} Sheet
- * @typedef {import("./outline.js").Value} Value
+ * @typedef {import("./answers.js").SheetAnswer} Sheet
+ * @typedef {import("./answers.js").ValueRow} Value
  * @typedef {import("./state.js").State} State
+ *
+ * @typedef {Float32Array | Float64Array} Numbers
  *
  * @typedef {object} Shown all that belongs to one sheet on the page
  * @property {Sheet} sheet
@@ -30,7 +32,7 @@ export class SheetView {
   /** @type {Tiling | null} */ #tiling = null;
   /** @type {Cell | null} */ #cursor = null;
   /** @type {Cell | null} */ #opened = null;
-  /** @type {Map<number, Float64Array | null>} */ #exact = new Map();
+  /** @type {Map<number, Numbers | null>} */ #exact = new Map();
   #frame = 0;
 
   /**
@@ -41,7 +43,7 @@ export class SheetView {
    * @param {(value: Value, index: number[], follow: boolean) => void} actions.open
    * @param {(change: Partial<State>) => void} actions.change
    * @param {() => void} actions.back
-   * @param {(sheet: Sheet, map: number) => Promise<Float64Array>} actions.numbers
+   * @param {(sheet: Sheet, map: number) => Promise<Numbers>} actions.numbers
    */
   constructor(el, legend, readout, actions) {
     this.el = el;

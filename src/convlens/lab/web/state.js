@@ -12,7 +12,7 @@
  * @property {number[]} held indices of the axes held still on the sheet
  * @property {number | null} side the axis laid out side by side, the sheet's own choice when null
  * @property {number} zoom steps above (+) or below (-) what fits
- * @property {number | null} found the detection walked back, by its number in the network's answer
+ * @property {number | null} detection the detection walked back, by its number in the network's answer
  * @property {number | null} station the station of its walk that is opened
  * @property {number} least hundredths a detection must score to be listed
  * @property {number} tint how strongly segments colour the picture, in hundredths
@@ -21,15 +21,15 @@
 /** @type {State} */
 export const START = {
   at: "", index: null, trail: [], scale: "unit", first: 0, held: [], side: null, zoom: 0,
-  found: null, station: null, least: 50, tint: 55,
+  detection: null, station: null, least: 50, tint: 55,
 };
 
-/** At another value, with what the reader set for the whole page. @param {State} state @param {string} at @returns {State} */
+/** The state at another value, with what the reader set for the whole page. @param {State} state @param {string} at @returns {State} */
 export function fresh({ scale, least, tint }, at) {
   return { ...START, at, scale, least, tint };
 }
 
-/** @param {State} state */
+/** Write a state for the address bar; defaults are left out. @param {State} state */
 export function format(state) {
   const parts = [`at=${encodeURIComponent(state.at)}`];
   if (state.index) parts.push(`index=${state.index.join(",")}`);
@@ -43,7 +43,7 @@ export function format(state) {
   if (state.held.some((at, axis) => at !== (own[axis] ?? 0))) parts.push(`held=${state.held.join(",")}`);
   if (state.side !== null) parts.push(`side=${state.side}`);
   if (state.zoom) parts.push(`zoom=${state.zoom}`);
-  if (state.found !== null) parts.push(`found=${state.found}`);
+  if (state.detection !== null) parts.push(`detection=${state.detection}`);
   if (state.station !== null) parts.push(`station=${state.station}`);
   if (state.least !== START.least) parts.push(`least=${state.least}`);
   if (state.tint !== START.tint) parts.push(`tint=${state.tint}`);
@@ -51,7 +51,7 @@ export function format(state) {
 }
 
 /**
- * Reads what `format` wrote; anything it cannot read is as if it were not there.
+ * Read what `format` wrote; ignore anything that cannot be read.
  * @param {string} text
  * @returns {State}
  */
@@ -78,8 +78,8 @@ export function parse(text) {
     held: parts.held ? indexOf(parts.held) ?? [] : index ?? [],
     side: whole(parts.side),
     zoom: Number.isInteger(zoom) ? Math.max(-12, Math.min(12, zoom)) : 0,
-    found: whole(parts.found),
-    station: whole(parts.found) === null ? null : whole(parts.station),
+    detection: whole(parts.detection),
+    station: whole(parts.detection) === null ? null : whole(parts.station),
     least: Math.min(100, whole(parts.least) ?? START.least),
     tint: Math.min(100, whole(parts.tint) ?? START.tint),
   };

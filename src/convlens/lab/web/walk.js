@@ -2,7 +2,7 @@
 
 import { html, nothing } from "./vendor/lit-html.js";
 
-/** @typedef {import("./questions.js").Walk} Walk */
+/** @typedef {import("./answers.js").WalkAnswer} Walk */
 
 /**
  * @param {Walk | null} walk null while it is on its way

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from convlens import draw, predict, read_picture
-from convlens.lab.answering import Lab
+from convlens.lab.answers.answering import Lab
 from convlens.learn.opening import open_network, remark
 from convlens.learn.predicting.folder import answer
 from convlens.learn.sources.pictures.pages import pages_of

@@ -1,19 +1,38 @@
-"""A recording as the page's outline: module calls as a tree, every step and value with a name."""
+"""Outline a recording: module calls as a tree, every step in it once, each with a name."""
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from convlens.lens import Call, Recording, Step
 
-Node = dict[str, Any]
+
+class OutlineNode(TypedDict):
+    """A module call or a step.
+
+    A step has `step`, `op`, `given` (the values it reads that are not activations), `seconds` and
+    sometimes a `note`. A module call has its `path`, its `type` and its `children`; a call that ran
+    a single step is one node with the fields of both. `values` are those it made, `parameters` how
+    many numbers it reads. Where the network raised an error there is a node with its `error` alone.
+    """
+
+    name: str
+    path: NotRequired[str]
+    type: NotRequired[str]
+    step: NotRequired[int]
+    op: NotRequired[str]
+    values: NotRequired[list[int]]
+    given: NotRequired[list[int]]
+    parameters: NotRequired[int]
+    seconds: NotRequired[float]
+    note: NotRequired[str]
+    error: NotRequired[str]
+    children: NotRequired[list[OutlineNode]]
 
 
-def outline(recording: Recording) -> list[Node]:
-    """The module calls as nested nodes in the order they ran; each step is in exactly one node."""
+def outline(recording: Recording) -> list[OutlineNode]:
+    """Return the module calls as nested nodes in the order they ran; each step is in one node."""
     children: dict[int, list[int]] = {}
     for i, call in enumerate(recording.calls):
         children.setdefault(call.parent, []).append(i)
@@ -29,7 +48,7 @@ def outline(recording: Recording) -> list[Node]:
     return nodes
 
 
-def _inside(recording: Recording, index: int, children: dict[int, list[int]]) -> list[Node]:
+def _inside(recording: Recording, index: int, children: dict[int, list[int]]) -> list[OutlineNode]:
     call = recording.calls[index]
     return _between(recording, call.first, call.last, children.get(index, []), children)
 
@@ -40,9 +59,9 @@ def _between(
     last: int,
     inner: Sequence[int],
     children: dict[int, list[int]],
-) -> list[Node]:
-    """Nodes of steps `first` to `last`, those of the `inner` calls gathered under their call."""
-    nodes: list[Node] = []
+) -> list[OutlineNode]:
+    """Return nodes of steps `first` to `last`, with the steps of `inner` calls under their call."""
+    nodes: list[OutlineNode] = []
     at = first
     for index in inner:
         call = recording.calls[index]
@@ -53,21 +72,21 @@ def _between(
     return nodes
 
 
-def _call_node(recording: Recording, index: int, children: dict[int, list[int]]) -> Node:
-    """A module call; one that ran a single step is that step under the module's name."""
+def _call_node(recording: Recording, index: int, children: dict[int, list[int]]) -> OutlineNode:
+    """Return a module call; one that ran a single step is that step under the module's name."""
     call = recording.calls[index]
     inside = _inside(recording, index, children)
     made = [id for id in call.outputs if recording.values[id].step >= 0]
+    node: OutlineNode = {"name": ""}
     if len(inside) == 1 and "children" not in inside[0] and made:
-        node = inside[0] | {"values": list(dict.fromkeys([*made, *inside[0]["values"]]))}
+        node |= inside[0]
+        node["values"] = list(dict.fromkeys([*made, *inside[0].get("values", ())]))
     else:
-        node = {"children": inside, "values": made}
-    return node | {
-        "name": _local_name(recording, call),
-        "path": call.label,
-        "type": call.type,
-        "parameters": _parameters(recording, recording.steps[call.first : call.last]),
-    }
+        node |= {"name": "", "children": inside, "values": made}
+    node["name"] = _local_name(recording, call)
+    node["path"], node["type"] = call.label, call.type
+    node["parameters"] = _parameters(recording, recording.steps[call.first : call.last])
+    return node
 
 
 def _local_name(recording: Recording, call: Call) -> str:
@@ -76,6 +95,7 @@ def _local_name(recording: Recording, call: Call) -> str:
 
 
 def _parameters(recording: Recording, steps: Sequence[Step]) -> int:
+    """Return how many numbers the parameters hold that some steps read."""
     used = {id for step in steps for id in step.inputs}
     return sum(
         recording.values[id].tensor.numel()
@@ -84,14 +104,14 @@ def _parameters(recording: Recording, steps: Sequence[Step]) -> int:
     )
 
 
-def _step_node(recording: Recording, step: Step) -> Node:
+def _step_node(recording: Recording, step: Step) -> OutlineNode:
     given = [
         id
         for id in dict.fromkeys(step.inputs)
         if recording.values[id].kind in ("parameter", "buffer", "constant")
     ]
     name = recording.all_names[step.outputs[0]][-1] if step.outputs else step.op
-    node: Node = {
+    node: OutlineNode = {
         "name": name.removeprefix(f"{step.label}.") if step.module else name,
         "step": step.index,
         "op": step.op,
@@ -105,8 +125,8 @@ def _step_node(recording: Recording, step: Step) -> Node:
     return node
 
 
-def _at_failure(recording: Recording, nodes: list[Node], module: str) -> list[Node]:
-    """The list of nodes the failing step would have joined: its module's, in the last call."""
+def _at_failure(recording: Recording, nodes: list[OutlineNode], module: str) -> list[OutlineNode]:
+    """Return the list that the failing step would have joined: its module's, in the last call."""
     found = nodes
     labels = {call.label for call in recording.calls if module and call.path == module}
     for node in _walk(nodes):
@@ -115,17 +135,7 @@ def _at_failure(recording: Recording, nodes: list[Node], module: str) -> list[No
     return found
 
 
-def _walk(nodes: Sequence[Node]) -> Iterator[Node]:
+def _walk(nodes: Sequence[OutlineNode]) -> Iterator[OutlineNode]:
     for node in nodes:
         yield node
         yield from _walk(node.get("children", ()))
-
-
-def source_line(step: Step) -> dict[str, Any] | None:
-    """Where in the user's own code a step was called: short file name, line and its text."""
-    file, line = step.source
-    if not file:
-        return None
-    short = "/".join(PurePath(file).parts[-2:])
-    code = linecache.getline(file, line).split("  # ")[0].strip()
-    return {"file": short, "line": line, "text": code}

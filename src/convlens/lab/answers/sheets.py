@@ -1,17 +1,20 @@
-"""A value as a sheet of maps: which axes are maps, rows and columns, and their bytes to paint."""
+"""Lay a value out as a sheet of maps: which axes are maps, rows and columns, and their numbers."""
 
 from __future__ import annotations
 
-import json
-import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
+import numpy.typing as npt
 import torch
 
+from convlens.lab.answers.envelope import Bytes, Doubles, Singles
 from convlens.lens import Recording, Value
 
-# What the axes of an activation and of a weight are called, by the number of axes.
+MOST_EXACT = 2**20
+"""A sheet of up to this many numbers brings them exactly, so that the page asks nothing more."""
+
+# The names of the axes of an activation and of a weight, by the number of axes.
 _ACTIVATION = {
     3: ("sample", "channel", "position"),
     4: ("sample", "channel", "row", "column"),
@@ -24,11 +27,47 @@ _WEIGHT = {
     4: ("output channel", "input channel", "row", "column"),
     5: ("output channel", "input channel", "frame", "row", "column"),
 }
-_MAP_AXES = ("position", "row", "column", "frame", "feature", "input")
+# Types whose numbers float32 cannot all hold.
+_WIDE = (torch.float64, torch.int64, torch.int32, torch.uint64, torch.uint32)
+
+
+class SheetAnswer(TypedDict):
+    """A value's maps, a byte a number.
+
+    `axes`, `plane`, `sliced` and `running` are those of `SheetLayout`; `first` is the index on the
+    first axis where it is sliced. There are `maps` maps of `rows` x `columns`, in order. `low` and
+    `high` are the ends of each map. A code is 0 for a number that is not finite, 1 for the map's
+    low and 255 for its high. `largest`: the largest size of a number in the whole value.
+    `negative`: whether any is negative. `exact`: the numbers themselves, None for a large sheet.
+    """
+
+    value: int
+    shape: list[int]
+    dtype: str
+    axes: list[str]
+    plane: int
+    sliced: bool
+    running: int | None
+    first: int
+    maps: int
+    rows: int
+    columns: int
+    largest: float
+    negative: bool
+    low: Singles
+    high: Singles
+    codes: Bytes
+    exact: Singles | Doubles | None
+
+
+class NumbersAnswer(TypedDict):
+    """The numbers of one map, row by row."""
+
+    numbers: Doubles
 
 
 @dataclass(frozen=True)
-class Layout:
+class SheetLayout:
     """How a value lies on a sheet.
 
     `axes` names every axis. The last `plane` axes (0, 1 or 2) are one map; the axes before them
@@ -43,8 +82,8 @@ class Layout:
     running: int | None
 
 
-def layout(value: Value, *, batched: bool = True, transposed: bool = False) -> Layout:
-    """The layout of one value of any rank.
+def layout(value: Value, *, batched: bool = True, transposed: bool = False) -> SheetLayout:
+    """Return the layout of one value of any rank.
 
     `batched`: activations begin with a sample axis; `transposed`: the value is the kernel of a
     transposed convolution, whose input channels come first.
@@ -60,40 +99,43 @@ def layout(value: Value, *, batched: bool = True, transposed: bool = False) -> L
         if transposed and ndim >= 3:
             axes = (axes[1], axes[0], *axes[2:])
         if ndim <= 2:
-            return Layout(axes, ndim, False, None)
+            return SheetLayout(axes, ndim, False, None)
         plane = 1 if ndim == 3 else 2
-        return Layout(axes, plane, True, 1)
+        return SheetLayout(axes, plane, True, 1)
     if ndim == 0:
-        return Layout((), 0, False, None)
+        return SheetLayout((), 0, False, None)
     if ndim == 1:
-        return Layout(("feature",), 1, False, None)
+        return SheetLayout(("feature",), 1, False, None)
     if ndim == 2 and value.shape[0] == 1:
-        return Layout(("sample", "feature"), 1, True, None)
+        return SheetLayout(("sample", "feature"), 1, True, None)
     if ndim == 2:
-        return Layout(("row", "column"), 2, False, None)
+        return SheetLayout(("row", "column"), 2, False, None)
     return _many(ndim, batched)
 
 
-def _many(ndim: int, batched: bool) -> Layout:
-    """Activations of three axes and more; without a batch the channels come first."""
+def _many(ndim: int, batched: bool) -> SheetLayout:
+    """Return the layout of an activation of three axes or more.
+
+    Without a batch its channels come first.
+    """
     rank = ndim if batched else ndim + 1
     if rank not in _ACTIVATION:
         axes = tuple(f"axis {i}" for i in range(ndim - 2))
-        return Layout((*axes, "row", "column"), 2, True, 1)
+        return SheetLayout((*axes, "row", "column"), 2, True, 1)
     axes = _ACTIVATION[rank] if batched else _ACTIVATION[rank][1:]
     plane = 1 if rank == 3 else 2
-    return Layout(axes, plane, batched, 1 if batched else 0)
+    return SheetLayout(axes, plane, batched, 1 if batched else 0)
 
 
-def layout_in(recording: Recording, value: Value) -> Layout:
-    """The layout of a value of this recording, told from the steps that read it."""
+def layout_in(recording: Recording, value: Value) -> SheetLayout:
+    """Return the layout of a value, which the steps that read it determine."""
     readers = (step for step in recording.steps if value.id in step.inputs)
     transposed = any(step.op.startswith("conv_transpose") for step in readers)
     return layout(value, batched=_batched(recording), transposed=transposed)
 
 
 def _batched(recording: Recording) -> bool:
-    """Whether the first input of a convolution has a sample axis, one more than its kernel's."""
+    """Return whether the network reads a batch: a convolution's input has its kernel's axes."""
     for step in recording.steps:
         if step.op.startswith("conv") and len(step.inputs) > 1:
             x, weight = (recording.values[id] for id in step.inputs[:2])
@@ -102,22 +144,20 @@ def _batched(recording: Recording) -> bool:
 
 
 def numbers(value: Value) -> torch.Tensor:
-    """The value as real floating-point numbers: complex by size, truth and integers as they are.
+    """Return a value as float32 or float64: complex numbers by size, all others as they are.
 
-    Raises ValueError for a value whose numbers cannot be read one by one, as those of a sparse one.
+    Raises ValueError for a value whose numbers cannot be read one by one, such as a sparse one.
     """
     if value.opaque:
         raise ValueError(f"`value` (={value.id}) is {value.opaque}; only dense numbers are shown")
     tensor = value.tensor.detach()
     if tensor.is_complex():
         tensor = tensor.abs()
-    if tensor.dtype not in (torch.float32, torch.float64):
-        tensor = tensor.to(torch.float64 if tensor.dtype == torch.int64 else torch.float32)
-    return tensor.cpu()
+    return tensor.to(torch.float64 if tensor.dtype in _WIDE else torch.float32).cpu()
 
 
 def largest(tensor: torch.Tensor) -> float:
-    """The largest finite size of a number in a tensor, 0 for none: half the span of its colours."""
+    """Return the largest finite size of a number in a tensor, 0 if there is none."""
     if tensor.numel() == 0:
         return 0.0
     low, high = (float(end) for end in torch.aminmax(tensor))
@@ -127,20 +167,16 @@ def largest(tensor: torch.Tensor) -> float:
     return float(torch.where(tensor.isfinite(), tensor.abs(), 0).max())
 
 
-def sheet(recording: Recording, value: Value, first: int = 0) -> bytes:
-    """A value's maps as bytes: a byte a number, with every map's own low and high.
-
-    The answer is one little-endian uint32 (bytes of the header), the header (JSON, padded with
-    spaces to a multiple of four), then float32 lows and float32 highs, one a map, then the maps in
-    order, row by row, as uint8: 0 is a number that is not finite, 1 the map's low, 255 its high.
+def sheet_of(recording: Recording, value: Value, first: int = 0) -> SheetAnswer:
+    """Return a value's maps.
 
     Args:
-        recording: where the value belongs.
+        recording: the recording that the value belongs to.
         value: any value of it.
-        first: index on the first axis, where the layout is `sliced`.
+        first: the index on the first axis, where the layout is `sliced`.
 
     Raises:
-        ValueError: `first` lies outside the axis.
+        ValueError: `first` lies outside the axis; the numbers cannot be read one by one.
     """
     plan = layout_in(recording, value)
     tensor = numbers(value)
@@ -148,29 +184,32 @@ def sheet(recording: Recording, value: Value, first: int = 0) -> bytes:
     rows, columns = _plane(tuple(part.shape), plan.plane)
     maps = _maps(part, rows * columns)
     low, high, codes = _quantised(maps)
-    header = {
+    return {
         "value": value.id,
         "shape": list(value.shape),
         "dtype": str(value.dtype).removeprefix("torch."),
         "axes": list(plan.axes),
-        "sliced": plan.sliced,
-        "first": first,
-        "running": plan.running,
         "plane": plan.plane,
+        "sliced": plan.sliced,
+        "running": plan.running,
+        "first": first,
         "maps": maps.shape[0],
         "rows": rows,
         "columns": columns,
         "largest": largest(tensor),
         "negative": bool(tensor.numel()) and bool(torch.nan_to_num(tensor).min() < 0),
+        "low": _flat(low.to(torch.float32)),
+        "high": _flat(high.to(torch.float32)),
+        "codes": _flat(codes),
+        "exact": _flat(maps) if maps.numel() <= MOST_EXACT else None,
     }
-    return _packed(header, low, high, codes)
 
 
-def exact(recording: Recording, value: Value, first: int, number: int) -> bytes:
-    """One map of a sheet as the numbers themselves: little-endian float64, row by row.
+def map_numbers(recording: Recording, value: Value, first: int, number: int) -> NumbersAnswer:
+    """Return the numbers of one map of a sheet.
 
     Raises:
-        ValueError: no such map.
+        ValueError: the sheet has no such map; `first` lies outside the axis.
     """
     plan = layout_in(recording, value)
     part = _part(numbers(value), plan, first)
@@ -178,14 +217,21 @@ def exact(recording: Recording, value: Value, first: int, number: int) -> bytes:
     maps = _maps(part, rows * columns)
     if not 0 <= number < maps.shape[0]:
         raise ValueError(f"`map` (={number}) must be one of the sheet's {maps.shape[0]} maps")
-    return maps[number].to(torch.float64).numpy().astype("<f8").tobytes()
+    return {"numbers": _flat(maps[number].to(torch.float64))}
 
 
-def _part(tensor: torch.Tensor, plan: Layout, first: int) -> torch.Tensor:
+def _flat(tensor: torch.Tensor) -> npt.NDArray[Any]:
+    """Return a tensor's numbers in order, read-only because they may be the recording's own."""
+    array = tensor.numpy().reshape(-1)
+    array.setflags(write=False)
+    return array
+
+
+def _part(tensor: torch.Tensor, plan: SheetLayout, first: int) -> torch.Tensor:
     if not plan.sliced:
         return tensor
     if tensor.shape[0] == 0 and first == 0:
-        return tensor.new_zeros(tensor.shape[1:])[:0]  # no maps, of the size they would have
+        return tensor.new_zeros(tensor.shape[1:])[:0]  # no maps, each of the right size
     if not 0 <= first < tensor.shape[0]:
         raise ValueError(f"`first` (={first}) must be below {tensor.shape[0]}, the first axis")
     return tensor[first]
@@ -202,7 +248,7 @@ def _plane(shape: tuple[int, ...], plane: int) -> tuple[int, int]:
 
 
 def _quantised(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Low and high of every map, and its numbers as codes 1 to 255; 0 where not finite."""
+    """Return low and high of every map, and its numbers as codes 1 to 255; 0 where not finite."""
     if maps.numel() == 0:
         none = torch.zeros(0)
         return none, none, maps.to(torch.uint8)
@@ -215,18 +261,9 @@ def _quantised(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Te
         low = maps.masked_fill(bad, inf).amin(1).nan_to_num(0, 0, 0)
         high = maps.masked_fill(bad, -inf).amax(1).nan_to_num(0, 0, 0)
     span = torch.where(high > low, high - low, 1)
-    # One new tensor, then in place: memory traffic is what this costs.
+    # One new tensor, then in place, because memory traffic is what this costs.
     codes = torch.sub(maps, low[:, None])
     codes = codes.mul_((254 / span)[:, None]).add_(1.5).to(torch.uint8)
     if bad is not None:
         codes = codes.masked_fill(bad, 0)
     return low, high, codes
-
-
-def _packed(
-    header: dict[str, Any], low: torch.Tensor, high: torch.Tensor, codes: torch.Tensor
-) -> bytes:
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    ends = (end.to(torch.float32).numpy().astype("<f4").tobytes() for end in (low, high))
-    return b"".join((struct.pack("<I", len(text)), text, *ends, codes.numpy().tobytes()))

@@ -1,0 +1,332 @@
+"""Answer the page's questions about one network on one picture from its recording."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TypedDict
+
+from convlens.lab.answers.arithmetic import Explained, Ranking, TermsAnswer, explained
+from convlens.lab.answers.detections import DetectionList, WalkAnswer
+from convlens.lab.answers.envelope import Bytes
+from convlens.lab.answers.looking import Look, look_at
+from convlens.lab.answers.marking import Lit, lit_region
+from convlens.lab.answers.outline import OutlineNode, outline
+from convlens.lab.answers.scores import ClassScore, scores_of
+from convlens.lab.answers.segments import SegmentList, SegmentsAnswer
+from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
+from convlens.lab.guarding import SENTENCES, StaleRecordingError
+from convlens.learn.opening import Opened
+from convlens.learn.predicting.reliability import doubts as doubts_of
+from convlens.lens import explain_value, region
+from convlens.lens.costs import parameters_of
+
+
+class ValueRow(TypedDict):
+    """A value of the recording: its id, and what the page writes of it."""
+
+    id: int
+    name: str
+    kind: str
+    shape: list[int]
+    dtype: str
+
+
+class NetworkAnswer(TypedDict):
+    """The network on the picture.
+
+    `recording` is the number that the other questions take, 0 where there is none; `failure` then
+    says why, and the rest is empty. `picture`: its rows and columns, and `frames` how many there
+    are, None where the input is no picture. `output`: the id of the value the network returned,
+    if it is one. `categories`: the names along its last axis. `doubts`: what the user must know of
+    the answer. `error`: the error that the network raised.
+    """
+
+    recording: int
+    name: str
+    failure: str
+    picture: list[int] | None
+    frames: int | None
+    picture_name: str
+    seconds: float
+    steps: int
+    parameters: int
+    nodes: list[OutlineNode]
+    values: list[ValueRow]
+    inputs: list[int]
+    output: int | None
+    scores: list[ClassScore]
+    categories: list[str] | None
+    detections: DetectionList | None
+    segments: SegmentList | None
+    doubts: list[str]
+    warnings: list[str]
+    error: str | None
+
+
+class NumberAnswer(TypedDict):
+    """One number: its explanation, or the `refusal` that says why it cannot be explained.
+
+    `region`: the part of the first input that it depends on. `sheet`: the sheet it lies on, where
+    that was asked for and its numbers can be read.
+    """
+
+    explanation: Explained | None
+    refusal: str
+    region: Lit | None
+    sheet: SheetAnswer | None
+
+
+class ScaleAnswer(TypedDict):
+    """The largest size of a number that the network computed: its own colour scale."""
+
+    largest: float
+
+
+class PictureAnswer(TypedDict):
+    """The picture as the network sees it, as a PNG file; a clip's frames one below the other."""
+
+    png: Bytes
+
+
+class LookAnswer(TypedDict):
+    """The number of the recording that a new picture gave."""
+
+    recording: int
+
+
+class Lab:
+    """One opened network, on one picture at a time.
+
+    Answers are typed dictionaries; their arrays are NumPy's. Every question names the recording it
+    is about, so that no answer ever shows another picture's numbers. Several threads may use a lab:
+    it makes recordings one after another, and answering only reads.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+        self._doubts = doubts_of(opened.network)
+        self._looking = threading.Lock()
+        self._settled = threading.Event()
+        self._look: Look | None = None
+        self._failure = ""
+
+    def look(self, source: bytes | str | Path, name: str = "") -> int:
+        """Run the network on a picture (or `.npy` array) and answer from it from now on.
+
+        Returns the number of the new recording. On an error the previous one stays.
+
+        Raises:
+            ValueError: the network cannot be shown this; one sentence.
+            MemoryError: the recording would need more than half of the free memory; one sentence.
+        """
+        with self._looking:
+            try:
+                number = 1 if self._look is None else self._look.number + 1
+                self._look = look_at(self._opened, source, name, number)
+                self._failure = ""
+            except Exception as error:
+                if self._look is None:
+                    self._failure = str(error) or type(error).__name__
+                raise
+            finally:
+                self._settled.set()  # who waited finds the picture, or why there is none
+            return number
+
+    def skip(self) -> None:
+        """Begin without a picture: the page then asks for one."""
+        self._failure = "drop a picture (a clip, a .npy array) on the page to run the network on it"
+        self._settled.set()
+
+    def network(self) -> NetworkAnswer:
+        """Return the outline, all values and the answer; waits for the first recording."""
+        self._settled.wait()
+        seen = self._look
+        if seen is None:
+            return _nothing(self._opened.name, self._failure)
+        recording, pixels, output = seen.recording, seen.pixels, seen.recording.output
+        doubts = self._all_doubts(seen)
+        points = self._opened.keypoints or ()
+        return {
+            "recording": seen.number,
+            "name": self._opened.name,
+            "failure": "",
+            "picture": None if pixels is None else list(pixels.shape[1:3]),
+            "frames": None if pixels is None else len(pixels),
+            "picture_name": seen.name,
+            "seconds": seen.seconds,
+            "steps": len(recording.steps),
+            "parameters": parameters_of(recording),
+            "nodes": outline(recording),
+            "values": _values(seen),
+            "inputs": [v.id for v in recording.inputs],
+            "output": output.id if output is not None else None,
+            "scores": scores_of(recording, seen.classes, seen.names),
+            "categories": _categories(seen),
+            "detections": seen.detections.listed(seen.names, points) if seen.detections else None,
+            "segments": seen.segments.listed() if seen.segments else None,
+            "doubts": doubts,
+            "warnings": [*doubts, *recording.warnings],
+            "error": recording.error.message if recording.error else None,
+        }
+
+    def _all_doubts(self, seen: Look) -> list[str]:
+        """Return what the user must know: random weights, numbers that are not finite."""
+        doubts = list(self._doubts)
+        for found in (seen.classes, seen.segments and seen.segments.doubt()):
+            if found:
+                doubts += [*filter(None, [found.get("error")]), *found.get("warnings", ())]
+        if seen.detections is not None:
+            doubts += seen.detections.doubts()
+        return [*doubts, *seen.doubts]
+
+    def number(
+        self,
+        recording: int,
+        value: int,
+        index: tuple[int, ...],
+        sheet: int | None = None,
+        choices: bool = True,
+    ) -> NumberAnswer:
+        """Return one number as the sum of its terms, and the part of the input it depends on.
+
+        Args:
+            recording: the recording's number.
+            value: the id of the value that holds the number.
+            index: where the number lies in it.
+            sheet: the index on the first axis of a sheet of this value to send along.
+            choices: whether to find the region of a number that was chosen among others, too.
+        """
+        seen = self._at(recording)
+        seen.element(value, index)
+        answer: NumberAnswer = {
+            "explanation": None,
+            "refusal": "",
+            "region": None,
+            "sheet": None if sheet is None else _sheet_or_none(seen, value, sheet),
+        }
+        try:
+            found = explain_value(seen.recording, value, index)
+        except SENTENCES as error:
+            return answer | {"refusal": str(error) or type(error).__name__}
+        at_pixel = seen.segments is not None and seen.segments.value.id == value
+        standing = seen.segments.standing(index) if seen.segments and at_pixel else None
+        answer["explanation"] = explained(seen.recording, found, standing)
+        if choices or found.rule != "chosen":
+            answer["region"] = _region(seen, value, index)
+        return answer
+
+    def terms(self, recording: int, value: int, index: tuple[int, ...], start: int) -> TermsAnswer:
+        """Return the terms of a number from rank `start` on."""
+        seen = self._at(recording)
+        seen.element(value, index)
+        return Ranking(seen.recording, explain_value(seen.recording, value, index)).terms(start)
+
+    def sheet(self, recording: int, value: int, first: int = 0) -> SheetAnswer:
+        """Return the feature maps of a value (see `convlens.lab.answers.sheets.sheet_of`)."""
+        seen = self._at(recording)
+        return sheet_of(seen.recording, seen.value(value), first)
+
+    def numbers(self, recording: int, value: int, first: int = 0, map: int = 0) -> NumbersAnswer:
+        """Return the exact numbers of one map."""
+        seen = self._at(recording)
+        return map_numbers(seen.recording, seen.value(value), first, map)
+
+    def scale(self, recording: int) -> ScaleAnswer:
+        """Return the largest size of a number that the network computed."""
+        return {"largest": self._at(recording).largest}
+
+    def walk(self, recording: int, detection: int) -> WalkAnswer:
+        """Return a detection walked back, station by station."""
+        return self._at(recording).walk(detection)
+
+    def mask(self, recording: int, detection: int) -> Lit:
+        """Return the pixels that belong to a detection."""
+        return self._at(recording).found().mask(detection)
+
+    def segments(self, recording: int) -> SegmentsAnswer:
+        """Return the class of every pixel."""
+        seen = self._at(recording)
+        if seen.segments is None:
+            raise ValueError("`recording` has no segments: this network gives pixels no classes")
+        return seen.segments.map()
+
+    def picture(self, recording: int) -> PictureAnswer:
+        """Return the picture as the network sees it."""
+        return {"png": self._at(recording).png()}
+
+    def _at(self, recording: int) -> Look:
+        seen = self._look
+        if seen is None or seen.number != recording:
+            current = seen.number if seen else 0
+            raise StaleRecordingError(
+                f"recording {recording} is gone: another picture was opened; "
+                f"ask about recording {current}"
+            )
+        return seen
+
+
+def _nothing(name: str, failure: str) -> NetworkAnswer:
+    """Return the answer of a network that has run on no picture yet."""
+    return {
+        "recording": 0,
+        "name": name,
+        "failure": failure,
+        "picture": None,
+        "frames": None,
+        "picture_name": "",
+        "seconds": 0.0,
+        "steps": 0,
+        "parameters": 0,
+        "nodes": [],
+        "values": [],
+        "inputs": [],
+        "output": None,
+        "scores": [],
+        "categories": None,
+        "detections": None,
+        "segments": None,
+        "doubts": [],
+        "warnings": [],
+        "error": None,
+    }
+
+
+def _values(seen: Look) -> list[ValueRow]:
+    names = seen.recording.names
+    return [
+        {
+            "id": value.id,
+            "name": names[value.id],
+            "kind": value.kind,
+            "shape": list(value.shape),
+            "dtype": str(value.dtype).removeprefix("torch."),
+        }
+        for value in seen.recording.values
+    ]
+
+
+def _categories(seen: Look) -> list[str] | None:
+    """Return the names of the numbers along the output's last axis, if it has one for each."""
+    output = seen.recording.output
+    if output is None or not output.shape or seen.classes is None:
+        return None
+    return list(seen.names) if output.shape[-1] == len(seen.names) else None
+
+
+def _sheet_or_none(seen: Look, value: int, first: int) -> SheetAnswer | None:
+    """Return a sheet, or None where it is refused: the question `sheet` then says why."""
+    try:
+        return sheet_of(seen.recording, seen.value(value), first)
+    except ValueError:
+        return None
+
+
+def _region(seen: Look, value: int, index: tuple[int, ...]) -> Lit | None:
+    """Return the part of the first input that a number depends on, if it can be found."""
+    if not seen.recording.inputs:
+        return None
+    try:
+        return lit_region(seen.recording, region(seen.recording, value, index))
+    except SENTENCES:
+        return None

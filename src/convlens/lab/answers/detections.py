@@ -1,0 +1,204 @@
+"""Report what a detector found, as the page lists it and draws it on the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+
+from convlens.draw.colours import category_colour
+from convlens.draw.detections import LIMBS, SEEN
+from convlens.lab.answers.marking import Lit, lit
+from convlens.learn.predicting.forms import may_be_chances, not_finite
+from convlens.learn.predicting.predictions import score_text
+from convlens.learn.tracing import Station, detections, is_detector, trace
+from convlens.lens import Recording
+
+MOST = 300
+"""The detections that are listed at most, the best ones; COCO's detectors find 100."""
+
+_INSIDE = 0.5  # the least chance with which a pixel belongs to a mask
+
+
+class Detection(TypedDict):
+    """One detection.
+
+    `number`: its place in the network's answer. `text`: its score as `predict` writes it. `box`:
+    x1, y1, x2, y2 in pixels of the picture. `points`: x, y of each keypoint, and whether it is sure
+    enough to be drawn; None for a network without keypoints.
+    """
+
+    number: int
+    label: str
+    score: float
+    text: str
+    box: list[float]
+    colour: tuple[int, int, int]
+    points: list[tuple[float, float, bool]] | None
+
+
+class DetectionList(TypedDict):
+    """The detections of a picture, the best first.
+
+    `scores`: the id of the value that holds them all. `masks`, `walks`: whether each has a mask and
+    can be walked back. `points`: the names of keypoints. `limbs`: the pairs of keypoints to join.
+    """
+
+    scores: int
+    count: int
+    best: list[Detection]
+    masks: bool
+    walks: bool
+    points: list[str]
+    limbs: list[tuple[int, int, tuple[int, int, int]]]
+
+
+class WalkStation(TypedDict):
+    """A place on the way from a detection back to the pixels (see `convlens.learn.tracing`)."""
+
+    name: str
+    text: str
+    value: int
+    index: list[int]
+    link: str
+    box: list[float] | None
+
+
+class WalkAnswer(TypedDict):
+    """A detection and the stations it was walked back by."""
+
+    detection: int
+    stations: list[WalkStation]
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The detections of the first picture of a recording: the value ids of their parts by name."""
+
+    recording: Recording
+    ids: dict[str, int]
+
+    def part(self, name: str) -> Tensor:
+        """Return one part of all detections: boxes, labels, scores, masks, keypoints, ..."""
+        return self.recording.values[self.ids[name]].tensor.detach().cpu()
+
+    def listed(self, categories: tuple[str, ...], points: tuple[str, ...]) -> DetectionList:
+        """Return the detections; `points` are the names of the network's keypoints."""
+        scores = self.part("scores").float()
+        order = scores.argsort(descending=True, stable=True)[:MOST].tolist()
+        return {
+            "scores": self.ids["scores"],
+            "count": len(scores),
+            "best": [self._detection(number, categories) for number in order],
+            "masks": "masks" in self.ids,
+            "walks": is_detector(self.recording),
+            "points": list(points),
+            "limbs": list(LIMBS) if "keypoints" in self.ids else [],
+        }
+
+    def _detection(self, number: int, categories: tuple[str, ...]) -> Detection:
+        label = int(self.part("labels")[number])
+        score = float(self.part("scores")[number])
+        return {
+            "number": number,
+            "label": name_of(label, categories),
+            "score": score,
+            "text": score_text(score, may_be_chances(self.part("scores"))),
+            "box": _rounded(self.part("boxes")[number].tolist()),
+            "colour": category_colour(label),
+            "points": self._points(number) if "keypoints" in self.ids else None,
+        }
+
+    def _points(self, number: int) -> list[tuple[float, float, bool]]:
+        points = self.part("keypoints")[number]
+        seen = points[:, 2] > 0
+        if "keypoints_scores" in self.ids:
+            seen = seen & (self.part("keypoints_scores")[number] > SEEN)
+        return [
+            (round(x, 1), round(y, 1), is_seen)
+            for (x, y, _), is_seen in zip(points.tolist(), seen.tolist(), strict=True)
+        ]
+
+    def doubts(self) -> list[str]:
+        """Return why the detections are doubtful, in sentences: numbers that are not finite."""
+        scores = self.part("scores")
+        parts = [self.part(name) for name in self.ids if len(self.part(name)) == len(scores)]
+        broken = sum(
+            ~part.isfinite().reshape(len(scores), -1).all(1)
+            for part in parts
+            if part.is_floating_point() and part.numel()
+        )
+        if len(scores):
+            count = int((torch.as_tensor(broken) > 0).sum())
+            return [not_finite(count, len(scores), "detections")] if count else []
+        # A detector drops boxes that are not finite, and then it finds nothing.
+        computed = (v for v in self.recording.values if v.kind == "computed" and not v.opaque)
+        lost = next((value for value in computed if _is_broken(value.tensor)), None)
+        if lost is None:
+            return []
+        name = self.recording.name_of(lost.id)
+        return [f"the network gave no finite numbers in {name}, so that it finds none"]
+
+    def mask(self, detection: int) -> Lit:
+        """Return the pixels of the picture that belong to a detection.
+
+        Raises ValueError if there are no masks, and for a detection out of range.
+        """
+        if "masks" not in self.ids:
+            raise ValueError("`detection` has no mask: this network finds none")
+        masks = self.part("masks")
+        if not 0 <= detection < len(masks):
+            raise ValueError(f"`detection` (={detection}) must be one of the {len(masks)} found")
+        return lit(masks[detection].reshape(masks.shape[-2:]) >= _INSIDE)
+
+    def walk(self, detection: int) -> WalkAnswer:
+        """Return a detection walked back to the pixels (see `convlens.learn.tracing.trace`).
+
+        Raises ValueError if it cannot be.
+        """
+        try:
+            stations = trace(self.recording, detection).stations
+        except (LookupError, RuntimeError, AttributeError) as error:
+            # A network of one's own may name its modules alike and be built differently inside.
+            raise ValueError(
+                f"`detection` (={detection}) cannot be walked back: this network is not built as "
+                "the zoo's detectors are; follow its numbers from the outline"
+            ) from error
+        return {"detection": detection, "stations": [_station(each) for each in stations]}
+
+
+def _station(station: Station) -> WalkStation:
+    return {
+        "name": station.name,
+        "text": station.text,
+        "value": station.value,
+        "index": list(station.index),
+        "link": station.link,
+        "box": None if station.box is None else _rounded(station.box),
+    }
+
+
+def detections_of(recording: Recording) -> Detections | None:
+    """Return the detections of a recording's first picture; None if its network detects nothing."""
+    answers = detections(recording)
+    return Detections(recording, answers[0]) if answers else None
+
+
+def name_of(label: int, categories: tuple[str, ...]) -> str:
+    """Return a category's name, or its number if it has none."""
+    return categories[label] if 0 <= label < len(categories) else f"class {label}"
+
+
+def _rounded(box: Iterable[float]) -> list[float]:
+    """Return the sides of a box in hundredths of a pixel."""
+    return [round(side, 2) for side in box]
+
+
+def _is_broken(numbers: Tensor) -> bool:
+    """Return whether some numbers are NaN or infinity; -infinity is how networks rule out."""
+    if not numbers.is_floating_point():
+        return False
+    return not bool((numbers.isfinite() | numbers.isneginf()).all())

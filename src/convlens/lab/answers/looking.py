@@ -1,0 +1,158 @@
+"""Look at a picture: run the network on it once, and keep what every answer is read from."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from convlens.lab.answers.detections import Detections, WalkAnswer, detections_of
+from convlens.lab.answers.envelope import Bytes
+from convlens.lab.answers.scores import classes_of
+from convlens.lab.answers.segments import Segments, segments_of
+from convlens.lab.answers.sheets import largest, numbers
+from convlens.learn.opening import Opened, read_inputs, remark
+from convlens.learn.predicting.forms import fitting_names, outputs_of
+from convlens.lens import Recording, Value, record
+
+
+@dataclass
+class Look:
+    """One look at a picture: the recording of the network's run, and what the network answered.
+
+    `pixels`: the frames as the network sees them, uint8 (t, h, w, 3), one for a picture; None where
+    the input is no picture. `classes`: what `predict` finds in one row of scores. `names`: those of
+    the outputs; `doubts`: what the user must know of these names.
+    """
+
+    number: int
+    recording: Recording
+    pixels: npt.NDArray[np.uint8] | None
+    name: str
+    seconds: float
+    detections: Detections | None
+    segments: Segments | None
+    classes: dict[str, Any] | None
+    names: tuple[str, ...]
+    doubts: tuple[str, ...]
+    walks: dict[int, WalkAnswer] = field(default_factory=dict)
+
+    def value(self, id: int) -> Value:
+        """Return a value of the recording.
+
+        Raises ValueError for a number that none has.
+        """
+        values = self.recording.values
+        if not 0 <= id < len(values):
+            raise ValueError(f"`value` (={id}) must be one of the recording's {len(values)} values")
+        return values[id]
+
+    def element(self, id: int, index: tuple[int, ...]) -> Value:
+        """Return a value of the recording that has a number at an index.
+
+        Raises ValueError if the index lies outside its shape.
+        """
+        value = self.value(id)
+        inside = len(index) == len(value.shape) and all(
+            0 <= i < n for i, n in zip(index, value.shape, strict=True)
+        )
+        if not inside:
+            raise ValueError(f"`index` (={index}) must lie in the value's shape {value.shape}")
+        return value
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest size of a number in any value that the network computed."""
+        values = self.recording.values
+        computed = (v for v in values if v.kind == "computed" and not v.opaque)
+        return max((largest(numbers(v)) for v in computed), default=0.0)
+
+    def walk(self, detection: int) -> WalkAnswer:
+        """Return a detection walked back, which takes a while the first time."""
+        known = self.walks.get(detection)
+        if known is None:
+            known = self.walks[detection] = self.found().walk(detection)
+        return known
+
+    def found(self) -> Detections:
+        """Return the detections; ValueError if the network is no detector."""
+        if self.detections is None:
+            raise ValueError("`recording` has no detections: its network is no detector")
+        return self.detections
+
+    def png(self) -> Bytes:
+        """Return the frames, one below the other, as the bytes of a PNG file.
+
+        Raises ValueError if the input is no picture.
+        """
+        if self.pixels is None:
+            raise ValueError("`recording` has no picture: this network's input is no picture")
+        file = io.BytesIO()
+        image = Image.fromarray(self.pixels.reshape(-1, *self.pixels.shape[2:]))
+        image.save(file, "PNG", compress_level=1)
+        return np.frombuffer(file.getvalue(), np.uint8)
+
+
+def look_at(opened: Opened, source: bytes | str | Path, name: str, number: int) -> Look:
+    """Run a network on a picture (or `.npy` array), as look `number`.
+
+    Raises:
+        ValueError: the network cannot be shown this.
+        MemoryError: the recording would need more than half of the free memory.
+    """
+    began = time.perf_counter()
+    inputs, shown = read_inputs(opened, source)
+    recording = record(opened.network, inputs)
+    pixels = None if shown is None else _frames(opened, inputs, shown)
+    seconds = time.perf_counter() - began
+    called = name or (Path(source).name if isinstance(source, str | Path) else "")
+    found = detections_of(recording)
+    names, doubts = _names(opened, recording, found)
+    segments = segments_of(recording, names)
+    return Look(
+        number=number,
+        recording=recording,
+        pixels=pixels,
+        name=", ".join(part for part in (called, remark(opened, source)) if part),
+        seconds=seconds,
+        detections=found,
+        segments=segments,
+        classes=classes_of(recording) if found is None and segments is None else None,
+        names=names,
+        doubts=doubts,
+    )
+
+
+def _frames(
+    opened: Opened, inputs: torch.Tensor, shown: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Return the pixels of all frames, (t, h, w, 3), of which `shown` is the first."""
+    preparation = opened.preparation
+    if preparation is None or inputs.ndim != 5:
+        return shown[None]
+    pixels = inputs[0].detach().cpu().permute(1, 2, 3, 0)  # (1, c, t, h, w) -> (t, h, w, c)
+    if preparation.std is not None:
+        pixels = pixels * torch.tensor(preparation.std)
+    if preparation.mean is not None:
+        pixels = pixels + torch.tensor(preparation.mean)
+    bytes_ = (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+    return bytes_.expand(*bytes_.shape[:3], 3).numpy()
+
+
+def _names(
+    opened: Opened, recording: Recording, found: Detections | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the outputs, and what the user must know of them."""
+    if found is not None:
+        outputs, labels = None, found.part("labels").tolist()
+    else:
+        outputs, labels = outputs_of(recording.outputs, 1), []
+    return fitting_names(opened.categories or (), outputs, labels)

@@ -1,0 +1,153 @@
+"""Report the class of every pixel for a network that segments: which there are, and who won."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypedDict
+
+import torch
+from torch import Tensor
+
+from convlens.draw.colours import GREY, category_colour
+from convlens.lab.answers.detections import name_of
+from convlens.lab.answers.envelope import Bytes
+from convlens.learn.predicting.forms import map_doubt
+from convlens.learn.predicting.predictions import BACKGROUNDS
+from convlens.lens import Recording, Value
+
+_CLASSES = range(2, 257)  # a byte holds the class of a pixel
+
+
+class SegmentClass(TypedDict):
+    """A class that won pixels; `index` is where its score is the largest of those it won with."""
+
+    label: int
+    name: str
+    share: float
+    colour: tuple[int, int, int]
+    background: bool
+    index: list[int]
+
+
+class SegmentList(TypedDict):
+    """The classes that won pixels, the largest share first.
+
+    `value`: the id of the scores. `size`: rows and columns. `count`: how many classes there are.
+    """
+
+    value: int
+    size: list[int]
+    count: int
+    classes: list[SegmentClass]
+
+
+class SegmentsAnswer(TypedDict):
+    """The class of every pixel, row by row."""
+
+    codes: Bytes
+
+
+class Standing(TypedDict):
+    """How the score of a class stands among all scores at its pixel.
+
+    `winner`, `largest` and `index` are name, score and place of the class that was chosen there.
+    """
+
+    chosen: bool
+    rank: int
+    count: int
+    name: str
+    winner: str
+    largest: float
+    index: list[int]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The scores of every class at every pixel: the first sample of a value (n, classes, h, w)."""
+
+    value: Value
+    categories: tuple[str, ...]
+
+    @property
+    def scores(self) -> Tensor:
+        """The scores of the first picture, (classes, h, w)."""
+        return self.value.tensor[0].detach()
+
+    @cached_property
+    def winners(self) -> Tensor:
+        """The class of the largest score at each pixel, uint8 (h, w)."""
+        return self.scores.argmax(0).to("cpu", torch.uint8)
+
+    def listed(self) -> SegmentList:
+        """Return the classes that won pixels."""
+        counts = torch.bincount(self.winners.flatten().long(), minlength=len(self.scores))
+        order = counts.argsort(descending=True, stable=True)
+        h, w = self.winners.shape
+        return {
+            "value": self.value.id,
+            "size": [h, w],
+            "count": len(self.scores),
+            "classes": [
+                self._class(label, float(counts[label]) / (h * w))
+                for label in order.tolist()
+                if counts[label]
+            ],
+        }
+
+    def _class(self, label: int, share: float) -> SegmentClass:
+        name = name_of(label, self.categories)
+        background = name in BACKGROUNDS
+        return {
+            "label": label,
+            "name": name,
+            "share": share,
+            "colour": GREY if background else category_colour(label),
+            "background": background,
+            "index": [0, label, *self._best_of(label)],
+        }
+
+    def doubt(self) -> dict[str, Any]:
+        """Return the error or the warnings about the scores, as `map_doubt` does."""
+        return map_doubt(self.scores)
+
+    def map(self) -> SegmentsAnswer:
+        """Return the class of every pixel."""
+        return {"codes": self.winners.numpy().reshape(-1)}
+
+    def standing(self, index: tuple[int, ...]) -> Standing | None:
+        """Return how a score stands at its pixel; None for another picture of the batch."""
+        sample, label, y, x = index
+        if sample != 0:
+            return None
+        scores = self.scores[:, y, x]
+        winner = int(self.winners[y, x])
+        return {
+            "chosen": label == winner,
+            "rank": int((scores > scores[label]).sum()) + 1,
+            "count": len(scores),
+            "name": name_of(label, self.categories),
+            "winner": name_of(winner, self.categories),
+            "largest": float(scores[winner]),
+            "index": [0, winner, y, x],
+        }
+
+    def _best_of(self, label: int) -> tuple[int, int]:
+        own = torch.where(self.winners == label, self.scores[label].cpu(), -torch.inf)
+        y, x = divmod(int(own.argmax()), own.shape[1])
+        return y, x
+
+
+def segments_of(recording: Recording, categories: tuple[str, ...]) -> Segments | None:
+    """Return the segmentation a network answered with, as a tensor or under "out", else None."""
+    outputs = recording.outputs
+    named = outputs if isinstance(outputs, dict) else {"out": outputs}
+    if not all(isinstance(o, Tensor) for o in named.values()):
+        return None
+    if "out" not in named or len(named) != len(recording.output_ids):
+        return None
+    value = recording.values[dict(zip(named, recording.output_ids, strict=True))["out"]]
+    fits = len(value.shape) == 4 and value.shape[1] in _CLASSES and 0 not in value.shape
+    is_map = fits and value.shape[2:] != (1, 1)  # else it is a row of scores
+    return Segments(value, categories) if is_map and value.dtype.is_floating_point else None

@@ -1,0 +1,243 @@
+// The types of the questions and of their answers, as the lab's Python declares them (a test compares).
+
+/**
+ * The network on the picture. `recording` is 0 where there is none; `failure` then says why.
+ * @typedef {object} NetworkAnswer
+ * @property {number} recording
+ * @property {string} name
+ * @property {string} failure
+ * @property {number[] | null} picture its rows and columns
+ * @property {number | null} frames
+ * @property {string} picture_name
+ * @property {number} seconds
+ * @property {number} steps
+ * @property {number} parameters
+ * @property {OutlineNode[]} nodes
+ * @property {ValueRow[]} values
+ * @property {number[]} inputs
+ * @property {number | null} output
+ * @property {ClassScore[]} scores
+ * @property {string[] | null} categories names along the output's last axis
+ * @property {DetectionList | null} detections
+ * @property {SegmentList | null} segments
+ * @property {string[]} doubts what the reader must know of the answer
+ * @property {string[]} warnings
+ * @property {string | null} error
+ *
+ * A module call or a step.
+ * @typedef {object} OutlineNode
+ * @property {string} name
+ * @property {string} [path]
+ * @property {string} [type]
+ * @property {number} [step]
+ * @property {string} [op]
+ * @property {number[]} [values]
+ * @property {number[]} [given]
+ * @property {number} [parameters]
+ * @property {number} [seconds]
+ * @property {string} [note]
+ * @property {string} [error]
+ * @property {OutlineNode[]} [children]
+ *
+ * A value of the recording.
+ * @typedef {object} ValueRow
+ * @property {number} id
+ * @property {string} name
+ * @property {string} kind
+ * @property {number[]} shape
+ * @property {string} dtype
+ *
+ * One class and its score.
+ * @typedef {object} ClassScore
+ * @property {number[]} index
+ * @property {string} label
+ * @property {number} score
+ * @property {string} text the score as `predict` writes it
+ * @property {number | null} share a part of 1
+ *
+ * The detections of a picture, the best first.
+ * @typedef {object} DetectionList
+ * @property {number} scores the value that holds them all
+ * @property {number} count
+ * @property {Detection[]} best
+ * @property {boolean} masks
+ * @property {boolean} walks
+ * @property {string[]} points
+ * @property {[number, number, [number, number, number]][]} limbs
+ *
+ * One detection.
+ * @typedef {object} Detection
+ * @property {number} number its place in the network's answer
+ * @property {string} label
+ * @property {number} score
+ * @property {string} text
+ * @property {number[]} box x1, y1, x2, y2 in pixels of the picture
+ * @property {[number, number, number]} colour
+ * @property {[number, number, boolean][] | null} points x, y, and whether it is sure
+ *
+ * The classes that won pixels, the largest share first.
+ * @typedef {object} SegmentList
+ * @property {number} value
+ * @property {number[]} size rows and columns
+ * @property {number} count
+ * @property {SegmentClass[]} classes
+ *
+ * A class that won pixels.
+ * @typedef {object} SegmentClass
+ * @property {number} label
+ * @property {string} name
+ * @property {number} share of the picture, 0 to 1
+ * @property {[number, number, number]} colour
+ * @property {boolean} background
+ * @property {number[]} index where it won with its largest score
+ *
+ * One number: its explanation, or the refusal that says why it has none.
+ * @typedef {object} NumberAnswer
+ * @property {Explained | null} explanation
+ * @property {string} refusal
+ * @property {Lit | null} region
+ * @property {SheetAnswer | null} sheet
+ *
+ * An explanation with its terms ranked: sums of groups + rest + bias = total.
+ * @typedef {object} Explained
+ * @property {TermGroup[]} groups
+ * @property {number} rest
+ * @property {number} rest_count
+ * @property {number} value
+ * @property {number[]} index
+ * @property {number | null} step
+ * @property {string | null} op
+ * @property {SourceLine | null} source
+ * @property {string} kind
+ * @property {string} rule
+ * @property {string} formula
+ * @property {string} note
+ * @property {string} call which call of its module, where that ran more than once
+ * @property {number} recorded
+ * @property {number} total
+ * @property {number} bound
+ * @property {number} bias
+ * @property {[number, number] | null} bias_source
+ * @property {number[]} window
+ * @property {number} count
+ * @property {number} products
+ * @property {number} group_count
+ * @property {Standing | null} standing
+ *
+ * Terms shown together: one input channel's window, or one term.
+ * @typedef {object} TermGroup
+ * @property {number} first
+ * @property {number | null} channel
+ * @property {number} sum
+ * @property {number[]} source
+ * @property {number[]} position
+ * @property {number[]} value
+ * @property {number[]} weight
+ * @property {number[]} product
+ * @property {number[]} weight_source
+ * @property {number[]} weight_position
+ *
+ * The line of the user's own code that called a step.
+ * @typedef {object} SourceLine
+ * @property {string} file
+ * @property {number} line
+ * @property {string} text
+ *
+ * How the score of a class stands among all scores at its pixel.
+ * @typedef {object} Standing
+ * @property {boolean} chosen
+ * @property {number} rank
+ * @property {number} count
+ * @property {string} name
+ * @property {string} winner
+ * @property {number} largest
+ * @property {number[]} index
+ *
+ * The marked positions of a space.
+ * @typedef {object} Lit
+ * @property {number[]} space sizes of the axes
+ * @property {[number, number][]} box first and one past the last position on each
+ * @property {number} count
+ * @property {Uint8Array} bits the box's positions, eight to a byte
+ * @property {string} warning what makes it an upper bound; empty where it is exact
+ *
+ * A value's maps, a byte a number.
+ * @typedef {object} SheetAnswer
+ * @property {number} value
+ * @property {number[]} shape
+ * @property {string} dtype
+ * @property {string[]} axes
+ * @property {number} plane how many of the last axes are one map
+ * @property {boolean} sliced whether the first axis is not on the sheet
+ * @property {number | null} running the axis laid out side by side
+ * @property {number} first
+ * @property {number} maps
+ * @property {number} rows
+ * @property {number} columns
+ * @property {number} largest
+ * @property {boolean} negative
+ * @property {Float32Array} low
+ * @property {Float32Array} high
+ * @property {Uint8Array} codes
+ * @property {Float32Array | Float64Array | null} exact the numbers themselves, null for a large sheet
+ *
+ * Further terms of a number.
+ * @typedef {object} TermsAnswer
+ * @property {TermGroup[]} groups
+ * @property {number} rest
+ * @property {number} rest_count
+ *
+ * The numbers of one map.
+ * @typedef {object} NumbersAnswer
+ * @property {Float64Array} numbers
+ *
+ * The largest number that the network computed.
+ * @typedef {object} ScaleAnswer
+ * @property {number} largest
+ *
+ * A detection walked back.
+ * @typedef {object} WalkAnswer
+ * @property {number} detection
+ * @property {WalkStation[]} stations
+ *
+ * A place on the way from a detection back to the pixels.
+ * @typedef {object} WalkStation
+ * @property {string} name
+ * @property {string} text one sentence with its numbers
+ * @property {number} value
+ * @property {number[]} index
+ * @property {string} link "made of" or "chosen"
+ * @property {number[] | null} box where it lies in the picture: x1, y1, x2, y2
+ *
+ * The class of every pixel.
+ * @typedef {object} SegmentsAnswer
+ * @property {Uint8Array} codes
+ *
+ * The picture as a PNG file.
+ * @typedef {object} PictureAnswer
+ * @property {Uint8Array} png
+ *
+ * The number of the recording that a new picture gave.
+ * @typedef {object} LookAnswer
+ * @property {number} recording
+ *
+ * Every question: what it asks, and its answer.
+ * @typedef {object} QuestionTable
+ * @property {(asked: {}) => NetworkAnswer} network
+ * @property {(asked: { recording: number, value: number, index: number[], sheet?: number, choices?: boolean }) => NumberAnswer} number
+ * @property {(asked: { recording: number, value: number, index: number[], start: number }) => TermsAnswer} terms
+ * @property {(asked: { recording: number, value: number, first?: number }) => SheetAnswer} sheet
+ * @property {(asked: { recording: number, value: number, first?: number, map?: number }) => NumbersAnswer} numbers
+ * @property {(asked: { recording: number }) => ScaleAnswer} scale
+ * @property {(asked: { recording: number, detection: number }) => WalkAnswer} walk
+ * @property {(asked: { recording: number, detection: number }) => Lit} mask
+ * @property {(asked: { recording: number }) => SegmentsAnswer} segments
+ * @property {(asked: { recording: number }) => PictureAnswer} picture
+ */
+
+/** A network before its first answer. @type {NetworkAnswer} */
+export const NO_NETWORK = {
+  recording: 0, name: "", failure: "", picture: null, frames: null, picture_name: "", seconds: 0,
+  steps: 0, parameters: 0, nodes: [], values: [], inputs: [], output: null, scores: [],
+  categories: null, detections: null, segments: null, doubts: [], warnings: [], error: null,
+};
