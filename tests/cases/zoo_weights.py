@@ -1,9 +1,14 @@
 """Weights for networks of the zoo that are quick to draw and leave no number without a part."""
 
+import dataclasses
 import math
 
+import pytest
 import torch
 from torch import Tensor, nn
+
+from convlens.zoo import NETWORKS, Weights
+from convlens.zoo.weights.released import RELEASED
 
 _POOL = 1 << 20
 
@@ -39,3 +44,10 @@ def with_weights(network: nn.Module, table: dict[str, Tensor]) -> nn.Module:
     network = network.to_empty(device="cpu")
     network.load_state_dict(table)
     return network
+
+
+def release(monkeypatch: pytest.MonkeyPatch, name: str, *entries: Weights) -> None:
+    """Take `entries` for the released weights of the network called `name`, the DEFAULT first."""
+    monkeypatch.setitem(RELEASED, name, {entry.name: entry for entry in entries})
+    network = dataclasses.replace(NETWORKS[name], weights=entries)
+    monkeypatch.setitem(NETWORKS, name, network)

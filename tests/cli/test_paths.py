@@ -19,7 +19,7 @@ from convlens.learn.predicting.folder import answer
 from convlens.learn.sources.clips import is_clip
 from convlens.learn.sources.reading import read_sources
 from convlens.zoo.converting import convert
-from convlens.zoo.weights import DATA, SHIPPED, load_weights, metadata, read_weights, sha256_of
+from convlens.zoo.weights import DATA, DIGITS, load_weights, metadata, read_weights, sha256_of
 from convlens.zoo.weights.saving import save_tensors
 
 
@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "work")
     home = tmp_path / "home"
     shutil.copy(DATA / "digit-3.png", home / "a.png")
-    shutil.copy(SHIPPED["digits"], home / "w.safetensors")
+    shutil.copy(DIGITS, home / "w.safetensors")
     torch.save({"a": torch.ones(1)}, home / "w.pth")
     np.save(home / "x.npy", np.ones((1, 1, 8, 8), np.float32))
     (home / "list.txt").write_text("~/a.png\n")

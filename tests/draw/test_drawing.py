@@ -21,7 +21,7 @@ from convlens.draw.segments import legend
 from convlens.learn.predicting.predictions import Prediction
 from convlens.learn.sources.clips import clip_frames
 from convlens.learn.sources.pictures.decoding import Picture
-from convlens.zoo.weights.released import weights
+from convlens.zoo import weights
 from tests.cases.clips import number_of, shade
 
 COCO = weights("maskrcnn_resnet50_fpn").categories

@@ -13,7 +13,7 @@ from torch import nn
 
 from convlens.learn.counting import Count, counts, counts_table
 from convlens.lens import Costs, costs
-from convlens.zoo import NETWORKS
+from convlens.zoo.building import built_on_meta
 from convlens.zoo.resnet import Bottleneck
 from tests.zoo.test_networks import FACTS
 
@@ -38,8 +38,7 @@ BOTTLENECKS = {"resnet50": 3.8, "resnet101": 7.6, "resnet152": 11.3}
 
 
 def built(name: str) -> nn.Module:
-    with torch.device("meta"):
-        return NETWORKS[name].build(name, NETWORKS[name].classes).eval()
+    return built_on_meta(name).eval()
 
 
 def counted(network: nn.Module, *shape: int) -> Costs:

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convlens.learn.opening import Opened, open_network, read_inputs
-from convlens.learn.preparing import IMAGENET, Preparation
+from convlens.learn.preparing import Preparation
 from convlens.learn.sources.arrays import read_array
 from convlens.zoo import digits
-from convlens.zoo.weights import DATA, SHIPPED
+from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD
+from convlens.zoo.weights import DATA, DIGITS
 
 Write = Callable[[str], str]
 
@@ -194,7 +195,7 @@ def test_a_network_says_its_own_preparation_and_categories(write: Write) -> None
 def test_size_and_normalize(write: Write) -> None:
     spec = write("net, grey, sound = nn.Conv2d(3, 2, 3), nn.Conv2d(1, 2, 3), nn.Conv1d(2, 2, 3)")
     opened = open_network(f"{spec}:net", size=(40, 60), normalize="imagenet")
-    assert opened.preparation == Preparation((40, 60), mean=IMAGENET[0], std=IMAGENET[1])
+    assert opened.preparation == Preparation((40, 60), mean=IMAGENET_MEAN, std=IMAGENET_STD)
     assert open_network("filters", size=100).preparation == Preparation(100, crop=False)
     with pytest.raises(ValueError, match=r"`normalize` .*needs 3 channels"):
         open_network(f"{spec}:grey", normalize="imagenet")
@@ -247,13 +248,13 @@ def test_a_token_before_the_convolution_does_not_mislead(write: Write) -> None:
 def test_weights_are_loaded(write: Write) -> None:
     path = write("from convlens.zoo import digits")
     fresh = open_network(f"{path}:digits").network
-    loaded = open_network(f"{path}:digits", weights=SHIPPED["digits"]).network
+    loaded = open_network(f"{path}:digits", weights=DIGITS).network
     shipped = open_network("digits").network.get_parameter("conv1.weight")
     assert torch.equal(loaded.get_parameter("conv1.weight"), shipped)
     assert not torch.equal(fresh.get_parameter("conv1.weight"), shipped)
-    assert open_network("digits", weights=SHIPPED["digits"]).name == "digits"
+    assert open_network("digits", weights=DIGITS).name == "digits"
     with pytest.raises(ValueError, match=r"`weights` \(digits.safetensors\) must fit"):
-        open_network("filters", weights=SHIPPED["digits"])
+        open_network("filters", weights=DIGITS)
 
 
 # Inputs

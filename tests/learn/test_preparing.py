@@ -13,9 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from convlens.learn.opening import open_network, opened_module
-from convlens.learn.preparing import IMAGENET, Preparation
+from convlens.learn.preparing import Preparation
 from convlens.learn.sources.pictures.decoding import Picture, read_picture
 from convlens.zoo import model, weights
+from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD
 from convlens.zoo.weights import DATA
 from convlens.zoo.weights.released import RELEASED
 from tests.oracles.torchvision_networks import torchvision
@@ -29,7 +30,7 @@ VIDEO: dict[str, Any] = {
     "mean": (0.43216, 0.394666, 0.37645),
     "std": (0.22803, 0.22145, 0.216989),
 }
-NORMAL: dict[str, Any] = {"mean": IMAGENET[0], "std": IMAGENET[1]}
+NORMAL: dict[str, Any] = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 
 
 def presets() -> Any:

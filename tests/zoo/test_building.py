@@ -12,19 +12,19 @@ import torch
 from torch import nn
 
 import convlens
-from convlens.zoo import NETWORKS, model
+from convlens.zoo import model
+from convlens.zoo.building import built_on_meta
 from convlens.zoo.converting import convert
 from convlens.zoo.weights import DATA
 from convlens.zoo.weights.downloading import weights_folder
-from convlens.zoo.weights.released import RELEASED, Weights
-from tests.cases.zoo_weights import drawn
+from convlens.zoo.weights.released import Weights
+from tests.cases.zoo_weights import drawn, release
 
 NAME = "mobilenet_v3_small"
 
 
 def built() -> nn.Module:
-    with torch.device("meta"):
-        return NETWORKS[NAME].build(NAME, 1000)
+    return built_on_meta(NAME)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weights:
     file = f"{NAME}-{digest}.pth"
     path.rename(weights_folder() / file)
     known = replace(convlens.weights(NAME), url=f"http://127.0.0.1:9/{file}")
-    monkeypatch.setitem(RELEASED, NAME, {known.name: known})
+    release(monkeypatch, NAME, known)
     return known
 
 
@@ -75,7 +75,7 @@ def test_a_released_file_is_known_whatever_it_is_called(
     entry: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = replace(entry, name="LATER", url="http://127.0.0.1:9/later-00000000.pth", resize=232)
-    monkeypatch.setitem(RELEASED, NAME, {later.name: later, entry.name: entry})
+    release(monkeypatch, NAME, later, entry)
     released = weights_folder() / entry.file
     renamed = Path(shutil.copy(released, tmp_path / "mine.pth"))
     converted = convert(released, out=tmp_path / "mine.safetensors")

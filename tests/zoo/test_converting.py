@@ -14,9 +14,10 @@ from convlens.cli import main
 from convlens.zoo import model
 from convlens.zoo.converting import convert
 from convlens.zoo.mobilenet import mobilenet
+from convlens.zoo.networks import weights
 from convlens.zoo.weights import metadata, read_weights
-from convlens.zoo.weights.released import RELEASED, weights
 from convlens.zoo.weights.saving import save_tensors
+from tests.cases.zoo_weights import release
 
 NETWORK = "mobilenet_v3_small"
 
@@ -38,7 +39,7 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: dict[str,
     path = (folder / "saved").rename(folder / f"{NETWORK}-{digest}.pth")
     url = f"https://127.0.0.1/models/{path.name}"
     entry = dataclasses.replace(weights(NETWORK), url=url)
-    monkeypatch.setitem(RELEASED, NETWORK, {entry.name: entry})
+    release(monkeypatch, NETWORK, entry)
     monkeypatch.chdir(tmp_path)
     return path
 
@@ -134,9 +135,7 @@ def test_a_released_name_with_another_networks_tensors_is_refused(
     released: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = weights(NETWORK)
-    monkeypatch.setitem(
-        RELEASED, "resnet18", {entry.name: dataclasses.replace(entry, network="resnet18")}
-    )
+    release(monkeypatch, "resnet18", dataclasses.replace(entry, network="resnet18"))
     with pytest.raises(ValueError, match="must fit the network ResNet"):
         convert("resnet18")
     assert list(Path().glob("*.safetensors")) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -12,8 +13,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlens.zoo import NETWORKS
+from convlens.learn.counting import counts
+from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.preparing import Preparation
+from convlens.zoo import NETWORKS, Inputs, Network, detection
+from convlens.zoo.building import built_on_meta
+from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD
 from convlens.zoo.layers import FrozenNorm2d
+from convlens.zoo.listing import listed
+from convlens.zoo.mobilenet import MOBILENETS
+from convlens.zoo.resnet import RESNETS, resnet
+from convlens.zoo.segmentation import SEGMENTERS
+from convlens.zoo.vgg import VGGS
+from convlens.zoo.video import VIDEOS
+from convlens.zoo.weights.released import RELEASED
 from tests.cases.zoo_weights import drawn, with_weights
 from tests.oracles.torchvision_networks import torchvision
 
@@ -34,8 +47,7 @@ COMPARED = sorted({*FACTS, *UNLISTED} - DETECTORS)
 
 def built(name: str) -> nn.Module:
     """Ours without memory: on the meta device."""
-    with torch.device("meta"):
-        return NETWORKS[name].build(name, NETWORKS[name].classes)
+    return built_on_meta(name)
 
 
 def theirs(name: str) -> nn.Module:
@@ -56,10 +68,47 @@ def theirs(name: str) -> nn.Module:
     return network
 
 
+# The entries
+
+
+def test_no_network_of_a_family_is_left_out() -> None:
+    families = (VGGS, RESNETS, MOBILENETS, SEGMENTERS, VIDEOS, detection.DETECTORS, RELEASED)
+    for family in families:
+        assert family.keys() <= NETWORKS.keys(), family.keys() - NETWORKS.keys()
+
+
+def test_an_entry_without_inputs_of_any_kind_is_refused() -> None:
+    released = NETWORKS["resnet18"]
+    with pytest.raises(ValueError, match="here are neither"):
+        dataclasses.replace(released, weights=())
+    with pytest.raises(ValueError, match="here are both"):
+        dataclasses.replace(released, inputs=Inputs())
+
+
+def test_a_released_networks_weights_are_its_own_and_of_its_task() -> None:
+    for name, entry in NETWORKS.items():
+        assert all((known.network, known.task) == (name, entry.task) for known in entry.weights)
+
+
+def test_one_line_is_enough_for_a_network_without_released_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inputs = Inputs(resize=40, crop=32, example="digit-3.png")
+    entry = Network(lambda name, classes: resnet("resnet18", classes), "naming", 3, (), inputs)
+    monkeypatch.setitem(NETWORKS, "tiny", entry)
+    opened = open_network("tiny", weights="none")
+    assert read_inputs(opened)[0].shape == (1, 3, 32, 32)
+    assert opened.preparation == Preparation(40, crop=32, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    (found,) = listed("tiny")
+    (counted,) = counts("tiny")
+    assert (found.task, found.parameters) == ("naming", counted.parameters)
+    assert counted.shape == (1, 3, 32, 32)
+
+
 # Names and shapes
 
 
-def test_every_network_of_the_facts_and_the_issue_is_there() -> None:
+def test_every_network_of_the_facts_is_there() -> None:
     assert len(FACTS) == 33
     assert {*FACTS, *UNLISTED} <= set(NETWORKS)
 

@@ -19,7 +19,7 @@ from convlens.learn.training.data import Examples, digits_data
 from convlens.learn.training.epochs import accuracy
 from convlens.zoo import NETWORKS, digits, filters, list_models, model
 from convlens.zoo.small import EYE, KERNELS, LUMA
-from convlens.zoo.weights import DATA, SHIPPED, load_weights, metadata, read_weights
+from convlens.zoo.weights import DATA, DIGITS, load_weights, metadata, read_weights
 
 
 def photograph() -> Tensor:
@@ -46,7 +46,7 @@ def test_the_shipped_weights_reach_the_stated_accuracy() -> None:
     held_out = digits_data().held_out
     reached = accuracy(model("digits"), held_out)
     assert reached == pytest.approx(357 / 359)
-    assert metadata(SHIPPED["digits"])["accuracy"] == f"{reached:.6f}"
+    assert metadata(DIGITS)["accuracy"] == f"{reached:.6f}"
     # Able to fail: fresh weights, and wrong labels.
     assert accuracy(model("digits", weights=None), held_out) < 0.5
     assert accuracy(model("digits"), Examples(held_out.inputs, (held_out.labels + 1) % 10)) < 0.02
@@ -210,7 +210,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, suffix: str, kept: float) -
     if suffix == ".pt":
         torch.save(model("digits").state_dict(), path)
     else:
-        path.write_bytes(SHIPPED["digits"].read_bytes())
+        path.write_bytes(DIGITS.read_bytes())
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(ValueError, match=r"`weights` \(=.*; (copy|save) ") as caught:
@@ -220,7 +220,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, suffix: str, kept: float) -
 
 def test_no_reader_stands_in_for_another(tmp_path: Path) -> None:
     torch.save(model("digits").state_dict(), tmp_path / "a.safetensors")
-    (tmp_path / "b.pt").write_bytes(SHIPPED["digits"].read_bytes())
+    (tmp_path / "b.pt").write_bytes(DIGITS.read_bytes())
     for path in (tmp_path / "a.safetensors", tmp_path / "b.pt"):
         with pytest.raises(ValueError, match="`weights`"):
             read_weights(path)
@@ -231,7 +231,7 @@ def test_weights_of_another_network_are_refused_and_nothing_is_copied() -> None:
     network.add_module("conv1", nn.Conv2d(1, 8, 3))
     before = network.state_dict()["conv1.weight"].clone()
     with pytest.raises(ValueError, match=r"holds unknown conv2\.bias") as caught:
-        load_weights(network, SHIPPED["digits"])
+        load_weights(network, DIGITS)
     assert "conv1.weight (24, 1, 3, 3) where the network has (8, 1, 3, 3)" in str(caught.value)
     assert torch.equal(network.state_dict()["conv1.weight"], before)
 

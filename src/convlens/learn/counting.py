@@ -8,10 +8,13 @@ from typing import Any
 
 import torch
 
+from convlens.learn.preparing import Preparation
+from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.lens import costs
 from convlens.tables import table
-from convlens.zoo import DETECTORS, NETWORKS, list_models
-from convlens.zoo.weights.released import RELEASED
+from convlens.zoo import DETECTORS, NETWORKS, Inputs, list_models
+from convlens.zoo.building import built_on_meta
+from convlens.zoo.shipped import DATA
 
 __all__ = ["Count", "counts", "counts_table"]
 
@@ -66,19 +69,21 @@ def counts_table(found: list[Count]) -> str:
 
 
 def _count(name: str) -> Count:
-    family = NETWORKS[name]
-    released = next(iter(RELEASED.get(name, {}).values()), None)
-    shape: tuple[int, ...] = {"digits": (1, 1, 8, 8), "filters": (1, 3, 300, 451)}.get(
-        name, (1, 3, 224, 224)
-    )
-    if released is not None:
-        side = released.crop or released.resize or 224
-        space = (side, side) if isinstance(side, int) else side
-        shape = (1, 3, *([released.frames] if released.frames else []), *space)
-    # The network of classical kernels computes its template when it is built: it has numbers.
-    device = "cpu" if name == "filters" else "meta"
-    with torch.device(device):
-        network = family.build(name, family.classes).eval()
-    found = costs(network, torch.empty(shape, device=device))
-    published = None if released is None else released.multiply_adds
+    entry = NETWORKS[name]
+    published = entry.weights[0].multiply_adds if entry.weights else None
+    shape = _shape(entry.inputs) if entry.inputs else _published_shape(entry.weights[0].inputs)
+    found = costs(built_on_meta(name).eval(), torch.empty(shape, device="meta"))
     return Count(name, shape, found.parameters, found.multiply_adds, published, found.warnings)
+
+
+def _shape(inputs: Inputs) -> tuple[int, ...]:
+    """The shape of the network's own example, prepared."""
+    picture = read_picture(DATA / inputs.example)
+    return tuple(Preparation.of(inputs)(picture).shape)
+
+
+def _published_shape(inputs: Inputs) -> tuple[int, ...]:
+    """The shape that torchvision counts for: a square where nothing is cut out."""
+    side = inputs.crop or inputs.resize or 224
+    space = (side, side) if isinstance(side, int) else side
+    return (1, inputs.channels, *([inputs.frames] if inputs.frames else []), *space)

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convlens.learn.own_networks import own_network, unknown_network
-from convlens.learn.preparing import IMAGENET, Preparation
+from convlens.learn.preparing import Preparation
 from convlens.learn.sources.arrays import given_array, is_array, read_array
 from convlens.learn.sources.clips import clip_frames, is_clip
 from convlens.learn.sources.in_memory import is_given
@@ -24,8 +24,10 @@ from convlens.learn.sources.pictures.decoding import Picture, moves, read_pictur
 from convlens.learn.sources.pictures.pages import pages_of, pages_of_opened
 from convlens.learn.sources.reading import read_sources
 from convlens.learn.sources.sounds import Sound, is_sound, read_sound
-from convlens.zoo import NETWORKS, model
-from convlens.zoo.weights import DATA, load_weights
+from convlens.zoo import NETWORKS, Inputs, model
+from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD
+from convlens.zoo.shipped import DATA
+from convlens.zoo.weights import load_weights
 from convlens.zoo.weights.released import Weights
 
 __all__ = [
@@ -37,16 +39,6 @@ __all__ = [
     "read_inputs",
     "remark",
 ]
-
-_IMAGENET_PREPARATION = Preparation(256, crop=224, mean=IMAGENET[0], std=IMAGENET[1])
-
-_UNRELEASED: dict[str, tuple[Preparation, Path]] = {
-    "digits": (Preparation(size=8, channels=1, ink=True), DATA / "digit-3.png"),
-    "filters": (Preparation(size=300, crop=False), DATA / "cat.jpg"),
-    "mobilenet_v3_large_075": (_IMAGENET_PREPARATION, DATA / "cat.jpg"),
-    "mobilenet_v3_small_075": (_IMAGENET_PREPARATION, DATA / "cat.jpg"),
-}
-"""How pictures go into the networks without released weights, and one to begin with."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +199,8 @@ def _as_it_says(network: nn.Module, name: str) -> Opened:
     categories = _categories(network, name)
     facts = getattr(network, "released", None)
     if isinstance(facts, Weights):
-        return _opened_as(facts, name, network, categories)
+        opened = _opened_as(facts.inputs, name, network, categories)
+        return dataclasses.replace(opened, keypoints=facts.keypoint_names or None)
     preparation = _own_preparation(network, name)
     example = None if preparation is None else DATA / "cat.jpg"
     return Opened(name, network, preparation, categories, example)
@@ -240,27 +233,18 @@ def _sound(opened: Opened, source: bytes | str | Path) -> Sound:
 
 def _zoo_opened(spec: str, weights: str | Path) -> Opened:
     network = _built_of_zoo(spec, weights)
-    if spec in _UNRELEASED:
-        preparation, example = _UNRELEASED[spec]
-        return Opened(spec, network, preparation, _categories(network, spec), example)
-    return _as_it_says(network, spec)
+    inputs = NETWORKS[spec].inputs
+    if inputs is None:  # the weights say it
+        return _as_it_says(network, spec)
+    return _opened_as(inputs, spec, network, _categories(network, spec))
 
 
 def _opened_as(
-    facts: Weights, name: str, network: nn.Module, categories: tuple[str, ...] | None
+    inputs: Inputs, name: str, network: nn.Module, categories: tuple[str, ...] | None
 ) -> Opened:
-    frames = facts.frames and (facts.frames, facts.frames_per_second or facts.frames)
-    preparation = Preparation(
-        size=facts.resize,
-        mean=facts.mean,
-        std=facts.std,
-        crop=False if facts.crop is None else facts.crop,
-        stretch=isinstance(facts.resize, tuple),
-        antialias=facts.antialias,
-    )
-    keypoints = facts.keypoint_names or None
-    example = DATA / "cat.jpg"
-    return Opened(name, network, preparation, categories, example, frames or None, keypoints)
+    frames = (inputs.frames, inputs.rate or inputs.frames) if inputs.frames else None
+    preparation = Preparation.of(inputs)
+    return Opened(name, network, preparation, categories, DATA / inputs.example, frames)
 
 
 def _built_of_zoo(spec: str, weights: str | Path) -> nn.Module:
@@ -331,13 +315,12 @@ def _adjusted(
     if crop is not None:
         preparation = dataclasses.replace(preparation, crop=crop)
     if normalize is not None:
-        mean, std = IMAGENET
         if preparation.channels != 3:
             raise ValueError(
                 f"`normalize` (={normalize!r}) needs 3 channels, and {spec!r} reads "
                 f"{preparation.channels}; leave it out"
             )
-        preparation = dataclasses.replace(preparation, mean=mean, std=std)
+        preparation = dataclasses.replace(preparation, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     return preparation
 
 

@@ -16,12 +16,10 @@ from convlens.files import printed
 from convlens.learn.sources.in_memory import given_picture
 from convlens.learn.sources.ink import ink_cells
 from convlens.learn.sources.pictures.decoding import MOST_PIXELS, Picture
+from convlens.zoo.inputs import Inputs
 from convlens.zoo.small import LUMA
 
-__all__ = ["IMAGENET", "Preparation"]
-
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of red, green and blue over ImageNet, of values 0 to 1."""
+__all__ = ["Preparation"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,25 @@ class Preparation:
                 f"`ink` needs one grey channel and a size, not `channels` (={self.channels}), "
                 f"`size` (={self.size}), `crop` (={self.crop}); use channels=1, size=8"
             )
+
+    @staticmethod
+    def of(inputs: Inputs) -> Preparation:
+        """Return the preparation that `inputs` describe in numbers.
+
+        >>> Preparation.of(Inputs(resize=(128, 171), crop=112)).stretch
+        True
+        """
+        cut = False if inputs.crop is None else inputs.crop == inputs.resize or inputs.crop
+        return Preparation(
+            size=inputs.resize,
+            channels=inputs.channels,
+            mean=inputs.mean,
+            std=inputs.std,
+            crop=cut,
+            ink=inputs.ink,
+            stretch=isinstance(inputs.resize, tuple),
+            antialias=inputs.antialias,
+        )
 
     def __call__(self, picture: Picture | Image.Image | NDArray[np.uint8] | Tensor) -> Tensor:
         """Return the network's input, float32 (1, c, h, w), for a picture as `predict` takes it.

@@ -8,19 +8,19 @@ import operator
 import warnings
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from convlens.files import expanded
 from convlens.zoo.detection import detector
-from convlens.zoo.networks import NETWORKS, Family
-from convlens.zoo.shipped import SHIPPED
+from convlens.zoo.networks import NETWORKS, Network, weights
 from convlens.zoo.weights.downloading import fetch
-from convlens.zoo.weights.drawn import EVERYTHING, Network, random_parts, told
+from convlens.zoo.weights.drawn import EVERYTHING, TrackedModule, random_parts, told
 from convlens.zoo.weights.loading import load_weights, read_weights
-from convlens.zoo.weights.released import RELEASED, Weights, recognized, weights
+from convlens.zoo.weights.released import Weights, recognized
 from convlens.zoo.weights.sniffing import in_place_of_a_network
 
-__all__ = ["list_models", "model"]
+__all__ = ["built_on_meta", "list_models", "model"]
 
 
 def model(
@@ -54,20 +54,31 @@ def model(
         cure = f"did you mean {near[0]!r}?" if near else "convlens.list_models() lists them"
         cure = in_place_of_a_network(name) or cure
         raise ValueError(f"`name` (={name!r}) must be a network of the zoo; {cure}")
-    family = NETWORKS[name]
-    count = _checked_classes(classes, name, family)
-    path = _weights_file(name, weights)
-    network = family.build(name, count)
-    if isinstance(network, Network):
+    entry = NETWORKS[name]
+    count = _checked_classes(classes, name, entry)
+    path = _weights_file(name, entry, weights)
+    network = entry.build(name, count)
+    if isinstance(network, TrackedModule):
         network.random_parts = EVERYTHING  # until they are loaded
     if path is not None:
-        _fill(network, name, path, count)
-    if name in RELEASED:
-        facts = _facts(name, path)
+        _fill(network, entry, path, count)
+    if entry.weights:
+        facts = _facts(entry, path)
         network.released = facts  # type: ignore[assignment]
         if len(facts.categories) == count:
             network.categories = facts.categories  # type: ignore[assignment]
     return network.eval()
+
+
+def built_on_meta(name: str) -> nn.Module:
+    """Return the network called `name` on torch's meta device: names and shapes, no numbers.
+
+    >>> sum(parameter.numel() for parameter in built_on_meta("filters").parameters())
+    1977
+    """
+    entry = NETWORKS[name]
+    with torch.device("meta"):
+        return entry.build(name, entry.classes)
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -79,35 +90,33 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(fnmatch.filter(NETWORKS, pattern))
 
 
-def _checked_classes(classes: int | None, name: str, family: Family) -> int:
+def _checked_classes(classes: int | None, name: str, entry: Network) -> int:
     if classes is None:
-        return family.classes
-    if not family.classes:
+        return entry.classes
+    if not entry.classes:
         raise ValueError(
             f"`classes` (={classes}) must be left out for {name!r}, whose outputs are settled; "
             "take another network to tell other classes apart"
         )
-    least = 2 if family.build is detector else 1
+    least = 2 if entry.build is detector else 1
     if operator.index(classes) < least:
         what = "2, the background and one more" if least == 2 else "1"
         raise ValueError(f"`classes` (={classes}) must be at least {what}; count those you have")
     return operator.index(classes)
 
 
-def _weights_file(name: str, asked: str | Path | None) -> Path | None:
-    """The file of the weights asked for, on this machine after this call; None for fresh ones."""
+def _weights_file(name: str, entry: Network, asked: str | Path | None) -> Path | None:
+    """Return the file of the weights asked for, fetched where need be; None for fresh ones."""
     if asked is None:
         return None
-    if name in SHIPPED and asked == "DEFAULT":
-        return SHIPPED[name]
-    if not NETWORKS[name].heads and asked == "DEFAULT":
-        return None  # fixed kernels: there is nothing to load
+    if asked == "DEFAULT" and not entry.weights and not entry.heads:
+        return entry.shipped  # None for fixed kernels: there is nothing to load
     if not isinstance(asked, str | Path):
         raise TypeError(
             f"`weights` (of type {type(asked).__name__}) must be a name, a path or None; tensors "
             "go in by network.load_state_dict(tensors)"
         )
-    if asked == "DEFAULT" or asked in RELEASED.get(name, {}):
+    if asked == "DEFAULT" or asked in [known.name for known in entry.weights]:
         return fetch(weights(name, str(asked)))
     path = expanded(asked)
     is_path = isinstance(asked, Path) or path.suffix or len(path.parts) > 1 or path.exists()
@@ -116,13 +125,13 @@ def _weights_file(name: str, asked: str | Path | None) -> Path | None:
     return path
 
 
-def _fill(network: nn.Module, name: str, path: Path, classes: int) -> None:
+def _fill(network: nn.Module, entry: Network, path: Path, classes: int) -> None:
     """Load a file into a network for so many classes; warns where the file is for others."""
     fresh: tuple[str, ...] = ()
-    if classes != NETWORKS[name].classes and name in RELEASED:
+    if classes != entry.classes and entry.weights:
         read_weights(path)  # what is wrong with the file is said first
         # Only released weights lose their head: one's own are for the classes they were trained on.
-        fresh = NETWORKS[name].heads if recognized(name, path) else ()
+        fresh = entry.heads if recognized(entry.weights, path) else ()
     load_weights(network, path, fresh=fresh)
     if fresh:
         warnings.warn(
@@ -133,6 +142,6 @@ def _fill(network: nn.Module, name: str, path: Path, classes: int) -> None:
         )
 
 
-def _facts(name: str, path: Path | None) -> Weights:
+def _facts(entry: Network, path: Path | None) -> Weights:
     """What is known of the weights in a file, else of the DEFAULT."""
-    return (path and recognized(name, path)) or weights(name)
+    return (path and recognized(entry.weights, path)) or entry.weights[0]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from convlens.files import expanded
-from convlens.zoo.networks import NETWORKS
+from convlens.zoo.building import built_on_meta
+from convlens.zoo.networks import NETWORKS, weights
 from convlens.zoo.weights.digests import sha256_of
 from convlens.zoo.weights.downloading import fetch
 from convlens.zoo.weights.fitting import fitted
 from convlens.zoo.weights.loading import mapped_weights
-from convlens.zoo.weights.released import RELEASED, Weights, weights
+from convlens.zoo.weights.released import Weights, released_file
 from convlens.zoo.weights.saving import check_destination, save_tensors
 
 __all__ = ["convert"]
@@ -35,7 +33,7 @@ def convert(source: str | Path, name: str | None = None, out: str | Path | None 
     Raises ValueError for a `source`, `name` or `out` that cannot be, and what `fetch` and
     `read_weights` raise.
 
-    >>> import tempfile
+    >>> import tempfile, torch
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     torch.save({"a": torch.ones(2)}, f"{folder}/mine.pth")
     ...     convert(f"{folder}/mine.pth", out=f"{folder}/ours.safetensors").name
@@ -43,11 +41,11 @@ def convert(source: str | Path, name: str | None = None, out: str | Path | None 
     """
     entry = _released(source, name)
     destination = check_destination(_default(expanded(source), entry) if out is None else out)
-    path = fetch(entry) if entry is not None and str(source) in RELEASED else expanded(source)
+    path = fetch(entry) if entry is not None and str(source) in NETWORKS else expanded(source)
     table = mapped_weights(path)
     metadata = {"source": path.name, "sha256": sha256_of(path)}
     if entry is not None:
-        table = _checked(table, entry)
+        table = fitted(built_on_meta(entry.network), table, entry.file)
         metadata |= {"network": entry.network, "weights": entry.name, "licence": entry.licence}
     save_tensors(table, destination, metadata)
     return destination
@@ -70,8 +68,7 @@ def _released(source: str | Path, name: str | None) -> Weights | None:
             f"`weights` (={name!r}) names released weights of a network, and {str(source)!r} is a "
             "file; leave it out"
         )
-    entries = (entry for named in RELEASED.values() for entry in named.values())
-    return next((entry for entry in entries if entry.file == path.name), None)
+    return released_file(path.name)
 
 
 def _default(source: Path, entry: Weights | None) -> str:
@@ -81,10 +78,3 @@ def _default(source: Path, entry: Weights | None) -> str:
     digits = re.search(r"-([0-9a-f]{8})$", source.stem)
     is_sum = digits and source.is_file() and sha256_of(source).startswith(digits[1])
     return (source.stem[:-9] if is_sum else source.stem) + ".safetensors"
-
-
-def _checked(table: dict[str, Tensor], entry: Weights) -> dict[str, Tensor]:
-    family = NETWORKS[entry.network]
-    with torch.device("meta"):  # names and shapes alone
-        network = family.build(entry.network, family.classes)
-    return fitted(network, table, entry.file)

@@ -6,12 +6,12 @@ import difflib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from convlens.tables import table
 from convlens.zoo.building import list_models
-from convlens.zoo.networks import NETWORKS
-from convlens.zoo.shipped import SHIPPED
-from convlens.zoo.weights.released import RELEASED, Weights
-from convlens.zoo.weights.released_table import UNRELEASED
+from convlens.zoo.networks import NETWORKS, Network
+from convlens.zoo.weights.released import Weights
 
 __all__ = ["Listed", "listed", "networks_table"]
 
@@ -76,16 +76,23 @@ def networks_table(found: list[Listed]) -> str:
 
 
 def _listed(name: str) -> Listed:
-    entries = tuple(RELEASED.get(name, {}).values())
-    task, parameters = (entries[0].task, entries[0].parameters) if entries else UNRELEASED[name]
-    return Listed(name, task, parameters, entries)
+    entry = NETWORKS[name]
+    parameters = entry.weights[0].parameters if entry.weights else _counted(name, entry)
+    return Listed(name, entry.task, parameters, entry.weights)
+
+
+def _counted(name: str, entry: Network) -> int:
+    # On the CPU: the meta device would import 800 modules before it draws its first weight.
+    with torch.random.fork_rng(devices=[]):
+        network = entry.build(name, entry.classes)
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _row(network: Listed) -> tuple[str, ...]:
     start = (network.name, network.task, f"{network.parameters:,}")
-    if network.name in SHIPPED:
-        size = SHIPPED[network.name].stat().st_size / 2**20
-        return (*start, "-", f"{_three_digits(size)} MB", "shipped")
+    shipped = NETWORKS[network.name].shipped
+    if shipped is not None:
+        return (*start, "-", f"{_three_digits(shipped.stat().st_size / 2**20)} MB", "shipped")
     if not network.weights:
         return (*start, "-", "-", "no released weights")
     best = network.weights[0]

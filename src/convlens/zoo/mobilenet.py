@@ -11,7 +11,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from convlens.zoo.layers import Norm, conv_norm, draw_weights
-from convlens.zoo.weights.drawn import Network
+from convlens.zoo.weights.drawn import TrackedModule
 
 __all__ = ["MOBILENETS", "Member", "MobileNetV3", "mobilenet", "mobilenet_features"]
 
@@ -144,7 +144,7 @@ class InvertedResidual(nn.Module):
         return y
 
 
-class MobileNetV3(Network):
+class MobileNetV3(TrackedModule):
     """Features, the mean over the map, and two linear layers: (n, 3, h, w) to (n, classes)."""
 
     def __init__(self, member: Member, classes: int = 1000) -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.zoo.layers import conv_norm, draw_weights
-from convlens.zoo.weights.drawn import Network
+from convlens.zoo.weights.drawn import TrackedModule
 
 __all__ = ["InvertedResidual", "MobileNetV2"]
 
@@ -49,7 +49,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.skips else y
 
 
-class MobileNetV2(Network):
+class MobileNetV2(TrackedModule):
     """Features, the mean over the map, and a linear layer: (n, 3, h, w) to (n, classes).
 
     >>> import torch

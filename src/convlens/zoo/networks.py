@@ -1,62 +1,146 @@
-"""The networks of the zoo: how each is built."""
+"""The networks of the zoo, an entry each: how it is built, what goes in, and its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
 from convlens.zoo.detection import DETECTORS, detector
+from convlens.zoo.inputs import Inputs
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet
 from convlens.zoo.mobilenet_v2 import MobileNetV2
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
+from convlens.zoo.shipped import DIGITS
 from convlens.zoo.small import digits, filters
 from convlens.zoo.vgg import VGGS, vgg
 from convlens.zoo.video import VIDEOS, video
+from convlens.zoo.weights.released import AT_RANDOM, RELEASED, Weights
 
-__all__ = ["NETWORKS", "Family"]
+__all__ = ["NETWORKS", "Network", "weights"]
+
+Build = Callable[[str, int], nn.Module]
+"""What makes an untrained network from its name and its number of classes."""
 
 
 @dataclass(frozen=True)
-class Family:
-    """How networks of one make are built: by name and, where it is free, the number of classes.
+class Network:
+    """One network of the zoo.
 
-    `classes`: how many the released weights know; 0 where the network itself decides. `heads`: how
-    the names of the weights begin whose shapes follow the number of classes.
+    `task`: what it does, such as "classification". `classes`: how many the released weights know,
+    0 where the network itself decides. `heads`: how the names of the parameters begin whose shapes
+    follow the number of classes. `inputs`: what goes in, where no released weights say it.
+    `weights`: those released, the DEFAULT first. `shipped`: the weights that come with the package.
+
+    Raises ValueError unless either `inputs` or `weights` say what goes in.
     """
 
-    build: Callable[[str, int], nn.Module]
+    build: Build
+    task: str
     classes: int = 0
     heads: tuple[str, ...] = ()
+    inputs: Inputs | None = None
+    weights: tuple[Weights, ...] = ()
+    shipped: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.inputs is None) == (not self.weights):
+            given = "neither" if self.inputs is None else "both"
+            raise ValueError(
+                f"a network of the zoo needs `inputs` or released `weights`, which have inputs of "
+                f"their own, and here are {given}; give one of the two"
+            )
 
 
-NETWORKS: dict[str, Family] = {
-    "digits": Family(lambda name, classes: digits()),
-    "filters": Family(lambda name, classes: filters()),
-    **dict.fromkeys(VGGS, Family(vgg, 1000, ("classifier.6.",))),
-    **dict.fromkeys(RESNETS, Family(resnet, 1000, ("fc.",))),
-    "mobilenet_v2": Family(lambda name, classes: MobileNetV2(classes), 1000, ("classifier.1.",)),
-    **dict.fromkeys(MOBILENETS, Family(mobilenet, 1000, ("classifier.3.",))),
-    **dict.fromkeys(
-        SEGMENTERS,
-        Family(
-            segmenter,
-            21,
-            (
-                *("classifier.4.", "aux_classifier.4."),
-                *("classifier.low_classifier.", "classifier.high_classifier."),
-            ),
-        ),
+def released(
+    names: Iterable[str], build: Build, classes: int, heads: tuple[str, ...]
+) -> dict[str, Network]:
+    """Return the entries of those `names` that have released weights."""
+    entries: dict[str, Network] = {}
+    for name in names:
+        if name in RELEASED:
+            found = tuple(RELEASED[name].values())
+            entries[name] = Network(build, found[0].task, classes, heads, weights=found)
+    return entries
+
+
+MOBILENET_HEAD = ("classifier.3.",)
+BOX_HEAD = ("roi_heads.box_predictor.",)
+BOX_AND_MASK_HEADS = (*BOX_HEAD, "roi_heads.mask_predictor.mask_fcn_logits.")
+MAP_HEADS = (
+    *("classifier.4.", "aux_classifier.4."),
+    *("classifier.low_classifier.", "classifier.high_classifier."),
+)
+
+NETWORKS: dict[str, Network] = {
+    "digits": Network(
+        lambda name, classes: digits(),
+        "classification",
+        inputs=Inputs(1, 8, 8, mean=None, std=None, ink=True, example="digit-3.png"),
+        shipped=DIGITS,
     ),
-    **dict.fromkeys(VIDEOS, Family(video, 400, ("fc.",))),
-    **dict.fromkeys(
-        DETECTORS,
-        Family(
-            detector, 91, ("roi_heads.box_predictor.", "roi_heads.mask_predictor.mask_fcn_logits.")
-        ),
+    "filters": Network(
+        lambda name, classes: filters(),
+        "template matching",
+        inputs=Inputs(resize=300, crop=None, mean=None, std=None),
     ),
-    "keypointrcnn_resnet50_fpn": Family(detector, 2, ("roi_heads.box_predictor.",)),
+    **released(VGGS, vgg, 1000, ("classifier.6.",)),
+    **released(RESNETS, resnet, 1000, ("fc.",)),
+    **released(
+        ["mobilenet_v2"], lambda name, classes: MobileNetV2(classes), 1000, ("classifier.1.",)
+    ),
+    **released(MOBILENETS, mobilenet, 1000, MOBILENET_HEAD),
+    "mobilenet_v3_large_075": Network(mobilenet, "classification", 1000, MOBILENET_HEAD, Inputs()),
+    "mobilenet_v3_small_075": Network(mobilenet, "classification", 1000, MOBILENET_HEAD, Inputs()),
+    **released(SEGMENTERS, segmenter, 21, MAP_HEADS),
+    **released(VIDEOS, video, 400, ("fc.",)),
+    **released(DETECTORS, detector, 91, BOX_AND_MASK_HEADS),
+    **released(["keypointrcnn_resnet50_fpn"], detector, 2, BOX_HEAD),
 }
-"""How each network of the zoo is built."""
+
+
+def weights(network: str, name: str = "DEFAULT") -> Weights:
+    """Return what is known of the released weights called `name` for `network`.
+
+    `name`: "DEFAULT" is torchvision's, the most accurate.
+
+    Raises ValueError for a network without released weights, and for unknown names.
+
+    >>> weights("resnet50", "IMAGENET1K_V1").url
+    'https://download.pytorch.org/models/resnet50-0676ba61.pth'
+    """
+    entries = {entry.name: entry for entry in _entry(network).weights}
+    if name == "DEFAULT":
+        return next(iter(entries.values()))
+    if name not in entries:
+        near = difflib.get_close_matches(name.upper(), entries, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else f"use DEFAULT, {', '.join(entries)}"
+        raise ValueError(
+            f"`weights` (={name!r}) must be released weights of {network}, or a file; "
+            f"{cure}{'' if near else ','} {AT_RANDOM}"
+        )
+    return entries[name]
+
+
+def _entry(network: str) -> Network:
+    """Return the entry of a network with released weights; raise ValueError for others."""
+    entry = NETWORKS.get(network)
+    if entry is None:
+        near = difflib.get_close_matches(network, RELEASED, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else "list_models() lists them"
+        raise ValueError(f"`network` (={network!r}) must be a network of the zoo; {cure}")
+    if entry.shipped is not None:
+        raise ValueError(
+            f"`network` (={network!r}) must be one with released weights; its own come with "
+            f"convlens, take model({network!r}), {AT_RANDOM}"
+        )
+    if not entry.weights:
+        raise ValueError(
+            f"`network` (={network!r}) must be one with released weights, and there are none for "
+            f"it; give a file of your own, {AT_RANDOM}"
+        )
+    return entry

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from convlens.zoo.layers import Norm, draw_weights
-from convlens.zoo.weights.drawn import Network
+from convlens.zoo.weights.drawn import TrackedModule
 
 __all__ = ["RESNETS", "Basic", "Bottleneck", "Member", "ResNet", "resnet"]
 
@@ -106,7 +106,7 @@ RESNETS = {
 }
 
 
-class ResNet(Network):
+class ResNet(TrackedModule):
     """A stem, four stages of residual blocks, the mean over the map and a linear layer.
 
     Pictures (n, 3, h, w) to scores (n, classes). `dilated`: the third and fourth stage keep the

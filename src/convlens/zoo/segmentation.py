@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from convlens.zoo.layers import conv_norm
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet_features
 from convlens.zoo.resnet import RESNETS, ResNet
-from convlens.zoo.weights.drawn import Network
+from convlens.zoo.weights.drawn import TrackedModule
 
 __all__ = ["LRASPP", "SEGMENTERS", "Member", "Segmenter", "segmenter"]
 
@@ -159,7 +159,7 @@ class LRASPPHead(nn.Module):
         return scores  # (n, classes, h / 8, w / 8)
 
 
-class Segmenter(Network):
+class Segmenter(TrackedModule):
     """A backbone and a head: pictures (n, 3, h, w) to {"out", "aux"}, each (n, classes, h, w).
 
     "aux" is a second opinion from the stage before the last; training adds 0.5 of its loss.
@@ -182,7 +182,7 @@ class Segmenter(Network):
         }
 
 
-class LRASPP(Network):
+class LRASPP(TrackedModule):
     """A backbone and the head of two branches: (n, 3, h, w) to {"out"}, (n, classes, h, w)."""
 
     def __init__(self, member: Member, classes: int = 21) -> None:

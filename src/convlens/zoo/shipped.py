@@ -1,13 +1,13 @@
-"""Where the files lie that are shipped with the package."""
+"""Say where the files are that ship with the package."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["DATA", "SHIPPED"]
+__all__ = ["DATA", "DIGITS"]
 
 DATA = Path(__file__).parent / "data"
-"""The folder of the files shipped with the package; `LICENSES.md` in it says whose they are."""
+"""The folder of these files; `LICENSES.md` in it states their origins and licences."""
 
-SHIPPED: dict[str, Path] = {"digits": DATA / "digits.safetensors"}
-"""The trained weights of each network of the zoo that has some."""
+DIGITS = DATA / "digits.safetensors"
+"""The trained weights of the digit network."""

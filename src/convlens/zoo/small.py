@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convlens.zoo.shipped import DATA
-from convlens.zoo.weights.drawn import Network
+from convlens.zoo.weights.drawn import TrackedModule
 
 __all__ = ["EYE", "KERNELS", "LUMA", "Digits", "Filters", "digits", "filters"]
 
@@ -33,7 +33,7 @@ EYE = (slice(21, 37), slice(33, 53))
 """The rows and columns of the pooled maps of `cat.jpg` on which its left eye lies."""
 
 
-class Digits(Network):
+class Digits(TrackedModule):
     """Ten probabilities for a handwritten digit, by two convolutions and one linear layer.
 
     `forward` ends in a softmax; `logits` is the same without it, for training. 12,586 parameters.
@@ -87,7 +87,8 @@ class Filters(nn.Module):
         self.template = nn.Conv2d(6, 1, (16, 20), bias=False)
         with torch.no_grad():
             self.grey.weight.copy_(torch.tensor(LUMA).reshape(1, 3, 1, 1))
-            self.template.weight.copy_(_template(self.maps(_photograph())[:, :, *EYE]))
+            if not self.template.weight.is_meta:  # where names and shapes alone are wanted
+                self.template.weight.copy_(_template(self.maps(_photograph())[:, :, *EYE]))
         self.requires_grad_(False)
 
     def maps(self, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from convlens.zoo.layers import draw_weights
-from convlens.zoo.weights.drawn import Network
+from convlens.zoo.weights.drawn import TrackedModule
 
 __all__ = ["VGG", "VGGS", "Member", "vgg"]
 
@@ -39,7 +39,7 @@ WIDTHS = (64, 128, 256, 512, 512)
 """Channels of the five stages."""
 
 
-class VGG(Network):
+class VGG(TrackedModule):
     """Five stages of convolutions, each halved at its end, and three linear layers.
 
     Pictures (n, 3, h, w), at least 32 x 32, to scores (n, classes). Pictures other than 224 x 224

@@ -12,7 +12,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from convlens.zoo.layers import draw_weights
-from convlens.zoo.weights.drawn import Network
+from convlens.zoo.weights.drawn import TrackedModule
 
 __all__ = ["VIDEOS", "Member", "VideoResNet", "video"]
 
@@ -81,7 +81,7 @@ class Block(nn.Module):
         return out
 
 
-class VideoResNet(Network):
+class VideoResNet(TrackedModule):
     """A stem, four stages of two blocks, the mean over frames and map, and a linear layer.
 
     Clips (n, 3, t, h, w) to scores (n, classes); the released ones learned 16 frames of 112 x 112.

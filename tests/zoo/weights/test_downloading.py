@@ -22,9 +22,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from convlens.zoo import Weights, weights
 from convlens.zoo.weights import downloading
 from convlens.zoo.weights.downloading import fetch, weights_folder
-from convlens.zoo.weights.released import Weights, weights
 
 CONTENT = random.Random(0).randbytes(700_001)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -291,7 +291,7 @@ def test_several_at_once_download_once(server: Server, capsys: pytest.CaptureFix
 CHILD = """
 import dataclasses, signal, sys, torch
 from convlens.zoo.weights import downloading
-from convlens.zoo.weights.released import weights
+from convlens.zoo import weights
 # A shell's job in the background ignores Ctrl-C, and so would what it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 downloading.SECONDS = 200

@@ -17,6 +17,7 @@ from convlens.zoo.converting import convert
 from convlens.zoo.weights import fitted, load_weights, read_weights, sha256_of
 from convlens.zoo.weights.downloading import weights_folder
 from convlens.zoo.weights.released import RELEASED
+from tests.cases.zoo_weights import release
 
 
 def small(seed: int = 0) -> nn.Sequential:
@@ -246,7 +247,7 @@ def test_released_weights_may_lose_their_head_and_it_is_said(
     file = f"{name}-{sha256_of(path)[:8]}.pth"
     path = path.rename(hub / file)
     entry = dataclasses.replace(known, url=f"https://127.0.0.1/{file}")
-    monkeypatch.setitem(RELEASED, name, {entry.name: entry})
+    release(monkeypatch, name, entry)
     converted = convert(name, out=tmp_path / "c.safetensors")
     for weights in ("DEFAULT", path, str(path), converted):
         with pytest.warns(UserWarning, match=r"`classes` \(=4\).* classifier\.3 drawn at random"):

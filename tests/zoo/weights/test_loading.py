@@ -16,12 +16,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlens.zoo import NETWORKS
+from convlens.zoo.building import built_on_meta
 from convlens.zoo.layers import FrozenNorm2d
 from convlens.zoo.mobilenet import mobilenet
+from convlens.zoo.networks import weights
 from convlens.zoo.resnet import resnet
 from convlens.zoo.weights import fitted, load_weights, read_weights, sha256_of
-from convlens.zoo.weights.released import RELEASED, weights
+from tests.cases.zoo_weights import release
 from tests.oracles.torchvision_networks import torchvision
 
 
@@ -101,7 +102,7 @@ def test_a_damaged_file_is_refused_by_its_sha256(
 ) -> None:
     path = released(tmp_path, "resnet18", nn.Linear(100, 100).state_dict(), archive=False)
     entry = dataclasses.replace(weights("resnet18"), url=f"https://127.0.0.1/{path.name}")
-    monkeypatch.setitem(RELEASED, "resnet18", {entry.name: entry})
+    release(monkeypatch, "resnet18", entry)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -177,8 +178,7 @@ def test_weights_of_another_network_are_refused_with_names_and_shapes(tmp_path: 
 
 def zeros(name: str) -> dict[str, Tensor]:
     """All names and shapes of a network; one zero is repeated in all places, to be quick."""
-    with torch.device("meta"):
-        table = NETWORKS[name].build(name, NETWORKS[name].classes).state_dict()
+    table = built_on_meta(name).state_dict()
     return {name: torch.zeros(()).expand(like.shape) for name, like in table.items()}
 
 

@@ -19,7 +19,7 @@ from convlens.zoo.detection.masks import MaskHead
 from convlens.zoo.detection.proposals import PROPOSING, Proposing, RegionProposalNetwork
 from convlens.zoo.detection.pyramid import Backbone, mobilenet_backbone, resnet_backbone
 from convlens.zoo.detection.resizing import Resizing, Target
-from convlens.zoo.weights.drawn import Network
+from convlens.zoo.weights.drawn import TrackedModule
 
 __all__ = ["DETECTORS", "Detector", "Member", "detector"]
 
@@ -95,7 +95,7 @@ DETECTORS = {
 }
 
 
-class Detector(Network):
+class Detector(TrackedModule):
     """A pyramid of maps, proposals on it, and a list of heads that look at them."""
 
     def __init__(self, member: Member, classes: int) -> None:

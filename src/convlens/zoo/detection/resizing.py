@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD
+
 __all__ = ["Resizing", "Size", "Target", "resize_boxes", "resize_points"]
 
 Target = dict[str, Tensor]
@@ -16,9 +18,6 @@ Target = dict[str, Tensor]
 
 Size = tuple[int, int]
 """Height and width, in pixels."""
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of the red, green and blue of ImageNet's pictures, as values of 0 to 1."""
 
 STEP = 32
 """Heights and widths of a batch are multiples of it: the pyramid's levels halve evenly."""
@@ -42,7 +41,7 @@ class Resizing(nn.Module):
         """Return the batch (n, 3, H, W), each picture's size in it, and the resized targets."""
         resized = []
         for image in images:
-            mean, std = image.new_tensor(MEAN), image.new_tensor(STD)
+            mean, std = image.new_tensor(IMAGENET_MEAN), image.new_tensor(IMAGENET_STD)
             size = self._size(image.shape[1], image.shape[2])
             image = (image - mean[:, None, None]) / std[:, None, None]
             image = F.interpolate(image[None], size, mode="bilinear")  # (1, 3, h, w) -> (1, 3, *)

@@ -1,13 +1,13 @@
 """Weights: known, downloaded, read, checked, fitted to a network, and saved."""
 
-from convlens.zoo.shipped import DATA, SHIPPED
+from convlens.zoo.shipped import DATA, DIGITS
 from convlens.zoo.weights.digests import metadata, sha256_of
 from convlens.zoo.weights.fitting import fitted
 from convlens.zoo.weights.loading import load_weights, mapped_weights, read_weights
 
 __all__ = [
     "DATA",
-    "SHIPPED",
+    "DIGITS",
     "fitted",
     "load_weights",
     "mapped_weights",

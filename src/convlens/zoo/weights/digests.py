@@ -52,8 +52,8 @@ def metadata(path: str | Path) -> dict[str, str]:
 
     Raises ValueError where the file is missing, truncated or no safetensors file.
 
-    >>> from convlens.zoo.shipped import SHIPPED
-    >>> metadata(SHIPPED["digits"])["network"]
+    >>> from convlens.zoo.shipped import DIGITS
+    >>> metadata(DIGITS)["network"]
     'Digits'
     """
     try:

@@ -55,7 +55,7 @@ def fetch(weights: Weights, progress: bool = True) -> Path:
     that refuses or breaks off; ValueError for a file of another sha256; OSError for a full disk or
     a folder that cannot be written.
 
-    >>> from convlens.zoo.weights.released import weights
+    >>> from convlens.zoo import weights
     >>> fetch(weights("resnet18")).name  # doctest: +SKIP
     'resnet18-f37072fd.pth'
     """

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["EVERYTHING", "Network", "random_parts", "told"]
+__all__ = ["EVERYTHING", "TrackedModule", "random_parts", "told"]
 
 EVERYTHING = ("*",)
 """The parts of a network of which nothing was loaded."""
@@ -36,7 +36,7 @@ def _is(parameter: Tensor, drawn: _Drawn) -> bool:
     return all(math.isclose(a, b, rel_tol=0.01, abs_tol=1e-6) for a, b in now)
 
 
-class Network(nn.Module):
+class TrackedModule(nn.Module):
     """A network that knows which of its parameters are as they were drawn, and prints it."""
 
     __jit_unused_properties__ = ("random_parts",)  # torch.jit.script would compile it

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from convlens.files import expanded
 from convlens.zoo.weights.digests import DIGEST, digest_of, is_dense, metadata, sha256_of
 from convlens.zoo.weights.fitting import fitted, listed
-from convlens.zoo.weights.released import AT_RANDOM, RELEASED, Weights
+from convlens.zoo.weights.released import AT_RANDOM, Weights, released_file
 from convlens.zoo.weights.sniffing import Found, sniffed
 from convlens.zoo.weights.torch_files import Refused, read_torch, table_of
 
@@ -38,8 +38,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     damaged, or that claims more numbers than it has; for a pickle that holds more than tensors,
     and for what is no flat table of names and dense tensors.
 
-    >>> from convlens.zoo.shipped import SHIPPED
-    >>> sorted(read_weights(SHIPPED["digits"]))[:2]
+    >>> from convlens.zoo.shipped import DIGITS
+    >>> sorted(read_weights(DIGITS))[:2]
     ['conv1.bias', 'conv1.weight']
     """
     return {name: tensor.clone() for name, tensor in mapped_weights(path).items()}
@@ -52,7 +52,7 @@ def mapped_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = expanded(path)
     _check_there(path)
-    released = _released_file(path)
+    released = released_file(path.name)
     if released is not None:
         _check_sha256(path, released)
     found = _checked(path)
@@ -81,9 +81,9 @@ def load_weights(network: nn.Module, path: str | Path, *, fresh: tuple[str, ...]
 
     Raises ValueError for what `read_weights` and `fitted` refuse.
 
-    >>> from convlens.zoo.shipped import SHIPPED
+    >>> from convlens.zoo.shipped import DIGITS
     >>> network = nn.Conv2d(1, 2, 3)
-    >>> load_weights(network, SHIPPED["digits"])
+    >>> load_weights(network, DIGITS)
     Traceback (most recent call last):
         ...
     ValueError: `weights` (digits.safetensors) must fit the network Conv2d: it lacks bias, weight \
@@ -141,12 +141,6 @@ def _checked(path: Path) -> Found:
     if not found.kind:
         raise _refused(path, "must be a file of weights", found.said, found.cure)
     return found
-
-
-def _released_file(path: Path) -> Weights | None:
-    """The released weights whose file bears this name: of no other do we know a sha256."""
-    entries = (entry for named in RELEASED.values() for entry in named.values())
-    return next((entry for entry in entries if entry.file == path.name), None)
 
 
 def _check_sha256(path: Path, released: Weights) -> None:

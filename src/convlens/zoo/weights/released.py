@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from convlens.zoo.shipped import DATA, SHIPPED
+from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD, Inputs, Size
+from convlens.zoo.shipped import DATA
 from convlens.zoo.weights.digests import DIGEST, metadata, sha256_of
-from convlens.zoo.weights.released_table import GROUPS, RECIPES, UNRELEASED, Group
+from convlens.zoo.weights.released_table import GROUPS, RECIPES, Group
 
-__all__ = ["AT_RANDOM", "RELEASED", "Weights", "recognized", "weights"]
+__all__ = ["AT_RANDOM", "RELEASED", "Weights", "recognized", "released_file"]
 
 AT_RANDOM = "or take --weights none, from Python weights=None, for ones drawn at random"
 """What is left to those who cannot have the weights they asked for."""
 
 _HOST = "https://download.pytorch.org/models/"
-_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+_IMAGENET = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 
 # What happened to a picture in the run the published accuracies are of, by the name of the way.
 _PREPARATIONS: dict[str, dict[str, Any]] = {
@@ -79,6 +80,7 @@ class Weights:
     `multiply_adds` of one input in billions; `megabytes` of 2**20 bytes; `recipe`: where the
     training is told; `licence`: one sentence; `note`: what to know before using them, mostly "".
 
+    >>> from convlens.zoo import weights
     >>> found = weights("resnet50")
     >>> found.name, found.file, found.digest, found.metrics["acc@1"]
     ('IMAGENET1K_V2', 'resnet50-11ad3fa6.pth', '11ad3fa6', 80.858)
@@ -99,8 +101,8 @@ class Weights:
     metrics: dict[str, float] = field(default_factory=dict, hash=False)
     vocabulary: str | None = None
     keypoints: str | None = None
-    resize: int | tuple[int, int] | None = None
-    crop: int | tuple[int, int] | None = None
+    resize: Size = None
+    crop: Size = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     interpolation: str = "bilinear"
@@ -121,6 +123,19 @@ class Weights:
         return self.file.rpartition(".")[0].rpartition("-")[2]
 
     @property
+    def inputs(self) -> Inputs:
+        """How a picture or clip becomes an input."""
+        return Inputs(
+            resize=self.resize,
+            crop=self.crop,
+            mean=self.mean,
+            std=self.std,
+            antialias=self.antialias,
+            frames=self.frames,
+            rate=self.frames_per_second,
+        )
+
+    @property
     def categories(self) -> tuple[str, ...]:
         """The names of the outputs, in order; () where the weights predict none.
 
@@ -137,6 +152,7 @@ class Weights:
     def accuracy(self) -> tuple[str, float] | None:
         """The accuracy that stands for the task, and its name; None where none was published.
 
+        >>> from convlens.zoo import weights
         >>> weights("maskrcnn_resnet50_fpn").accuracy
         ('mask_map', 34.6)
         """
@@ -144,62 +160,28 @@ class Weights:
         return (main, self.metrics[main]) if main in self.metrics else None
 
 
-def weights(network: str, name: str = "DEFAULT") -> Weights:
-    """Return what is known of the released weights called `name` for `network`.
+def released_file(name: str) -> Weights | None:
+    """Return which released weights are in the file called `name`; None for any other name.
 
-    `name`: "DEFAULT" is torchvision's, the most accurate. `RELEASED` has all.
-
-    Raises ValueError for a network without released weights, and for unknown names.
-
-    >>> weights("resnet50", "IMAGENET1K_V1").url
-    'https://download.pytorch.org/models/resnet50-0676ba61.pth'
+    >>> released_file("resnet18-f37072fd.pth").network
+    'resnet18'
     """
-    if network in SHIPPED:
-        raise ValueError(
-            f"`network` (={network!r}) must be one with released weights; its own come with "
-            f"convlens, take model({network!r}), {AT_RANDOM}"
-        )
-    if network in UNRELEASED:
-        raise ValueError(
-            f"`network` (={network!r}) must be one with released weights, and there are none for "
-            f"it; give a file of your own, {AT_RANDOM}"
-        )
-    if network not in RELEASED:
-        near = difflib.get_close_matches(network, RELEASED, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else "list_models() lists them"
-        raise ValueError(f"`network` (={network!r}) must be a network of the zoo; {cure}")
-    entries = RELEASED[network]
-    if name == "DEFAULT":
-        return next(iter(entries.values()))
-    if name not in entries:
-        near = difflib.get_close_matches(name.upper(), entries, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else f"use DEFAULT, {', '.join(entries)}"
-        raise ValueError(
-            f"`weights` (={name!r}) must be released weights of {network}, or a file; "
-            f"{cure}{'' if near else ','} {AT_RANDOM}"
-        )
-    return entries[name]
+    entries = (entry for named in RELEASED.values() for entry in named.values())
+    return next((entry for entry in entries if entry.file == name), None)
 
 
-def recognized(network: str, path: Path) -> Weights | None:
-    """Return which released weights of `network` a file holds, None where it holds none of them.
+def recognized(entries: Sequence[Weights], path: Path) -> Weights | None:
+    """Return which of a network's released weights a file holds; None where it holds others.
 
-    It is known by its name, by the texts that `convert` wrote into it, or by its sha256: whatever
-    it is called, pictures must be prepared for it as they were in training.
+    Its name says so, or the texts that `convert` wrote into it, or its sha256. Whatever the file
+    is called, pictures must be prepared for it as they were in training.
     """
-    entries = RELEASED[network].values()
     if path.suffix == ".safetensors":
-        told = metadata(path)
-        if DIGEST not in told:  # without it, nothing says that the tensors are still those
+        texts = metadata(path)
+        if DIGEST not in texts:  # without it, nothing says that the tensors are still those
             return None
-        return next(
-            (
-                e
-                for e in entries
-                if (e.network, e.name) == (told.get("network"), told.get("weights"))
-            ),
-            None,
-        )
+        wanted = (texts.get("network"), texts.get("weights"))
+        return next((entry for entry in entries if (entry.network, entry.name) == wanted), None)
     named = next((entry for entry in entries if entry.file == path.name), None)
     if named is not None:
         return named

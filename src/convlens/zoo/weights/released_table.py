@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "RECIPES", "UNRELEASED", "Group"]
+__all__ = ["GROUPS", "RECIPES", "Group"]
 
 
 class Group(NamedTuple):
@@ -133,14 +133,6 @@ r2plus1d_18 -91a641e6   31505325 40.519 120.318 67.463 86.175 video
 """,
     ),
 )
-
-UNRELEASED = {
-    "digits": ("classification", 12_586),
-    "filters": ("template matching", 1_977),
-    "mobilenet_v3_large_075": ("classification", 3_377_576),
-    "mobilenet_v3_small_075": ("classification", 1_653_920),
-}
-"""The task and the parameters of each network that torchvision has released no weights for."""
 
 _VISION = "https://github.com/pytorch/vision"
 _SCRIPTS = f"{_VISION}/tree/main/references"

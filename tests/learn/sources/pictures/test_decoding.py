@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from convlens.learn.preparing import IMAGENET, Preparation
+from convlens.learn.preparing import Preparation
 from convlens.learn.sources.ink import ink_cells
 from convlens.learn.sources.pictures.decoding import Picture, read_picture
 from convlens.learn.training.data import digits_data
 from convlens.zoo import model
+from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD
 from convlens.zoo.weights import DATA
 from tests.cases.pngs import chunk, png
 
@@ -309,7 +310,7 @@ def test_scaling_is_pillows_within_one() -> None:
 
 
 def test_normalizing() -> None:
-    mean, std = IMAGENET
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
     picture = read_picture(DATA / "cat.jpg")
     plain, normal = Preparation()(picture), Preparation(mean=mean, std=std)(picture)
     for channel in range(3):
