@@ -2,67 +2,18 @@
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from convlens.lens import Explanation, Recording, Step, explain, explain_value, record
+from convlens.lens import Recording, Step, explain, explain_value, record
 from convlens.lens.kinds import bound
 from convlens.lens.recorder.keeping import Keeper
-from convlens.lens.recording import Ref
-from convlens.lens.trees import replace_refs, tensors_in
+from tests.cases.elements import can_fail, elements_of, misplaced
 from tests.cases.networks import NETWORKS, build
-
-# Kept by torch for the gradient; no number of the network.
-SAVED = {("_scaled_dot_product_flash_attention_for_cpu", 1)}
-
-
-def elements(seen: Recording, each: int) -> Iterator[tuple[Step, int, tuple[int, ...]]]:
-    """The first, the last and some random elements of every output of every step."""
-    rng = np.random.default_rng(0)
-    for step in seen:
-        for slot, id in enumerate(step.outputs):
-            shape = seen.values[id].shape
-            if (step.op, slot) in SAVED or 0 in shape:
-                continue
-            yield step, slot, tuple(0 for _ in shape)
-            yield step, slot, tuple(n - 1 for n in shape)
-            for _ in range(each):
-                yield step, slot, tuple(int(rng.integers(n)) for n in shape)
-
-
-def misplaced(explanation: Explanation) -> int:
-    """Terms whose number is not the tensor's number at the place they name; weights alike."""
-    terms, values = explanation.terms, explanation.recording.values
-    count = 0
-    for sources, positions, numbers in (
-        (terms.source, terms.position, terms.value),
-        (terms.weight_source, terms.weight_position, terms.weight),
-    ):
-        if numbers is terms.weight and explanation.kind not in ("windowed", "linear"):
-            continue  # elsewhere a weight may be made of the element it names
-        for id in {int(i) for i in sources if i >= 0}:
-            mine = sources == id
-            flat = values[id].tensor.double().reshape(-1).numpy()
-            count += int((~np.equal(flat[positions[mine]], numbers[mine])).sum())
-    return count
-
-
-def can_fail(explanation: Explanation) -> bool:
-    """Whether the bound is a small multiple of the rounding of the terms shown, or says why not."""
-    terms, dtype = explanation.terms, explanation.value.dtype
-    if not dtype.is_floating_point:
-        return explanation.bound == 0
-    size = float(np.abs(terms.product).sum()) + abs(explanation.bias) + abs(explanation.total)
-    rounding = 2 * (4 + math.sqrt(len(terms) + 16)) * torch.finfo(dtype).eps / 2
-    least = 2 * torch.finfo(dtype).smallest_normal * (1 + len(terms))
-    told = "rounded as numbers of size" in explanation.note
-    return told or explanation.bound <= 64 * (rounding * size + least)
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
@@ -71,7 +22,7 @@ def test_every_step_is_explained_within_the_bound(name: str, training: bool) -> 
     network, inputs = build(name, training)
     seen = record(network, *inputs)
     count = 0
-    for step, slot, index in elements(seen, 6):
+    for step, slot, index in elements_of(seen, 6):
         explanation = explain(seen, step, index, slot=slot)
         assert explanation.kind == bound(seen, step)[0].name
         assert explanation.recorded == float(seen.values[step.outputs[slot]].tensor[index])
@@ -92,7 +43,7 @@ def test_other_precisions_have_their_own_bound(name: str, dtype: torch.dtype) ->
     network, inputs = build(name)
     seen = record(network.to(dtype), *(x.to(dtype) for x in inputs))
     assert seen.error is None
-    for step, slot, index in elements(seen, 3):
+    for step, slot, index in elements_of(seen, 3):
         explain(seen, step, index, slot=slot)
 
 
@@ -101,7 +52,7 @@ def test_other_precisions_have_their_own_bound(name: str, dtype: torch.dtype) ->
 
 def caught(seen: Recording, op: str, each: int = 40) -> bool:
     found = False
-    for step, slot, index in elements(seen, each):
+    for step, slot, index in elements_of(seen, each):
         if step.op == op:
             try:
                 explain(seen, step, index, slot=slot)
@@ -177,74 +128,6 @@ def test_a_parameter_trained_on_since_is_said_to_be_stale() -> None:
     with pytest.raises(ValueError, match=r"`conv2\.weight` was changed in place after"):
         explain(seen, "conv2", (0, 0, 1, 1))
     explain(seen, "conv1", (0, 0, 1, 1))
-
-
-# The coefficients, against float64 autograd through the one step.
-
-
-def coefficients(seen: Recording, step: Step, index: tuple[int, ...], data: int) -> Tensor:
-    """How an output element changes with every element of one input: the oracle."""
-    leaf = seen.values[data].tensor.double().requires_grad_()
-
-    def tensor(ref: Ref) -> Tensor:
-        recorded = seen.values[ref.id].tensor
-        if ref.id == data:
-            return leaf.clone()
-        return recorded.double() if recorded.is_floating_point() else recorded
-
-    args, kwargs = replace_refs((step.args, step.kwargs), tensor)
-    with torch.enable_grad():
-        made = step.function(*args, **kwargs)
-        out = tensors_in(args if made is None else made)[0]
-    (grad,) = torch.autograd.grad(out[index], leaf, materialize_grads=True)
-    return grad
-
-
-def from_terms(explanation: Explanation, id: int) -> Tensor:
-    """The coefficient of each element of an input, as the terms give it."""
-    shape = explanation.recording.values[id].shape
-    made = torch.zeros(math.prod(shape), dtype=torch.float64)
-    mine = explanation.terms.source == id
-    made.index_add_(
-        0,
-        torch.from_numpy(explanation.terms.position[mine]),
-        torch.from_numpy(explanation.terms.weight[mine]),
-    )
-    return made.view(shape)
-
-
-LINEAR = ("conv", "linear", "avg_pool", "interpolate", "cat", "permute", "transpose", "mean", "pad",
-          "batch_norm", "pixel_shuffle", "add", "sub", "getitem", "flatten", "view", "amax",
-          "max_pool", "relu", "sigmoid", "softmax", "gelu", "hardswish", "silu", "elu")  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [n for n in NETWORKS if n != "in place"])
-def test_coefficients_are_those_of_autograd(name: str) -> None:
-    network, inputs = build(name)
-    seen = record(network, *inputs)
-    compared = 0
-    for step, slot, index in elements(seen, 2):
-        if slot or not step.op.startswith(LINEAR) or not step.inputs:
-            continue
-        if not seen.values[step.outputs[0]].dtype.is_floating_point:
-            continue
-        explanation = explain(seen, step, index)
-        if not len(explanation.terms):
-            continue
-        data = int(explanation.terms.source.max())
-        truth = coefficients(seen, step, index, data)
-        assert torch.allclose(from_terms(explanation, data), truth, rtol=2e-6, atol=1e-7)
-        compared += 1
-    assert compared > 0
-
-
-def test_the_autograd_oracle_can_fail() -> None:
-    network, inputs = build("residual")
-    seen = record(network, *inputs)
-    step = seen.step("conv1")
-    explanation = explain(seen, step, (0, 3, 1, 1))
-    truth = coefficients(seen, step, (0, 3, 1, 2), step.inputs[0])
-    assert not torch.allclose(from_terms(explanation, step.inputs[0]), truth, atol=1e-7)
 
 
 # What an explanation can do.
@@ -359,139 +242,10 @@ def test_negative_index_counts_from_the_end() -> None:
     assert explain(seen, 0, (0, 0, -1, -1)).index == (0, 0, 2, 2)
 
 
-# Kinds the networks do not reach.
-
-SINGLE: dict[str, Any] = {
-    "clamp": lambda x: x.clamp(-0.5, 0.5),
-    "power": lambda x: x.abs() ** 1.5,
-    "number over element": lambda x: 3 / (x.abs() + 1),
-    "number minus element": lambda x: 1 - x,
-    "add alpha": lambda x: torch.add(x, x * 2, alpha=0.25),
-    "floor divide": lambda x: x // 0.3,
-    "lerp": lambda x: torch.lerp(x, x * x, 0.3),
-    "addcmul": lambda x: torch.addcmul(x, x, x, value=0.5),
-    "masked fill": lambda x: x.masked_fill(x > 0, -3.0),
-    "where number": lambda x: torch.where(x > 0, x, 0.0),
-    "where method": lambda x: x.where(x > 0, -x),
-    "softplus": lambda x: F.softplus(x * 10),
-    "mish": F.mish,
-    "selu": F.selu,
-    "tanh gelu": lambda x: F.gelu(x, approximate="tanh"),
-    "to half": lambda x: x.half(),
-    "to int": lambda x: (x * 10).to(torch.int32),
-    "type": lambda x: x.type(torch.float64) * 2,
-    "compare": lambda x: x > 0.2,
-    "dropout": lambda x: F.dropout(x, 0.4, training=True),
-    "rms norm": lambda x: F.rms_norm(x, (x.shape[-1],)),
-    "layer norm of two axes": lambda x: F.layer_norm(x, x.shape[-2:]),
-    "normalize": lambda x: F.normalize(x, dim=1),
-    "var biased": lambda x: x.var(1, unbiased=False),
-    "std of all": lambda x: x.std(),
-    "norm": lambda x: torch.linalg.vector_norm(x, dim=-1),
-    "logsumexp": lambda x: x.logsumexp(1),
-    "prod": lambda x: x[..., :4].prod(-1),
-    "sum of all": lambda x: x.sum(),
-    "amin": lambda x: x.amin((1, 2)),
-    "argmax": lambda x: x.argmax(1),
-    "argmax of all": lambda x: x.argmax(),
-    "sort": lambda x: x.sort(1, descending=True),
-    "argsort": lambda x: x.argsort(-1),
-    "minimum": lambda x: x.min(-1),
-    "nonzero": lambda x: (x > 0).nonzero(),
-    "cumsum": lambda x: x.cumsum(-1),
-    "nearest": lambda x: F.interpolate(x, scale_factor=1.7),
-    "bicubic": lambda x: F.interpolate(x, size=(9, 4), mode="bicubic"),
-    "antialias": lambda x: F.interpolate(x, size=(3, 4), mode="bilinear", antialias=True),
-    "corners": lambda x: F.interpolate(x, (11, 5), mode="bilinear", align_corners=True),
-    "grid sample": lambda x: F.grid_sample(
-        x, torch.rand(2, 4, 4, 2, generator=torch.Generator().manual_seed(3)) * 2 - 1,
-        align_corners=False,
-    ),
-    "unfold": lambda x: F.unfold(x, 3, padding=1),
-    "fold": lambda x: F.fold(F.unfold(x, 3), x.shape[-2:], 3),
-    "circular pad": lambda x: F.pad(x, (2, 1, 1, 0), mode="circular"),
-    "constant pad": lambda x: F.pad(x, (2, 1), value=7.0),
-    "gather": lambda x: x.gather(1, torch.ones(2, 1, 3, 3, dtype=torch.int64)),
-    "advanced index": lambda x: x[:, [2, 0], 1],
-    "cat the same twice": lambda x: torch.cat((x, x * 2, x[:, :1], x), 1),
-    "cat by keyword": lambda x: torch.cat(tensors=[x, x], dim=1),
-    "sum in NumPy's words": lambda x: x.sum(axis=1, keepdims=True),
-    "stack": lambda x: torch.stack((x, -x), 1),
-    "roll flip": lambda x: x.roll(1, 2).flip(-1),
-    "repeat": lambda x: x.repeat(1, 2, 1, 1).tile(2),
-    "expand": lambda x: x[:, :1].expand(-1, 4, -1, -1),
-    "adaptive max": lambda x: F.adaptive_max_pool2d(x, (3, 2)),
-    "max with indices": lambda x: F.max_pool2d(x, 2, return_indices=True),
-    "dilated max": lambda x: F.max_pool2d(x, 2, 1, 1, dilation=2),
-    "divisor": lambda x: F.avg_pool2d(x, 2, divisor_override=3),
-    "matrix vector": lambda x: x[0, 0] @ x[0, 0, 0],
-    "dot": lambda x: x[0, 0, 0] @ x[0, 0, 1],
-    "addmm": lambda x: torch.addmm(x[0, 0], x[0, 0], x[0, 1], beta=0.5, alpha=2),
-    "causal attention": lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
-    "masked attention": lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=x[0, 0] > 0),
-    "local response": lambda x: F.local_response_norm(x, 2),
-    "median": lambda x: x.median(1),
-    "bilinear": lambda x: F.bilinear(x, x, torch.ones(3, 7, 7) / 7),
-    "log": lambda x: (x.abs() + 1e-3).log(),
-    "embedding": lambda x: F.embedding(torch.tensor([[3, 0], [6, 6]]), x[0, 0]),
-    "zeros like": lambda x: torch.zeros_like(x),
-    "softmin": lambda x: F.softmin(x, 1),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", SINGLE)
-def test_every_single_operation(name: str) -> None:
-    x = torch.randn(2, 3, 7, 7, generator=torch.Generator().manual_seed(2))
-    seen = record(SINGLE[name], x)
-    assert seen.error is None, seen.error
-    for step, slot, index in elements(seen, 10):
-        if step.op == "median" and slot:
-            continue
-        explanation = explain(seen, step, index, slot=slot)
-        assert explanation.kind == bound(seen, step)[0].name
-        assert misplaced(explanation) == 0
-        assert can_fail(explanation)
-        assert explanation.pixels().mask.shape == x.shape
-
-
-def test_the_universal_rule_is_labelled_a_slope() -> None:
-    seen = record(lambda x: torch.logcumsumexp(x, 0), torch.tensor([0.5, 1.0]))
-    explanation = explain(seen, 0, (1,))
-    assert (explanation.kind, explanation.rule) == ("universal", "slope")
-    assert "not terms of a sum" in explanation.note
-    assert "universal, slope" in str(explanation)
-    assert explanation.to_dict()["rule"] == "slope"
-    assert explanation.terms.weight.tolist() == pytest.approx([0.37754067, 0.62245933])
-
-
-def test_what_cannot_be_taken_apart_says_so() -> None:
-    seen = record(lambda x: torch.unique(x), torch.tensor([3, 1, 3]))
-    with pytest.raises(NotImplementedError, match=r"step 0 \(`unique`, module ``\) cannot"):
-        explain(seen, 0, (0,))
-
-
-def test_a_call_its_rule_does_not_know_has_slopes_all_the_same() -> None:
-    seen = record(lambda x: x.norm(p="nuc"), torch.rand(3, 3))
-    assert explain(seen, 0, ()).rule == "slope"
-
-
 def test_complex_numbers_are_refused_in_a_sentence() -> None:
     seen = record(lambda x: torch.fft.rfft(x).abs(), torch.randn(8))
     with pytest.raises(NotImplementedError, match="made of complex numbers"):
         explain(seen, 1, (1,))
-
-
-def test_random_numbers_are_refused_in_a_sentence() -> None:
-    seen = record(lambda x: F.alpha_dropout(x, 0.5, training=True), torch.randn(9))
-    with pytest.raises(NotImplementedError, match="it draws random numbers"):
-        explain(seen, 0, (0,))
-
-
-def test_dropout_says_kept_or_dropped() -> None:
-    torch.manual_seed(0)
-    seen = record(lambda x: F.dropout(x, 0.5, training=True), torch.ones(20))
-    notes = {explain(seen, 0, (i,)).note.split(": ")[1] for i in range(20)}
-    assert notes == {"kept and scaled", "dropped"}
 
 
 def test_infinity_and_nan_stay_what_they_are() -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.lens import Explanation, explain, record
-from tests.lens.test_explaining import can_fail
+from tests.cases.elements import can_fail
 
 G = torch.Generator().manual_seed(7)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.arguments import Arguments, UnboundCall
 from convlens.lens.kinds.walking import by_slopes, computed, union_of
 from convlens.lens.recording import Recording, Step, Value
 from convlens.lens.terms import Account, Cost, Ints, Terms, broadcast_index, floats, ravel
@@ -43,8 +43,14 @@ class Multiplying:
     exact = True
 
     def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Bind the call to its signature."""
-        return Arguments.of(recording, step, SIGNATURES[step.op])
+        """Bind the call to its signature; both factors must be tensors."""
+        left, right, signature = _CALLS[step.op]
+        given = Arguments.of(recording, step, signature)
+        for name in (left, right):
+            if not given.has(name):
+                why = f"was called with a `{name}` that is not a tensor"
+                raise UnboundCall(step, signature, name, why)
+        return given
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return a term for each element of the inner axis."""

@@ -1,4 +1,4 @@
-"""Scalars, nothing, NaN and infinity; what a call writes; what torch computes otherwise if seen."""
+"""Edge cases of kinds: scalars, nothing, NaN and infinity, calls that write, inference mode."""
 
 import math
 from collections.abc import Callable
@@ -9,9 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from convlens import conv
 from convlens.lens import Explanation, Recording, costs, explain, explain_value, record, region
+from tests.cases.elements import numbers, raises
 
 
 def drawn(*shape: Any, seed: int = 0) -> Tensor:
@@ -206,3 +208,52 @@ def test_a_number_kept_for_the_gradient_of_attention_has_no_region() -> None:
     seen = record(lambda x: attend(x, x, x), x)
     with pytest.raises(NotImplementedError, match="kept for the gradient; no region"):
         region(seen, seen.steps[0].outputs[1], (0, 0, 0))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_interpolation_has_a_bound_of_its_own(mode: str) -> None:
+    x = numbers(10, 3, 56, 56)
+    seen = record(lambda x: F.interpolate(x, (15, 6), mode=mode), x)
+    assert raises(seen, 0, 300) == 0
+    value = seen.values[seen.steps[0].inputs[0]]
+    object.__setattr__(value, "tensor", value.tensor * 1.001)
+    assert raises(seen, 0) > 30
+
+
+def test_what_is_less_than_a_normal_number_may_be_zero() -> None:
+    seen = record(lambda x: x.sigmoid(), torch.full((16,), -93.0))
+    assert explain(seen, 0, (3,)).kind == "pointwise"
+    seen = record(lambda x: x.softmax(0), torch.tensor([0.0] * 8 + [-95.0] * 8))
+    assert explain(seen, 0, (12,)).recorded < 1e-38
+
+
+def test_a_number_over_an_element_has_a_rule() -> None:
+    seen = record(lambda x: 3 / x, torch.tensor([2.0, 4.0]))
+    explanation = explain(seen, 0, (1,))
+    assert (seen.steps[0].op, explanation.kind, explanation.formula) == (
+        "rdiv",
+        "pointwise",
+        "number / a",
+    )
+    assert explanation.terms.weight.tolist() == [-0.1875]
+
+
+class Packed(nn.Module):
+    """A recurrent layer over sequences of several lengths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.RNN(4, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        packed = pack_padded_sequence(x, [3, 5], batch_first=True, enforce_sorted=False)
+        y: Tensor = pad_packed_sequence(self.layer(packed)[0], batch_first=True)[0]
+        return y
+
+
+def test_regions_of_what_ran_in_inference_mode() -> None:
+    network, x = Packed(), numbers(2, 5, 4)
+    with torch.inference_mode():
+        seen = record(network, x)
+    box = explain(seen, "", (1, 2, 0)).pixels().box
+    assert box == explain(record(network, x), "", (1, 2, 0)).pixels().box
