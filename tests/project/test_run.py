@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -105,6 +106,94 @@ def test_what_is_installed_answers_for_itself(house: Path) -> None:
     (house / ".venv" / ".installed-dev").write_bytes(settled)
     assert run(house, "real").stdout == f"python {house}/tests/data/real.py\n"
     assert run(house, "predict", "digits", "a.png").stdout == "convlens predict digits a.png\n"
+
+
+def write_program(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def ready(house: Path) -> Path:
+    """A checkout where everything is installed but Node.js; each program prints its name."""
+    for folder in (".venv/bin", "tools", "tests/lab/web"):
+        (house / folder).mkdir(parents=True)
+    for name in ("python", "ruff", "mypy", "lint-imports"):
+        write_program(house / ".venv" / "bin" / name, f"echo {name}")
+    settled = (house / "pyproject.toml").read_bytes() + (house / "constraints.txt").read_bytes()
+    (house / ".venv" / ".installed-dev").write_bytes(settled)
+    for name in ("sh", "cat", "cmp", "cp", "dirname", "mkdir", "sed"):
+        (house / "tools" / name).symlink_to(str(shutil.which(name)))
+    (house / "tests" / "lab" / "web" / "package-lock.json").write_text("1")
+    return house
+
+
+@pytest.fixture
+def with_node(ready: Path) -> Path:
+    """The same with Node.js, whose npm installs a compiler."""
+    tools = ready / "tools"
+    write_program(tools / "node", 'echo "ℹ pass 7 of $*"; exit ${NODE:-0}')
+    write_program(tools / "compiler", "echo tsc; exit ${TSC:-0}")
+    install = 'mkdir -p node_modules/.bin; cp "${0%npm}compiler" node_modules/.bin/tsc'
+    write_program(tools / "npm", f'echo "npm $1"; {install}')
+    return ready
+
+
+def check(house: Path, **env: str) -> tuple[int, list[str], str]:
+    """The status, lines and errors of `./run check` where only the checkout's tools are found."""
+    done = subprocess.run(
+        [str(house / "tools" / "sh"), str(house / "run"), "check"], capture_output=True, text=True,
+        env={"PATH": str(house / "tools"), **env}, check=False, timeout=250,
+    )  # fmt: skip
+    return done.returncode, done.stdout.splitlines(), done.stderr
+
+
+FIRST, LAST = ["ruff", "ruff", "mypy", "lint-imports"], ["python"]
+TESTED = "7 of --test --test-reporter=spec ./*.test.js tests of the page passed"
+
+
+def test_the_page_is_checked_and_its_compiler_is_installed_when_the_lock_changes(
+    with_node: Path,
+) -> None:
+    lock = with_node / "tests" / "lab" / "web" / "package-lock.json"
+    for version in ("1", "2"):
+        lock.write_text(version)
+        assert check(with_node) == (0, [*FIRST, "npm ci", "tsc", TESTED, *LAST], "")
+        assert check(with_node) == (0, [*FIRST, "tsc", TESTED, *LAST], "")
+
+
+def test_a_mistake_on_the_page_ends_the_check(with_node: Path) -> None:
+    check(with_node)
+    assert check(with_node, TSC="2")[:2] == (2, [*FIRST, "tsc"])
+    status, lines, _ = check(with_node, NODE="1")
+    assert (status, lines[:5]) == (1, [*FIRST, "tsc"])
+    assert lines[5].startswith("ℹ pass 7")  # what the tests said
+
+
+def test_without_node_the_page_is_skipped_in_a_sentence_but_not_in_ci(ready: Path) -> None:
+    status, lines, errors = check(ready)
+    assert (status, lines) == (0, FIRST + LAST)
+    assert errors.startswith("The page's JavaScript is not checked: node is missing; install it")
+    assert errors.count("\n") == 1
+    assert check(ready, CI="true") == (1, FIRST, errors)
+    write_program(ready / "tools" / "node", "exit 0")
+    assert check(ready)[2] == errors.replace("node is", "npm is")
+
+
+def test_the_lock_of_the_page_names_no_registry() -> None:
+    lock = json.loads((ROOT / "tests" / "lab" / "web" / "package-lock.json").read_text())
+    for package in lock["packages"].values():
+        assert package.get("resolved", "https://registry.npmjs.org/").startswith(
+            "https://registry.npmjs.org/"
+        )
+    assert lock["packages"]["node_modules/typescript"]["integrity"]
+
+
+def test_ci_brings_what_the_check_needs() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    for program, package in (("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")):
+        line = f"command -v {program} >/dev/null 2>&1 || missing+=({package})\n"
+        assert -1 < script.index(line) < script.index("apt-get install")
 
 
 def test_ci_fetches_the_real_files_before_it_checks() -> None:
