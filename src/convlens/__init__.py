@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from convlens.learn.opening import Opened, open_network, read_inputs
     from convlens.learn.predicting.running import Prediction, predict
     from convlens.learn.preparing import Preparation
-    from convlens.learn.sources.pictures.decoding import Picture, read_picture
+    from convlens.learn.sources.pictures.decoding import read_picture
+    from convlens.learn.sources.pictures.picture import Picture
     from convlens.learn.tracing import Trace, trace
     from convlens.learn.training.epochs import Progress, Recipe, train, train_digits
     from convlens.lens import Costs, Explanation, Recording, costs, explain, record
@@ -30,7 +31,7 @@ _HOME = {
     "Costs": "lens",
     "Explanation": "lens",
     "Opened": "learn.opening",
-    "Picture": "learn.sources.pictures.decoding",
+    "Picture": "learn.sources.pictures.picture",
     "Plan": "compute",
     "Prediction": "learn.predicting.running",
     "Preparation": "learn.preparing",

@@ -20,7 +20,7 @@ from convlens.draw.lettering import fitted, text_width
 from convlens.draw.segments import legend
 from convlens.learn.predicting.predictions import Prediction
 from convlens.learn.sources.clips import clip_frames
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.zoo import weights
 from tests.cases.clips import number_of, shade
 

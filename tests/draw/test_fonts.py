@@ -13,7 +13,7 @@ from convlens.draw import drawn, fonts
 from convlens.draw.fonts import font_of, has_font, shown
 from convlens.files import printed
 from convlens.learn.predicting.predictions import Prediction
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sources.pictures.picture import Picture
 
 NAMES = {
     "Chinese": ("猫", "狗"),

@@ -1,4 +1,4 @@
-"""Pictures go into the zoo's networks as torchvision's published ways put them."""
+"""Pictures go into networks as they are shown, and into the zoo's as torchvision's own do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from convlens.learn.opening import open_network, opened_module
 from convlens.learn.preparing import Preparation
-from convlens.learn.sources.pictures.decoding import Picture, read_picture
+from convlens.learn.sources.pictures.decoding import read_picture
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.zoo import model, weights
 from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD
 from convlens.zoo.weights import DATA
@@ -151,6 +152,14 @@ def test_a_module_that_says_which_weights_it_has_is_prepared_for_as_those() -> N
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
+        ({"size": 0}, r"`size` \(=0\)"),
+        ({"size": (3, 0)}, r"`size` \(=\(3, 0\)\)"),
+        ({"size": 1.5}, "`size`"),
+        ({"size": 100_000}, "at most 64,000,000"),
+        ({"channels": 2}, r"`channels` \(=2\)"),
+        ({"mean": (0.5,)}, "`mean`.*each of the 3 channels"),
+        ({"std": (1.0, 0.0, 1.0)}, "`std`.*positive"),
+        ({"ink": True}, "`ink` needs one grey channel"),
         ({"crop": 0}, r"`crop` \(=0\)"),
         ({"crop": (3, 0)}, r"`crop` \(=\(3, 0\)\)"),
         ({"crop": 100_000}, "`crop`.*at most 64,000,000"),
@@ -194,3 +203,71 @@ def test_a_size_and_a_crop_of_ones_own_are_the_published_way() -> None:
         opened_module(network, crop=0)
     with pytest.raises(ValueError, match="`ink` needs"):
         open_network("digits", crop=4)
+
+
+@pytest.mark.parametrize(
+    ("preparation", "shape"),
+    [
+        (Preparation(), (3, 224, 224)),
+        (Preparation(size=None), (3, 300, 451)),
+        (Preparation(size=300, crop=False), (3, 300, 451)),
+        (Preparation(size=150, crop=False), (3, 150, 225)),
+        (Preparation(size=(50, 200)), (3, 50, 200)),
+        (Preparation(size=(200, 50), channels=1), (1, 200, 50)),
+        (Preparation(size=28, channels=1), (1, 28, 28)),
+        (Preparation(size=8, channels=1, ink=True), (1, 8, 8)),
+    ],
+)
+def test_the_tensor_and_what_is_shown_are_the_same_pixels(
+    preparation: Preparation, shape: tuple[int, int, int]
+) -> None:
+    picture = read_picture(DATA / "cat.jpg")
+    x, shown = preparation(picture), preparation.shown(picture)
+    assert x.shape == (1, *shape)
+    assert x.dtype == torch.float32
+    assert shown.shape == (*shape[1:], 3)
+    assert shown.dtype == np.uint8
+    rows = torch.from_numpy(shown.copy()).permute(2, 0, 1)[: shape[0]]
+    if preparation.ink:
+        assert torch.equal((x[0] * 255).round(), rows.float())
+    else:
+        assert torch.equal(x[0], rows.float() / 255)
+    assert np.array_equal(shown[:, :, 0], shown[:, :, 2]) == (shape[0] == 1)
+
+
+def test_pixels_pass_unchanged_where_the_size_fits() -> None:
+    picture = read_picture(DATA / "cat.jpg")
+    assert np.array_equal(Preparation(size=300, crop=False).shown(picture), picture.pixels)
+    middle = Preparation(size=300).shown(picture)
+    assert np.array_equal(middle, picture.pixels[:, 76:376])
+
+
+def test_scaling_is_pillows_within_one() -> None:
+    picture = read_picture(DATA / "cat.jpg")
+    ours = Preparation(size=100, crop=False).shown(picture).astype(int)
+    image = Image.fromarray(picture.pixels)
+    theirs = np.array(image.resize((150, 100), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(ours - theirs).max() <= 1
+    other = np.array(image.resize((150, 100), Image.Resampling.NEAREST)).astype(int)
+    assert np.abs(ours - other).max() > 20
+
+
+def test_normalizing() -> None:
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    picture = read_picture(DATA / "cat.jpg")
+    plain, normal = Preparation()(picture), Preparation(mean=mean, std=std)(picture)
+    for channel in range(3):
+        expected = (plain[0, channel] - mean[channel]) / std[channel]
+        torch.testing.assert_close(normal[0, channel], expected)
+
+
+def test_every_grey_stays_itself() -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    x = Preparation(size=None, channels=1)(Picture(ramp))
+    assert torch.equal(x[0, 0, 0], torch.arange(256) / 255)
+
+
+def test_an_elongated_picture_is_refused_before_it_is_scaled() -> None:
+    line = Picture(np.zeros((1, 300_000, 3), np.uint8), name="line.png")
+    with pytest.raises(ValueError, match=r"`picture` \(line.png\).*cut its longer side"):
+        Preparation()(line)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from convlens.learn.sources.formats import NPY, PICTURES, SOUNDS, choice
+
 __all__ = ["AS_IT_SAYS", "Json", "NetworkName", "Opening", "SourceName"]
 
 NetworkName = Annotated[
@@ -20,8 +22,9 @@ NetworkName = Annotated[
 SourceName = Annotated[
     str | None,
     Parameter(
-        help="A picture (PNG JPEG WebP GIF BMP TIFF), a .npy array shaped as the network's input, "
-        "or a .wav sound for a network that reads signals; by default, the network's own example."
+        help=f"A picture ({choice(PICTURES)}), a {NPY.name} array shaped as the network's input, "
+        f"or a {choice(SOUNDS)} sound for a network that reads signals; by default, the network's "
+        "own example."
     ),
 ]
 

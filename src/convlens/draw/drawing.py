@@ -16,7 +16,7 @@ from convlens.draw.lettering import Bar, panel, told
 from convlens.draw.segments import draw_segments, legend
 from convlens.learn.predicting.predictions import Prediction
 from convlens.learn.sources.in_memory import given_picture
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sources.pictures.picture import Picture
 
 __all__ = ["drawn"]
 

@@ -20,8 +20,10 @@ from convlens.learn.preparing import Preparation
 from convlens.learn.sources.arrays import given_array, is_array, read_array
 from convlens.learn.sources.clips import clip_frames, is_clip
 from convlens.learn.sources.in_memory import is_given
-from convlens.learn.sources.pictures.decoding import Picture, moves, read_picture
+from convlens.learn.sources.pictures.animations import moves
+from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.learn.sources.pictures.pages import pages_of, pages_of_opened
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.learn.sources.reading import read_sources
 from convlens.learn.sources.sounds import Sound, is_sound, read_sound
 from convlens.zoo import NETWORKS, Inputs, model
@@ -160,7 +162,7 @@ def remark(opened: Opened, source: object) -> str | None:
         if is_array(source):
             return None
         if is_sound(source):
-            return None if opened.preparation is not None else _sound(opened, source).told()
+            return None if opened.preparation is not None else _sound(opened, source).described()
         pages, moving = len(pages_of(source)), is_clip(source)
     elif isinstance(source, Image.Image):
         pages, moving = len(pages_of_opened(source)), moves(source)

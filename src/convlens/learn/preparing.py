@@ -15,7 +15,7 @@ from torch import Tensor
 from convlens.files import printed
 from convlens.learn.sources.in_memory import given_picture
 from convlens.learn.sources.ink import ink_cells
-from convlens.learn.sources.pictures.decoding import MOST_PIXELS, Picture
+from convlens.learn.sources.pictures.picture import MOST_PIXELS, Picture
 from convlens.zoo.inputs import Inputs
 from convlens.zoo.small import LUMA
 

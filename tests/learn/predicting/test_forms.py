@@ -21,7 +21,7 @@ from convlens.learn.predicting.predictions import Limits, Prediction, View
 from convlens.learn.predicting.reliability import broken_inside, broken_weights, doubts
 from convlens.learn.predicting.running import predict
 from convlens.learn.preparing import Preparation
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.zoo.weights import DATA
 from tests.cases.detectors import finding
 

@@ -19,7 +19,7 @@ from convlens.learn.predicting.predictions import Limits, Prediction, View
 from convlens.learn.predicting.run_lengths import RunLengths, counts, part_counts, run_lengths
 from convlens.learn.predicting.running import predict
 from convlens.learn.preparing import Preparation
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.zoo.detection import Detector
 from convlens.zoo.detection.masks import paste_masks, pasted_parts
 

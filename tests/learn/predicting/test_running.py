@@ -24,7 +24,8 @@ from convlens.learn.predicting.predictions import Limits, Prediction, View
 from convlens.learn.predicting.run_lengths import run_lengths
 from convlens.learn.predicting.running import predict
 from convlens.learn.preparing import Preparation
-from convlens.learn.sources.pictures.decoding import Picture, read_picture
+from convlens.learn.sources.pictures.decoding import read_picture
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.learn.sources.prefetching import prefetched
 from convlens.zoo.weights import DATA
 from tests.cases.clips import animation, film
@@ -288,7 +289,7 @@ def test_a_picture_that_fails_is_a_row_and_the_others_are_not_harmed(tmp_path: P
         "the network raised RuntimeError on c.png: DefaultCPUAllocator: can't allocate memory"
     )
     assert found[2].error == expected
-    assert "there is none, check the path" in str(found[3].error)
+    assert "there is none; check the path" in str(found[3].error)
     assert found[1].to_dict() == {"image": "b.png", "error": found[1].error}
     assert str(found[2]).startswith("c.png: the network raised")
 
@@ -323,7 +324,7 @@ def test_a_network_that_answers_otherwise_is_refused() -> None:
         ({"every": 0}, r"`every` \(=0\)"),
         ({"top": 0}, r"`top` \(=0\)"),
         ({"threshold": 1.5}, r"`threshold` \(=1.5\)"),
-        ({"device": "abacus"}, r"`device` \(='abacus'\) must be one torch can use"),
+        ({"device": "abacus"}, r"`device` \(='abacus'\) must be one that torch can use"),
         ({"size": 0}, r"`size` \(=0\)"),
     ],
 )

@@ -30,7 +30,7 @@ from convlens.learn.predicting.running import predict
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources import reading
 from convlens.learn.sources.clips import Frame, clip_frames
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.zoo.weights import DATA
 from tests.cases.clips import animation, film
 

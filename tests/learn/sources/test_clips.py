@@ -113,7 +113,7 @@ def test_truncated_damaged_and_empty_clips(tmp_path: Path) -> None:
     for content in (whole[: len(whole) // 2], b"", b"no clip at all", whole[200:]):
         (tmp_path / "b.mp4").write_bytes(content)
         assert "must be a whole MP4, MOV, AVI, MKV or WebM clip" in refused(tmp_path / "b.mp4")
-    assert "there is none, check the path" in refused(tmp_path / "absent.mp4")
+    assert "there is none; check the path" in refused(tmp_path / "absent.mp4")
 
 
 def test_a_damaged_animation_gives_the_frames_before(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_frames_of_too_many_pixels_are_refused_by_the_header(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = film(tmp_path / "a.mp4", 3)
-    monkeypatch.setattr("convlens.learn.sources.clips.MOST_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr("convlens.learn.sources.video.MOST_PIXELS", 64 * 48 - 1)
     assert "must have frames of at most 3,071 pixels, and has 64 x 48" in refused(path)
 
 

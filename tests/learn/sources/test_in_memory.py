@@ -21,7 +21,8 @@ from convlens.draw import drawn
 from convlens.learn.opening import open_network, read_inputs
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.in_memory import pictures_of_array
-from convlens.learn.sources.pictures.decoding import Picture, read_picture
+from convlens.learn.sources.pictures.decoding import read_picture
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.learn.sources.reading import read_sources
 from convlens.zoo.weights import DATA
 
@@ -237,7 +238,7 @@ def test_arrays_that_are_no_pixels_are_told_what_makes_pixels(
     assert "\n" not in said
     if kind == "array":
         assert cure in said
-    written = said.partition("; give ")[2].partition(", where")[0]
+    written = said.partition("; give ")[2].partition(", if")[0]
     # The advice is followed word for word, and gives the pixels that were meant.
     pixels = given_frames(eval(written, {"source": source, "np": np}))
     assert 0 < pixels.max() <= 255

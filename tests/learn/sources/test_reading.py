@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.learn.sources.reading import Sources, read_sources
 
 
@@ -166,7 +166,7 @@ def test_pixels_given_are_copied() -> None:
 @pytest.mark.parametrize(
     ("source", "kind", "said"),
     [
-        ("absent.jpg", ValueError, "there is none, check the path"),
+        ("absent.jpg", ValueError, "there is none; check the path"),
         ("absent*.jpg", ValueError, "must match a file, and does not"),
         ("https://example.org/cat.jpg", ValueError, "must be on this machine"),
         ("rtsp://camera/1", ValueError, "must be on this machine"),

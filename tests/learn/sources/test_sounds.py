@@ -72,10 +72,10 @@ def test_several_channels_are_mixed_down_where_one_is_read_and_that_is_said() ->
     both = np.stack([TONE, -TONE + 0.5], axis=1)
     sound = read_sound(written(both), channels=1)
     torch.testing.assert_close(sound.x[0, 0], torch.full((400,), 0.25))
-    assert sound.told() == "16,000 samples a second, 2 channels mixed down to one"
+    assert sound.described() == "16,000 samples a second, 2 channels mixed down to one"
     kept = read_sound(written(both), channels=2)
     assert kept.x.shape == (1, 2, 400)
-    assert kept.told() == "16,000 samples a second"
+    assert kept.described() == "16,000 samples a second"
     with pytest.raises(ValueError, match="must have 3 channels for this network, and has 2"):
         read_sound(written(both), channels=3)
 

@@ -156,7 +156,7 @@ def test_packets_of_an_avi_may_lack_the_byte_behind_an_odd_length(pad: bool) -> 
     content = b"RIFF" + struct.pack("<I", len(body)) + body
     assert strange_part(content) is None
     broken = content.replace(b"abc", b"ab\0").replace(b"00dc", b"\0\0\0\0", 3)
-    assert strange_part(broken) == "what stands at byte 24 is no part of it"
+    assert strange_part(broken) == "what stands at byte 24 is not a part of it"
 
 
 def test_a_gif_with_a_hole_in_it_is_not_whole(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_gif_with_a_hole_in_it_is_not_whole(tmp_path: Path) -> None:
     begin, end = int(0.4 * len(content)), int(0.6 * len(content))
     seen, said = until_the_damage(content[:begin] + bytes(end - begin) + content[end:])
     assert len(seen) < 10
-    assert "is no part of it" in said
+    assert "is not a part of it" in said
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp", "png"])
@@ -232,7 +232,7 @@ def test_no_frames_and_no_decoder_are_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="bytes are missing"):
         list(clip_frames(header))
     unknown = content.replace(b"FMP4", b"ZZZZ").replace(b"fmp4", b"ZZZZ")
-    with pytest.raises(ValueError, match="codec is none it knows"):
+    with pytest.raises(ValueError, match="FFmpeg does not know the codec"):
         list(clip_frames(unknown))
 
 

@@ -24,6 +24,7 @@ from convlens.learn.predicting.file_names import Names
 from convlens.learn.predicting.predictions import Limits, Prediction
 from convlens.learn.predicting.running import Running, device_for, opened_for, running
 from convlens.learn.predicting.writing import LINES, RESERVED, RUN, Pen, Writer, remember
+from convlens.learn.sentences import reason
 from convlens.learn.sources.reading import Source, Sources, read_sources
 
 __all__ = ["Answers", "answer"]
@@ -213,8 +214,9 @@ def _make(folder: Path) -> None:
 
 
 def _not_written(folder: Path, error: Exception) -> OSError:
-    said = getattr(error, "strerror", None) or error
-    return OSError(f"`out` (={str(folder)!r}) cannot be written ({said}); name another folder")
+    return OSError(
+        f"`out` (={str(folder)!r}) cannot be written ({reason(error)}); name another folder"
+    )
 
 
 def _checked_folder(out: Path) -> Path:

@@ -24,9 +24,10 @@ from convlens.learn.predicting.forms import (
 )
 from convlens.learn.predicting.predictions import Limits, Prediction, View
 from convlens.learn.predicting.reliability import broken_inside, broken_weights, doubts
-from convlens.learn.predicting.units import Unit, sentence_of, units, weight_of
+from convlens.learn.predicting.units import Unit, units, weight_of
 from convlens.learn.preparing import Preparation
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sentences import first_line
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.learn.sources.prefetching import prefetched
 from convlens.learn.sources.reading import Source, read_sources
 from convlens.zoo.detection import Detector
@@ -227,7 +228,7 @@ class Running:
                 return _Ready(unit, pictures, self.preparation.clip(pictures))
             return _Ready(unit, pictures, self.preparation(pictures[0]))
         except Exception as error:
-            return _Ready(unit, pictures, error=sentence_of(error))
+            return _Ready(unit, pictures, error=first_line(error))
 
     def _answered(self, few: list[_Ready]) -> Iterator[Seen]:
         """The answers of a batch, in order; those of one size are run together."""
@@ -369,9 +370,9 @@ def _device(device: str | torch.device | None) -> torch.device | None:
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
-        said = str(error).splitlines()[0]
         raise ValueError(
-            f"`device` (={str(device)!r}) must be one torch can use here ({said}); use 'cpu'"
+            f"`device` (={str(device)!r}) must be one that torch can use here "
+            f"({first_line(error)}); use 'cpu'"
         ) from error
 
 
@@ -395,4 +396,4 @@ def _shape(ready: _Ready) -> tuple[int, ...]:
 
 
 def _failed(what: str, name: str, error: Exception) -> str:
-    return f"{what} raised {type(error).__name__} on {printed(name)}: {sentence_of(error)}"
+    return f"{what} raised {type(error).__name__} on {printed(name)}: {first_line(error)}"

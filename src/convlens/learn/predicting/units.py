@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from convlens.files import printed
 from convlens.learn.opening import Opened
+from convlens.learn.sentences import first_line
 from convlens.learn.sources.clips import Frame
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sources.pictures.picture import Picture
 from convlens.learn.sources.reading import Source
 
-__all__ = ["Unit", "sentence_of", "units", "weight_of"]
+__all__ = ["Unit", "units", "weight_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ def units(sources: Iterable[Source], opened: Opened, every: int) -> Iterator[Uni
         try:
             yield from _units_of(source, opened, every)
         except Exception as error:  # a damaged clip never ends the run
-            yield Unit(source, error=sentence_of(error))
+            yield Unit(source, error=first_line(error))
 
 
 def _units_of(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
@@ -112,8 +113,3 @@ def weight_of(unit: Unit) -> int:
         return 12 * unit.source.path.stat().st_size
     except (OSError, ValueError):  # a name may hold what no file's can
         return 0  # reading it will say what is the matter
-
-
-def sentence_of(error: BaseException) -> str:
-    """Return the first line of what an error says, its kind where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -15,8 +15,8 @@ from convlens.files import whole
 from convlens.learn.predicting.file_names import Names
 from convlens.learn.predicting.predictions import Prediction
 from convlens.learn.predicting.running import Seen
-from convlens.learn.predicting.units import sentence_of
-from convlens.learn.sources.pictures.decoding import Picture
+from convlens.learn.sentences import first_line, reason
+from convlens.learn.sources.pictures.picture import Picture
 
 __all__ = ["LINES", "RESERVED", "FilmInTheMaking", "Pen", "Writer", "line_of", "remember"]
 
@@ -226,7 +226,7 @@ class Writer:
         """Why a drawing is not there, in a sentence; raises where it is the disk."""
         if getattr(error, "errno", None) in _FULL:
             raise _no_room(self._out, error) from error
-        return f"its {what} could not be written ({type(error).__name__}: {sentence_of(error)})"
+        return f"its {what} could not be written ({type(error).__name__}: {first_line(error)})"
 
     def _path(self, file: str) -> Path:
         path = self._out / file
@@ -243,7 +243,7 @@ def line_of(row: dict[str, Any]) -> str:
     try:
         return json.dumps(row, allow_nan=False)
     except (ValueError, TypeError) as error:
-        said = f"its answer could not be written ({sentence_of(error)})"
+        said = f"its answer could not be written ({first_line(error)})"
         return json.dumps({"image": str(row.get("image")), "error": said})
 
 
@@ -277,15 +277,14 @@ def _row(prediction: Prediction) -> dict[str, Any]:
     try:
         return prediction.to_dict()
     except Exception as error:  # of this picture alone, as memory that is not there for its masks
-        said = f"its answer could not be written ({type(error).__name__}: {sentence_of(error)})"
+        said = f"its answer could not be written ({type(error).__name__}: {first_line(error)})"
         return replace(prediction, error=said, labels=prediction.labels[:0]).to_dict()
 
 
 def _no_room(out: Path, error: Exception) -> OSError:
-    said = getattr(error, "strerror", None) or sentence_of(error)
     return OSError(
-        f"`out` (={str(out)!r}) cannot be written ({said}); make room there, and the same command "
-        "goes on"
+        f"`out` (={str(out)!r}) cannot be written ({reason(error)}); make room there, and run the "
+        "same command again to resume"
     )
 
 

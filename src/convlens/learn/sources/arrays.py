@@ -1,9 +1,9 @@
-"""Read an array file as a network's input, for networks that do not look at pictures."""
+"""Read array files as inputs, for networks that do not read pictures."""
 
 from __future__ import annotations
 
-import io
 import math
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,49 +11,45 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.files import expanded, printed
-from convlens.learn.sources.signatures import check_file
+from convlens.learn.sentences import first_line
+from convlens.learn.sources.binary import name_of, opened
+from convlens.learn.sources.formats import NPY
 
 __all__ = ["given_array", "is_array", "read_array"]
 
-_MAGIC = b"\x93NUMPY"
-
 
 def is_array(source: bytes | str | Path) -> bool:
-    """Return whether `source` is meant as an array: .npy bytes, or a path that ends in .npy.
+    """Return whether `source` is an array: bytes by how they begin, a path by its suffix.
 
     >>> is_array("signal.npy"), is_array(b"GIF89a")
     (True, False)
     """
     if isinstance(source, bytes):
-        return source.startswith(_MAGIC)
-    return Path(source).suffix == ".npy"
+        return NPY.begins(source)
+    return Path(source).suffix in NPY.suffixes
 
 
 def read_array(source: bytes | str | Path, reads: tuple[int, int] | None = None) -> Tensor:
     """Return the numbers of a .npy file as a tensor (n, c, *space); whole numbers as float32.
 
-    `reads`: the channels and space dimensions the network takes, None where it does not say; an
-    array (c, *space) gets n = 1. Pickled objects are refused, and so is a file shorter than its
-    header promises, before memory is taken.
+    `reads`: the channels and space dimensions that the network takes, None if it does not say. An
+    array (c, *space) gets n = 1. Pickled objects are refused, and a file that is shorter than its
+    header says, before any memory is taken.
 
-    Raises ValueError for another file, numbers of another kind, shape or channels.
+    Raises ValueError for another file, and for numbers of another kind, shape or channels.
 
+    >>> import io
     >>> file = io.BytesIO()
     >>> np.save(file, np.zeros((2, 50)))
     >>> read_array(file.getvalue(), reads=(2, 1)).shape
     torch.Size([1, 2, 50])
     """
-    if isinstance(source, bytes):
-        return _shaped(_loaded(io.BytesIO(source), len(source), "the bytes given"), reads)
-    path = expanded(source)
-    check_file(path)
-    with path.open("rb") as file:
-        return _shaped(_loaded(file, path.stat().st_size, printed(path.name)), reads)
+    with opened(source) as file:
+        return _shaped(_loaded(file, name_of(source)), reads)
 
 
 def given_array(x: object, reads: tuple[int, int] | None = None) -> Tensor:
-    """Return a network's input of an array or tensor, as `read_array` does of a file.
+    """Return an array or tensor as a network's input, as `read_array` does for a file.
 
     Raises ValueError for numbers of another kind, shape or channels.
 
@@ -62,11 +58,15 @@ def given_array(x: object, reads: tuple[int, int] | None = None) -> Tensor:
     """
     x = torch.as_tensor(x)
     if x.is_complex():
-        raise ValueError(f"`source` (of {x.dtype}) must hold real numbers; give their parts apart")
+        raise ValueError(
+            f"`source` (of {x.dtype}) must hold real numbers; give its parts separately"
+        )
     return _shaped(x if x.is_floating_point() else x.float(), reads)
 
 
-def _loaded(file: BinaryIO, size: int, name: str) -> Tensor:
+def _loaded(file: BinaryIO, name: str) -> Tensor:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     try:
         shape, dtype = _header(file)
         if dtype.kind not in "fiub" or dtype.itemsize > 8:
@@ -77,10 +77,9 @@ def _loaded(file: BinaryIO, size: int, name: str) -> Tensor:
         file.seek(0)
         array = np.load(file, allow_pickle=False)
     except Exception as error:
-        # numpy's reader of headers fails on damaged ones with any exception.
-        said = (str(error) or type(error).__name__).splitlines()[0]
+        # NumPy's reader fails on damaged headers with any exception.
         raise ValueError(
-            f"`picture` ({name}) must be a whole .npy file of real numbers ({said}); "
+            f"`picture` ({name}) must be a whole .npy file of real numbers ({first_line(error)}); "
             "write it with numpy.save"
         ) from error
     # torch takes native byte order only, and networks take floats.

@@ -1,4 +1,4 @@
-"""Find the files that a folder, a list or a glob stands for; nothing of them is read."""
+"""Find the files that a folder, a list or a glob stands for, without reading them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from convlens.files import expanded
-from convlens.learn.sources.clips import CLIPS
+from convlens.learn.sources.formats import CLIPS, PICTURES, UNREAD, suffixes
 
-__all__ = ["PICTURES", "UNREAD", "below", "left_out", "listed", "matched"]
+__all__ = ["below", "left_out", "listed", "matched"]
 
-PICTURES = (
-    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib"),
-    *(".tif", ".tiff"),
-)
-"""The suffixes of the pictures that are looked for in a folder."""
+_SOUGHT = suffixes((*PICTURES, *CLIPS, *UNREAD))
+"""The suffixes that are sought in folders. Files that are not read get a sentence that says so."""
 
-UNREAD = (
-    *(".avif", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".jpf", ".jpx", ".jxr", ".svg"),
-    *(".psd", ".psb", ".xcf", ".exr", ".tga", ".ico", ".pcx", ".qoi", ".dds", ".dcm", ".fits"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf"),
-    *(".orf", ".rw2", ".pef", ".m4v", ".mpg", ".mpeg", ".m2v", ".mts", ".m2ts", ".wmv", ".flv"),
-    *(".3gp", ".3g2", ".ogv", ".vob", ".mjpeg", ".mjpg", ".f4v", ".asf"),
-)
-"""Those of pictures and clips that are not read: each gets the sentence that says so."""
-
-# A mark before a text says how its characters are written; UTF-32's begins as UTF-16's does.
+# The mark before a text gives its encoding. UTF-16's begins like UTF-32's, so it comes later.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -43,11 +31,10 @@ _MARKS = (
 def below(
     folder: str, skip: Path | None = None, passed: Counter[str] | None = None
 ) -> Iterator[str]:
-    """Yield the pictures and clips of a folder, depth first, names in order.
+    """Yield the pictures and clips below a folder, depth first, sorted by name.
 
-    A folder that cannot be read is yielded itself. Links to folders are not followed, they may
-    circle. `skip`: a folder that is not looked into. `passed`: counts what is left out, by its
-    suffix.
+    A folder that cannot be read is yielded itself. Links to folders are not followed, as they may
+    lead back. `skip`: a folder to leave out. `passed` counts the files left out, by suffix.
     """
     passed = Counter() if passed is None else passed
     open_folders = [_sorted(folder)]
@@ -65,7 +52,7 @@ def below(
             open_folders.append(_sorted(entry.path))
         elif entry.is_dir():
             passed["link to a folder"] += 1
-        elif entry.name.lower().endswith((*PICTURES, *CLIPS, *UNREAD)):
+        elif entry.name.lower().endswith(_SOUGHT):
             yield entry.path
         else:
             passed[Path(entry.name).suffix.lower() or "without a suffix"] += 1
@@ -81,7 +68,7 @@ def _sorted(folder: str) -> Iterator[os.DirEntry[str] | str]:
 
 
 def left_out(folders: Iterable[str], skip: Path | None = None) -> str | None:
-    """Return how many files of folders are neither pictures nor clips, by suffix; None for none.
+    """Return how many files below folders are neither pictures nor clips, by suffix; None for 0.
 
     >>> from convlens.zoo.weights import DATA
     >>> left_out([str(DATA)])
@@ -105,12 +92,12 @@ def matched(pattern: str) -> list[str]:
 
 
 def listed(path: str) -> list[str]:
-    """Return the absolute paths of a list: a path a line, relative to the list.
+    """Return the absolute paths of a list, which has one path on each line, relative to itself.
 
-    UTF-8, or as its byte order mark says; blank lines are skipped. A line may be a folder, or a
-    glob where no file has that name.
+    The text is UTF-8, or as its byte order mark says; blank lines are skipped. A line may name a
+    folder. If no file has its name, it may be a glob.
 
-    Raises ValueError for an address, and for a list that is no text.
+    Raises ValueError for an address, and for a list that is not text.
     """
     folder = os.path.dirname(path)
     found: list[str] = []
@@ -123,7 +110,8 @@ def listed(path: str) -> list[str]:
             )
         if "\0" in entry:
             raise ValueError(
-                f"{where} must be text, a path a line, and holds a zero byte; save it as UTF-8"
+                f"{where} must be text, one path on each line, and holds a zero byte; save it as "
+                "UTF-8"
             )
         if entry:
             entry = str(expanded(entry)) if entry.startswith("~") else entry
@@ -138,11 +126,11 @@ def _text(path: str) -> str:
     marks = (pair for pair in _MARKS if content.startswith(pair[0]))
     mark, encoding = next(marks, (b"", "utf-8"))
     try:
-        # Names of files are bytes; those that are no UTF-8 come through as they are.
+        # Names of files are bytes; those that are not UTF-8 are passed on as they are.
         errors = "surrogateescape" if encoding == "utf-8" else "strict"
         return content[len(mark) :].decode(encoding, errors)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"`source` ({path}) must be text, a path a line, and its mark says {encoding}, which "
-            "it is not; save it as UTF-8"
+            f"`source` ({path}) must be text, one path on each line, and its mark says "
+            f"{encoding}, which it is not; save it as UTF-8"
         ) from error

@@ -1,4 +1,4 @@
-"""Take the pictures that Python hands over: images of Pillow, arrays and tensors of bytes."""
+"""Take pictures that Python holds: images of Pillow, arrays and tensors of bytes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from convlens.learn.sources.pictures.decoding import Picture, picture_of
+from convlens.learn.sources.pictures.decoding import picture_of
+from convlens.learn.sources.pictures.picture import Picture
 
 __all__ = ["given_picture", "is_given", "pictures_of_array"]
 
 
 def is_given(item: object) -> bool:
-    """Return whether an object is a picture or clip that is decoded, or an image Pillow opened.
+    """Return whether an object is a decoded picture or clip, or an image that Pillow opened.
 
     >>> is_given(np.zeros((2, 2, 3), np.uint8)), is_given("cat.jpg")
     (True, False)
@@ -25,9 +26,11 @@ def is_given(item: object) -> bool:
 
 
 def given_picture(item: object, said: str = "source") -> Picture:
-    """Return one picture of any of these, a clip's first; `said`: how the caller wrote it.
+    """Return the picture of any of these objects, or the first of a clip.
 
-    Raises ValueError as `picture_of` and `pictures_of_array` do, TypeError for what is none.
+    `said`: what the caller wrote for the object.
+
+    Raises ValueError as `picture_of` and `pictures_of_array` do, TypeError for another object.
 
     >>> given_picture(Image.new("L", (1, 1), 9)).pixels.tolist()
     [[[9, 9, 9]]]
@@ -45,9 +48,9 @@ def given_picture(item: object, said: str = "source") -> Picture:
 
 
 def pictures_of_array(item: object, said: str = "source") -> tuple[Picture, ...]:
-    """Return the pictures of uint8 pixels: (h, w, 3), grey (h, w) or (h, w, 1); of a clip (t, ...).
+    """Return the pictures of uint8 pixels: (h, w, 3), grey (h, w) or (h, w, 1), a clip (t, ...).
 
-    Raises ValueError for other numbers and shapes, with what makes such pixels of them.
+    Raises ValueError for other numbers and shapes; the message says how to convert them.
 
     >>> pictures_of_array(np.zeros((2, 3), np.uint8))[0].pixels.shape
     (2, 3, 3)
@@ -62,7 +65,7 @@ def pictures_of_array(item: object, said: str = "source") -> tuple[Picture, ...]
     if cure is not None:
         raise ValueError(
             f"{called} must be uint8 pixels (h, w, 3), grey (h, w), or a clip (t, h, w, 3), "
-            f"0 the black and 255 the white; {cure}"
+            f"with black 0 and white 255; {cure}"
         )
     frames = array if array.ndim == 4 else array[None]
     name = "clip" if array.ndim == 4 else "picture"
@@ -88,7 +91,7 @@ def _coloured(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _cure(array: NDArray[Any], said: str, is_tensor: bool) -> str | None:
-    """What makes pixels of an array, as the caller would write it; None where they are pixels."""
+    """Return how to make pixels of an array, as the caller would write it; None for pixels."""
     if array.dtype.name == "bfloat16":  # of ml_dtypes
         return "convert it with .astype(np.float32) first"
     if array.dtype.kind not in "biuf":
@@ -105,7 +108,7 @@ def _cure(array: NDArray[Any], said: str, is_tensor: bool) -> str | None:
 
 
 def _moved(array: NDArray[Any], said: str, is_tensor: bool) -> str | None:
-    """The axes in order, as it is written; None where no way is known."""
+    """Return the expression that puts the axes in order; None if no way is known."""
     shape = array.shape
     if array.ndim not in (2, 3, 4):
         return None
@@ -126,20 +129,20 @@ def _moved(array: NDArray[Any], said: str, is_tensor: bool) -> str | None:
         return f"{said}[:3].{turned}(1, 2, 0)"
     if array.ndim == 4 and shape[1] == 4:
         return f"{said}[:, :3].{turned}(0, 2, 3, 1)"
-    if array.ndim == 3 and min(shape) > 16:  # grey, a frame after another
+    if array.ndim == 3 and min(shape) > 16:  # the frames of a grey clip
         return f"{said}[..., None]"
     return None
 
 
 _BEYOND = 0.25
-"""How far, in parts of black to white, what sharpens edges when it scales reaches beyond them."""
+"""How far sharpened edges may reach beyond black and white, as a share of their distance."""
 
 _DARK = 16.0
-"""Of 255, the least that the brightest of a picture has; with less it is likelier another scale."""
+"""The least maximum of a picture in bytes; a lower one suggests another scale."""
 
 
 def _scaled(array: NDArray[Any], said: str, is_tensor: bool) -> tuple[str, str]:
-    """Bytes from 0, black, to 255, white, as it is written, and where that is right."""
+    """Return the expression that scales numbers to bytes, and the condition for it to be right."""
     low, high = float(array.min()), float(array.max())
     if array.dtype == np.uint8:
         return said, ""
@@ -147,9 +150,9 @@ def _scaled(array: NDArray[Any], said: str, is_tensor: bool) -> tuple[str, str]:
         return (f"{said}.byte() * 255" if is_tensor else f"{said} * np.uint8(255)"), ""
     if array.dtype.kind == "f":
         for black, white, written, where in (
-            (0, 1, f"{said} * 255", "where 0 is the black and 1 the white"),
-            (-1, 1, f"({said} + 1) * 127.5", "where -1 is the black and 1 the white"),
-            (0, 255, said, "where 255 is the white"),
+            (0, 1, f"{said} * 255", "if black is 0 and white is 1"),
+            (-1, 1, f"({said} + 1) * 127.5", "if black is -1 and white is 1"),
+            (0, 255, said, "if white is 255"),
         ):
             beyond = (white - black) * _BEYOND
             if low < black - beyond or high > white + beyond:
@@ -168,11 +171,11 @@ def _scaled(array: NDArray[Any], said: str, is_tensor: bool) -> tuple[str, str]:
         return _cast(f"({said} * 255)", is_tensor), ""
     if high <= 255:
         deep = array.dtype.itemsize == 2 and array.dtype.kind == "u"
-        return _cast(said, is_tensor), ", where 255 is the white" if deep else ""
+        return _cast(said, is_tensor), ", if white is 255" if deep else ""
     whole = f"{said}.int()" if is_tensor else said  # torch shifts no uint16
     if high <= 4095:
-        return _cast(f"({whole} >> 4)", is_tensor), ", where 4095 is the white"
-    return _cast(f"({whole} >> 8)", is_tensor), ", where 65535 is the white"
+        return _cast(f"({whole} >> 4)", is_tensor), ", if white is 4095"
+    return _cast(f"({whole} >> 8)", is_tensor), ", if white is 65535"
 
 
 def _rounded(written: str, is_tensor: bool) -> str:

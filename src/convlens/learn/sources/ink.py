@@ -11,21 +11,21 @@ __all__ = ["ink_cells"]
 
 _Numbers = NDArray[np.floating[Any]]
 
-# Pictures longer than this are averaged down first: enough for any grid, and it stills noise.
+# Longer pictures are averaged down to this first: enough for any grid, and it removes noise.
 _LONGEST = 1024
-# Less difference than this between paper and ink, of 255, is an empty paper.
+# The paper is empty if ink differs from it by less than this, of 255.
 _FAINT = 24
 
 
 def ink_cells(grey: _Numbers, height: int, width: int) -> _Numbers:
     """Return how many sixteenths of ink each cell of a (height, width) grid holds, 0 to 16.
 
-    `grey`: (h, w), 0 to 255. The paper is the median of the border; where it is light, dark is
-    ink, else bright is. A picture that already is such a grid, each cell of one grey, is taken
-    cell by cell. In any other the ink is cut out, scaled to fill the height of the grid (its width,
-    where it is wider than high), centred, averaged over each cell, and the fullest cell counts 16:
-    as the digits of Alpaydin & Kaynak (1998) were made, who counted the ink of size-normalised
-    bitmaps in cells of 4 x 4.
+    `grey`: (h, w), 0 to 255. The paper is the median of the border; on light paper, ink is dark, on
+    dark paper bright. If the picture is already such a grid, each cell of one grey, its cells are
+    taken. In any other the ink is cut out and scaled to fill the grid's height, or its width if the
+    ink is wider than high. It is centred and averaged over each cell, and the fullest cell counts
+    16. The digits of Alpaydin & Kaynak (1998) were made like this: they counted the ink of
+    size-normalised bitmaps in cells of 4 x 4.
 
     >>> paper = np.full((40, 30), 255.0)
     >>> paper[5:35, 12:16] = 0
@@ -46,7 +46,7 @@ def _border(grey: _Numbers) -> _Numbers:
 
 
 def _as_grid(grey: _Numbers, height: int, width: int) -> _Numbers | None:
-    """The value of each cell, 0 to 1, where every cell is of one grey; else None."""
+    """Return the value of each cell, 0 to 1; None unless every cell is of one grey."""
     h, w = grey.shape
     if h % height or w % width:
         return None
@@ -75,7 +75,7 @@ def _fitted(grey: _Numbers, height: int, width: int) -> _Numbers:
 
 
 def _shrunk(grey: _Numbers) -> _Numbers:
-    """Means of square blocks, as many as leave at most `_LONGEST`; a last part block is dropped."""
+    """Return the means of whole square blocks, so that no side exceeds `_LONGEST`."""
     side = -(-max(grey.shape) // _LONGEST)
     h, w = (max(1, length // side) for length in grey.shape)
     side_h, side_w = (min(side, length) for length in grey.shape)
@@ -85,7 +85,10 @@ def _shrunk(grey: _Numbers) -> _Numbers:
 
 
 def _averaged(values: _Numbers, edges: NDArray[np.float64]) -> _Numbers:
-    """The mean of the rows of `values` between neighbouring edges, 0 outside; parts of rows too."""
+    """Return the mean of the rows of `values` between neighbouring edges, with parts of rows.
+
+    Rows outside of `values` are 0.
+    """
     sums = np.vstack([np.zeros((1, values.shape[1])), values.cumsum(0, dtype=np.float64)])
     edges_inside = edges.clip(0, len(values))
     whole = np.floor(edges_inside).astype(int).clip(max=len(values) - 1)

@@ -1,4 +1,4 @@
-"""Read and prepare ahead in threads, in order, never more than a few at a time."""
+"""Read and prepare items ahead in threads, in order, a limited number at a time."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def prefetched(
     weigh: Callable[[A], int] = lambda item: 0,
     most: int = 1,
 ) -> Generator[B, None, None]:
-    """Yield `prepare` of each item in order, `ahead` of them at most begun before they are asked.
+    """Yield `prepare` of each item in order; at most `ahead` of them begin before they are needed.
 
-    The items are found in a thread of their own and prepared in `workers` others. What either
-    raises is raised here, in its turn. Those begun weigh at most `most` together, or are one.
-    Closing the generator ends the threads.
+    One thread finds the items, and `workers` others prepare them. An exception in a thread is
+    raised here, in the item's turn. The items begun weigh at most `most` together, unless there is
+    only one. Closing the generator ends the threads.
 
     >>> list(prefetched(range(4), lambda n: n * n, ahead=2, workers=2))
     [0, 1, 4, 9]
@@ -82,5 +82,5 @@ def prefetched(
         with changed:
             stopped.set()
             changed.notify_all()
-        finder.join(timeout=10)  # a camera that hangs must not
+        finder.join(timeout=10)  # a camera may hang
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What to predict on: a picture, folder, glob, list, clip or camera becomes a row of sources."""
+"""Turn a path, folder, glob, list, camera or object of Python into sources to predict on."""
 
 from __future__ import annotations
 
@@ -17,27 +17,23 @@ from convlens.files import expanded, printed
 from convlens.learn.sources.clips import Frame, camera_frames, clip_frames, frames_of, is_clip
 from convlens.learn.sources.finding import below, left_out, listed, matched
 from convlens.learn.sources.in_memory import pictures_of_array
-from convlens.learn.sources.pictures.decoding import (
-    Picture,
-    check_open,
-    moves,
-    picture_of,
-    place_of,
-    read_picture,
-)
+from convlens.learn.sources.pictures.animations import moves
+from convlens.learn.sources.pictures.decoding import picture_of, read_picture
+from convlens.learn.sources.pictures.opened_images import check_open, place_of
 from convlens.learn.sources.pictures.pages import pages_of, pages_of_opened
+from convlens.learn.sources.pictures.picture import Picture
 
 __all__ = ["Source", "Sources", "read_sources"]
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One thing to predict on: a file, a camera, or a picture or clip that Python handed over.
+    """One thing to predict on: a file, a camera, or a picture or clip that Python holds.
 
-    `name`: its path below the folder that all have in common, with "/", unlike any other's.
-    `given`: pictures that are decoded already, the frames of a clip where `is_clip`. `image`: a
-    file of several pictures that Pillow opened, read while it is run. `error`: why there is nothing
-    to read, in a sentence.
+    `name`: its path below the folder that all files share, with "/"; no other source has it.
+    `given`: decoded pictures, which are the frames of a clip if `is_clip`. `image`: a file of
+    several pictures that Pillow opened, read during the run. `error`: a sentence that says why
+    there is nothing to read.
     """
 
     name: str
@@ -57,7 +53,7 @@ class Source:
         return self.is_clip or self.camera is not None
 
     def pages(self) -> tuple[int | None, ...]:
-        """Return the numbers of a picture's pages, (None,) of what has only one.
+        """Return the numbers of a picture's pages, (None,) if it has only one.
 
         >>> Source("night", given=(Picture(np.zeros((2, 2, 3), np.uint8)),)).pages()
         (None,)
@@ -70,7 +66,7 @@ class Source:
         return found if len(found) > 1 else (None,)
 
     def read(self, page: int | None) -> Picture:
-        """Return its picture, or the one of its pages.
+        """Return its picture, or that of a page.
 
         Raises ValueError as `read_picture` does.
         """
@@ -91,9 +87,9 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """Sources in order, those of a folder found anew whenever they are iterated over.
+    """Sources in order. Every iteration looks into folders again.
 
-    `root`: the folder that the names of files are relative to, None where there are no files.
+    `root`: the folder that the names of files are relative to, None without files.
     """
 
     asked: tuple[Any, ...]
@@ -101,7 +97,7 @@ class Sources:
     skip: Path | None = None
 
     def __iter__(self) -> Iterator[Source]:
-        """Yield the sources: files of a folder sorted by name, whatever else as it was given."""
+        """Yield the sources in the order given, files of a folder sorted by name."""
         for position, one in enumerate(self.asked):
             if isinstance(one, int):
                 yield Source(f"camera-{one}", camera=one)
@@ -112,16 +108,16 @@ class Sources:
                 yield _given(one, position if len(self.asked) > 1 else None)
 
     def count(self) -> int | None:
-        """Return how many there are, clips and files of several pages counted once.
+        """Return how many there are; None if a camera makes them endless.
 
-        None where a camera makes it endless.
+        Clips and files of several pages count once.
         """
         if any(isinstance(one, int) for one in self.asked):
             return None
         return sum(1 for _ in self)
 
     def left_out(self) -> str | None:
-        """Return what the folders hold beside pictures and clips, in words; None for nothing."""
+        """Return what the folders hold besides pictures and clips, in words; None for nothing."""
         files = [path for one in self.asked if isinstance(one, _Files) for path in one.paths]
         return left_out((path for path in files if os.path.isdir(path)), self.skip)
 
@@ -134,16 +130,16 @@ class Sources:
 
 @dataclass(frozen=True)
 class _Files:
-    """What a path, list or glob stands for: absolute paths of files, and of folders to look into.
+    """The absolute paths of files, and of folders to look into, that a path, list or glob means.
 
-    They are settled once: a glob or list that grows while it is run would reach other folders.
+    They are found once: a glob or list that grows during the run could reach other folders.
     """
 
     asked: str
     paths: tuple[str, ...]
 
     def found(self, skip: Path | None) -> Iterator[tuple[str, str | None]]:
-        """The files, and folders of which none can be had with what these lack."""
+        """Yield the files, and the folders without files with what these lack."""
         for path in self.paths:
             if not os.path.isdir(path):
                 if not _is_below(path, skip):
@@ -153,7 +149,7 @@ class _Files:
             for file in below(path, skip):
                 if not _is_below(file, skip):
                     empty = False
-                    # A folder is yielded itself where it cannot be looked into.
+                    # A folder that cannot be read is yielded itself.
                     yield file, "that can be read" if os.path.isdir(file) else None
             if empty:
                 yield path, "that holds a picture or clip, and does not"
@@ -164,19 +160,24 @@ def _is_below(path: str, folder: Path | None) -> bool:
 
 
 def read_sources(source: object, skip: str | Path | None = None) -> Sources:
-    """Return what to predict on, in order, nothing of it decoded yet.
+    """Return what to predict on, in order, without decoding any of it.
 
-    `source`: the path of a picture, a clip (.mp4 .mov .avi .mkv .webm, animated .gif .webp .png), a
-    folder (all pictures and clips below it whose names begin with no dot), a list (.txt, a path a
-    line, relative to the list), or a glob (`photos/**/*.jpg`); the number of a camera, as an int or
-    digits; a `Picture`, a PIL image, uint8 pixels (h, w, 3) or grey (h, w), a clip's (t, h, w, 3),
-    as an array or a tensor; or a list of these. A TIFF or MPO of several pages, and an animation,
-    that Pillow opened stands for all of them, or for the one it was sought to.
-    `skip`: a folder whose files are left out, where results go.
+    `source` is one of these, or a list of several:
+
+    - the path of a picture or clip (see `formats`);
+    - a folder: all pictures and clips below it, except those whose names begin with a dot;
+    - a list, that is a .txt file with one path on each line, relative to the list;
+    - a glob (`photos/**/*.jpg`);
+    - the number of a camera, as an int or digits;
+    - a `Picture`, a PIL image, or uint8 pixels as an array or a tensor: (h, w, 3), grey (h, w), or
+      a clip (t, h, w, 3). An animation, and a TIFF or MPO of several pages, that Pillow opened
+      stands for all its pictures, unless it was moved to one of them.
+
+    `skip`: a folder whose files are left out, because results go there.
 
     Raises ValueError for a file or folder that does not exist, a folder or list without pictures, a
-    glob that matches nothing, numbers that are no pixels (with what makes pixels of them), and for
-    addresses: only files of this machine are read.
+    glob without matches, and numbers that are not pixels (the message says how to convert them).
+    Addresses are refused, too: only files of this machine are read.
 
     >>> from convlens.zoo.weights import DATA
     >>> [source.name for source in read_sources(DATA)][:2]
@@ -201,7 +202,7 @@ def read_sources(source: object, skip: str | Path | None = None) -> Sources:
 
 
 def _settled(item: object, said: str) -> int | _Files | Picture | tuple[Picture, ...] | Image.Image:
-    """A camera's number, files, what is decoded already, or what is to be decoded as it is run."""
+    """Return a camera's number, files, decoded pictures, or an image to decode during the run."""
     if isinstance(item, int) and not isinstance(item, bool):
         if item < 0:
             raise ValueError(f"`source` (={item}) must be a camera's number; count from 0")
@@ -244,14 +245,14 @@ def _checked_path(text: str) -> int | _Files:
         return _Files(path, tuple(listed(path)) if path.lower().endswith(".txt") else (path,))
     if not glob.has_magic(text):
         raise ValueError(
-            f"`source` (={text!r}) must be an existing picture, clip, folder or list, or a glob; "
-            "there is none, check the path"
+            f"`source` (={text!r}) must be an existing picture, clip, folder or list, or a glob, "
+            "and there is none; check the path"
         )
     return _Files(path, tuple(matched(path)))
 
 
 def _base(files: _Files, skip: Path | None) -> str:
-    """The folder below which all files of a path lie; ValueError where there are none."""
+    """Return the folder below which all files of a path lie; raise ValueError without files."""
     if next(files.found(skip), None) is None:
         what = "hold a picture or clip" if os.path.exists(files.asked) else "match a file"
         rest = left_out((path for path in files.paths if os.path.isdir(path)), skip)
@@ -267,7 +268,7 @@ def _base(files: _Files, skip: Path | None) -> str:
 
 
 def _given(one: Picture | tuple[Picture, ...] | Image.Image, position: int | None) -> Source:
-    """Named as it is, and numbered where it is one of several, so that names differ."""
+    """Return the source of an object; one of several is numbered, so that names differ."""
     if isinstance(one, Image.Image):
         name = _name_of(one)
     else:

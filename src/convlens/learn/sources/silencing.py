@@ -1,4 +1,4 @@
-"""Keep what Pillow and libtiff say about a file off the terminal, and for our own sentence."""
+"""Keep what Pillow and libtiff say about a file off the terminal, and collect it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _quiet = threading.Lock()
 
 @contextmanager
 def silence() -> Iterator[list[str]]:
-    """Yield the list of libtiff's errors as they come; no warning of its or Pillow's is printed.
+    """Yield the list of libtiff's errors as they come; neither it nor Pillow prints a warning.
 
-    One thread at a time is let in. Where libtiff is linked into Pillow it cannot be reached, and
-    prints as it always did.
+    Other threads wait until the block ends. If libtiff is linked into Pillow, it cannot be reached
+    and prints as before.
 
     >>> with silence() as said:
     ...     warnings.warn("a large picture")
@@ -52,7 +52,7 @@ def silence() -> Iterator[list[str]]:
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    """Pillow's own libtiff: symbols are looked for in what its module was linked with too."""
+    """Return Pillow's libtiff; symbols are also sought in libraries that its module links to."""
     try:
         library = ctypes.CDLL(_imaging.__file__)
         for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):

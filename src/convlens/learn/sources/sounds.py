@@ -15,26 +15,33 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 from torch import Tensor
 
-from convlens.files import expanded, printed
-from convlens.learn.sources.signatures import START, check_file, kind_of
+from convlens.learn.sentences import first_line
+from convlens.learn.sources.binary import name_of, opened
+from convlens.learn.sources.formats import (
+    SOUNDS,
+    START,
+    UNREAD_SOUNDS,
+    choice,
+    described,
+    format_of,
+    suffixes,
+)
 from convlens.learn.sources.silencing import silence
 
 __all__ = ["MOST_SAMPLES", "Sound", "is_sound", "read_sound"]
 
 MOST_SAMPLES = 64_000_000
-"""The most numbers a sound may have, all channels together, counted before it is decoded."""
+"""The most numbers that a sound may have in all channels, counted before it is decoded."""
 
-_OTHERS = (".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff", ".au")
-
-# Of a recording that was never closed, or written where nobody could go back.
+# The lengths that stand for an unknown one: the recording was never closed, or was streamed.
 _UNKNOWN = (0, 2**32 - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """A decoded sound: `x` (1, c, samples), -1 to 1; its own `rate`, and how many `channels`.
+    """A decoded sound: `x` (1, c, samples), -1 to 1; its `rate` in samples a second; `channels`.
 
-    >>> Sound(torch.zeros(1, 1, 8), 16_000, 2).told()
+    >>> Sound(torch.zeros(1, 1, 8), 16_000, 2).described()
     '16,000 samples a second, 2 channels mixed down to one'
     """
 
@@ -42,7 +49,7 @@ class Sound:
     rate: int
     channels: int
 
-    def told(self) -> str:
+    def described(self) -> str:
         """Return what was read, in words."""
         mixed = self.channels > self.x.shape[1]
         rest = f", {self.channels} channels mixed down to one" if mixed else ""
@@ -50,45 +57,41 @@ class Sound:
 
 
 def is_sound(source: bytes | str | Path) -> bool:
-    """Return whether `source` is meant as a sound: by a path's suffix, or how bytes begin.
+    """Return whether `source` is a sound: bytes by how they begin, a path by its suffix.
 
     >>> is_sound("tone.wav"), is_sound("tone.npy"), is_sound(b"RIFF1234WAVEfmt ")
     (True, False, True)
     """
     if isinstance(source, bytes):
-        return _is_wave(source) or (kind_of(source[:START]) or "").endswith("sound")
-    return Path(source).suffix.lower() in (".wav", ".wave", *_OTHERS)
+        return format_of(source[:START]) in (*SOUNDS, *UNREAD_SOUNDS)
+    return Path(source).suffix.lower() in suffixes((*SOUNDS, *UNREAD_SOUNDS))
 
 
 def read_sound(source: bytes | str | Path, channels: int | None = None) -> Sound:
-    """Decode a WAV file: whole numbers of 8 to 64 bits or floats, -1 to 1, at its own rate.
+    """Decode a WAV file of whole numbers with 8 to 64 bits or of floats, at its own rate.
 
-    `channels`: how many the network reads; several are mixed down to 1, their mean. None keeps
+    `channels`: how many the network reads. For 1, several are mixed down to their mean; None keeps
     them.
 
-    Raises ValueError for another file, one that is cut short or compressed, other channels, and
-    more than 64 million numbers; the last before anything is decoded.
+    Raises ValueError for another file, one that is truncated or compressed, other channels, and
+    more than 64 million numbers; these are counted before anything is decoded.
 
     >>> file = io.BytesIO()
     >>> wavfile.write(file, 8000, np.full((3, 2), 16384, np.int16))
     >>> read_sound(file.getvalue(), channels=1).x.tolist()
     [[[0.5, 0.5, 0.5]]]
     """
-    if isinstance(source, bytes):
-        return _decoded(io.BytesIO(source), "the bytes given", channels)
-    path = expanded(source)
-    check_file(path)
-    with path.open("rb") as file:
-        return _decoded(file, printed(path.name), channels)
+    with opened(source) as file:
+        return _decoded(file, name_of(source), channels)
 
 
 def _decoded(file: BinaryIO, name: str, channels: int | None) -> Sound:
     start = file.read(START)
-    if not _is_wave(start):
-        what = kind_of(start) or "none"
+    if format_of(start) not in SOUNDS:
+        what = described(start) or "of an unknown format"
         raise ValueError(
-            f"`picture` ({name}) must be a WAV sound or a .npy array, and this is {what}; save it "
-            "as a WAV"
+            f"`picture` ({name}) must be a {choice(SOUNDS)} sound or a .npy array, and this is "
+            f"{what}; save it as a {choice(SOUNDS)}"
         )
     rate, samples = _samples(_whole(file, name), name)
     if samples.dtype.kind in "iu":
@@ -117,25 +120,20 @@ def _decoded(file: BinaryIO, name: str, channels: int | None) -> Sound:
     return Sound(x, rate, found)
 
 
-def _is_wave(start: bytes) -> bool:
-    return start[:4] in (b"RIFF", b"RIFX", b"RF64") and start[8:12] == b"WAVE"
-
-
 def _samples(file: BinaryIO, name: str) -> tuple[int, NDArray[Any]]:
     try:
-        with silence():  # it warns of parts that it does not know, such as titles
+        with silence():  # SciPy warns of parts that it does not know, such as titles
             return wavfile.read(file)  # type: ignore[no-any-return]
     except Exception as error:
-        # scipy's reader fails on damaged headers with any exception.
-        said = (str(error) or type(error).__name__).splitlines()[0]
+        # SciPy's reader fails on damaged headers with any exception.
         raise ValueError(
-            f"`picture` ({name}) must be a WAV sound of whole numbers or floats ({said}); save it "
-            "so, with 16 bits"
+            f"`picture` ({name}) must be a WAV sound of whole numbers or floats "
+            f"({first_line(error)}); save it so, with 16 bits"
         ) from error
 
 
 def _whole(file: BinaryIO, name: str) -> BinaryIO:
-    """The file at its beginning, or one that says its length where it says none."""
+    """Return the file at its beginning; if it does not say its length, a copy that does."""
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
     order = ">" if file.read(4) == b"RIFX" else "<"
@@ -177,6 +175,6 @@ def _whole(file: BinaryIO, name: str) -> BinaryIO:
 
 
 def _format(content: bytes | bytearray) -> bytes:
-    """What the part "fmt " holds."""
+    """Return what the part "fmt " holds."""
     at = content.index(b"fmt ") + 8
     return bytes(content[at : at + 16] + bytes(16))[:16]

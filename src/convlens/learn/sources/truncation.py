@@ -1,42 +1,43 @@
-"""Tell from a file's own account of its lengths whether its end or a part of it is missing."""
+"""Find out whether a file's end or a part of it is missing, from the lengths that it states."""
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from convlens.learn.sources.binary import opened
+
 __all__ = ["missing_end", "strange_part"]
 
-_SEGMENT = b"\x18\x53\x80\x67"  # of Matroska, which is all of the file behind its header
-_VOIDS = (b"\xec", b"\xbf")  # padding and checksums, of one byte's name
+_SEGMENT = b"\x18\x53\x80\x67"  # of Matroska: everything after the header
+_VOIDS = (b"\xec", b"\xbf")  # padding and checksums, whose names have one byte
 
 _CLUSTER = b"\x1f\x43\xb6\x75"
 
-# What stands beside clusters (RFC 9559, 5.1): where what is, facts, tracks, an index, attachments,
-# chapters, tags; and in them (5.1.3): their time and place, blocks and groups of blocks.
+# Elements next to clusters (RFC 9559, 5.1): an overview, facts, tracks, an index, attachments,
+# chapters, tags; and elements in clusters (5.1.3): time and place, blocks and groups of blocks.
 _ELEMENTS = frozenset(
     bytes.fromhex(name)
     for name in """1f43b675 114d9b74 1549a966 1654ae6b 1c53bb6b 1941a469 1043a770 1254c367
     e7 a7 ab a3 a0 af 5854 ec bf""".split()
 )
 
-# MP4's and QuickTime's boxes that stand side by side in a file; behind others nothing is judged.
+# The outermost boxes of MP4 and QuickTime. After any other box, nothing is checked.
 _BOXES = b"ftyp styp moov moof mdat free skip wide udta uuid meta mfra sidx pnot pdin".split()
 
 
 def missing_end(source: bytes | Path) -> str | None:
-    """Return what a clip's or animation's file lacks; None for nothing, or where it says no length.
+    """Return what the file of a clip or animation lacks; None for nothing or an unknown length.
 
-    Only the lengths of its outermost parts are read; nothing is decoded. A recording that was never
-    closed says none, and is whole.
+    Only the lengths of its outermost parts are read, and nothing is decoded. A recording that was
+    never closed states no length; it counts as whole.
 
     >>> missing_end(b"GIF89a" + bytes(7) + b";"), missing_end(b"GIF89a" + bytes(7))
     (None, 'its end mark is missing')
     """
-    with _opened(source) as file:
+    with opened(source) as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(0)
         start = file.read(12)
@@ -54,16 +55,16 @@ def missing_end(source: bytes | Path) -> str | None:
 
 
 def strange_part(source: bytes | Path) -> str | None:
-    """Return what of a clip's file stands where a packet would; None for nothing, or of others.
+    """Return which part of a clip's file is not a packet where one must be; None for nothing.
 
-    The packets of an AVI, of Matroska, and the fragments of an MP4 follow one another. Where a part
-    was overwritten, or never arrived, FFmpeg goes on behind it in silence. Nothing is decoded.
+    The packets of an AVI or Matroska, and the fragments of an MP4, follow one another. If a part
+    was overwritten, or never arrived, FFmpeg continues after it in silence. Nothing is decoded.
 
     >>> head = b"\\0\\0\\0\\x08moof"
     >>> strange_part(b"\\0\\0\\0\\x08ftyp" + head * 2), strange_part(head + bytes(8) + head)
-    (None, 'what stands at byte 8 is no part of it')
+    (None, 'what stands at byte 8 is not a part of it')
     """
-    with _opened(source) as file:
+    with opened(source) as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(0)
         start = file.read(12)
@@ -77,20 +78,16 @@ def strange_part(source: bytes | Path) -> str | None:
             place = _strange_block(file, begin, length if known is None else known)
         else:
             place = _strange_fragment(file, length)
-    return None if place is None else f"what stands at byte {place:,} is no part of it"
+    return None if place is None else f"what stands at byte {place:,} is not a part of it"
 
 
 _NO_END = "its end mark is missing"
 
 
-def _opened(source: bytes | Path) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-
-
 def _riffs(file: BinaryIO, length: int) -> Iterator[tuple[int, int, bytes]]:
-    """Where the parts of an AVI or WebP begin and end, and what they are.
+    """Yield where the parts of an AVI or WebP begin and end, and what they are.
 
-    (An AVI of more than a gigabyte is several, side by side.)
+    An AVI of more than a gigabyte has several parts, one after the other.
     """
     place = 0
     while place < length:
@@ -103,12 +100,12 @@ def _riffs(file: BinaryIO, length: int) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _strange_packet(file: BinaryIO, place: int, end: int) -> int | None:
-    """Where in a part of an AVI, between its packets, there is none: their names are letters."""
+    """Return where a part of an AVI has no packet, whose name is letters, where one must be."""
     within, odd = False, 0
     while place + 8 <= end:
         file.seek(place)
         head = file.read(13)
-        if odd and _is_name(head[1:5]):  # some programs leave out the byte behind an odd length
+        if odd and _is_name(head[1:5]):  # some programs leave out the byte after an odd length
             place, head = place + 1, head[1:]
         size = int.from_bytes(head[4:8], "little")
         if within and not _is_name(head[:4]):
@@ -130,7 +127,7 @@ def _is_name(four: bytes) -> bool:
 
 
 def _segment(file: BinaryIO) -> tuple[int, int | None]:
-    """Where Matroska's segment begins and ends, None where it does not say."""
+    """Return where Matroska's segment begins and ends, None for an end that it does not state."""
     file.seek(4)
     size, _ = _vint(file)
     file.seek(size, os.SEEK_CUR)
@@ -146,7 +143,7 @@ def _segment(file: BinaryIO) -> tuple[int, int | None]:
 
 
 def _strange_block(file: BinaryIO, place: int, end: int) -> int | None:
-    """Where in Matroska, between the parts of its segment and clusters, there is none."""
+    """Return where a segment of Matroska, or a cluster, has no element where one must be."""
     while place < end:
         file.seek(place)
         name = file.read(1)
@@ -161,7 +158,7 @@ def _strange_block(file: BinaryIO, place: int, end: int) -> int | None:
 
 
 def _vint(file: BinaryIO) -> tuple[int, bool]:
-    """An EBML number, and whether it is one: all bits set stand for unknown (RFC 8794, 4 and 6)."""
+    """Return an EBML number, and whether it is known: not all bits are set (RFC 8794, 4 and 6)."""
     first = (file.read(1) or b"\x80")[0]
     more = 8 - first.bit_length()
     value = first & ((1 << (7 - more)) - 1) if more < 8 else 0
@@ -170,7 +167,7 @@ def _vint(file: BinaryIO) -> tuple[int, bool]:
 
 
 def _boxes(file: BinaryIO, length: int) -> Iterator[tuple[int, int, bytes]]:
-    """Where the boxes begin and end, and their names, as far as they are MP4's or QuickTime's."""
+    """Yield where the boxes of MP4 and QuickTime begin and end, with their names, up to another."""
     place = 0
     while place + 8 <= length:
         file.seek(place)
@@ -184,7 +181,10 @@ def _boxes(file: BinaryIO, length: int) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _strange_fragment(file: BinaryIO, length: int) -> int | None:
-    """Where behind a fragment of an MP4 there is no box; the index of fragments is the last."""
+    """Return where no box follows the last fragment of an MP4; None if a box does.
+
+    The index of the fragments is the last box.
+    """
     boxes = list(_boxes(file, length))
     names = [name for _, _, name in boxes]
     if b"moof" not in names or b"mfra" in names or boxes[-1][1] + 8 > length:
@@ -208,7 +208,7 @@ def _gif(file: BinaryIO) -> str | None:
         elif mark == b"\0":  # some programs end a part twice
             continue
         else:
-            return f"what stands at byte {file.tell() - 1:,} is no part of it"
+            return f"what stands at byte {file.tell() - 1:,} is not a part of it"
         while size := file.read(1)[:1]:
             if size == b"\0":
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import re
 import zipfile
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def in_place_of_a_network(name: str) -> str | None:
         )
     if suffix in (".h5", ".keras", ".tflite", ".pb", ".mlmodel", ".engine", ".pt2"):
         return "models of other programs are not opened here; name a PyTorch network"
-    if suffix in (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".mp4"):
+    if (mimetypes.guess_type(name, strict=False)[0] or "").startswith(("image/", "video/")):
         return "it ends as a picture or clip does; name the network first, then the picture"
     return None
 

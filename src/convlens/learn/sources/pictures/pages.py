@@ -1,62 +1,57 @@
-"""Which of the pictures in a file are its pages, found without decoding any."""
+"""Find which pictures in a file are its pages, without decoding any."""
 
 from __future__ import annotations
 
-import io
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from PIL import Image, MpoImagePlugin
 
-from convlens.files import expanded
-from convlens.learn.sources.signatures import check_file
+from convlens.learn.sources.binary import opened
+from convlens.learn.sources.formats import JPEG, START, TIFF
 from convlens.learn.sources.silencing import silence
 
 __all__ = ["pages_of", "pages_of_opened"]
 
-# NewSubfileType's bits (TIFF 6.0, section 8): a smaller copy, and a mask, are no pages.
+# NewSubfileType's bits (TIFF 6.0, section 8). Smaller copies and masks are not pages.
 _SUBFILE, _REDUCED, _MASK = 254, 1, 4
 
-# How many bytes a TIFF's numbers have: of an offset, a count of entries, an entry.
+# The numbers of a TIFF: the form of an offset, that of a count of entries, bytes of an entry.
 _CLASSIC, _BIG = ("I", "H", 12), ("Q", "Q", 20)
 
-# The MP entries (CIPA DC-007, 5.2.3.3) that are smaller copies of the first picture.
+# MP entries of this type (CIPA DC-007, 5.2.3.3) are smaller copies of the first picture.
 _THUMBNAILS = "Large Thumbnail"
 
-# What the XMP of a phone's gain map holds, which is no picture: how much brighter each pixel is.
+# The XMP of a phone's gain map, which is not a picture, holds one of these.
 _GAIN_MAPS = (b"hdrgainmap", b"hdrgm:")
 
 
 def pages_of(source: bytes | str | Path) -> tuple[int, ...]:
-    """Return which of a file's pictures are pages; (0,) of any but a TIFF or MPO of several.
+    """Return which of a file's pictures are pages; (0,) unless it is a TIFF or MPO of several.
 
-    Left out are smaller copies, masks and gain maps. What is torn counts as a page, so that
-    reading it says what is the matter.
+    Smaller copies, masks and gain maps are left out. A damaged picture counts as a page, so that
+    reading it says what is wrong.
 
     >>> from convlens.zoo.weights import DATA
     >>> pages_of(DATA / "cat.jpg")
     (0,)
     """
     try:
-        if not isinstance(source, bytes):
-            check_file(expanded(source))
-        with (
-            io.BytesIO(source) if isinstance(source, bytes) else expanded(source).open("rb") as file
-        ):
-            start = file.read(8)
-            if start[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"):
+        with opened(source) as file:
+            start = file.read(START)
+            if TIFF.begins(start):
                 return _tiff_pages(file, start)
-            if start[:3] == b"\xff\xd8\xff" and _says_several(file):
-                with silence(), Image.open(file, formats=("JPEG",)) as image:
+            if JPEG.begins(start) and _says_several(file):
+                with silence(), Image.open(file, formats=[JPEG.decoder]) as image:
                     return _mpo_pages(image)
     except Exception:
-        pass  # of a damaged file anything is raised; reading it will say what is the matter
+        pass  # a damaged file may raise anything; reading it will say what is wrong
     return (0,)
 
 
 def pages_of_opened(image: Image.Image) -> tuple[int, ...]:
-    """Return which of the pictures of a file that Pillow opened are pages; see `pages_of`.
+    """Return which pictures of a file that Pillow opened are pages; see `pages_of`.
 
     >>> pages_of_opened(Image.new("L", (2, 2)))
     (0,)
@@ -97,20 +92,20 @@ def _number(file: BinaryIO, form: str) -> int:
 
 
 def _kind(file: BinaryIO, order: str, entries: int, length: int, value: int) -> int:
-    """What a directory says its picture is; the file then stands behind its entries."""
+    """Return NewSubfileType of a directory; the file then stands after its entries."""
     kind = 0
     for _ in range(entries):
         entry = file.read(length)
         tag, form = struct.unpack_from(order + "HH", entry)
         if len(entry) < length:
-            raise ValueError("the directory is torn")
+            raise ValueError("the directory is truncated")
         if tag == _SUBFILE:
             (kind,) = struct.unpack_from(order + ("H" if form == 3 else "I"), entry, value)
     return int(kind)
 
 
 def _says_several(file: BinaryIO) -> bool:
-    """Whether a JPEG has a part that numbers pictures, without Pillow, which would take longer."""
+    """Return whether a JPEG has a part that numbers pictures; Pillow would take longer."""
     file.seek(2)
     while len(head := file.read(8)) == 8 and head[0] == 0xFF and head[1] != 0xDA:
         if head[1] == 0xE2 and head[4:] == b"MPF\0":
@@ -135,7 +130,7 @@ def _is_page(image: MpoImagePlugin.MpoImageFile, number: int, entry: dict[str, A
     try:
         image.seek(number)
     except Exception:
-        return True  # reading it will say what is the matter
+        return True  # reading it will say what is wrong
     if image.fp is None:
         return True
     image.fp.seek(image.offset)

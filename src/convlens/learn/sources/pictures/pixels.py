@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-__all__ = ["Loaded", "check_mode", "pixels_of"]
+from convlens.learn.sources.pictures.variants import unread_tiff
+
+__all__ = ["AlreadyLoaded", "check_mode", "pixels_of"]
 
 Pixels = NDArray[np.uint8]
 
@@ -23,7 +25,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Pillow's modes whose black and white are agreed: not 32-bit numbers, floats or L*a*b*.
+# Pillow's modes with an agreed black and white. 32-bit numbers, floats and L*a*b* have none.
 _MODES = (
     *("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"),
     *("I;16", "I;16B", "I;16L", "I;16N"),
@@ -33,27 +35,26 @@ _STRANGE = {"I": "32-bit or signed numbers", "F": "floating-point numbers", "LAB
 
 # TIFF's tags, and what they say (TIFF 6.0, section 8; SampleFormat: section 19).
 _BITS, _COMPRESSION, _COLOURS, _PLANES, _SAMPLE_FORMAT = 258, 259, 262, 284, 339
-_SUBFILE, _PARTS, _SUBSAMPLING, _DNG = 254, 330, 530, 50706
-_WHITE_IS_ZERO, _YCBCR, _SIGNED, _APART = 0, 6, 2, 2
+_WHITE_IS_ZERO, _SIGNED, _APART = 0, 2, 2
 
 _KNOWN = "_convlens_known"
-"""Where a picture of Pillow's keeps what only its file told, for when it is read again."""
+"""The attribute in which an image of Pillow's keeps a fact of its file, for the next reading."""
 
-# What Pillow multiplies the greys of a PNG with few bits by, and so must its transparent grey be.
+# Pillow multiplies the greys of a PNG with few bits by these; its transparent grey needs it too.
 _SCALES = {"1": 255, "L;2": 85, "L;4": 17}
 
 
-class Loaded(ValueError):
-    """A picture was decoded before, and no longer says what its numbers mean."""
+class AlreadyLoaded(ValueError):
+    """An image that was decoded before, and no longer says what its numbers mean."""
 
 
 def check_mode(image: Image.Image, called: str) -> None:
-    """Raise ValueError where nobody can say which of a picture's numbers is white.
+    """Raise ValueError if it is not known which of an image's numbers is white.
 
     >>> check_mode(Image.new("RGB", (2, 2)), "`picture` (a.png)")
     """
     tags = _tags(image)
-    unread = _unread_kind(image.mode, tags)
+    unread = unread_tiff(image.mode, tags)
     if unread is not None:
         raise ValueError(
             f"{called} must be of a kind that can be read, and this is {unread}; save it as a PNG "
@@ -70,22 +71,11 @@ def check_mode(image: Image.Image, called: str) -> None:
     )
 
 
-def _unread_kind(mode: str, tags: Any) -> str | None:
-    """What a TIFF is that Pillow opens and decodes to other pixels, without a word."""
-    if _DNG in tags or (_PARTS in tags and tags.get(_SUBFILE, 0) & 1):
-        return "a camera's raw file, which begins with a small copy"
-    is_raw = tags.get(_COMPRESSION, 1) == 1
-    if mode in ("LA", "La") and tags.get(_PLANES) == _APART and not is_raw:
-        return "a compressed TIFF whose grey and transparency lie in planes of their own"
-    if is_raw and tags.get(_COLOURS) == _YCBCR and tags.get(_SUBSAMPLING, (2, 2)) != (1, 1):
-        return "an uncompressed TIFF whose colours are stored once for several pixels"
-    return None
-
-
 def pixels_of(image: Image.Image) -> Pixels:
-    """Return the pixels of the picture an opened file stands at, uint8 (h, w, 3).
+    """Return the pixels of the picture that an opened file stands at, uint8 (h, w, 3).
 
-    Turned as its EXIF orientation says, transparency over white, 16 bits by their upper 8.
+    They are turned as the EXIF orientation says. Transparency lies over white, and 16 bits become
+    their upper 8.
 
     >>> pixels_of(Image.new("LA", (1, 1), (9, 0))).tolist()
     [[[255, 255, 255]]]
@@ -111,11 +101,11 @@ def pixels_of(image: Image.Image) -> Pixels:
 
 
 def _load(image: Image.Image) -> None:
-    """Decode where Pillow alone would not, or not rightly."""
+    """Decode an image, even one that Pillow alone does not decode or decodes wrongly."""
     name = getattr(image, "filename", None)
-    _take_planes_of_16_bits(image)
+    _correct_planes_of_16_bits(image)
     if name and hasattr(image, "tag_v2"):
-        # Mapped into memory, a TIFF that lies on its side gets its rows taken for columns.
+        # Pillow maps a named TIFF into memory, and then takes rows of a rotated one for columns.
         vars(image)["filename"] = ""
         try:
             image.load()
@@ -125,20 +115,20 @@ def _load(image: Image.Image) -> None:
     try:
         image.load()
     except (ValueError, SyntaxError):
-        # Of a PNG whose pixels are decoded: what follows them is nothing to see.
+        # A PNG whose pixels are decoded may have damaged chunks after them; they do not matter.
         if not isinstance(image, PngImagePlugin.PngImageFile) or image.tile:
             raise
 
 
-def _take_planes_of_16_bits(image: Image.Image) -> None:
-    """Of a TIFF whose colours lie in planes of their own; Pillow takes these for ones of 8 bits."""
+def _correct_planes_of_16_bits(image: Image.Image) -> None:
+    """Correct how Pillow reads a TIFF with planes of 16 bits, which it takes for planes of 8."""
     tags = _tags(image)
     if tags.get(_PLANES) != _APART or set(tags.get(_BITS, ())) != {16}:
         return
     if not image.tile:  # type: ignore[attr-defined]
         if _KNOWN in vars(image) or tags.get(_COMPRESSION, 1) != 1:
             return
-        raise Loaded("be decoded here, as its colours lie in planes of 16 bits")
+        raise AlreadyLoaded("be decoded here, as its colours lie in planes of 16 bits")
     vars(image)[_KNOWN] = 1
     order = "B" if tags.prefix == b"MM" else "L"
     image.tile = [  # type: ignore[attr-defined]
@@ -150,21 +140,21 @@ def _take_planes_of_16_bits(image: Image.Image) -> None:
 
 
 def _sixteen_bits(image: Image.Image) -> NDArray[np.uint16]:
-    """Grey, 0 the black and 65535 the white; Pillow itself clips it to 255."""
+    """Return grey from 0, black, to 65535, white; Pillow itself clips it to 255."""
     values = np.asarray(image).astype(np.uint16)
     tags = _tags(image)
     if not tags and isinstance(image.info.get("compression"), str):  # a copy of a TIFF
-        raise Loaded("be decoded here, to tell whether its greys have 12 bits and 0 is the white")
+        raise AlreadyLoaded("be decoded here, to see whether its greys have 12 bits and 0 is white")
     if tags.get(_BITS) == (12,):
         values = (values << 4 | values >> 8).astype(np.uint16)
     return ~values if tags.get(_COLOURS) == _WHITE_IS_ZERO else values
 
 
 def _clear_of_png(image: Image.Image) -> NDArray[np.bool_] | None:
-    """Which pixels of a PNG have the colour it calls transparent, where Pillow finds others.
+    """Return which pixels of a PNG have its transparent colour; None if Pillow finds them itself.
 
-    Pillow scales the colours of such files to 8 bits, and not the transparent one (Portable
-    Network Graphics, 11.3.2.1). Of one that is decoded already, the scale is not known any more.
+    Pillow scales the colours of some files to 8 bits, but not the transparent one (Portable
+    Network Graphics, 11.3.2.1). An image that is already decoded no longer knows the scale.
     """
     key: Any = image.info.get("transparency")
     if isinstance(key, tuple) and max(key) > 255 and not hasattr(image, "tile"):  # of a copy
@@ -190,7 +180,10 @@ def _clear_of_png(image: Image.Image) -> NDArray[np.bool_] | None:
 
 
 def _clear_grey(image: Image.Image, key: int) -> NDArray[np.bool_] | None:
-    """Of a decoded picture: of 2 or 4 bits only where its greys leave no doubt of it."""
+    """Return the transparent pixels of a decoded grey image; None if its pixels are as they are.
+
+    Raises AlreadyLoaded if its greys may have had 2 or 4 bits.
+    """
     if image.mode == "1":
         black_or_white: NDArray[np.bool_] = np.asarray(image.convert("L")) == 255 * key
         return black_or_white
@@ -201,12 +194,12 @@ def _clear_grey(image: Image.Image, key: int) -> NDArray[np.bool_] | None:
         scale for scale in (17, 85) if not (greys % scale).any() and (greys == key * scale).any()
     ]
     if scales and not (greys == key).any():
-        raise Loaded(f"be decoded here, to tell how many bits grey {key} has, which is to be clear")
+        raise AlreadyLoaded(f"be decoded here, to see how many bits its transparent grey {key} has")
     return None
 
 
 def _lower_bytes(image: PngImagePlugin.PngImageFile) -> Pixels:
-    """Of 16-bit colours: they are the upper ones where the bytes are taken in the other order."""
+    """Return the lower bytes of 16-bit colours, by decoding the file in the other byte order."""
     file = image.fp
     if file is None:
         raise ValueError("the file is closed")
@@ -232,5 +225,5 @@ def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(274, 1))
     except Exception:
-        # Damaged EXIF says nothing about how the picture lies; the pixels are still good.
+        # Damaged EXIF gives no orientation; the pixels are still good.
         return 1
