@@ -255,7 +255,7 @@ def test_the_first_of_several_calls_says_that_there_are_others() -> None:
     assert explain(recording, "conv#2", (0, 0, 1, 1)).call.startswith("call 2 of 3 of `conv`")
     assert explain(recording, "conv#1", (0, 0, 1, 1)).step is first.step
     assert explain(recording, "conv2d@9", (0, 0, 0, 0)).call == ""
-    with pytest.raises(ValueError, match="`conv` ran 3 times: use 'conv' to 'conv#3'"):
+    with pytest.raises(ValueError, match="`conv` ran 3 times; use 'conv' to 'conv#3'"):
         explain(recording, "conv#4", (0, 0, 1, 1))
 
 

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds, other operations and bytes, step by step."""
+"""Count what a network costs: parameters, multiply-adds, other operations and bytes per step."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from convlens.tables import table
 
 @dataclass(frozen=True)
 class CostRow:
-    """One step's cost; `parameters` counts those no earlier step has used, `bytes` its outputs.
+    """One step's cost: `parameters` are those that no earlier step used, `bytes` its outputs'.
 
-    `uncounted` says why multiply-adds may be missing from the row; "" where all are counted.
+    `uncounted` says why multiply-adds may be missing from the row; it is "" if all are counted.
     """
 
     step: int
@@ -34,13 +34,13 @@ class CostRow:
 
 @dataclass(frozen=True)
 class Costs:
-    """The costs of one run. Prints as a table.
+    """The costs of one run, which print as a table.
 
-    `multiply_adds` are those of convolutions, linear layers, recurrent layers and matrix products,
-    each kernel element once for each position it is laid on (padding counts; for a transposed
-    convolution the positions are those of its input). `operations` are all other elements computed:
-    biases, normalizations, activations, pooling (one for each element read). FLOPs in the usual
-    sense are 2 x multiply_adds + operations. `warnings` names what is not counted.
+    `multiply_adds` are those of convolutions, linear layers, recurrent layers and matrix products:
+    each kernel element counts once for each position it is laid on. Padding counts; the positions
+    of a transposed convolution are those of its input. `operations` are all other elements
+    computed: biases, normalizations, activations, pooling (one for each element read). FLOPs in the
+    usual sense are 2 x multiply_adds + operations. `warnings` names what is not counted.
     """
 
     rows: tuple[CostRow, ...]
@@ -49,16 +49,16 @@ class Costs:
 
     @property
     def multiply_adds(self) -> int:
-        """Of all steps that are counted; `warnings` names the others."""
+        """Multiply-adds of all steps that are counted; `warnings` names the others."""
         return sum(row.multiply_adds for row in self.rows)
 
     @property
     def operations(self) -> int:
-        """Of all steps."""
+        """Operations of all steps."""
         return sum(row.operations for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the costs ready for JSON."""
         return {
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
@@ -83,7 +83,7 @@ def costs(network: Any, *inputs: Any, **kwargs: Any) -> Costs:
     """Run the network once and count what each step costs.
 
     Raises:
-        RuntimeError: the network raised; says where.
+        RuntimeError: the network raised; the message says where.
         NotImplementedError: a step reads or makes a nested tensor, whose parts differ in size.
 
     >>> import torch
@@ -98,7 +98,7 @@ def costs(network: Any, *inputs: Any, **kwargs: Any) -> Costs:
 
 
 def costs_of(recording: Recording) -> Costs:
-    """The costs of what was recorded.
+    """Count what a recorded run cost.
 
     >>> import torch
     >>> from convlens.lens import record
@@ -114,7 +114,7 @@ def costs_of(recording: Recording) -> Costs:
 
 
 def parameters_of(recording: Recording) -> int:
-    """How many numbers of parameters a network has, packed ones too, tied ones once.
+    """Return how many numbers a network's parameters have, with packed ones, and tied ones once.
 
     >>> import torch
     >>> from convlens.lens import record
@@ -128,10 +128,11 @@ def parameters_of(recording: Recording) -> int:
 
 
 def _row(recording: Recording, step: Step, counted: _Parameters) -> CostRow:
+    """Return the cost of one step."""
     for id in (*step.inputs, *step.outputs):
         if -1 in recording.values[id].shape:
             raise NotImplementedError(
-                f"`{recording.name_of(id)}` is nested: its parts differ in size, so that step "
+                f"`{recording.name_of(id)}` is nested: its parts differ in size, so step "
                 f"{step.index} (`{step.op}`) cannot be counted; record one part alone"
             )
     out = recording.values[step.outputs[0]]
@@ -152,7 +153,7 @@ def _row(recording: Recording, step: Step, counted: _Parameters) -> CostRow:
 
 
 class _Parameters:
-    """The parameters seen so far, each memory once: tied ones are one."""
+    """The parameters seen so far; tied ones, which share memory, count once."""
 
     def __init__(self, recording: Recording) -> None:
         self.values = recording.values
@@ -161,7 +162,7 @@ class _Parameters:
         self.hidden: dict[int, str] = {}  # steps whose packed weights torch does not show
 
     def new_in(self, step: Step) -> int:
-        """How many numbers of parameters this step is the first to use."""
+        """Return how many numbers this step is the first to use as parameters."""
         new = sum(self._new(self.values[id]) for id in dict.fromkeys(step.inputs))
         for holder in packed.packed(step):
             if packed.weights(holder) is None:
@@ -173,6 +174,7 @@ class _Parameters:
         return new
 
     def _new(self, value: Value) -> int:
+        """Return how many numbers a value adds; 0 if it is not a parameter, or was seen."""
         if value.kind != "parameter":
             return 0
         place = 0 if value.opaque else value.tensor.storage_offset()
@@ -184,14 +186,14 @@ class _Parameters:
         return math.prod(value.shape)
 
     def total(self) -> int:
-        """Of all steps, and of modules that did not run."""
+        """Return the numbers of all steps, and of modules that did not run."""
         for value in self.values:
             self._new(value)
         return self.numbers
 
 
 def _warnings(rows: list[CostRow], counted: _Parameters) -> Iterator[str]:
-    """A sentence for each operation that is not, or not wholly, counted."""
+    """Yield a sentence for each operation that is not, or not wholly, counted."""
     missing: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         if row.uncounted:
@@ -206,6 +208,7 @@ def _warnings(rows: list[CostRow], counted: _Parameters) -> Iterator[str]:
 
 
 def _steps(steps: list[int]) -> str:
+    """Return steps in words."""
     if len(steps) == 1:
         return f"step {steps[0]}"
     return f"{len(steps)} steps, the first is {steps[0]}"

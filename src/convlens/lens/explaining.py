@@ -1,4 +1,4 @@
-"""One number of a recording into the terms it is made of; each term again; down to the pixels."""
+"""Take a number of a recording apart into its terms, and each term again, down to the pixels."""
 
 from __future__ import annotations
 
@@ -9,26 +9,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import torch
 
+from convlens.lens.bounds import agree, bound_note, rounding_bound
 from convlens.lens.fields import Region, region
 from convlens.lens.kinds import bound
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.naming import calls_named, which_call
 from convlens.lens.recording import Recording, Step, Value
-from convlens.lens.terms import (
-    Account,
-    Terms,
-    flushed,
-    plain,
-    smallest,
-    unit_roundoff,
-    unravel,
-)
+from convlens.lens.terms import Account, Terms, plain, unravel
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """A part of a sum with its name: one term, one channel of a window, or all others."""
+    """A part of a sum, with its name: one term, one channel of a window, or all others."""
 
     label: str
     product: float
@@ -39,12 +32,17 @@ class Contribution:
 class Explanation:
     """What one recorded number is made of.
 
-    `recorded` is the tensor's number, `total` what the terms give in float64; they agree within
-    `bound`, or no `Explanation` is made. `rule` says how the terms make it: "sum" (products +
-    bias), "copy" (one element, unchanged), "chosen" (one of the terms), "function" (of the terms;
-    the weights are slopes), "slope" (the universal rule: slopes, not arithmetic), "given" (an
-    input, a parameter, a constant: made of nothing). `call` says which call of its module it is
-    of, where that ran more than once.
+    `recorded` is the tensor's number, and `total` is what the terms give in float64. They agree
+    within `bound`, or no `Explanation` is made. `rule` says how the terms make the number:
+
+    - "sum": products + bias;
+    - "copy": one element, unchanged;
+    - "chosen": one of the terms;
+    - "function": a function of the terms, whose weights are slopes;
+    - "slope": the universal rule, which gives slopes and no arithmetic;
+    - "given": an input, a parameter or a constant, which is made of nothing.
+
+    `call` says which call of its module made the number, if the module ran more than once.
     """
 
     recording: Recording = field(repr=False)
@@ -64,13 +62,13 @@ class Explanation:
     call: str = ""
 
     def open(self, term: int, *, weight: bool = False) -> Explanation:
-        """Go on into the element a term reads.
+        """Explain the element that a term reads, or with `weight` the one its weight comes from.
 
-        `weight`: into the element its weight is, or comes from: for a number taken from a box on
-        a map, that box; for one chosen by an index or a mask, the index or the mask.
+        The weight of a number taken from a box on a map comes from that box; that of a number
+        chosen by an index or a mask comes from the index or the mask.
 
         Raises:
-            ValueError: no such term, or one that reads padding or a computed weight.
+            ValueError: there is no such term, it reads padding, or its weight was computed.
         """
         if not 0 <= term < len(self.terms):
             raise ValueError(
@@ -80,13 +78,13 @@ class Explanation:
         source = self.terms.weight_source if weight else self.terms.source
         position = self.terms.weight_position if weight else self.terms.position
         if source[term] < 0:
-            what = "its weight is computed, no element" if weight else "it reads padding"
+            what = "its weight is computed, not an element" if weight else "it reads padding"
             raise ValueError(f"`term` (={term}) leads nowhere: {what}; open another term")
         value = self.recording.values[int(source[term])]
         return explain_value(self.recording, value.id, unravel(int(position[term]), value.shape))
 
     def pixels(self, input: int = 0) -> Region:
-        """The region of an input of the network (the first by default) this number was made from.
+        """Return the region of an input of the network that this number was made from.
 
         Raises:
             ValueError: the network has no such input.
@@ -94,11 +92,11 @@ class Explanation:
         return region(self.recording, self.value.id, self.index, input)
 
     def contributions(self, limit: int = 10, by: str = "term") -> tuple[Contribution, ...]:
-        """The parts of the sum, largest first; past `limit` one part "all others" closes it.
+        """Return the parts of the sum, largest first, and past `limit` one part "all others".
 
         Args:
             limit: how many parts to name.
-            by: "term", or "channel" for the terms of one channel of a window together.
+            by: "term", or "channel" to add up the terms of one channel of a window.
         """
         if by not in ("term", "channel"):
             raise ValueError(f'`by` (={by!r}) must be "term" or "channel"; use one of them')
@@ -119,7 +117,7 @@ class Explanation:
         return tuple(parts)
 
     def label(self, term: int) -> str:
-        """The element a term reads, as a person would name it."""
+        """Return the name and index of the element that a term reads."""
         if self.terms.source[term] < 0:
             return "padding"
         value = self.recording.values[int(self.terms.source[term])]
@@ -127,7 +125,7 @@ class Explanation:
         return f"{self.recording.name_of(value.id)}[{at}]"
 
     def _channel(self, members: tuple[int, ...]) -> int:
-        """The channel of the input a window's terms lie in."""
+        """Return the channel of the input in which a window's terms lie."""
         axes = len(self.terms.arrangement) - 1
         for term in members:
             index = self.terms.index(term, self.recording)
@@ -136,9 +134,9 @@ class Explanation:
         return members[0] // max(math.prod(self.terms.arrangement[1:]), 1)
 
     def to_dict(self, limit: int | None = None) -> dict[str, Any]:
-        """Ready for JSON; with `limit`, only the largest terms and the sum of the others.
+        """Return it ready for JSON; with `limit`, only the largest terms and the sum of the others.
 
-        What is not finite goes as text ("NaN", "Infinity", "-Infinity").
+        Numbers that are not finite become text ("NaN", "Infinity", "-Infinity").
         """
         order = np.argsort(-np.abs(self.terms.product), kind="stable")
         shown = order if limit is None else order[:limit]
@@ -199,7 +197,7 @@ class Explanation:
         return "\n".join(lines)
 
     def _lines(self, limit: int) -> list[str]:
-        """The terms as lines of text, as the rule reads them."""
+        """Return the terms as lines of text, in the form that suits the rule."""
         lines = []
         for part in self.contributions(limit):
             k = part.terms[0]
@@ -226,16 +224,16 @@ def explain(
     """Take one number of an output apart into the terms it is made of.
 
     Args:
-        recording: of `record`.
-        where: a step or its index; or a name: a module's path ("layer1.conv", "layer1.conv#2" for
-            its second call, "" for the whole network), a value's as `recording.names` has it, or
-            "@3" for step 3. A path is always a path, even if it is a number.
-        index: one integer an axis of the output; negative ones count from the end.
-        slot: which output, for a step or module with several.
+        recording: what `record` returned.
+        where: a step, its index, or a name. A name is the path of a module ("layer1.conv", or
+            "layer1.conv#2" for its second call, or "" for the whole network), the name of a value
+            in `recording.names`, or "@3" for step 3. A path stays a path even if it is a number.
+        index: one integer for each axis of the output; negative ones count from the end.
+        slot: which output, of a step or module with several.
 
     Raises:
-        ValueError: no such step, name, output or element.
-        NotImplementedError: a step that cannot be taken apart; says why.
+        ValueError: there is no such step, name, output or element.
+        NotImplementedError: the step cannot be taken apart; the message says why.
         ArithmeticError: the terms do not give the recorded number within the bound.
 
     >>> import torch
@@ -262,10 +260,10 @@ def explain(
 
 
 def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explanation:
-    """Like `explain`, for an element of any value: an input or a parameter too.
+    """Explain an element of any value, such as an input or a parameter, as `explain` does.
 
     Raises:
-        ValueError: no such value or element.
+        ValueError: there is no such value or element.
         NotImplementedError, ArithmeticError: as `explain`.
     """
     if not 0 <= id < len(recording.values):
@@ -274,33 +272,41 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
         )
     value = recording.values[id]
     step = recording.steps[value.step] if value.step >= 0 else None
-    if any(recording.values[i].dtype.is_complex for i in (id, *(step.inputs if step else ()))):
-        raise NotImplementedError(
-            f"{recording.name_of(id)} is made of complex numbers; only real ones are taken apart"
-        )
-    for i in (id, *(step.inputs if step else ())):
-        if recording.values[i].opaque:
-            of = "" if i == id else f"is made of `{recording.name_of(i)}`, which "
-            raise NotImplementedError(
-                f"`{recording.name_of(id)}` {of}is {recording.values[i].opaque}; only dense "
-                "numbers are taken apart"
-            )
-        if recording.values[i].stale:
-            raise ValueError(
-                f"`{recording.name_of(i)}` was changed in place after it was recorded; record again"
-            )
+    _check_readable(recording, value, step)
     at = _checked(index, value)
-    recorded = float(value.tensor[at])
     if step is None:
         note = "made outside the recording" if value.kind == "constant" else ""
+        recorded = float(value.tensor[at])
         account = Account("given", Terms.none(), recorded, exact=True, note=note)
-        return _explanation(recording, None, value, at, recorded, value.kind, account)
+        return _explanation(recording, value, at, value.kind, account)
     kind, given = bound(recording, step)
     account = kind.explain(given, value.slot, at)
-    return _explanation(recording, step, value, at, recorded, kind.name, account)
+    return _explanation(recording, value, at, kind.name, account)
+
+
+def _check_readable(recording: Recording, value: Value, step: Step | None) -> None:
+    """Raise unless a value, and all that its step read, are real, dense and as they were."""
+    values = [value, *(recording.values[i] for i in (step.inputs if step else ()))]
+    name = recording.name_of(value.id)
+    if any(each.dtype.is_complex for each in values):
+        raise NotImplementedError(
+            f"{name} is made of complex numbers; only real ones are taken apart"
+        )
+    for each in values:
+        if each.opaque:
+            of = "" if each is value else f"is made of `{recording.name_of(each.id)}`, which "
+            raise NotImplementedError(
+                f"`{name}` {of}is {each.opaque}; only dense numbers are taken apart"
+            )
+        if each.stale:
+            raise ValueError(
+                f"`{recording.name_of(each.id)}` was changed in place after it was recorded; "
+                "record again"
+            )
 
 
 def _checked(index: Sequence[int], value: Value) -> tuple[int, ...]:
+    """Return an index counted from the front, or raise for one that is not in the value."""
     shape = "x".join(map(str, value.shape)) or "a single number"
     if len(index) != len(value.shape):
         raise ValueError(
@@ -320,32 +326,14 @@ def _checked(index: Sequence[int], value: Value) -> tuple[int, ...]:
 
 
 def _explanation(
-    recording: Recording,
-    step: Step | None,
-    value: Value,
-    index: tuple[int, ...],
-    recorded: float,
-    kind: str,
-    account: Account,
+    recording: Recording, value: Value, index: tuple[int, ...], kind: str, account: Account
 ) -> Explanation:
-    bound = rounding_bound(account, value)
-    note = account.note
-    if account.inside and account.magnitude > MULTIPLE * shown_size(account):
-        told = f"rounded as numbers of size {account.magnitude:.2g} are: {account.inside}"
-        note = f"{note}; {told}" if note else told
-    if not _agree(recorded, account.total, bound, value):
-        if step is not None and account.rule == "slope":  # no rule of ours that could be wrong
-            raise NotImplementedError(
-                f"step {step.index} (`{step.op}`, module `{step.module}`) cannot be taken apart: "
-                f"run again in float64 it gives {account.total!r}, where {recorded!r} was "
-                "recorded; it draws random numbers, or rounds more than its slopes tell"
-            )
-        where = "given" if step is None else f"step {step.index} (`{step.op}`, `{step.module}`)"
-        raise ArithmeticError(
-            f"{where} at {index}: the terms give {account.total!r}, the recorded value is "
-            f"{recorded!r}; they differ by {abs(recorded - account.total):.3g}, more than the "
-            f"bound {bound:.3g}"
-        )
+    """Return the explanation of an account, or raise if its terms do not give the number."""
+    step = recording.steps[value.step] if value.step >= 0 else None
+    recorded = float(value.tensor[index])
+    limit = rounding_bound(account, value)
+    if not agree(recorded, account.total, limit, value):
+        raise _disagreement(step, index, recorded, account, limit)
     return Explanation(
         recording,
         step,
@@ -358,52 +346,26 @@ def _explanation(
         account.total,
         account.bias,
         account.bias_source,
-        bound,
+        limit,
         account.formula,
-        note,
+        "; ".join(filter(None, (account.note, bound_note(account)))),
         "" if step is None else which_call(recording, step.module, step.call),
     )
 
 
-MULTIPLE = 32
-"""A bound is that of numbers at most so many times larger than the terms, or the note says why."""
-
-
-def shown_size(account: Account) -> float:
-    """The sum of the sizes of what an explanation shows: its products, bias and total."""
-    sizes = np.abs([*account.terms.product, account.bias, account.total])
-    return float(sizes[np.isfinite(sizes)].sum())
-
-
-def rounding_bound(account: Account, value: Value) -> float:
-    """How far a correct recorded value may lie from the exact sum of its terms.
-
-    2 ((4 + sqrt(n)) u S + n t): n terms, S the sum of their sizes, u the unit roundoff and t the
-    smallest number of the value's dtype. The root, not n, because rounding errors of a blocked sum
-    have random signs (Higham & Mary, SIAM J. Sci. Comput. 41, 2019); the factor 2 was settled on
-    147 networks, where no correct step came near it and each seeded fault passed it.
-
-    S is larger where rounding inside the formula moves the result (the exponents of a softmax, a
-    mean of large numbers), but at most MULTIPLE times the size of the terms shown, so that every
-    bound can fail. Only where numbers inside the formula cancel is it theirs, and the note says so.
-    """
-    if account.exact or not value.dtype.is_floating_point:
-        return 0.0
-    n, u, tiny = account.count, unit_roundoff(value.dtype), smallest(value.dtype)
-    size = account.magnitude
-    if not account.inside or not math.isfinite(size):
-        values = account.terms.value
-        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-        least = flushed(value.dtype) * (1 + largest)  # what is less than a normal number may be 0
-        most = MULTIPLE * (shown_size(account) + least)
-        size = min(size, most) if math.isfinite(size) else most
-    return 2 * ((4 + math.sqrt(n)) * u * size + n * tiny)
-
-
-def _agree(recorded: float, total: float, bound: float, value: Value) -> bool:
-    if recorded == total or (math.isnan(recorded) and math.isnan(total)):
-        return True
-    if math.isinf(recorded) and value.dtype.is_floating_point:
-        # The sum overflowed the dtype, as it must past the largest number.
-        return total * math.copysign(1, recorded) + bound >= torch.finfo(value.dtype).max
-    return abs(recorded - total) <= bound
+def _disagreement(
+    step: Step | None, index: tuple[int, ...], recorded: float, account: Account, limit: float
+) -> Exception:
+    """Return the error for terms that do not give the recorded number."""
+    if step is not None and account.rule == "slope":  # torch's rule, not one of a kind
+        return StepRefused(
+            step,
+            f"run again in float64 it gives {account.total!r}, where {recorded!r} was recorded; "
+            "it draws random numbers, or rounds more than its slopes show",
+        )
+    where = "given" if step is None else f"step {step.index} (`{step.op}`, `{step.module}`)"
+    return ArithmeticError(
+        f"{where} at {index}: the terms give {account.total!r}, the recorded value is "
+        f"{recorded!r}; they differ by {abs(recorded - account.total):.3g}, more than the "
+        f"bound {limit:.3g}"
+    )

@@ -1,4 +1,4 @@
-"""Receptive fields: exactly which elements of an input one number was made from."""
+"""Find receptive fields: exactly which elements of an input one number was made from."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from convlens.lens.recording import Recording, Step, Value
 class Region:
     """The elements of an input that a number was made from.
 
-    `mask` has the input's shape; `box` is the smallest range of each axis that holds it (empty
-    ranges when nothing does); `count` is how many elements there are. `upper_bound`: whether some
-    of them may not matter, because a step on the way has no rule that says what it reads;
-    `warning` says which, "" otherwise.
+    `mask` has the input's shape, `box` the smallest range along each axis that holds it (empty
+    ranges for an empty mask), and `count` the number of elements. Some of them may not matter if a
+    step on the way has no rule that says what it reads: `warning` names it then, and is "" if not.
     """
 
     value: Value
@@ -38,15 +37,15 @@ class Region:
 
 
 def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) -> Region:
-    """The region of the network's input number `input` that element `index` of a value reads.
+    """Return the region of an input of the network that element `index` of a value reads.
 
-    Every step is walked backwards with a mask of what it reads. Of an operation of no known kind
-    an upper bound is read, and the region says so: all of its inputs, except along axes (a batch)
-    where other numbers elsewhere were seen to change nothing.
+    A mask is carried backwards through every step, from what was made to what was read. An
+    operation without a rule gives an upper bound, and the region says so: all of its inputs, except
+    along axes (a batch) where other numbers elsewhere were seen to change nothing.
 
     Raises:
         ValueError: the network has no such input.
-        NotImplementedError: a nested tensor lies on the way, whose parts differ in size.
+        NotImplementedError: a nested tensor, whose parts differ in size, is on the way.
 
     >>> import torch
     >>> from convlens.lens import record
@@ -72,7 +71,7 @@ def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) 
 
 
 def _warned(loose: Sequence[Step]) -> str:
-    """Which steps made it an upper bound; "" where none did."""
+    """Return which steps made it an upper bound; "" if none did."""
     if not loose:
         return ""
     named = [f"`{step.op}` (step {step.index})" for step in reversed(loose)]
@@ -88,22 +87,24 @@ def _bound(recording: Recording, step: Step) -> tuple[Kind, Arguments]:
 
 
 def _sized(recording: Recording, ids: Sequence[int]) -> None:
-    """Raise for a value without one size along every axis."""
+    """Raise for a value that has several sizes along an axis."""
     for id in ids:
         if -1 in recording.values[id].shape:
             raise NotImplementedError(
-                f"`{recording.name_of(id)}` is nested: its parts differ in size, so that no region "
-                "is known; record one part alone"
+                f"`{recording.name_of(id)}` is nested: its parts differ in size, so its region is "
+                "unknown; record one part alone"
             )
 
 
 def _one(shape: tuple[int, ...], index: Sequence[int]) -> Tensor:
+    """Return the mask of one element."""
     mask = torch.zeros(shape, dtype=torch.bool)
     mask[tuple(index)] = True
     return mask
 
 
 def _region(value: Value, mask: Tensor, warning: str = "") -> Region:
+    """Return a mask as a region, with the box that holds it."""
     box = []
     for axis in range(mask.dim()):
         line = masks.collapse(mask, (a for a in range(mask.dim()) if a != axis)).flatten()

@@ -1,7 +1,7 @@
-"""Which inputs a set of outputs reads: boolean masks carried backwards through one step.
+"""Carry boolean masks backwards through one step, from outputs to the inputs they read.
 
-A mask has the shape of its value. Axes on which it does not vary are expanded views (stride 0), so
-that thousands of channels cost as much as one.
+A mask has the shape of its value. Axes along which it does not vary are expanded views (stride 0),
+so that thousands of channels cost as much as one.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from torch import Tensor
 from convlens.windows import AdaptiveWindow, TransposedWindow, Window
 
 Slides = Window | TransposedWindow | AdaptiveWindow
+"""What slides along one axis."""
 
 
 def everything(mask: Tensor, shape: Sequence[int]) -> Tensor:
-    """All of an input, if anything of the output is asked for."""
+    """Return all of an input, if the mask holds anything of the output."""
     return mask.any().expand(tuple(shape))
 
 
 def union(one: Tensor | None, other: Tensor) -> Tensor:
-    """Where either mask is set, still narrow where both are."""
+    """Return where either mask is set; the union is narrow where both are."""
     if one is None:
         return other
     return torch.logical_or(narrow(one), narrow(other)).expand(other.shape)
 
 
 def narrow(mask: Tensor) -> Tensor:
-    """The mask with its unvarying axes cut to size 1."""
+    """Return the mask with the axes along which it does not vary cut to size 1."""
     for axis in range(mask.dim()):
         if mask.stride(axis) == 0 and mask.size(axis) > 1:
             mask = mask.narrow(axis, 0, 1)
@@ -38,7 +39,7 @@ def narrow(mask: Tensor) -> Tensor:
 
 
 def collapse(mask: Tensor, axes: Iterable[int]) -> Tensor:
-    """Any over `axes`, which stay with size 1."""
+    """Return whether any element is set along `axes`, which stay with size 1."""
     mask = narrow(mask)
     for axis in axes:
         mask = mask.any(axis, keepdim=True)
@@ -46,7 +47,7 @@ def collapse(mask: Tensor, axes: Iterable[int]) -> Tensor:
 
 
 def broadcast_back(mask: Tensor, shape: Sequence[int]) -> Tensor:
-    """The mask of an operand of this shape that was broadcast to the mask's shape."""
+    """Return the mask of an operand of this shape, which was broadcast to the mask's shape."""
     mask = narrow(mask)
     while mask.dim() > len(shape):
         mask = mask.any(0)
@@ -60,7 +61,7 @@ def broadcast_back(mask: Tensor, shape: Sequence[int]) -> Tensor:
 def through_windows(
     mask: Tensor, windows: Sequence[Slides], sizes: Sequence[int], first_axis: int
 ) -> Tensor:
-    """The inputs read along the trailing axes, from `first_axis` on, one window an axis."""
+    """Return the inputs read along the axes from `first_axis` on, with one window for each."""
     found = mask.to(torch.float32)
     for i, (window, size) in enumerate(zip(windows, sizes, strict=True)):
         lines = found.movedim(first_axis + i, -1)
@@ -71,7 +72,7 @@ def through_windows(
 
 @functools.lru_cache(maxsize=512)
 def _read_matrix(window: Slides, outputs: int, size: int) -> Tensor:
-    """Row o is 1 at the inputs that output o reads."""
+    """Return the matrix whose row o is 1 at the inputs that output o reads."""
     matrix = torch.zeros(outputs, size)
     for output in range(outputs):
         matrix[output, list(window.reads(output, size))] = 1

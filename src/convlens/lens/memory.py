@@ -1,4 +1,4 @@
-"""Where the numbers of a tensor lie, and which tensors have none that can be read one by one."""
+"""Find the memory that a tensor's numbers are in, and whether they can be read one by one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 
 def memory_of(tensor: Tensor) -> tuple[Hashable, int]:
-    """A key that tensors of the same memory share, and the bytes of that memory.
+    """Return a key that all tensors in one memory share, and the bytes of that memory.
 
-    A tensor without one memory (sparse, of oneDNN) is a key of its own, as long as it lives.
+    A tensor without a memory of one piece (sparse, of oneDNN) has a key of its own while it lives.
 
     >>> x = torch.ones(4)
     >>> memory_of(x) == memory_of(x[2:]), memory_of(x)[1], memory_of(torch.eye(2).to_sparse())[1]
@@ -25,7 +25,7 @@ def memory_of(tensor: Tensor) -> tuple[Hashable, int]:
 
 
 def _parts(tensor: Tensor) -> list[Tensor]:
-    """The dense tensors a sparse one holds; none where they cannot be had."""
+    """Return the dense tensors that a sparse one holds; none if torch hides them."""
     if tensor.layout is torch.sparse_coo:
         return [tensor._indices(), tensor._values()]
     if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
@@ -36,7 +36,7 @@ def _parts(tensor: Tensor) -> list[Tensor]:
 
 
 def opaque(tensor: Tensor) -> str:
-    """What makes a tensor's numbers unreadable one by one, in a word; "" for a dense tensor.
+    """Return why a tensor's numbers cannot be read one by one; "" for a dense tensor.
 
     >>> opaque(torch.eye(2).to_sparse()), opaque(torch.eye(2))
     ('sparse', '')
@@ -58,5 +58,5 @@ def opaque(tensor: Tensor) -> str:
 
 
 def version_of(tensor: Tensor) -> int:
-    """How often a tensor was written; 0 for those of inference mode, which do not count."""
+    """Return how often a tensor was written; 0 in inference mode, which does not count."""
     return 0 if tensor.is_inference() else tensor._version

@@ -1,4 +1,4 @@
-"""The names of a recording: one for every value, and which values a name means."""
+"""Name every value of a recording, and find the values that a name stands for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def value_names(recording: Recording) -> dict[int, tuple[str, ...]]:
-    """The names of every value, the best first; each means one value, in the next recording too.
+    """Return the names of every value, the best first; each stands for one value only.
 
-    A module's output is named as the module ("block.conv", "block.conv#2" of its second call);
-    whatever a step made by module and operation ("block.relu"), outside all modules by operation
-    and index ("relu@3"). ":1" is a step's second output, "~2" the second of a name. A module's
-    name is never another value's.
+    A module's output has the module's name ("block.conv", "block.conv#2" for its second call). What
+    a step made is named by module and operation ("block.relu"), or outside all modules by operation
+    and index ("relu@3"). ":1" is a step's second output, "~2" the second value of a name. No other
+    value has a module's name. Another recording of the same network gives the same names.
     """
     # First calls last: a module's own path comes before another's "path#2".
     calls = sorted(recording.calls, key=lambda call: call.call == 1)
@@ -54,9 +54,9 @@ def _plain_names(
 
 
 def values_named(recording: Recording, where: str) -> tuple[int, ...]:
-    """The values a name means: all that a module returned, or the one of that name.
+    """Return the values that a name stands for: all that a module returned, or one value.
 
-    Raises ValueError for a name of nothing, and for a module that returned no tensor.
+    Raises ValueError for an unknown name, and for a module that returned no tensor.
     """
     calls = calls_named(recording, where)
     if calls:
@@ -75,13 +75,13 @@ def values_named(recording: Recording, where: str) -> tuple[int, ...]:
 
 
 def step_named(where: str) -> int | None:
-    """The index in "@3"; None for other names."""
+    """Return the index in "@3"; None for other names."""
     number = where.removeprefix("@")
     return int(number) if number != where and number.isascii() and number.isdigit() else None
 
 
 def calls_named(recording: Recording, where: str) -> list[Call]:
-    """The calls of a module by its path, or the one of "path#2"; [] where no such module ran.
+    """Return the calls of a module by its path, or one by "path#2"; [] if no such module ran.
 
     Raises ValueError for a call after the last.
     """
@@ -96,14 +96,14 @@ def calls_named(recording: Recording, where: str) -> list[Call]:
     if ran and not found:
         times = f"{len(ran)} times" if len(ran) > 1 else "once"
         raise ValueError(
-            f"`where` (={where!r}) must be a call that was made; `{path}` ran {times}: use "
+            f"`where` (={where!r}) must be a call that was made; `{path}` ran {times}; use "
             f"{ran[0].label!r}" + (f" to {ran[-1].label!r}" if len(ran) > 1 else "")
         )
     return found
 
 
 def which_call(recording: Recording, path: str, nth: int) -> str:
-    """Which of a module's calls this is, and what all are named; "" where it ran once."""
+    """Return which of a module's calls this is, and their names; "" if it ran once."""
     labels = [call.label for call in recording.calls if call.path == path]
     if len(labels) < 2:
         return ""
@@ -115,18 +115,20 @@ def which_call(recording: Recording, path: str, nth: int) -> str:
 
 
 def returned(recording: Recording, call: Call) -> tuple[int, ...]:
-    """The values that a module call returned; raises ValueError where there is none."""
+    """Return the values that a module call returned, or raise ValueError if it returned none."""
     if call.outputs:
         return call.outputs
     count, stopped = call.last - call.first, call.last == len(recording.steps)
     steps = f"; name a step inside it: @{call.first} to @{call.last - 1}" if count else ""
     if stopped and recording.error is not None:
-        raise ValueError(f"`where` (={call.label!r}) returned nothing: the network stopped{steps}")
+        raise ValueError(
+            f"`where` (={call.label!r}) returned nothing, as the network stopped{steps}"
+        )
     raise ValueError(f"`where` (={call.label!r}) is a module that returned no tensor{steps}")
 
 
 def unknown(recording: Recording, where: str) -> ValueError:
-    """The error that says what else may be named."""
+    """Return the error for an unknown name, which says what else may be named."""
     if where.isascii() and where.isdigit():
         return ValueError(
             f"`where` (={where!r}) must be a module that ran, and none has this path; "

@@ -1,4 +1,4 @@
-"""What a recording is made of: values, steps, module calls, and the recording that holds them."""
+"""The recording of a run: its values, its steps, its module calls, and their names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Stands for a recorded value inside the arguments of a step."""
+    """A recorded value inside the arguments of a step."""
 
     id: int
 
@@ -27,10 +27,10 @@ class Ref:
 class Value:
     """One tensor as it was at one moment of the run.
 
-    `kind` is "input", "parameter", "buffer", "constant" (made outside the run) or "computed";
-    `step` is the index of the step that made it (-1 for the others), `slot` which of that step's
-    outputs it is, `name` the parameter's, buffer's or input's name, `version` how often its tensor
-    had been written when it was recorded (-1: in memory of its own, which nobody else writes).
+    `kind` is "input", "parameter", "buffer", "constant" (made outside the run) or "computed".
+    `step` is the index of the step that made it (-1 for the other kinds), and `slot` says which of
+    that step's outputs it is. `name` is that of a parameter, buffer or input. `version` is how
+    often its tensor had been written when it was recorded (-1 for one with memory of its own).
     """
 
     id: int
@@ -45,12 +45,12 @@ class Value:
 
     @property
     def opaque(self) -> str:
-        """What makes its numbers unreadable one by one ("sparse", "nested", ...); "" mostly."""
+        """Why its numbers cannot be read one by one ("sparse", "nested", ...); "" mostly."""
         return opaque(self.tensor)
 
     @property
     def stale(self) -> bool:
-        """Whether it was written after the recording, as training and running again may do."""
+        """Whether it was written after the recording, by training or another run."""
         return self.version >= 0 and version_of(self.tensor) != self.version
 
 
@@ -58,9 +58,9 @@ class Value:
 class Step:
     """One public call of torch, in the user's words: its arguments, what it read and what it made.
 
-    `args` and `kwargs` are the call's own, with `Ref` in place of every tensor; `inputs` and
-    `outputs` are value ids; `module` is the path of the module it ran in and `call` the how many-th
-    call of that module (from 1); `source` is the file and line outside torch; `seconds` its time.
+    `args` and `kwargs` are the call's own, with `Ref` in place of every tensor. `inputs` and
+    `outputs` are value ids. `module` is the path of the module it ran in, and `call` the number of
+    that module's call, from 1. `source` is the file and line outside torch, `seconds` its time.
     """
 
     index: int
@@ -78,13 +78,13 @@ class Step:
 
     @property
     def label(self) -> str:
-        """The module's path, with `#2`, `#3` ... from its second call on."""
+        """Path of its module, with `#2`, `#3` ... from the second call on."""
         return self.module if self.call == 1 else f"{self.module}#{self.call}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """One call of a module: steps `first` up to but not including `last` ran inside it."""
+    """One call of a module, inside which the steps from `first` to before `last` ran."""
 
     path: str
     type: str
@@ -97,13 +97,13 @@ class Call:
 
     @property
     def label(self) -> str:
-        """The path, with `#2`, `#3` ... from the second call on."""
+        """Path of the module, with `#2`, `#3` ... from the second call on."""
         return self.path if self.call == 1 else f"{self.path}#{self.call}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
-    """The error a network raised: where, in which call of torch (if in one), and what it said."""
+    """The error that a network raised, and where; `op` is the call of torch, or "" outside one."""
 
     step: int
     module: str
@@ -113,7 +113,7 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """One line: where it happened and the first line of what the error says."""
+        """One line: where it happened, and the first line of what the error says."""
         words = str(self.exception).strip().splitlines() or [""]
         doing = f" in `{self.op}`" if self.op else ""
         line = f" ({self.source[0]}:{self.source[1]})" if self.source[0] else ""
@@ -124,12 +124,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """What a network did on its inputs: steps in order, every value kept.
+    """What a network did on its inputs: its steps in order, with every value.
 
-    Prints as a table. `recording["layer1.conv"]` gives the steps that ran inside a module,
-    `recording.step("layer1.conv")` the one that made the module's output. A network that raised
-    gives the steps that ran, with the `error` at its step. `aliases`: the other paths of a module
-    that stands at several, with the one it is named by.
+    It prints as a table. `recording["layer1.conv"]` gives the steps that ran inside a module, and
+    `recording.step("layer1.conv")` the one that made the module's output. After a network that
+    raised, it has the steps that ran, and the `error` at its step. `aliases` maps each other path
+    of a module that stands at several to the one that names it.
     """
 
     steps: tuple[Step, ...]
@@ -145,22 +145,22 @@ class Recording:
 
     @property
     def inputs(self) -> tuple[Value, ...]:
-        """The tensors the network was given, in order."""
+        """The tensors that the network was given, in order."""
         return tuple(value for value in self.values if value.kind == "input")
 
     @property
     def output(self) -> Value | None:
-        """The first tensor the network returned; None when it returned none, or raised."""
+        """The first tensor that the network returned; None if it returned none, or raised."""
         return self.values[self.output_ids[0]] if self.output_ids else None
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the computed values, storages counted once."""
+        """Bytes that the computed values hold; memory that they share counts once."""
         return sum(dict(memory_of(v.tensor) for v in self.values if v.kind == "computed").values())
 
     @property
     def all_names(self) -> dict[int, tuple[str, ...]]:
-        """The names of every value, by its id; each of them means that value to `explain`."""
+        """All names of every value, by its id; `explain` takes each of them."""
         if not self._names:
             self._names.update(value_names(self))
         return self._names
@@ -185,12 +185,12 @@ class Recording:
         return len(self.steps)
 
     def step(self, where: Step | int | str) -> Step:
-        """The step meant by an index, or the one that made what a name means.
+        """Return the step at an index, or the one that made what a name stands for.
 
         Names are those of `made`.
 
         Raises:
-            ValueError: no such step or name, or a value that no step made.
+            ValueError: there is no such step or name, or no step made that value.
         """
         if isinstance(where, Step):
             return where
@@ -206,7 +206,7 @@ class Recording:
             if index is None:
                 raise ValueError(
                     f"`where` (={where!r}) must be something that a step made; this was given, or "
-                    "handed on as it was: use the step before it"
+                    "returned unchanged; use the step before it"
                 )
         else:
             index = operator.index(where)
@@ -218,23 +218,23 @@ class Recording:
         return self.steps[index]
 
     def made(self, where: Step | int | str) -> tuple[int, ...]:
-        """The ids of the values that a step made, or that a name means.
+        """Return the ids of the values that a step made, or that a name stands for.
 
-        A string is a module's path wherever such a module ran, and means what the module returned
-        in its first call; "block.conv#2" is its second call, "" the whole network. Else it is the
-        name of a value, as `names` has them, or a step: "@3" is step 3.
+        A string that is the path of a module stands for what that module returned in its first
+        call; "block.conv#2" is its second call, "" the whole network. Any other string is the name
+        of a value in `names`, or a step: "@3" is step 3.
 
         Raises:
-            ValueError: no such step, module or value, or a module that returned no tensor.
+            ValueError: there is no such step, module or value, or the module returned no tensor.
         """
         return values_named(self, where) if isinstance(where, str) else self.step(where).outputs
 
     def name_of(self, id: int) -> str:
-        """A value as a person would name it: its own name, or its module or step."""
+        """Return the best name of a value: its own, or that of its module or step."""
         return self.all_names[id][0]
 
     def kept(self, what: str, key: int, most: int, make: Callable[[], Made]) -> Made:
-        """Return what `make` made for a key before, of the latest `most`; else call it now."""
+        """Return what `make` made for a key; the latest `most` results of a kind are kept."""
         held = self._kept.setdefault(what, {})
         try:
             found: Made = held[key]
@@ -247,7 +247,7 @@ class Recording:
         return made
 
     def table(self) -> str:
-        """Every step in a line: index, module, operation, output shapes, milliseconds."""
+        """Return a line for every step: index, module, operation, output shapes, milliseconds."""
         rows = [("step", "module", "operation", "output", "ms")]
         for step in self.steps:
             shapes = ", ".join("x".join(map(str, self.values[v].shape)) for v in step.outputs)
@@ -261,7 +261,7 @@ class Recording:
     __str__ = table
 
     def to_dict(self) -> dict[str, Any]:
-        """The recording without its numbers, ready for JSON."""
+        """Return the recording without its numbers, ready for JSON."""
         return {
             "steps": [
                 {

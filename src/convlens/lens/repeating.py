@@ -17,9 +17,12 @@ class NotRepeated(RuntimeError):
 
 
 def run_again(step: Step, substitute: Callable[[Ref], torch.Tensor], slot: int = 0) -> torch.Tensor:
-    """Call a step's function on other tensors; one of the values it makes or changes."""
+    """Call a step's function on other tensors, and return one of the values it makes or changes.
 
-    def tensor(ref: Ref) -> torch.Tensor:  # one of inference mode is nothing that autograd may keep
+    Raises NotRepeated if the function refuses them.
+    """
+
+    def tensor(ref: Ref) -> torch.Tensor:  # autograd may not keep a tensor of inference mode
         found = substitute(ref)
         return found.clone() if found.is_inference() else found
 
@@ -28,7 +31,7 @@ def run_again(step: Step, substitute: Callable[[Ref], torch.Tensor], slot: int =
 
 
 def without_out(step: Step) -> dict[str, Any]:
-    """A step's keyword arguments, but for where its result went."""
+    """Return a step's keyword arguments, except for where its result went."""
     return {key: argument for key, argument in step.kwargs.items() if key != "out"}
 
 
@@ -47,7 +50,9 @@ def call_again(step: Step, args: Any, kwargs: Any) -> list[torch.Tensor]:
     outs = tensors_in(args[:1] if out is None else out)
     written = [t for t, version in zip(given, before, strict=True) if version_of(t) != version]
     made = made_or_changed(args, kwargs, given, [] if writes_aside(step.op) else written, outs)
-    if len(made) != len(step.outputs):  # inference mode counts no writes; a cast may be none
+    if len(made) != len(
+        step.outputs
+    ):  # inference mode does not count writes; a cast may return what it was given
         made = outs
     if len(made) != len(step.outputs):
         raise NotRepeated(f"`{step.op}` gives {len(made)} values now, not {len(step.outputs)}")
@@ -61,7 +66,7 @@ def made_or_changed(
     written: list[torch.Tensor],
     outs: list[torch.Tensor],
 ) -> list[torch.Tensor]:
-    """What a call wrote into, then what else it returned that it was not given."""
+    """Return the tensors that a call wrote into, then what else it returned and was not given."""
     target = [t for t in written if (args and t is args[0]) or t is kwargs.get("out")]
     changed = target or written
     old = {id(t) for t in given} - {id(t) for t in changed}
@@ -69,5 +74,5 @@ def made_or_changed(
 
 
 def writes_aside(op: str) -> bool:
-    """Whether what a call writes, the running statistics of a normalization, is no output of it."""
+    """Return whether what a call writes are running statistics, which are not its outputs."""
     return op.endswith(("batch_norm", "instance_norm"))

@@ -1,4 +1,4 @@
-"""The terms one number is made of, and the account of how they make it."""
+"""The terms that one number is made of, and the account of how they make it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ PADDING = -1
 class Terms:
     """T terms, each `value * weight = product`, as arrays of length T.
 
-    `source` is the value id a term reads (-1: padding) and `position` the flat index in it;
-    `weight_source` and `weight_position` say the same of the weight (-1: computed, an element of
-    nothing; in a quotient the weight is one over that element; of a region they say which box it
-    is, at its first corner, of a copy which index chose it). `arrangement` is the shape the terms
-    are laid out in: (channels, *window) for a window, (features,) for a dot product.
+    `source` is the id of the value that a term reads (-1 for padding) and `position` the flat index
+    in it. `weight_source` and `weight_position` say the same of the weight (-1 for one that was
+    computed). In a quotient the weight is one over that element. For a pooled region they name the
+    first corner of its box, for a copy the element of the index that chose it. `arrangement` is the
+    shape of the terms: (channels, *window) for a window, (features,) for a dot product.
     """
 
     source: Ints
@@ -51,7 +51,7 @@ class Terms:
         return len(self.value)
 
     def index(self, term: int, recording: Recording) -> tuple[int, ...]:
-        """The index of a term's element in the value it reads; () for padding."""
+        """Return the index of a term's element in the value it reads; () for padding."""
         if self.source[term] < 0:
             return ()
         shape = recording.values[int(self.source[term])].shape
@@ -69,7 +69,7 @@ class Terms:
         weight_position: npt.ArrayLike = PADDING,
         arrangement: Sequence[int] | None = None,
     ) -> Terms:
-        """Terms from arrays of one shape (numbers are repeated); the products are taken here."""
+        """Make terms of arrays of one shape; a single number stands for all, products are taken."""
         values = np.asarray(value, np.float64)
         shape = values.shape
 
@@ -93,7 +93,7 @@ class Terms:
 
     @classmethod
     def none(cls) -> Terms:
-        """No terms: a number that is given, not made."""
+        """Return no terms, for a number that is given, not made."""
         return cls.build(PADDING, np.zeros(0), np.zeros(0))
 
 
@@ -101,12 +101,10 @@ class Terms:
 class Account:
     """How the terms of one element make it, in float64.
 
-    `rule` is "sum" (products + bias), "copy" (one element, unchanged), "chosen" (one of the
-    terms), "function" (of the terms; the weights are slopes), "slope" (the universal rule) or
-    "given". `total` is what the rule gives; a correct recorded value lies within the rounding of
-    `count` operations on numbers of `magnitude`, or equals it bit for bit where `exact`. A
-    magnitude far above the terms' own sizes counts only where `inside` says what, inside the
-    formula, is of that size and cancels.
+    `rule` is that of an `Explanation`, and `total` is what it gives. A correct recorded value
+    differs from it by the rounding of at most `count` operations on numbers of `magnitude`; if
+    `exact`, not by a bit. A magnitude far above the terms' own sizes counts only if `inside` says
+    what, inside the formula, has that size and cancels.
     """
 
     rule: str
@@ -134,7 +132,7 @@ class Account:
         note: str = "",
         inside: str = "",
     ) -> Account:
-        """Products plus bias; `magnitude` adds to the sum of their sizes."""
+        """Return an account of products plus bias; `magnitude` adds to the sum of their sizes."""
         with np.errstate(invalid="ignore", over="ignore"):
             total = float(terms.product.sum()) + bias
             size = float(np.abs(terms.product).sum()) + abs(bias) + magnitude
@@ -143,7 +141,7 @@ class Account:
 
     @classmethod
     def of_copy(cls, terms: Terms, note: str = "", formula: str = "") -> Account:
-        """One element, unchanged."""
+        """Return an account of one element, unchanged."""
         return cls("copy", terms, float(terms.product[0]), exact=True, note=note, formula=formula)
 
     @classmethod
@@ -159,7 +157,7 @@ class Account:
         note: str,
         arrangement: Sequence[int] | None = None,
     ) -> Account:
-        """One of the candidates (or its place): the winner has weight 1, the others 0."""
+        """Return an account of one candidate, or of its place: the winner's weight is 1."""
         weight = np.zeros(np.shape(numbers))
         weight.reshape(-1)[winner] = 1
         terms = Terms.build(source, positions, numbers, weight, arrangement=arrangement)
@@ -170,7 +168,7 @@ class Account:
 class Cost:
     """What a step costs: multiply-adds, and every other element computed.
 
-    `uncounted` says why multiply-adds may be missing; "" where all are counted.
+    `uncounted` says why multiply-adds may be missing; it is "" if all are counted.
     """
 
     multiply_adds: int = 0
@@ -179,24 +177,24 @@ class Cost:
 
 
 def unravel(position: int, shape: Sequence[int]) -> tuple[int, ...]:
-    """The index tuple of a flat position."""
+    """Return the index tuple of a flat position."""
     return tuple(int(i) for i in np.unravel_index(position, tuple(shape))) if shape else ()
 
 
 def ravel(index: Sequence[int], shape: Sequence[int]) -> int:
-    """The flat position of an index tuple."""
+    """Return the flat position of an index tuple."""
     return int(np.ravel_multi_index(tuple(index), tuple(shape))) if len(shape) else 0
 
 
 def broadcast_index(index: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
-    """The index into an operand of this shape that was broadcast to the output."""
+    """Return the index into an operand of this shape, which was broadcast to the output."""
     tail = index[len(index) - len(shape) :]
     return tuple(0 if size == 1 else i for size, i in zip(shape, tail, strict=True))
 
 
 def lane(x: torch.Tensor, index: Sequence[int], dim: int) -> tuple[Ints, Floats]:
-    """Flat positions and numbers of the elements along one axis, through `index`."""
-    x = x.reshape(x.shape or (1,))  # a scalar is a line of one along any axis
+    """Return flat positions and numbers of the elements along one axis, through `index`."""
+    x = x.reshape(x.shape or (1,))  # along any axis a scalar is one element
     numbers = floats(x.movedim(dim, -1)[(*index[:dim], *index[dim + 1 :])])
     stride = math.prod(x.shape[dim + 1 :])
     start = ravel((*index[:dim], 0, *index[dim + 1 :]), x.shape)
@@ -204,25 +202,25 @@ def lane(x: torch.Tensor, index: Sequence[int], dim: int) -> tuple[Ints, Floats]
 
 
 def floats(tensor: torch.Tensor) -> Floats:
-    """A tensor as float64, whatever its dtype and device."""
+    """Return a tensor as an array of float64, whatever its dtype and device."""
     array: Floats = tensor.detach().to("cpu", torch.float64).numpy()
     return array
 
 
 def plain(number: float) -> float | str:
-    """A number for JSON, which has no word for what is not finite: those go as text."""
+    """Return a number for JSON, which takes one that is not finite only as text."""
     if math.isfinite(number):
         return float(number)
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
 def unit_roundoff(dtype: torch.dtype) -> float:
-    """Half the spacing of numbers at 1: 2^-24 for float32; 0 for integers."""
+    """Return half the spacing of numbers at 1: 2^-24 for float32; 0 for integers."""
     return torch.finfo(dtype).eps / 2 if dtype.is_floating_point else 0.0
 
 
 def smallest(dtype: torch.dtype) -> float:
-    """The smallest positive number of a dtype: 2^-149 for float32."""
+    """Return the smallest positive number of a dtype: 2^-149 for float32."""
     if not dtype.is_floating_point:
         return 0.0
     info = torch.finfo(dtype)
@@ -230,6 +228,6 @@ def smallest(dtype: torch.dtype) -> float:
 
 
 def flushed(dtype: torch.dtype) -> float:
-    """The magnitude whose rounding is the smallest normal number of a dtype."""
-    inside = torch.float32 if dtype == torch.float16 else dtype  # which torch computes in
+    """Return the magnitude whose rounding is the smallest normal number of a dtype."""
+    inside = torch.float32 if dtype == torch.float16 else dtype  # what torch computes in
     return torch.finfo(inside).smallest_normal / unit_roundoff(dtype)

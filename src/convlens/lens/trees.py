@@ -15,7 +15,7 @@ _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device
 
 
 def replace_tensors(tree: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
-    """The same nest of lists, tuples, dicts and slices with every tensor replaced."""
+    """Return the same nest of lists, tuples, dicts and slices, with every tensor replaced."""
     kind = type(tree)
     if kind in _ATOMS:
         return tree
@@ -28,7 +28,7 @@ def replace_tensors(tree: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
 
 
 def replace_refs(tree: Any, replace: Callable[[Ref], Any]) -> Any:
-    """The same nest of lists, tuples, dicts and slices with every `Ref` replaced."""
+    """Return the same nest of lists, tuples, dicts and slices, with every `Ref` replaced."""
     if isinstance(tree, Ref):
         return replace(tree)
     return _rebuild(tree, lambda part: replace_refs(part, replace))
@@ -42,6 +42,7 @@ def refs_in(tree: Any) -> list[int]:
 
 
 def _rebuild(tree: Any, each: Callable[[Any], Any]) -> Any:
+    """Return a nest of the same kind, with `each` applied to its parts."""
     if isinstance(tree, torch.Size):
         return tree
     if isinstance(tree, tuple):
@@ -57,13 +58,14 @@ def _rebuild(tree: Any, each: Callable[[Any], Any]) -> Any:
 
 
 def tensors_in(tree: Any) -> list[torch.Tensor]:
-    """Every tensor in a nest of lists, tuples, mappings, slices and dataclasses, in order."""
+    """Return all tensors in a nest of lists, tuples, mappings, slices and dataclasses, in order."""
     found: list[torch.Tensor] = []
     _collect(tree, found)
     return found
 
 
 def _collect(tree: Any, found: list[torch.Tensor]) -> None:
+    """Add the tensors of a nest to those found."""
     if isinstance(tree, torch.Tensor):
         found.append(tree)
     elif isinstance(tree, (list, tuple)):

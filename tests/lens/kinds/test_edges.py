@@ -198,7 +198,7 @@ def test_the_region_of_slopes_holds_the_terms() -> None:
 
 def test_slopes_that_do_not_give_the_number_are_no_fault_of_ours() -> None:
     seen = record(lambda x: torch.cdist(x, x.flip(0)), drawn(3, 4) * 1e-23)
-    with pytest.raises(NotImplementedError, match="rounds more than its slopes tell"):
+    with pytest.raises(NotImplementedError, match="rounds more than its slopes show"):
         explain(seen, 1, (0, 0))
 
 

@@ -209,6 +209,16 @@ def test_a_call_that_fits_no_signature_says_so_and_is_of_one_kind_for_all(name: 
     assert len(costs_of(seen).rows) == len(seen)
 
 
+def test_terms_region_and_cost_are_of_one_kind() -> None:
+    x = torch.rand(3, 3, generator=torch.Generator().manual_seed(0))
+    seen = record(lambda x: x.norm(p="nuc"), x)
+    step = seen.steps[0]
+    assert bound(seen, step)[0].name == "composed"
+    assert explain(seen, 0, ()).rule == "slope"
+    assert region(seen, step.outputs[0], ()).upper_bound
+    assert costs_of(seen).rows[0].uncounted
+
+
 def test_what_did_not_fit_is_in_the_error() -> None:
     seen = record(lambda x: x.sum(1, keepdim=True), ROW)
     step, signature = seen.steps[0], "input, dim=None"

@@ -209,6 +209,16 @@ def test_every_term_of_padding_is_an_element_or_nothing(name: str) -> None:
         )
 
 
+def test_a_computed_kernel_under_repeated_padding_has_a_region() -> None:
+    x, w = numbers(1, 1, 6), numbers(1, 1, 3, seed=1)
+    seen = record(
+        lambda x, w: conv(x, w * 2, padding=1, padding_mode="reflect", method="direct"), x, w
+    )
+    explanation = explain_value(seen, seen.output_ids[0], (0, 0, 0))
+    assert explanation.pixels(0).mask.flatten().tolist() == [True, True, *[False] * 4]
+    assert explanation.pixels(1).count == 3
+
+
 def test_whole_numbers_are_exact_and_wrap_as_they_do() -> None:
     x, w = (X * 50).to(torch.int8), (W * 50).to(torch.int8)
     seen = record(lambda x: conv(x, w, groups=2), x)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.recording import Recording, Ref, Step, Value
 
 # The words that torch's own signatures use for the same argument.
@@ -90,7 +90,7 @@ class Arguments:
         """Return the value id of a tensor argument."""
         argument = self.named.get(name)
         if not isinstance(argument, Ref):
-            raise Refused(self.step, f"its argument `{name}` is not a tensor")
+            raise StepRefused(self.step, f"its argument `{name}` is not a tensor")
         return argument.id
 
     def value(self, name: str) -> Value:

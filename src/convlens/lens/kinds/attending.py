@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convlens.lens import masks
 from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import (
     Account,
@@ -117,9 +117,11 @@ class Attending:
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return a term for each key: its value times its share."""
         if slot:
-            raise Refused(given.step, f"output {slot} is kept for the gradient; explain output 0")
+            raise StepRefused(
+                given.step, f"output {slot} is kept for the gradient; explain output 0"
+            )
         if given["dropout_p"]:
-            raise Refused(given.step, "it drops shares at random")
+            raise StepRefused(given.step, "it drops shares at random")
         query, key, value = (given.tensor(name) for name in ("query", "key", "value"))
         heads = query.dim() > 2 and query.shape[-3]
         row = floats(query[(*broadcast_index(index[:-2], query.shape[:-2]), index[-2])])
@@ -154,7 +156,9 @@ class Attending:
         If there is only one such key, its share is 1 whatever the numbers are.
         """
         if slot:
-            raise Refused(given.step, f"output {slot} is kept for the gradient; no region is known")
+            raise StepRefused(
+                given.step, f"output {slot} is kept for the gradient; no region is known"
+            )
         query, key, value = (given.value(name).shape for name in ("query", "key", "value"))
         allowed = _allowed(given, (*mask.shape[:-1], key[-2]))
         rows = mask.any(-1, keepdim=True) & allowed

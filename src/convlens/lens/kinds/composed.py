@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.kinds.flattening import Flattening
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.kinds.universal import Universal
 from convlens.lens.kinds.walking import carried
 from convlens.lens.recorder.running import record_operators
@@ -112,7 +112,7 @@ class Composed:
         flattening = Flattening(below.recording, below.leaves, below.bind, below.origins)
         try:
             flat = flattening.of(below.recording.output_ids[slot], index)
-        except Refused:  # an operator beneath, of which the user knows nothing
+        except StepRefused:  # an operator beneath, of which the user knows nothing
             flat = None
         if flat is None:
             return Universal(self.why).explain(given, slot, index)

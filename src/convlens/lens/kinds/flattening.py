@@ -10,7 +10,7 @@ import numpy as np
 
 from convlens.lens.kinds import moving, pointwise
 from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import PADDING, Account, Element, Ints, Origin, Terms, ravel, unravel
 
@@ -54,7 +54,7 @@ class Flattening:
     def of(self, id: int, index: tuple[int, ...]) -> Account | None:
         """Return how an element is made of the leaves' elements; None if it is no sum of them.
 
-        Raises Refused for an operator that cannot be taken apart.
+        Raises StepRefused for an operator that cannot be taken apart.
         """
         position = ravel(index, self.recording.values[id].shape)
         while True:
@@ -84,7 +84,7 @@ class Flattening:
         value = self.recording.values[id]
         kind, given = self.bind(self.recording, self.recording.steps[value.step])
         if kind.name == "universal":
-            raise Refused(given.step, "it has no rule")
+            raise StepRefused(given.step, "it has no rule")
         return kind.explain(given, value.slot, unravel(position, value.shape))
 
     def _by_elements(self, id: int) -> bool:

@@ -13,7 +13,7 @@ from convlens.lens import masks
 from convlens.lens.kinds import indexing
 from convlens.lens.kinds.arguments import Arguments, UnboundCall
 from convlens.lens.kinds.indexing import Choice, choices
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.recording import Recording, Ref, Step
 from convlens.lens.repeating import NotRepeated, run_again
 from convlens.lens.terms import PADDING, Account, Cost, Element, Terms, ravel, unravel
@@ -79,7 +79,7 @@ class Moving:
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return the one element that stands here; `weight_source` leads to what chose it."""
         if _of_lengths(given, slot):
-            raise Refused(given.step, "output 1 says how many sequences have each step")
+            raise StepRefused(given.step, "output 1 says how many sequences have each step")
         origin = int(index_map(given, slot)[index])
         if origin == 0:
             note = "a constant put here, not an element of anything"
@@ -91,7 +91,7 @@ class Moving:
             if 0 <= position < value.tensor.numel():
                 chosen_by = choices(given, index, id, unravel(position, value.shape))
                 return _copied(given.recording, (id, position), chosen_by)
-        raise Refused(given.step, "it moved an element that it was not given")
+        raise StepRefused(given.step, "it moved an element that it was not given")
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return where the elements under the mask came from."""
@@ -293,7 +293,7 @@ class Aliasing:
                 position = ravel(at, value.shape)
                 number = float(value.tensor[at])
                 return Account.of_copy(Terms.build([ref.id], [position], [number]), step.note)
-        raise Refused(step, "no recorded value wrote this memory")
+        raise StepRefused(step, "no recorded value wrote this memory")
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return the addresses under the mask, each in the value that wrote it last."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convlens.lens import masks
 from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.kinds.walking import computed, union_of
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import (
@@ -76,7 +76,7 @@ class Normalizing:
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return one term with stored statistics; else x, and each element of the mean."""
         if slot:
-            raise Refused(given.step, f"output {slot} is a saved statistic; explain output 0")
+            raise StepRefused(given.step, f"output {slot} is a saved statistic; explain output 0")
         x = given.tensor("input")
         position, number = ravel(index, x.shape), float(x[index])
         if _stored(given):

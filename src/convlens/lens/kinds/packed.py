@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convlens.lens.kinds import probing
 from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import Account, Cost
 
@@ -75,7 +75,7 @@ class Packed:
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Refuse: neither the weights nor the rounded input are values of the recording."""
-        raise Refused(
+        raise StepRefused(
             given.step,
             "its weights are packed, and its numbers quantised; explain the network before it was "
             "quantised",

@@ -10,7 +10,7 @@ from torch import Tensor
 from convlens.lens import masks
 from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.kinds.recurrent_layers import RecurrentLayers, RecurrentWeights, bound
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.kinds.unrolling import Unrolled
 from convlens.lens.kinds.walking import union_of
 from convlens.lens.recording import Recording, Step
@@ -34,7 +34,7 @@ class Recurring:
         """Return a term for each element of the input and of the first states it depends on."""
         layers = RecurrentLayers.of(given)
         if layers.random:
-            raise Refused(given.step, "it draws random numbers between its layers")
+            raise StepRefused(given.step, "it draws random numbers between its layers")
         mask = torch.zeros(given.output(slot).shape, dtype=torch.bool)
         mask[index] = True
         states, cells = layers.asked(slot, mask)
@@ -43,7 +43,7 @@ class Recurring:
         unrolled = Unrolled(layers, sequence, layer, way, time)
         number, size = unrolled.target(found is cells, element)
         if not math.isfinite(number.detach()):
-            raise Refused(given.step, "not all it reads is finite")
+            raise StepRefused(given.step, "not all it reads is finite")
         return unrolled.account(number, size)
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:

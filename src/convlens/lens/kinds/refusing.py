@@ -5,7 +5,7 @@ from __future__ import annotations
 from convlens.lens.recording import Step
 
 
-class Refused(NotImplementedError):
+class StepRefused(NotImplementedError):
     """A step, or one of its outputs, that no rule takes apart; says why."""
 
     def __init__(self, step: Step, why: str) -> None:

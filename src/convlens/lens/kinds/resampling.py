@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convlens.lens import masks
 from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.recording import Recording, Ref, Step, Value
 from convlens.lens.repeating import run_again
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats
@@ -43,7 +43,7 @@ class Resampling:
         step, x = given.step, _resampled(given)
         if not x.dtype.is_floating_point and step.op != "cumsum":
             why = "it rounds what lies between whole numbers; only floating-point values are summed"
-            raise Refused(step, why)
+            raise StepRefused(step, why)
         part, slope, place = _coefficients(given, slot, index)
         numbers, weights = floats(part[place]), floats(slope[place])
         indices = [axis.cpu().numpy() for axis in place]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convlens.lens.kinds import probing
 from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.kinds.refusing import Refused
+from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.kinds.walking import union_of
 from convlens.lens.recording import Recording, Ref, Step
 from convlens.lens.repeating import NotRepeated, call_again, without_out
@@ -69,11 +69,11 @@ class Universal:
         """Return a term for each element with a slope."""
         step, out = given.step, given.output(slot)
         if step.op in RANDOM:
-            raise Refused(step, "it draws random numbers")
+            raise StepRefused(step, "it draws random numbers")
         if step.op == "view":
-            raise Refused(step, self.why)
+            raise StepRefused(step, self.why)
         if not out.dtype.is_floating_point:
-            raise Refused(step, f"it gives {out.dtype} by a rule of its own")
+            raise StepRefused(step, f"it gives {out.dtype} by a rule of its own")
         one = torch.zeros(out.shape, dtype=torch.float64)
         one[index] = 1
         result, slopes = _sloped(given, slot, one)
@@ -95,7 +95,7 @@ class Universal:
         wanted = mask * (1 + torch.rand(mask.shape, generator=draw, dtype=torch.float64))
         try:
             _, slopes = _sloped(given, slot, wanted)
-        except Refused:
+        except StepRefused:
             return found
         return union_of(found, {id: slope.to_dense().cpu() != 0 for id, slope in slopes.items()})
 
@@ -148,11 +148,11 @@ def _terms(given: Arguments, slopes: dict[int, Tensor]) -> Terms:
 
 
 def _float64(step: Step, tensor: Tensor) -> Tensor:
-    """Return a tensor as a leaf of float64, or raise Refused for a layout that has none."""
+    """Return a tensor as a leaf of float64, or raise StepRefused for a layout that has none."""
     try:
         return tensor.double().requires_grad_()
     except NotImplementedError as error:
-        raise Refused(
+        raise StepRefused(
             step, "it cannot be run again in float64: torch has none of its layout"
         ) from error
 
@@ -160,7 +160,7 @@ def _float64(step: Step, tensor: Tensor) -> Tensor:
 def _sloped(given: Arguments, slot: int, wanted: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
     """Return a step's result on float64 leaves, and each leaf's slopes of its sum times `wanted`.
 
-    Raises Refused, in torch's words, if that cannot be.
+    Raises StepRefused, in torch's words, if that cannot be.
     """
     step, leaves = given.step, {}
 
@@ -175,7 +175,7 @@ def _sloped(given: Arguments, slot: int, wanted: Tensor) -> tuple[Tensor, dict[i
         try:
             result = call_again(step, args, kwargs)[slot]
         except NotRepeated as error:
-            raise Refused(step, f"it cannot be run again in float64: {error}") from error
+            raise StepRefused(step, f"it cannot be run again in float64: {error}") from error
         floating = {id: x for id, x in leaves.items() if x.requires_grad}
         if not floating or not result.requires_grad:
             return result, {}
@@ -184,6 +184,6 @@ def _sloped(given: Arguments, slot: int, wanted: Tensor) -> tuple[Tensor, dict[i
                 result, list(floating.values()), wanted.to(result), allow_unused=True
             )
         except RuntimeError as error:
-            raise Refused(step, f"it has no slopes: {error}") from error
+            raise StepRefused(step, f"it has no slopes: {error}") from error
     slopes = zip(floating, found, strict=True)
     return result, {id: slope for id, slope in slopes if slope is not None}

@@ -1,4 +1,4 @@
-"""What torch's calls are called, and which of them compute nothing."""
+"""Name torch's calls, and know which of them compute nothing."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any
 
 import torch
 
-# Calls that ask about a tensor and compute nothing.
+# These ask about a tensor, and compute nothing.
 QUESTIONS = frozenset(
     """size dim ndimension numel stride storage_offset is_floating_point is_complex is_contiguous
     get_device element_size nelement is_signed is_same_size untyped_storage data_ptr
     __len__ __hash__ __repr__ __format__ requires_grad is_pinned __dlpack_device__""".split()
 )
-# Attributes that are tensors; every other attribute is a question.
+# These attributes are tensors; every other attribute is a question.
 TENSOR_ATTRIBUTES = frozenset(
     f"get_{name}" for name in ("T", "mT", "H", "mH", "data", "real", "imag")
 )
-# Calls that take numbers out of torch: what is done with them there is not followed.
+# These take numbers out of torch, where nothing can be followed.
 READS = frozenset(
     "item tolist numpy __bool__ __int__ __float__ __index__ __array__ equal allclose".split()
 )
-# Calls that torch computes another way where somebody watches its operators.
+# torch computes these in another way while a mode watches its operators.
 ASKING = frozenset(
     """linalg_svdvals linalg_eigvals linalg_eigvalsh linalg_matrix_norm linalg_norm linalg_cond
     linalg_matrix_rank norm nuclear_norm""".split()
 )
-# One call in the user's words, several things at once in ours: recorded operator by operator.
+# One call to the user, but several steps to the lens: recorded operator by operator.
 EXPANDED = frozenset(("multi_head_attention_forward", "einsum"))
 
-# Python's binary operators, `__add__` with its `__radd__` and `__iadd__`, in torch's words.
+# Python's binary operators (`__add__`, with `__radd__` and `__iadd__`) by torch's names.
 _BINARY = {
     "add": "add",
     "sub": "sub",
     "mul": "mul",
     "truediv": "div",
-    "div": "div",  # torch's own name of number / tensor
+    "div": "div",  # torch calls number / tensor so
     "floordiv": "floor_divide",
     "mod": "remainder",
     "pow": "pow",
@@ -58,13 +58,13 @@ _UNARY = {
     "gt": "gt",
     "ge": "ge",
 }
-# Where the order of the operands matters, the reflected operator keeps a name of its own.
+# The order of these operands matters, so the reflected operator keeps a name of its own.
 _REFLECTED = ("sub", "div", "pow", "matmul", "floor_divide", "remainder")
 
 
 @functools.cache
 def op_name(function: Callable[..., Any]) -> str:
-    """torch's plain name of a call: `Tensor.__iadd__`, `add_` and `torch.add` are all "add"."""
+    """Return torch's plain name of a call: `Tensor.__iadd__`, `add_` and `torch.add` are "add"."""
     if isinstance(function, torch._ops.OpOverload):
         name = function._schema.name.split("::")[1]
     else:

@@ -19,19 +19,19 @@ _TORCH = os.path.dirname(torch.__file__) + os.sep
 
 @functools.cache
 def belongs(file: str) -> str:
-    """Whose code a file is: torch's (our operators' too), the lens's, or the network's."""
+    """Return whose code a file is: "torch" (with our operators), "lens" or "network"."""
     if file.startswith((_TORCH, *_OPERATORS, "<")):
         return "torch"
     return "lens" if file.startswith(_LENS + os.sep) else "network"
 
 
 def site() -> tuple[str, int]:
-    """File and line of the network's own code: the first frame outside torch and the lens."""
+    """Return file and line of the network's own code: the first frame outside torch and lens."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         place = belongs(frame.f_code.co_filename)
         if place == "lens" and frame.f_code.co_name == "record":
-            break  # what lies above called the recording, not the network
+            break  # the frames above called `record`, not the network
         if place == "network":
             return (frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
