@@ -7,6 +7,8 @@ on the widest. Two facts decide the rest: how many vector registers there are, a
 lies close.
 
 `words`: the words kernels are written in. They are Python to the reader, to mypy and to ruff.
+`records`: the arguments of a kernel, which it reads by name. `shapes` has some that many share.
+`flattening`: the text of a kernel, with the fields of its records made single numbers.
 `translating`: the little of Python around them, into LLVM's instructions.
 `emitting`: the instructions each word becomes.
 

@@ -14,13 +14,15 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.compute.kernels.language.compiling import HEAD, Kernel, address
+from convlens.compute.kernels.language.compiling import HEAD, Kernel, address, fixed_in
+from convlens.compute.kernels.records import words_of
 
 __all__ = ["Launch", "address_of", "one_thread", "threads"]
 
@@ -68,36 +70,37 @@ def one_thread() -> Iterator[None]:
 class Launch:
     """A kernel with its arguments, all but those that change from call to call.
 
-    `changing` names the parameters given at every call; `scratch` is in bytes a thread. An array
-    stands for its address and is kept alive.
+    The record holds the arguments, and what `drive` takes before it is given at every call. Kernels
+    without a record take their arguments by name from `fixed`: an array stands for its address, and
+    `changing` names the parameters given at every call. Arrays are kept alive. `scratch` is in
+    bytes a thread.
     """
 
     def __init__(
         self,
         kernel: Kernel,
+        record: object | None = None,
         *,
         tasks: int,
-        scratch: int,
-        fixed: Mapping[str, int | Tensor | np.ndarray[Any, Any]],
+        scratch: int = 0,
+        fixed: Mapping[str, int | Tensor | np.ndarray[Any, Any]] = MappingProxyType({}),
         changing: tuple[str, ...] = ("x", "y"),
     ) -> None:
-        order = kernel.parameters
-        if set(order) != {*fixed, *changing} or len(order) != len(fixed) + len(changing):
-            odd = set(order) ^ {*fixed, *changing}
-            raise TypeError(f"kernel {kernel.name} and its launch do not agree on {odd}")
         self.tasks, self.scratch = tasks, -(-scratch // 64) * 64
+        self._words = [0, tasks, 0, 0, self.scratch, 0]
+        order, self._kept = kernel.parameters, (record, fixed)
+        if record is None:
+            self._words += _by_name(kernel, fixed, changing)
+            self._places = [HEAD + order.index(name) for name in changing]
+        else:
+            if kernel.constants != fixed_in(kernel.drive, record):
+                raise TypeError(f"kernel {kernel.name} was compiled for other fixed numbers")
+            words = words_of(record)
+            count = len(order) - len(words)
+            self._places = [HEAD + i for i in range(count)]
+            self._words += [0] * count + words
         self.address = address(kernel)
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
-        self._kept = fixed
-        self._places = [HEAD + order.index(name) for name in changing]
-        self._words = [0] * (HEAD + len(order))
-        self._words[1], self._words[4] = tasks, self.scratch
-        for name, value in fixed.items():
-            if isinstance(value, Tensor):
-                value = value.data_ptr()
-            elif isinstance(value, np.ndarray):
-                value = address_of(value)
-            self._words[HEAD + order.index(name)] = int(value)
         self._blocks: list[Any] = []
 
     def __call__(self, *changing: int) -> None:
@@ -121,6 +124,29 @@ class Launch:
         self._blocks.append(block)
         if len(free) < POOLED:
             free.append(memory)
+
+
+def _by_name(
+    kernel: Kernel,
+    fixed: Mapping[str, int | Tensor | np.ndarray[Any, Any]],
+    changing: tuple[str, ...],
+) -> list[int]:
+    """Return the words of a kernel without a record: those of `changing` are 0.
+
+    Raises TypeError unless the names are those of its parameters.
+    """
+    order = kernel.parameters
+    if set(order) != {*fixed, *changing} or len(order) != len(fixed) + len(changing):
+        odd = set(order) ^ {*fixed, *changing}
+        raise TypeError(f"kernel {kernel.name} and its launch do not agree on {odd}")
+    words = [0] * len(order)
+    for name, value in fixed.items():
+        if isinstance(value, Tensor):
+            value = value.data_ptr()
+        elif isinstance(value, np.ndarray):
+            value = address_of(value)
+        words[order.index(name)] = int(value)
+    return words
 
 
 def address_of(array: np.ndarray[Any, Any]) -> int:

@@ -1,6 +1,6 @@
 """Small kernels over a channel or few at a time, the input read where it lies: depthwise layers.
 
-A task does some rows of one image and group, every block of rows by `kernels.image_blocks`. Nothing
+A task does some rows of one image and group, every block of rows by `image_rows`. Nothing
 is packed and no memory is taken: what sticks out is masked.
 """
 
@@ -14,11 +14,13 @@ from math import ceil, prod
 import torch
 from torch import Tensor
 
-from convlens.compute.kernels.blocks.images import image_blocks
+from convlens.compute.kernels.blocks.images import ImageTaps, image_blocks, image_rows
 from convlens.compute.kernels.language.compiling import Kernel
-from convlens.compute.kernels.language.words import WIDTH, image_rows
+from convlens.compute.kernels.language.words import WIDTH
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
+from convlens.compute.kernels.records import Fixed, Pointer
+from convlens.compute.kernels.shapes import Axes, ConvShape
 from convlens.compute.kernels.tasks import band_rows, place_of
 from convlens.compute.methods.reach import refuses_convolution
 from convlens.compute.methods.shape import Shape
@@ -141,30 +143,49 @@ def _cycles(shape: Shape, rows: int, vectors: int) -> float:
     return 12.0 + rows * vectors + times * (max(loads, products) + 6)
 
 
-def _drive(
-    task: int, scratch: int, x: int, y: int, w: int, bias: int, zeros: int, bands: int, rows: int,
-    groups: int, each: int, out_each: int, weights: int, depth: int, depth_stride: int,
-    depth_before: int, depth_dilation: int, row_stride: int, row_before: int, column_before: int,
-    dilation: int, space_d: int, space_h: int, space_w: int, out_d: int, out_h: int, out_w: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Depthwise:
+    """The arguments of `drive`.
+
+    Results come in `bands` of `rows` rows, of which a block computes `ROWS`; `before` is the
+    padding, and a channel out has `weights` weights.
+    """
+
+    ROWS: Fixed
+    w: Pointer
+    bias: Pointer
+    bands: int
+    rows: int
+    groups: int
+    weights: int
+    before: Axes
+    taps: ImageTaps
+    shape: ConvShape
+
+
+def drive(task: int, scratch: int, x: int, y: int, a: Depthwise) -> None:
     """Do one band of one plane of an image and group."""
-    _, _, band, d, group, n = place_of(task, 1, 1, bands, out_d, groups)
-    end = min(out_h, (band + 1) * rows)
-    image = x + (n * groups + group) * each * space_d * space_h * space_w * WIDTH
-    for k in range(out_each):
-        channel = group * out_each + k
-        result = y + ((n * groups * out_each + channel) * out_d + d) * out_h * out_w * WIDTH
-        for row in range(band * rows, end, ROWS):
+    shape, space, out = a.shape, a.shape.space, a.shape.out
+    _, _, band, d, group, n = place_of(task, 1, 1, a.bands, out.d, a.groups)
+    end = min(out.h, (band + 1) * a.rows)
+    image = x + (n * a.groups + group) * shape.each * space.d * space.h * space.w * WIDTH
+    for k in range(shape.out_each):
+        channel = group * shape.out_each + k
+        result = y + ((n * a.groups * shape.out_each + channel) * out.d + d) * out.h * out.w * WIDTH
+        for row in range(band * a.rows, end, a.ROWS):
             image_rows(
-                w + channel * weights * WIDTH, image, zeros, each, depth,
-                d * depth_stride - depth_before, depth_dilation, space_d,
-                row * row_stride - row_before, space_h, space_w, -column_before, dilation,
-                result + row * out_w * WIDTH, out_w, end - row, out_w, bias + channel * WIDTH,
-            )  # fmt: skip
-
-
-ROWS = 0
-"""Stands for the rows of a block: each kernel has its own."""
+                a.w + channel * a.weights * WIDTH,
+                image,
+                result + row * out.w * WIDTH,
+                a.bias + channel * WIDTH,
+                d * shape.stride.d - a.before.d,
+                row * shape.stride.h - a.before.h,
+                -a.before.w,
+                end - row,
+                out.w,
+                a.taps,
+                shape,
+            )
 
 
 def prepare(
@@ -180,44 +201,29 @@ def prepare(
     band = band_rows(images, shape.outputs[1], block.rows, threads())
     bands = ceil(shape.outputs[1] / band)
     size = row.size, column.size
-    kernel = Kernel(
-        name="depthwise",
-        dtype=problem.dtype,
-        drive=_drive,
-        uses=(place_of,),
-        blocks=image_blocks(
-            block.rows,
-            block.vectors,
-            block.rest,
-            size,
-            (row.stride, column.stride),
-            row.dilation,
-        ),
-        constants=(("ROWS", block.rows),),
-    )
     columns = weight.reshape(problem.channels_out, -1, *size).transpose(2, 3).contiguous()
-    arguments = shape.arguments(problem.padding_mode)
-    launch = Launch(
-        kernel,
-        tasks=images * bands,
-        scratch=0,
-        fixed={
-            "w": columns,
-            "bias": weight.new_zeros(problem.channels_out) if bias is None else bias.contiguous(),
-            "zeros": torch.zeros(shape.space[2], dtype=DTYPES[problem.dtype]),
-            "bands": bands,
-            "rows": band,
-            "groups": groups,
-            "weights": shape.each * shape.taps,
-            "depth": depth.size,
-            "depth_before": depth.before,
-            "depth_dilation": depth.dilation,
-            "row_before": row.before,
-            "column_before": column.before,
-            "dilation": column.dilation,
-            **{name: arguments[name] for name in kernel.parameters if name in arguments},
-        },
+    starting = weight.new_zeros(problem.channels_out) if bias is None else bias.contiguous()
+    arguments = Depthwise(
+        ROWS=Fixed(block.rows),
+        w=Pointer(columns),
+        bias=Pointer(starting),
+        bands=bands,
+        rows=band,
+        groups=groups,
+        weights=shape.each * shape.taps,
+        before=Axes.of(window.before for window in shape.windows),
+        taps=ImageTaps(
+            zeros=Pointer(torch.zeros(shape.space[2], dtype=DTYPES[problem.dtype])),
+            depth=depth.size,
+            depth_dilation=depth.dilation,
+            dilation=column.dilation,
+        ),
+        shape=shape.record(),
     )
+    stride = row.stride, column.stride
+    blocks = image_blocks(block.rows, block.vectors, block.rest, size, stride, row.dilation)
+    kernel = Kernel.of("depthwise", problem.dtype, drive, arguments, blocks=blocks)
+    launch = Launch(kernel, arguments, tasks=images * bands)
 
     def run(x: Tensor, y: Tensor) -> None:
         if launch.tasks:

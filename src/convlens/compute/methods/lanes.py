@@ -1,6 +1,6 @@
 """Convolution with the channels out in the lanes of vectors: long strides, small maps, frames.
 
-The other way round than `shift_gemm`: inputs are read one by one from where they lie, in x itself
+The other way round than `shift`: inputs are read one by one from where they lie, in x itself
 or in a padded copy of the band, whatever the stride and however few they are; the weights of many
 channels out are the vectors. A task computes a panel of channels for some positions, in memory of
 its own, and turns it over into rows of the result.
@@ -15,7 +15,7 @@ from math import ceil, prod
 import numpy as np
 from torch import Tensor
 
-from convlens.compute.kernels.blocks.lanes import lane_block
+from convlens.compute.kernels.blocks.lanes import lane_block, spread_positions
 from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import (
     LANES,
@@ -23,18 +23,18 @@ from convlens.compute.kernels.language.words import (
     exchange,
     load,
     put_word,
-    spread_positions,
     store_some,
     word,
 )
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows import packing
-from convlens.compute.kernels.rows.packing import pack_band
+from convlens.compute.kernels.records import Fixed, Pointer
+from convlens.compute.kernels.rows.packing import Packing, pack_band
+from convlens.compute.kernels.shapes import ConvShape
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.transforms import butterflies
 from convlens.compute.methods.reach import refuses_convolution
-from convlens.compute.methods.shape import Shape
+from convlens.compute.methods.shape import Shape, Unpadded
 from convlens.compute.problems import Problem
 
 __all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
@@ -136,76 +136,89 @@ def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> _Band:
     )
 
 
-def _drive(
-    task: int, scratch: int, x: int, y: int, w: int, bias: int, offsets: int, offsets_there: int,
-    depth_table: int, row_table: int, column_ends: int, starts: int, groups: int, each: int,
-    out_each: int, steps: int, panels: int, shares: int, bands: int, pieces: int, rows: int,
-    columns: int, planes: int, lines: int, length: int, packed: int, results: int,
-    depth_stride: int, depth_first: int, depth_last: int, row_stride: int,
-    row_first: int, row_last: int, column_stride: int, first: int, last: int, depth_end: int,
-    row_end: int, column_end: int, space_d: int, space_h: int, space_w: int, out_d: int,
-    out_h: int, out_w: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Lanes:
+    """The arguments of `drive`.
+
+    The weights `w` come in `panels` of `VECTORS` vectors for each of `steps` taps, whose inputs lie
+    at `offsets` in a packed band and at `offsets_there` in the input. `shares` tasks divide the
+    panels. A task does `rows` rows of `columns` positions, `POSITIONS` at a time. In its scratch
+    memory, `packed` elements are for the band, and its results are behind `results`.
+    """
+
+    POSITIONS: Fixed
+    VECTORS: Fixed
+    w: Pointer
+    bias: Pointer
+    offsets: Pointer
+    offsets_there: Pointer
+    groups: int
+    steps: int
+    panels: int
+    shares: int
+    bands: int
+    pieces: int
+    rows: int
+    columns: int
+    packed: int
+    results: int
+    unpadded: Unpadded
+    packing: Packing
+    shape: ConvShape
+
+
+def drive(task: int, scratch: int, x: int, y: int, a: Lanes) -> None:
     """Do some positions of one image and group for a share of the panels."""
-    share, piece, band, d, group, n = place_of(task, shares, pieces, bands, out_d, groups)
-    top, left = band * rows, piece * columns
-    high, wide = min(rows, out_h - top), min(columns, out_w - left)
+    shape, space, out, stride = a.shape, a.shape.space, a.shape.out, a.shape.stride
+    inside, packing = a.unpadded, a.packing
+    share, piece, band, d, group, n = place_of(task, a.shares, a.pieces, a.bands, out.d, a.groups)
+    top, left = band * a.rows, piece * a.columns
+    high, wide = min(a.rows, out.h - top), min(a.columns, out.w - left)
     count = high * wide
-    image = x + (n * groups + group) * each * space_d * space_h * space_w * WIDTH
-    at, line, table = scratch, length, offsets
-    seen = d * depth_stride >= depth_first and top * row_stride >= row_first
-    seen = seen and left * column_stride >= first
-    seen = seen and d * depth_stride + planes <= depth_last
-    seen = seen and (top + high - 1) * row_stride + lines - (rows - 1) * row_stride <= row_last
-    reach = length - (columns - 1) * column_stride
-    if seen and (left + wide - 1) * column_stride + reach <= last:
-        begin = (d * depth_stride - depth_first) * space_h + top * row_stride - row_first
-        at = image + (begin * space_w + left * column_stride - first) * WIDTH
-        line, table = space_w, offsets_there
+    image = x + (n * a.groups + group) * shape.each * space.d * space.h * space.w * WIDTH
+    at, line, table = scratch, packing.length, a.offsets
+    seen = d * stride.d >= inside.depth_first and top * stride.h >= inside.row_first
+    seen = seen and left * stride.w >= packing.column_first
+    seen = seen and d * stride.d + packing.planes <= inside.depth_last
+    last_row = (top + high - 1) * stride.h + packing.lines - (a.rows - 1) * stride.h
+    seen = seen and last_row <= inside.row_last
+    reach = packing.length - (a.columns - 1) * stride.w
+    if seen and (left + wide - 1) * stride.w + reach <= packing.column_last:
+        begin = (d * stride.d - inside.depth_first) * space.h + top * stride.h - inside.row_first
+        at = image + (begin * space.w + left * stride.w - packing.column_first) * WIDTH
+        line, table = space.w, a.offsets_there
     else:
-        pack_band(
-            image, scratch, d * depth_stride, top * row_stride, left * column_stride, each,
-            depth_table, row_table, column_ends, starts, planes, 1, depth_end, 1, 1, row_end,
-            first, last, column_end, 1, 1, lines, length, space_d, space_h, space_w,
-        )  # fmt: skip
-    places = scratch + packed * WIDTH
-    block = scratch + results * WIDTH
+        front, upper, first = d * stride.d, top * stride.h, left * stride.w
+        pack_band(image, scratch, front, upper, first, shape.each, packing, space)
+    places = scratch + a.packed * WIDTH
+    block = scratch + a.results * WIDTH
     q = 0
     for row in range(high):
         for column in range(wide):
-            put_word(places, q, row * row_stride * line + column * column_stride)
+            put_word(places, q, row * stride.h * line + column * stride.w)
             q += 1
-    for more in range(POSITIONS):  # the last block goes on with the last position
+    for more in range(a.POSITIONS):  # the last block goes on with the last position
         put_word(places, q + more, word(places, q - 1))
-    wide_panel = VECTORS * LANES
-    for panel in range(panels * share // shares, panels * (share + 1) // shares):
-        weights = w + (group * panels + panel) * steps * wide_panel * WIDTH
-        start = bias + (group * panels + panel) * wide_panel * WIDTH
+    wide_panel = a.VECTORS * LANES
+    for panel in range(a.panels * share // a.shares, a.panels * (share + 1) // a.shares):
+        weights = a.w + (group * a.panels + panel) * a.steps * wide_panel * WIDTH
+        start = a.bias + (group * a.panels + panel) * wide_panel * WIDTH
         q = 0
         while q < count:
-            spread_positions(
-                at, places + q * 8, table, steps, weights, start, block + q * wide_panel * WIDTH
-            )
-            q += POSITIONS
-        kept = min(wide_panel, out_each - panel * wide_panel)
-        result = (
-            y
-            + ((n * groups + group) * out_each + panel * wide_panel) * out_d * out_h * out_w * WIDTH
-        )
-        result += ((d * out_h + top) * out_w + left) * WIDTH
+            to = block + q * wide_panel * WIDTH
+            spread_positions(at, places + q * 8, table, a.steps, weights, start, to)
+            q += a.POSITIONS
+        kept = min(wide_panel, shape.out_each - panel * wide_panel)
+        channel = (n * a.groups + group) * shape.out_each + panel * wide_panel
+        result = y + channel * out.d * out.h * out.w * WIDTH
+        result += ((d * out.h + top) * out.w + left) * WIDTH
         for q in range(0, count, LANES):
-            for v in range(VECTORS):
-                corner = block + (q * VECTORS + v) * LANES * WIDTH
+            for v in range(a.VECTORS):
+                corner = block + (q * a.VECTORS + v) * LANES * WIDTH
                 exchange(corner, wide_panel)
                 for k in range(min(LANES, kept - v * LANES)):
-                    store_some(
-                        result + ((v * LANES + k) * out_d * out_h * out_w + q) * WIDTH, 0,
-                        load(corner, k * wide_panel), count - q,
-                    )  # fmt: skip
-
-
-POSITIONS, VECTORS = 0, 0
-"""Stand-ins, as `spread_positions` is: each kernel has its own."""
+                    place = result + ((v * LANES + k) * out.d * out.h * out.w + q) * WIDTH
+                    store_some(place, 0, load(corner, k * wide_panel), count - q)
 
 
 def prepare(
@@ -223,57 +236,74 @@ def prepare(
     bands, pieces = ceil(shape.outputs[1] / band.rows), ceil(shape.outputs[2] / band.columns)
     tasks = problem.batch * groups * shape.outputs[0] * bands * pieces
     shares = min(panels, max(1, ceil(4 * threads() / max(tasks, 1))))
-    arranged = weight.new_zeros(groups, steps, panels * wide)
-    arranged[..., : shape.out_each] = weight.reshape(groups, shape.out_each, steps).transpose(1, 2)
-    arranged = arranged.reshape(groups, steps, panels, wide).transpose(1, 2).contiguous()
-    starting = weight.new_zeros(groups, panels * wide)
-    if bias is not None:
-        starting[:, : shape.out_each] = bias.reshape(groups, shape.out_each)
+    arranged, starting = _arranged(shape, weight, bias, panels, wide)
     count = band.rows * band.columns
     rounded = ceil(count / positions) * positions
     turned = ceil(rounded / lanes) * lanes + lanes
     packed = ceil((shape.each * band.planes * band.lines * band.length + 2 * lanes) / lanes) * lanes
     places = ceil((count + positions + 1) * 8 / width / lanes) * lanes
-    launch = Launch(
-        Kernel(
-            name="channel_lanes",
-            dtype=problem.dtype,
-            drive=_drive,
-            uses=(*packing.PACK_BAND, place_of),
-            blocks=lane_block(positions, vectors) + butterflies.exchange(lanes),
-            constants=(("POSITIONS", positions), ("VECTORS", vectors)),
-        ),
-        tasks=tasks * shares,
-        scratch=(packed + places + turned * wide) * width,
-        fixed={
-            "w": arranged,
-            "bias": starting,
-            "offsets": _offsets(shape, band.planes, band.lines, band.length),
-            "offsets_there": _offsets(shape, *shape.space),
-            "starts": np.zeros(1, np.int64),
-            "groups": groups,
-            "steps": steps,
-            "panels": panels,
-            "shares": shares,
-            "bands": bands,
-            "pieces": pieces,
-            "rows": band.rows,
-            "columns": band.columns,
-            "planes": band.planes,
-            "lines": band.lines,
-            "length": band.length,
-            "packed": packed,
-            "results": packed + places,
-            **shape.arguments(problem.padding_mode),
-            **shape.inside(),
-        },
+    arguments = Lanes(
+        POSITIONS=Fixed(positions),
+        VECTORS=Fixed(vectors),
+        w=Pointer(arranged),
+        bias=Pointer(starting),
+        offsets=Pointer(_offsets(shape, band.planes, band.lines, band.length)),
+        offsets_there=Pointer(_offsets(shape, *shape.space)),
+        groups=groups,
+        steps=steps,
+        panels=panels,
+        shares=shares,
+        bands=bands,
+        pieces=pieces,
+        rows=band.rows,
+        columns=band.columns,
+        packed=packed,
+        results=packed + places,
+        unpadded=shape.unpadded(),
+        packing=_packing(shape, band, problem.padding_mode),
+        shape=shape.record(),
     )
+    blocks = lane_block(positions, vectors) + butterflies.exchange(lanes)
+    kernel = Kernel.of("lanes", problem.dtype, drive, arguments, blocks=blocks)
+    scratch = (packed + places + turned * wide) * width
+    launch = Launch(kernel, arguments, tasks=tasks * shares, scratch=scratch)
 
     def run(x: Tensor, y: Tensor) -> None:
         if tasks:
             launch(x.data_ptr(), y.data_ptr())
 
     return run
+
+
+def _packing(shape: Shape, band: _Band, mode: str) -> Packing:
+    """Return how a band is packed: every row and column of it once."""
+    return shape.packing(
+        mode,
+        starts=np.zeros(1, np.int64),
+        planes=band.planes,
+        lines=band.lines,
+        length=band.length,
+        row_stride=Fixed(1),
+        column_stride=Fixed(1),
+        depth_dilation=Fixed(1),
+        phases=Fixed(1),
+        slots=Fixed(1),
+    )
+
+
+def _arranged(
+    shape: Shape, weight: Tensor, bias: Tensor | None, panels: int, wide: int
+) -> tuple[Tensor, Tensor]:
+    """Return weights (groups, panels, steps, wide) and biases (groups, panels * wide)."""
+    steps = shape.each * shape.taps
+    groups = len(weight) // shape.out_each
+    arranged = weight.new_zeros(groups, steps, panels * wide)
+    arranged[..., : shape.out_each] = weight.reshape(groups, shape.out_each, steps).transpose(1, 2)
+    arranged = arranged.reshape(groups, steps, panels, wide).transpose(1, 2).contiguous()
+    starting = weight.new_zeros(groups, panels * wide)
+    if bias is not None:
+        starting[:, : shape.out_each] = bias.reshape(groups, shape.out_each)
+    return arranged, starting
 
 
 def _offsets(

@@ -6,11 +6,26 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
+
+from convlens.compute.kernels.records import Pointer
 from convlens.compute.kernels.rows import packing
+from convlens.compute.kernels.rows.packing import Packing
+from convlens.compute.kernels.shapes import Axes, ConvShape
 from convlens.compute.problems import Problem
 from convlens.windows import Window
 
-__all__ = ["Shape", "phase", "phases"]
+__all__ = ["Shape", "Unpadded", "phase", "phases"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unpadded:
+    """The padded positions of planes and rows between which they are those of the input."""
+
+    depth_first: int
+    depth_last: int
+    row_first: int
+    row_last: int
 
 
 @dataclass(frozen=True)
@@ -62,10 +77,69 @@ class Shape:
         """Tell whether the input can be read where it lies: one tap, no stride, no padding."""
         return all(window == Window(1) for window in self.windows)
 
+    def record(self) -> ConvShape:
+        """Return the sizes as kernels take them."""
+        return ConvShape(
+            each=self.each,
+            out_each=self.out_each,
+            stride=Axes.of(window.stride for window in self.windows),
+            space=Axes.of(self.space),
+            out=Axes.of(self.outputs),
+        )
+
+    def packing(
+        self,
+        mode: str,
+        *,
+        starts: np.ndarray[Any, Any],
+        planes: int,
+        lines: int,
+        length: int,
+        row_stride: int,
+        column_stride: int,
+        depth_dilation: int,
+        phases: int,
+        slots: int,
+    ) -> Packing:
+        """Return how `pack_band` packs bands of the input for a padding mode."""
+        depth, row, column = self.windows
+        first, last = packing.middle(column, self.space[2])
+        planes_of = packing.sources(depth, self.space[0], mode)
+        rows_of = packing.sources(row, self.space[1], mode)
+        return Packing(
+            depth_table=Pointer(planes_of),
+            row_table=Pointer(rows_of),
+            column_ends=Pointer(packing.ends_or_none(column, self.space[2], mode)),
+            starts=Pointer(starts),
+            planes=planes,
+            depth_dilation=depth_dilation,
+            depth_end=len(planes_of),
+            row_stride=row_stride,
+            column_stride=column_stride,
+            row_end=len(rows_of),
+            column_first=first,
+            column_last=last,
+            column_end=packing.covered(column, self.space[2]),
+            phases=phases,
+            slots=slots,
+            lines=lines,
+            length=length,
+        )
+
+    def unpadded(self) -> Unpadded:
+        """Return between which positions planes and rows are those of the input."""
+        depth, row = (
+            packing.middle(w, n) for w, n in zip(self.windows, self.space[:2], strict=False)
+        )
+        return Unpadded(
+            depth_first=depth[0], depth_last=depth[1], row_first=row[0], row_last=row[1]
+        )
+
     def arguments(self, mode: str) -> dict[str, Any]:
         """Return what kernels that call `pack_band` are told of the convolution, by name."""
         depth, row, column = self.windows
         first, last = packing.middle(column, self.space[2])
+        ends = packing.ends_or_none(column, self.space[2], mode)
         tables = [
             packing.sources(window, n, mode)
             for window, n in zip((depth, row), self.space[:2], strict=True)
@@ -73,7 +147,7 @@ class Shape:
         return {
             "depth_table": tables[0],
             "row_table": tables[1],
-            "column_ends": packing.ends_or_zeros(column, self.space[2], mode),
+            "column_ends": 0 if ends is None else ends,
             "depth_end": len(tables[0]),
             "row_end": len(tables[1]),
             "column_end": packing.covered(column, self.space[2]),

@@ -21,8 +21,7 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import WIDTH, add_products
 from convlens.compute.kernels.launching import Launch
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows import packing
-from convlens.compute.kernels.rows.packing import pack_band
+from convlens.compute.kernels.rows.flat import pack_flat
 from convlens.compute.methods.reach import refuses_convolution
 from convlens.compute.methods.shape import Shape
 from convlens.compute.methods.shift import layout as shift_layout
@@ -123,7 +122,7 @@ def _drive(
         if plain != 0:
             source += left * WIDTH
         else:
-            pack_band(
+            pack_flat(
                 source, scratch, d * depth_stride, top * row_stride, left * column_stride, some,
                 depth_table, row_table, column_ends, starts, depth_size, depth_dilation,
                 depth_end, row_stride, column_stride, row_end, first, last, column_end, phases,
@@ -158,7 +157,6 @@ def _kernel(problem: Problem) -> Kernel:
         name="outer_products",
         dtype=problem.dtype,
         drive=_drive,
-        uses=packing.PACK_BAND,
         blocks=outer_blocks(rows, taps),
         constants=(("ROWS", rows), ("TAPS", taps)),
     )

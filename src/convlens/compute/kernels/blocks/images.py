@@ -12,14 +12,45 @@ Every result is one chain of multiply-adds, in an order that the block's shape d
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from convlens.compute.kernels.blocks.texts import along_rows, written
+from convlens.compute.kernels.language.flattening import parameters
+from convlens.compute.kernels.language.words import generated
+from convlens.compute.kernels.records import Pointer
+from convlens.compute.kernels.shapes import ConvShape
 
-__all__ = ["image_blocks"]
+__all__ = ["ImageTaps", "image_blocks", "image_rows"]
 
-ARGUMENTS = (
-    "w, x, zeros, each, depth, front, depth_dilation, space_d, top, space_h, space_w, left, "
-    "dilation, y, out_w, kept, n, bias"
-)
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTaps:
+    """The taps of a kernel that are not in its text: `depth` planes, and dilations.
+
+    `zeros` are as many as a line of the input has.
+    """
+
+    zeros: Pointer
+    depth: int
+    depth_dilation: int
+    dilation: int
+
+
+@generated
+def image_rows(
+    w: int, x: int, y: int, bias: int, front: int, top: int, left: int, kept: int, n: int,
+    taps: ImageTaps, shape: ConvShape,
+) -> None:  # fmt: skip
+    """Compute up to `rows` rows of n results each.
+
+    `w` are the weights of one channel out, column by column; `x` is where the first plane of its
+    group is, `y` where the first result is; all start from `bias`. The first tap is in plane
+    `front`, row `top` and column `left`; what lies outside of the input is 0. `kept` rows are
+    written.
+    """
+
+
+ARGUMENTS = parameters(image_rows)
 
 
 def image_blocks(
@@ -30,26 +61,23 @@ def image_blocks(
     `size` and `stride` are those of rows and columns, `apart` is the dilation of rows. Blocks have
     `vectors` vectors, but the last of a row only `rest`, if those are enough.
 
-    Its arguments: `w`, the weights of one channel out, column by column; `x`, where the first plane
-    of its group is; `zeros`, `space_w` of them; `each`, channels of a group, and of their planes
-    `depth`, `depth_dilation` apart, from plane `front` on; `top` and `left`, the row and the column
-    of the first tap; `dilation` of columns; `y`, where the first result is, rows `out_w` apart;
-    `kept`, how many of the rows are written; `bias`, what all start from. What lies outside of
-    (space_d, space_h, space_w) is 0.
-
     >>> image_blocks(2, 2, 1, (3, 3), (1, 1), 1).count("def ")
     3
     """
     widths = [vectors] if rest == vectors else [vectors, rest]
-    along = along_rows("image", rows, vectors, rest, ARGUMENTS, _moved(stride[1]))
+    along = along_rows("image", rows, vectors, rest, ", ".join(ARGUMENTS), _moved(stride[1]))
     blocks = [_block(rows, width, size, stride, apart) for width in widths]
     return "\n".join([*blocks, along]) + "\n"
 
 
 def _moved(stride: int) -> str:
     """Return the arguments for the columns from `column` on."""
-    moved = ARGUMENTS.replace(" left,", f" left + column * {stride},")
-    return moved.replace(" y,", " y + column * WIDTH,").replace(" n,", " n - column,")
+    moved = {
+        "left": f"left + column * {stride}",
+        "y": "y + column * WIDTH",
+        "n": "n - column",
+    }
+    return ", ".join(moved.get(name, name) for name in ARGUMENTS)
 
 
 def _block(
@@ -57,22 +85,22 @@ def _block(
 ) -> str:
     step = min(stride[1], size[1])  # columns of the kernel taken together
     lines = [
-        f"def image_{rows}_{vectors}({ARGUMENTS}):",
+        f"def image_{rows}_{vectors}({', '.join(ARGUMENTS)}):",
         "    b = broadcast(bias, 0)",
         *(f"    a{r}_{v} = b" for r in range(rows) for v in range(vectors)),
         "    none = zero()",
-        "    pitch = space_w * WIDTH",
-        "    for layer in range(each * depth):",
-        "        plane = front + layer % depth * depth_dilation",
-        "        height = space_h if 0 <= plane < space_d else 0",
-        "        image = x + (layer // depth * space_d + plane) * space_h * pitch",
+        "    pitch = shape_space_w * WIDTH",
+        "    for layer in range(shape_each * taps_depth):",
+        "        plane = front + layer % taps_depth * taps_depth_dilation",
+        "        height = shape_space_h if 0 <= plane < shape_space_d else 0",
+        "        image = x + (layer // taps_depth * shape_space_d + plane) * shape_space_h * pitch",
         "        column = left",
         f"        for _ in range({size[1] // step}):",
         *_columns(rows, vectors, size[0], stride, apart, step),
     ]
     if size[1] % step:  # the last column has none beside it
         lines += [line[4:] for line in _columns(rows, vectors, size[0], stride, apart, 1)]
-    lines += written(rows, vectors, "out_w")
+    lines += written(rows, vectors, "shape_out_w")
     return "\n".join(lines) + "\n"
 
 
@@ -86,13 +114,13 @@ def _columns(
              for e in range(together) for a in range(taps)]  # fmt: skip
     for v in range(loaded):
         at = f"(column + {v} * LANES)"
-        lines.append(f"{indent}mask{v} = lanes(-{at}, space_w - {at})")
+        lines.append(f"{indent}mask{v} = lanes(-{at}, shape_space_w - {at})")
     for i in range((rows - 1) * stride[0] + (taps - 1) * apart + 1):
         met = [(r, a) for r in range(rows) for a in range(taps) if r * stride[0] + a * apart == i]
         if not met:
             continue
         lines.append(
-            f"{indent}p = image + (top + {i}) * pitch if 0 <= top + {i} < height else zeros"
+            f"{indent}p = image + (top + {i}) * pitch if 0 <= top + {i} < height else taps_zeros"
         )
         lines += [
             f"{indent}x{v} = load_lanes(p, column + {v} * LANES, mask{v}, none)"
@@ -108,6 +136,6 @@ def _columns(
                       for r, a in met for v in range(vectors)]  # fmt: skip
     return [
         *lines,
-        f"{indent}column += {together} * dilation",
+        f"{indent}column += {together} * taps_dilation",
         f"{indent}w += {together * taps} * WIDTH",
     ]

@@ -8,16 +8,26 @@ and must be turned over once.
 
 from __future__ import annotations
 
-__all__ = ["lane_block"]
+from convlens.compute.kernels.language.words import generated
+
+__all__ = ["lane_block", "spread_positions"]
+
+
+@generated
+def spread_positions(
+    x: int, places: int, offsets: int, steps: int, w: int, bias: int, to: int
+) -> None:
+    """Compute `positions` results of `vectors` vectors of channels.
+
+    `places` holds an int64 for every position: the elements from `x` to its window. `offsets` holds
+    one for each of the `steps`: the elements from there to the input of a tap. `w` are the weights,
+    (steps, channels), and the channels start from `bias`. The results are written to `to`,
+    (positions, channels).
+    """
 
 
 def lane_block(positions: int, vectors: int) -> str:
-    """Return the text of `spread_positions(x, places, offsets, steps, w, bias, to)`.
-
-    It computes `positions` results of `vectors` vectors of channels. `places` holds, an int64 each,
-    how many elements from `x` on a position's window lies; `offsets`, one for each of so many
-    `steps`, how many further the input of a tap; `w` the weights, (steps, channels); `bias` what
-    the channels start from. Results are written to `to`, (positions, channels).
+    """Return the text of `spread_positions` for that many positions and vectors.
 
     >>> lane_block(2, 3).count("fma(")
     6

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
-import inspect
 import os
-import textwrap
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convlens.compute.kernels.language import flattening
 from convlens.compute.kernels.machine import WIDTHS, machine
+from convlens.compute.kernels.records import fixed
 from convlens.files import cache_folder, write_cached
 
-__all__ = ["Kernel", "address", "at_hand"]
+__all__ = ["Kernel", "address", "at_hand", "fixed_in"]
 
 HEAD = 6
 """The words of an argument block that `launching` fills in, before those of the kernel."""
@@ -42,8 +42,10 @@ class Kernel:
     """What one thread does with one task after another.
 
     `drive(task, scratch, ...)` is written in `words` and does task number `task`, with `scratch`,
-    the address of memory of the thread's own; its further parameters are integers or addresses.
-    It may call the functions in `uses`, those in the text `blocks`, and read `constants`.
+    the address of memory of the thread's own. Its further parameters are integers or addresses, and
+    last a record, if any. It may call what the text `blocks` defines and other functions, which are
+    found by their names; `uses` are those that only `blocks` calls. Integers of their modules are
+    found by name, too, unless `constants` has them.
     """
 
     name: str
@@ -53,20 +55,49 @@ class Kernel:
     blocks: str = ""
     constants: tuple[tuple[str, int], ...] = ()
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        dtype: str,
+        drive: Callable[..., None],
+        record: object,
+        *,
+        uses: tuple[Callable[..., Any], ...] = (),
+        blocks: str = "",
+    ) -> Kernel:
+        """Return the kernel for a record: its fixed numbers are the constants.
+
+        Raises TypeError unless the record is of the type that `drive` takes.
+        """
+        return cls(name, dtype, drive, uses, blocks, fixed_in(drive, record))
+
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Return the names of what `drive` takes beside the task and the scratch memory."""
-        return tuple(inspect.signature(self.drive).parameters)[2:]
+        """Return the names of what `drive` takes beside the task and the scratch memory.
+
+        A record is flattened, and its fixed numbers are left out.
+        """
+        return flattening.parameters(self.drive, self._names)[2:]
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Return the names of the constants."""
+        return tuple(name for name, _ in self.constants)
 
     def text(self) -> str:
         """Return the text that is compiled: what the kernel is made of, and `run(block)`."""
-        here = machine()
+        here, known = machine(), dict(self.constants)
+        written = re.findall(r"^def (\w+)", self.blocks, re.MULTILINE)
+        functions = flattening.reached((*self.uses, self.drive), written).values()
+        known |= flattening.constants_in(functions, known)
         lines = [
             f"LANES = {here.lanes(self.dtype)}",
             f"WIDTH = {WIDTHS[self.dtype]}",
-            *(f"{name} = {value}" for name, value in self.constants),
+            *(f"{name} = {value}" for name, value in known.items()),
             self.blocks,
-            *(_source(function) for function in (*self.uses, self.drive)),
+            *(flattening.source(one) for one in functions if one is not self.drive),
+            flattening.source(self.drive, self._names),
             "def run(block):",
             "    scratch = word(block, 3) + take(block + 16) * word(block, 4)",
             *(f"    {name} = word(block, {HEAD + i})" for i, name in enumerate(self.parameters)),
@@ -78,6 +109,17 @@ class Kernel:
             "        _share = take(block) * _size",
         ]
         return "\n".join(lines) + "\n"
+
+
+def fixed_in(drive: Callable[..., None], record: object) -> tuple[tuple[str, int], ...]:
+    """Return the constants of a kernel for a record.
+
+    Raises TypeError unless the record is of the type that `drive` takes.
+    """
+    match flattening.record_of(drive):
+        case name, kind if kind is type(record):
+            return fixed(record, name)
+    raise TypeError(f"{drive.__name__} of {drive.__module__} takes no {type(record).__name__}")
 
 
 def address(kernel: Kernel) -> int:
@@ -181,15 +223,3 @@ def _load(code: bytes) -> Any:
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return engine
-
-
-@functools.cache
-def _source(function: Callable[..., Any]) -> str:
-    """Return a function's text without its types, which are Python's and not the kernel's."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-            for argument in node.args.args:
-                argument.annotation = None
-    return ast.unparse(tree)

@@ -33,30 +33,32 @@ integers, and count in elements from there:
     combine(a, b)               maximum or add, whichever the kernel is compiled for
     shift_rows(...)             a register block that `blocks` wrote for the kernel
     filter_rows(...), across_rows(...), down_rows(...)    those that `filter_blocks` wrote
-    image_rows(...)             one that `image_blocks` wrote
     pool_rows(...)              one that `pool_blocks` wrote
-    spread_positions(...)       one that `lane_blocks` wrote
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
     add_products(...)           what `outer_blocks` wrote
     transform(...), exchange(p, step)   what `butterflies` wrote for it
 
 `@apart` before a function says that it is called, not copied to where it is: what is seldom run
-takes no registers from what always is.
+takes no registers from what always is. `@generated` before a function says that a register block
+writes its text for each kernel.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
-__all__ = ["WORDS", "apart"]
+__all__ = ["WORDS", "apart", "generated"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 WORDS = (
     "LANES WIDTH load store load_some store_some lanes load_lanes broadcast splat zero get put "
     "number plus total add sub mul div fma maximum minimum missing magnitude root "
     "rough_root larger smaller below "
     "evens odds low high word "
-    "put_word take shift_rows filter_rows image_rows spread_positions transform exchange "
+    "put_word take shift_rows filter_rows transform exchange "
     "transform_row transform_columns inverse combine add_products pool_rows "
     "across_rows down_rows"
 ).split()
@@ -65,6 +67,20 @@ WORDS = (
 def apart(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function: to Python the mark means nothing."""
     return function
+
+
+def generated(function: F) -> F:
+    """Return what stands for a function whose text is written for every kernel.
+
+    The function itself has only parameters, by which its calls are checked, and a docstring.
+    """
+
+    @functools.wraps(function)
+    def stand_in(*_: Any) -> Any:
+        name = function.__name__
+        raise RuntimeError(f"`{name}` has a meaning only inside a compiled kernel")
+
+    return cast(F, stand_in)
 
 
 def __getattr__(name: str) -> Any:

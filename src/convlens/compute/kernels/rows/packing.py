@@ -6,6 +6,7 @@ before and behind the `middle`, where the input lies as it is. The words here mo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,12 @@ from convlens.compute.kernels.language.words import (
     word,
     zero,
 )
+from convlens.compute.kernels.records import Pointer
+from convlens.compute.kernels.shapes import Axes
 from convlens.windows import Window, padded_source
 
 __all__ = [
-    "PACK_BAND", "PACK_ROW", "clear", "copy", "covered", "edge", "ends", "ends_or_zeros", "middle",
+    "PACK_ROW", "Packing", "clear", "copy", "covered", "edge", "ends", "ends_or_none", "middle",
     "pack_band", "pack_row", "sources",
 ]  # fmt: skip
 
@@ -59,13 +62,12 @@ def ends(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
     return np.array([-1 if source is None else source for source in found], np.int64)
 
 
-def ends_or_zeros(window: Window, n: int, mode: str) -> np.ndarray[Any, Any] | int:
-    """Return the `ends`, or 0 where all of them are zeros and the stride is one of `pack_line`.
+def ends_or_none(window: Window, n: int, mode: str) -> np.ndarray[Any, Any] | None:
+    """Return the `ends`, or None where all of them are zeros and the stride is one of `pack_line`.
 
-    >>> ends_or_zeros(Window(3, before=1, after=1), 4, "zeros")
-    0
+    >>> ends_or_none(Window(3, before=1, after=1), 4, "zeros")
     """
-    return 0 if mode == "zeros" and window.stride <= 2 else ends(window, n, mode)
+    return None if mode == "zeros" and window.stride <= 2 else ends(window, n, mode)
 
 
 def covered(window: Window, n: int) -> int:
@@ -222,46 +224,72 @@ def pack_row(
         edge(to, q, row, ends, start + q * stride - last + max(first, 0))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """How `pack_band` packs a band of the input.
+
+    For each of `planes`, `depth_dilation` apart, it writes `lines` lines of `length` elements for
+    every one of `phases` rows within a stride and every one of `slots` columns, which are the
+    `starts`. `depth_table` and `row_table` are `sources`, and `column_ends` are `ends_or_none`:
+    between `column_first` and `column_last` a row lies as it is. All of them cover the positions
+    before `depth_end`, `row_end` and `column_end`.
+    """
+
+    depth_table: Pointer
+    row_table: Pointer
+    column_ends: Pointer
+    starts: Pointer
+    planes: int
+    depth_dilation: int
+    depth_end: int
+    row_stride: int
+    column_stride: int
+    row_end: int
+    column_first: int
+    column_last: int
+    column_end: int
+    phases: int
+    slots: int
+    lines: int
+    length: int
+
+
 def pack_band(
-    x: int, to: int, d: int, top: int, left: int, channels: int, depth_table: int, row_table: int,
-    column_ends: int, starts: int, planes: int, depth_dilation: int, depth_end: int,
-    row_stride: int, column_stride: int, row_end: int, first: int, last: int, column_end: int,
-    phases: int, slots: int, lines: int, length: int, space_d: int, space_h: int, space_w: int,
-) -> None:  # fmt: skip
+    x: int, to: int, d: int, top: int, left: int, channels: int, a: Packing, space: Axes
+) -> None:
     """Pack a band of the input: d, top and left are the padded positions where it begins.
 
-    Of every channel, `planes` planes, `depth_dilation` apart; of each plane, for every place within
-    a stride of rows and each of the `starts` of columns, `lines` lines of `length` elements. What
-    lies behind the ends of the tables is left as it is, and up to a vector behind the last line is
-    written. `column_ends` may be 0: see `ends_or_zeros`.
+    `x` is the first of `channels` channels of shape `space`. What lies behind the ends of the
+    tables is left as it is, and up to a vector behind the last line is written.
     """
+    first, last, step = a.column_first, a.column_last, a.column_stride
     for c in range(channels):
-        for a in range(planes):
+        for p in range(a.planes):
             plane = -1
-            if d + a * depth_dilation < depth_end:
-                plane = word(depth_table, d + a * depth_dilation)
-            for phase in range(phases):
-                for slot in range(slots):
-                    begin = left + word(starts, slot)
-                    whole = (column_end - begin + column_stride - 1) // column_stride
-                    count = max(0, min(length, whole))
+            if d + p * a.depth_dilation < a.depth_end:
+                plane = word(a.depth_table, d + p * a.depth_dilation)
+            for phase in range(a.phases):
+                for slot in range(a.slots):
+                    begin = left + word(a.starts, slot)
+                    whole = (a.column_end - begin + step - 1) // step
+                    count = max(0, min(a.length, whole))
                     two = (
-                        column_ends == 0
-                        and column_stride == 2
-                        and slots == 2
-                        and word(starts, 1) == 1
+                        a.column_ends == 0
+                        and a.column_stride == 2
+                        and a.slots == 2
+                        and word(a.starts, 1) == 1
                     )
                     if two and slot == 1:
-                        to += lines * length * WIDTH
+                        to += a.lines * a.length * WIDTH
                         continue
-                    for line in range(lines):
-                        position = top + line * row_stride + phase
+                    for line in range(a.lines):
+                        position = top + line * a.row_stride + phase
                         found = -1
-                        if position < row_end and plane >= 0:
-                            found = word(row_table, position)
-                        row = x + ((c * space_d + plane) * space_h + found) * space_w * WIDTH
-                        other = to + lines * length * WIDTH
-                        more = max(0, min(length, (column_end - begin) // 2))
+                        if position < a.row_end and plane >= 0:
+                            found = word(a.row_table, position)
+                        row = x + ((c * space.d + plane) * space.h + found) * space.w * WIDTH
+                        other = to + a.lines * a.length * WIDTH
+                        more = max(0, min(a.length, (a.column_end - begin) // 2))
                         # In the order of memory, so that what is written behind a line is no loss.
                         if found < 0 and two:
                             clear(to, count)
@@ -270,15 +298,12 @@ def pack_band(
                             clear_whole(to, count)
                         elif two:
                             pack_two(to, other, row, first, last, begin, count, more)
-                        elif column_ends == 0:
-                            pack_line(to, row, first, last, begin, column_stride, count)
+                        elif a.column_ends == 0:
+                            pack_line(to, row, first, last, begin, step, count)
                         else:
-                            pack_row(to, row, column_ends, first, last, begin, column_stride, count)
-                        to += length * WIDTH
+                            pack_row(to, row, a.column_ends, first, last, begin, step, count)
+                        to += a.length * WIDTH
 
 
 PACK_ROW = (copy, clear, edge, pack_row)
 """What a kernel that calls `pack_row` uses."""
-
-PACK_BAND = (*PACK_ROW, clear_whole, copy_whole, pack_line, pack_two, pack_band)
-"""What a kernel that calls `pack_band` uses."""

@@ -19,8 +19,7 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import WIDTH, filter_rows
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows import packing
-from convlens.compute.kernels.rows.packing import pack_band
+from convlens.compute.kernels.rows.flat import pack_flat
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.methods.reach import refuses_convolution
 from convlens.compute.methods.rows.layout import (
@@ -97,7 +96,7 @@ def _drive(
         at, line, deeper = x + begin * WIDTH, space_w, area
         layer_table, step_table = layers_there, steps_there
     else:
-        pack_band(
+        pack_flat(
             x + image * WIDTH, scratch, front * depth_stride, top * row_stride,
             left * column_stride, each, depth_table, row_table, column_ends, starts, planes, 1,
             depth_end, row_stride, column_stride, row_end, first, last, column_end, phases, slots,
@@ -168,7 +167,6 @@ def prepare(
         name="rows",
         dtype=problem.dtype,
         drive=_drive,
-        uses=(*packing.PACK_BAND, place_of),
         blocks=filter_blocks(block.rows, block.vectors, block.rest, kinds),
         constants=(("ROWS", block.rows), ("FOLD", block.fold), ("SPREAD", block.spread)),
     )

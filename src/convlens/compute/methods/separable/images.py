@@ -19,8 +19,7 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import LANES, WIDTH, across_rows, down_rows
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows import packing
-from convlens.compute.kernels.rows.packing import pack_band
+from convlens.compute.kernels.rows.flat import pack_flat
 from convlens.compute.methods.rows.layout import Band, Block, block_of, kinds_of, offsets, steps_of
 from convlens.compute.methods.shape import Shape
 from convlens.compute.problems import Problem
@@ -91,7 +90,7 @@ def _drive(
     channel = image % channels_out
     top, left = band * rows, piece * columns
     high, wide = min(rows, out_h - top), min(columns, out_w - left)
-    pack_band(
+    pack_flat(
         x + image // outs * space_h * space_w * WIDTH, scratch, 0, top, left, 1, depth_table,
         row_table, column_ends, starts, 1, 1, 1, 1, 1, row_end, first, last, column_end, 1, 1,
         lines, length, 1, space_h, space_w,
@@ -148,7 +147,6 @@ def prepare(
         name="separable_images",
         dtype=dtype,
         drive=_drive,
-        uses=packing.PACK_BAND,
         blocks=passes[0].text("down") + passes[1].text("across"),
         constants=(
             ("DOWN", passes[0].block.rows),

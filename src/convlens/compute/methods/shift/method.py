@@ -20,8 +20,8 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import LANES, WIDTH, shift_rows
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows import packing
-from convlens.compute.kernels.rows.packing import copy, pack_band
+from convlens.compute.kernels.rows.flat import pack_flat
+from convlens.compute.kernels.rows.packing import copy
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.methods.reach import refuses_convolution
 from convlens.compute.methods.shape import Shape
@@ -157,7 +157,7 @@ def _drive(
             for c in range(some):
                 copy(scratch + c * padded * WIDTH, source + (c * space_w + left) * WIDTH, count)
         else:
-            pack_band(
+            pack_flat(
                 source, scratch, d * depth_stride, top * row_stride, left * column_stride, some,
                 depth_table, row_table, column_ends, starts, depth_size, depth_dilation,
                 depth_end, row_stride, column_stride, row_end, first, last, column_end, phases,
@@ -196,7 +196,6 @@ def prepare(
         name="shift_gemm",
         dtype=problem.dtype,
         drive=_drive,
-        uses=(*packing.PACK_BAND, place_of),
         blocks=shift_blocks(rows, vectors),
         constants=(("ROWS", rows), ("VECTORS", vectors)),
     )

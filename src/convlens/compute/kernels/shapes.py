@@ -1,0 +1,34 @@
+"""The sizes of a convolution with three axes of space, as records of kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Axes", "ConvShape"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """One number for every axis of space: depth, height and width."""
+
+    d: int
+    h: int
+    w: int
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> Axes:
+        """Return the record of three numbers, depth first."""
+        d, h, w = numbers
+        return cls(d=d, h=h, w=w)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvShape:
+    """A convolution: channels in and out of a group, and along space strides, inputs, outputs."""
+
+    each: int
+    out_each: int
+    stride: Axes
+    space: Axes
+    out: Axes
