@@ -14,7 +14,7 @@ from PIL import Image
 
 from convlens.draw import Film, drawn, drawn_map
 from convlens.draw.colours import category_colour, ink_on
-from convlens.draw.detections import LIMBS, _free_place
+from convlens.draw.detections import _free_place, limbs_of
 from convlens.draw.fonts import font_of
 from convlens.draw.lettering import fitted, text_width
 from convlens.draw.segments import legend
@@ -230,10 +230,11 @@ def test_a_skeleton_joins_the_points_that_are_seen() -> None:
 
 
 def test_the_limbs_join_all_17_keypoints_of_coco() -> None:
-    assert {end for a, b, _ in LIMBS for end in (a, b)} == set(range(17))
+    limbs = limbs_of("keypoints", 17)
+    assert {end for a, b, _ in limbs for end in (a, b)} == set(range(17))
     names = weights("keypointrcnn_resnet50_fpn").keypoint_names
     sides = {("left", (64, 196, 255)), ("right", (255, 158, 64))}
-    for a, b, colour in LIMBS:
+    for a, b, colour in limbs:
         for side, its in sides:
             if names[a].startswith(side) and names[b].startswith(side):
                 assert colour == its

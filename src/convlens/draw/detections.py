@@ -11,22 +11,20 @@ from PIL import Image, ImageDraw
 from convlens.draw.colours import Colour, category_colour, ink_on
 from convlens.draw.fonts import font_of, shown
 from convlens.draw.lettering import fitted, text_width
+from convlens.learn.predicting.parts import PARTS, Points
 from convlens.learn.predicting.predictions import Prediction
+from convlens.learn.predicting.run_lengths import RunLengths
 
 __all__ = ["draw_detections"]
 
-_LEFT, _RIGHT, _MIDDLE = (64, 196, 255), (255, 158, 64), (240, 240, 245)
-
-# The limbs between the 17 keypoints of COCO (arXiv 1405.0312), counted from 0, with their side.
-LIMBS: tuple[tuple[int, int, Colour], ...] = (
-    *((0, 1, _LEFT), (1, 3, _LEFT), (5, 7, _LEFT), (7, 9, _LEFT), (11, 13, _LEFT), (13, 15, _LEFT)),
-    *((0, 2, _RIGHT), (2, 4, _RIGHT), (6, 8, _RIGHT), (8, 10, _RIGHT)),
-    *((12, 14, _RIGHT), (14, 16, _RIGHT)),
-    *((5, 6, _MIDDLE), (11, 12, _MIDDLE), (5, 11, _LEFT), (6, 12, _RIGHT)),
-)
+_SIDES: dict[str, Colour] = {
+    "left": (64, 196, 255),
+    "right": (255, 158, 64),
+    "middle": (240, 240, 245),
+}
 
 SEEN = 2.0
-"""The least score of a keypoint that is drawn, as Detectron draws them; below, it is a guess."""
+"""The least score of a point that is drawn, as Detectron draws them; below, it is a guess."""
 
 _HALO = (16, 18, 22)
 
@@ -46,33 +44,55 @@ def draw_detections(
     # Large ones first, so that small ones lie on top.
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = [int(place) for place in np.argsort(-areas, kind="stable")]
-    if prediction.mask_runs is not None:
-        picture = _with_masks(picture, prediction, order, scale, max(1, round(em / 7)))
+    for part in prediction.parts.values():
+        if isinstance(part, RunLengths):
+            colours = [category_colour(label) for label in prediction.labels.tolist()]
+            picture = _with_masks(picture, part, colours, order, scale, max(1, round(em / 7)))
     pen = ImageDraw.Draw(picture)
     thick = max(2, round(em / 6))
     for place in order:
         _box(pen, boxes[place], category_colour(int(prediction.labels[place])), thick, picture.size)
-    if prediction.keypoints is not None:
-        for place in order:
-            _skeleton(picture, *_points(prediction, place, scale), max(2, round(em / 4)))
+    for name, part in prediction.parts.items():
+        if isinstance(part, Points):
+            limbs = limbs_of(name, part.places.shape[1])
+            for place in order:
+                _skeleton(picture, *_points(part, place, scale), limbs, max(2, round(em / 4)))
     _tags(pen, prediction, boxes, order, em, picture.size)
     return picture
 
 
+def limbs_of(name: str, count: int) -> list[tuple[int, int, Colour]]:
+    """Return the limbs, with their colours, that join `count` points of the part called `name`.
+
+    If they join another number of points, none fit.
+
+    >>> len(limbs_of("keypoints", 17)), limbs_of("keypoints", 5)
+    (16, [])
+    """
+    limbs = PARTS[name].limbs
+    joined = {end for a, b, _ in limbs for end in (a, b)}
+    return [(a, b, _SIDES[side]) for a, b, side in limbs] if len(joined) == count else []
+
+
 def _with_masks(
-    picture: Image.Image, prediction: Prediction, order: Sequence[int], scale: int, thick: int
+    picture: Image.Image,
+    masks: RunLengths,
+    colours: Sequence[Colour],
+    order: Sequence[int],
+    scale: int,
+    thick: int,
 ) -> Image.Image:
     pixels = np.array(picture)
-    for place in order if prediction.mask_runs is not None else ():
-        mask = prediction.mask_runs.mask(place) if prediction.mask_runs is not None else None
-        if mask is None or not mask.any():
+    for place in order:
+        mask = masks.mask(place)
+        if not mask.any():
             continue
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         top, bottom = rows[0], rows[-1] + 1
         left, right = columns[0], columns[-1] + 1
         part = mask[top:bottom, left:right].repeat(scale, 0).repeat(scale, 1)
         ground = pixels[top * scale : bottom * scale, left * scale : right * scale]
-        colour = np.array(category_colour(int(prediction.labels[place])), np.uint16)
+        colour = np.array(colours[place], np.uint16)
         mixed = (ground[part].astype(np.uint16) * 9 + colour * 7) >> 4
         ground[part] = mixed.astype(np.uint8)
         ground[part & ~_eroded(part, thick)] = colour
@@ -111,21 +131,21 @@ def _box(
     pen.rectangle((left, top, right, bottom), outline=colour, width=thick)
 
 
-def _points(
-    prediction: Prediction, place: int, scale: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Where the keypoints of one are, (points, 2), and which of them to draw."""
-    if prediction.keypoints is None:
-        return np.zeros((0, 2), np.float32), np.zeros(0, bool)
-    points = prediction.keypoints[place]
+def _points(part: Points, place: int, scale: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Where the points of one are, (points, 2), and which of them to draw."""
+    points = part.places[place]
     seen = points[:, 2] > 0
-    if prediction.keypoint_scores is not None:
-        seen = seen & (prediction.keypoint_scores[place] > SEEN)
+    if part.scores is not None:
+        seen = seen & (part.scores[place] > SEEN)
     return points[:, :2] * scale, seen
 
 
 def _skeleton(
-    picture: Image.Image, points: NDArray[np.float32], seen: NDArray[np.bool_], thick: int
+    picture: Image.Image,
+    points: NDArray[np.float32],
+    seen: NDArray[np.bool_],
+    limbs: Sequence[tuple[int, int, Colour]],
+    thick: int,
 ) -> None:
     """Smooth lines and dots: drawn twice as large, and scaled down."""
     if not seen.any():
@@ -140,7 +160,7 @@ def _skeleton(
     sheet = Image.new("RGBA", (width * fine, height * fine))
     pen = ImageDraw.Draw(sheet)
     at = [(float(x), float(y)) for x, y in (points - low) * fine]
-    limbs = [(a, b, colour) for a, b, colour in LIMBS if len(points) == 17 and seen[a] and seen[b]]
+    limbs = [(a, b, colour) for a, b, colour in limbs if seen[a] and seen[b]]
     for around, paint in ((thick * 0.5, _HALO), (0.0, None)):
         for a, b, colour in limbs:
             pen.line((*at[a], *at[b]), paint or colour, round((thick + around * 2) * fine))

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convlens.learn.predicting.parts import PARTS
 from convlens.lens import Call, Explanation, Recording, Step, explain_value, region
+from convlens.zoo.detection import anatomy
+from convlens.zoo.detection.anatomy import Part
 
 __all__ = ["Station", "Trace", "detections", "is_detector", "trace"]
 
@@ -72,7 +75,7 @@ class Trace:
 def is_detector(recording: Recording) -> bool:
     """Whether a recording is of a detector of two stages, as the zoo has them, that found boxes."""
     ran = {call.path for call in recording.calls}
-    return {"rpn.head", "roi_heads.box_predictor"} <= ran and bool(detections(recording))
+    return {anatomy.PROPOSAL_HEAD, anatomy.BOX_PREDICTOR} <= ran and bool(detections(recording))
 
 
 def trace(recording: Recording, detection: int, picture: int = 0) -> Trace:
@@ -152,10 +155,10 @@ class _Walk:
             *(self.found["boxes"], (self.detection, 0)),
             box=self.box,
         )
-        yield from self._extras()
+        yield from self._added()
         yield from self._chosen(chain, "box", self.box)
         yield self._score(softmax, proposal)
-        codes = self._output("roi_heads.box_predictor.bbox_pred")
+        codes = self._output(anatomy.BOX_CODES)
         shifts = [float(n) for n in self._tensor(codes)[row, 4 * label : 4 * label + 4]]
         yield Station(
             *("regression", f"the proposal's box shifted by {_listed(shifts)} (dx, dy, dw, dh)"),
@@ -165,35 +168,32 @@ class _Walk:
         yield from self._proposal(row, proposal)
         yield from self._samples(row, proposal)
 
-    def _extras(self) -> Iterator[Station]:
-        """Where the mask and the keypoints of the detection were computed."""
+    def _added(self) -> Iterator[Station]:
+        """Where the heads computed what they added to the detection's box."""
         at = self.detection + sum(
             len(self.recording.values[other["boxes"]].tensor)
             for other in detections(self.recording)[: self.picture]
         )
-        if "masks" in self.found:
-            masks = self._output("roi_heads.mask_predictor.mask_fcn_logits")
-            h, w = self._tensor(masks).shape[2:]
-            yield Station(
-                *("mask", f"{h} x {w} scores of its class, over the box, pasted into the picture"),
-                *(masks, (at, self.label, h // 2, w // 2)),
-                box=self.box,
-            )
-        if "keypoints" in self.found:
-            maps = self._output("roi_heads.keypoint_predictor.kps_score_lowres")
-            count, h, w = self._tensor(maps).shape[1:]
-            yield Station(
-                "keypoints",
-                f"each of the {count} is chosen: the highest place of its map, {h} x {w} over the "
-                "box and enlarged to its size",
-                *(maps, (at, 0, h // 2, w // 2)),
-                link="chosen",
-                box=self.box,
-            )
+        for part in PARTS.values():
+            if part.name in self.found:
+                yield self._part(part, at)
+
+    def _part(self, part: Part, at: int) -> Station:
+        maps = self._output(part.layer)
+        count, h, w = self._tensor(maps).shape[1:]
+        if part.form == "map":
+            text = f"{h} x {w} scores of its class, over the box, pasted into the picture"
+            channel, link = self.label if count > 1 else 0, "made of"
+        else:
+            text = f"each of the {count} is chosen: the highest place of its map, {h} x {w} over "
+            text += "the box and enlarged to its size"
+            channel, link = 0, "chosen"
+        index = (at, channel, h // 2, w // 2)
+        return Station(part.station, text, maps, index, link=link, box=self.box)
 
     def _score(self, softmax: Explanation, proposal: Box) -> Station:
         row, label = softmax.index
-        scores = self._output("roi_heads.box_predictor.cls_score")
+        scores = self._output(anatomy.BOX_SCORES)
         every = self._tensor(scores)[row]
         text = f"softmax {softmax.recorded:.4g} of {float(every[label]):.4g} among {len(every)} "
         text += f"classes' scores; the background has {float(every[0]):.4g}"
@@ -210,7 +210,7 @@ class _Walk:
         )
         chain = list(self._back(proposals, (local, 0)))
         yield from self._chosen(chain, "proposal", place)
-        heads = [call for call in self.recording.calls if call.path == "rpn.head"]
+        heads = [call for call in self.recording.calls if call.path == anatomy.PROPOSAL_HEAD]
         anchors = [self.recording.values[head.outputs[0]].shape[1] for head in heads]
         # The walk ends where boxes of all anchors of all pictures are put together from halves.
         anchor = chain[-1].index[0] % sum(anchors)
@@ -226,15 +226,15 @@ class _Walk:
         return next(
             id
             for step in self.recording.steps
-            if step.module == "rpn" and step.op == "cat"
+            if step.module == anatomy.PROPOSALS and step.op == "cat"
             for id in step.outputs
             if self.recording.values[id].shape == (count, 4)
         )
 
     def _anchor(self, head: Call, level: int, anchor: int, place: Box) -> Iterator[Station]:
         inside = self.recording.steps[head.first : head.last]
-        scores = _output_of(inside, "rpn.head.cls_logits")
-        codes = _output_of(inside, "rpn.head.bbox_pred")
+        scores = _output_of(inside, anatomy.PROPOSAL_SCORES)
+        codes = _output_of(inside, anatomy.PROPOSAL_CODES)
         _, kinds, h, w = self._tensor(scores).shape
         cell, kind = divmod(anchor, kinds)
         y, x = divmod(cell, w)
@@ -257,7 +257,7 @@ class _Walk:
 
     def _samples(self, row: int, proposal: Box) -> Iterator[Station]:
         """The pooled box, the cells of the pyramid under it, and their pixels."""
-        pooled = self._call("roi_heads.box_roi_pool").outputs[0]
+        pooled = self._call(anatomy.BOX_POOL).outputs[0]
         _, _, h, w = self.recording.values[pooled].shape
         *_, aligned = self._back(pooled, (row, 0, h // 2, w // 2))
         left, top, right, bottom = proposal
@@ -324,7 +324,7 @@ class _Walk:
 
     def _proposals(self, row: int) -> tuple[int, int]:
         """The value of this picture's proposals, and the number of one in it."""
-        call = self._call("roi_heads.box_roi_pool")
+        call = self._call(anatomy.BOX_POOL)
         boxes = [id for id in call.inputs if len(self.recording.values[id].shape) == 2]
         before = sum(self.recording.values[id].shape[0] for id in boxes[: self.picture])
         return boxes[self.picture], row - before
@@ -343,7 +343,7 @@ class _Walk:
         resizings = [
             step
             for step in self.recording.steps
-            if step.module == "transform" and step.op == "interpolate"
+            if step.module == anatomy.RESIZING and step.op == "interpolate"
         ]
         step = resizings[self.picture]
         (h, w), (tall, wide) = (
@@ -354,7 +354,7 @@ class _Walk:
 
     def _cells(self, size: Sequence[int], rows: range, columns: range) -> Box:
         """Where cells of a map of this size (h, w) lie in the picture."""
-        tall, wide = self.recording.values[self._call("backbone").inputs[0]].shape[-2:]
+        tall, wide = self.recording.values[self._call(anatomy.BACKBONE).inputs[0]].shape[-2:]
         y, x = tall / size[0], wide / size[1]
         corners = (columns.start * x, rows.start * y, columns.stop * x, rows.stop * y)
         return self._in_picture(torch.tensor(corners))

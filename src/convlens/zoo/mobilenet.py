@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from convlens.zoo.layers import Norm, conv_norm, draw_weights
 from convlens.zoo.weights.drawn import TrackedModule
 
-__all__ = ["MOBILENETS", "Member", "MobileNetV3", "mobilenet", "mobilenet_features"]
+__all__ = ["MOBILENETS", "MobileNetV3", "MobileNetVariant", "mobilenet", "mobilenet_features"]
 
 
 @dataclass(frozen=True)
-class Row:
+class BlockRow:
     """A line of the paper's tables: the block's window, channels inside and out, and so on."""
 
     size: int
@@ -28,12 +28,14 @@ class Row:
     stride: int
 
 
-def _rows(text: str) -> tuple[Row, ...]:
+def _rows(text: str) -> tuple[BlockRow, ...]:
     table = []
     for line in text.split("\n"):
         size, expanded, out, squeeze, activation, stride = line.split()
         hard = activation == "HS"
-        table.append(Row(int(size), int(expanded), int(out), squeeze == "SE", hard, int(stride)))
+        table.append(
+            BlockRow(int(size), int(expanded), int(out), squeeze == "SE", hard, int(stride))
+        )
     return tuple(table)
 
 
@@ -69,19 +71,19 @@ SMALL = _rows("""3  16  16  SE RE 2
 
 
 @dataclass(frozen=True)
-class Member:
+class MobileNetVariant:
     """What differs between them: the table, the last hidden layer, the width of everything."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[BlockRow, ...]
     hidden: int
     width: float = 1.0
 
 
 MOBILENETS = {
-    "mobilenet_v3_large": Member(LARGE, 1280),
-    "mobilenet_v3_large_075": Member(LARGE, 1280, 0.75),
-    "mobilenet_v3_small": Member(SMALL, 1024),
-    "mobilenet_v3_small_075": Member(SMALL, 1024, 0.75),
+    "mobilenet_v3_large": MobileNetVariant(LARGE, 1280),
+    "mobilenet_v3_large_075": MobileNetVariant(LARGE, 1280, 0.75),
+    "mobilenet_v3_small": MobileNetVariant(SMALL, 1024),
+    "mobilenet_v3_small_075": MobileNetVariant(SMALL, 1024, 0.75),
 }
 
 
@@ -106,13 +108,13 @@ class SqueezeExcite(nn.Module):
         return out
 
 
-class InvertedResidual(nn.Module):
+class MobileNetV3Block(nn.Module):
     """Expand by 1x1, convolve each channel alone, squeeze and excite, project back by 1x1.
 
     (n, c, h, w) to (n, row.out, h / stride, w / stride); a skip where both shapes are one.
     """
 
-    def __init__(self, c: int, row: Row, norm: Norm, dilation: int) -> None:
+    def __init__(self, c: int, row: BlockRow, norm: Norm, dilation: int) -> None:
         super().__init__()
         stride = row.stride if dilation == 1 else 1
         wide, activation = row.expanded, nn.Hardswish if row.hard else nn.ReLU
@@ -147,13 +149,13 @@ class InvertedResidual(nn.Module):
 class MobileNetV3(TrackedModule):
     """Features, the mean over the map, and two linear layers: (n, 3, h, w) to (n, classes)."""
 
-    def __init__(self, member: Member, classes: int = 1000) -> None:
+    def __init__(self, variant: MobileNetVariant, classes: int = 1000) -> None:
         super().__init__()
-        self.features = mobilenet_features(member)
+        self.features = mobilenet_features(variant)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        hidden = by_eights(member.hidden * member.width)
+        hidden = by_eights(variant.hidden * variant.width)
         self.classifier = nn.Sequential(
-            nn.Linear(6 * by_eights(member.rows[-1].out * member.width), hidden),
+            nn.Linear(6 * by_eights(variant.rows[-1].out * variant.width), hidden),
             nn.Hardswish(inplace=True),
             nn.Dropout(0.2, inplace=True),
             nn.Linear(hidden, classes),
@@ -169,7 +171,7 @@ class MobileNetV3(TrackedModule):
 
 
 def mobilenet_features(
-    member: Member, norm: Norm | None = None, *, dilated: bool = False
+    variant: MobileNetVariant, norm: Norm | None = None, *, dilated: bool = False
 ) -> nn.Sequential:
     """Return the stem, a block a row, and a last 1x1 convolution, called "0", "1", ...
 
@@ -180,18 +182,18 @@ def mobilenet_features(
     rows = [
         replace(
             row,
-            expanded=by_eights(row.expanded * member.width),
-            out=by_eights(row.out * member.width),
+            expanded=by_eights(row.expanded * variant.width),
+            out=by_eights(row.out * variant.width),
         )
-        for row in member.rows
+        for row in variant.rows
     ]
-    c = by_eights(16 * member.width)
+    c = by_eights(16 * variant.width)
     layers: list[nn.Module] = [
         conv_norm(3, c, 3, stride=2, norm=norm, activation=nn.Hardswish)  # -> (n, c, h / 2, w / 2)
     ]
     last = max(i for i, row in enumerate(rows) if row.stride == 2)
     for i, row in enumerate(rows):
-        layers.append(InvertedResidual(c, row, norm, 2 if dilated and i >= last else 1))
+        layers.append(MobileNetV3Block(c, row, norm, 2 if dilated and i >= last else 1))
         c = row.out
     layers.append(conv_norm(c, 6 * c, 1, norm=norm, activation=nn.Hardswish))
     return nn.Sequential(*layers)

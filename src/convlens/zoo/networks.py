@@ -10,6 +10,8 @@ from pathlib import Path
 from torch import nn
 
 from convlens.zoo.detection import DETECTORS, detector
+from convlens.zoo.detection.anatomy import BOX_PREDICTOR
+from convlens.zoo.detection.masks import MASKS
 from convlens.zoo.inputs import Inputs
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet
 from convlens.zoo.mobilenet_v2 import MobileNetV2
@@ -69,8 +71,8 @@ def released(
 
 
 MOBILENET_HEAD = ("classifier.3.",)
-BOX_HEAD = ("roi_heads.box_predictor.",)
-BOX_AND_MASK_HEADS = (*BOX_HEAD, "roi_heads.mask_predictor.mask_fcn_logits.")
+BOX_HEAD = (f"{BOX_PREDICTOR}.",)
+BOX_AND_MASK_HEADS = (*BOX_HEAD, f"{MASKS.layer}.")
 MAP_HEADS = (
     *("classifier.4.", "aux_classifier.4."),
     *("classifier.low_classifier.", "classifier.high_classifier."),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from convlens.zoo.layers import Norm, draw_weights
 from convlens.zoo.weights.drawn import TrackedModule
 
-__all__ = ["RESNETS", "Basic", "Bottleneck", "Member", "ResNet", "resnet"]
+__all__ = ["RESNETS", "Basic", "Bottleneck", "ResNet", "ResNetVariant", "resnet"]
 
 
 class Basic(nn.Module):
@@ -79,7 +79,7 @@ def projection(c: int, k: int, stride: int, norm: Norm) -> nn.Sequential | None:
 
 
 @dataclass(frozen=True)
-class Member:
+class ResNetVariant:
     """What differs between residual networks.
 
     `depths`: blocks of the four stages. A block's 3x3 convolution has `groups` groups, in the first
@@ -93,16 +93,16 @@ class Member:
 
 
 RESNETS = {
-    "resnet18": Member(Basic, (2, 2, 2, 2)),
-    "resnet34": Member(Basic, (3, 4, 6, 3)),
-    "resnet50": Member(Bottleneck, (3, 4, 6, 3)),
-    "resnet101": Member(Bottleneck, (3, 4, 23, 3)),
-    "resnet152": Member(Bottleneck, (3, 8, 36, 3)),
-    "resnext50_32x4d": Member(Bottleneck, (3, 4, 6, 3), groups=32, group_width=4),
-    "resnext101_32x8d": Member(Bottleneck, (3, 4, 23, 3), groups=32, group_width=8),
-    "resnext101_64x4d": Member(Bottleneck, (3, 4, 23, 3), groups=64, group_width=4),
-    "wide_resnet50_2": Member(Bottleneck, (3, 4, 6, 3), group_width=128),
-    "wide_resnet101_2": Member(Bottleneck, (3, 4, 23, 3), group_width=128),
+    "resnet18": ResNetVariant(Basic, (2, 2, 2, 2)),
+    "resnet34": ResNetVariant(Basic, (3, 4, 6, 3)),
+    "resnet50": ResNetVariant(Bottleneck, (3, 4, 6, 3)),
+    "resnet101": ResNetVariant(Bottleneck, (3, 4, 23, 3)),
+    "resnet152": ResNetVariant(Bottleneck, (3, 8, 36, 3)),
+    "resnext50_32x4d": ResNetVariant(Bottleneck, (3, 4, 6, 3), groups=32, group_width=4),
+    "resnext101_32x8d": ResNetVariant(Bottleneck, (3, 4, 23, 3), groups=32, group_width=8),
+    "resnext101_64x4d": ResNetVariant(Bottleneck, (3, 4, 23, 3), groups=64, group_width=4),
+    "wide_resnet50_2": ResNetVariant(Bottleneck, (3, 4, 6, 3), group_width=128),
+    "wide_resnet101_2": ResNetVariant(Bottleneck, (3, 4, 23, 3), group_width=128),
 }
 
 
@@ -115,22 +115,22 @@ class ResNet(TrackedModule):
 
     def __init__(
         self,
-        member: Member,
+        variant: ResNetVariant,
         classes: int = 1000,
         *,
         norm: Norm = nn.BatchNorm2d,
         dilated: bool = False,
     ) -> None:
         super().__init__()
-        wide = 512 * member.block.expansion
+        wide = 512 * variant.block.expansion
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = norm(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = stage(member, 0, norm, stride=1)
-        self.layer2 = stage(member, 1, norm, stride=2)
-        self.layer3 = stage(member, 2, norm, stride=1 if dilated else 2, dilation=2 * dilated or 1)
-        self.layer4 = stage(member, 3, norm, stride=1 if dilated else 2, dilation=4 * dilated or 1)
+        self.layer1 = stage(variant, 0, norm, stride=1)
+        self.layer2 = stage(variant, 1, norm, stride=2)
+        self.layer3 = stage(variant, 2, norm, stride=1 if dilated else 2, dilation=2 * dilated or 1)
+        self.layer4 = stage(variant, 3, norm, stride=1 if dilated else 2, dilation=4 * dilated or 1)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(wide, classes)
         draw_weights(self)
@@ -149,19 +149,19 @@ class ResNet(TrackedModule):
 
 
 def stage(
-    member: Member, number: int, norm: Norm, *, stride: int, dilation: int = 1
+    variant: ResNetVariant, number: int, norm: Norm, *, stride: int, dilation: int = 1
 ) -> nn.Sequential:
     """Return one of the four stages: the first block changes the shape, the others keep it."""
-    block = member.block
+    block = variant.block
     narrow = 64 * 2**number
-    width = narrow * member.group_width // 64 * member.groups
+    width = narrow * variant.group_width // 64 * variant.groups
     k = narrow * block.expansion
     c = 64 if number == 0 else k // 2
     before = max(dilation // 2, 1)  # the first block's windows are spread as the stage's before
-    first = block(c, width, k, stride, before, member.groups, norm)
-    others = member.depths[number] - 1
+    first = block(c, width, k, stride, before, variant.groups, norm)
+    others = variant.depths[number] - 1
     return nn.Sequential(
-        first, *(block(k, width, k, 1, dilation, member.groups, norm) for _ in range(others))
+        first, *(block(k, width, k, 1, dilation, variant.groups, norm) for _ in range(others))
     )
 
 

@@ -20,11 +20,11 @@ from convlens.zoo.mobilenet import MOBILENETS, mobilenet_features
 from convlens.zoo.resnet import RESNETS, ResNet
 from convlens.zoo.weights.drawn import TrackedModule
 
-__all__ = ["LRASPP", "SEGMENTERS", "Member", "Segmenter", "segmenter"]
+__all__ = ["LRASPP", "SEGMENTERS", "Segmenter", "SegmenterVariant", "segmenter"]
 
 
 @dataclass(frozen=True)
-class Member:
+class SegmenterVariant:
     """What differs between them: the backbone, and the head on its maps."""
 
     backbone: str
@@ -32,12 +32,12 @@ class Member:
 
 
 SEGMENTERS = {
-    "fcn_resnet50": Member("resnet50", "fcn"),
-    "fcn_resnet101": Member("resnet101", "fcn"),
-    "deeplabv3_resnet50": Member("resnet50", "deeplab"),
-    "deeplabv3_resnet101": Member("resnet101", "deeplab"),
-    "deeplabv3_mobilenet_v3_large": Member("mobilenet_v3_large", "deeplab"),
-    "lraspp_mobilenet_v3_large": Member("mobilenet_v3_large", "lraspp"),
+    "fcn_resnet50": SegmenterVariant("resnet50", "fcn"),
+    "fcn_resnet101": SegmenterVariant("resnet101", "fcn"),
+    "deeplabv3_resnet50": SegmenterVariant("resnet50", "deeplab"),
+    "deeplabv3_resnet101": SegmenterVariant("resnet101", "deeplab"),
+    "deeplabv3_mobilenet_v3_large": SegmenterVariant("mobilenet_v3_large", "deeplab"),
+    "lraspp_mobilenet_v3_large": SegmenterVariant("mobilenet_v3_large", "lraspp"),
 }
 
 RATES = (12, 24, 36)
@@ -165,11 +165,11 @@ class Segmenter(TrackedModule):
     "aux" is a second opinion from the stage before the last; training adds 0.5 of its loss.
     """
 
-    def __init__(self, member: Member, classes: int = 21) -> None:
+    def __init__(self, variant: SegmenterVariant, classes: int = 21) -> None:
         super().__init__()
-        self.backbone = maps(member.backbone)
+        self.backbone = maps(variant.backbone)
         near, far = self.backbone.channels
-        self.classifier = (DeepLabHead if member.head == "deeplab" else FCNHead)(far, classes)
+        self.classifier = (DeepLabHead if variant.head == "deeplab" else FCNHead)(far, classes)
         self.aux_classifier = FCNHead(near, classes)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
@@ -185,9 +185,9 @@ class Segmenter(TrackedModule):
 class LRASPP(TrackedModule):
     """A backbone and the head of two branches: (n, 3, h, w) to {"out"}, (n, classes, h, w)."""
 
-    def __init__(self, member: Member, classes: int = 21) -> None:
+    def __init__(self, variant: SegmenterVariant, classes: int = 21) -> None:
         super().__init__()
-        self.backbone = maps(member.backbone)
+        self.backbone = maps(variant.backbone)
         self.classifier = LRASPPHead(*self.backbone.channels, classes)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
@@ -205,8 +205,8 @@ def segmenter(name: str, classes: int = 21) -> Segmenter | LRASPP:
     >>> network(torch.zeros(1, 3, 64, 80))["out"].shape
     torch.Size([1, 7, 64, 80])
     """
-    member = SEGMENTERS[name]
-    return (LRASPP if member.head == "lraspp" else Segmenter)(member, classes)
+    variant = SEGMENTERS[name]
+    return (LRASPP if variant.head == "lraspp" else Segmenter)(variant, classes)
 
 
 def _enlarged(x: Tensor, size: torch.Size) -> Tensor:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from convlens.zoo.layers import draw_weights
 from convlens.zoo.weights.drawn import TrackedModule
 
-__all__ = ["VGG", "VGGS", "Member", "vgg"]
+__all__ = ["VGG", "VGGS", "VGGVariant", "vgg"]
 
 
 @dataclass(frozen=True)
-class Member:
+class VGGVariant:
     """What differs between them: convolutions in each of the five stages, normalized or not."""
 
     depths: tuple[int, int, int, int, int]
@@ -25,14 +25,14 @@ class Member:
 
 
 VGGS = {
-    "vgg11": Member((1, 1, 2, 2, 2)),
-    "vgg11_bn": Member((1, 1, 2, 2, 2), norm=True),
-    "vgg13": Member((2, 2, 2, 2, 2)),
-    "vgg13_bn": Member((2, 2, 2, 2, 2), norm=True),
-    "vgg16": Member((2, 2, 3, 3, 3)),
-    "vgg16_bn": Member((2, 2, 3, 3, 3), norm=True),
-    "vgg19": Member((2, 2, 4, 4, 4)),
-    "vgg19_bn": Member((2, 2, 4, 4, 4), norm=True),
+    "vgg11": VGGVariant((1, 1, 2, 2, 2)),
+    "vgg11_bn": VGGVariant((1, 1, 2, 2, 2), norm=True),
+    "vgg13": VGGVariant((2, 2, 2, 2, 2)),
+    "vgg13_bn": VGGVariant((2, 2, 2, 2, 2), norm=True),
+    "vgg16": VGGVariant((2, 2, 3, 3, 3)),
+    "vgg16_bn": VGGVariant((2, 2, 3, 3, 3), norm=True),
+    "vgg19": VGGVariant((2, 2, 4, 4, 4)),
+    "vgg19_bn": VGGVariant((2, 2, 4, 4, 4), norm=True),
 }
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -46,9 +46,9 @@ class VGG(TrackedModule):
     are averaged or repeated to the 7 x 7 places the linear layers know.
     """
 
-    def __init__(self, member: Member, classes: int = 1000) -> None:
+    def __init__(self, variant: VGGVariant, classes: int = 1000) -> None:
         super().__init__()
-        self.features = nn.Sequential(*_features(member))
+        self.features = nn.Sequential(*_features(variant))
         self.avgpool = nn.AdaptiveAvgPool2d(7)
         self.classifier = nn.Sequential(
             nn.Linear(512 * 7 * 7, 4096),
@@ -70,13 +70,13 @@ class VGG(TrackedModule):
         return scores
 
 
-def _features(member: Member) -> list[nn.Module]:
+def _features(variant: VGGVariant) -> list[nn.Module]:
     layers: list[nn.Module] = []
     c = 3
-    for depth, k in zip(member.depths, WIDTHS, strict=True):
+    for depth, k in zip(variant.depths, WIDTHS, strict=True):
         for _ in range(depth):
             layers.append(nn.Conv2d(c, k, 3, padding=1))
-            if member.norm:
+            if variant.norm:
                 layers.append(nn.BatchNorm2d(k))
             layers.append(nn.ReLU(inplace=True))
             c = k

@@ -14,36 +14,36 @@ from torch import Tensor, nn
 from convlens.zoo.layers import draw_weights
 from convlens.zoo.weights.drawn import TrackedModule
 
-__all__ = ["VIDEOS", "Member", "VideoResNet", "video"]
+__all__ = ["VIDEOS", "VideoResNet", "VideoVariant", "video"]
 
-Window = Literal["3d", "2d", "2+1d"]
+ConvolutionKind = Literal["3d", "2d", "2+1d"]
 """3x3x3; 1x3x3, each frame alone; or 1x3x3 and then 3x1x1, with an activation in between."""
 
 
 @dataclass(frozen=True)
-class Member:
+class VideoVariant:
     """What differs between them: the windows of the stem and of the four stages."""
 
-    stem: Window
-    stages: tuple[Window, Window, Window, Window]
+    stem: ConvolutionKind
+    stages: tuple[ConvolutionKind, ConvolutionKind, ConvolutionKind, ConvolutionKind]
 
 
 VIDEOS = {
-    "r3d_18": Member("3d", ("3d", "3d", "3d", "3d")),
-    "mc3_18": Member("3d", ("3d", "2d", "2d", "2d")),
-    "r2plus1d_18": Member("2+1d", ("2+1d", "2+1d", "2+1d", "2+1d")),
+    "r3d_18": VideoVariant("3d", ("3d", "3d", "3d", "3d")),
+    "mc3_18": VideoVariant("3d", ("3d", "2d", "2d", "2d")),
+    "r2plus1d_18": VideoVariant("2+1d", ("2+1d", "2+1d", "2+1d", "2+1d")),
 }
 
 
-def convolution(window: Window, c: int, k: int, middle: int, stride: int) -> nn.Module:
+def convolution(kind: ConvolutionKind, c: int, k: int, middle: int, stride: int) -> nn.Module:
     """Return a convolution of 3x3x3 or what stands for it; `middle`: channels between the two.
 
     (n, c, t, h, w) to (n, k, t / stride, h / stride, w / stride); "2d" keeps all t frames.
     """
-    if window == "3d":
+    if kind == "3d":
         return nn.Conv3d(c, k, 3, stride, 1, bias=False)
     flat, shift = (1, stride, stride), (0, 1, 1)
-    if window == "2d":
+    if kind == "2d":
         return nn.Conv3d(c, k, (1, 3, 3), flat, shift, bias=False)
     return nn.Sequential(
         nn.Conv3d(c, middle, (1, 3, 3), flat, shift, bias=False),
@@ -53,21 +53,21 @@ def convolution(window: Window, c: int, k: int, middle: int, stride: int) -> nn.
     )
 
 
-class Block(nn.Module):
+class VideoBlock(nn.Module):
     """Two convolutions and a skip: (n, c, t, h, w) to (n, k, t, h, w), all but n, k over stride."""
 
-    def __init__(self, window: Window, c: int, k: int, stride: int) -> None:
+    def __init__(self, kind: ConvolutionKind, c: int, k: int, stride: int) -> None:
         super().__init__()
         # So many channels between the two that they have the parameters of one 3x3x3 (section 3.5).
         middle = 27 * c * k // (9 * c + 3 * k)
         self.conv1 = nn.Sequential(
-            convolution(window, c, k, middle, stride), nn.BatchNorm3d(k), nn.ReLU(inplace=True)
+            convolution(kind, c, k, middle, stride), nn.BatchNorm3d(k), nn.ReLU(inplace=True)
         )
-        self.conv2 = nn.Sequential(convolution(window, k, k, middle, 1), nn.BatchNorm3d(k))
+        self.conv2 = nn.Sequential(convolution(kind, k, k, middle, 1), nn.BatchNorm3d(k))
         self.relu = nn.ReLU(inplace=True)
         self.downsample: nn.Module | None = None
         if stride != 1 or c != k:
-            strides = (1, stride, stride) if window == "2d" else (stride, stride, stride)
+            strides = (1, stride, stride) if kind == "2d" else (stride, stride, stride)
             self.downsample = nn.Sequential(
                 nn.Conv3d(c, k, 1, strides, bias=False), nn.BatchNorm3d(k)
             )
@@ -87,14 +87,16 @@ class VideoResNet(TrackedModule):
     Clips (n, 3, t, h, w) to scores (n, classes); the released ones learned 16 frames of 112 x 112.
     """
 
-    def __init__(self, member: Member, classes: int = 400) -> None:
+    def __init__(self, variant: VideoVariant, classes: int = 400) -> None:
         super().__init__()
-        first, second, third, fourth = member.stages
-        self.stem = nn.Sequential(*_stem(member.stem))
-        self.layer1 = nn.Sequential(Block(first, 64, 64, 1), Block(first, 64, 64, 1))
-        self.layer2 = nn.Sequential(Block(second, 64, 128, 2), Block(second, 128, 128, 1))
-        self.layer3 = nn.Sequential(Block(third, 128, 256, 2), Block(third, 256, 256, 1))
-        self.layer4 = nn.Sequential(Block(fourth, 256, 512, 2), Block(fourth, 512, 512, 1))
+        first, second, third, fourth = variant.stages
+        self.stem = nn.Sequential(*_stem(variant.stem))
+        self.layer1 = nn.Sequential(VideoBlock(first, 64, 64, 1), VideoBlock(first, 64, 64, 1))
+        self.layer2 = nn.Sequential(VideoBlock(second, 64, 128, 2), VideoBlock(second, 128, 128, 1))
+        self.layer3 = nn.Sequential(VideoBlock(third, 128, 256, 2), VideoBlock(third, 256, 256, 1))
+        self.layer4 = nn.Sequential(
+            VideoBlock(fourth, 256, 512, 2), VideoBlock(fourth, 512, 512, 1)
+        )
         self.avgpool = nn.AdaptiveAvgPool3d(1)
         self.fc = nn.Linear(512, classes)
         draw_weights(self, linear=0.01)
@@ -111,9 +113,9 @@ class VideoResNet(TrackedModule):
         return scores
 
 
-def _stem(window: Window) -> list[nn.Module]:
+def _stem(kind: ConvolutionKind) -> list[nn.Module]:
     strides, pads = (1, 2, 2), (0, 3, 3)
-    if window == "3d":
+    if kind == "3d":
         return [
             nn.Conv3d(3, 64, (3, 7, 7), strides, (1, 3, 3), bias=False),
             nn.BatchNorm3d(64),

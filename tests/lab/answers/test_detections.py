@@ -27,7 +27,7 @@ def test_detections_are_the_networks_own_best_first(
     found = network["detections"]
     assert found is not None
     assert found["count"] == len(answer["boxes"]) == 5
-    assert (found["masks"], found["walks"], found["limbs"]) == (True, True, [])
+    assert (found["maps"], found["walks"], found["limbs"]) == (1, True, [])
     assert network["scores"] == []
     assert network["categories"] is None
     scores = [each["score"] for each in found["best"]]
@@ -121,11 +121,9 @@ def test_a_detector_of_another_kind_is_listed_with_its_keypoints(networks: Path)
         (2, "cat"),
         (0, "cat"),
     ]
-    assert (found["masks"], found["walks"]) == (False, False)
+    assert (found["maps"], found["walks"]) == (0, False)
     np.testing.assert_array_equal(found["best"][1]["box"], [5.0, 5.0, np.nan, 9.0])
-    points = found["best"][2]["points"]
-    assert points is not None
-    sure = [is_sure for *_, is_sure in points]
+    sure = [is_sure for *_, is_sure in found["best"][2]["points"]]
     assert (sure.count(True), sure[3]) == (16, False)
     assert len(found["limbs"]) == 16
     with pytest.raises(ValueError, match="`recording` must be of a detector of two stages"):

@@ -89,7 +89,10 @@ def test_masks_told_are_the_networks_at_a_half(shape: tuple[int, int]) -> None:
     whole = {**small, "masks": paste_masks(small["box_masks"], small["boxes"], shape)}
     del whole["box_masks"]
     order = torch.tensor([7, 0, 1, 29])
-    ours, truth = masks_of(small, order, view).array(), masks_of(whole, order, view).array()
+    ours, truth = (
+        masks_of(small, "masks", order, view).array(),
+        masks_of(whole, "masks", order, view).array(),
+    )
     assert (ours == truth).all()
     expected = view.maps(whole["masks"][order, 0], around=0) >= 0.5
     assert (truth == expected.numpy()).all()

@@ -240,9 +240,9 @@ class Lab:
         """Return a detection walked back, station by station."""
         return self._at(recording).walk(detection)
 
-    def mask(self, recording: int, detection: int) -> Lit:
-        """Return the pixels that belong to a detection."""
-        return self._at(recording).found().mask(detection)
+    def mask(self, recording: int, detection: int, map: int = 0) -> Lit:
+        """Return the pixels that belong to a detection, by one of its maps."""
+        return self._at(recording).found().mask(detection, map)
 
     def segments(self, recording: int) -> SegmentsAnswer:
         """Return the class of every pixel."""

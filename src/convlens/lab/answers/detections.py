@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from convlens.draw.colours import category_colour
-from convlens.draw.detections import LIMBS, SEEN
+from convlens.draw.detections import SEEN, limbs_of
 from convlens.lab.answers.marking import Lit, lit
-from convlens.learn.predicting.forms import may_be_chances, not_finite
+from convlens.learn.predicting.detections import may_be_chances
+from convlens.learn.predicting.parts import MAPS, POINTS
 from convlens.learn.predicting.predictions import score_text
+from convlens.learn.predicting.reliability import not_finite
 from convlens.learn.tracing import Station, detections, is_detector, trace
 from convlens.lens import Recording
 
@@ -27,8 +29,8 @@ class Detection(TypedDict):
     """One detection.
 
     `number`: its place in the network's answer. `text`: its score as `predict` writes it. `box`:
-    x1, y1, x2, y2 in pixels of the picture. `points`: x, y of each keypoint, and whether it is sure
-    enough to be drawn; None for a network without keypoints.
+    x1, y1, x2, y2 in pixels of the picture. `points`: x, y of each point, and whether it is sure
+    enough to be drawn.
     """
 
     number: int
@@ -37,20 +39,20 @@ class Detection(TypedDict):
     text: str
     box: list[float]
     colour: tuple[int, int, int]
-    points: list[tuple[float, float, bool]] | None
+    points: list[tuple[float, float, bool]]
 
 
 class DetectionList(TypedDict):
     """The detections of a picture, the best first.
 
-    `scores`: the id of the value that holds them all. `masks`, `walks`: whether each has a mask and
-    can be walked back. `points`: the names of keypoints. `limbs`: the pairs of keypoints to join.
+    `scores`: the id of the value that holds them all. `maps`: how many masks each has. `walks`:
+    whether each can be walked back. `points`: the names of points. `limbs`: the pairs to join.
     """
 
     scores: int
     count: int
     best: list[Detection]
-    masks: bool
+    maps: int
     walks: bool
     points: list[str]
     limbs: list[tuple[int, int, tuple[int, int, int]]]
@@ -82,21 +84,21 @@ class Detections:
     ids: dict[str, int]
 
     def part(self, name: str) -> Tensor:
-        """Return one part of all detections: boxes, labels, scores, masks, keypoints, ..."""
+        """Return one part of all detections, by its name: boxes, labels, scores, ..."""
         return self.recording.values[self.ids[name]].tensor.detach().cpu()
 
     def listed(self, categories: tuple[str, ...], points: tuple[str, ...]) -> DetectionList:
-        """Return the detections; `points` are the names of the network's keypoints."""
+        """Return the detections; `points` are the names of the network's points."""
         scores = self.part("scores").float()
         order = scores.argsort(descending=True, stable=True)[:MOST].tolist()
         return {
             "scores": self.ids["scores"],
             "count": len(scores),
             "best": [self._detection(number, categories) for number in order],
-            "masks": "masks" in self.ids,
+            "maps": len(self._maps()),
             "walks": is_detector(self.recording),
             "points": list(points),
-            "limbs": list(LIMBS) if "keypoints" in self.ids else [],
+            "limbs": self._limbs(),
         }
 
     def _detection(self, number: int, categories: tuple[str, ...]) -> Detection:
@@ -109,18 +111,34 @@ class Detections:
             "text": score_text(score, may_be_chances(self.part("scores"))),
             "box": _rounded(self.part("boxes")[number].tolist()),
             "colour": category_colour(label),
-            "points": self._points(number) if "keypoints" in self.ids else None,
+            "points": self._points(number),
         }
 
+    def _maps(self) -> list[str]:
+        return [part.name for part in MAPS if part.name in self.ids]
+
     def _points(self, number: int) -> list[tuple[float, float, bool]]:
-        points = self.part("keypoints")[number]
-        seen = points[:, 2] > 0
-        if "keypoints_scores" in self.ids:
-            seen = seen & (self.part("keypoints_scores")[number] > SEEN)
-        return [
-            (round(x, 1), round(y, 1), is_seen)
-            for (x, y, _), is_seen in zip(points.tolist(), seen.tolist(), strict=True)
-        ]
+        found: list[tuple[float, float, bool]] = []
+        for part in POINTS:
+            if part.name in self.ids:
+                points = self.part(part.name)[number]
+                seen = points[:, 2] > 0
+                if part.scores in self.ids:
+                    seen = seen & (self.part(part.scores)[number] > SEEN)
+                each = zip(points.tolist(), seen.tolist(), strict=True)
+                found += [(round(x, 1), round(y, 1), is_seen) for (x, y, _), is_seen in each]
+        return found
+
+    def _limbs(self) -> list[tuple[int, int, tuple[int, int, int]]]:
+        """Return the limbs of all points, which are counted on from one part to the next."""
+        found: list[tuple[int, int, tuple[int, int, int]]] = []
+        before = 0
+        for part in POINTS:
+            if part.name in self.ids:
+                count = self.part(part.name).shape[1]
+                found += [(before + a, before + b, c) for a, b, c in limbs_of(part.name, count)]
+                before += count
+        return found
 
     def doubts(self) -> list[str]:
         """Return why the detections are doubtful, in sentences: numbers that are not finite."""
@@ -142,14 +160,17 @@ class Detections:
         name = self.recording.name_of(lost.id)
         return [f"the network gave no finite numbers in {name}, so that it finds none"]
 
-    def mask(self, detection: int) -> Lit:
-        """Return the pixels of the picture that belong to a detection.
+    def mask(self, detection: int, map: int) -> Lit:
+        """Return the pixels of the picture that belong to a detection, by one of its maps.
 
-        Raises ValueError if there are no masks, and for a detection out of range.
+        Raises ValueError if there are no masks, and for a detection or a map out of range.
         """
-        if "masks" not in self.ids:
+        maps = self._maps()
+        if not maps:
             raise ValueError("`detection` has no mask: this network finds none")
-        masks = self.part("masks")
+        if not 0 <= map < len(maps):
+            raise ValueError(f"`map` (={map}) must be one of the {len(maps)} of a detection")
+        masks = self.part(maps[map])
         if not 0 <= detection < len(masks):
             raise ValueError(f"`detection` (={detection}) must be one of the {len(masks)} found")
         return lit(masks[detection].reshape(masks.shape[-2:]) >= _INSIDE)

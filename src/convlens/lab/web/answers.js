@@ -60,7 +60,7 @@
  * @property {number} scores the value that holds them all
  * @property {number} count
  * @property {Detection[]} best
- * @property {boolean} masks
+ * @property {number} maps how many masks each has
  * @property {boolean} walks
  * @property {string[]} points
  * @property {[number, number, [number, number, number]][]} limbs
@@ -73,7 +73,7 @@
  * @property {string} text
  * @property {number[]} box x1, y1, x2, y2 in pixels of the picture
  * @property {[number, number, number]} colour
- * @property {[number, number, boolean][] | null} points x, y, and whether it is sure
+ * @property {[number, number, boolean][]} points x, y, and whether it is sure
  *
  * The classes that won pixels, the largest share first.
  * @typedef {object} SegmentList
@@ -230,7 +230,7 @@
  * @property {(asked: { recording: number, value: number, first?: number, map?: number }) => NumbersAnswer} numbers
  * @property {(asked: { recording: number }) => ScaleAnswer} scale
  * @property {(asked: { recording: number, detection: number }) => WalkAnswer} walk
- * @property {(asked: { recording: number, detection: number }) => Lit} mask
+ * @property {(asked: { recording: number, detection: number, map?: number }) => Lit} mask
  * @property {(asked: { recording: number }) => SegmentsAnswer} segments
  * @property {(asked: { recording: number }) => PictureAnswer} picture
  */

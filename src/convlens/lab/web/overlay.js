@@ -1,4 +1,4 @@
-// The network's answer laid over the picture: boxes, masks, keypoints, a walk's stations, segments.
+// The network's answer laid over the picture: boxes, masks, points, a walk's stations, segments.
 
 import { html, nothing, render, svg } from "./vendor/lit-html.js";
 import { NOTHING, seen } from "./answer.js";
@@ -26,7 +26,7 @@ export class Overlay {
   /** @type {State | null} */ #state = null;
   /** @type {Walk | null} */ #walk = null;
   /** @type {Pointed} */ #pointed = NOTHING;
-  /** @type {Map<number, Tint | null>} */ #masks = new Map();
+  /** @type {Map<string, Tint | null>} */ #masks = new Map();
   /** @type {Uint8Array | null} */ #codes = null;
   /** @type {{ key: string, tint: Tint } | null} */ #segments = null;
   /** @type {Size} */ #size = { width: 0, height: 0 };
@@ -84,7 +84,8 @@ export class Overlay {
     const { detections, picture, segments } = this.#network;
     if (!this.#state || !picture) return;
     if (segments) this.#paintSegments(context, size, segments, this.#state.tint / 100);
-    if (detections?.masks) this.#paintMasks(context, size, picture, this.#masked(detections, this.#state));
+    const masked = detections ? this.#masked(detections, this.#state).reverse() : [];
+    for (let map = 0; detections && map < detections.maps; map++) this.#paintMasks(context, size, picture, masked, map);
   }
 
   /** @param {CanvasRenderingContext2D} context @param {Size} size @param {SegmentList} segments @param {number} alpha */
@@ -101,12 +102,12 @@ export class Overlay {
     context.globalAlpha = 1;
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {Size} size @param {number[]} picture @param {Detection[]} masked */
-  #paintMasks(context, size, [rows, columns], masked) {
+  /** @param {CanvasRenderingContext2D} context @param {Size} size @param {number[]} picture @param {Detection[]} masked @param {number} map */
+  #paintMasks(context, size, [rows, columns], masked, map) {
     const [across, down] = [size.width / columns, size.height / rows];
     context.imageSmoothingEnabled = across < 1;
-    for (const each of masked.reverse()) {
-      const tint = this.#mask(each);
+    for (const each of masked) {
+      const tint = this.#mask(each, map);
       if (!tint) continue;
       const { canvas, x, y } = tint;
       context.drawImage(canvas, x * across, y * down, canvas.width * across, canvas.height * down);
@@ -120,15 +121,16 @@ export class Overlay {
     return alone === null ? shown.slice(0, MASKED) : shown.filter((each) => each.number === alone);
   }
 
-  /** A mask's colours, or null while they are on their way. @param {Detection} each */
-  #mask(each) {
-    const known = this.#masks.get(each.number);
+  /** A mask's colours, or null while they are on their way. @param {Detection} each @param {number} map */
+  #mask(each, map) {
+    const key = `${each.number} ${map}`;
+    const known = this.#masks.get(key);
     if (known !== undefined) return known;
-    this.#masks.set(each.number, null);
+    this.#masks.set(key, null);
     const network = this.#network;
-    this.questions.mask(each.number).then((mask) => {
+    this.questions.mask(each.number, map).then((mask) => {
       if (network !== this.#network) return;
-      this.#masks.set(each.number, maskTint(mask, each.colour));
+      this.#masks.set(key, maskTint(mask, each.colour));
       this.changed();
     }, () => {});
     return null;
@@ -196,12 +198,12 @@ export class Overlay {
 
   /** @param {Detection} each @param {DetectionList} detections @param {number[]} picture */
   #skeleton({ points }, { limbs, points: names }, [rows, columns]) {
-    if (!points) return nothing;
+    if (!points.length) return nothing;
     const at = points.map(([x, y]) => ({ x: (x * this.#size.width) / columns, y: (y * this.#size.height) / rows }));
-    const drawn = limbs.filter(([a, b]) => points.length === 17 && points[a][2] && points[b][2]);
+    const drawn = limbs.filter(([a, b]) => points[a][2] && points[b][2]);
     return svg`<g class="skeleton">
       ${drawn.map(([a, b, colour]) => svg`<line x1=${at[a].x} y1=${at[a].y} x2=${at[b].x} y2=${at[b].y} stroke="rgb(${colour.join(",")})"></line>`)}
-      ${points.map(([, , sure], k) => (sure ? svg`<circle cx=${at[k].x} cy=${at[k].y} r="2.5"><title>${names[k] ?? `keypoint ${k}`}</title></circle>` : nothing))}
+      ${points.map(([, , sure], k) => (sure ? svg`<circle cx=${at[k].x} cy=${at[k].y} r="2.5"><title>${names[k] ?? `point ${k}`}</title></circle>` : nothing))}
     </g>`;
   }
 

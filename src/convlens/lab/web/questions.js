@@ -117,9 +117,9 @@ export class Questions {
     return this.#once("walk", { recording: this.#recording, detection });
   }
 
-  /** The pixels that belong to a detection. @param {number} detection @returns {Promise<Lit>} */
-  mask(detection) {
-    return this.#once("mask", { recording: this.#recording, detection });
+  /** The pixels that belong to a detection, by one of its maps. @param {number} detection @param {number} map @returns {Promise<Lit>} */
+  mask(detection, map) {
+    return this.#once("mask", { recording: this.#recording, detection, map });
   }
 
   /** The class of every pixel. @returns {Promise<Uint8Array>} */

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from convlens.learn.predicting.masks import finite_masks, has_masks, masks_of
+from convlens.learn.predicting.detections import detected, is_detection
 from convlens.learn.predicting.predictions import Limits, View
+from convlens.learn.predicting.reliability import not_finite
 
 __all__ = [
     "KEEPING",
@@ -23,18 +24,12 @@ __all__ = [
     "classified",
     "fitting_names",
     "map_doubt",
-    "may_be_chances",
-    "not_finite",
     "outputs_of",
     "predictions_of",
     "rows_of",
 ]
 
 _CATEGORIES = range(2, 257)  # of a map, which is told as a byte a pixel
-
-_PARTS = ("boxes", "labels", "scores", "keypoints", "keypoints_scores")
-
-_DIVERGED = "its weights may have diverged, take others"
 
 
 class UnknownFormError(TypeError):
@@ -67,8 +62,8 @@ def predictions_of(
         pairs = zip(maps.float(), views, strict=True)
         return [_segmented(scores, view, by_sigmoid) for scores, view in pairs]
     is_list = isinstance(output, (list, tuple)) and len(output) == len(views)
-    if is_list and all(_is_found(one) for one in output):
-        return [_detected(one, view, limits) for one, view in zip(output, views, strict=True)]
+    if is_list and all(is_detection(one) for one in output):
+        return [detected(one, view, limits) for one, view in zip(output, views, strict=True)]
     raise UnknownFormError(
         f"`network` answered with {_described(output)} for {len(views)} pictures, and must with "
         "scores (n, classes), a dictionary with out (n, classes, h, w) or a list of dictionaries "
@@ -325,78 +320,6 @@ def _map_chances(scores: Tensor, by_sigmoid: bool) -> tuple[Tensor, bool]:
         if (over > -4e-3).all():
             return scores, False
     return scores.softmax(0), True
-
-
-def _is_found(one: Any) -> bool:
-    return isinstance(one, dict) and {"boxes", "labels", "scores"} <= one.keys()
-
-
-def _detected(found: dict[str, Tensor], view: View, limits: Limits) -> dict[str, Any]:
-    # What is no number is below no threshold.
-    kept = torch.where(~(found["scores"] < limits.threshold))[0]
-    parts = {name: found[name][kept].detach().cpu() for name in _PARTS if name in found}
-    finite = _finite(parts)
-    if has_masks(found):
-        finite &= finite_masks(found, kept)
-    dropped, count = int((~finite).sum()), len(finite)
-    if dropped == count and count:
-        return {"error": not_finite(dropped, count, "detections")}
-    warnings: tuple[str, ...] = ()
-    if dropped:
-        parts = {name: tensor[finite] for name, tensor in parts.items()}
-        warnings = (f"{not_finite(dropped, count, 'detections')}; these are left out",)
-    order = parts["scores"].argsort(descending=True, stable=True)
-    if not view.is_picture():
-        parts = _in_the_picture(parts, view)
-    scores = parts["scores"][order].float()
-    fields: dict[str, Any] = {
-        "labels": parts["labels"][order].long().numpy(),
-        "scores": scores.numpy(),
-        "boxes": parts["boxes"][order].float().numpy(),
-        "probabilities": may_be_chances(found["scores"]),
-        "warnings": warnings,
-    }
-    if has_masks(found):
-        fields["masks"] = masks_of(found, kept.cpu()[finite][order], view)
-    if "keypoints" in parts:
-        fields["keypoints"] = parts["keypoints"][order].float().numpy()
-    if "keypoints_scores" in parts:
-        fields["keypoint_scores"] = parts["keypoints_scores"][order].float().numpy()
-    return fields
-
-
-def may_be_chances(scores: Tensor) -> bool:
-    """Return whether all scores of detections, however low, are 0 to 1 as probabilities are.
-
-    >>> may_be_chances(torch.tensor([0.9, 0.1])), may_be_chances(torch.tensor([0.9, -3.0]))
-    (True, False)
-    """
-    scores = scores[scores.isfinite()]
-    return bool(((scores >= 0) & (scores <= 1)).all())
-
-
-def _finite(parts: dict[str, Tensor]) -> Tensor:
-    """Which detections have no number that is infinite or none, (k,) bool."""
-    finite = torch.ones(len(parts["scores"]), dtype=torch.bool)
-    for tensor in parts.values():
-        if tensor.is_floating_point() and tensor.numel():
-            finite &= tensor.isfinite().reshape(len(finite), -1).all(1)
-    return finite
-
-
-def _in_the_picture(parts: dict[str, Tensor], view: View) -> dict[str, Tensor]:
-    boxes = view.points(parts["boxes"].reshape(-1, 2, 2)).reshape(-1, 4)
-    h, w = view.size
-    parts = {**parts, "boxes": boxes.clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))}
-    if "keypoints" in parts:
-        points = parts["keypoints"]
-        parts["keypoints"] = torch.cat((view.points(points[..., :2]), points[..., 2:]), -1)
-    return parts
-
-
-def not_finite(count: int, of: int, what: str) -> str:
-    """Return in a sentence that some of what a network gave is infinite or no number."""
-    return f"the network gave no finite numbers for {count:,} of {of:,} {what}; {_DIVERGED}"
 
 
 def _ruled_out(count: int, of: int) -> str:

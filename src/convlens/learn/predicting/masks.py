@@ -1,4 +1,4 @@
-"""Masks of what was found, laid over the picture one at a time and kept as run lengths."""
+"""Lay the maps of what was found over the picture, one at a time, and keep them as run lengths."""
 
 from __future__ import annotations
 
@@ -13,41 +13,45 @@ from convlens.zoo.detection.masks import paste_masks, pasted_parts
 
 __all__ = ["finite_masks", "has_masks", "masks_of"]
 
-_NAMES = ("box_masks", "masks")
+
+def has_masks(found: Mapping[str, Tensor], name: str) -> bool:
+    """Return whether a detector's answer holds the maps called `name`, whole or over their boxes.
+
+    >>> has_masks({"box_masks": torch.ones(1, 1, 2, 2)}, "masks")
+    True
+    """
+    return name in found or f"box_{name}" in found
 
 
-def has_masks(found: Mapping[str, Tensor]) -> bool:
-    """Return whether a detector's answer for a picture holds masks, whole or over their boxes."""
-    return any(name in found for name in _NAMES)
-
-
-def masks_of(found: Mapping[str, Tensor], numbers: Tensor, view: View) -> RunLengths:
+def masks_of(found: Mapping[str, Tensor], name: str, numbers: Tensor, view: View) -> RunLengths:
     """Return the masks of the detections `numbers` (k,), in this order, in the picture's pixels.
 
-    `found`: a detector's answer for one picture, with masks (n, 1, h, w) of the chance that a pixel
-    belongs to it, or box_masks (n, 1, m, m), as `Detector.forward` gives them. A pixel belongs to
-    a mask from a chance of 0.5 on. No more than one mask is unrolled at a time.
+    `found`: a detector's answer for one picture, in which `name` (n, 1, h, w) holds the chance that
+    a pixel belongs to each detection, or "box_`name`" (n, 1, m, m) the same over its box, as
+    `Detector.forward` gives them. A pixel belongs to a mask from a chance of 0.5 on. At most one
+    mask is unrolled at a time.
     """
-    return RunLengths(view.size, tuple(_counts(found, number, view) for number in numbers.tolist()))
+    counted = (_counts(found, name, number, view) for number in numbers.tolist())
+    return RunLengths(view.size, tuple(counted))
 
 
-def finite_masks(found: Mapping[str, Tensor], numbers: Tensor) -> Tensor:
-    """Return which of the detections `numbers` (k,) have masks of numbers that are finite, bool."""
-    masks = next(found[name] for name in _NAMES if name in found)
+def finite_masks(found: Mapping[str, Tensor], name: str, numbers: Tensor) -> Tensor:
+    """Return which of the detections `numbers` (k,) have finite masks called `name`, bool."""
+    masks = found[f"box_{name}" if f"box_{name}" in found else name]
     finite = [bool(masks[number].isfinite().all()) for number in numbers.tolist()]
     return torch.tensor(finite, dtype=torch.bool)
 
 
-def _counts(found: Mapping[str, Tensor], number: int, view: View) -> Counts:
+def _counts(found: Mapping[str, Tensor], name: str, number: int, view: View) -> Counts:
     one = slice(number, number + 1)
-    if "box_masks" in found:
-        masks, boxes = found["box_masks"][one], found["boxes"][one]
+    if f"box_{name}" in found:
+        masks, boxes = found[f"box_{name}"][one], found["boxes"][one]
         if view.is_picture():
             part, place = next(pasted_parts(masks, boxes, view.size))
             return part_counts((part >= 0.5).cpu().numpy(), place, view.size)
         masks = paste_masks(masks, boxes, view.shape)
     else:
-        masks = found["masks"][one]
+        masks = found[name][one]
     mask = masks.reshape(1, *masks.shape[-2:])
     if not view.is_picture():
         mask = view.maps(mask.float().cpu(), around=0)

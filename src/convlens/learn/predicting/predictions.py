@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convlens.files import printed
+from convlens.learn.predicting.parts import PARTS, Points
 from convlens.learn.predicting.run_lengths import RunLengths, run_lengths
 
-__all__ = ["Limits", "Prediction", "View", "score_text"]
+__all__ = ["Limits", "Prediction", "View", "fields_of", "score_text"]
 
 Numbers = NDArray[np.float32]
 
@@ -99,9 +101,10 @@ class Prediction:
 
     Of detectors, None from others: `boxes` (k, 4), left, top, right, bottom; `masks` (k, h, w)
     bool, unrolled anew whenever asked for (`mask_runs` is what is kept); `keypoints` (k, points,
-    3), x, y and 1 where it is seen; `keypoint_scores` (k, points), without limits. Of segmenters:
-    `map` (h, w) uint8, the category of each pixel; there `labels` are those in it, the largest
-    first, and `scores` their mean probability where they won.
+    3), x, y and 1 where it is seen; `keypoint_scores` (k, points), without limits; `extra`: what
+    further heads added to the boxes, by the names in `PARTS`. Of segmenters: `map` (h, w) uint8,
+    the category of each pixel; there `labels` are those in it, the largest first, and `scores`
+    their mean probability where they won.
 
     Of a clip: `frame`, the number of the first frame meant, `time` in seconds. Of a file of several
     pages: `page`, its number, from 0. `error`: why there is no answer, in a sentence; `warnings`:
@@ -136,6 +139,26 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     page: int | None = None
+    extra: Mapping[str, RunLengths | Points] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, RunLengths | Points]:
+        """What the heads of a detector added to its boxes, by name, masks as run lengths."""
+        own: dict[str, RunLengths | Points] = {}
+        if self.mask_runs is not None:
+            own["masks"] = self.mask_runs
+        if self.keypoints is not None:
+            own["keypoints"] = Points(self.keypoints, self.keypoint_scores)
+        return own | dict(self.extra)
+
+    def changed(self, **fields: Any) -> Prediction:
+        """Return a prediction with other `fields`; its masks are handed on as run lengths."""
+        return replace(self, **{"masks": self.mask_runs, **fields})
+
+    def without_boxes(self, error: str) -> Prediction:
+        """Return a prediction that has an `error` in place of its boxes and what is in them."""
+        empty: dict[str, Any] = dict.fromkeys(("boxes", "masks", "keypoints", "keypoint_scores"))
+        return replace(self, **empty, extra={}, error=error)
 
     @property
     def mask_runs(self) -> RunLengths | None:
@@ -192,10 +215,12 @@ class Prediction:
             left, top, right, bottom = (float(side) for side in self.boxes[position])
             sides = (left, top, right - left, bottom - top)
             row["bbox"] = [round(side, 3) for side in sides]
-        if self.mask_runs is not None:
-            row["segmentation"] = self.mask_runs.coco(position)
-        if self.keypoints is not None:
-            row["keypoints"] = [round(float(x), 3) for x in self.keypoints[position].reshape(-1)]
+        for name, part in self.parts.items():
+            if isinstance(part, RunLengths):
+                row[PARTS[name].coco] = part.coco(position)
+            else:
+                places = part.places[position].reshape(-1)
+                row[PARTS[name].coco] = [round(float(x), 3) for x in places]
         if self.map is not None:
             row["segmentation"] = run_lengths(self.map == label)
         return row
@@ -224,6 +249,18 @@ class Prediction:
             lines.append("  nothing found")
         lines += (f"  ! {printed(said)}" for said in self.warnings)
         return "\n".join(lines)
+
+
+def fields_of(parts: Mapping[str, RunLengths | Points]) -> dict[str, Any]:
+    """Return the fields of a prediction that hold these parts; what `Prediction.parts` undoes."""
+    fields: dict[str, Any] = {}
+    extra = dict(parts)
+    if "masks" in extra:
+        fields["masks"] = extra.pop("masks")
+    points = extra.pop("keypoints", None)
+    if isinstance(points, Points):
+        fields |= {"keypoints": points.places, "keypoint_scores": points.scores}
+    return fields | ({"extra": extra} if extra else {})
 
 
 def score_text(score: float, is_probability: bool) -> str:

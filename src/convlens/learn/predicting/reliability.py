@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from convlens.zoo.weights.drawn import random_parts, told
 
-__all__ = ["broken_inside", "broken_weights", "doubts"]
+__all__ = ["broken_inside", "broken_weights", "doubts", "not_finite"]
 
 
 def doubts(network: nn.Module) -> tuple[str, ...]:
@@ -124,3 +124,9 @@ class _Lost(TorchDispatchMode):
 def _numbers(values: Any) -> list[Tensor]:
     tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
     return [t for t in tensors if t.is_floating_point() and t.layout == torch.strided]
+
+
+def not_finite(count: int, of: int, what: str) -> str:
+    """Return in a sentence that some of what a network gave is infinite or no number."""
+    gave = f"the network gave no finite numbers for {count:,} of {of:,} {what}"
+    return f"{gave}; its weights may have diverged, take others"

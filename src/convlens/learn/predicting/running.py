@@ -349,9 +349,9 @@ def _with_warnings(seen: Seen, said: tuple[str, ...], broken: str | None) -> See
     """With what is said of the network; nothing found by broken weights is no answer."""
     told = seen.prediction
     if broken is not None and told.boxes is not None and not len(told.labels):
-        told = replace(told, boxes=None, masks=None, keypoints=None, error=broken)
+        told = told.without_boxes(broken)
     warnings = (*said, *told.warnings)
-    return replace(seen, prediction=replace(told, warnings=warnings, masks=told.mask_runs))
+    return replace(seen, prediction=told.changed(warnings=warnings))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -103,7 +103,7 @@ class Writer:
             self._put(self._clip.row)
             if self._clip.error is not None:
                 both = f"{prediction.error}; {self._clip.error}"
-                prediction = replace(prediction, error=both)
+                prediction = prediction.changed(error=both)
             self._clip = None
             self._put(_row(prediction))
         else:
@@ -149,7 +149,7 @@ class Writer:
             try:
                 files = self._draw(self._pen, seen.pictures[0], prediction)
             except Exception as error:  # of this picture alone
-                prediction = replace(prediction, error=self._failed("drawing", error))
+                prediction = prediction.changed(error=self._failed("drawing", error))
         return prediction, {**_row(prediction), **files}
 
     def _page(self, seen: Seen) -> Prediction:
@@ -278,7 +278,7 @@ def _row(prediction: Prediction) -> dict[str, Any]:
         return prediction.to_dict()
     except Exception as error:  # of this picture alone, as memory that is not there for its masks
         said = f"its answer could not be written ({type(error).__name__}: {first_line(error)})"
-        return replace(prediction, error=said, labels=prediction.labels[:0]).to_dict()
+        return prediction.changed(error=said, labels=prediction.labels[:0]).to_dict()
 
 
 def _no_room(out: Path, error: Exception) -> OSError:

@@ -1,5 +1,5 @@
 """Detectors, a part a file: `detector.py` puts them together and is where to begin reading."""
 
-from convlens.zoo.detection.detector import DETECTORS, Detector, Member, detector
+from convlens.zoo.detection.detector import DETECTORS, Detector, DetectorVariant, detector
 
-__all__ = ["DETECTORS", "Detector", "Member", "detector"]
+__all__ = ["DETECTORS", "Detector", "DetectorVariant", "detector"]

@@ -18,14 +18,14 @@ from convlens.zoo.detection.keypoints import KeypointHead
 from convlens.zoo.detection.masks import MaskHead
 from convlens.zoo.detection.proposals import PROPOSING, Proposing, RegionProposalNetwork
 from convlens.zoo.detection.pyramid import Backbone, mobilenet_backbone, resnet_backbone
-from convlens.zoo.detection.resizing import Resizing, Target
+from convlens.zoo.detection.resizing import Resizing, Size, Target
 from convlens.zoo.weights.drawn import TrackedModule
 
-__all__ = ["DETECTORS", "Detector", "Member", "detector"]
+__all__ = ["DETECTORS", "Detector", "DetectorVariant", "detector"]
 
 
 @dataclass(frozen=True)
-class Member:
+class DetectorVariant:
     """What differs between detectors.
 
     `heads`: the list of them for so many classes, of which the first, 0, is the background.
@@ -74,12 +74,12 @@ MOBILE = partial(mobilenet_backbone, 1e-5)
 ALL_SIZES = ((32, 64, 128, 256, 512),) * 3
 
 DETECTORS = {
-    "fasterrcnn_resnet50_fpn": Member(FROZEN, boxes),
-    "fasterrcnn_resnet50_fpn_v2": Member(TRAINED, boxes_v2, Proposing(convolutions=2)),
-    "fasterrcnn_mobilenet_v3_large_fpn": Member(
+    "fasterrcnn_resnet50_fpn": DetectorVariant(FROZEN, boxes),
+    "fasterrcnn_resnet50_fpn_v2": DetectorVariant(TRAINED, boxes_v2, Proposing(convolutions=2)),
+    "fasterrcnn_mobilenet_v3_large_fpn": DetectorVariant(
         MOBILE, boxes, Proposing(ALL_SIZES, score_thresh=0.05)
     ),
-    "fasterrcnn_mobilenet_v3_large_320_fpn": Member(
+    "fasterrcnn_mobilenet_v3_large_320_fpn": DetectorVariant(
         *(MOBILE, boxes),
         Proposing(
             ALL_SIZES, pre_nms_top_n=(2000, 150), post_nms_top_n=(2000, 150), score_thresh=0.05
@@ -87,9 +87,11 @@ DETECTORS = {
         min_size=(320,),
         max_size=640,
     ),
-    "maskrcnn_resnet50_fpn": Member(FROZEN, boxes_and_masks),
-    "maskrcnn_resnet50_fpn_v2": Member(TRAINED, boxes_and_masks_v2, Proposing(convolutions=2)),
-    "keypointrcnn_resnet50_fpn": Member(
+    "maskrcnn_resnet50_fpn": DetectorVariant(FROZEN, boxes_and_masks),
+    "maskrcnn_resnet50_fpn_v2": DetectorVariant(
+        TRAINED, boxes_and_masks_v2, Proposing(convolutions=2)
+    ),
+    "keypointrcnn_resnet50_fpn": DetectorVariant(
         FROZEN, boxes_and_keypoints, classes=2, min_size=(640, 672, 704, 736, 768, 800)
     ),
 }
@@ -98,12 +100,12 @@ DETECTORS = {
 class Detector(TrackedModule):
     """A pyramid of maps, proposals on it, and a list of heads that look at them."""
 
-    def __init__(self, member: Member, classes: int) -> None:
+    def __init__(self, variant: DetectorVariant, classes: int) -> None:
         super().__init__()
-        self.transform = Resizing(member.min_size, member.max_size)
-        self.backbone = member.backbone()
-        self.rpn = RegionProposalNetwork(member.proposing)
-        self.roi_heads = RoIHeads(member.heads(classes))
+        self.transform = Resizing(variant.min_size, variant.max_size)
+        self.backbone = variant.backbone()
+        self.rpn = RegionProposalNetwork(variant.proposing)
+        self.roi_heads = RoIHeads(variant.heads(classes))
 
     def forward(
         self,
@@ -132,7 +134,8 @@ class Detector(TrackedModule):
         if self.training:
             self._check(targets, images)
         originals = [(image.shape[1], image.shape[2]) for image in images]
-        batch, sizes, wanted = self.transform(images, targets if self.training else None)
+        batch, sizes = self.transform(images)
+        wanted = self._resized(targets, originals, sizes) if self.training else None
         levels = self.backbone(batch)  # (n, 3, h, w) -> (n, 256, h / 4, w / 4), ...
         proposals, losses = self.rpn(batch, levels, sizes, wanted)  # -> (k, 4) of each picture
         answers = self.roi_heads(
@@ -142,6 +145,12 @@ class Detector(TrackedModule):
             return {**answers, **losses}
         found: list[Detection] = answers
         return found
+
+    def _resized(
+        self, targets: Sequence[Target] | None, before: Sequence[Size], after: Sequence[Size]
+    ) -> list[Target]:
+        each = zip(targets or (), before, after, strict=True)
+        return [self.roi_heads.resized(*one) for one in each]
 
     def _check(self, targets: Sequence[Target] | None, images: Sequence[Tensor]) -> None:
         if targets is None or len(targets) != len(images):
@@ -187,11 +196,11 @@ def detector(name: str, classes: int | None = None) -> Detector:
     >>> sorted(network(torch.zeros(1, 3, 64, 64))[0])
     ['boxes', 'labels', 'scores']
     """
-    member = DETECTORS[name]
-    classes = member.classes if classes is None else classes
+    variant = DETECTORS[name]
+    classes = variant.classes if classes is None else classes
     if classes < 2:
         raise ValueError(
             f"`classes` (={classes}) must be at least 2, the background counted; "
             "add one to the number of your own"
         )
-    return Detector(member, classes)
+    return Detector(variant, classes)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlens.zoo.detection.anatomy import Part, layers_of
 from convlens.zoo.detection.boxes import (
     batched_nms,
     clip_boxes_to_image,
@@ -26,14 +27,14 @@ from convlens.zoo.detection.regions import MultiScaleRoIAlign
 from convlens.zoo.detection.resizing import Size, Target, resize_boxes
 from convlens.zoo.layers import conv_norm, draw_weights
 
-__all__ = ["BoxHead", "Detection", "Head", "RoIHeads", "Samples", "View"]
+__all__ = ["BoxHead", "Detection", "Features", "Head", "RoIHeads", "SampledProposals"]
 
 Detection = dict[str, Tensor]
 """What a picture shows, by torchvision's names: boxes, labels, scores, and others."""
 
 
 @dataclass(frozen=True)
-class View:
+class Features:
     """What every head sees of a batch: the pyramid's levels without the last, the pictures' sizes.
 
     And `modules`: the layers of all heads, under the names they have in a state dict.
@@ -43,19 +44,26 @@ class View:
     levels: Sequence[Tensor]
     sizes: Sequence[Size]
 
+    def seen_by(self, head: str, boxes: Sequence[Tensor]) -> Tensor:
+        """Return what the layers of `head` make of the regions under the boxes of each picture."""
+        pool, layers, _ = layers_of(head)
+        x = self.modules[pool](self.levels, boxes, self.sizes)
+        out: Tensor = self.modules[layers](x)
+        return out
+
 
 @dataclass(frozen=True)
-class Samples:
+class SampledProposals:
     """The proposals trained on: of each picture boxes (k, 4), true box matched (k,), class (k,)."""
 
     boxes: list[Tensor]
     matched: list[Tensor]
     labels: list[Tensor]
 
-    def positive(self) -> Samples:
+    def positive(self) -> SampledProposals:
         """Return those that stand for a true box."""
         where = [torch.where(labels > 0)[0] for labels in self.labels]
-        return Samples(
+        return SampledProposals(
             *(
                 [each[i] for each, i in zip(kind, where, strict=True)]
                 for kind in (self.boxes, self.matched, self.labels)
@@ -64,7 +72,12 @@ class Samples:
 
 
 class Head(Protocol):
-    """One question asked of every proposal, or of every box found, and how its answer is learnt."""
+    """One question asked of every proposal, or of every box found, and how its answer is learnt.
+
+    `part`: what the head adds to a box; None for the head that finds the boxes.
+    """
+
+    part: ClassVar[Part | None]
 
     def build(self) -> dict[str, nn.Module]:
         """Return the head's layers, by the names they have in a state dict."""
@@ -72,10 +85,15 @@ class Head(Protocol):
     def check(self, target: Target, size: Size) -> None:
         """Raise ValueError where the target of a picture of `size` lacks what the head learns."""
 
-    def losses(self, view: View, samples: Samples, targets: Sequence[Target]) -> Detection:
+    def resize(self, target: Target, before: Size, after: Size) -> Target:
+        """Return the target of a picture of size `before` once that has size `after`."""
+
+    def losses(
+        self, features: Features, samples: SampledProposals, targets: Sequence[Target]
+    ) -> Detection:
         """Return the head's losses by name."""
 
-    def detect(self, view: View, found: list[Detection]) -> list[Detection]:
+    def detect(self, features: Features, found: list[Detection]) -> list[Detection]:
         """Return what is `found` in each picture, with the head's answers."""
 
     def restore(self, found: Detection, size: Size, original: Size) -> Detection:
@@ -109,12 +127,19 @@ class RoIHeads(nn.ModuleDict):
             return self._losses(levels, proposals, sizes, targets)
         found = self._found(levels, proposals, sizes)
         if not whole_masks:  # under another name no head pastes them
+            maps = {head.part.name for head in self.heads if head.part and head.part.form == "map"}
             found = [
-                {"box_masks" if name == "masks" else name: part for name, part in each.items()}
+                {f"box_{name}" if name in maps else name: part for name, part in each.items()}
                 for each in found
             ]
         pictures = zip(found, sizes, originals, strict=True)
         return [self._restored(*each) for each in pictures]
+
+    def resized(self, target: Target, before: Size, after: Size) -> Target:
+        """Return the target of a picture of size `before` once that has size `after`."""
+        for head in self.heads:
+            target = head.resize(target, before, after)
+        return target
 
     def _losses(
         self,
@@ -124,21 +149,21 @@ class RoIHeads(nn.ModuleDict):
         targets: Sequence[Target],
     ) -> dict[str, Tensor]:
         """The losses of all heads over a sample of the proposals."""
-        view = View(self, levels[:-1], sizes)
+        features = Features(self, levels[:-1], sizes)
         samples = self._sample(proposals, targets)
         found: dict[str, Tensor] = {}
         for head in self.heads:
-            found.update(head.losses(view, samples, targets))
+            found.update(head.losses(features, samples, targets))
         return found
 
     def _found(
         self, levels: Sequence[Tensor], proposals: Sequence[Tensor], sizes: Sequence[Size]
     ) -> list[Detection]:
         """What each picture shows, each head adding to what those before it found."""
-        view = View(self, levels[:-1], sizes)
+        features = Features(self, levels[:-1], sizes)
         found = [{"boxes": boxes} for boxes in proposals]
         for head in self.heads:
-            found = head.detect(view, found)
+            found = head.detect(features, found)
         return found
 
     def _restored(self, found: Detection, size: Size, original: Size) -> Detection:
@@ -146,8 +171,8 @@ class RoIHeads(nn.ModuleDict):
             found = head.restore(found, size, original)
         return found
 
-    def _sample(self, proposals: Sequence[Tensor], targets: Sequence[Target]) -> Samples:
-        samples = Samples([], [], [])
+    def _sample(self, proposals: Sequence[Tensor], targets: Sequence[Target]) -> SampledProposals:
+        samples = SampledProposals([], [], [])
         for boxes, target in zip(proposals, targets, strict=True):
             true = target["boxes"].to(boxes)
             boxes = torch.cat((boxes, true))  # the true ones too: there is always something to see
@@ -171,6 +196,8 @@ class BoxHead:
     normalization, instead of none. Thresholds and counts under torchvision's names.
     """
 
+    part: ClassVar[Part | None] = None
+
     classes: int
     convolutions: bool = False
     score_thresh: float = 0.05
@@ -180,10 +207,11 @@ class BoxHead:
 
     def build(self) -> dict[str, nn.Module]:
         """Return the pooling, the head and the predictor."""
+        pool, layers, predictor = layers_of("box")
         return {
-            "box_roi_pool": MultiScaleRoIAlign(7, 2),
-            "box_head": ConvolutionalHead() if self.convolutions else LinearHead(),
-            "box_predictor": BoxPredictor(self.classes),
+            pool: MultiScaleRoIAlign(7, 2),
+            layers: ConvolutionalHead() if self.convolutions else LinearHead(),
+            predictor: BoxPredictor(self.classes),
         }
 
     def check(self, target: Target, size: Size) -> None:
@@ -222,9 +250,15 @@ class BoxHead:
                 f"{self.classes - 1}, 0 is the background; build the detector with more `classes`"
             )
 
-    def losses(self, view: View, samples: Samples, targets: Sequence[Target]) -> Detection:
+    def resize(self, target: Target, before: Size, after: Size) -> Target:
+        """Return the target with its boxes in pixels of the resized picture."""
+        return {**target, "boxes": resize_boxes(target["boxes"], before, after)}
+
+    def losses(
+        self, features: Features, samples: SampledProposals, targets: Sequence[Target]
+    ) -> Detection:
         """Return the cross-entropy of the classes, and smooth L1 of the codes of the true one."""
-        scores, codes = self._answers(view, samples.boxes)
+        scores, codes = self._answers(features, samples.boxes)
         labels = torch.cat(samples.labels)  # (k,)
         positive = samples.positive()
         true = [t["boxes"][i] for t, i in zip(targets, positive.matched, strict=True)]
@@ -238,14 +272,14 @@ class BoxHead:
             "loss_box_reg": error / len(labels),
         }
 
-    def detect(self, view: View, found: list[Detection]) -> list[Detection]:
+    def detect(self, features: Features, found: list[Detection]) -> list[Detection]:
         """Return boxes, labels and scores in place of the proposals."""
         proposals = [each["boxes"] for each in found]
-        scores, codes = self._answers(view, proposals)
+        scores, codes = self._answers(features, proposals)
         boxes = decode_boxes(codes, torch.cat(proposals), self.weights)  # -> (k, classes, 4)
         counts = [len(each) for each in proposals]
         pictures = zip(
-            boxes.split(counts), scores.softmax(1).split(counts), view.sizes, strict=True
+            boxes.split(counts), scores.softmax(1).split(counts), features.sizes, strict=True
         )
         return [self._best(*each) for each in pictures]
 
@@ -264,10 +298,10 @@ class BoxHead:
         """Return the boxes in pixels of the original."""
         return {**found, "boxes": resize_boxes(found["boxes"], size, original)}
 
-    def _answers(self, view: View, boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        x = view.modules["box_roi_pool"](view.levels, boxes, view.sizes)  # -> (k, 256, 7, 7)
-        x = view.modules["box_head"](x)  # -> (k, 1024)
-        answers: tuple[Tensor, Tensor] = view.modules["box_predictor"](x)
+    def _answers(self, features: Features, boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        x = features.seen_by("box", boxes)  # -> (k, 256, 7, 7) -> (k, 1024)
+        *_, predictor = layers_of("box")
+        answers: tuple[Tensor, Tensor] = features.modules[predictor](x)
         return answers  # (k, classes), (k, 4 * classes)
 
 

@@ -7,18 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.zoo.detection.heads import Detection, Samples, View
+from convlens.zoo.detection.anatomy import HEADS, Limb, Part, layers_of
+from convlens.zoo.detection.heads import Detection, Features, SampledProposals
 from convlens.zoo.detection.pyramid import CHANNELS
 from convlens.zoo.detection.regions import MultiScaleRoIAlign
 from convlens.zoo.detection.resizing import Size, Target, resize_points
 from convlens.zoo.layers import draw_weights
 
-__all__ = ["KeypointHead", "cells_of_points", "points_of_maps"]
+__all__ = ["KEYPOINTS", "KeypointHead", "cells_of_points", "points_of_maps"]
+
+POOL, LAYERS, PREDICTOR = layers_of("keypoint")
+
+LIMBS: tuple[Limb, ...] = (
+    *((0, 1, "left"), (1, 3, "left"), (5, 7, "left"), (7, 9, "left")),
+    *((11, 13, "left"), (13, 15, "left")),
+    *((0, 2, "right"), (2, 4, "right"), (6, 8, "right"), (8, 10, "right")),
+    *((12, 14, "right"), (14, 16, "right")),
+    *((5, 6, "middle"), (11, 12, "middle"), (5, 11, "left"), (6, 12, "right")),
+)
+"""The limbs between the 17 keypoints of COCO (arXiv 1405.0312)."""
+
+KEYPOINTS = Part(
+    *("keypoints", "points"),
+    layer=f"{HEADS}.{PREDICTOR}.kps_score_lowres",
+    station="keypoints",
+    coco="keypoints",
+    scores="keypoints_scores",
+    limbs=LIMBS,
+)
 
 WIDTH = 512
 
@@ -26,6 +48,8 @@ WIDTH = 512
 @dataclass(frozen=True)
 class KeypointHead:
     """A map of 56 x 56 for each of a person's `points` in each box; its peak is the point."""
+
+    part: ClassVar[Part | None] = KEYPOINTS
 
     points: int = 17
 
@@ -37,9 +61,9 @@ class KeypointHead:
         head = nn.Sequential(*layers)
         draw_weights(head)
         return {
-            "keypoint_roi_pool": MultiScaleRoIAlign(14, 2),
-            "keypoint_head": head,
-            "keypoint_predictor": KeypointPredictor(self.points),
+            POOL: MultiScaleRoIAlign(14, 2),
+            LAYERS: head,
+            PREDICTOR: KeypointPredictor(self.points),
         }
 
     def check(self, target: Target, size: Size) -> None:
@@ -57,10 +81,16 @@ class KeypointHead:
                 "a visibility of 0, and 0 for x and y, where a point is not seen"
             )
 
-    def losses(self, view: View, samples: Samples, targets: Sequence[Target]) -> Detection:
+    def resize(self, target: Target, before: Size, after: Size) -> Target:
+        """Return the target with its keypoints in pixels of the resized picture."""
+        return {**target, "keypoints": resize_points(target["keypoints"], before, after)}
+
+    def losses(
+        self, features: Features, samples: SampledProposals, targets: Sequence[Target]
+    ) -> Detection:
         """Return the cross-entropy of the cell of each visible point, among all of its map."""
         positive = samples.positive()
-        logits = self._answers(view, positive.boxes)  # (p, points, 56, 56)
+        logits = self._answers(features, positive.boxes)  # (p, points, 56, 56)
         wanted = []
         for boxes, matched, target in zip(positive.boxes, positive.matched, targets, strict=True):
             points = target["keypoints"][matched]  # (p, points, 3)
@@ -72,10 +102,10 @@ class KeypointHead:
         maps = logits.flatten(2).flatten(0, 1)  # -> (p * points, 56 * 56)
         return {"loss_keypoint": F.cross_entropy(maps[seen], cells[seen])}
 
-    def detect(self, view: View, found: list[Detection]) -> list[Detection]:
+    def detect(self, features: Features, found: list[Detection]) -> list[Detection]:
         """Return what is found with keypoints (k, points, 3) and their scores (k, points)."""
         boxes = [each["boxes"] for each in found]
-        maps = self._answers(view, boxes).split([len(each) for each in boxes])
+        maps = self._answers(features, boxes).split([len(each) for each in boxes])
         complete = []
         for each, own in zip(found, maps, strict=True):
             points, scores = points_of_maps(own, each["boxes"])
@@ -86,10 +116,9 @@ class KeypointHead:
         """Return the keypoints in pixels of the original."""
         return {**found, "keypoints": resize_points(found["keypoints"], size, original)}
 
-    def _answers(self, view: View, boxes: Sequence[Tensor]) -> Tensor:
-        x = view.modules["keypoint_roi_pool"](view.levels, boxes, view.sizes)  # -> (k, 256, 14, 14)
-        x = view.modules["keypoint_head"](x)  # -> (k, 512, 14, 14)
-        logits: Tensor = view.modules["keypoint_predictor"](x)  # -> (k, points, 56, 56)
+    def _answers(self, features: Features, boxes: Sequence[Tensor]) -> Tensor:
+        x = features.seen_by("keypoint", boxes)  # -> (k, 512, 14, 14)
+        logits: Tensor = features.modules[PREDICTOR](x)  # -> (k, points, 56, 56)
         return logits
 
 

@@ -7,23 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.zoo.detection.heads import Detection, Samples, View
+from convlens.zoo.detection.anatomy import HEADS, Part, layers_of
+from convlens.zoo.detection.heads import Detection, Features, SampledProposals
 from convlens.zoo.detection.pyramid import CHANNELS
 from convlens.zoo.detection.regions import MultiScaleRoIAlign, roi_align
 from convlens.zoo.detection.resizing import Size, Target
 from convlens.zoo.layers import conv_norm, draw_weights
 
-__all__ = ["MaskHead", "paste_masks", "pasted_parts"]
+__all__ = ["MASKS", "MaskHead", "paste_masks", "pasted_parts"]
+
+POOL, LAYERS, PREDICTOR = layers_of("mask")
+
+MASKS = Part(
+    *("masks", "map"),
+    layer=f"{HEADS}.{PREDICTOR}.mask_fcn_logits",
+    station="mask",
+    coco="segmentation",
+)
 
 
 @dataclass(frozen=True)
 class MaskHead:
     """A mask of 28 x 28 for each class in each box. `norm`: batch normalization in the head."""
+
+    part: ClassVar[Part | None] = MASKS
 
     classes: int
     norm: bool = False
@@ -39,9 +52,9 @@ class MaskHead:
             if name.endswith("weight"):
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
         return {
-            "mask_roi_pool": MultiScaleRoIAlign(14, 2),
-            "mask_head": nn.Sequential(*layers),
-            "mask_predictor": predictor,
+            POOL: MultiScaleRoIAlign(14, 2),
+            LAYERS: nn.Sequential(*layers),
+            PREDICTOR: predictor,
         }
 
     def check(self, target: Target, size: Size) -> None:
@@ -54,10 +67,17 @@ class MaskHead:
                 "box, of the picture's size; give 1 where a pixel belongs to it and 0 elsewhere"
             )
 
-    def losses(self, view: View, samples: Samples, targets: Sequence[Target]) -> Detection:
+    def resize(self, target: Target, before: Size, after: Size) -> Target:
+        """Return the target with each mask of the resized picture's size, 0 or 1 a pixel."""
+        masks = target["masks"][:, None].float()  # (m, h, w) -> (m, 1, h, w)
+        return {**target, "masks": F.interpolate(masks, after)[:, 0].byte()}  # -> (m, *after)
+
+    def losses(
+        self, features: Features, samples: SampledProposals, targets: Sequence[Target]
+    ) -> Detection:
         """Return the cross-entropy of each pixel of the true class's mask."""
         positive = samples.positive()
-        logits = self._answers(view, positive.boxes)  # (p, classes, 28, 28)
+        logits = self._answers(features, positive.boxes)  # (p, classes, 28, 28)
         if len(logits) == 0:
             return {"loss_mask": logits.sum() * 0}
         wanted = []
@@ -69,9 +89,9 @@ class MaskHead:
         given = logits[torch.arange(len(labels), device=labels.device), labels]  # -> (p, 28, 28)
         return {"loss_mask": F.binary_cross_entropy_with_logits(given, torch.cat(wanted))}
 
-    def detect(self, view: View, found: list[Detection]) -> list[Detection]:
+    def detect(self, features: Features, found: list[Detection]) -> list[Detection]:
         """Return what is found with masks (k, 1, 28, 28), the probability of each pixel."""
-        logits = self._answers(view, [each["boxes"] for each in found])  # (k, classes, 28, 28)
+        logits = self._answers(features, [each["boxes"] for each in found])  # (k, classes, 28, 28)
         pictures = logits.sigmoid().split([len(each["boxes"]) for each in found])
         complete = []
         for each, masks in zip(found, pictures, strict=True):
@@ -86,10 +106,9 @@ class MaskHead:
             return found
         return {**found, "masks": paste_masks(found["masks"], found["boxes"], original)}
 
-    def _answers(self, view: View, boxes: Sequence[Tensor]) -> Tensor:
-        x = view.modules["mask_roi_pool"](view.levels, boxes, view.sizes)  # -> (k, 256, 14, 14)
-        x = view.modules["mask_head"](x)  # -> (k, 256, 14, 14)
-        logits: Tensor = view.modules["mask_predictor"](x)  # -> (k, classes, 28, 28)
+    def _answers(self, features: Features, boxes: Sequence[Tensor]) -> Tensor:
+        x = features.seen_by("mask", boxes)  # -> (k, 256, 14, 14)
+        logits: Tensor = features.modules[PREDICTOR](x)  # -> (k, classes, 28, 28)
         return logits
 
 

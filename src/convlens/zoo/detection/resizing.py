@@ -24,7 +24,7 @@ STEP = 32
 
 
 class Resizing(nn.Module):
-    """Normalize, resize and pad pictures into one batch, and resize their targets with them.
+    """Normalize, resize and pad pictures into one batch.
 
     The shorter side becomes `min_size[-1]` pixels, in training one of `min_size` drawn anew for
     each picture, unless the longer would pass `max_size`: bilinear, not antialiased.
@@ -35,10 +35,8 @@ class Resizing(nn.Module):
         self.min_size = tuple(min_size)
         self.max_size = max_size
 
-    def forward(
-        self, images: Sequence[Tensor], targets: Sequence[Target] | None
-    ) -> tuple[Tensor, list[Size], list[Target] | None]:
-        """Return the batch (n, 3, H, W), each picture's size in it, and the resized targets."""
+    def forward(self, images: Sequence[Tensor]) -> tuple[Tensor, list[Size]]:
+        """Return the batch (n, 3, H, W), and the size of each picture in it."""
         resized = []
         for image in images:
             mean, std = image.new_tensor(IMAGENET_MEAN), image.new_tensor(IMAGENET_STD)
@@ -47,10 +45,7 @@ class Resizing(nn.Module):
             image = F.interpolate(image[None], size, mode="bilinear")  # (1, 3, h, w) -> (1, 3, *)
             resized.append(image[0])
         sizes = [(image.shape[1], image.shape[2]) for image in resized]
-        if targets is not None:
-            before = [(image.shape[1], image.shape[2]) for image in images]
-            targets = [_resized(*each) for each in zip(targets, before, sizes, strict=True)]
-        return _batched(resized), sizes, targets
+        return _batched(resized), sizes
 
     def _size(self, h: int, w: int) -> Size:
         short = self.min_size[-1]
@@ -71,16 +66,6 @@ def _batched(images: Sequence[Tensor]) -> Tensor:
     return torch.stack(
         [F.pad(image, (0, w - image.shape[2], 0, h - image.shape[1])) for image in images]
     )
-
-
-def _resized(target: Target, before: Size, after: Size) -> Target:
-    target = {**target, "boxes": resize_boxes(target["boxes"], before, after)}
-    if "masks" in target:
-        masks = target["masks"][:, None].float()  # (m, h, w) -> (m, 1, h, w)
-        target["masks"] = F.interpolate(masks, after)[:, 0].byte()  # -> (m, *after)
-    if "keypoints" in target:
-        target["keypoints"] = resize_points(target["keypoints"], before, after)
-    return target
 
 
 def resize_boxes(boxes: Tensor, before: Size, after: Size) -> Tensor:
