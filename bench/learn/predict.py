@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.figures import Figure
 from convlens import draw
 from convlens.learn.opening import Opened
-from convlens.learn.predicting.folder import answer
+from convlens.learn.predicting.folder import predict_into
 from convlens.learn.predicting.running import opened_for, predict
 from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.learn.sources.reading import read_sources
@@ -97,7 +97,9 @@ def _bare(opened: Opened, ready: list[Tensor]) -> int:
 
 def _job(opened: Opened, folder: Path, batch: int) -> int:
     with tempfile.TemporaryDirectory() as out:
-        return sum(1 for _ in answer(opened, folder, Path(out) / "out", batch=batch, pen=draw))
+        return sum(
+            1 for _ in predict_into(opened, folder, Path(out) / "out", batch=batch, pen=draw)
+        )
 
 
 def _photographs(folder: Path, count: int) -> None:

@@ -15,7 +15,7 @@ from convlens.cli import main
 from convlens.draw import Film
 from convlens.files import expanded, write_whole
 from convlens.learn.own_networks import own_network
-from convlens.learn.predicting.folder import answer
+from convlens.learn.predicting.folder import predict_into
 from convlens.learn.sources.clips import is_clip
 from convlens.learn.sources.reading import read_sources
 from convlens.zoo.converting import convert
@@ -68,7 +68,7 @@ def test_commands(home: Path) -> None:
 def test_python(home: Path) -> None:
     assert [p.name for p in convlens.predict("digits", "~/a.png", weights="~/w.safetensors")]
     assert [source.name for source in read_sources(["~/*.png", "~/list.txt"])] == ["a.png"] * 2
-    list(answer("digits", "~/a.png", "~/seen"))
+    list(predict_into("digits", "~/a.png", "~/seen"))
     assert convlens.read_picture("~/a.png").name == "a.png"
     assert not is_clip("~/a.gif")
     assert convlens.read_inputs(convlens.open_network("digits"), "~/x.npy")[0].shape[-1] == 8
@@ -110,7 +110,7 @@ def test_files_written_and_summed(home: Path) -> None:
 
 def test_a_user_there_is_none_of_is_refused_and_names_with_a_tilde_are_taken(home: Path) -> None:
     with pytest.raises(ValueError, match=r"~nobody-here is unknown"):
-        answer("digits", home / "a.png", "~nobody-here/seen")
+        predict_into("digits", home / "a.png", "~nobody-here/seen")
     assert not list(Path.cwd().iterdir())
     shutil.copy(home / "a.png", "~$a.png")
     assert expanded("~$a.png") == Path("~$a.png")

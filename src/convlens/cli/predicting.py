@@ -14,7 +14,7 @@ from convlens.cli.printing import error_stream, print_remark
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from convlens.learn.predicting.folder import Answers
+    from convlens.learn.predicting.folder import Job
 
 __all__ = ["predict"]
 
@@ -90,10 +90,10 @@ def _predict_into(
     json: bool,
 ) -> None:
     from convlens import draw
-    from convlens.learn.predicting.folder import answer
+    from convlens.learn.predicting.folder import predict_into
 
     pen = draw if draws else None
-    job = answer(network, _one(source), out, **settings, pen=pen, restart=restart)
+    job = predict_into(network, _one(source), out, **settings, pen=pen, restart=restart)
     if job.finished:
         print(f"{job.finished:,} were finished before", file=sys.stderr)
     try:
@@ -123,7 +123,7 @@ def _progress() -> Progress:
     return Progress(*columns, console=error_stream())
 
 
-def _follow(job: Answers, network: str, bar: Progress, json: bool) -> None:
+def _follow(job: Job, network: str, bar: Progress, json: bool) -> None:
     """Run a job, moving the bar and printing its lines."""
     from convlens.learn.predicting.writing import line_of
 

@@ -41,7 +41,7 @@ def test_what_the_user_must_know_of_an_answer_is_in_it() -> None:
     lab.look(DATA / "cat.jpg")
     network = lab.network()
     assert network["scores"] == []
-    assert "weights that are no finite numbers" in network["doubts"][0]
+    assert "weights that are not finite" in network["doubts"][0]
     assert "no finite numbers for 2 of 2 scores" in network["doubts"][1]
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from convlens import draw
 from convlens.cli import main
 from convlens.learn.opening import Opened
-from convlens.learn.predicting.folder import Answers, answer
+from convlens.learn.predicting.folder import Job, predict_into
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.clips import clip_frames
 from convlens.zoo.weights import DATA
@@ -76,8 +76,8 @@ def files(out: Path) -> set[str]:
     return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
 
 
-def ran(network: Any, source: object, out: Path, **settings: Any) -> Answers:
-    job = answer(network, source, out, **{"pen": draw, **settings})
+def ran(network: Any, source: object, out: Path, **settings: Any) -> Job:
+    job = predict_into(network, source, out, **{"pen": draw, **settings})
     told = [prediction.name for prediction in job]
     assert len(set(told)) >= job.predicted + job.failed
     return job
@@ -186,7 +186,7 @@ def test_a_clip_damaged_in_the_middle_is_an_error_after_its_frames(tmp_path: Pat
 
 def test_finished_files_are_not_repeated(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    job = answer(Maps(), photos, out, pen=draw, batch=1)
+    job = predict_into(Maps(), photos, out, pen=draw, batch=1)
     for prediction in job:
         if prediction.name == "cat.png":
             break
@@ -233,8 +233,8 @@ def test_a_broken_line_in_the_middle_is_refused(photos: Path, tmp_path: Path) ->
     content = (out / "predictions.jsonl").read_text().splitlines()
     broken = "\n".join([content[0], "{", *content[1:]]) + "\n"
     (out / "predictions.jsonl").write_text(broken)
-    with pytest.raises(ValueError, match="and line 2 is none; mend it, or begin anew"):
-        answer(Maps(), photos, out, pen=draw)
+    with pytest.raises(ValueError, match="and line 2 is not one; mend it, or start again"):
+        predict_into(Maps(), photos, out, pen=draw)
     assert (out / "predictions.jsonl").read_text() == broken
     assert ran(Maps(), photos, out, restart=True).predicted == 4
 
@@ -252,9 +252,9 @@ def test_other_settings_are_refused(
     photos: Path, tmp_path: Path, changed: dict[str, Any], said: str
 ) -> None:
     ran(Maps(), photos / "cat.jpg", tmp_path / "out")
-    with pytest.raises(ValueError, match=said + ".*name another folder with --out, or begin anew"):
-        answer(Maps(), photos / "cat.jpg", tmp_path / "out", **{"pen": draw, **changed})
-    job = answer(
+    with pytest.raises(ValueError, match=said + ".*name another folder with --out, or start again"):
+        predict_into(Maps(), photos / "cat.jpg", tmp_path / "out", **{"pen": draw, **changed})
+    job = predict_into(
         Maps(), photos / "cat.jpg", tmp_path / "out", **{"pen": draw, **changed}, restart=True
     )
     assert (job.finished, len(list(job))) == (0, 1)
@@ -265,25 +265,25 @@ def test_another_network_weights_and_place_are_refused(photos: Path, tmp_path: P
     out = tmp_path / "out"
     ran("digits", photos / "cat.jpg", out)
     with pytest.raises(ValueError, match=r"`network` .* must be 'digits'"):
-        answer(Maps(), photos / "cat.jpg", out, pen=draw)
+        predict_into(Maps(), photos / "cat.jpg", out, pen=draw)
     with pytest.raises(ValueError, match=r"`weights` .* must be 'DEFAULT'"):
-        answer("digits", photos / "cat.jpg", out, pen=draw, weights="none")
+        predict_into("digits", photos / "cat.jpg", out, pen=draw, weights="none")
     with pytest.raises(ValueError, match="`root`"):
-        answer("digits", photos / "more" / "cat.jpg", out, pen=draw)
+        predict_into("digits", photos / "more" / "cat.jpg", out, pen=draw)
     trained = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     ran(trained, photos / "cat.jpg", tmp_path / "other", size=2)
     nn.init.zeros_(trained.get_parameter("1.bias"))
-    with pytest.raises(ValueError, match="must hold the numbers that the answers"):
-        answer(trained, photos / "cat.jpg", tmp_path / "other", pen=draw, size=2)
+    with pytest.raises(ValueError, match="must be the numbers that made the answers"):
+        predict_into(trained, photos / "cat.jpg", tmp_path / "other", pen=draw, size=2)
 
 
 def test_folders_with_other_files_are_refused(photos: Path, tmp_path: Path) -> None:
     before = files(photos)
     for restart in (False, True):
-        with pytest.raises(ValueError, match="holds other files that drawings could replace"):
-            answer(Maps(), photos, photos, pen=draw, restart=restart)
+        with pytest.raises(ValueError, match="has other files, which drawings could replace"):
+            predict_into(Maps(), photos, photos, pen=draw, restart=restart)
         with pytest.raises(ValueError, match="must be a folder, and is a file"):
-            answer(Maps(), photos, photos / "cat.jpg", pen=draw, restart=restart)
+            predict_into(Maps(), photos, photos / "cat.jpg", pen=draw, restart=restart)
     assert files(photos) == before
 
 
@@ -335,14 +335,16 @@ def test_control_c_ends_cleanly(tmp_path: Path) -> None:
         # A shell's job in the background ignores Ctrl-C, and so would what it starts.
         "import signal, torch\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from convlens.learn.predicting.folder import answer\n"
+        "from convlens.learn.predicting.folder import predict_into\n"
         "from convlens.learn.preparing import Preparation\n"
         "class Slow(torch.nn.Module):\n"
         "    preparation = Preparation(8)\n"
         "    def forward(self, x):\n"
         "        import time; time.sleep(0.3); print('ran', flush=True)\n"
         "        return x.mean((2, 3))\n"
-        f"job = answer(Slow(), [{str(DATA / 'cat.jpg')!r}, {str(DATA)!r}], {str(out)!r}, batch=1)\n"
+        "job = predict_into(\n"
+        f"    Slow(), [{str(DATA / 'cat.jpg')!r}, {str(DATA)!r}], {str(out)!r}, batch=1\n"
+        ")\n"
         "try:\n"
         "    list(job)\n"
         "except KeyboardInterrupt:\n"

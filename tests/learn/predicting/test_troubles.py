@@ -24,7 +24,7 @@ from convlens import draw
 from convlens.cli import main
 from convlens.draw import Film
 from convlens.learn.predicting.file_names import Names
-from convlens.learn.predicting.folder import LOCK, answer
+from convlens.learn.predicting.folder import LOCK, predict_into
 from convlens.learn.predicting.predictions import Prediction
 from convlens.learn.predicting.running import predict
 from convlens.learn.preparing import Preparation
@@ -75,7 +75,7 @@ def files(out: Path) -> set[str]:
 
 
 def ran(source: object, out: Path, network: nn.Module | None = None, **settings: Any) -> Any:
-    job = answer(network or Grey(), source, out, **{"pen": draw, **settings})
+    job = predict_into(network or Grey(), source, out, **{"pen": draw, **settings})
     return job, list(job)
 
 
@@ -298,7 +298,7 @@ def test_what_vanishes_or_is_no_file_is_an_error_of_its_own(tmp_path: Path) -> N
     gone = save(tmp_path / "a.png", (9, 9))
     (tmp_path / "dir.png").mkdir()
     (tmp_path / "list.txt").write_text("a.png\ndir.png\nc.mp4\nb.png\n")
-    job = answer(Grey(), tmp_path / "list.txt", tmp_path / "out", pen=draw)
+    job = predict_into(Grey(), tmp_path / "list.txt", tmp_path / "out", pen=draw)
     gone.unlink()
     told = list(job)
     assert [prediction.error is None for prediction in told] == [False, False, False, True]
@@ -341,18 +341,18 @@ def test_a_clip_without_a_frame_is_said(tmp_path: Path) -> None:
 def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
     pictures = [save(tmp_path / f"{n}.png", (9, 9)) for n in range(3)]
     out = tmp_path / "out"
-    job = answer(Grey(), pictures, out, batch=1)
+    job = predict_into(Grey(), pictures, out, batch=1)
     running = iter(job)
     next(running)
-    with pytest.raises(ValueError, match="must be no other run's, and one is writing into it"):
-        answer(Grey(), pictures, out)
+    with pytest.raises(ValueError, match="must not be in use, and another run is writing into it"):
+        predict_into(Grey(), pictures, out)
     lines = len(rows(out))
     running.close()  # type: ignore[attr-defined]
     assert len(rows(out)) >= lines
     assert ran(pictures, out, pen=None)[0].finished >= 1
     assert files(out) == {"predictions.jsonl", "run.json"}
     with FileLock(out / LOCK), pytest.raises(ValueError, match="writing into it"):
-        answer(Grey(), pictures, out)
+        predict_into(Grey(), pictures, out)
 
 
 def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:

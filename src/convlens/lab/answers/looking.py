@@ -20,7 +20,8 @@ from convlens.lab.answers.scores import classes_of
 from convlens.lab.answers.segments import Segments, segments_of
 from convlens.lab.answers.sheets import largest, numbers
 from convlens.learn.opening import Opened, read_inputs, remark
-from convlens.learn.predicting.forms import fitting_names, outputs_of
+from convlens.learn.predicting.category_names import fitting_names
+from convlens.learn.predicting.forms import outputs_of
 from convlens.lens import Recording, Value, record
 
 

@@ -7,8 +7,9 @@ from typing import Any, TypedDict
 import numpy as np
 
 from convlens.lab.answers.detections import name_of
-from convlens.learn.predicting.forms import KEEPING, SIGMOIDS, classified, rows_of
+from convlens.learn.predicting.classifying import classified, rows_of
 from convlens.learn.predicting.predictions import Limits, score_text
+from convlens.learn.predicting.sigmoids import KEEPING, SIGMOIDS
 from convlens.lens import Recording
 
 SCORES = 10

@@ -12,8 +12,8 @@ from torch import Tensor
 from convlens.draw.colours import GREY, category_colour
 from convlens.lab.answers.detections import name_of
 from convlens.lab.answers.envelope import Bytes
-from convlens.learn.predicting.forms import map_doubt
 from convlens.learn.predicting.predictions import BACKGROUNDS
+from convlens.learn.predicting.segmenting import map_doubt
 from convlens.lens import Recording, Value
 
 _CLASSES = range(2, 257)  # a byte holds the class of a pixel

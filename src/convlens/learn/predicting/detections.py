@@ -21,7 +21,7 @@ _SMALL = (
     *("boxes", "labels", "scores"),
     *(name for part in POINTS for name in (part.name, part.scores) if name),
 )
-"""The tensors of a detection that are no maps."""
+"""The tensors of a detection that are not maps."""
 
 
 def is_detection(one: Any) -> bool:
@@ -35,7 +35,7 @@ def detected(found: Mapping[str, Tensor], view: View, limits: Limits) -> dict[st
     Detections with numbers that are not finite are left out, with a warning; if there are no
     others, there is an "error" instead.
     """
-    # NaN is below no threshold.
+    # NaN is not below the threshold, so that the warning counts it.
     kept = torch.where(~(found["scores"] < limits.threshold))[0]
     parts = {name: found[name][kept].detach().cpu() for name in _SMALL if name in found}
     finite = _finite(parts)
@@ -77,7 +77,7 @@ def _points(part: Part, parts: Mapping[str, Tensor], order: Tensor) -> Points:
 
 
 def may_be_chances(scores: Tensor) -> bool:
-    """Return whether all scores of detections, however low, are 0 to 1 as probabilities are.
+    """Return whether all scores of detections, even low ones, lie between 0 and 1.
 
     >>> may_be_chances(torch.tensor([0.9, 0.1])), may_be_chances(torch.tensor([0.9, -3.0]))
     (True, False)
@@ -87,7 +87,7 @@ def may_be_chances(scores: Tensor) -> bool:
 
 
 def _finite(parts: dict[str, Tensor]) -> Tensor:
-    """Which detections have no number that is infinite or none, (k,) bool."""
+    """Return which detections have finite numbers only, (k,) bool."""
     finite = torch.ones(len(parts["scores"]), dtype=torch.bool)
     for tensor in parts.values():
         if tensor.is_floating_point() and tensor.numel():

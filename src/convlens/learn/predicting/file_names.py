@@ -1,4 +1,4 @@
-"""Give every drawing a file of its own: names that clash, or are too long, get a few digits."""
+"""Give every drawing a file of its own: add digits to names that clash or are too long."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path, PurePosixPath
 __all__ = ["Names"]
 
 _LONGEST = 255
-"""Bytes of a file's name where the file system does not say."""
+"""The bytes that a file's name may have if the file system does not say."""
 
 
 class Names:
-    """The files below a folder that are given away, each to one source.
+    """The files below a folder that are taken, each by one source.
 
-    Names that differ in upper and lower case only are one file on many systems, and so are names
-    that differ in how accents are written. `reserved`: names that are nobody's.
+    On many systems, names that differ only in upper and lower case are one file, and so are names
+    that differ in how accents are encoded. `reserved`: names that no source may take.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -35,10 +35,10 @@ class Names:
         self._longest = _longest_name(folder)
 
     def take(self, wanted: str, source: str, ending: str) -> str:
-        """Return the path below the folder, with "/", under which a file of a source is written.
+        """Return the path below the folder, with "/", to which a file of a source is written.
 
-        It is `wanted` where that is free and the file system takes it, else one with digits of its
-        own before `ending`: the same ones for the same source.
+        It is `wanted` if that is free and the file system accepts it. Otherwise digits come before
+        `ending`, the same ones for the same source.
         """
         name = wanted
         digits = hashlib.sha256(os.fsencode(f"{source}\n{wanted}")).hexdigest()
@@ -50,7 +50,7 @@ class Names:
         return name
 
     def keep(self, name: str, source: str) -> None:
-        """Note that a file is a source's."""
+        """Note that a source has taken a file."""
         self._owner[_key(name)] = source
         self._folders.update(_key(above) for above in _above(name))
 
@@ -58,20 +58,20 @@ class Names:
         parts = PurePosixPath(name).parts
         if "\0" in name or any(len(os.fsencode(part)) > self._longest for part in parts):
             return False
-        if len(os.fsencode(self._folder / name)) > 4_000:  # of 4,096 that Linux takes
+        if len(os.fsencode(self._folder / name)) > 4_000:  # Linux accepts 4,096
             return False
         if self._owner.get(_key(name), source) != source or _key(name) in self._folders:
             return False
         above = _above(name)
         if any(_key(folder) in self._owner for folder in above):
             return False
-        # Of an earlier run that was begun anew something else may lie there.
+        # An earlier run, restarted since, may have left something else there.
         return not (self._folder / name).is_dir() and not any(
             (self._folder / folder).is_file() for folder in above
         )
 
     def _short(self, wanted: str, digits: str, ending: str) -> str:
-        """In the same folder where there can be one, else at the top."""
+        """Return a shorter name in the same folder if possible, else at the top."""
         place = PurePosixPath(wanted)
         stem = place.name.removesuffix(ending).replace("\0", "")
         room = self._longest - len(os.fsencode(f"-{digits}{ending}"))
@@ -83,7 +83,7 @@ class Names:
 
 
 def _above(name: str) -> list[str]:
-    """The folders a file lies in, below the one of all."""
+    """Return the folders of a file, from its own up to the one below the top."""
     return [parent.as_posix() for parent in PurePosixPath(name).parents if parent.name]
 
 

@@ -1,4 +1,4 @@
-"""Predict into a folder: JSON lines and drawings, and go on where an earlier run was stopped."""
+"""Predict into a folder, as JSON lines and drawings; resume where an earlier run was stopped."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from convlens.learn.predicting.writing import LINES, RESERVED, RUN, Pen, Writer,
 from convlens.learn.sentences import reason
 from convlens.learn.sources.reading import Source, Sources, read_sources
 
-__all__ = ["Answers", "answer"]
+__all__ = ["Job", "predict_into"]
 
 LOCK = ".convlens.lock"
-"""Held while a run writes into a folder, so that no other does."""
+"""The file that a run locks while it writes into a folder, so that no other run does."""
 
 
 @dataclass(eq=False)
-class Answers:
-    """A job: iterate over it for the predictions, each after its line and drawing are on the disk.
+class Job:
+    """A run into a folder; iterating over it yields each prediction once its line is written.
 
-    `finished`: how many pictures and clips an earlier run left done; `total`: of how many, None
-    where a camera has no end; `predicted` and `failed`: how many this run did, and could not;
-    `latest`: the name of the one done last.
+    `finished`: the number of pictures and clips that earlier runs finished, of `total`, which is
+    None for a camera. `predicted` and `failed`: the numbers that this run did, and could not do.
+    `latest`: the name of the last one, and whether it failed.
     """
 
     out: Path
@@ -56,9 +56,9 @@ class Answers:
     latest_failed: bool | None = None
 
     def __iter__(self) -> Iterator[Prediction]:
-        """Yield the predictions of what is not finished, in order; stopping early loses nothing.
+        """Yield the predictions that are not finished, in order; a later run resumes a stopped one.
 
-        Raises ValueError where another run is writing into the folder, OSError for a full disk.
+        Raises ValueError if another run is writing into the folder, OSError for a full disk.
         """
         with _alone(self.out):
             yield from self._written()
@@ -71,7 +71,7 @@ class Answers:
             with closing(self.run.over(self._left())) as seen:
                 for one in seen:
                     waiting.append(pool.submit(writer.write, one))
-                    # A batch may wait to be written while the next is computed.
+                    # One batch may wait to be written while the next is computed.
                     while len(waiting) > self.run.batch:
                         yield from self._counted(waiting.popleft().result())
             while waiting:
@@ -80,13 +80,13 @@ class Answers:
         finally:
             pool.shutdown(cancel_futures=True)
             try:
-                if self.total is None:  # a camera has no other end
+                if self.total is None:  # only stopping ends a camera
                     writer.end()
             finally:
                 writer.close()
 
     def summary(self) -> str:
-        """Return in a sentence how many pictures and clips were done."""
+        """Return a sentence about how many pictures and clips were done."""
         if self.total is not None and self.finished == self.total:
             return "nothing was left to predict"
         said = f"{self.predicted:,} predicted"
@@ -95,14 +95,14 @@ class Answers:
         return said
 
     def _left(self) -> Generator[Source, None, None]:
-        """What is not finished; what is named twice, once."""
+        """Yield the sources that are not finished, each once."""
         for source in self.sources:
             if source.name not in self.done:
                 self.done.add(source.name)
                 yield source
 
     def _counted(self, predictions: list[Prediction]) -> Iterator[Prediction]:
-        """The same; a clip or file of pages counts once, as failed where any of it did."""
+        """Yield the same, counted; a clip or file of pages counts once, as failed if a part did."""
         for prediction in predictions:
             if prediction.name != self.latest:
                 self.latest, self.latest_failed = prediction.name, None
@@ -116,7 +116,7 @@ class Answers:
             yield prediction
 
 
-def answer(
+def predict_into(
     network: str | nn.Module | Opened,
     source: object,
     out: str | Path,
@@ -132,24 +132,25 @@ def answer(
     device: str | torch.device | None = None,
     pen: Pen | None = None,
     restart: bool = False,
-) -> Answers:
-    """Return the job of predicting on `source` into the folder `out`, ready to be iterated over.
+) -> Job:
+    """Return the job of predicting on `source` into the folder `out`, to iterate over.
 
-    The arguments are those of `convlens.predict`. Into `out` go `predictions.jsonl`, a line a
-    picture (or page, frame, or stretch of a clip, the last of a file with "last": true) as
-    `Prediction.to_dict` says it; with `pen` (the module `convlens.draw`) each picture drawn under
-    its own relative name (pages as `NAME.page-0.png`), a clip as a film, and maps as
-    `NAME.map.png`; and `run.json`, by which a later call goes on with what is not finished.
-    `restart` begins anew.
+    The other arguments are those of `convlens.predict`. The folder gets:
 
-    Raises ValueError for what `predict` refuses, for a folder that holds other files than an
-    earlier run's, and where that run was of another network, weights or settings.
+    - `predictions.jsonl`, with a line for each picture, page, frame or stretch of a clip, as
+      `Prediction.to_dict` has it. The last line of a file with several has "last": true;
+    - with `pen` (the module `convlens.draw`), a drawing of each picture under its own relative name
+      (pages as `NAME.page-0.png`), a clip as a film, and maps as `NAME.map.png`;
+    - `run.json`, with which a later call resumes. `restart` begins again instead.
+
+    Raises ValueError for what `predict` refuses, for a folder with files that are not an earlier
+    run's, and if that run used another network, other weights or settings.
 
     >>> import tempfile
     >>> from convlens.zoo.weights import DATA
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     first = [p.name for p in answer("digits", DATA / "digit-3.png", folder)]
-    ...     again = [p.name for p in answer("digits", DATA / "digit-3.png", folder)]
+    ...     first = [p.name for p in predict_into("digits", DATA / "digit-3.png", folder)]
+    ...     again = [p.name for p in predict_into("digits", DATA / "digit-3.png", folder)]
     >>> first, again
     (['digit-3.png'], [])
     """
@@ -180,22 +181,22 @@ def answer(
         _begin(folder, facts, restart)
     total = sources.count()
     finished = len(done) if total is None else sum(one.name in done for one in sources)
-    return Answers(folder, run, sources, done, pen, finished, total, names)
+    return Job(folder, run, sources, done, pen, finished, total, names)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder against other runs; ValueError where one is writing into it."""
+    """Keep other runs out of the folder; raise ValueError if one is writing into it."""
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise ValueError(
-            f"`out` (={str(folder)!r}) must be no other run's, and one is writing into it; wait "
-            "until it ends, or name another folder"
+            f"`out` (={str(folder)!r}) must not be in use, and another run is writing into it; "
+            "wait until it ends, or name another folder"
         ) from None
     except (OSError, NotImplementedError) as error:
-        # Some file systems of networks know no locks.
+        # Some network file systems have no locks.
         if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
             raise _not_written(folder, error) from error
     try:
@@ -229,19 +230,19 @@ def _checked_folder(out: Path) -> Path:
         raise _not_written(out, error) from error
     if others and not is_runs:
         raise ValueError(
-            f"`out` (={str(out)!r}) must be new, empty or of an earlier run, and holds other files "
-            "that drawings could replace; name another folder"
+            f"`out` (={str(out)!r}) must be new, empty or an earlier run's, and has other files, "
+            "which drawings could replace; name another folder"
         )
     return out
 
 
 def _is_ours(name: str) -> bool:
-    """What a run leaves that was killed as it began."""
+    """Return whether a run leaves such a file if it is killed at its beginning."""
     return name == LOCK or name.startswith(".partial-")
 
 
 def _digest(network: nn.Module) -> str:
-    """8 hexadecimal digits of all its numbers: weights are told apart by what they are."""
+    """Return 8 hexadecimal digits of all its numbers, which identify the weights."""
     found = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         found.update(name.encode())
@@ -251,10 +252,10 @@ def _digest(network: nn.Module) -> str:
 
 
 def _earlier(folder: Path, facts: dict[str, Any], names: Names) -> set[str]:
-    """The names an earlier run finished; ValueError where it was another's."""
+    """Return the names that an earlier run finished; raise ValueError if its settings differ."""
     if not (folder / RUN).is_file():
         return set()
-    cure = "name another folder with --out, or begin anew with --restart"
+    cure = "name another folder with --out, or start again with --restart"
     try:
         before = json.loads((folder / RUN).read_text())
         different = next((key for key in facts if before.get(key) != facts[key]), None)
@@ -264,19 +265,19 @@ def _earlier(folder: Path, facts: dict[str, Any], names: Names) -> set[str]:
         ) from error
     if different == "digest":
         raise ValueError(
-            f"`weights` (={facts['weights']!r}) must hold the numbers that the answers in "
-            f"{folder} were made with, and hold others; {cure}"
+            f"`weights` (={facts['weights']!r}) must be the numbers that made the answers in "
+            f"{folder}, and are others; {cure}"
         )
     if different is not None:
         raise ValueError(
-            f"`{different}` (={facts[different]!r}) must be {before.get(different)!r}, which the "
-            f"answers in {folder} were made with; {cure}"
+            f"`{different}` (={facts[different]!r}) must be {before.get(different)!r}, which made "
+            f"the answers in {folder}; {cure}"
         )
     return _finished(folder / LINES, names)
 
 
 def _finished(path: Path, names: Names) -> set[str]:
-    """The sources of whole lines; what follows them, torn or of parts not ended, is cut."""
+    """Return the sources of whole lines; cut what follows: a torn line, or parts of a source."""
     done: set[str] = set()
     if not path.is_file():
         return done
@@ -293,8 +294,8 @@ def _finished(path: Path, names: Names) -> set[str]:
                 end = lines.tell()
         if lines.read(1):
             raise ValueError(
-                f"`out` ({path}) must hold a JSON object a line, and line {broken} is none; mend "
-                "it, or begin anew with --restart"
+                f"`out` ({path}) must have a JSON object on each line, and line {broken} is not "
+                "one; mend it, or start again with --restart"
             )
     os.truncate(path, end)
     return done
@@ -313,5 +314,5 @@ def _row(line: bytes) -> dict[str, Any] | None:
 def _begin(folder: Path, facts: dict[str, Any], restart: bool) -> None:
     with whole(folder / RUN) as beside:
         beside.write_text(json.dumps(facts, indent=1) + "\n")
-        if restart:  # not before there was room for the new
+        if restart:  # not before the new file has room
             (folder / LINES).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a network says of one picture: its form told from the output, in the picture's pixels."""
+"""What a network says of one picture, in the picture's pixels."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["Limits", "Prediction", "View", "fields_of", "score_text"]
 Numbers = NDArray[np.float32]
 
 BACKGROUNDS = ("__background__", "no person", "N/A")
-"""Names of outputs that stand for nothing to be seen."""
+"""Names of outputs that mean nothing is there."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What of an answer is kept: the `top` categories; boxes scored `threshold` or more."""
+    """What is kept of an answer: the `top` categories, boxes that score `threshold` or more."""
 
     threshold: float = 0.5
     top: int = 5
@@ -41,9 +41,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class View:
-    """How a network saw a picture of `size` (h, w): its input of `shape` (h, w) lay over `box`.
+    """How a network saw a picture of `size` (h, w): its input of `shape` (h, w) was `box`.
 
-    `box`: left, top, right, bottom in the picture's pixels; the whole of it where None.
+    `box`: left, top, right, bottom in the picture's pixels; None for the whole picture.
     """
 
     size: tuple[int, int]
@@ -51,15 +51,15 @@ class View:
     box: tuple[float, float, float, float] | None = None
 
     def points(self, x: Tensor) -> Tensor:
-        """Return x and y (..., 2) in pixels of the input as they lie in the picture."""
+        """Return points (..., 2), x and y in pixels of the input, in pixels of the picture."""
         left, top, right, bottom = self._box()
         scale = x.new_tensor([(right - left) / self.shape[1], (bottom - top) / self.shape[0]])
         return x * scale + x.new_tensor([left, top])
 
     def maps(self, x: Tensor, around: float) -> Tensor:
-        """Return maps (k, h', w') over the input as they lie over the picture: (k, *size).
+        """Return maps (k, h', w') of the input as maps (k, *size) of the picture.
 
-        Bilinear; `around`: what stands where the network did not look.
+        They are interpolated bilinearly. Pixels that the network did not see become `around`.
         """
         left, top, right, bottom = (round(side) for side in self._box())
         high, wide = max(bottom - top, 1), max(right - left, 1)
@@ -68,7 +68,7 @@ class View:
         return F.pad(x, (left, beside, top, below), value=around)
 
     def is_picture(self) -> bool:
-        """Return whether pixels of the input are pixels of the picture."""
+        """Return whether the input's pixels are those of the picture."""
         return self.shape == self.size and self._box() == (0, 0, self.size[1], self.size[0])
 
     def _box(self) -> tuple[float, float, float, float]:
@@ -76,9 +76,9 @@ class View:
 
 
 class _Masks:
-    """The field of a prediction that is given masks and gives them back, and keeps run lengths.
+    """A field of predictions that takes and returns masks, and keeps them as run lengths.
 
-    Of a picture of 2 megapixels, a hundred masks take 200 MB, and as run lengths some kilobytes.
+    A hundred masks of 2 megapixels take 200 MB, as run lengths some kilobytes.
     """
 
     def __get__(self, prediction: Any, owner: type) -> NDArray[np.bool_] | None:
@@ -94,22 +94,20 @@ class _Masks:
 class Prediction:
     """What a network says of one picture, frame or stretch of a clip; it prints as text.
 
-    `name`: of the source; `width`, `height`: of the picture as it is seen, in pixels, which boxes,
-    masks, keypoints and the map are in too. `labels`: numbers of categories (k,), the best first,
-    `scores` (k,) with them, `probabilities` of 0 to 1 or, where the network gives none, what it
-    gives; `categories`: the names of all, () where there are none.
-
-    Of detectors, None from others: `boxes` (k, 4), left, top, right, bottom; `masks` (k, h, w)
-    bool, unrolled anew whenever asked for (`mask_runs` is what is kept); `keypoints` (k, points,
-    3), x, y and 1 where it is seen; `keypoint_scores` (k, points), without limits; `extra`: what
-    further heads added to the boxes, by the names in `PARTS`. Of segmenters: `map` (h, w) uint8,
-    the category of each pixel; there `labels` are those in it, the largest first, and `scores`
-    their mean probability where they won.
-
-    Of a clip: `frame`, the number of the first frame meant, `time` in seconds. Of a file of several
-    pages: `page`, its number, from 0. `error`: why there is no answer, in a sentence; `warnings`:
-    what else must be known of it, in sentences, as that weights are drawn at random. `seconds`:
-    what the network took, its part of a batch.
+    - `name` of the source; `width` and `height` of the picture as it is seen, in pixels. Boxes,
+      masks, keypoints and the map are in these pixels, too.
+    - `labels`: numbers of categories (k,), the best first. `scores` (k,): `probabilities` from 0 to
+      1, or what the network gives instead. `categories`: the names of all, () without names.
+    - From detectors, None from others: `boxes` (k, 4), left, top, right, bottom; `masks` (k, h, w)
+      bool, made from `mask_runs` at each access; `keypoints` (k, points, 3), x, y and 1 if it is
+      visible; `keypoint_scores` (k, points), unlimited; `extra`: what further heads added to the
+      boxes, by the names in `PARTS`.
+    - From segmenters: `map` (h, w) uint8, the category of each pixel. `labels` are then the
+      categories in it, the largest first, and `scores` their mean probability where they won.
+    - Of a clip: `frame`, the number of the first frame seen, and its `time` in seconds. Of a file
+      with several pages: `page`, its number, from 0.
+    - `error`: a sentence about why there is no answer. `warnings`: sentences about how far to trust
+      it, for example that weights are random. `seconds`: the network's time, shared by a batch.
 
     >>> prediction = Prediction(
     ...     "cat.jpg", 4, 2, np.array([1]), np.array([0.75]), categories=("dog", "cat")
@@ -162,16 +160,16 @@ class Prediction:
 
     @property
     def mask_runs(self) -> RunLengths | None:
-        """The masks as the lengths of their runs, of which `mask` unrolls one."""
+        """The masks as the lengths of their runs; its method `mask` returns one as pixels."""
         runs: RunLengths | None = self.__dict__.get("_mask_runs")
         return runs
 
     def category(self, label: int) -> str:
-        """Return the name of a category, its number where it has none."""
+        """Return the name of a category, or its number if it has none."""
         return self.categories[label] if 0 <= label < len(self.categories) else str(label)
 
     def shares(self) -> dict[int, float]:
-        """Return what part of the picture each category of the map covers, the largest first."""
+        """Return each category's share of the picture in the map, the largest first."""
         if self.map is None:
             return {}
         counts = np.bincount(self.map.reshape(-1))
@@ -181,32 +179,32 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON needs, in the words of COCO's results.
 
-        "predictions" has a dictionary a label: category_id, category, score; bbox [x, y, w, h];
-        segmentation {"size", "counts"} in compressed run lengths; keypoints [x, y, v, ...]. Of a
-        map, all categories but the background. Where scores are no probabilities, "probabilities"
-        is false. A picture without an answer has "error" instead, with its frame or page; one whose
-        drawing failed has both.
+        "predictions" has a dictionary for each label: category_id, category, score; bbox
+        [x, y, w, h]; segmentation {"size", "counts"} in compressed run lengths; keypoints
+        [x, y, v, ...]. For a map, it has all categories except the background. "probabilities" is
+        false if the scores are none. A picture without an answer has "error" instead, with its
+        frame or page; one whose drawing failed has both.
         """
-        told: dict[str, Any] = {"image": self.name}
+        row: dict[str, Any] = {"image": self.name}
         if self.page is not None:
-            told["page"] = self.page
+            row["page"] = self.page
         if self.frame is not None:
-            told |= {"frame": self.frame, "time": round(self.time or 0.0, 4)}
+            row |= {"frame": self.frame, "time": round(self.time or 0.0, 4)}
         if self.warnings:
-            told["warnings"] = list(self.warnings)
+            row["warnings"] = list(self.warnings)
         if self.error is not None:
-            told["error"] = self.error
+            row["error"] = self.error
             if not len(self.labels):
-                return told
-        told |= {"width": self.width, "height": self.height}
+                return row
+        row |= {"width": self.width, "height": self.height}
         if not self.probabilities:
-            told["probabilities"] = False
+            row["probabilities"] = False
         rows = [
             self._row(position, label)
             for position, label in enumerate(self.labels.tolist())
             if self.map is None or self.category(label) not in BACKGROUNDS
         ]
-        return {**told, "predictions": rows}
+        return {**row, "predictions": rows}
 
     def _row(self, position: int, label: int) -> dict[str, Any]:
         row: dict[str, Any] = {"category_id": label, "category": self.category(label)}
@@ -226,7 +224,7 @@ class Prediction:
         return row
 
     def __str__(self) -> str:
-        """Return the name and size, and a line a label: score, name and where."""
+        """Return the name and size, and a line for each label: score, name and place."""
         at = "" if self.time is None else f" at {self.time:.2f} s"
         if self.page is not None:
             at = f", page {self.page}"
@@ -264,7 +262,7 @@ def fields_of(parts: Mapping[str, RunLengths | Points]) -> dict[str, Any]:
 
 
 def score_text(score: float, is_probability: bool) -> str:
-    """Return a score as it is told: a probability in per cent, any other number as it is.
+    """Return a score as text: a probability in per cent, any other number as it is.
 
     >>> score_text(0.7166, True), score_text(-2.0, False)
     ('71.7 %', 'score -2')

@@ -1,4 +1,4 @@
-"""What must be said with every answer of a network: random weights, and weights that diverged."""
+"""Say why a network's answer is not reliable: random weights, or numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from torch.utils._pytree import tree_leaves
 
 from convlens.zoo.weights.drawn import random_parts, told
 
-__all__ = ["broken_inside", "broken_weights", "doubts", "not_finite"]
+__all__ = ["broken_inside", "broken_weights", "doubts", "not_finite", "ruled_out"]
+
+_DIVERGED = "its weights may have diverged; use others"
 
 
 def doubts(network: nn.Module) -> tuple[str, ...]:
-    """Return the sentences that go with every answer of a network; () where there is no doubt.
+    """Return the sentences that go with every answer of a network; () if its weights are sound.
 
     >>> from convlens.zoo import model
     >>> doubts(model("digits", weights=None)), doubts(model("digits"))
@@ -28,12 +30,12 @@ def doubts(network: nn.Module) -> tuple[str, ...]:
 
 
 def broken_weights(network: nn.Module) -> str | None:
-    """Return in a sentence which weights are infinite or no numbers; None where all are finite.
+    """Return a sentence about weights that are not finite; None if all are finite.
 
     >>> layer = nn.Linear(2, 1)
     >>> _ = layer.weight.data.fill_(torch.nan)
     >>> broken_weights(layer)
-    'the network has 2 weights that are no finite numbers, the first in weight; take others'
+    'the network has 2 weights that are not finite, the first in weight; use others'
     """
     names = [name for name, tensor in _weights(network) if not tensor.isfinite().all()]
     if not names:
@@ -41,8 +43,8 @@ def broken_weights(network: nn.Module) -> str | None:
     state = dict(_weights(network))
     count = sum(int((~state[name].isfinite()).sum()) for name in names)
     return (
-        f"the network has {count:,} weights that are no finite numbers, the first in {names[0]}; "
-        "take others"
+        f"the network has {count:,} weights that are not finite, the first in {names[0]}; use "
+        "others"
     )
 
 
@@ -50,7 +52,7 @@ _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 
 
 def _weights(network: nn.Module) -> list[tuple[str, Tensor]]:
-    """Parameters and running statistics; other buffers, such as masks, may well be infinite."""
+    """Return parameters and running statistics; other buffers, such as masks, may be infinite."""
     buffers = (
         (name, buffer)
         for name, buffer in network.named_buffers()
@@ -67,14 +69,14 @@ def _weights(network: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def broken_inside(network: nn.Module, x: Tensor) -> str | None:
-    """Return in a sentence where in a network numbers are first lost that are not finite.
+    """Return a sentence about the first module that makes numbers which are not finite, if any.
 
-    Which of its modules gives some, or computes what is no number: of infinite ones that it drops
-    itself it may well make use. Runs it once more. A detector drops such numbers on its way, and
-    seems to find nothing.
+    A detector drops such numbers on its way, and seems to find nothing. A module counts if it
+    returns some, or computes some that are not numbers; it may use infinite ones that it drops
+    itself. The network runs once more for this.
 
     >>> broken_inside(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), torch.tensor([[torch.nan]]))
-    'the network gave no finite numbers in 0 (Linear), so that its answer is none; ...'
+    'the network gave no finite numbers in 0 (Linear), so that it has no answer; ...'
     """
     lost = _Lost()
     hooks = []
@@ -91,13 +93,22 @@ def broken_inside(network: nn.Module, x: Tensor) -> str | None:
     if lost.found is None:
         return None
     return (
-        f"the network gave no finite numbers in {lost.found}, so that its answer is none; its "
-        "weights may have diverged, take others"
+        f"the network gave no finite numbers in {lost.found}, so that it has no answer; {_DIVERGED}"
     )
 
 
+def not_finite(count: int, of: int, what: str) -> str:
+    """Return the sentence for parts of an output that are infinite or not a number."""
+    return f"the network gave no finite numbers for {count:,} of {of:,} {what}; {_DIVERGED}"
+
+
+def ruled_out(count: int, of: int) -> str:
+    """Return the sentence for scores of minus infinity."""
+    return f"the network gave minus infinity for {count:,} of {of:,} scores, which rules them out"
+
+
 class _Lost(TorchDispatchMode):
-    """While this is entered, it keeps in which module numbers were first lost."""
+    """A mode of torch that finds the module in which numbers were first lost."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -114,7 +125,7 @@ class _Lost(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        # Memory that was only taken holds anything.
+        # Fresh memory may hold anything.
         reads = self.found is None and self._inside and _numbers(args)
         if reads and any(t.isnan().any() for t in _numbers(output)):
             self.found = self._inside[-1]
@@ -124,9 +135,3 @@ class _Lost(TorchDispatchMode):
 def _numbers(values: Any) -> list[Tensor]:
     tensors = [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
     return [t for t in tensors if t.is_floating_point() and t.layout == torch.strided]
-
-
-def not_finite(count: int, of: int, what: str) -> str:
-    """Return in a sentence that some of what a network gave is infinite or no number."""
-    gave = f"the network gave no finite numbers for {count:,} of {of:,} {what}"
-    return f"{gave}; its weights may have diverged, take others"

@@ -1,4 +1,4 @@
-"""Masks as the lengths of their runs: a thousandth of their pixels, and the words of COCO."""
+"""Masks as the lengths of their runs, which take a thousandth of their pixels, and as COCO's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Counts = NDArray[np.int64]
 class RunLengths:
     """Masks of one size (h, w), each as the lengths of its runs of 0 and 1 in turn.
 
-    Down one column after the other, beginning with a run of zeros, which may have no length.
+    The runs go down one column after the other. The first is a run of zeros, perhaps of length 0.
 
     >>> masks = np.array([[[False, True], [True, True]]])
     >>> RunLengths.of(masks).counts, bool((RunLengths.of(masks).array() == masks).all())
@@ -31,7 +31,7 @@ class RunLengths:
 
     @staticmethod
     def of(masks: NDArray[np.bool_]) -> RunLengths:
-        """Return masks (k, h, w) so."""
+        """Return the run lengths of masks (k, h, w)."""
         h, w = masks.shape[1:]
         return RunLengths((h, w), tuple(counts(mask) for mask in masks))
 
@@ -62,9 +62,9 @@ class RunLengths:
 def run_lengths(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Return a mask (h, w) as COCO's compressed run lengths: {"size": [h, w], "counts": letters}.
 
-    The lengths of runs of 0 and 1 in turn, down one column after the other, begin with 0's; from
-    the third on less the one before the last; each in groups of 5 bits, lowest first, 32 added
-    where more follow, 48 added to make a letter (pycocotools, `rleToString`).
+    The lengths are those of `RunLengths`. From the third on, the one before the last is subtracted.
+    Each number is written in groups of 5 bits, the lowest first. 32 is added if more groups follow,
+    and 48 to make a letter (pycocotools, `rleToString`).
 
     >>> run_lengths(np.array([[False, True], [True, True]]))
     {'size': [2, 2], 'counts': '13'}
@@ -73,19 +73,19 @@ def run_lengths(mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def part_counts(part: NDArray[np.bool_], place: tuple[int, int], size: tuple[int, int]) -> Counts:
-    """Return the run lengths of a mask of `size` (h, w) that is `part` (h', w') at `place`, else 0.
+    """Return the run lengths of a mask of `size` (h, w): `part` (h', w') at `place`, 0 elsewhere.
 
     >>> part_counts(np.ones((1, 2), bool), (1, 0), (2, 2))
     array([1, 1, 1, 1])
     """
     (h, w), (top, left) = size, place
     tall, wide = part.shape
-    # A row of zeros above and below: no run goes on into the next column.
+    # A row of zeros above and below keeps runs from continuing into the next column.
     columns = np.zeros((wide, tall + 2), bool)
     columns[:, 1:-1] = part.T
     column, row = np.nonzero(columns[:, 1:] != columns[:, :-1])
     edges = (left + column) * h + top + row
-    # Unless the part has the mask's whole height: then a run that ends where one begins is one.
+    # If the part has the height of the mask, a run that ends where another begins is the same.
     same = np.flatnonzero(edges[1:] == edges[:-1])
     edges = np.delete(edges, np.concatenate([same, same + 1]))
     return _between(edges, h * w)

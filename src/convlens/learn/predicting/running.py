@@ -1,4 +1,4 @@
-"""A picture in, an answer out: run a network over pictures, clips and cameras, many at a time."""
+"""Run a network over pictures, clips and cameras, several at a time."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from torch import Tensor, nn
 
 from convlens.files import printed
 from convlens.learn.opening import Opened, arrays_for, open_network, opened_module, placed
-from convlens.learn.predicting.forms import (
-    Sigmoids,
-    UnknownFormError,
-    fitting_names,
-    outputs_of,
-    predictions_of,
-)
+from convlens.learn.predicting.category_names import fitting_names
+from convlens.learn.predicting.forms import outputs_of, predictions_of
+from convlens.learn.predicting.outputs import UnknownFormError
 from convlens.learn.predicting.predictions import Limits, Prediction, View
 from convlens.learn.predicting.reliability import broken_inside, broken_weights, doubts
+from convlens.learn.predicting.sigmoids import Sigmoids
 from convlens.learn.predicting.units import Unit, units, weight_of
 from convlens.learn.preparing import Preparation
 from convlens.learn.sentences import first_line
@@ -35,20 +32,20 @@ from convlens.zoo.detection import Detector
 __all__ = ["Prediction", "Running", "Seen", "device_for", "opened_for", "predict", "running"]
 
 WORKERS = 2
-"""Threads that prepare; reading and scaling a picture is a twentieth of a small network's work."""
+"""Threads that read and scale pictures, which takes a twentieth of a small network's time."""
 
 MOST_HELD = 32
-"""Answers of no known form in a row, from the first on, after which the network is refused."""
+"""The network is refused if its first answers, this many, have no known form."""
 
 MOST_BYTES = 2**28
-"""Of pixels in a batch, and as many again being prepared for the next; or one picture's."""
+"""The most bytes of pixels in a batch, and of those prepared for the next, except one picture's."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A prediction with the frames it is of, as they are seen: one, or a clip's, `step` s apart.
+    """A prediction with its pictures as they are seen: one, or a clip's frames, `step` s apart.
 
-    `unknown_form`: what is raised where no picture is answered in a form that is known.
+    `unknown_form`: the error to raise if no answer has a known form.
     """
 
     prediction: Prediction
@@ -71,26 +68,27 @@ def predict(
     normalize: str | None = None,
     device: str | torch.device | None = None,
 ) -> Iterator[Prediction]:
-    """Yield what `network` says of each picture of `source`, in order, as they are computed.
+    """Yield what `network` says of each picture of `source`, in order, as it computes them.
 
-    `network`: as `open_network` takes it, with `weights` (None for ones drawn at random), `size`,
-    `crop` and `normalize`; what it opened; or a torch.nn.Module, run in evaluation mode and left as
-    it was found. `source`: as `read_sources` takes it. Pictures are read and prepared ahead in
-    threads, and run in batches of at most `batch` of one size: no answer depends on what the
-    neighbours show, and only the last digits, about 1e-6 of a score, on how many they are. `top`:
-    categories told of a classification; `threshold`: the least score of a box.
+    - `network`: a name or file as `open_network` takes it, with `weights` (None for random ones),
+      `size`, `crop` and `normalize`; an `Opened` network; or a torch.nn.Module, which runs in
+      evaluation mode and is left as it was found.
+    - `source`: as `read_sources` takes it. A TIFF or MPO of several pages gives a prediction for
+      each page.
+    - `batch`: at most this many pictures of one size run at once. No answer depends on what the
+      others show; their number changes only the last digits, about 1e-6 of a score.
+    - `top`: the number of categories in a classification; `threshold`: the least score of a box.
+    - `every`: a network that reads pictures sees every frame of a clip, or every N-th. One that
+      reads clips sees stretches of frames at the rate it learned. The last stretch begins early
+      enough to be whole; a clip that is shorter than one is seen as it is.
+    - `device`: where the network runs. None leaves a Module where it is, and moves other networks
+      to a CUDA device if there is one.
 
-    A TIFF or MPO of several pages gives a prediction for each, with its `page`.
-
-    A network that reads pictures sees every frame of a clip, or every `every`-th. One that reads
-    clips sees stretches of as many frames, at the rate it learned; the last begins early enough to
-    be whole, and a clip that is shorter is seen as it is. `device`: where it runs; None leaves a
-    Module where it is, and puts another on a CUDA device where there is one.
-
-    A picture that cannot be read, and one the network fails on, gives a `Prediction` with `error`.
+    Threads read and prepare pictures ahead. A picture that cannot be read, or on which the network
+    fails, gives a `Prediction` with `error`.
 
     Raises ValueError or TypeError for what `open_network` and `read_sources` refuse, numbers out of
-    range, and a network whose output is none of the forms `predictions_of` knows.
+    range, and a network whose output has none of the forms that `predictions_of` knows.
 
     >>> from convlens.zoo.weights import DATA
     >>> best = next(predict("digits", DATA / "digit-3.png", top=1))
@@ -119,7 +117,7 @@ def opened_for(
     crop: int | tuple[int, int] | None = None,
     normalize: str | None = None,
 ) -> Opened:
-    """Return the network to predict with, one that is named laid out for speed; see `predict`.
+    """Return the network to predict with; see `predict`. A named one is laid out for speed.
 
     >>> opened_for("digits").name
     'digits'
@@ -130,12 +128,12 @@ def opened_for(
         return opened_module(network, size=size, crop=crop, normalize=normalize)
     asked = "none" if weights is None else weights
     opened = open_network(network, weights=asked, size=size, crop=crop, normalize=normalize)
-    _put_colours_last(opened.network)
+    _put_channels_last(opened.network)
     return opened
 
 
-def _put_colours_last(network: nn.Module) -> None:
-    """Colours side by side: on CPUs torch's convolutions take as long, or down to a third of it."""
+def _put_channels_last(network: nn.Module) -> None:
+    """Store channels last: torch's convolutions on CPUs then take down to a third of the time."""
     forms = {4: torch.channels_last, 5: torch.channels_last_3d}
     for parameter in network.parameters():
         lazy = isinstance(parameter, nn.parameter.UninitializedParameter)
@@ -147,7 +145,7 @@ def _put_colours_last(network: nn.Module) -> None:
 def device_for(
     network: str | nn.Module | Opened, device: str | torch.device | None
 ) -> str | torch.device | None:
-    """Return the device asked for; else CUDA for a network that is named, where there is some.
+    """Return the device asked for; else CUDA for a named network, if there is one.
 
     >>> device_for("digits", "cpu")
     'cpu'
@@ -165,10 +163,12 @@ def running(
     every: int = 1,
     device: str | torch.device | None = None,
 ) -> Running:
-    """Return what runs an opened network; see `predict` for the arguments and what is refused."""
+    """Return an opened network ready to run; `predict` has the arguments and what is refused."""
     for name, value in (("batch", batch), ("every", every)):
         if value < 1:
-            raise ValueError(f"`{name}` (={value}) must be at least 1; leave it out for the usual")
+            raise ValueError(
+                f"`{name}` (={value}) must be at least 1; leave it out for the default"
+            )
     if opened.preparation is None:
         raise ValueError(
             f"`network` (={opened.name!r}) must read pictures or clips, and its first layer reads "
@@ -179,9 +179,9 @@ def running(
 
 @dataclass(frozen=True, eq=False)
 class Running:
-    """A network about to be run over sources.
+    """A network about to run over sources.
 
-    `by_sigmoid`: whether its answers are a sigmoid's, once that is known.
+    `by_sigmoid`: whether a sigmoid makes its answers, once that is known.
     """
 
     opened: Opened
@@ -193,7 +193,7 @@ class Running:
     by_sigmoid: list[bool] = field(default_factory=list)
 
     def over(self, sources: Iterable[Source]) -> Generator[Seen, None, None]:
-        """Yield each picture's answer with the picture, in order."""
+        """Yield the answer for each picture with the picture, in order."""
         network = self.opened.network
         training = [module for module in network.modules() if module.training]
         network.eval()
@@ -231,21 +231,20 @@ class Running:
             return _Ready(unit, pictures, error=first_line(error))
 
     def _answered(self, few: list[_Ready]) -> Iterator[Seen]:
-        """The answers of a batch, in order; those of one size are run together."""
-        answers: dict[int, _Told] = {}
+        """Yield the answers of a batch, in order; pictures of one size run together."""
+        answers: dict[int, _Answer] = {}
         good = [number for number, ready in enumerate(few) if ready.x is not None]
         good.sort(key=lambda number: _shape(few[number]))
         for _, same in groupby(good, key=lambda number: _shape(few[number])):
             numbers = list(same)
-            told = self._run([few[number] for number in numbers])
-            answers |= zip(numbers, told, strict=True)
+            answers |= zip(numbers, self._run([few[number] for number in numbers]), strict=True)
         for number, ready in enumerate(few):
             step = 0.0 if self.opened.frames is None else 1 / self.opened.frames[1]
-            answer = answers.get(number, _Told({}))
+            answer = answers.get(number, _Answer({}))
             prediction = self._prediction(ready, answer.fields)
             yield Seen(prediction, ready.pictures, step, answer.unknown_form)
 
-    def _run(self, few: list[_Ready]) -> list[_Told]:
+    def _run(self, few: list[_Ready]) -> list[_Answer]:
         began = time.perf_counter()
         name, what = few[0].unit.source.name, "the network"
         try:
@@ -254,25 +253,25 @@ class Running:
             x = placed(x, self.opened.network)
             with torch.inference_mode():
                 output = self._answer(x)
-                what = "telling the network's answer"
+                what = "reading the network's answer"
                 sigmoid = self.by_sigmoid[0]
-                told = predictions_of(output, views, self.limits, by_sigmoid=sigmoid)
-                told = [self._doubted(one, output, n, x) for n, one in enumerate(told)]
+                found = predictions_of(output, views, self.limits, by_sigmoid=sigmoid)
+                found = [self._doubted(one, output, n, x) for n, one in enumerate(found)]
                 outputs = outputs_of(output, len(views))
-                told = [self._named(one, outputs) for one in told]
-        except Exception as error:  # a network fails on a picture with any exception
-            if len(few) > 1:  # only some may be to blame
+                found = [self._named(one, outputs) for one in found]
+        except Exception as error:  # a network may raise anything
+            if len(few) > 1:  # perhaps only some of the pictures cause it
                 return [self._run([ready])[0] for ready in few]
             if isinstance(error, UnknownFormError):
-                return [_Told({"error": str(error)}, error)]
-            return [_Told({"error": _failed(what, name, error)})]
+                return [_Answer({"error": str(error)}, error)]
+            return [_Answer({"error": _failed(what, name, error)})]
         seconds = (time.perf_counter() - began) / len(few)
-        return [_Told({**fields, "seconds": seconds}) for fields in told]
+        return [_Answer({**fields, "seconds": seconds}) for fields in found]
 
     def _answer(self, x: Tensor) -> Any:
-        """What the network answers; the first time it is watched for a sigmoid at its end."""
+        """Return what the network answers; the first time, see whether a sigmoid makes it."""
         network: Any = self.opened.network
-        # Masks are laid over the picture later: one by one, and only those that are told.
+        # Masks are laid over the picture later: one by one, and only those that are kept.
         options = {"whole_masks": False} if isinstance(network, Detector) else {}
         if self.by_sigmoid:
             return network(x, **options)
@@ -282,7 +281,7 @@ class Running:
         return output
 
     def _doubted(self, fields: dict[str, Any], output: Any, n: int, x: Tensor) -> dict[str, Any]:
-        """Nothing found, at any score, because numbers were lost on the way is no answer."""
+        """Turn an answer without detections into an error if numbers were lost on the way."""
         if "boxes" not in fields or len(output[n]["scores"]):
             return fields
         broken = broken_inside(self.opened.network, x[n : n + 1])
@@ -313,17 +312,17 @@ class Running:
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What an output says of a picture, as fields of `Prediction`, or that its form is unknown."""
+class _Answer:
+    """What an output says of a picture, as fields of `Prediction`, or an error of its form."""
 
     fields: dict[str, Any]
     unknown_form: UnknownFormError | None = None
 
 
 def _of_known_form(seen: Iterable[Seen]) -> Iterator[Seen]:
-    """The same; raises where the network answers every picture in a form that is none.
+    """Yield the same; raise if the network answers every picture in an unknown form.
 
-    One picture's odd answer is its own error, so the first are held back until another is told.
+    One picture's odd answer is its own error, so the first are held back until another is known.
     """
     held: list[Seen] = []
     undecided = True
@@ -346,17 +345,17 @@ def _of_known_form(seen: Iterable[Seen]) -> Iterator[Seen]:
 
 
 def _with_warnings(seen: Seen, said: tuple[str, ...], broken: str | None) -> Seen:
-    """With what is said of the network; nothing found by broken weights is no answer."""
-    told = seen.prediction
-    if broken is not None and told.boxes is not None and not len(told.labels):
-        told = told.without_boxes(broken)
-    warnings = (*said, *told.warnings)
-    return replace(seen, prediction=told.changed(warnings=warnings))
+    """Add warnings about the network; nothing found by broken weights becomes an error."""
+    found = seen.prediction
+    if broken is not None and found.boxes is not None and not len(found.labels):
+        found = found.without_boxes(broken)
+    warnings = (*said, *found.warnings)
+    return replace(seen, prediction=found.changed(warnings=warnings))
 
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
-    """A unit read and prepared, x of shape (1, c, *space), or the reason why it is not."""
+    """A unit read and prepared as x (1, c, *space), or the reason why it is not."""
 
     unit: Unit
     pictures: tuple[Picture, ...]
@@ -377,13 +376,13 @@ def _device(device: str | torch.device | None) -> torch.device | None:
 
 
 def _batches(ready: Iterator[_Ready], size: int) -> Iterator[list[_Ready]]:
-    """At most `size` at a time, fewer where their pixels are many."""
+    """Yield lists of at most `size`, fewer if they have many pixels."""
     few: list[_Ready] = []
     pixels = 0
     for one in ready:
         few.append(one)
         pixels += sum(picture.pixels.nbytes for picture in one.pictures)
-        # What a camera sees is to be told at once.
+        # A camera's picture is answered at once.
         if len(few) == size or pixels >= MOST_BYTES or one.unit.source.camera is not None:
             yield few
             few, pixels = [], 0

@@ -1,4 +1,4 @@
-"""What becomes one input of a network: a picture, a frame of a clip, or a stretch of frames."""
+"""Divide sources into inputs of a network: pictures, frames of a clip, or stretches of frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Unit", "units", "weight_of"]
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """What becomes one input: a file or page yet to be read, or frames, and where they begin."""
+    """What becomes one input: a file or page not read yet, or frames, and where they begin."""
 
     source: Source
     pictures: tuple[Picture, ...] = ()
@@ -30,14 +30,14 @@ class Unit:
 
 
 def units(sources: Iterable[Source], opened: Opened, every: int) -> Iterator[Unit]:
-    """Yield what becomes an input of a network, source by source, none of it left without a word.
+    """Yield what becomes an input of a network, source by source.
 
-    Whatever fails within one source is that one's error, behind what could be read of it.
+    A failure within a source is a unit with `error`, after the units that could be read.
     """
     for source in sources:
         try:
             yield from _units_of(source, opened, every)
-        except Exception as error:  # a damaged clip never ends the run
+        except Exception as error:  # a damaged clip must not end the run
             yield Unit(source, error=first_line(error))
 
 
@@ -59,7 +59,7 @@ def _units_of(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
 
 
 def _frames(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
-    """The frames of a clip, or its stretches."""
+    """Yield the frames of a clip, or its stretches."""
     rate = None if opened.frames is None else opened.frames[1]
     seen = 0
     with closing(source.frames(rate)) as frames:
@@ -75,13 +75,13 @@ def _frames(source: Source, opened: Opened, every: int) -> Iterator[Unit]:
     if not seen:
         yield Unit(
             source,
-            error=f"`source` ({printed(source.name)}) must hold a frame, and holds none; record it "
+            error=f"`source` ({printed(source.name)}) must have a frame, and has none; record it "
             "again",
         )
 
 
 def _stretches(source: Source, frames: Iterator[Frame], count: int) -> Iterator[Unit]:
-    """Whole stretches side by side; the last ends with the clip, and may overlap the one before."""
+    """Yield whole stretches; the last ends with the clip, and may overlap the one before."""
     held: deque[Frame] = deque(maxlen=count)
     unseen = 0
     for frame in frames:
@@ -106,10 +106,10 @@ def _stretch(source: Source, frames: deque[Frame]) -> Unit:
 
 
 def weight_of(unit: Unit) -> int:
-    """The bytes of its pixels; of a file yet to be read, a guess by what JPEG usually saves."""
+    """Return the bytes of its pixels, for an unread file by what JPEG usually saves."""
     if unit.pictures or unit.source.path is None:
         return sum(picture.pixels.nbytes for picture in unit.pictures)
     try:
         return 12 * unit.source.path.stat().st_size
-    except (OSError, ValueError):  # a name may hold what no file's can
-        return 0  # reading it will say what is the matter
+    except (OSError, ValueError):  # not every name can be a file's
+        return 0  # reading it will say what is wrong

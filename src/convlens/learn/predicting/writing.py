@@ -1,4 +1,4 @@
-"""Write answers as they come: a drawing first, then its line, so that a line means finished."""
+"""Write answers as they come: a drawing, then its line, so that a line means finished."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from convlens.learn.predicting.running import Seen
 from convlens.learn.sentences import first_line, reason
 from convlens.learn.sources.pictures.picture import Picture
 
-__all__ = ["LINES", "RESERVED", "FilmInTheMaking", "Pen", "Writer", "line_of", "remember"]
+__all__ = ["LINES", "RESERVED", "RUN", "OpenFilm", "Pen", "Writer", "line_of", "remember"]
 
 LINES = "predictions.jsonl"
+"""The file that holds the answers."""
 
 RUN = "run.json"
-"""The file that says what a folder's answers were made with."""
+"""The file that holds the settings of a folder's answers."""
 
 RESERVED = (LINES, RUN)
-"""Names in the folder that no drawing takes."""
+"""Names in the folder that no drawing may take."""
 
-_ROWS = 6  # of a panel beside a film, whose frames are of one size
+_ROWS = 6  # of the panel of a film, whose frames have one size
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""What no other picture would do better with."""
+"""Errors of the disk, which every other picture would meet, too."""
 
 
-class FilmInTheMaking(AbstractContextManager["FilmInTheMaking"], Protocol):
-    """What frames are given to, and what gets its name, `path`, at the end."""
+class OpenFilm(AbstractContextManager["OpenFilm"], Protocol):
+    """A film that takes frames; leaving its context gives the file its name, `path`."""
 
     path: Path
 
@@ -44,40 +45,40 @@ class FilmInTheMaking(AbstractContextManager["FilmInTheMaking"], Protocol):
 
 
 class Pen(Protocol):
-    """What draws, as the module `convlens.draw` does."""
+    """An object that draws, such as the module `convlens.draw`."""
 
     def drawn(
         self, picture: Picture, prediction: Prediction, rows: int | None = None
     ) -> Image.Image:
-        """Return a picture with what was said of it."""
+        """Return a picture with its prediction."""
 
     def drawn_map(self, prediction: Prediction) -> Image.Image:
         """Return the map as a palette picture."""
 
-    def Film(self, path: Path) -> FilmInTheMaking:  # noqa: N802
-        """Begin a film; `path` lacks the suffix."""
+    def Film(self, path: Path) -> OpenFilm:  # noqa: N802
+        """Begin a film; the suffix is added to `path`."""
 
 
 @dataclass
 class _Clip:
-    """A clip, or a file of pages, being written: its newest part's row, held back, and its film.
+    """A clip or a file of pages that is being written: its newest row, held back, and its film.
 
-    `drawn_to`: the number of the first frame not drawn yet. `error`: why there is no film.
+    `drawn_to`: the number of the first frame that is not drawn yet. `error`: why there is no film.
     """
 
     name: str
     row: dict[str, Any] | None = None
-    film: FilmInTheMaking | None = None
+    film: OpenFilm | None = None
     file: str | None = None
     drawn_to: int = 0
     error: str | None = None
 
 
 class Writer:
-    """Writes what it is given, in order, into a folder; see `folder.answer`.
+    """Writes predictions into a folder, in order; see `folder.predict_into`.
 
-    What fails for one source, its drawing, its film or its line, is that source's error, told in
-    what `write` and `end` return. A full disk raises OSError: there, nothing else would do better.
+    If the drawing, film or line of a source fails, `write` or `end` returns that as the source's
+    error. A full disk raises OSError, as all other sources would fail, too.
     """
 
     def __init__(self, out: Path, pen: Pen | None, names: Names) -> None:
@@ -86,19 +87,19 @@ class Writer:
         self._clip: _Clip | None = None
 
     def write(self, seen: Seen) -> list[Prediction]:
-        """Draw a picture and write its line; a frame's or page's waits, as it may be the last.
+        """Draw a picture and write its line; that of a frame or page waits, as it may be the last.
 
-        Returns what there is to tell: the prediction, and before it the error of a clip that ended.
+        Return the prediction, after the error of a clip that ended before it.
         """
-        prediction, told = seen.prediction, []
+        prediction, ended = seen.prediction, []
         if self._clip is not None and self._clip.name != prediction.name:
-            told = self.end()
+            ended = self.end()
         if prediction.frame is not None:
             self._frames(seen)
         elif prediction.page is not None:
             prediction = self._page(seen)
         elif self._clip is not None:
-            # Why no more of the clip could be read; what was read of it is finished.
+            # This says why the rest of the clip could not be read; the part before is finished.
             self._end_film(self._clip)
             self._put(self._clip.row)
             if self._clip.error is not None:
@@ -109,10 +110,10 @@ class Writer:
         else:
             prediction, row = self._drawn(seen)
             self._put(row)
-        return [*told, prediction]
+        return [*ended, prediction]
 
     def end(self) -> list[Prediction]:
-        """Finish the clip that is being written; returns its error, if it has one."""
+        """Finish the clip that is being written; return its error, if it has one."""
         clip, self._clip = self._clip, None
         if clip is None:
             return []
@@ -127,7 +128,7 @@ class Writer:
         return [failed]
 
     def close(self) -> None:
-        """End; a clip that is being written is left to be repeated."""
+        """Close the files; a clip that is being written is repeated by the next run."""
         if self._clip is not None:
             self._abandon(self._clip, KeyboardInterrupt())
             self._clip = None
@@ -143,17 +144,17 @@ class Writer:
             raise _no_room(self._out, error) from error
 
     def _drawn(self, seen: Seen) -> tuple[Prediction, dict[str, Any]]:
-        """Draw a picture; returns its prediction and line."""
+        """Draw a picture; return its prediction and line."""
         prediction, files = seen.prediction, {}
         if self._pen is not None and prediction.error is None:
             try:
                 files = self._draw(self._pen, seen.pictures[0], prediction)
-            except Exception as error:  # of this picture alone
+            except Exception as error:  # it concerns this picture only
                 prediction = prediction.changed(error=self._failed("drawing", error))
         return prediction, {**_row(prediction), **files}
 
     def _page(self, seen: Seen) -> Prediction:
-        """Put the page before, and draw this one."""
+        """Write the line of the page before, and draw this one."""
         if self._clip is None:
             self._clip = _Clip(seen.prediction.name)
         self._put(self._clip.row)
@@ -161,7 +162,7 @@ class Writer:
         return prediction
 
     def _draw(self, pen: Pen, picture: Picture, prediction: Prediction) -> dict[str, str]:
-        """What the line says of the files: their names where they are not the usual ones."""
+        """Draw a picture; return the names of files that are not the usual ones, for its line."""
         name = _place_of(prediction.name, prediction.page)
         other: dict[str, str] = {}
         if prediction.map is not None:
@@ -178,7 +179,7 @@ class Writer:
         return other | ({"drawing": file} if file != usual else {})
 
     def _frames(self, seen: Seen) -> None:
-        """Put the frame before, and draw these; into the clip's film, once each."""
+        """Write the line of the frame before, and add these frames once to the clip's film."""
         if self._clip is None:
             self._clip = _Clip(seen.prediction.name)
         clip = self._clip
@@ -187,7 +188,7 @@ class Writer:
         if self._pen is not None and clip.error is None:
             try:
                 self._film(self._pen, clip, seen)
-            except Exception as error:  # of this clip alone
+            except Exception as error:  # it concerns this clip only
                 clip.error = self._failed("film", error)
                 self._abandon(clip, error)
         clip.row = _row(seen.prediction)
@@ -219,11 +220,11 @@ class Writer:
     def _abandon(self, clip: _Clip, error: BaseException) -> None:
         film, clip.film = clip.film, None
         if film is not None:
-            with suppress(Exception):  # what broke it may break its end too
+            with suppress(Exception):  # ending it may fail for the same reason
                 film.__exit__(type(error), error, None)
 
     def _failed(self, what: str, error: Exception) -> str:
-        """Why a drawing is not there, in a sentence; raises where it is the disk."""
+        """Return a sentence about why a drawing is missing; raise if the disk is the reason."""
         if getattr(error, "errno", None) in _FULL:
             raise _no_room(self._out, error) from error
         return f"its {what} could not be written ({type(error).__name__}: {first_line(error)})"
@@ -235,7 +236,7 @@ class Writer:
 
 
 def line_of(row: dict[str, Any]) -> str:
-    """Return a line of JSON; of a row that cannot be one, its name and why.
+    """Return a line of JSON; if a row cannot be one, its name and the reason.
 
     >>> line_of({"image": "a.png", "time": float("nan")})
     '{"image": "a.png", "error": "its answer could not be written (Out of range float values ...)"}'
@@ -248,7 +249,7 @@ def line_of(row: dict[str, Any]) -> str:
 
 
 def remember(row: dict[str, Any], names: Names) -> None:
-    """Note whose the files of a finished line are, so that no later source takes them."""
+    """Note which source has the files of a finished line, so that no other takes them."""
     name = _place_of(row["image"], row.get("page"))
     if "frame" in row:
         usual = [_film_of(name, suffix) for suffix in (".mp4", ".webp")]
@@ -276,7 +277,7 @@ def _film_of(name: str, suffix: str) -> str:
 def _row(prediction: Prediction) -> dict[str, Any]:
     try:
         return prediction.to_dict()
-    except Exception as error:  # of this picture alone, as memory that is not there for its masks
+    except Exception as error:  # such as no memory for the masks of this picture
         said = f"its answer could not be written ({type(error).__name__}: {first_line(error)})"
         return prediction.changed(error=said, labels=prediction.labels[:0]).to_dict()
 

@@ -15,7 +15,7 @@ from PIL import Image
 from convlens import draw, predict, read_picture
 from convlens.lab.answers.answering import Lab
 from convlens.learn.opening import open_network, remark
-from convlens.learn.predicting.folder import answer
+from convlens.learn.predicting.folder import predict_into
 from convlens.learn.sources.pictures.pages import pages_of
 from convlens.learn.sources.reading import read_sources
 from convlens.zoo.weights import DATA
@@ -144,7 +144,7 @@ def test_into_a_folder_and_on_after_it_was_stopped(tmp_path: Path) -> None:
     scan(tmp_path / "in" / "scan.tif", 3, 7, 1)
     scan(tmp_path / "in" / "a.png", 4)
     out = tmp_path / "out"
-    job = answer("digits", tmp_path / "in", out, pen=draw)
+    job = predict_into("digits", tmp_path / "in", out, pen=draw)
     list(job)
     assert (job.predicted, job.failed, job.total) == (2, 0, 2)
     lines = (out / "predictions.jsonl").read_text().splitlines(keepends=True)
@@ -158,16 +158,16 @@ def test_into_a_folder_and_on_after_it_was_stopped(tmp_path: Path) -> None:
     assert len({(out / name).read_bytes() for name in drawn}) == 3
     # Killed after the second page: all its pages come again, and no line twice.
     (out / "predictions.jsonl").write_text("".join(lines[:3]))
-    again = answer("digits", tmp_path / "in", out, pen=draw)
+    again = predict_into("digits", tmp_path / "in", out, pen=draw)
     assert [p.page for p in again] == [0, 1, 2]
     assert (out / "predictions.jsonl").read_text().splitlines(keepends=True) == lines
-    assert list(answer("digits", tmp_path / "in", out, pen=draw)) == []
+    assert list(predict_into("digits", tmp_path / "in", out, pen=draw)) == []
 
 
 def test_a_page_that_fails_counts_the_file_once(tmp_path: Path) -> None:
     content = scan(tmp_path / "scan.tif", 3, 7, 1, 4).read_bytes()
     (tmp_path / "scan.tif").write_bytes(content[: len(content) // 2])
-    job = answer("digits", tmp_path / "scan.tif", tmp_path / "out")
+    job = predict_into("digits", tmp_path / "scan.tif", tmp_path / "out")
     list(job)
     assert (job.predicted, job.failed) == (0, 1)
 
