@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from convlens.learn.sources.pictures.decoding import read_picture
     from convlens.learn.sources.pictures.picture import Picture
     from convlens.learn.tracing import Trace, trace
-    from convlens.learn.training.epochs import Progress, Recipe, train, train_digits
+    from convlens.learn.training.digits import train_digits
+    from convlens.learn.training.epochs import train
+    from convlens.learn.training.recipe import Progress, Recipe
     from convlens.lens import Costs, Explanation, Recording, costs, explain, record
     from convlens.windows import AdaptiveWindow, TransposedWindow, Window
     from convlens.zoo import Weights, list_models, model, weights
@@ -35,8 +37,8 @@ _HOME = {
     "Plan": "compute",
     "Prediction": "learn.predicting.running",
     "Preparation": "learn.preparing",
-    "Progress": "learn.training.epochs",
-    "Recipe": "learn.training.epochs",
+    "Progress": "learn.training.recipe",
+    "Recipe": "learn.training.recipe",
     "Recording": "lens",
     "Trace": "learn.tracing",
     "TransposedWindow": "windows",
@@ -59,7 +61,7 @@ _HOME = {
     "record": "lens",
     "trace": "learn.tracing",
     "train": "learn.training.epochs",
-    "train_digits": "learn.training.epochs",
+    "train_digits": "learn.training.digits",
     "weights": "zoo",
 }
 

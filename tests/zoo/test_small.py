@@ -15,7 +15,8 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from convlens.learn.training.data import Examples, digits_data
+from convlens.learn.training.data import Examples
+from convlens.learn.training.digits import digits_data
 from convlens.learn.training.epochs import accuracy
 from convlens.zoo import NETWORKS, digits, filters, list_models, model
 from convlens.zoo.small import EYE, KERNELS, LUMA

@@ -29,7 +29,7 @@ def train(
     """Train a network of the zoo; Ctrl-C keeps the last whole epoch."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from convlens.learn.training.epochs import DIGITS_RECIPE, train_digits
+    from convlens.learn.training.digits import DIGITS_RECIPE, train_digits
 
     asked = {"epochs": epochs, "batch": batch, "rate": rate, "decay": decay, "seed": seed}
     given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}

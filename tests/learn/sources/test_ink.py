@@ -11,7 +11,7 @@ from convlens.learn.preparing import Preparation
 from convlens.learn.sources.ink import ink_cells
 from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.learn.sources.pictures.picture import Picture
-from convlens.learn.training.data import digits_data
+from convlens.learn.training.digits import digits_data
 from convlens.zoo import model
 from convlens.zoo.weights import DATA
 

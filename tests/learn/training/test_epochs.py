@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from convlens.learn.training.data import Data, Examples, digits_data, digits_split, varied
-from convlens.learn.training.epochs import (
-    DIGITS_RECIPE,
-    Progress,
-    Recipe,
-    accuracy,
-    train,
-    train_digits,
-)
+from convlens.learn.training.data import Data, Examples
+from convlens.learn.training.digits import digits_data, train_digits
+from convlens.learn.training.epochs import accuracy, train
+from convlens.learn.training.recipe import Recipe
 from convlens.zoo import model
 from convlens.zoo.weights import metadata, read_weights
 from convlens.zoo.weights.saving import save_tensors
@@ -37,53 +29,6 @@ def small_network() -> nn.Module:
 
 def numbers(network: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
-
-
-# Data
-
-
-def test_the_split_is_fixed_stratified_and_disjoint() -> None:
-    data = digits_data()
-    labels = torch.cat([data.train.labels, data.held_out.labels]).numpy()
-    assert np.bincount(data.held_out.labels.numpy()).tolist() == [
-        *(36, 36, 35, 37, 36, 36, 36, 36, 35, 36)
-    ]
-    train_on, held_out = digits_split(np.sort(labels))
-    assert len(train_on) == 1438
-    assert sorted([*train_on, *held_out]) == list(range(1797))
-    # The draw is frozen: these numbers may never change, or the stated accuracy means nothing.
-    assert held_out[:8].tolist() == [4, 5, 7, 8, 18, 26, 33, 37]
-    everywhere = {number.numpy().tobytes() for number in data.train.inputs}
-    assert not any(number.numpy().tobytes() in everywhere for number in data.held_out.inputs)
-
-
-def test_varied_copies_are_near_the_originals_and_repeatable() -> None:
-    examples = Examples(digits_data().train.inputs[:200], digits_data().train.labels[:200])
-    more = varied(examples, copies=2, seed=3)
-    assert torch.equal(more.inputs[:200], examples.inputs)
-    assert torch.equal(more.labels, examples.labels.repeat(3))
-    assert torch.equal(more.inputs, varied(examples, copies=2, seed=3).inputs)
-    assert not torch.equal(more.inputs, varied(examples, copies=2, seed=4).inputs)
-    copies = more.inputs[200:400]
-    near = (copies - examples.inputs).abs().mean()
-    far = (copies - examples.inputs.roll(1, 0)).abs().mean()
-    assert 0 < near < far / 2
-
-
-@pytest.mark.parametrize(
-    ("labels", "said"),
-    [
-        (torch.zeros(3), "must be one int64 number"),
-        (torch.zeros(4, dtype=torch.int64), "must be as many as the 3 inputs"),
-        (torch.tensor([0, -1, 2]), "must count categories from 0"),
-    ],
-)
-def test_examples_are_checked(labels: Tensor, said: str) -> None:
-    with pytest.raises(ValueError, match=rf"`labels` .*{said}"):
-        Examples(torch.zeros(3, 1, 8, 8), labels)
-
-
-# Training
 
 
 def test_progress_is_told_after_every_epoch() -> None:
@@ -143,24 +88,6 @@ def test_a_diverging_training_is_stopped_and_the_last_good_checkpoint_stays(
     with pytest.raises(ValueError, match=r"`rate` \(=0.01\).*epoch 1.*such as 0.001"):
         list(train(network, digits_data(), QUICK, out))
     assert out.read_bytes() == kept
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "kind"),
-    [
-        *[(name, -1, ValueError) for name in ("epochs", "batch", "seed", "rate", "decay")],
-        *[(name, 1.5, TypeError) for name in ("epochs", "batch", "seed")],
-        ("epochs", 0, ValueError),
-        ("epochs", True, TypeError),
-        ("rate", 0, ValueError),
-        ("rate", float("nan"), ValueError),
-        ("decay", float("inf"), ValueError),
-        ("seed", 2**63, ValueError),
-    ],
-)
-def test_recipes_are_checked(field: str, value: Any, kind: type[Exception]) -> None:
-    with pytest.raises(kind, match=rf"^`{field}` \(={value}"):
-        Recipe(**{field: value})
 
 
 def test_arguments_are_checked_at_the_call(tmp_path: Path) -> None:
@@ -301,35 +228,3 @@ def test_tied_weights_are_stored_under_both_names(tmp_path: Path) -> None:
     save_tensors(network.state_dict(), tmp_path / "tied.safetensors")
     stored = read_weights(tmp_path / "tied.safetensors")
     assert torch.equal(stored["0.weight"], stored["1.weight"])
-
-
-# The digits
-
-
-def last(told: Iterator[Progress]) -> Progress:
-    for progress in told:
-        final = progress
-    return final
-
-
-def test_one_epoch_of_digits_learns_most_of_them(tmp_path: Path) -> None:
-    out = tmp_path / "digits.safetensors"
-    progress = last(train_digits(out, replace(DIGITS_RECIPE, epochs=1)))
-    assert progress.accuracy > 0.9
-    assert accuracy(model("digits", weights=out), digits_data().held_out) == progress.accuracy
-    assert out.stat().st_size < 300_000
-
-
-def test_wrong_labels_teach_nothing() -> None:
-    """The accuracy is one of knowledge: trained on labels drawn at random it stays at a tenth."""
-    data = digits_data()
-    drawn = torch.randint(10, (len(data.train),), generator=torch.Generator().manual_seed(0))
-    wrong = Data(Examples(data.train.inputs, drawn), data.held_out)
-    assert last(train(model("digits", weights=None), wrong, Recipe(epochs=3))).accuracy < 0.25
-
-
-@pytest.mark.slow
-def test_the_digits_are_learned_again_to_the_stated_accuracy(tmp_path: Path) -> None:
-    progress = last(train_digits(tmp_path / "digits.safetensors"))
-    assert progress.accuracy >= 0.98
-    assert progress.epoch == progress.epochs == DIGITS_RECIPE.epochs

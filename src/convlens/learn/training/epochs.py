@@ -1,4 +1,4 @@
-"""Train a network, one epoch at a time, and say after each how far it is."""
+"""Train a network, one epoch at a time, and yield its progress after each."""
 
 from __future__ import annotations
 
@@ -6,100 +6,37 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.learn.training.data import Data, Examples, digits_data, varied
-from convlens.zoo import digits
+from convlens.learn.training.data import Data, Examples
+from convlens.learn.training.recipe import Progress, Recipe
 from convlens.zoo.weights.saving import check_destination, save_tensors
 
-__all__ = ["DIGITS_RECIPE", "Progress", "Recipe", "accuracy", "train", "train_digits"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train: AdamW on shuffled batches, the rate falling to 0 along half a cosine.
-
-    `epochs`: passes over the training examples. `batch`: examples a step; a last one that is left
-    alone joins the step before. `rate`: the learning
-    rate of the first step. `decay`: the weight decay, decoupled from the rate's gradient step.
-    `seed`: of every random number drawn. AdamW and the cosine: Loshchilov & Hutter, *Decoupled
-    Weight Decay Regularization* (arXiv 1711.05101, algorithm 2) and *SGDR* (arXiv 1608.03983,
-    equation 5, without restarts).
-
-    Raises ValueError or TypeError for a field out of its range.
-
-    >>> Recipe(epochs=0)
-    Traceback (most recent call last):
-        ...
-    ValueError: `epochs` (=0) must be at least 1; use 1 or more
-    """
-
-    epochs: int = 10
-    batch: int = 64
-    rate: float = 1e-3
-    decay: float = 1e-2
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"`{name}` (={value!r}) must be a whole number; use {least}")
-            if value < least:
-                raise ValueError(
-                    f"`{name}` (={value}) must be at least {least}; use {least} or more"
-                )
-        if self.seed >= 2**63:
-            raise ValueError(f"`seed` (={self.seed}) must be below 2**63; use a smaller one")
-        if not (math.isfinite(self.rate) and self.rate > 0):
-            raise ValueError(f"`rate` (={self.rate}) must be positive and finite; use about 0.001")
-        if not (math.isfinite(self.decay) and self.decay >= 0):
-            raise ValueError(
-                f"`decay` (={self.decay}) must be 0 or more and finite; use about 0.01"
-            )
-
-
-DIGITS_RECIPE = Recipe(epochs=10, batch=32, rate=3e-3, decay=1e-2, seed=0)
-"""The recipe the shipped digit weights were trained by."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands after an epoch.
-
-    `epoch` of `epochs`, counted from 1; `loss`: mean cross-entropy over the epoch's training
-    examples, in nats; `accuracy`: share of the held-out examples answered right, 0 to 1;
-    `seconds` since the training began.
-    """
-
-    epoch: int
-    epochs: int
-    loss: float
-    accuracy: float
-    seconds: float
+__all__ = ["accuracy", "train"]
 
 
 def train(
     network: nn.Module, data: Data, recipe: Recipe | None = None, out: str | Path | None = None
 ) -> Iterator[Progress]:
-    """Train `network` in place to name the category of each input, yielding after every epoch.
+    """Train `network` in place to recognise the category of each input; yield after every epoch.
 
-    The loss is the cross-entropy of the scores before the softmax: the network's method `logits`
-    where it has one (as a network must whose `forward` ends in a softmax), else its output
-    (n, categories). Before an epoch is yielded, its weights are written to `out`, a .safetensors
-    file, if one is named.
+    The loss is the cross-entropy of the scores before a softmax, (n, categories). They come from
+    the network's method `logits`, if it has one, else from its output. A network whose `forward`
+    ends in a softmax needs `logits`. `out`: a .safetensors file to which the weights are written
+    before each epoch is yielded.
 
-    The same seed gives the same numbers on the same machine, and torch's global random state is
-    left as it was. After Ctrl-C the iterator ends, and `out` holds the last whole epoch.
+    The same seed gives the same numbers on the same machine; torch's global random state does not
+    change. After Ctrl-C the iterator ends, and `out` holds the last whole epoch.
 
-    Raises ValueError or TypeError for arguments that do not fit, at the call; ValueError when the
-    loss is no longer finite, the weights of the last good epoch staying in `out`.
+    Raises ValueError or TypeError at the call for arguments that do not fit. Raises ValueError when
+    the loss is no longer finite; the weights of the last good epoch stay in `out`.
 
+    >>> from convlens.learn.training.digits import digits_data
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     >>> [progress.epoch for progress in train(network, digits_data(), Recipe(epochs=2))]
     [1, 2]
@@ -118,34 +55,12 @@ def train(
     return _epochs(network, data, recipe, path)
 
 
-def train_digits(out: str | Path, recipe: Recipe = DIGITS_RECIPE) -> Iterator[Progress]:
-    """Train the network `digits` of the zoo from scratch and write its weights to `out`.
-
-    On the 1,438 training digits and nine varied copies of each.
-
-    With the default recipe this is how the shipped weights were made; they name 357 of the 359
-    held-out digits right, 99.4 %; seeds 1, 2 and 3 end at 355, 355 and 357.
-
-    Raises as `train` does.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for progress in train_digits(f"{folder}/d.safetensors", Recipe(epochs=1, rate=0.01)):
-    ...         print(progress.epoch, progress.accuracy > 0.5)
-    1 True
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = digits()
-    data = digits_data()
-    return train(network, Data(varied(data.train, 9, recipe.seed), data.held_out), recipe, out)
-
-
 def accuracy(network: nn.Module, examples: Examples, batch: int = 256) -> float:
     """Return the share of `examples` whose highest output is the right category, 0 to 1.
 
-    The network answers in evaluation mode, and each of its modules is left in the mode it was in.
+    The network runs in evaluation mode; each of its modules gets its own mode back.
 
+    >>> from convlens.learn.training.digits import digits_data
     >>> from convlens.zoo import model
     >>> accuracy(model("digits"), digits_data().held_out) > 0.98
     True
@@ -199,7 +114,7 @@ def _epoch(
     epoch: int,
     step: Callable[[Tensor], None],
 ) -> float:
-    """Pass once over the examples in a drawn order; the mean loss."""
+    """Pass once over the examples in a random order; return the mean loss."""
     device = _device(network)
     scores_of = getattr(network, "logits", network)
     total = torch.zeros((), dtype=torch.float64, device=device)
@@ -222,9 +137,9 @@ def _epoch(
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """The examples `size` at a time; a last one alone joins the batch before.
+    """Return the examples `size` at a time; a single last one joins the batch before.
 
-    Batch normalization has no deviation of one example to divide by.
+    Batch normalization divides by a deviation, and one example has none.
     """
     batches = list(order.split(size))
     if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
@@ -239,7 +154,7 @@ def _wants_more(error: ValueError, batch: Tensor) -> bool:
 def _alone(recipe: Recipe) -> ValueError:
     return ValueError(
         f"`batch` (={recipe.batch}) must give batch normalization at least 2 examples at a time, "
-        "and there was one; use 2 or more, and as many examples"
+        "and there was one; use 2 or more, and at least as many examples"
     )
 
 
@@ -261,7 +176,7 @@ def _check_finite(network: nn.Module, loss: float, epoch: int, recipe: Recipe) -
 
 
 def _story(network: nn.Module, progress: Progress, recipe: Recipe) -> dict[str, str]:
-    """What a checkpoint says of itself."""
+    """Return what a checkpoint says about its training."""
     said = {"network": type(network).__name__, "accuracy": f"{progress.accuracy:.6f}"}
     said |= {"loss": f"{progress.loss:.6f}", "epoch": str(progress.epoch)}
     return said | {name: str(value) for name, value in asdict(recipe).items()}
@@ -269,7 +184,7 @@ def _story(network: nn.Module, progress: Progress, recipe: Recipe) -> dict[str, 
 
 @contextmanager
 def _mode(network: nn.Module, *, training: bool) -> Iterator[None]:
-    """Every module in training or evaluation mode, and afterwards each in its own again."""
+    """Put every module in training or evaluation mode, and restore its own mode afterwards."""
     before = [(module, module.training) for module in network.modules()]
     network.train(training)
     try:
@@ -284,5 +199,5 @@ def _device(network: nn.Module) -> torch.device:
 
 
 def _forked(device: torch.device) -> list[int]:
-    """The accelerators whose random state an epoch must leave as it was; the CPU's always is."""
+    """Return the accelerators whose random state must not change; the CPU's is always kept."""
     return [device.index or 0] if device.type == "cuda" else []
