@@ -23,6 +23,11 @@ class Ref:
     id: int
 
 
+def _label(path: str, call: int) -> str:
+    """Return a module's path, with the number of its call from the second on."""
+    return path if call == 1 else f"{path}#{call}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
     """One tensor as it was at one moment of the run.
@@ -79,7 +84,7 @@ class Step:
     @property
     def label(self) -> str:
         """Path of its module, with `#2`, `#3` ... from the second call on."""
-        return self.module if self.call == 1 else f"{self.module}#{self.call}"
+        return _label(self.module, self.call)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +103,7 @@ class Call:
     @property
     def label(self) -> str:
         """Path of the module, with `#2`, `#3` ... from the second call on."""
-        return self.path if self.call == 1 else f"{self.path}#{self.call}"
+        return _label(self.path, self.call)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

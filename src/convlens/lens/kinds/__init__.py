@@ -69,7 +69,7 @@ KINDS: dict[str, NamedKind] = {
     **dict.fromkeys(convolving.SIGNATURES, convolving.Convolving()),
     **dict.fromkeys(pooling.SIGNATURES, pooling.Pooling()),
     **dict.fromkeys(multiplying.SIGNATURES, multiplying.Multiplying()),
-    "bilinear": multiplying.Bilinear(),
+    **dict.fromkeys(multiplying.BILINEAR, multiplying.Bilinear()),
     **dict.fromkeys(normalizing.SIGNATURES, normalizing.Normalizing()),
     **moving.MOVERS,
     "setitem": putting.Putting(),

@@ -131,6 +131,24 @@ class Arguments:
         return float(self.output(slot).tensor[index])
 
 
+class KnownByName:
+    """A kind that reads arguments by name; `signatures` has those of each operation."""
+
+    signatures: Mapping[str, str]
+
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Bind the call to its signature, or raise UnboundCall."""
+        return Arguments.of(recording, step, self.signatures[step.op])
+
+
+class KnownAsCalled:
+    """A kind that reads no argument by name; it may run the call again as it was."""
+
+    def bind(self, recording: Recording, step: Step) -> Arguments:
+        """Leave the call as it is."""
+        return Arguments.as_called(recording, step)
+
+
 def per_axis(given: Any, axes: int) -> tuple[int, ...]:
     """Return an int, or a sequence of ints, as one int for each axis."""
     numbers = tuple(int(i) for i in given) if isinstance(given, Sequence) else (int(given),)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.arguments import Arguments, KnownByName
 from convlens.lens.kinds.refusing import StepRefused
-from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import (
     Account,
     Cost,
@@ -24,8 +23,10 @@ from convlens.lens.terms import (
     ravel,
 )
 
-_SOFTMAX = "input, dim=-1, _stacklevel=3, dtype=None"
-SOFTMAX = ("softmax", "log_softmax", "_softmax", "_log_softmax", "softmin")
+SOFTMAX = dict.fromkeys(
+    ("softmax", "log_softmax", "_softmax", "_log_softmax", "softmin"),
+    "input, dim=-1, _stacklevel=3, dtype=None",
+)
 _ATTENTION = (
     "query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, "
     "enable_gqa=False"
@@ -39,15 +40,12 @@ ATTENTION = {
 }
 
 
-class Softmax:
+class Softmax(KnownByName):
     """value = exp(x) / sum of exp along the axis, or its logarithm."""
 
     name = "softmax"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Bind the call to its signature."""
-        return Arguments.of(recording, step, _SOFTMAX)
+    signatures = SOFTMAX
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return a term for each element of the axis; the weights are slopes."""
@@ -104,15 +102,12 @@ def _unit(size: int, own: int) -> Floats:
     return unit
 
 
-class Attending:
+class Attending(KnownByName):
     """value = sum over the keys of share x value, shares by softmax(query . key)."""
 
     name = "attention"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Bind the call to its signature."""
-        return Arguments.of(recording, step, ATTENTION[step.op])
+    signatures = ATTENTION
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return a term for each key: its value times its share."""

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.arguments import Arguments, KnownByName
 from convlens.lens.kinds.walking import by_slopes, computed, union_of
-from convlens.lens.recording import Recording, Step
 from convlens.lens.terms import PADDING, Account, Cost, Ints, Terms, floats, ravel
 from convlens.windows import TransposedWindow, Window
 
@@ -89,15 +88,12 @@ class ConvolutionGeometry:
         return cls(given, x, weight, turned, True, groups)
 
 
-class Convolving:
+class Convolving(KnownByName):
     """value = sum over the group's channels and the window of input x kernel, + bias."""
 
     name = "windowed"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Bind the call to its signature."""
-        return Arguments.of(recording, step, SIGNATURES[step.op])
+    signatures = SIGNATURES
 
     def geometry(self, given: Arguments) -> ConvolutionGeometry:
         """Return the windows of a step."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convlens.lens import masks
 from convlens.lens.kinds import indexing
-from convlens.lens.kinds.arguments import Arguments, UnboundCall
+from convlens.lens.kinds.arguments import Arguments, KnownAsCalled, KnownByName, UnboundCall
 from convlens.lens.kinds.indexing import Choice, choices
 from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.recording import Recording, Ref, Step
@@ -51,7 +51,7 @@ _DATA = {
 _ALL_DATA = ("meshgrid", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d")
 
 
-JOINS = ("cat", "concat", "concatenate")
+JOINS = dict.fromkeys(("cat", "concat", "concatenate"), "tensors, dim=0")
 
 _KEPT_MAPS = 16
 """The index maps kept at a time: those of large steps are as large as what they move."""
@@ -226,15 +226,12 @@ def _without_constants(step: Step) -> Step:
     return replace(step, args=tuple(args), kwargs=kwargs)
 
 
-class Joining:
+class Joining(KnownByName):
     """value = the element of the input that lies here, one input after the other (`cat`)."""
 
     name = "moving"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Bind the call to its signature."""
-        return Arguments.of(recording, step, "tensors, dim=0")
+    signatures = JOINS
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return the one element that stands here."""
@@ -271,15 +268,11 @@ def _joined(given: Arguments) -> tuple[list[int], int]:
     return ids, int(given["dim"]) % len(values[ids[0]].shape)
 
 
-class Aliasing:
+class Aliasing(KnownAsCalled):
     """value = the element at the same address, in the value that wrote this memory last."""
 
     name = "moving"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Leave the step as the recorder made it."""
-        return Arguments.as_called(recording, step)
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return the one element that was written here last."""

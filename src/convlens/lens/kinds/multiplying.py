@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments, UnboundCall
+from convlens.lens.kinds.arguments import Arguments, KnownByName, UnboundCall
 from convlens.lens.kinds.walking import by_slopes, computed, union_of
 from convlens.lens.recording import Recording, Step, Value
 from convlens.lens.terms import Account, Cost, Ints, Terms, broadcast_index, floats, ravel
@@ -34,6 +34,7 @@ _CALLS = {
     "addbmm": ("batch1", "batch2", f"input, batch1, batch2, {_ADDED}"),
 }
 SIGNATURES = {op: signature for op, (_, _, signature) in _CALLS.items()}
+BILINEAR = {"bilinear": "input1, input2, weight, bias=None"}
 
 
 class Multiplying:
@@ -117,15 +118,12 @@ class Multiplying:
         return Cost(outputs * inner, outputs if biased else 0)
 
 
-class Bilinear:
+class Bilinear(KnownByName):
     """value = sum over pairs of element x weight x element of the other input, + bias."""
 
     name = "bilinear"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Bind the call to its signature."""
-        return Arguments.of(recording, step, "input1, input2, weight, bias=None")
+    signatures = BILINEAR
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return a term for each pair; its weight is the layer's times the other element."""

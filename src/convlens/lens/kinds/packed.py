@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from convlens.lens.kinds import probing
-from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.arguments import Arguments, KnownAsCalled
 from convlens.lens.kinds.refusing import StepRefused
-from convlens.lens.recording import Recording, Step
+from convlens.lens.recording import Step
 from convlens.lens.terms import Account, Cost
 
 
@@ -63,15 +63,11 @@ def parameters(holder: Any) -> int:
     return sum(tensor.numel() for tensor in weights(holder) or ())
 
 
-class Packed:
+class Packed(KnownAsCalled):
     """value = a quantised layer's; its weights are 8-bit numbers, packed for the machine."""
 
     name = "packed"
     exact = False
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Leave the call as it is; torch unpacks the weights."""
-        return Arguments.as_called(recording, step)
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Refuse: neither the weights nor the rounded input are values of the recording."""

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.recording import Recording, Step
+from convlens.lens.kinds.arguments import Arguments, KnownByName
 from convlens.lens.terms import Account, Cost, Ints, Terms, floats, ravel
 from convlens.windows import AdaptiveWindow, Window
 
@@ -85,15 +84,12 @@ class PoolingGeometry:
         return math.prod(counts)
 
 
-class Pooling:
+class Pooling(KnownByName):
     """value = the largest, or the mean, of the elements under a window, channel by channel."""
 
     name = "windowed"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Bind the call to its signature."""
-        return Arguments.of(recording, step, SIGNATURES[step.op])
+    signatures = SIGNATURES
 
     def geometry(self, given: Arguments) -> PoolingGeometry:
         """Return the windows of a step."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.arguments import Arguments, KnownAsCalled
 from convlens.lens.kinds.refusing import StepRefused
-from convlens.lens.recording import Recording, Ref, Step, Value
+from convlens.lens.recording import Ref, Value
 from convlens.lens.repeating import run_again
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats
 
@@ -25,15 +25,11 @@ _BY_GRID = frozenset(("grid_sample", "grid_sampler"))
 OPS = _PLANEWISE | _BY_GRID | {"fold", "col2im", "cumsum"}
 
 
-class Resampling:
+class Resampling(KnownAsCalled):
     """value = sum of coefficient x element; the coefficients are the slopes of a linear step."""
 
     name = "resampling"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Leave the call as it is; the coefficients come from running it again."""
-        return Arguments.as_called(recording, step)
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return a term for each element with a coefficient.

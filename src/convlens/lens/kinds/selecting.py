@@ -6,8 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.recording import Recording, Step, Value
+from convlens.lens.kinds.arguments import Arguments, KnownAsCalled, KnownByName
+from convlens.lens.recording import Value
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, lane, unravel
 
 _LANE = "input, dim=None, keepdim=False"
@@ -27,15 +27,12 @@ _PLACES = ("argmax", "argmin", "argsort")
 _EXTREMES = ("max", "min", "argmax", "argmin")
 
 
-class Selecting:
+class Selecting(KnownByName):
     """value = one of the elements along an axis, by its rank, or the place where it stood."""
 
     name = "selecting"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Bind the call to its signature."""
-        return Arguments.of(recording, step, SIGNATURES[step.op])
+    signatures = SIGNATURES
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return a term for each candidate; the chosen one has weight 1."""
@@ -73,15 +70,11 @@ class Selecting:
         return Cost(operations=given.tensor("input").numel())
 
 
-class FindingNonzero:
+class FindingNonzero(KnownAsCalled):
     """value = the index of the r-th element that is not zero (`nonzero`, `where(mask)`)."""
 
     name = "selecting"
     exact = False
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Leave the call as it is; its first tensor is what it looks through."""
-        return Arguments.as_called(recording, step)
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return the one element that is not zero."""

@@ -9,8 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from convlens.lens import masks
-from convlens.lens.kinds.arguments import Arguments
-from convlens.lens.recording import Recording, Step
+from convlens.lens.kinds.arguments import Arguments, KnownByName
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats, unit_roundoff
 
 SIGNATURES = {
@@ -39,15 +38,12 @@ class Suppression:
     rank: Ints
 
 
-class Suppressing:
+class Suppressing(KnownByName):
     """value = the index of a box that no better kept box overlaps by more than the threshold."""
 
     name = "selecting"
     exact = False
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Bind the call to its signature."""
-        return Arguments.of(recording, step, SIGNATURES[step.op])
+    signatures = SIGNATURES
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return a term for each score; the kept box has weight 1, `weight_source` leads to boxes.

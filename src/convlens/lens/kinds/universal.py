@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from convlens.lens.kinds import probing
-from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.arguments import Arguments, KnownAsCalled
 from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.kinds.walking import union_of
-from convlens.lens.recording import Recording, Ref, Step
+from convlens.lens.recording import Ref, Step
 from convlens.lens.repeating import NotRepeated, call_again, without_out
 from convlens.lens.terms import Account, Cost, Terms, floats
 from convlens.lens.trees import replace_refs
@@ -108,15 +108,11 @@ class Universal:
         return Cost(operations=operations, uncounted="no rule counts it")
 
 
-class Given:
+class Given(KnownAsCalled):
     """A value that no input decides: that of a factory, or a random number."""
 
     name = "given"
     exact = True
-
-    def bind(self, recording: Recording, step: Step) -> Arguments:
-        """Leave the call as it is; its arguments decide no number."""
-        return Arguments.as_called(recording, step)
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return no terms, but the number itself."""
