@@ -1,4 +1,4 @@
-"""Single calls of torch: of known kinds, of operators beneath, of nothing known."""
+"""Single calls of torch: of known kinds, made of known operators, and of unknown ones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ def drawn(*shape: int) -> Tensor:
 
 
 class Held(nn.Module):
-    """A function of a module and inputs, so that the module's precision is changed with it."""
+    """A function of a module and inputs, so that the module is converted with it."""
 
     def __init__(self, own: nn.Module, call: Callable[..., Any]) -> None:
         super().__init__()

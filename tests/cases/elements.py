@@ -1,4 +1,4 @@
-"""Some elements of a recording, and what is true of every explanation of one."""
+"""Pick elements of a recording, and check what is true of every explanation."""
 
 import math
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from convlens.lens import Explanation, Recording, Step, explain
 
-# Kept by torch for the gradient; no number of the network.
+# torch keeps these for the gradient; they are not numbers of the network.
 SAVED = {("_scaled_dot_product_flash_attention_for_cpu", 1)}
 
 
 def elements_of(seen: Recording, each: int) -> Iterator[tuple[Step, int, tuple[int, ...]]]:
-    """The first, the last and some random elements of every output of every step."""
+    """Yield the first, the last and some random elements of every output of every step."""
     rng = np.random.default_rng(0)
     for step in seen:
         for slot, id in enumerate(step.outputs):
@@ -29,7 +29,7 @@ def elements_of(seen: Recording, each: int) -> Iterator[tuple[Step, int, tuple[i
 
 
 def misplaced(explanation: Explanation) -> int:
-    """Terms whose number is not the tensor's number at the place they name; weights alike."""
+    """Count the terms and weights that differ from the tensor's number at the place they name."""
     terms, values = explanation.terms, explanation.recording.values
     count = 0
     for sources, positions, numbers in (
@@ -46,7 +46,7 @@ def misplaced(explanation: Explanation) -> int:
 
 
 def can_fail(explanation: Explanation) -> bool:
-    """Whether the bound is a small multiple of the rounding of the terms shown, or says why not."""
+    """Return whether the bound is a small multiple of the terms' rounding, or the note says why."""
     terms, dtype = explanation.terms, explanation.value.dtype
     if not dtype.is_floating_point:
         return explanation.bound == 0
@@ -67,7 +67,7 @@ def indices_in(shape: tuple[int, ...], count: int, seed: int = 0) -> list[tuple[
 
 
 def raises(seen: Recording, step: Step | int, count: int = 40) -> int:
-    """How many of some elements have terms that do not give them."""
+    """Count the elements, of some random ones, whose terms do not give them."""
     found, step = 0, seen.step(step)
     for index in indices_in(seen.values[step.outputs[0]].shape, count):
         try:
@@ -78,7 +78,7 @@ def raises(seen: Recording, step: Step | int, count: int = 40) -> int:
 
 
 def replaced(seen: Recording, position: int, argument: Any) -> Recording:
-    """The recording with one argument of its first step another."""
+    """Return the recording with another argument of its first step."""
     args = list(seen.steps[0].args)
     args[position] = argument
     object.__setattr__(seen.steps[0], "args", tuple(args))

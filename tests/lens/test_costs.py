@@ -1,4 +1,4 @@
-"""Costs against hand counts and the figures the papers' tables were made with."""
+"""Costs equal hand counts, and the figures in the tables of papers."""
 
 import math
 import warnings
@@ -26,7 +26,7 @@ def test_transposed_convolution_counts_its_input() -> None:
 
 def test_convolution_functional_subclassed_and_shared() -> None:
     class Own(nn.Conv2d):
-        """A subclass the usual counters do not know."""
+        """A subclass that the usual counters do not know."""
 
     class Network(nn.Module):
         def __init__(self) -> None:
@@ -123,7 +123,7 @@ def test_products_that_the_oracle_does_not_know() -> None:
         assert costs(outer, torch.ones(4), torch.ones(5)).multiply_adds == 20
     assert costs(torch.addr, torch.ones(4, 5), torch.ones(4), torch.ones(5)).multiply_adds == 20
     assert costs(torch.kron, torch.ones(2, 3), torch.ones(4, 5)).multiply_adds == 120
-    # Each weight once for each place it is laid on.
+    # Each weight counts once for each place it is laid on.
     assert costs(nn.Bilinear(4, 5, 3), torch.ones(7, 4), torch.ones(7, 5)).multiply_adds == 420
 
 
@@ -184,7 +184,7 @@ def test_what_has_no_products_is_not_warned_of(call: Any) -> None:
     assert (found.multiply_adds, found.warnings) == (0, ())
 
 
-# Recurrent layers, against the same written out.
+# Recurrent layers, and the same written out.
 
 
 class WrittenOut(nn.Module):
@@ -270,7 +270,7 @@ def test_padding_of_a_packed_sequence_costs_nothing() -> None:
     assert costs_of(seen).multiply_adds == (1 + 4 + 2) * 3 * 3 * (5 + 3)
 
 
-# Parameters in places of their own.
+# Parameters that are not values of the recording.
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

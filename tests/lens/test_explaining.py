@@ -62,7 +62,7 @@ def caught(seen: Recording, op: str, each: int = 40) -> bool:
 
 
 def changed(seen: Recording, name: str, change: Any) -> Recording:
-    """The recording with one value's tensor replaced, or one step's argument."""
+    """Return the recording with one value's tensor replaced."""
     value = next(v for v in seen.values if v.name == name)
     object.__setattr__(value, "tensor", change(value.tensor.clone()))
     object.__setattr__(value, "version", value.tensor._version)
@@ -70,7 +70,7 @@ def changed(seen: Recording, name: str, change: Any) -> Recording:
 
 
 def replace_argument(step: Step, name: str, position: int, wrong: Any) -> Any:
-    """Give a recorded step another argument; returns the one it had."""
+    """Give a recorded step another argument, and return the one it had."""
     if name in step.kwargs:
         had, step.kwargs[name] = step.kwargs[name], wrong
         return had

@@ -1,4 +1,4 @@
-"""Numbers that rounding is hard on: the bound holds, and stays one that can fail."""
+"""The bound holds for numbers that round badly, and can still fail."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The region of the input a number was made from, against autograd's non-zero pattern."""
+"""The region that a number was made from is where autograd's gradient is not zero."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from tests.cases.networks import NETWORKS, build
 
 
 def depends(network: object, x: Tensor, index: tuple[int, ...]) -> Tensor:
-    """Where the gradient of an output element is not zero: the oracle for smooth networks."""
+    """Return where the gradient of an output element is not zero, as an oracle."""
     leaf = x.double().requires_grad_()
     out = network(leaf)  # type: ignore[operator]
     (grad,) = torch.autograd.grad(out[index], leaf)
@@ -19,7 +19,7 @@ def depends(network: object, x: Tensor, index: tuple[int, ...]) -> Tensor:
 
 
 class Linear(nn.Module):
-    """Only linear steps, so that no gradient vanishes by a choice."""
+    """A network of linear steps only, so that no gradient vanishes by a choice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def test_nothing_that_matters_is_outside(name: str) -> None:
         mask = explain_value(seen, seen.output.id, index).pixels(i).mask
         assert mask[grad != 0].all()
         assert mask.any()
-        # A batch is independent pictures: nothing of another one is read.
+        # The pictures of a batch are independent: nothing of another one is read.
         if grad.shape[0] > 1:
             assert not mask[1 - index[0]].any()
 

@@ -1,4 +1,4 @@
-"""A name means one thing everywhere: a path is that module's output, a page's name is explained."""
+"""A name stands for one value everywhere: a path for its module's output, on the page too."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Pair:
 
 
 class Two(nn.Module):
-    """Returns two tensors, the one made last first."""
+    """A module that returns two tensors, the one made last first."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         one = x * 2
@@ -32,7 +32,7 @@ class Two(nn.Module):
 
 
 class Best(nn.Module):
-    """Returns the second output of its only step."""
+    """A module that returns the second output of its only step."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.max(-1, keepdim=True)[1].to(x.dtype) * 0 + x.sort(-1)[0]
@@ -44,7 +44,7 @@ class Place(nn.Module):
 
 
 class Through(nn.Module):
-    """Returns a tensor that was written through a view of it."""
+    """A module that returns a tensor that was written through a view of it."""
 
     def forward(self, x: Tensor) -> Tensor:
         y = x + 1
@@ -123,14 +123,14 @@ EACH = pytest.mark.parametrize(
 
 
 def seen_by_hooks(network: nn.Module, inputs: tuple[Any, ...]) -> dict[str, list[Tensor]]:
-    """What each module returned in its first call, by every path of it."""
+    """Return what each module returned in its first call, by every path of it."""
     returned: dict[nn.Module, list[Tensor]] = {}
 
     def hook(module: nn.Module, args: Any, out: Any) -> None:
         returned.setdefault(module, [tensor.clone() for tensor in tensors_in(out)])
 
     handles = [module.register_forward_hook(hook) for module in network.modules()]
-    # torch's fused attention is not taken while a function mode is on; a warning says so.
+    # torch takes no fused attention while a function mode is on; a warning says so.
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

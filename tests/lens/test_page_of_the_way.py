@@ -1,4 +1,4 @@
-"""The page on how a number becomes terms names functions that are where its links lead."""
+"""The functions that the page on how a number becomes terms names are where its links lead."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ LINKS = re.findall(r"\[`([^`\]]+)`\]\(([^)]+\.py)\)", PAGE.read_text())
 
 
 def names_in(file: Path) -> set[str]:
-    """What a module defines at its top level, and in its classes: "record", "Keeper.refer"."""
+    """Return what a module defines, also in its classes: "record", "Keeper.refer"."""
     found = {file.stem}
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):

@@ -23,7 +23,7 @@ from tests.running.holding import LastOnly
 
 
 def explained(seen: Recording, each: int) -> Counter[str]:
-    """Steps by how the worst of some elements of each output came out."""
+    """Count the steps by how the worst of some elements of each output came out."""
     rng = np.random.default_rng(0)
     order = ("own", "slope", "refused", "over the bound")
     found: Counter[str] = Counter()
@@ -47,7 +47,7 @@ def explained(seen: Recording, each: int) -> Counter[str]:
 
 
 def small(name: str, score_thresh: float = 0.0) -> Detector:
-    """A detector on small pictures that finds ten things where there is nothing to find."""
+    """Return a detector on small pictures that finds ten things where there is nothing."""
     torch.manual_seed(0)
     network = detector(name).eval()
     network.transform.min_size, network.transform.max_size = (96,), 128

@@ -23,14 +23,14 @@ def shown_size(account: Account) -> float:
 def rounding_bound(account: Account, value: Value) -> float:
     """Return how far a correct recorded value may be from the exact sum of its terms.
 
-    The bound is 2 ((4 + sqrt(n)) u S + n t) for n terms, where S is the sum of their sizes, u the
-    unit roundoff and t the smallest number of the value's dtype. It has the root of n, not n,
-    because the rounding errors of a blocked sum have random signs (Higham & Mary, SIAM J. Sci.
-    Comput. 41, 2019). The factor 2 was settled on 147 networks: no correct step came near the
-    bound, and each seeded fault passed it.
+    The bound is 2 ((4 + sqrt(n)) u S + n t) for n terms. S is the sum of their sizes, u the unit
+    roundoff of the value's dtype, and t its smallest number. The root of n, not n, is right because
+    the rounding errors of a blocked sum have random signs (Higham & Mary, SIAM J. Sci. Comput. 41,
+    2019). The factor 2 was settled on 147 networks: no correct step came near the bound, and each
+    seeded fault passed it.
 
     S is larger where rounding inside the formula moves the result (the exponents of a softmax, a
-    mean of large numbers), but at most MULTIPLE times the size of the terms shown, so that every
+    mean of large numbers). It is at most MULTIPLE times the size of the terms shown, so that every
     bound can fail. Only where numbers inside the formula cancel may it be larger still, and then a
     note says so.
     """

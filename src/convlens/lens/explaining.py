@@ -225,9 +225,10 @@ def explain(
 
     Args:
         recording: what `record` returned.
-        where: a step, its index, or a name. A name is the path of a module ("layer1.conv", or
-            "layer1.conv#2" for its second call, or "" for the whole network), the name of a value
-            in `recording.names`, or "@3" for step 3. A path stays a path even if it is a number.
+        where: a step, its index, or a name. A name may be the path of a module: "layer1.conv",
+            "layer1.conv#2" for its second call, "" for the whole network. It may be the name of a
+            value in `recording.names`, or "@3" for step 3. A path stays a path even if it is a
+            number.
         index: one integer for each axis of the output; negative ones count from the end.
         slot: which output, of a step or module with several.
 

@@ -14,7 +14,7 @@ from tests.cases.networks import NETWORKS, build
 
 
 def coefficients(seen: Recording, step: Step, index: tuple[int, ...], data: int) -> Tensor:
-    """How an output element changes with every element of one input: the oracle."""
+    """Return how an output element changes with every element of one input: the oracle."""
     leaf = seen.values[data].tensor.double().requires_grad_()
 
     def tensor(ref: Ref) -> Tensor:
@@ -32,7 +32,7 @@ def coefficients(seen: Recording, step: Step, index: tuple[int, ...], data: int)
 
 
 def from_terms(explanation: Explanation, id: int) -> Tensor:
-    """The coefficient of each element of an input, as the terms give it."""
+    """Return the coefficient of each element of an input, as the terms give it."""
     shape = explanation.recording.values[id].shape
     made = torch.zeros(math.prod(shape), dtype=torch.float64)
     mine = explanation.terms.source == id

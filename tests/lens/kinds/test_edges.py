@@ -25,7 +25,7 @@ NONE, INF, NAN = torch.zeros(3, 0), math.inf, math.nan
 WHERE = torch.tensor([[True, False, True, True], [False, True, True, False]])
 
 TOLD: dict[str, Callable[[], Any]] = {
-    # A scalar is a line of one along any axis.
+    # Along any axis a scalar is one element.
     "softmax of a scalar": lambda: (S * 1).softmax(0),
     "log_softmax of a scalar": lambda: F.log_softmax(S * 1, -1),
     "cumsum of a scalar": lambda: (S * 1).cumsum(0),
@@ -41,7 +41,7 @@ TOLD: dict[str, Callable[[], Any]] = {
     "take": lambda: (M * 1).take(torch.tensor(3)),
     "cosine_similarity": lambda: F.cosine_similarity(S * 1, S * 2, 0),
     "masked_fill by a scalar": lambda: (M * 1).masked_fill(M > 0, torch.tensor(2.0)),
-    # Of no elements.
+    # Without elements.
     "mean of nothing": lambda: (NONE * 1).mean(1),
     "nanmean of nothing": lambda: torch.full((2, 2), NAN).mul(1).nanmean(1),
     "logsumexp of nothing": lambda: (NONE * 1).logsumexp(1),
@@ -70,7 +70,7 @@ TOLD: dict[str, Callable[[], Any]] = {
     ),
     "norm of squares that vanish": lambda: (M * 1e-23).norm(dim=1),
     "rms_norm of half": lambda: F.rms_norm((M * 1e-6).half(), (4,)),
-    # One of several values, some given back as they were.
+    # One of several values, some returned unchanged.
     "atleast_2d of several": lambda: torch.atleast_2d(M * 1, V * 1, S * 1),
     "atleast_3d of a list": lambda: torch.atleast_3d([M * 1, V * 1]),
     "masked_select": lambda: (V[:4] * 1).masked_select(WHERE),

@@ -1,4 +1,4 @@
-"""A fault in a kind comes out as what it is, and all who ask agree on the kind of a step."""
+"""A fault in a kind comes out, and terms, regions and costs agree on the kind of a step."""
 
 import importlib
 import inspect
@@ -37,7 +37,7 @@ def put(x: Tensor) -> Tensor:
 
 
 def quantised(x: Tensor) -> Any:
-    """A layer whose weights torch has packed."""
+    """Run a layer whose weights torch has packed."""
     from torch.ao import quantization
 
     with warnings.catch_warnings():
@@ -45,7 +45,7 @@ def quantised(x: Tensor) -> Any:
         return quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 2)), {nn.Linear})(x)
 
 
-# A call of each kind, and what it is given; the step is the last of that kind.
+# A call of each kind, and its inputs; the step is the last of that kind.
 CALLS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
     "Convolving": (lambda x: F.conv2d(x, KERNEL), (MAP,)),
     "Pooling": (lambda x: F.max_pool2d(x, 2), (MAP,)),
@@ -92,7 +92,7 @@ def a_step_of(rule: type) -> tuple[Recording, Step]:
 
 
 def asked(seen: Recording, step: Step) -> dict[str, Callable[[], Any]]:
-    """The three questions about a step, each by the method of the kind that answers it."""
+    """Return the three questions about a step, by the method of the kind that answers each."""
     id = step.outputs[0]
     index = tuple(0 for _ in seen.values[id].shape)
     return {
@@ -246,8 +246,8 @@ def test_terms_regions_and_costs_agree_on_the_kind_of_every_step(
         def logged(recording: Recording, step: Step, room: str = room.__name__) -> Any:
             kind, given = bound(recording, step)
             if recording is seen:
-                told = (kind.name, type(kind), dict(given.named))
-                found[room.rpartition(".")[2]][step.index] = told
+                bound_to = (kind.name, type(kind), dict(given.named))
+                found[room.rpartition(".")[2]][step.index] = bound_to
             return kind, given
 
         monkeypatch.setattr(room, "bound", logged)

@@ -1,4 +1,4 @@
-"""Our own operations in a recording: one step a call, torch's terms, costs and regions, bitwise."""
+"""A call of convlens's own operations is one step, with the terms, costs and regions of torch's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +13,9 @@ import convlens
 import convlens.functional as ours
 from convlens import avg_pool, conv, conv_transpose, max_pool
 from convlens.compute import dispatching
-from convlens.lens import Recording, costs_of, explain_value, record
+from convlens.lens import costs_of, explain_value, record
 from convlens.lens.trees import replace_refs, tensors_in
-
-
-def numbers(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from tests.cases.elements import indices_in, numbers
 
 X, SIGNAL, BATCH = numbers(2, 4, 9, 10), numbers(2, 4, 17), numbers(3, 2, 4, 9, 10)
 W, B = numbers(6, 2, 3, 3, seed=1), numbers(6, seed=2)
@@ -30,7 +26,7 @@ ADAPTED = (3, 5)
 
 @pytest.fixture(autouse=True)
 def _no_plan_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No plan becomes ready between two calls that are compared bit for bit."""
+    """Let no plan become ready between two calls that are compared bit for bit."""
     monkeypatch.setattr(dispatching, "_ask", lambda *arguments: None)
 
 
@@ -43,7 +39,7 @@ def padded(x: Tensor, *ends: int, mode: str = "constant", **how: Any) -> Tensor:
     return F.conv2d(F.pad(x, ends, mode=mode), W, B, groups=2, **how)
 
 
-# Ours, and the same by torch's own names.
+# Our operations, and the same by torch's own names.
 SAME: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Any]]] = {
     "conv": (
         convolved,
@@ -114,7 +110,7 @@ SAME: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Any]]] = {
         lambda x: F.max_pool2d(x, 3, 2, 1, return_indices=True),
     ),
 }
-# Ours, and what is the same in the end, by more than one step of torch.
+# Our operations, and the same by more than one step of torch.
 PADDED: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Any]]] = {
     "uneven": (
         lambda x: conv(x, W, B, groups=2, padding=[(1, 2), (0, 3)], stride=2),
@@ -134,11 +130,6 @@ PADDED: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Any]]] = {
     ),
 }
 EVERY = {**SAME, **PADDED}
-
-
-def elements(recording: Recording, id: int, count: int = 12) -> list[tuple[int, ...]]:
-    shape, draw = recording.values[id].shape, torch.Generator().manual_seed(5)
-    return [tuple(int(torch.randint(n, (1,), generator=draw)) for n in shape) for _ in range(count)]
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -162,7 +153,7 @@ def test_regions_are_those_of_the_gradient(name: str) -> None:
     call, by_torch = EVERY[name]
     seen = record(call, X)
     (id, *_) = seen.output_ids
-    for index in elements(seen, id, 6):
+    for index in indices_in(seen.values[id].shape, 6):
         leaf = X.clone().requires_grad_()
         (slope,) = torch.autograd.grad(tensors_in(by_torch(leaf))[0][index], leaf)
         region = explain_value(seen, id, index).pixels()
@@ -178,11 +169,11 @@ def test_terms_and_costs_are_those_of_torchs_own_names(name: str) -> None:
     seen, known = record(call, X), record(by_torch, X)
     counted, expected = costs_of(seen), costs_of(known)
     assert counted.multiply_adds == expected.multiply_adds
-    if name != "into another":  # torch's copy is counted as well
+    if name != "into another":  # torch's copy counts too
         assert counted.operations == expected.operations
     for slot, id in enumerate(seen.output_ids):
         other = known.output_ids[slot]
-        for index in elements(seen, id):
+        for index in indices_in(seen.values[id].shape, 12):
             ours_, torchs = explain_value(seen, id, index), explain_value(known, other, index)
             assert ours_.kind == "windowed"
             if name == "into another":
@@ -197,7 +188,7 @@ def test_every_term_of_padding_is_an_element_or_nothing(name: str) -> None:
     seen = record(PADDED[name][0], X)
     (id,) = seen.output_ids
     assert costs_of(seen).multiply_adds == seen.values[id].tensor.numel() * 18
-    for index in elements(seen, id):
+    for index in indices_in(seen.values[id].shape, 12):
         explanation = explain_value(seen, id, index)
         assert len(explanation.terms) == 18
         if name != "uneven":
@@ -224,7 +215,7 @@ def test_whole_numbers_are_exact_and_wrap_as_they_do() -> None:
     seen = record(lambda x: conv(x, w, groups=2), x)
     (id,) = seen.output_ids
     wrapped = 0
-    for index in elements(seen, id, 30):
+    for index in indices_in(seen.values[id].shape, 30):
         explanation = explain_value(seen, id, index)
         assert (explanation.bound, explanation.total) == (0, explanation.recorded)
         wrapped += "modulo 2^8" in explanation.note
@@ -282,6 +273,6 @@ def test_an_accelerated_network_says_how_it_is_recorded() -> None:
     seen = record(fast, X)
     assert any("is recorded by torch's own layers" in text for text in seen.warnings)
     torch.testing.assert_close(seen.outputs, fast(X))
-    for index in elements(seen, seen.output_ids[0]):
+    for index in indices_in(seen.values[seen.output_ids[0]].shape, 12):
         explain_value(seen, seen.output_ids[0], index)
     assert costs_of(seen).multiply_adds == 2 * 6 * 7 * 8 * 36

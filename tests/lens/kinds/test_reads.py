@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections")
 def read_in_truth(
     call: Callable[..., Any], inputs: tuple[Tensor, ...], index: tuple[int, ...]
 ) -> list[Tensor]:
-    """For each input the elements whose change, small or large, changes the output's element."""
+    """Return for each input the elements whose change, small or large, changes the output."""
 
     def run(given: list[Tensor]) -> Tensor:
         with torch.no_grad():

@@ -18,7 +18,7 @@ from tests.oracles.torchvision_networks import _library, torchvision
 
 
 def boxes_in(height: float, width: float, count: int, seed: int = 0) -> Tensor:
-    """Boxes at least one cell large inside a map."""
+    """Return boxes inside a map that are at least one cell large."""
     at = torch.rand(count, 4, generator=torch.Generator().manual_seed(seed))
     corner = at[:, :2] * torch.tensor([width - 2, height - 2])
     room = torch.tensor([width - 1, height - 1]) - corner - 1
@@ -93,7 +93,7 @@ def test_coefficients_are_those_of_the_gradient(scale: float, ratio: int, aligne
 
 
 def definition() -> Callable[..., Tensor]:
-    """torchvision's definition in Python, under its operator's name and arguments."""
+    """Return torchvision's definition in Python, under its operator's name and arguments."""
     torchvision()
     made = importlib.import_module("torchvision.ops.roi_align")._roi_align
 
@@ -201,7 +201,7 @@ def test_the_mask_is_what_the_terms_read(pooled: bool, listed: bool) -> None:
 
 
 def largest_by_definition(x: Tensor, box: list[float], bins: int, row: int, column: int) -> float:
-    """One number of `roi_pool` on a plane, from the published definition."""
+    """Compute one number of `roi_pool` on a plane by the published definition."""
     x1, y1, x2, y2 = (int(np.floor(abs(c) + 0.5) * np.sign(c)) for c in box)
     found = []
     for y in range(x.shape[0]):

@@ -53,7 +53,7 @@ def test_a_kept_box_says_its_rank_and_whom_it_dropped() -> None:
 
 
 def grouped() -> Callable[..., Tensor]:
-    """Suppression within groups, as one call with its arguments in torchvision's order."""
+    """Return suppression within groups, as one call with its arguments in torchvision's order."""
 
     def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: float) -> Tensor:
         if has_torch_function((boxes, scores, idxs)):
@@ -87,7 +87,7 @@ def test_every_kept_index_is_what_the_definition_gives(whole: bool, threshold: f
     if whole:  # overlaps equal to the threshold, and equal scores
         at, scores = at.round(), (scores * 20).round()
     boxes = torch.cat((at[:, :2], at[:, :2] + at[:, 2:] + 1), 1)
-    groups = (at[:, 0] % 3).floor().long() * 20_000  # so far apart that boxes are rounded
+    groups = (at[:, 0] % 3).floor().long() * 20_000  # groups so far apart that boxes are rounded
     batched_nms = grouped()
     for seen in (
         record(lambda b, s: nms(b, s, threshold), boxes, scores),
@@ -115,7 +115,7 @@ def test_a_wrong_decision_is_caught(wrong: list[int]) -> None:
             kept(seen, place)
         except ArithmeticError:
             errors += 1
-    # A list that only ends too early holds nothing wrong.
+    # A list that only ends too early has no wrong index.
     assert errors >= (1 if wrong != [1, 3] else 0)
 
 
@@ -145,7 +145,7 @@ def test_a_kept_box_reads_its_own_window() -> None:
         assert explanation.pixels().count <= 9
         chooser = explanation.open(0, weight=True)
         assert chooser.note.startswith(f"chosen: box {chosen} is kept")
-        assert chooser.pixels().count == 64  # which is chosen, all decide
+        assert chooser.pixels().count == 64  # all boxes decide which is chosen
 
 
 def test_its_cost_is_the_overlaps_compared() -> None:

@@ -1,4 +1,4 @@
-"""What the recorder does itself: not recorded, and its errors no network's."""
+"""What the recorder does itself is not recorded, and a network cannot handle its errors."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from convlens.lens.recorder.bookkeeping import Bookkeeping, Fault
 
 
 class Heard(Tensor):
-    """Counts the calls that torch shows it."""
+    """A subclass that counts the calls that torch shows it."""
 
     count = 0
 

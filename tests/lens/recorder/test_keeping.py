@@ -17,7 +17,7 @@ def write(keeper: Keeper, tensor: Tensor, number: float) -> None:
     tensor.fill_(number)
 
 
-def test_a_tensor_is_one_value_as_long_as_nobody_writes_it() -> None:
+def test_a_tensor_is_one_value_until_it_is_written() -> None:
     keeper, x = Keeper(PLENTY), numbers()
     assert keeper.leaf(x, "input", "input") == keeper.leaf(x, "input") == keeper.refer(x) == 0
     assert keeper.refer(numbers()) == 1  # equal numbers are not the same tensor
@@ -62,7 +62,7 @@ def test_a_tensor_written_through_a_view_is_an_alias_of_what_lies_there() -> Non
     assert keeper.refer(view) == 2
 
 
-def test_a_view_nobody_recorded_is_an_alias_of_its_memory() -> None:
+def test_a_view_that_was_not_recorded_is_an_alias_of_its_memory() -> None:
     keeper, x = Keeper(PLENTY), numbers()
     keeper.leaf(x, "input")
     assert keeper.refer(x[1:]) == Alias(((0, 0, (1,)),), 1, (1,))

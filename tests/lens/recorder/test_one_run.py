@@ -1,4 +1,4 @@
-"""A recording is one run: what a network does to itself or to the random numbers, it does once."""
+"""A recording is one run: a network changes itself, and draws random numbers, once."""
 
 import copy
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from convlens.lens.trees import tensors_in
 
 
 class Counts(nn.Module):
-    """Leaves traces of every run: in Python, in a list, in a buffer."""
+    """A layer that leaves traces of every run: in Python, in a list, in a buffer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Counts(nn.Module):
 
 
 class InsideAFunction(nn.Module):
-    """A lazy module that is no child of the network."""
+    """A lazy module that is not a child of the network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ def test_a_lazy_network_is_run_once_as_without_a_recording(name: str, training: 
     assert all(map(torch.equal, state(recorded), state(plain)))
     assert "Lazy" not in " ".join(call.type for call in seen.calls[1:])
     assert getattr(recorded, "runs", 1) == len(getattr(recorded, "shapes", [0])) == 1
-    # What the parameters got their sizes by is no part of the run.
+    # How the parameters got their sizes is not part of the run.
     parts = {"0.weight", "1.weight", "inner.weight", "held.weight", "<Sequential>.0.weight"}
     kept = [value.name for value in seen.values if value.kind == "parameter"]
     assert parts & set(kept)
@@ -113,7 +113,7 @@ def test_a_lazy_network_is_explained_and_counted_by_its_sizes() -> None:
 @pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
 def test_a_lazy_module_that_cannot_be_initialized_is_the_networks_own_error() -> None:
     class Goes(nn.Module):
-        """Goes on when its layer fails."""
+        """A network that goes on when its layer fails."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""A recording is bit for bit the run that nobody watches, or says that it is not."""
+"""A recording is bit for bit the run without a recording, or says that it is not."""
 
 import contextlib
 import copy
@@ -216,7 +216,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def run(network: nn.Module, inputs: tuple[Any, ...], runner: Callable[..., Any]) -> Any:
-    """What a runner makes of a network, of copies of its inputs and of one seed."""
+    """Return what a runner makes of a network and copies of its inputs, from one seed."""
     given = [part.clone() if isinstance(part, Tensor) else part for part in inputs]
     torch.manual_seed(1)
     return runner(network, *given), torch.rand(2)
@@ -261,7 +261,7 @@ def test_a_recording_is_the_plain_run_bit_for_bit_or_says_that_it_is_not(
         if warned:
             said.append(name)
     assert silent == []
-    # Nothing is warned of that is the same everywhere.
+    # Nothing that is the same everywhere has a warning.
     allowed = {"LSTM", "LSTM both ways"} if mode == "gradients" else set()
     if mode != "gradients" and not training:
         allowed = {name for name in CASES if name.startswith(("attention", "encoder", "decoder"))}

@@ -1,4 +1,4 @@
-"""A recording is what the plain forward did: outputs bitwise, every value as it was then."""
+"""A recording has the outputs of the plain forward bit for bit, and every value at its moment."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def flat(outputs: object) -> list[Tensor]:
 
 
 def replayed_wrongly(seen: Recording) -> list[int]:
-    """Steps whose recorded inputs, run again, do not give their recorded outputs."""
+    """Return the steps whose recorded inputs, run again, do not give their recorded outputs."""
     wrong = []
     for step in seen:
         if step.op == "alias" or not step.outputs:
@@ -32,7 +32,7 @@ def replayed_wrongly(seen: Recording) -> list[int]:
         )
         with torch.no_grad():
             made = step.function(*args, **kwargs)
-        # A call in place changed its first argument, which is then the step's first output.
+        # A call in place changes its first argument, which is the step's first output.
         results = tensors_in(args[:1] if made is None else made)
         for id, result in zip(step.outputs, results, strict=False):
             if not torch.equal(seen.values[id].tensor, result):
@@ -45,7 +45,7 @@ def replayed_wrongly(seen: Recording) -> list[int]:
 def test_outputs_are_bitwise_those_of_the_plain_forward(
     name: str, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # torch's fused attention is not taken while a function mode is on; a warning says so.
+    # torch takes no fused attention while a function mode is on; a warning says so.
     monkeypatch.setattr(torch.backends.mha, "_is_fastpath_enabled", False)
     network, inputs = build(name, training)
     with torch.no_grad():
@@ -166,7 +166,7 @@ def test_what_it_would_need_is_what_it_would_have_kept() -> None:
 
 
 def test_every_step_of_the_networks_has_a_kind_of_its_own() -> None:
-    """The universal rule is for what we do not know; the networks here have nothing of it."""
+    """The universal kind is for unknown operations; the networks here have none."""
     unknown = set()
     for name in NETWORKS:
         network, inputs = build(name)

@@ -1,4 +1,4 @@
-"""Whatever kind of tensor a network meets is recorded; our own errors are not the network's."""
+"""Every kind of tensor is recorded; an error of convlens is not taken for one of the network."""
 
 import warnings
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from convlens.lens.recorder.keeping import Keeper
 from convlens.lens.recorder.watching import Watcher
 from convlens.lens.trees import tensors_in
 
-# torch's own, of a function of it that it compiles when it is first needed.
+# torch warns so about a function of its own that it compiles at its first use.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 
 X = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
@@ -27,14 +27,14 @@ def nested(layout: torch.layout = torch.strided) -> Tensor:
     return torch.nested.nested_tensor([X[:2], X[:4]], layout=layout)
 
 
-with warnings.catch_warnings():  # torch says once that these are new
+with warnings.catch_warnings():  # torch warns once that these are new
     warnings.simplefilter("ignore")
     CSR, NESTED, JAGGED = X.to_sparse_csr(), nested(), nested(torch.jagged)
     QUANTIZED = torch.quantize_per_tensor(X, 0.1, 0, torch.quint8)
 
 
 class Wrapped(torch.Tensor):
-    """A tensor of no memory of its own, as distributed ones are."""
+    """A tensor without memory of its own, as distributed ones are."""
 
     held: Tensor
 
@@ -54,7 +54,7 @@ class Wrapped(torch.Tensor):
 
 
 class Labelled(torch.Tensor):
-    """A subclass with a way of its own to be called."""
+    """A subclass that handles its own calls."""
 
     seen = 0
 
@@ -206,7 +206,7 @@ def test_a_value_of_a_sparse_one_says_so() -> None:
 
 def test_our_own_error_is_not_told_as_the_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     class Handles(nn.Module):
-        """Would go on after any error of its own layer."""
+        """A network that goes on after any error of its layer."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -232,7 +232,7 @@ def test_our_own_error_is_not_told_as_the_networks(monkeypatch: pytest.MonkeyPat
         patch.setattr(Watcher, "returned", broken)
         with pytest.raises(RuntimeError, match="by a fault of convlens, not of the network"):
             record(Handles(), X)
-    # Nothing of ours is left behind, and the network's own errors are still its own.
+    # No mode or hook is left behind, and the network's own errors are still its own.
     assert torch._C._len_torch_function_stack() == torch._C._len_torch_dispatch_stack() == 0
     assert not torch.nn.modules.module._global_forward_hooks
     seen = record(nn.Linear(4, 4), X)

@@ -10,7 +10,7 @@ PLENTY = 2**30
 
 
 def watched(network: object, run: object) -> Watcher:
-    """The watcher of a run, switched off again."""
+    """Return the watcher of a run, switched off again."""
     watcher = Watcher(network, PLENTY)
     with torch.no_grad(), watcher:
         run()  # type: ignore[operator]

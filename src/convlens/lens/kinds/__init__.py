@@ -89,8 +89,8 @@ KINDS: dict[str, NamedKind] = {
 }
 """The kind of each operation. An operation that is not here goes by the operators beneath it."""
 
-# These are known by name, whoever wrote them.
-_ANYONES = frozenset((*regions.SIGNATURES, *suppressing.SIGNATURES))
+# These are known by name alone, in any library.
+_IN_ANY_LIBRARY = frozenset((*regions.SIGNATURES, *suppressing.SIGNATURES))
 
 
 def bound(recording: Recording, step: Step) -> tuple[Kind, Arguments]:
@@ -110,14 +110,14 @@ def bound(recording: Recording, step: Step) -> tuple[Kind, Arguments]:
 
 
 def _named(step: Step) -> NamedKind | None:
-    """Return the kind that has a step's name; arguments tell overloads of one name apart."""
+    """Return the kind that has a step's name; its arguments decide between overloads."""
     if not step.inputs:
         return GIVEN
     if own.is_own(step):
         return own.own_kind(step)
     if packed.packed(step):
         return PACKED
-    if library_of(step) not in ("", "aten", "prims") and step.op not in _ANYONES:
+    if library_of(step) not in ("", "aten", "prims") and step.op not in _IN_ANY_LIBRARY:
         return None
     tensors = [a for a in (*step.args, *step.kwargs.values()) if isinstance(a, Ref)]
     if step.op == "where" and len(step.args) + len(step.kwargs) == 1:

@@ -75,7 +75,7 @@ class Arguments:
 
     @classmethod
     def as_called(cls, recording: Recording, step: Step) -> Arguments:
-        """Return a step whose arguments have no names; its kind runs the call again as it was."""
+        """Return a step whose arguments have no names; its kind may run the call again."""
         return cls(recording, step, {})
 
     def __getitem__(self, name: str) -> Any:
@@ -142,7 +142,7 @@ class KnownByName:
 
 
 class KnownAsCalled:
-    """A kind that reads no argument by name; it may run the call again as it was."""
+    """A kind that reads no argument by name; it may run the call again."""
 
     def bind(self, recording: Recording, step: Step) -> Arguments:
         """Leave the call as it is."""

@@ -215,8 +215,8 @@ def _masked(given: Arguments, scores: Floats, index: tuple[int, ...], queries: i
     line = mask.expand(shape)[broadcast_index((*index[:-2], index[-2]), shape[:-1])]
     if mask.dtype == torch.bool:
         return np.where(line.cpu().numpy(), scores, -math.inf)
-    # Added to a large number the score is rounded away, as it was in the run: where -1e9 masks all
-    # keys, all shares are equal. torch adds in float32 where its tensors are shorter.
+    # A score added to a large number is rounded away, in the run too: if -1e9 masks all keys, all
+    # shares are equal. torch adds in float32 where its tensors are shorter.
     dtype = np.float64 if given.value("query").dtype == torch.float64 else np.float32
     with np.errstate(over="ignore"):
         added = scores.astype(dtype) + floats(line).astype(dtype)

@@ -33,9 +33,9 @@ class _NoSumError(Exception):
 class Flattening:
     """One element that operators made, as one row of terms of the values they were given.
 
-    `leaves` names each of those values by the one that stands for it in the recording of the
-    operators, `bind` gives the kind and arguments of an operator, and `origins` keeps what was
-    found of each value.
+    `leaves` gives for each of those values the one that stands for it in the recording of the
+    operators. `bind` gives the kind and arguments of an operator. `origins` keeps what was found
+    of each value.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Flattening:
         self.left = _EXPANDED
 
     def of(self, id: int, index: tuple[int, ...]) -> Account | None:
-        """Return how an element is made of the leaves' elements; None if it is no sum of them.
+        """Return how an element is made of the leaves' elements; None if it is not a sum of them.
 
         Raises StepRefused for an operator that cannot be taken apart.
         """

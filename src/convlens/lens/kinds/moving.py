@@ -227,7 +227,7 @@ def _without_constants(step: Step) -> Step:
 
 
 class Joining(KnownByName):
-    """value = the element of the input that lies here, one input after the other (`cat`)."""
+    """value = the element that is here when the inputs stand one after the other (`cat`)."""
 
     name = "moving"
     exact = True
@@ -246,7 +246,7 @@ class Joining(KnownByName):
         return Account.of_copy(Terms.build([id], [ravel(at, value.shape)], [number]))
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Return the part of the mask that lies on each input."""
+        """Return the part of the mask that covers each input."""
         ids, dim = _joined(given)
         found: dict[int, Tensor] = {}
         first = 0

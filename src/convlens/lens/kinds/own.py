@@ -78,7 +78,7 @@ def _mode(given: Arguments) -> str:
 
 
 class OwnConvolving(Convolving):
-    """A convolution of convlens: its padding may be uneven, and may repeat what lies inside."""
+    """A convolution of convlens: its padding may be uneven, or repeat elements."""
 
     def bind(self, recording: Recording, step: Step) -> Arguments:
         """Bind the call to its signature."""

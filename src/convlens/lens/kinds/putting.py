@@ -48,7 +48,7 @@ class Putting:
         return Account("copy", terms, rounded, exact=True)
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
-        """Return what of the assigned lies under the mask, and the rest of what stood here."""
+        """Return what was assigned under the mask, and what was there before elsewhere."""
         values = given.recording.values
         key = replace_refs(given["key"], lambda ref: values[ref.id].tensor.cpu())
         before, put = mask.clone(memory_format=torch.contiguous_format), mask[key]

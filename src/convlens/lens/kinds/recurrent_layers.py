@@ -1,4 +1,4 @@
-"""Read a recurrent step: its layers, directions and weights, and how its sequences lie."""
+"""Read a recurrent step: its layers, directions and weights, and the layout of its sequences."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class RecurrentLayers:
         return torch.arange(batch) < torch.tensor(self.sizes).view(-1, 1)
 
     def by_time(self, tensor: Tensor) -> Tensor:
-        """Return a tensor that lies as the input as (time, batch, ...); 0 past a sequence's end."""
+        """Return a tensor in the input's layout as (time, batch, ...); 0 past a sequence's end."""
         if self.packed:
             padded = tensor.new_zeros(*self.valid.shape, *tensor.shape[1:])
             padded[self.valid] = tensor
@@ -126,7 +126,7 @@ class RecurrentLayers:
         return tensor.transpose(0, 1) if self.batch_first else tensor
 
     def from_time(self, tensor: Tensor) -> Tensor:
-        """Return a tensor (time, batch, ...) as the input lies."""
+        """Return a tensor (time, batch, ...) in the input's layout."""
         if self.packed:
             return tensor[self.valid]
         if self.cell:

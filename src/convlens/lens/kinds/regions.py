@@ -48,7 +48,7 @@ class Box:
 
 @dataclass(frozen=True)
 class BinSamples:
-    """Samples along one axis of a bin: `low` and `high` are the cells each lies between.
+    """Samples along one axis of a bin: `low` and `high` are the cells on either side of each.
 
     `part` is how far it is from `low` to `high`; samples outside the map are left out of `weights`.
     """
@@ -84,9 +84,9 @@ class BinSamples:
         return found
 
     def steepness(self, steps: Floats) -> float:
-        """Return the sum over the samples of the step they lie on, or the larger beside a cell.
+        """Return the sum over all samples of the step between the cells on either side.
 
-        `steps[i]` leads from cell i to the next.
+        `steps[i]` leads from cell i to the next. A sample on a cell counts the larger of two steps.
         """
         if not steps.size:
             return 0.0
@@ -164,7 +164,7 @@ class BoxBins:
         return range(min(max(low, 0), size), min(max(high, 0), size))
 
     def note(self, index: tuple[int, ...], box: Box) -> str:
-        """Say which box it is, where it lies on which map, and which of its bins is meant."""
+        """Say which box it is, where it is on which map, and which of its bins it is."""
         recording, scale = self.given.recording, float(self.given["spatial_scale"])
         value = recording.values[box.source]
         row = box.position // value.shape[-1]
@@ -251,7 +251,7 @@ class Aligning:
         return _reads(BoxBins.of(given), mask)
 
     def cost(self, given: Arguments) -> Cost:
-        """Count four operations a sample, one for each cell it lies between."""
+        """Count four operations a sample, one for each cell around it."""
         g = BoxBins.of(given)
         boxes, *rest = given.output().shape
         samples = sum(math.prod(g.sampled(g.box(k))) for k in range(boxes))
@@ -351,7 +351,7 @@ def _reads(g: BoxBins, mask: Tensor) -> dict[int, Tensor]:
 
 
 def _read_by_box(g: BoxBins, box: Box, read: Tensor) -> tuple[Tensor, slice, slice]:
-    """Return a mask (channels, *bins) as cells, and the rows and columns where these lie."""
+    """Return a mask (channels, *bins) as cells, and the rows and columns of these."""
     cells, under = _cells(g), []
     for axis in (0, 1):
         of_bins = [list(cells(box, axis, bin)) for bin in range(g.bins[axis])]

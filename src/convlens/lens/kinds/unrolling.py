@@ -1,8 +1,8 @@
 """Unroll a recurrent layer, so that one of its numbers is one sum over all it was made from.
 
 As in attention, what flows (the candidate, the state) is linear, and the gates are weights that it
-is multiplied by. With every tanh(a) written as a x (tanh(a) / a), each output is exactly the sum of
-coefficient x input element, plus the sum of coefficient x first state, plus biases.
+is multiplied by. Every tanh(a) is written as a x (tanh(a) / a). Then each output is exactly the sum
+of coefficient x input element, plus the sum of coefficient x first state, plus biases.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _times(gate: _Carried, line: _Carried) -> _Carried:
 
 
 def _parts(line: _Carried, count: int) -> list[_Carried]:
-    """Return the gates that lie one after the other."""
+    """Return the gates, which are in one tensor, one by one."""
     numbers, errors = line.numbers.chunk(count, -1), line.error.chunk(count, -1)
     return [_Carried(n, e) for n, e in zip(numbers, errors, strict=True)]
 

@@ -9,7 +9,7 @@ import torch
 
 
 class Fault(BaseException):
-    """An error of the recorder itself. It is no `Exception`, so that no network handles it."""
+    """An error of the recorder itself, not an `Exception`, so that a network cannot handle it."""
 
 
 class Bookkeeping:

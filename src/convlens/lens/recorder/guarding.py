@@ -69,7 +69,7 @@ def _as_outside(func: Any) -> contextlib.AbstractContextManager[None]:
 
 @functools.cache
 def _composed(func: Any) -> bool:
-    """Return whether an operator only calls others, and is no view, which torch makes only once."""
+    """Return whether an operator only calls others, and is not a view, which torch makes once."""
     if not hasattr(func, "_schema") or any(each.alias_info for each in func._schema.returns):
         return False
     kernel = torch._C._dispatch_has_kernel_for_dispatch_key

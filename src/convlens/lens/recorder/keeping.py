@@ -1,4 +1,4 @@
-"""Keep every tensor's value as it was at its moment, copied before it is overwritten."""
+"""Keep the value of every tensor at the moment of its use; copy it before it is overwritten."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _ALIAS_SOURCES = 64
 _NOTHING = torch.empty(0)
 """Stands for the tensors that are let go once the budget is passed."""
 
-Lay = tuple[int, tuple[int, ...]]
-"""How a tensor lies in its memory: its offset and its strides, in elements."""
+Placement = tuple[int, tuple[int, ...]]
+"""Where a tensor is in its memory: its offset and its strides, in elements."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
     """A tensor whose memory was written through another view after it was recorded.
 
-    `sources` are the values that lie in that memory, or did before it was written, oldest first,
-    each with its offset and strides; `offset` and `strides` are the tensor's own.
+    `sources` are the values in that memory now, or before it was written, oldest first, each with
+    its offset and strides. `offset` and `strides` are the tensor's own.
     """
 
     sources: tuple[tuple[int, int, tuple[int, ...]], ...]
@@ -35,7 +35,7 @@ class Alias:
 
 
 class Keeper:
-    """The values of a run: which tensor is which value now, and in which memory each value lies.
+    """The values of a run: which tensor is which value now, and which memory holds each value.
 
     `begin` starts a step. Its arguments are then named by `refer`, the memory it is about to write
     is announced to `before_write`, and what it made is kept by `made`. Past a budget of bytes,
@@ -49,12 +49,12 @@ class Keeper:
         self.opaque: dict[str, list[int]] = {}
         # id(tensor) -> the tensor (kept alive, or its id would be reused), value, version.
         self._identity: dict[int, tuple[Tensor, int, int]] = {}
-        # By memory: the values whose tensor lies in it, those that did before a write, the writes.
+        # By memory: the values in it now, those in it before a write, and how often it was written.
         self._living: dict[Hashable, list[int]] = {}
         self._history: dict[Hashable, list[int]] = {}
         self._versions: dict[Hashable, int] = {}
-        # How a value lay in its memory before it was copied.
-        self._lays: dict[int, Lay] = {}
+        # Where a value was in its memory before it was copied.
+        self._placements: dict[int, Placement] = {}
         self._outside: set[Hashable] = set()  # memory that was there before the run
         # Memory that the running step was given, and wrote.
         self._given: set[Hashable] = set()
@@ -68,7 +68,7 @@ class Keeper:
     def refer(self, tensor: Tensor) -> int | Alias:
         """Return the value that a tensor is now; a tensor never seen before becomes a constant.
 
-        An alias is no value yet: the caller makes a step of it, and keeps the tensor as its output.
+        An alias is not a value yet: the caller makes a step of it, whose output is the tensor.
         """
         key = memory_of(tensor)[0]
         self._given.add(key)
@@ -79,8 +79,8 @@ class Keeper:
             return 0
         if key not in self._living or opaque(tensor):
             return self.keep(tensor, "constant")
-        lain = [*self._history.get(key, ()), *self._living.get(key, ())]
-        sources = tuple((id_, *self._lay(id_)) for id_ in lain[-_ALIAS_SOURCES:])
+        there = [*self._history.get(key, ()), *self._living.get(key, ())]
+        sources = tuple((id_, *self._placement(id_)) for id_ in there[-_ALIAS_SOURCES:])
         return Alias(sources, int(tensor.storage_offset()), tensor.stride())
 
     def known(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
@@ -119,7 +119,7 @@ class Keeper:
         return id_
 
     def before_write(self, tensor: Tensor) -> None:
-        """Copy every value that lies in the memory about to be written."""
+        """Copy every value in the memory that is about to be written."""
         key, nbytes = memory_of(tensor)
         living = self._living.get(key, ())
         for id_ in living:
@@ -127,7 +127,7 @@ class Keeper:
             if value.tensor is _NOTHING:
                 continue
             if not opaque(value.tensor):
-                self._lays[id_] = self._lay(id_)
+                self._placements[id_] = self._placement(id_)
             copy = value.tensor.detach().clone()
             self.values[id_] = replace(value, tensor=copy, version=-1)
             self._count(memory_of(copy)[1])
@@ -187,10 +187,10 @@ class Keeper:
         }
         self._living = {key: ids for key, ids in left.items() if ids}
 
-    def _lay(self, id_: int) -> Lay:
-        """Return how a value lies in its memory; of a copied one, how it lay before."""
+    def _placement(self, id_: int) -> Placement:
+        """Return where a value is in its memory, or was before it was copied."""
         tensor = self.values[id_].tensor
-        return self._lays.get(id_) or (int(tensor.storage_offset()), tensor.stride())
+        return self._placements.get(id_) or (int(tensor.storage_offset()), tensor.stride())
 
 
 def _nested_shape(tensor: Tensor) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ class Watcher(TorchFunctionMode):
 
     @contextlib.contextmanager
     def operators(self) -> Iterator[None]:
-        """Watch operators alone, which a call that is no network is made of."""
+        """Watch only operators, to see what a single call is made of."""
         self._guard = OperatorGuard(self)
         try:
             with self._guard:
@@ -207,7 +207,7 @@ class Watcher(TorchFunctionMode):
         return tuple(self.refer(tensor) for tensor in tensors_in(tree) if not is_lazy(tensor))
 
     def before_write(self, tensors: Iterable[Tensor]) -> None:
-        """Have what lies in the memory of these tensors copied before a step writes it."""
+        """Have the values in the memory of these tensors copied before a step writes it."""
         with self.own:
             for tensor in tensors:
                 self.keeper.before_write(tensor)
