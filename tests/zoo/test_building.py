@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import torch
 from torch import nn
 
 import convlens
-from convlens.zoo import model
+from convlens.zoo import NETWORKS, list_models, model
 from convlens.zoo.building import built_on_meta
 from convlens.zoo.converting import convert
 from convlens.zoo.weights import DATA
 from convlens.zoo.weights.downloading import weights_folder
 from convlens.zoo.weights.released import Weights
+from tests.cases.weight_files import TABLE, saved
 from tests.cases.zoo_weights import drawn, release
 
 NAME = "mobilenet_v3_small"
@@ -112,3 +115,60 @@ def test_without_the_file_and_without_a_connection_the_error_names_both(entry: W
     assert entry.file in said
     assert str(weights_folder()) in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_file_without_a_suffix_is_a_path_for_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved(model("digits").state_dict(), Path("mine"))
+    assert model("digits", weights="mine").random_parts == ()
+    with pytest.raises(ValueError, match="must be released weights of resnet18, or a file"):
+        model("resnet18", weights="absent")
+    with pytest.raises(TypeError, match=r"`weights` \(of type dict\) must be a name"):
+        model("resnet18", weights=TABLE)  # type: ignore[arg-type]
+
+
+def test_the_command_line_says_in_one_line_what_was_taken_off(tmp_path: Path) -> None:
+    wrapped = {f"module.{name}": t for name, t in model("digits").state_dict().items()}
+    path = saved(wrapped, tmp_path / "a.pth")
+    words = [sys.executable, "-m", "convlens", "predict", "digits", str(DATA / "digit-3.png")]
+    done = subprocess.run(
+        [*words, "--weights", str(path)], capture_output=True, text=True, check=True
+    )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("convlens: warning: `weights` (a.pth)")
+    assert "100.0 %  3" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["digits", "filters"])
+def test_networks_with_shipped_weights_build_by_name_in_evaluation_mode(name: str) -> None:
+    assert not model(name).training
+
+
+def test_released_networks_build_with_fresh_weights_and_any_number_of_classes() -> None:
+    network = model("mobilenet_v3_small", weights=None, classes=5)
+    assert not network.training
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 5)
+    assert model("lraspp_mobilenet_v3_large", None, 3)(torch.zeros(1, 3, 32, 48))["out"].shape == (
+        1,
+        3,
+        32,
+        48,
+    )
+    with pytest.raises(ValueError, match=r"`classes` \(=0\) must be at least 1"):
+        model("resnet18", None, 0)
+    with pytest.raises(ValueError, match=r"`classes` \(=9\) must be left out for 'digits'"):
+        model("digits", classes=9)
+
+
+def test_names() -> None:
+    assert list_models() == sorted(NETWORKS)
+    assert list_models("f*t*s") == ["filters"]
+    assert list_models("x*") == []
+    with pytest.raises(ValueError, match=r"`name` \(='digit'\).*did you mean 'digits'\?"):
+        model("digit")
+    with pytest.raises(ValueError, match=r"`name` \(='renset50'\).*did you mean 'resnet50'\?"):
+        model("renset50")
+    with pytest.raises(ValueError, match=r"list_models\(\) lists them"):
+        model("unheard-of")

@@ -17,53 +17,23 @@ from torch import Tensor, nn
 
 import convlens
 from convlens.zoo.detection import DETECTORS, Detector, detector
-from convlens.zoo.detection.heads import BoxHead, BoxPredictor
-from convlens.zoo.detection.keypoints import KeypointHead
+from convlens.zoo.detection.heads import BoxHead
 from convlens.zoo.detection.regions import MultiScaleRoIAlign
 from convlens.zoo.layers import FrozenNorm2d
-from tests.cases.zoo_weights import drawn
+from tests.cases.compared_detectors import (
+    FOUND,
+    PROPOSALS,
+    SHORTEST,
+    SMALL,
+    images,
+    ours,
+    targets,
+    training,
+    weights,
+)
 from tests.oracles.torchvision_networks import torchvision
-from tests.running.holding import LastOnly
 
 Answers = list[dict[str, Tensor]]
-
-# Resized to 33 x 65 and 97 x 33, sides just past a multiple of 32: the padding is so wide that no
-# sample of a region lies outside its map, where torchvision's definition of `roi_align` in Python,
-# which stands in for its library here, has the border's value instead of 0.
-SIZES = ((33, 65), (194, 66))
-SHORTEST, PROPOSALS, FOUND = 33, 12, 3
-
-
-@LastOnly
-def weights(name: str) -> dict[str, Tensor]:
-    """Varied weights by which a detector finds several things, none of them too surely."""
-    with torch.device("meta"):
-        network = detector(name)
-    table = drawn(network, seed=3)
-    # Signals grow along a body; the pyramid begins anew at about 1, and the answers are spread.
-    body = 60 if "mobilenet" in name else 200
-    factors = {"inner_blocks": 1 / body, "rpn.head.bbox_pred": 0.1, "cls_score": 2.0}
-    for key in table:
-        for part, factor in factors.items():
-            if part in key and table[key].ndim > 1:
-                table[key] = table[key] * factor
-    return table
-
-
-def ours(name: str) -> Detector:
-    with torch.device("meta"):
-        network = detector(name)
-    network.load_state_dict(weights(name), assign=True)  # hundreds of megabytes, held once
-    network.transform.min_size = (SHORTEST,)
-    network.rpn.settings = replace(
-        network.rpn.settings,
-        pre_nms_top_n=(2 * PROPOSALS, 2 * PROPOSALS),
-        post_nms_top_n=(PROPOSALS, PROPOSALS),
-    )
-    first, *others = network.roi_heads.heads
-    assert isinstance(first, BoxHead)
-    network.roi_heads.heads = (replace(first, detections_per_img=FOUND), *others)
-    return network
 
 
 def released(name: str) -> Any:
@@ -86,31 +56,6 @@ def theirs(name: str) -> Any:
     network.rpn._post_nms_top_n = {"training": PROPOSALS, "testing": PROPOSALS}
     network.roi_heads.detections_per_img = FOUND
     return network
-
-
-def images(kind: torch.dtype = torch.float32) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return [torch.rand(3, *size, generator=generator).to(kind) for size in SIZES]
-
-
-def targets(classes: int, kind: torch.dtype = torch.float32) -> list[dict[str, Tensor]]:
-    """One thing in the first picture, two in the second, with masks and keypoints."""
-    generator = torch.Generator().manual_seed(2)
-    found = []
-    for m, (h, w) in zip((1, 2), SIZES, strict=True):
-        corner = torch.rand(m, 2, generator=generator) * torch.tensor([w, h]) * 0.4
-        boxes = torch.cat((corner, corner + torch.tensor([w, h]) * 0.5), 1)
-        inside = torch.rand(m, 17, 2, generator=generator) * (boxes[:, None, 2:] - corner[:, None])
-        seen = torch.randint(3, (m, 17, 1), generator=generator)
-        found.append(
-            {
-                "boxes": boxes.to(kind),
-                "labels": torch.randint(1, classes, (m,), generator=generator),
-                "masks": torch.randint(2, (m, h, w), generator=generator, dtype=torch.uint8),
-                "keypoints": torch.cat((inside + corner[:, None], seen), 2),
-            }
-        )
-    return found
 
 
 def answers(network: Any, kind: torch.dtype, training: bool) -> Answers:
@@ -254,18 +199,6 @@ def test_every_setting_is_torchvisions(name: str, monkeypatch: pytest.MonkeyPatc
 # Without the oracle
 
 
-SMALL = "fasterrcnn_mobilenet_v3_large_320_fpn"
-
-
-@pytest.fixture(scope="module")
-def network() -> Detector:
-    return ours(SMALL).eval()
-
-
-def training(network: Detector) -> Detector:
-    return copy.deepcopy(network).train()
-
-
 def test_a_batch_is_a_list_of_its_pictures(network: Detector) -> None:
     batch = torch.stack([images()[0], images()[0].flip(2)])
     with torch.no_grad():
@@ -324,36 +257,6 @@ def test_a_picture_that_shows_nothing_teaches_too(network: Detector) -> None:
             torch.testing.assert_close(found[0][key], loss, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn"])
-def test_without_a_true_box_masks_and_keypoints_lose_nothing(name: str) -> None:
-    network = ours(name).train()
-    none = {key: part[:0] for key, part in targets(2)[0].items()}
-    losses = network(images()[:1], [none])
-    assert losses["loss_mask" if name.startswith("mask") else "loss_keypoint"] == 0
-
-
-def test_a_training_picture_is_resized_to_one_of_the_sizes_at_random() -> None:
-    with torch.device("meta"):
-        transform = detector("keypointrcnn_resnet50_fpn").transform
-    image = [torch.zeros(3, 8, 9)]
-    torch.manual_seed(0)
-    seen = {transform(image)[1][0][0] for _ in range(40)}
-    assert seen == {640, 672, 704, 736, 768, 800}
-    transform.eval()
-    assert transform(image)[1] == [(800, 900)]
-    # The longer side is at most 1333 pixels.
-    assert transform([torch.zeros(3, 10, 40)])[1] == [(333, 1333)]
-
-
-def test_another_predictor_is_used_in_its_place(network: Detector) -> None:
-    network = training(network)
-    network.roi_heads.box_predictor = BoxPredictor(3)
-    network.roi_heads.heads = (BoxHead(3, score_thresh=0.0),)
-    with torch.no_grad():
-        found = network.eval()(images())
-    assert {*found[0]["labels"].tolist()} <= {1, 2}
-
-
 def test_the_number_of_classes_can_be_chosen() -> None:
     with torch.device("meta"):
         state = detector("maskrcnn_resnet50_fpn", classes=5).state_dict()
@@ -408,89 +311,3 @@ def test_other_pictures_are_refused(
     with pytest.raises(error, match=said) as caught:
         network(given)
     assert "\n" not in str(caught.value)
-
-
-def spoiled(**parts: Tensor | None) -> list[dict[str, Tensor]]:
-    target = {**targets(2)[1], **parts}
-    return [{key: part for key, part in target.items() if part is not None}]
-
-
-@pytest.mark.parametrize(
-    ("given", "error", "said"),
-    [
-        (None, ValueError, r"`targets` \(=None\) must hold one dict for each of the 1 pictures"),
-        ([], ValueError, r"`targets` \(=0\) must hold one dict"),
-        (spoiled(boxes=None), ValueError, r"`boxes` \(=None\) of a target must be \(m, 4\)"),
-        (spoiled(boxes=torch.zeros(4)), ValueError, r"`boxes` \(=\(4,\)\) of a target must be"),
-        (
-            spoiled(boxes=torch.tensor([[0, 0, 4, 4]] * 2)),
-            TypeError,
-            r"`boxes` \(=torch.int64\) of a target must be floats",
-        ),
-        (
-            spoiled(boxes=torch.tensor([[0.0, 0, 4, 4], [5, 5, 5, 9]])),
-            ValueError,
-            r"`boxes` \(=\[5.0, 5.0, 5.0, 9.0\]\) of a target must have x1 < x2",
-        ),
-        *(
-            (
-                spoiled(boxes=torch.tensor([[0.0, 0.0, 4.0, 4.0], box])),
-                ValueError,
-                r"`boxes` \(=.*\) of a target must have finite sides and area",
-            )
-            for box in (
-                [0.0, 0.0, torch.inf, 4.0],
-                [-torch.inf, 0.0, 4.0, 4.0],
-                [0.0, torch.nan, 4.0, 4.0],
-                [-3e38, 0.0, 3e38, 4.0],
-                [0.0, 0.0, 1e20, 1e20],
-            )
-        ),
-        (spoiled(labels=None), ValueError, r"`labels` \(=None\) of a target must be int64"),
-        (
-            spoiled(labels=torch.ones(2)),
-            ValueError,
-            r"`labels` \(=\(2,\), torch.float32\) of a target must be int64",
-        ),
-        (
-            spoiled(labels=torch.tensor([1, 91])),
-            ValueError,
-            r"`labels` \(=91\) of a target must be 1 to 90",
-        ),
-        (
-            spoiled(labels=torch.tensor([1, 0])),
-            ValueError,
-            r"`labels` \(=0\) of a target must be 1 to 90",
-        ),
-    ],
-)
-def test_other_targets_are_refused(
-    network: Detector, given: Any, error: type[Exception], said: str
-) -> None:
-    with pytest.raises(error, match=said) as caught:
-        training(network)(images()[:1], given)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "part", "said"),
-    [
-        ("maskrcnn_resnet50_fpn", "masks", r"\(m, h, w\), here \(2, 194, 66\)"),
-        ("keypointrcnn_resnet50_fpn", "keypoints", r"\(m, 17, 3\), here \(2, 17, 3\)"),
-    ],
-)
-def test_targets_lacking_what_a_head_learns_are_refused(name: str, part: str, said: str) -> None:
-    with torch.device("meta"):
-        network: nn.Module = detector(name)
-    for given in (None, torch.zeros(2, 3, 3)):
-        with pytest.raises(ValueError, match=rf"`{part}` \(=.*\) of a target must be {said}"):
-            network(images()[1:], spoiled(**{part: given}))
-
-
-def test_keypoints_that_are_nowhere_are_refused() -> None:
-    head, boxes = KeypointHead(), torch.zeros(1, 4)
-    points = torch.ones(1, 17, 3)
-    head.check({"boxes": boxes, "keypoints": points}, (8, 8))
-    points[0, 3, 0] = torch.nan
-    with pytest.raises(ValueError, match="`keypoints` of a target must be finite"):
-        head.check({"boxes": boxes, "keypoints": points}, (8, 8))

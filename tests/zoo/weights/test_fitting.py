@@ -14,10 +14,14 @@ from torch import Tensor, nn
 
 from convlens.zoo import model
 from convlens.zoo.converting import convert
+from convlens.zoo.layers import FrozenNorm2d
+from convlens.zoo.resnet import resnet
 from convlens.zoo.weights import fitted, load_weights, read_weights, sha256_of
 from convlens.zoo.weights.downloading import weights_folder
 from convlens.zoo.weights.released import RELEASED
+from tests.cases.weight_files import released, saved
 from tests.cases.zoo_weights import release
+from tests.oracles.torchvision_networks import torchvision
 
 
 def small(seed: int = 0) -> nn.Sequential:
@@ -28,11 +32,6 @@ def small(seed: int = 0) -> nn.Sequential:
 
 def equal(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def saved(content: object, path: Path) -> Path:
-    torch.save(content, path)
-    return path
 
 
 # Names
@@ -261,3 +260,111 @@ def test_released_weights_may_lose_their_head_and_it_is_said(
     saved({key: tensor.clone() for key, tensor in read_weights(path).items()}, path)
     with pytest.raises(ValueError, match="build it with classes=1000"):
         model(name, weights=path, classes=4)
+
+
+def test_where_classes_alone_differ_the_cure_says_how_many(tmp_path: Path) -> None:
+    path = released(tmp_path, "resnet18", resnet("resnet18", classes=7).state_dict())
+    with pytest.raises(ValueError, match=r"fc\.weight \(7, 512\) .* build it with classes=7, or"):
+        load_weights(resnet("resnet18"), path)
+
+
+def heads(classes: int, inside: int = 8) -> nn.Module:
+    """The last layers of a detector: a score and four sides of a box for each class."""
+    return nn.ModuleDict({"score": nn.Linear(inside, classes), "box": nn.Linear(8, 4 * classes)})
+
+
+def test_a_detectors_classes_are_counted_once() -> None:
+    with pytest.raises(ValueError, match="build it with classes=91, or"):
+        fitted(heads(3), heads(91).state_dict(), "a.pth")
+    with pytest.raises(ValueError) as other:  # noqa: PT011
+        fitted(heads(3), heads(91, inside=9).state_dict(), "a.pth")
+    assert "classes=" not in str(other.value)
+
+
+def test_fresh_names_keep_what_they_have(tmp_path: Path) -> None:
+    path = released(tmp_path, "small", resnet("resnet18").state_dict())
+    network = resnet("resnet18", classes=7)
+    drawn = {name: t.clone() for name, t in network.fc.state_dict().items()}
+    load_weights(network, path, fresh=("fc.",))
+    assert equal(network.fc.state_dict(), drawn)
+    stored = read_weights(path)
+    rest = {name: t for name, t in network.state_dict().items() if not name.startswith("fc.")}
+    assert all(torch.equal(t, stored[name]) for name, t in rest.items())
+    # What fits is loaded, though it might be fresh.
+    whole = resnet("resnet18")
+    load_weights(whole, path, fresh=("fc.",))
+    assert torch.equal(whole.fc.weight, stored["fc.weight"])
+
+
+def test_fresh_names_may_be_missing_and_no_others() -> None:
+    own = resnet("resnet18")
+    table = own.state_dict()
+    del table["fc.weight"]
+    assert "fc.weight" not in fitted(own, table, "a.pth", fresh=("fc.",))
+    with pytest.raises(ValueError, match=r"it lacks fc\.weight;"):
+        fitted(own, table, "a.pth")
+    del table["conv1.weight"]
+    with pytest.raises(ValueError, match=r"it lacks conv1\.weight;"):
+        fitted(own, table, "a.pth", fresh=("fc.",))
+
+
+def test_counts_of_batches_alone_may_be_there_or_not() -> None:
+    counted, frozen = nn.BatchNorm2d(3), FrozenNorm2d(3)
+    assert "num_batches_tracked" not in fitted(frozen, counted.state_dict(), "a.pth")
+    assert fitted(counted, frozen.state_dict(), "a.pth").keys() == frozen.state_dict().keys()
+    with pytest.raises(ValueError, match="holds unknown num_batches"):
+        fitted(frozen, {**counted.state_dict(), "num_batches": torch.ones(1)}, "a.pth")
+
+
+def test_detectors_released_before_torchvision_0_13_get_todays_names() -> None:
+    torchvision()
+    from torchvision.models.detection import maskrcnn_resnet50_fpn
+    from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
+    from torchvision.models.detection.rpn import RPNHead
+    from torchvision.ops import FeaturePyramidNetwork
+
+    with torch.device("meta"):
+        network = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    today = network.state_dict()
+    old = {as_before(name): tensor for name, tensor in today.items()}
+    assert len(set(old) - set(today)) == 2 * (4 + 4 + 1 + 4)
+    assert fitted(network, old, "a.pth").keys() == today.keys()
+    with pytest.raises(ValueError, match=r"holds unknown rpn\.head\.conv\.weight"):
+        fitted(network, {**today, "rpn.head.conv.weight": torch.ones(1)}, "a.pth")
+    # The oracle takes the same old names, in the order of the same new ones.
+    parts: dict[str, nn.Module] = {
+        "backbone.fpn.": FeaturePyramidNetwork([8, 16], 4),
+        "rpn.head.": RPNHead(4, 3),
+        "roi_heads.mask_head.": MaskRCNNHeads(4, (4, 4), 1),
+    }
+    for prefix, part in parts.items():
+        table = {
+            as_before(prefix + name).removeprefix(prefix): torch.full_like(tensor, i)
+            for i, (name, tensor) in enumerate(part.state_dict().items())
+        }
+        part.load_state_dict(dict(table))
+        whole = nn.Module()
+        nest(whole, prefix, part)
+        ours = fitted(whole, {prefix + name: tensor for name, tensor in table.items()}, "a.pth")
+        assert equal(ours, whole.state_dict())
+
+
+def as_before(name: str) -> str:
+    """The name a tensor had in the files of 2019; written out, not by the patterns of ours."""
+    parts = name.split(".")
+    if parts[:2] == ["backbone", "fpn"]:
+        return ".".join(parts[:4] + parts[5:])
+    if parts[:3] == ["rpn", "head", "conv"]:
+        return f"rpn.head.conv.{parts[-1]}"
+    if parts[:2] == ["roi_heads", "mask_head"]:
+        return f"roi_heads.mask_head.mask_fcn{int(parts[2]) + 1}.{parts[-1]}"
+    return name
+
+
+def nest(module: nn.Module, prefix: str, part: nn.Module) -> None:
+    *outer, last = prefix.rstrip(".").split(".")
+    for name in outer:
+        inner = nn.Module()
+        module.add_module(name, inner)
+        module = inner
+    module.add_module(last, part)

@@ -5,33 +5,29 @@ from __future__ import annotations
 import collections
 import copyreg
 import dataclasses
-import hashlib
+import os
 import pickle
+import struct
 import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from convlens.zoo import model
 from convlens.zoo.building import built_on_meta
-from convlens.zoo.layers import FrozenNorm2d
 from convlens.zoo.mobilenet import mobilenet
 from convlens.zoo.networks import weights
 from convlens.zoo.resnet import resnet
-from convlens.zoo.weights import fitted, load_weights, read_weights, sha256_of
+from convlens.zoo.shipped import DIGITS
+from convlens.zoo.weights import load_weights, read_weights, sha256_of
+from convlens.zoo.weights.saving import save_tensors
+from tests.cases.weight_files import TABLE, Calls, released, saved
 from tests.cases.zoo_weights import release
-from tests.oracles.torchvision_networks import torchvision
-
-
-def released(folder: Path, name: str, table: Mapping[str, object], *, archive: bool = True) -> Path:
-    """A file as torchvision releases them: by torch.save, its sha256 begun in its name."""
-    path = folder / "saved.pth"
-    torch.save(dict(table), path, _use_new_zipfile_serialization=archive)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    return path.rename(folder / f"{name}-{digest}.pth")
 
 
 def equal(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
@@ -130,20 +126,12 @@ def test_a_truncated_file_is_refused(tmp_path: Path, archive: bool, named: bool)
         assert "\n" not in str(caught.value)
 
 
-class Trap:
-    def __init__(self, place: Path) -> None:
-        self.place = place
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        import os
-
-        return os.mkdir, (str(self.place),)
-
-
 @pytest.mark.parametrize("archive", [True, False])
 def test_code_in_a_released_name_is_refused_and_does_not_run(tmp_path: Path, archive: bool) -> None:
     place = tmp_path / "sprung"
-    path = released(tmp_path, "resnet18", {"conv1.weight": Trap(place)}, archive=archive)
+    path = released(
+        tmp_path, "resnet18", {"conv1.weight": Calls(os.mkdir, str(place))}, archive=archive
+    )
     with pytest.raises(ValueError, match="would run code when opened"):
         load_weights(resnet("resnet18"), path)
     assert not place.exists()
@@ -182,115 +170,124 @@ def zeros(name: str) -> dict[str, Tensor]:
     return {name: torch.zeros(()).expand(like.shape) for name, like in table.items()}
 
 
-# Another number of classes
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_what_was_read_is_kept_when_the_file_is_written_over(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    (safetensors.torch.save_file if name == "a.safetensors" else torch.save)(TABLE, path)
+    read = read_weights(path)
+    path.write_bytes(b"")  # of a mapped file, reading a number would end the process
+    assert torch.equal(read["bias"], TABLE["bias"])
 
 
-def test_where_classes_alone_differ_the_cure_says_how_many(tmp_path: Path) -> None:
-    path = released(tmp_path, "resnet18", resnet("resnet18", classes=7).state_dict())
-    with pytest.raises(ValueError, match=r"fc\.weight \(7, 512\) .* build it with classes=7, or"):
-        load_weights(resnet("resnet18"), path)
+def test_folders_and_missing_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    saved(TABLE, tmp_path / "run" / "last.pth")
+    with pytest.raises(ValueError, match=r"is a folder; name a file in it, such as last\.pth"):
+        read_weights(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"must name an existing file.*--weights none"):
+        read_weights(tmp_path / "absent.pth")
 
 
-def heads(classes: int, inside: int = 8) -> nn.Module:
-    """The last layers of a detector: a score and four sides of a box for each class."""
-    return nn.ModuleDict({"score": nn.Linear(inside, classes), "box": nn.Linear(8, 4 * classes)})
+def test_a_name_that_promises_another_kind_is_refused(tmp_path: Path) -> None:
+    saved(TABLE, tmp_path / "a.safetensors")
+    safetensors.torch.save_file(TABLE, tmp_path / "b.pth")
+    with pytest.raises(ValueError, match=r"is a file of torch.save; rename it to 'a.pth'"):
+        read_weights(tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match=r"is a safetensors file; rename it to 'b.safetensors'"):
+        read_weights(tmp_path / "b.pth")
 
 
-def test_a_detectors_classes_are_counted_once() -> None:
-    with pytest.raises(ValueError, match="build it with classes=91, or"):
-        fitted(heads(3), heads(91).state_dict(), "a.pth")
-    with pytest.raises(ValueError) as other:  # noqa: PT011
-        fitted(heads(3), heads(91, inside=9).state_dict(), "a.pth")
-    assert "classes=" not in str(other.value)
+def safe(header: str, numbers: int) -> bytes:
+    return struct.pack("<Q", len(header)) + header.encode() + bytes(numbers)
 
 
-def test_fresh_names_keep_what_they_have(tmp_path: Path) -> None:
-    path = released(tmp_path, "small", resnet("resnet18").state_dict())
-    network = resnet("resnet18", classes=7)
-    drawn = {name: t.clone() for name, t in network.fc.state_dict().items()}
-    load_weights(network, path, fresh=("fc.",))
-    assert equal(network.fc.state_dict(), drawn)
-    stored = read_weights(path)
-    rest = {name: t for name, t in network.state_dict().items() if not name.startswith("fc.")}
-    assert all(torch.equal(t, stored[name]) for name, t in rest.items())
-    # What fits is loaded, though it might be fresh.
-    whole = resnet("resnet18")
-    load_weights(whole, path, fresh=("fc.",))
-    assert torch.equal(whole.fc.weight, stored["fc.weight"])
+ENTRY = '"dtype":"F32","shape":[2],"data_offsets"'
 
 
-def test_fresh_names_may_be_missing_and_no_others() -> None:
-    own = resnet("resnet18")
-    table = own.state_dict()
-    del table["fc.weight"]
-    assert "fc.weight" not in fitted(own, table, "a.pth", fresh=("fc.",))
-    with pytest.raises(ValueError, match=r"it lacks fc\.weight;"):
-        fitted(own, table, "a.pth")
-    del table["conv1.weight"]
-    with pytest.raises(ValueError, match=r"it lacks conv1\.weight;"):
-        fitted(own, table, "a.pth", fresh=("fc.",))
+@pytest.mark.parametrize(
+    ("header", "numbers", "said"),
+    [
+        (f'{{"a":{{{ENTRY}:[0,8]}},"a":{{{ENTRY}:[0,8]}}}}', 8, "holds 'a' twice"),
+        (f'{{"a":{{{ENTRY}:[0,8]}},"\\u0061":{{{ENTRY}:[0,8]}}}}', 8, "holds 'a' twice"),
+        (f'{{"__metadata__":{{"m":"1","m":"2"}},"a":{{{ENTRY}:[0,8]}}}}', 8, "holds 'm' twice"),
+        (f'{{"a":{{{ENTRY}:[0,8]}},"a":{{{ENTRY}:[8,16]}}}}', 16, "no whole .safetensors"),
+        (f'{{"a":{{{ENTRY}:[0,8]}},"b":{{{ENTRY}:[4,12]}}}}', 12, "no whole .safetensors"),
+        (f'{{"a":{{{ENTRY}:[0,8]}},"b":{{{ENTRY}:[12,20]}}}}', 20, "no whole .safetensors"),
+        (f'{{"a":{{{ENTRY}:[0,8]}}}}', 9, "no whole .safetensors"),
+        (f'{{"a":{{{ENTRY}:[-8,0]}}}}', 8, "no whole .safetensors"),
+    ],
+    ids=["twice", "escaped", "text", "apart", "overlap", "hole", "more", "negative"],
+)
+def test_headers_that_lie_are_refused(tmp_path: Path, header: str, numbers: int, said: str) -> None:
+    (tmp_path / "a.safetensors").write_bytes(safe(header, numbers))
+    with pytest.raises(ValueError, match=said):
+        read_weights(tmp_path / "a.safetensors")
 
 
-# Names that changed
+def test_names_are_told_on_one_line(tmp_path: Path) -> None:
+    save_tensors({"a\nb\x1b[31m": torch.ones(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match=r"unknown a\\nb\\x1b\[31m;"):
+        load_weights(nn.Linear(1, 1), tmp_path / "a.safetensors")
 
 
-def test_counts_of_batches_alone_may_be_there_or_not() -> None:
-    counted, frozen = nn.BatchNorm2d(3), FrozenNorm2d(3)
-    assert "num_batches_tracked" not in fitted(frozen, counted.state_dict(), "a.pth")
-    assert fitted(counted, frozen.state_dict(), "a.pth").keys() == frozen.state_dict().keys()
-    with pytest.raises(ValueError, match="holds unknown num_batches"):
-        fitted(frozen, {**counted.state_dict(), "num_batches": torch.ones(1)}, "a.pth")
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth"])
+def test_weights_come_back_as_they_were_saved(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"weights{suffix}"
+    trained = model("digits").state_dict()
+    if suffix == ".safetensors":
+        safetensors.torch.save_file(trained, path)
+    else:
+        torch.save(trained, path)
+    loaded = model("digits", weights=path).state_dict()
+    assert all(torch.equal(loaded[name], trained[name]) for name in trained)
+    fresh = model("digits", weights=None).state_dict()
+    assert not all(torch.equal(fresh[name], trained[name]) for name in trained)
 
 
-def test_detectors_released_before_torchvision_0_13_get_todays_names() -> None:
-    torchvision()
-    from torchvision.models.detection import maskrcnn_resnet50_fpn
-    from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
-    from torchvision.models.detection.rpn import RPNHead
-    from torchvision.ops import FeaturePyramidNetwork
-
-    with torch.device("meta"):
-        network = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-    today = network.state_dict()
-    old = {as_before(name): tensor for name, tensor in today.items()}
-    assert len(set(old) - set(today)) == 2 * (4 + 4 + 1 + 4)
-    assert fitted(network, old, "a.pth").keys() == today.keys()
-    with pytest.raises(ValueError, match=r"holds unknown rpn\.head\.conv\.weight"):
-        fitted(network, {**today, "rpn.head.conv.weight": torch.ones(1)}, "a.pth")
-    # The oracle takes the same old names, in the order of the same new ones.
-    parts: dict[str, nn.Module] = {
-        "backbone.fpn.": FeaturePyramidNetwork([8, 16], 4),
-        "rpn.head.": RPNHead(4, 3),
-        "roi_heads.mask_head.": MaskRCNNHeads(4, (4, 4), 1),
-    }
-    for prefix, part in parts.items():
-        table = {
-            as_before(prefix + name).removeprefix(prefix): torch.full_like(tensor, i)
-            for i, (name, tensor) in enumerate(part.state_dict().items())
-        }
-        part.load_state_dict(dict(table))
-        whole = nn.Module()
-        nest(whole, prefix, part)
-        ours = fitted(whole, {prefix + name: tensor for name, tensor in table.items()}, "a.pth")
-        assert equal(ours, whole.state_dict())
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.999])
+def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, suffix: str, kept: float) -> None:
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save(model("digits").state_dict(), path)
+    else:
+        path.write_bytes(DIGITS.read_bytes())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(ValueError, match=r"`weights` \(=.*; (copy|save) ") as caught:
+        read_weights(path)
+    assert "\n" not in str(caught.value)
 
 
-def as_before(name: str) -> str:
-    """The name a tensor had in the files of 2019; written out, not by the patterns of ours."""
-    parts = name.split(".")
-    if parts[:2] == ["backbone", "fpn"]:
-        return ".".join(parts[:4] + parts[5:])
-    if parts[:3] == ["rpn", "head", "conv"]:
-        return f"rpn.head.conv.{parts[-1]}"
-    if parts[:2] == ["roi_heads", "mask_head"]:
-        return f"roi_heads.mask_head.mask_fcn{int(parts[2]) + 1}.{parts[-1]}"
-    return name
+def test_no_reader_stands_in_for_another(tmp_path: Path) -> None:
+    torch.save(model("digits").state_dict(), tmp_path / "a.safetensors")
+    (tmp_path / "b.pt").write_bytes(DIGITS.read_bytes())
+    for path in (tmp_path / "a.safetensors", tmp_path / "b.pt"):
+        with pytest.raises(ValueError, match="`weights`"):
+            read_weights(path)
 
 
-def nest(module: nn.Module, prefix: str, part: nn.Module) -> None:
-    *outer, last = prefix.rstrip(".").split(".")
-    for name in outer:
-        inner = nn.Module()
-        module.add_module(name, inner)
-        module = inner
-    module.add_module(last, part)
+def test_weights_of_another_network_are_refused_and_nothing_is_copied() -> None:
+    network = nn.Sequential()
+    network.add_module("conv1", nn.Conv2d(1, 8, 3))
+    before = network.state_dict()["conv1.weight"].clone()
+    with pytest.raises(ValueError, match=r"holds unknown conv2\.bias") as caught:
+        load_weights(network, DIGITS)
+    assert "conv1.weight (24, 1, 3, 3) where the network has (8, 1, 3, 3)" in str(caught.value)
+    assert torch.equal(network.state_dict()["conv1.weight"], before)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("weights.bin", None, "must name an existing file"),
+        ("absent.safetensors", None, "must name an existing file"),
+        ("nested.pt", {"epoch": 3, "model": {}}, "not one with epoch, model of other types"),
+        ("list.pt", [1, 2], "not a list"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, name: str, content: object, said: str) -> None:
+    if content is not None:
+        torch.save(content, tmp_path / name)
+    with pytest.raises(ValueError, match=said):
+        read_weights(tmp_path / name)
