@@ -57,3 +57,43 @@ def animation(path: Path, frames: int, milliseconds: int = 50) -> Path:
         path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, **options
     )
     return path
+
+
+SIZE = (48, 64, 3)
+
+
+def filmed(
+    path: Path,
+    codec: str,
+    frames: int = 20,
+    *,
+    sound: float = 0,
+    sparse: bool = False,
+    options: dict[str, str] | None = None,
+    muxing: dict[str, str] | None = None,
+    close: bool = True,
+) -> Path:
+    """Noise of 10 frames a second; `sound`: so many seconds of it beside; `sparse`: gaps grow."""
+    container = av.open(str(path), "w", options=muxing or {})
+    video: Any = container.add_stream(codec, rate=10, options=options or {})
+    video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+    audio: Any = container.add_stream("mp2", rate=48_000) if sound else None
+    if audio is not None:
+        audio.layout = "mono"
+    for number in range(frames):
+        pixels = np.random.default_rng(number).integers(0, 255, SIZE, dtype=np.uint8)
+        frame = av.VideoFrame.from_ndarray(pixels)
+        frame.pts = number + number * number // 3 if sparse else number
+        frame.time_base = Fraction(1, 10)
+        container.mux(video.encode(frame))
+    if not close:
+        return path  # what is on the disk now is what a crash leaves
+    container.mux(video.encode(None))
+    if audio is not None:
+        for place in range(0, int(sound * 48_000), 1152):
+            heard = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), "s16", "mono")
+            heard.sample_rate, heard.pts, heard.time_base = 48_000, place, Fraction(1, 48_000)
+            container.mux(audio.encode(heard))
+        container.mux(audio.encode(None))
+    container.close()
+    return path

@@ -1,4 +1,4 @@
-"""Our values -> pictures and films."""
+"""Draw what networks say, as pictures and films."""
 
 from convlens.draw.drawing import drawn
 from convlens.draw.filming import Film

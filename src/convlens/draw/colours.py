@@ -1,4 +1,4 @@
-"""A colour for every category, the same on every picture, and ink that is legible on it."""
+"""Give every category a colour, the same on every picture, and ink that is legible on it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 
 GREY: Colour = (138, 144, 153)
-"""Of the background and of what is left over."""
+"""The colour of the background, and of categories that have no bar of their own."""
 
-# Neighbouring numbers are a golden angle of hue apart and of another lightness.
+# Neighbouring numbers differ by the golden angle in hue, and in lightness.
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 _LIGHTNESS = (0.70, 0.80, 0.62)
 _CHROMA = (0.17, 0.15, 0.19)
@@ -23,8 +23,8 @@ _CHROMA = (0.17, 0.15, 0.19)
 def category_colour(label: int) -> Colour:
     """Return the colour of a category's number.
 
-    Equal steps of hue at even lightness, in Oklab (B. Ottosson, *A perceptual color space for
-    image processing*, 2020).
+    Hues take equal steps, in Oklab (B. Ottosson, *A perceptual color space for image processing*,
+    2020).
 
     >>> category_colour(0) == category_colour(0) != category_colour(1)
     True
@@ -50,12 +50,12 @@ def ink_on(ground: Colour) -> Colour:
     ((16, 18, 22), (255, 255, 255))
     """
     red, green, blue = ((value / 255) ** 2.2 for value in ground)
-    # Where the contrast with black is that with white (WCAG 2.2, 1.4.3).
+    # At this luminance, black and white have the same contrast (WCAG 2.2, 1.4.3).
     return (16, 18, 22) if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 else (255, 255, 255)
 
 
 def _byte(linear: float) -> int:
-    """An sRGB byte of linear light; what the screen cannot show is the nearest it can."""
+    """Return an sRGB byte of linear light, clipped to what a screen can show."""
     linear = min(1.0, max(0.0, linear))
     curved = 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055
     return round(255 * curved)

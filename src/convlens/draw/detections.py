@@ -1,4 +1,4 @@
-"""Boxes with their names, masks one can see through, and skeletons, drawn on a picture."""
+"""Draw boxes with their names, translucent masks, and skeletons on a picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIDES: dict[str, Colour] = {
 }
 
 SEEN = 2.0
-"""The least score of a point that is drawn, as Detectron draws them; below, it is a guess."""
+"""Points that score less are not drawn, as in Detectron; they are guesses."""
 
 _HALO = (16, 18, 22)
 
@@ -34,14 +34,14 @@ Box = tuple[int, int, int, int]
 def draw_detections(
     picture: Image.Image, prediction: Prediction, scale: int, em: int
 ) -> Image.Image:
-    """Return an RGB picture, `scale` times as large as the prediction's, with all that was found.
+    """Draw all detections on an RGB picture that is `scale` times as large as the prediction's.
 
-    `em`: the height of the text in pixels. The picture is drawn on.
+    Return the picture. `em`: the height of the text in pixels.
     """
     if prediction.boxes is None or not len(prediction.boxes):
         return picture
     boxes = prediction.boxes * scale
-    # Large ones first, so that small ones lie on top.
+    # Large boxes come first, so that small ones lie on top.
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = [int(place) for place in np.argsort(-areas, kind="stable")]
     for part in prediction.parts.values():
@@ -64,7 +64,7 @@ def draw_detections(
 def limbs_of(name: str, count: int) -> list[tuple[int, int, Colour]]:
     """Return the limbs, with their colours, that join `count` points of the part called `name`.
 
-    If they join another number of points, none fit.
+    Limbs that join another number of points are left out.
 
     >>> len(limbs_of("keypoints", 17)), limbs_of("keypoints", 5)
     (16, [])
@@ -100,7 +100,7 @@ def _with_masks(
 
 
 def _eroded(mask: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
-    """Without its outermost pixels, `times` over; outside of the array is outside of the mask."""
+    """Return a mask without its outermost pixels, removed `times` over; the array ends the mask."""
     inner = np.pad(mask, 1)
     for _ in range(times):
         smaller = inner.copy()
@@ -126,13 +126,13 @@ def _box(
     size: tuple[int, int],
 ) -> None:
     left, top, right, bottom = _inside(box, size)
-    # A dark line around it, so that it is seen on any ground.
+    # A dark line around it makes it visible on any ground.
     pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=_HALO)
     pen.rectangle((left, top, right, bottom), outline=colour, width=thick)
 
 
 def _points(part: Points, place: int, scale: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Where the points of one are, (points, 2), and which of them to draw."""
+    """Return where the points of a detection are, (points, 2), and which of them to draw."""
     points = part.places[place]
     seen = points[:, 2] > 0
     if part.scores is not None:
@@ -147,7 +147,7 @@ def _skeleton(
     limbs: Sequence[tuple[int, int, Colour]],
     thick: int,
 ) -> None:
-    """Smooth lines and dots: drawn twice as large, and scaled down."""
+    """Draw lines and dots at twice the size, and scale them down, so that they are smooth."""
     if not seen.any():
         return
     fine = 2
@@ -180,7 +180,7 @@ def _tags(
     em: int,
     size: tuple[int, int],
 ) -> None:
-    """Name and score of each, at its box, where no other's stands if there is such a place."""
+    """Write the name and score of each detection at its box, in a free place if there is one."""
     pad = max(2, em // 4)
     taken: list[Box] = []
     for place in reversed(order):
@@ -193,7 +193,7 @@ def _tags(
         text = fitted(name, font, room) + number
         width, height = text_width(text, font) + 2 * pad, em + 2 * pad
         if room < 0 or height >= size[1]:
-            return  # a strip too narrow for a number; colours still tell categories apart
+            return  # the picture has no room for a number; colours still distinguish categories
         tag = _free_place(_inside(boxes[place], size), width, height, size, taken)
         taken.append(tag)
         colour = category_colour(label)
@@ -204,7 +204,7 @@ def _tags(
 def _free_place(
     box: Box, width: int, height: int, size: tuple[int, int], taken: Sequence[Box]
 ) -> Box:
-    """Above the box, in it, below it: where it covers least of the others."""
+    """Return the place above, in or below the box that covers least of the others."""
     left, top, right, bottom = box
     places = []
     for x in (left, right - width):
@@ -216,7 +216,7 @@ def _free_place(
 
 
 def _shared(a: Box, b: Box) -> int:
-    """The pixels two boxes have in common."""
+    """Return how many pixels two boxes share."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     return width * height if width > 0 and height > 0 else 0

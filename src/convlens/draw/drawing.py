@@ -1,4 +1,4 @@
-"""A prediction drawn on its picture, in whatever form the network answered."""
+"""Draw a prediction on its picture, whatever the form of the answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from convlens.draw.colours import category_colour
 from convlens.draw.detections import draw_detections
 from convlens.draw.fonts import shown
-from convlens.draw.lettering import Bar, panel, told
+from convlens.draw.lettering import Bar, panel, with_sentences
 from convlens.draw.segments import draw_segments, legend
 from convlens.learn.predicting.predictions import Prediction
 from convlens.learn.sources.in_memory import given_picture
@@ -21,7 +21,7 @@ from convlens.learn.sources.pictures.picture import Picture
 __all__ = ["drawn"]
 
 _LEAST = 256  # pixels of the longer side; smaller pictures are enlarged
-_ROWS = 8  # of a legend, where no number is asked for
+_ROWS = 8  # of a legend, unless a number is asked for
 
 
 def drawn(
@@ -29,16 +29,18 @@ def drawn(
     prediction: Prediction,
     rows: int | None = None,
 ) -> Image.Image:
-    """Return an RGB picture of what a network said: never smaller than `picture`, nothing cut off.
+    """Return an RGB picture that shows what a network said; it contains all of `picture`.
 
-    Categories are bars in a panel, below a wide picture and beside a high one; boxes have name
-    and score, masks and segments a colour a category, the same on every picture; persons their
-    skeleton. Sizes follow the picture's; one smaller than 256 pixels is enlarged by a whole number.
-    What must be known of the answer stands in a strip below. `rows`: for how many bars the panel
-    has room, and the strip lies over the lower edge, so that all frames of a clip become one size.
+    Categories are bars in a panel, below a wide picture and next to a high one. Boxes have a name
+    and a score, persons a skeleton. Masks and segments have the colour of their category, the same
+    on every picture. Text and lines follow the size of the picture; one smaller than 256 pixels is
+    enlarged by a whole number. Warnings stand in a strip below.
 
-    Raises ValueError where the prediction is of a picture of another size, and where `picture` is
-    none, as `predict` does.
+    `rows`: give the panel room for this many bars, and put the strip over the lower edge, so that
+    all frames of a clip get one size.
+
+    Raises ValueError if the prediction is of a picture of another size, and if `picture` is not
+    one, as `predict` does.
 
     >>> cat = Picture(np.zeros((300, 400, 3), np.uint8))
     >>> said = Prediction("cat.jpg", 400, 300, np.array([0]), np.array([0.9]), categories=("cat",))
@@ -72,7 +74,7 @@ def drawn(
         if rows is None and bars:
             return panel(image, bars, em, len(bars), sentences)
         image = panel(image, bars, em, rows) if rows else image
-    return told(image, sentences, em, over=rows is not None) if sentences else image
+    return with_sentences(image, sentences, em, over=rows is not None) if sentences else image
 
 
 def _bars(prediction: Prediction, rows: int | None) -> list[Bar]:

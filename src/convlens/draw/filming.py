@@ -15,18 +15,18 @@ from convlens.files import expanded, whole
 
 __all__ = ["Film"]
 
-_TICKS = 90_000  # a second, the clock of MPEG
+_TICKS = 90_000  # per second, the clock of MPEG
 
 MOST_BYTES = 2**28
-"""Of frames kept for a WebP film, which Pillow writes in one go; what comes after is left out."""
+"""The most bytes of frames in a WebP film, which Pillow writes at once; others are left out."""
 
 
 class Film:
-    """A film in the making; use it in `with`, which gives it its name at the end.
+    """A film that is being written; use it in `with`, whose end gives the file its name.
 
-    MP4 (H.264) where PyAV is installed, else an animated WebP: `path` is of the file without its
-    suffix, `Film.path` with it. All frames take the size of the first, evened to the multiple of 2
-    that video needs. Until the end, and when an exception ends it, nothing is under that name.
+    It is an MP4 (H.264) if PyAV is installed, else an animated WebP. `path` is the file without its
+    suffix, `Film.path` the file with it. All frames take the size of the first, rounded up to the
+    multiples of 2 that video needs. Before the end, and after an exception, no such file exists.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -61,8 +61,8 @@ class Film:
     def write(self, image: Image.Image, time: float) -> None:
         """Add an RGB frame that is shown from `time` on, in seconds.
 
-        A time that is no later than that of the frame before, as in files whose frames repeat
-        theirs, or no number, is taken for the least later one.
+        Times must rise, as they do not in some files. Another time, or one that is not a number,
+        counts as the least later one.
         """
         if not self._times:
             self._beside = self._open.enter_context(whole(self.path, durable=False))

@@ -1,4 +1,4 @@
-"""A font that has every character of a text: Pillow's own, else one of the machine's, else none."""
+"""Find a font that has every character of a text: Pillow's own, or one of this machine's."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _SUFFIXES = (".ttf", ".otf", ".ttc")
 
-# Where fonts are kept, where no fontconfig says it.
+# The folders of fonts, for systems without fontconfig.
 _FOLDERS = {
     "linux": ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts"),
     "darwin": ("/System/Library/Fonts", "/Library/Fonts", "~/Library/Fonts"),
     "win32": ("C:/Windows/Fonts", "~/AppData/Local/Microsoft/Windows/Fonts"),
 }
 
-# Plain ones come first.
+# Words in the names of special fonts; plain ones are preferred.
 _SPECIAL = (
     *("bold", "italic", "oblique", "light", "thin", "black", "mono", "serif", "condensed", "math"),
 )
 
-_SAMPLE = 24  # pixels; at this size it is seen whether a character is there
+_SAMPLE = 24  # pixels; at this size a missing character is recognised
 
 
 def font_of(size: int, text: str = "") -> Font:
-    """Return a font, `size` pixels high, that has the characters of a text if any has.
+    """Return a font, `size` pixels high, that has the characters of a text if one does.
 
     >>> font_of(12, "cat").getlength("cat") > 10
     True
@@ -45,7 +45,7 @@ def font_of(size: int, text: str = "") -> Font:
 
 
 def has_font(text: str) -> bool:
-    """Return whether a font of this machine has every character of a text, and joins them rightly.
+    """Return whether a font of this machine has every character of a text, and can join them.
 
     >>> has_font("cat"), has_font(chr(0x10FFFD))
     (True, False)
@@ -54,7 +54,7 @@ def has_font(text: str) -> bool:
 
 
 def shown(name: str, number: int) -> str:
-    """Return a category's name as it is drawn: its number where no font has the name.
+    """Return a category's name as it is drawn, or its number if no font has the name.
 
     >>> shown("cat", 3)
     'cat'
@@ -65,7 +65,7 @@ def shown(name: str, number: int) -> str:
 
 @cache
 def _path_for(characters: frozenset[str]) -> str | None:
-    """The file of a font with all of these, "" of Pillow's own; None where there is none."""
+    """Return the file of a font with all of these, "" for Pillow's own; None without one."""
     wanted = frozenset(c for c in characters if not c.isspace())
     if not _is_laid_out(wanted):
         return None
@@ -75,7 +75,7 @@ def _path_for(characters: frozenset[str]) -> str | None:
 
 
 def _is_laid_out(characters: frozenset[str]) -> bool:
-    """Whether these can be put in their order and joined; some scripts want a library for it."""
+    """Return whether these can be ordered and joined; some scripts need a library for that."""
     if features.check("raqm") and features.check("fribidi"):
         return True
     turned = any(unicodedata.bidirectional(c) in ("R", "AL", "RLE", "RLO") for c in characters)
@@ -85,13 +85,13 @@ def _is_laid_out(characters: frozenset[str]) -> bool:
 def _has(path: str, characters: frozenset[str]) -> bool:
     try:
         font = _loaded(path, _SAMPLE)
-        # This is no character, and drawn as what is missing is.
+        # This code is not a character, so that it is drawn as missing characters are.
         missing = _drawn(font, "\uffff")
         return all(
             unicodedata.category(c) == "Cf" or _drawn(font, c) != missing for c in characters
         )
     except (OSError, ValueError):
-        return False  # a font of pictures in one size, or none that Pillow reads
+        return False  # a font of bitmaps in one size, or one that Pillow cannot read
 
 
 def _drawn(font: Font, text: str) -> tuple[tuple[int, int], bytes]:
@@ -105,12 +105,12 @@ def _loaded(path: str, size: int) -> Font:
 
 
 def _files(characters: frozenset[str]) -> list[str]:
-    """Font files that may have these, plain ones first."""
+    """Return font files that may have these, plain ones first."""
     codes = " ".join(f"{ord(c):x}" for c in sorted(characters))
     try:
         asked = ("fc-list", f":charset={codes}", "--format=%{file}\\n")
-        told = subprocess.run(asked, capture_output=True, timeout=20, check=True).stdout
-        found = os.fsdecode(told).splitlines()
+        output = subprocess.run(asked, capture_output=True, timeout=20, check=True).stdout
+        found = os.fsdecode(output).splitlines()
     except (OSError, ValueError, subprocess.SubprocessError):
         found = _installed()
     files = [path for path in dict.fromkeys(found) if path.lower().endswith(_SUFFIXES)]

@@ -1,4 +1,4 @@
-"""Text of a size that fits, and panels of names with bars."""
+"""Write text that fits its place, and panels of names with bars."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from convlens.draw.colours import GREY, Colour
 from convlens.draw.fonts import Font, font_of, has_font
 from convlens.learn.predicting.predictions import score_text
 
-__all__ = ["Bar", "fitted", "panel", "text_width", "told"]
+__all__ = ["Bar", "fitted", "panel", "text_width", "with_sentences"]
 
 _GROUND, _TRACK, _INK = (21, 23, 28), (50, 54, 63), (237, 239, 243)
 
 _WARNING, _INK_ON_WARNING = (255, 214, 102), (16, 18, 22)
 
-# Ems: wide enough for most names, and the same whatever they are, so that frames are alike.
+# The width of a panel in ems: enough for most names, and the same for all frames.
 _BESIDE = 21
 
 
@@ -25,7 +25,7 @@ _BESIDE = 21
 class Bar:
     """A line of a panel: a name, its value, and the colour of its bar.
 
-    `is_share`: whether the value is a part of 1, told in per cent with a bar as long.
+    `is_share`: whether the value is a share of 1, written in per cent and shown by the bar.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Bar:
 
 
 def text_width(text: str, font: Font) -> int:
-    """Return how many pixels a line of text is wide."""
+    """Return the width of a line of text in pixels."""
     return round(font.getlength(text) + 0.5)
 
 
 def fitted(text: str, font: Font, width: int) -> str:
-    """Return the text, its end replaced by an ellipsis where it is wider than `width` pixels.
+    """Return the text; an ellipsis replaces its end if it is wider than `width` pixels.
 
     >>> fitted("kitchen", font_of(12), 1000), fitted("kitchen", font_of(12), 30)
     ('kitchen', 'kit...')
@@ -56,9 +56,9 @@ def fitted(text: str, font: Font, width: int) -> str:
 def panel(
     picture: Image.Image, bars: Sequence[Bar], em: int, rows: int, sentences: Sequence[str] = ()
 ) -> Image.Image:
-    """Return the picture with bars beside it (below it where it is wider than high), on dark.
+    """Return the picture with bars on a dark panel, below a wide picture and next to a high one.
 
-    `em`: the height of the text in pixels; `rows`: for how many bars there is room; `sentences`
+    `em`: the height of the text in pixels; `rows`: the number of bars that have room; `sentences`
     stand below them.
     """
     beside = picture.height >= picture.width
@@ -82,7 +82,9 @@ def panel(
     return canvas
 
 
-def told(picture: Image.Image, sentences: Sequence[str], em: int, *, over: bool) -> Image.Image:
+def with_sentences(
+    picture: Image.Image, sentences: Sequence[str], em: int, *, over: bool
+) -> Image.Image:
     """Return the picture with sentences in a strip below it, or `over` its lower edge.
 
     `em`: the height of the text in pixels.
@@ -114,7 +116,7 @@ def _height(lines: Sequence[str], em: int) -> int:
 def _write(
     pen: ImageDraw.ImageDraw, lines: Sequence[str], at: tuple[int, int], width: int, em: int
 ) -> None:
-    """Lines on the colour of what must be seen."""
+    """Write lines on the colour of warnings."""
     left, top = at
     if not lines:
         return
@@ -126,7 +128,7 @@ def _write(
 
 
 def _wrapped(text: str, font: Font, width: int) -> list[str]:
-    """The text in lines that are at most so wide, broken between words, else within one."""
+    """Return the text in lines of at most this width, broken between words if possible."""
     lines, line = [], ""
     for word in text.split():
         longer = f"{line} {word}".strip()

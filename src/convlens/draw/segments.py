@@ -1,4 +1,4 @@
-"""The category of every pixel, as colours over a picture and as a picture of its own."""
+"""Draw the category of every pixel, as colours over a picture and as a picture of its own."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["draw_segments", "drawn_map", "legend"]
 
 
 def drawn_map(prediction: Prediction) -> Image.Image:
-    """Return the map as a palette picture (h, w): pixel values are categories, colours ours.
+    """Return the map as a palette picture (h, w) whose pixel values are the categories.
 
-    The background is black. Raises ValueError where the prediction has no map.
+    The background is black. Raises ValueError if the prediction has no map.
 
     >>> from convlens.learn.predicting.predictions import Prediction
     >>> drawn_map(Prediction("a", 2, 1, map=np.array([[0, 8]], np.uint8))).getpixel((1, 0))
@@ -36,7 +36,7 @@ def drawn_map(prediction: Prediction) -> Image.Image:
 def draw_segments(picture: Image.Image, prediction: Prediction, scale: int) -> Image.Image:
     """Return an RGB picture, `scale` times as large as the prediction's, tinted by category.
 
-    Where categories meet, there is a light line; the background is left as it is.
+    A light line separates categories; the background stays as it is.
     """
     if prediction.map is None:
         return picture
@@ -52,9 +52,9 @@ def draw_segments(picture: Image.Image, prediction: Prediction, scale: int) -> I
 
 
 def legend(prediction: Prediction, rows: int) -> list[Bar]:
-    """Return the categories present with their shares, the largest first, in at most `rows` bars.
+    """Return the categories of the map with their shares, the largest first, in `rows` bars.
 
-    The background comes last, in grey; what has no room is one bar with the sum.
+    The background comes last, in grey. Categories without room share one bar with their sum.
     """
     shares = prediction.shares()
     bars, behind = [], 0.0
@@ -78,7 +78,7 @@ def _is_background(prediction: Prediction, label: int) -> bool:
 
 
 def _palette(prediction: Prediction, background: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """The colours of the 256 numbers, (256, 3)."""
+    """Return the colours of the 256 numbers, (256, 3)."""
     colours = [
         background if _is_background(prediction, label) else category_colour(label)
         for label in range(256)
@@ -87,7 +87,7 @@ def _palette(prediction: Prediction, background: tuple[int, int, int]) -> NDArra
 
 
 def _borders(map_: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels whose right or lower neighbour is of another category."""
+    """Return the pixels whose right or lower neighbour has another category."""
     edges = np.zeros(map_.shape, bool)
     edges[:, :-1] |= map_[:, :-1] != map_[:, 1:]
     edges[:-1] |= map_[:-1] != map_[1:]

@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from torch import Tensor, nn
 
 from convlens import draw
 from convlens.cli import main
 from convlens.learn.opening import Opened
-from convlens.learn.predicting.folder import Job, predict_into
+from convlens.learn.predicting.folder import LOCK, Job, predict_into
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.clips import clip_frames
 from convlens.zoo.weights import DATA
+from tests.cases import folders
 from tests.cases.clips import animation, film
+from tests.cases.folders import Grey, files, picture, rows_of, save
 
 
 class Maps(nn.Module):
@@ -62,20 +65,6 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def lines(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
-
-
-def picture(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        image.load()
-        return image
-
-
-def files(out: Path) -> set[str]:
-    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-
-
 def ran(network: Any, source: object, out: Path, **settings: Any) -> Job:
     job = predict_into(network, source, out, **{"pen": draw, **settings})
     told = [prediction.name for prediction in job]
@@ -89,7 +78,7 @@ def ran(network: Any, source: object, out: Path, **settings: Any) -> Job:
 def test_a_line_and_a_drawing_for_everything(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     job = ran("resnet18", photos, out, weights="none", top=3)
-    rows = lines(out)
+    rows = rows_of(out)
     assert [row["image"] for row in rows] == [
         *("bad.jpg", "cat.jpg", "cat.png", "cat.webp", "more/cat.jpg")
     ]
@@ -111,7 +100,7 @@ def test_maps_are_palette_pictures_too(photos: Path, tmp_path: Path) -> None:
     image = picture(out / "cat.jpg.map.png")
     assert (image.mode, image.size) == ("P", (451, 300))
     seen = set(np.unique(np.asarray(image)).tolist())
-    told = {row["category_id"] for row in lines(out)[0]["predictions"]}
+    told = {row["category_id"] for row in rows_of(out)[0]["predictions"]}
     assert told == seen - {0}
 
 
@@ -129,13 +118,13 @@ def test_the_answers_among_the_pictures_are_not_predicted_on(
     job = ran(Maps(), ".", Path("answers"))
     assert job.summary() == "nothing was left to predict"
     assert files(photos) == before
-    assert len(lines(photos / "answers")) == 5
+    assert len(rows_of(photos / "answers")) == 5
 
 
 def test_what_is_named_twice_is_done_once(photos: Path, tmp_path: Path) -> None:
     job = ran(Maps(), [photos, photos / "cat.jpg", photos / "more"], tmp_path / "out")
     assert (job.predicted, job.failed) == (4, 1)
-    assert len(lines(tmp_path / "out")) == 5
+    assert len(rows_of(tmp_path / "out")) == 5
 
 
 # Clips
@@ -144,7 +133,7 @@ def test_what_is_named_twice_is_done_once(photos: Path, tmp_path: Path) -> None:
 def test_a_clip_is_a_line_a_frame_and_a_film(tmp_path: Path) -> None:
     clip, out = film(tmp_path / "a.mp4", 10, rate=20), tmp_path / "out"
     job = ran(Maps(), [clip, DATA / "cat.jpg"], out, every=3, batch=2)
-    rows = lines(out)
+    rows = rows_of(out)
     assert [row.get("frame") for row in rows] == [0, 3, 6, 9, None]
     assert [row.get("last") for row in rows] == [None, None, None, True, None]
     drawn = list(clip_frames(next(out.rglob("a.mp4"))))
@@ -155,7 +144,7 @@ def test_a_clip_is_a_line_a_frame_and_a_film(tmp_path: Path) -> None:
 def test_a_film_of_stretches_has_every_frame_once(tmp_path: Path) -> None:
     clip, out = film(tmp_path / "a.mp4", 20, rate=15), tmp_path / "out"
     ran(CLIPS, clip, out)
-    assert [row["frame"] for row in lines(out)] == [0, 8, 12]
+    assert [row["frame"] for row in rows_of(out)] == [0, 8, 12]
     drawn = list(clip_frames(out / "a.mp4"))
     assert [frame.time for frame in drawn] == pytest.approx([n / 15 for n in range(20)], abs=2e-3)
 
@@ -173,7 +162,7 @@ def test_a_clip_damaged_in_the_middle_is_an_error_after_its_frames(tmp_path: Pat
     (tmp_path / "b.gif").write_bytes(whole[: len(whole) // 2])
     out = tmp_path / "out"
     job = ran(Maps(), tmp_path / "b.gif", out)
-    rows = lines(out)
+    rows = rows_of(out)
     assert "error" in rows[-1]
     assert all("last" not in row for row in rows)
     assert [row["frame"] for row in rows[:-1]] == list(range(len(rows) - 1))
@@ -190,14 +179,14 @@ def test_finished_files_are_not_repeated(photos: Path, tmp_path: Path) -> None:
     for prediction in job:
         if prediction.name == "cat.png":
             break
-    first = lines(out)
+    first = rows_of(out)
     assert 3 <= len(first) < 5
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*.jpg")}
     again = ran(Maps(), photos, out)
     assert again.finished == len(first)
     assert again.predicted + again.failed == 5 - len(first)
-    assert lines(out)[: len(first)] == first
-    assert sorted(row["image"] for row in lines(out)) == [
+    assert rows_of(out)[: len(first)] == first
+    assert sorted(row["image"] for row in rows_of(out)) == [
         *("bad.jpg", "cat.jpg", "cat.png", "cat.webp", "more/cat.jpg")
     ]
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
@@ -258,7 +247,7 @@ def test_other_settings_are_refused(
         Maps(), photos / "cat.jpg", tmp_path / "out", **{"pen": draw, **changed}, restart=True
     )
     assert (job.finished, len(list(job))) == (0, 1)
-    assert len(lines(tmp_path / "out")) == 1
+    assert len(rows_of(tmp_path / "out")) == 1
 
 
 def test_another_network_weights_and_place_are_refused(photos: Path, tmp_path: Path) -> None:
@@ -319,7 +308,7 @@ def test_a_killed_run_loses_and_repeats_nothing(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert not ended.value.code
-    assert [row["image"] for row in lines(out)] == [f"{number:02}.jpg" for number in range(60)]
+    assert [row["image"] for row in rows_of(out)] == [f"{number:02}.jpg" for number in range(60)]
     for number in range(60):
         assert picture(out / f"{number:02}.jpg").width == 451
 
@@ -418,3 +407,51 @@ def test_the_command_fails_where_nothing_could_be_read(
     code, _, errors = run(capsys, "predict", "digits")
     assert code == 1
     assert "`source` is needed" in errors
+
+
+# Several runs
+
+
+def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
+    pictures = [save(tmp_path / f"{n}.png", (9, 9)) for n in range(3)]
+    out = tmp_path / "out"
+    job = predict_into(Grey(), pictures, out, batch=1)
+    running = iter(job)
+    next(running)
+    with pytest.raises(ValueError, match="must not be in use, and another run is writing into it"):
+        predict_into(Grey(), pictures, out)
+    lines = len(rows_of(out))
+    running.close()  # type: ignore[attr-defined]
+    assert len(rows_of(out)) >= lines
+    assert folders.ran(pictures, out, pen=None)[0].finished >= 1
+    assert files(out) == {"predictions.jsonl", "run.json"}
+    with FileLock(out / LOCK), pytest.raises(ValueError, match="writing into it"):
+        predict_into(Grey(), pictures, out)
+
+
+def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
+    source, out = save(tmp_path / "a.png", (9, 9)), tmp_path / "out"
+    folders.ran(source, out)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (out / "more").mkdir()
+    left = [out / f".partial-{ended.pid}-x.png", out / "more" / f".partial-{ended.pid}-y.mp4"]
+    again = out / f".partial-{os.getpid()}-old.png"  # of a process that had our number
+    alive = out / f".partial-{os.getpid()}-new.png"
+    other = out / ".partial-mine.png"
+    for path in (*left, again, alive, other):
+        path.write_bytes(b"half")
+    os.utime(again, (1e9, 1e9))
+    folders.ran(source, out)
+    assert not any(path.exists() for path in (*left, again))
+    assert alive.exists()
+    assert other.exists()
+
+
+def test_a_folder_with_nothing_but_what_a_killed_run_left_is_taken(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".partial-4194305-run.json").write_bytes(b"{")
+    (out / LOCK).touch()
+    folders.ran(DATA / "cat.jpg", out)
+    assert files(out) == {"cat.jpg", "predictions.jsonl", "run.json"}

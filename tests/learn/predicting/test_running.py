@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gc
-import json
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,91 +15,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 import convlens
-from convlens.learn.opening import Opened, open_network, opened_module
+from convlens.learn.opening import open_network, opened_module
 from convlens.learn.predicting.forms import predictions_of
-from convlens.learn.predicting.predictions import Limits, Prediction, View
+from convlens.learn.predicting.predictions import Limits, View
 from convlens.learn.predicting.run_lengths import run_lengths
 from convlens.learn.predicting.running import predict
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.learn.sources.pictures.picture import Picture
-from convlens.learn.sources.prefetching import prefetched
 from convlens.zoo.weights import DATA
-from tests.cases.clips import animation, film
-
-
-def noise(h: int, w: int, seed: int = 0) -> Picture:
-    pixels = np.random.default_rng(seed).integers(0, 256, (h, w, 3), dtype=np.uint8)
-    return Picture(pixels, f"noise-{seed}")
-
-
-class Scores(nn.Module):
-    """Three scores of any picture; it refuses a picture of one grey."""
-
-    preparation = Preparation(None, crop=False)
-    categories = ("low", "middle", "high")
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 3, 3, padding=1)
-        self.batches: list[int] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.batches.append(len(x))
-        if (x.flatten(1).amax(1) == x.flatten(1).amin(1)).any():
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory\nand a second line")
-        scores: Tensor = 4 * self.conv(x).mean((2, 3))
-        return scores
-
-
-class Maps(nn.Module):
-    """A dictionary with scores for each pixel: of 0, red, green and blue."""
-
-    preparation = Preparation((30, 40), crop=False, stretch=True)
-    categories = ("__background__", "red", "green", "blue")
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        nothing = torch.full_like(x[:, :1], 0.3)
-        return {"out": 9 * torch.cat([nothing, x], 1), "aux": x}
-
-
-class Boxes(nn.Module):
-    """The same two detections in every picture, a mask and 2 keypoints with each."""
-
-    preparation = Preparation(None, crop=False)
-    categories = ("__background__", "person", "cat")
-
-    def forward(self, pictures: Tensor) -> list[dict[str, Tensor]]:
-        found = []
-        for picture in pictures:
-            h, w = picture.shape[1:]
-            masks = torch.zeros(3, 1, h, w)
-            masks[0, 0, 2:5, 3:7] = 0.9
-            masks[1, 0, :2] = 0.5
-            found.append(
-                {
-                    "boxes": torch.tensor([[3.0, 2, 7, 5], [0, 0, w, 2.5], [1, 1, 2, 2]]),
-                    "labels": torch.tensor([1, 2, 1]),
-                    "scores": torch.tensor([0.6, 0.9, 0.2]),
-                    "masks": masks,
-                    "keypoints": torch.arange(18.0).reshape(3, 2, 3),
-                    "keypoints_scores": torch.ones(3, 2),
-                }
-            )
-        return found
-
-
-class Clips(nn.Module):
-    """A score for the first frame's grey and one for the last's."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean((1, 3, 4))[:, [0, -1]]
-
-
-def clips_network(frames: int = 4, rate: float = 15) -> Opened:
-    return Opened("clips", Clips(), Preparation(None, crop=False), None, None, (frames, rate))
-
+from tests.cases.clips import film
+from tests.cases.predicting import Boxes, Maps, Scores, noise
 
 # Classification
 
@@ -232,43 +155,6 @@ def test_a_map_of_a_cut_picture_lies_where_it_was_looked_at() -> None:
     assert (found.map[:, 52:60] == 3).all()
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_coco_reads_the_results() -> None:
-    """pycocotools, COCO's own reader, takes the rows and finds what they were made from."""
-    from pycocotools import mask as coco_masks
-    from pycocotools.coco import COCO
-
-    (found,) = predict(Boxes(), noise(8, 10))
-    rows = json.loads(json.dumps(found.to_dict()))["predictions"]
-    truth = COCO()
-    truth.dataset = {"images": [{"id": 1, "width": 10, "height": 8}], "annotations": []}
-    truth.dataset["categories"] = [{"id": n, "name": name} for n, name in enumerate("abc")]
-    truth.createIndex()
-    read = truth.loadRes([{**row, "image_id": 1} for row in rows])
-    assert [row["bbox"] for row in read.anns.values()] == [[0, 0, 10, 2.5], [3, 2, 4, 3]]
-    assert found.masks is not None
-    for row, mask in zip(rows, found.masks, strict=True):
-        assert (coco_masks.decode(row["segmentation"]) == mask).all()
-    assert rows[0]["keypoints"] == [6, 7, 8, 9, 10, 11]
-
-
-@pytest.mark.parametrize("density", [0.0, 0.02, 0.5, 0.98, 1.0])
-def test_run_lengths_are_pycocotools(density: float) -> None:
-    from pycocotools import mask as coco_masks
-
-    random = np.random.default_rng(0)
-    for _ in range(100):
-        mask = random.random(random.integers(1, 70, 2)) < density
-        mask = mask.repeat(random.integers(1, 30), 0)
-        theirs = coco_masks.encode(np.asfortranarray(mask.astype(np.uint8)))
-        expected = {"size": theirs["size"], "counts": theirs["counts"].decode()}
-        assert run_lengths(mask) == expected
-        if mask.size > 1:
-            other = mask.copy()
-            other.flat[mask.size // 2] ^= True
-            assert run_lengths(other) != expected
-
-
 # Trouble
 
 
@@ -390,117 +276,11 @@ def test_a_module_keeps_its_layout_and_type() -> None:
     assert found.error is None
 
 
-# Clips
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
-def test_a_network_of_pictures_sees_every_so_many_frames(tmp_path: Path, suffix: str) -> None:
-    if suffix == ".mp4":
-        path = film(tmp_path / "a.mp4", 10, rate=20)
-    else:
-        path = animation(tmp_path / "a.gif", 10, milliseconds=50)
-    network = Maps()
-    found = list(predict(network, [path, DATA / "cat.jpg"], every=4))
-    assert [prediction.frame for prediction in found] == [0, 4, 8, None]
-    assert [prediction.time for prediction in found[:3]] == pytest.approx([0, 0.2, 0.4], abs=2e-3)
-    assert found[1].to_dict()["frame"] == 4
-
-
-def test_a_network_of_clips_sees_stretches_and_the_last_is_whole(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mp4", 28, rate=15)
-    found = list(predict(clips_network(frames=12), path))
-    assert [prediction.frame for prediction in found] == [0, 12, 16]
-    assert [prediction.time for prediction in found] == pytest.approx([0, 0.8, 16 / 15])
-    exact = list(predict(clips_network(frames=14), path))
-    assert [prediction.frame for prediction in exact] == [0, 14]
-
-
-def test_a_clip_shorter_than_a_stretch_is_seen_as_it_is(tmp_path: Path) -> None:
-    frames = np.stack([np.full((4, 6, 3), value, np.uint8) for value in (0, 100, 200)])
-    (found,) = predict(clips_network(), frames)
-    assert found.labels.tolist() == [1, 0]
-    expected = torch.tensor([200 / 255, 0.0]).softmax(0)
-    np.testing.assert_allclose(found.scores, expected, rtol=1e-5)
-
-
-def test_a_clip_of_one_frame_and_a_picture_are_refused_by_networks_of_clips(
-    tmp_path: Path,
-) -> None:
-    one = film(tmp_path / "one.mp4", 1)
-    found = list(predict(clips_network(), [one, DATA / "cat.jpg"]))
-    assert "must have at least 2 frames to be seen moving, and has 1" in str(found[0].error)
-    assert "must be a clip for clips, which looks at 4 frames at 15 a second" in str(found[1].error)
-    assert len(found) == 2
-
-
 def test_video_networks_of_the_zoo(tmp_path: Path) -> None:
     (found,) = predict("mc3_18", film(tmp_path / "a.mp4", 8, rate=15), weights=None, top=2)
     assert found.error is None
     assert len(found.labels) == 2
     assert found.category(0) == "abseiling"
-
-
-def test_a_clip_damaged_in_the_middle_is_frames_and_then_an_error(tmp_path: Path) -> None:
-    whole = animation(tmp_path / "a.gif", 8).read_bytes()
-    (tmp_path / "b.gif").write_bytes(whole[: len(whole) // 2])
-    found = list(predict(Maps(), [tmp_path / "b.gif", DATA / "cat.jpg"]))
-    assert [prediction.frame for prediction in found[:2]] == [0, 1]
-    assert "truncated or damaged" in str(found[-2].error)
-    assert found[-1].error is None
-
-
-def test_a_camera_that_is_not_there_is_an_error() -> None:
-    (found,) = predict(Maps(), 77)
-    assert "must be the number of a camera" in str(found.error)
-
-
-# Ahead, in threads
-
-
-def noted() -> tuple[list[int], Callable[[int], int]]:
-    """A list, and what notes there with what it was called."""
-    begun: list[int] = []
-
-    def begin(number: int) -> int:
-        begun.append(number)
-        return number
-
-    return begun, begin
-
-
-def test_only_a_few_are_read_ahead() -> None:
-    begun, begin = noted()
-    numbers = prefetched(iter(range(100)), begin, ahead=5, workers=2)
-    assert [next(numbers) for _ in range(10)] == list(range(10))
-    time.sleep(0.2)
-    assert len(begun) <= 10 + 5
-    numbers.close()
-
-
-def test_few_are_read_ahead_where_they_weigh_much() -> None:
-    begun, begin = noted()
-    numbers, weights = iter(range(9)), [4] * 8 + [99]
-    heavy = prefetched(numbers, begin, ahead=8, workers=2, weigh=lambda n: weights[n], most=10)
-    assert next(heavy) == 0
-    time.sleep(0.2)
-    assert len(begun) <= 1 + 2
-    assert list(heavy) == list(range(1, 9))  # one that weighs more than all may comes alone
-
-
-def test_what_threads_raise_is_raised_in_its_turn() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        yield 0
-        raise OSError("no more")
-
-    inverses = prefetched(items(), lambda n: 1 / n, ahead=4, workers=2)
-    assert next(inverses) == 1
-    with pytest.raises(ZeroDivisionError):
-        next(inverses)
-    found = prefetched(items(), lambda n: n, ahead=4, workers=2)
-    assert [next(found), next(found)] == [1, 0]
-    with pytest.raises(OSError, match="no more"):
-        next(found)
 
 
 def test_stopping_early_ends_the_threads() -> None:
@@ -511,20 +291,6 @@ def test_stopping_early_ends_the_threads() -> None:
     del found
     gc.collect()
     assert threading.active_count() == before
-
-
-# Telling
-
-
-def test_predictions_print_as_text() -> None:
-    (boxes,) = predict(Boxes(), noise(8, 10))
-    assert str(boxes).splitlines() == [
-        *("noise-0 (10 x 8)", "   90.0 %  cat, x 0 to 10, y 0 to 2"),
-        "   60.0 %  person, x 3 to 7, y 2 to 5",
-    ]
-    assert str(Prediction("a", 3, 2)) == "a (3 x 2)\n  nothing found"
-    clip = Prediction("a", 3, 2, time=1.5, frame=3)
-    assert str(clip).startswith("a at 1.50 s (3 x 2)")
 
 
 def test_what_is_opened_already_is_taken() -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from convlens import predict
 from convlens.learn.opening import open_network, read_inputs
 from convlens.learn.sources.clips import Frame, camera_frames, clip_frames, is_clip
 from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.zoo.weights import DATA
-from tests.cases.clips import animation, film, number_of
+from tests.cases.clips import SIZE, animation, film, filmed, number_of
 
 
 @pytest.mark.parametrize(
@@ -205,3 +211,52 @@ def test_the_bytes_of_a_clip_are_opened_by_a_network_that_reads_clips(tmp_path: 
     by_bytes, _ = read_inputs(opened, path.read_bytes())
     assert torch.equal(by_path, by_bytes)
     assert not torch.equal(by_path[:, :, 0], by_path[:, :, 1])
+
+
+# One frame does not move
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 5, 15, 60])
+def test_one_frame_is_not_repeated_at_any_rate(tmp_path: Path, rate: float) -> None:
+    path = filmed(tmp_path / "a.mkv", "mpeg4", 1)
+    assert len(list(clip_frames(path, rate))) == 1
+    assert len(list(clip_frames(path, 150))) == 1
+
+
+def test_one_frame_at_five_a_second_does_not_move(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros(SIZE, np.uint8))
+        frame.pts, frame.time_base = 0, Fraction(1, 5)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    opened = open_network("r3d_18", weights="none")
+    (told,) = predict(opened, path)
+    assert "must have at least 2 frames to be seen moving, and has 1" in str(told.error)
+    x, _ = read_inputs(opened, path)  # looked at, it stands still
+    assert tuple(x.shape) == (1, 3, 16, 112, 112)
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png"])
+def test_an_animation_of_one_frame_is_a_still(tmp_path: Path, kind: str) -> None:
+    (told,) = predict("digits", animation(tmp_path / f"a.{kind}", 1))
+    assert told.frame is None
+
+
+def test_an_animated_png_is_a_clip(tmp_path: Path) -> None:
+    path = animation(tmp_path / "a.png", 5, milliseconds=80)
+    frames = list(clip_frames(path))
+    assert [number_of(frame.picture.pixels) for frame in frames] == list(range(5))
+    assert [frame.time for frame in frames] == pytest.approx([0, 0.08, 0.16, 0.24, 0.32])
+    assert [p.frame for p in predict("digits", path)] == list(range(5))
+
+
+def test_what_an_animated_png_shows_where_it_cannot_move_is_no_frame(tmp_path: Path) -> None:
+    stills = [Image.new("L", (8, 8), grey) for grey in (9, 100, 200)]
+    file = io.BytesIO()
+    stills[0].save(
+        file, "PNG", save_all=True, append_images=stills[1:], default_image=True, duration=50
+    )
+    assert [int(f.picture.pixels.max()) for f in clip_frames(file.getvalue())] == [100, 200]
