@@ -12,13 +12,10 @@ from typing import Any
 from cyclopts import App
 
 from convlens import __version__
-from convlens.cli.looking import costs, explain, lab, record
-from convlens.cli.predicting import predict
+from convlens.cli import looking, predicting, training, zoo
 from convlens.cli.printing import print_error, print_warning
-from convlens.cli.training import train
-from convlens.cli.zoo import convert, models
 
-__all__ = ["COMMANDS", "app", "main"]
+__all__ = ["FAMILIES", "app", "main"]
 
 app = App(
     name="convlens",
@@ -27,20 +24,12 @@ app = App(
     help_format="plaintext",
 )
 
-COMMANDS: tuple[Callable[..., None], ...] = (
-    lab,
-    record,
-    explain,
-    costs,
-    predict,
-    models,
-    convert,
-    train,
-)
-"""The commands, each a function whose parameters are its arguments and options."""
+FAMILIES = (looking, predicting, zoo, training)
+"""The files of commands: each function in `__all__` is one, and its parameters are its options."""
 
-for command in COMMANDS:
-    app.command(command)
+for family in FAMILIES:
+    for name in family.__all__:
+        app.command(getattr(family, name))
 
 MENDABLE = (
     ValueError,
