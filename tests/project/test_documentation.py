@@ -8,6 +8,7 @@ import pytest
 from convlens.cli import app
 
 ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "convlens"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 
@@ -56,3 +57,40 @@ def test_the_two_commands_of_the_readme_are_those_of_the_run_script() -> None:
         assert command in readme
         assert command in script
     assert "./run check" in (ROOT / ".ci" / "run").read_text()
+
+
+def rows() -> list[str]:
+    """The rows of CONTRIBUTING's table: what you want to do, and where to go."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text.partition("| you want to | go to |\n|---|---|\n")[2].partition("\n\n")[0]
+    return table.splitlines()
+
+
+def places(row: str) -> list[Path]:
+    """The files and folders that a row names; a file's name alone is beside the path before it."""
+    found: list[Path] = []
+    for word in re.findall(r"`([^`]+)`", row.split("|")[2]):
+        if not re.fullmatch(r"[\w./-]+(/|\.(py|js|md))", word):
+            continue
+        above = [SOURCE, ROOT, *(path if path.is_dir() else path.parent for path in found[-1:])]
+        there = [folder / word for folder in above if (folder / word).exists()]
+        assert there, f"CONTRIBUTING.md leads to {word}, which is not there"
+        found.append(there[-1])
+    return found
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.split("|")[1].strip())
+def test_the_table_of_contributing_leads_somewhere(row: str) -> None:
+    found = places(row)
+    assert found
+    files = [file for path in found for file in ([path] if path.is_file() else path.rglob("*.py"))]
+    text = "\n".join(file.read_text() for file in files)
+    for name in re.findall(r"`([A-Z]\w+)`", row.split("|")[2]):
+        assert name in text, f"CONTRIBUTING.md looks for {name} in {[str(path) for path in found]}"
+
+
+def test_the_table_of_contributing_has_rows() -> None:
+    assert len(rows()) > 15
+    assert places("| a window | `windows/` |") == [SOURCE / "windows"]
+    with pytest.raises(AssertionError, match=r"leads to nowhere\.py"):
+        places("| a window | `nowhere.py` |")
