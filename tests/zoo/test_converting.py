@@ -115,7 +115,7 @@ def test_an_interrupted_write_leaves_the_old_file(monkeypatch: pytest.MonkeyPatc
         ("mobilenet_v3_smal", None, None, "did you mean 'mobilenet_v3_small'"),
         (NETWORK, "IMAGENET1K_V3", None, "did you mean 'IMAGENET1K_V1'"),
         (NETWORK, None, "a.pth", "must end in .safetensors"),
-        (NETWORK, None, "absent/a.safetensors", "must lie in an existing folder"),
+        (NETWORK, None, "absent/a.safetensors", "must be in an existing folder"),
         ("absent.pth", None, None, "must name an existing file"),
         ("absent.bin", None, None, r"must be a network of the zoo or a \.pt or \.pth file"),
         ("absent.pth", "DEFAULT", None, "is a file; leave it out"),

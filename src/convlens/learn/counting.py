@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of the zoo's networks, counted step by step, not quoted."""
+"""Count the parameters and multiply-adds of the zoo's networks, step by step."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["Count", "counts", "counts_table"]
 
 @dataclass(frozen=True)
 class Count:
-    """What one network costs on an input of `shape`: `parameters`, and `multiply_adds` of it all.
+    """What one network costs on an input of `shape`: its `parameters` and all its `multiply_adds`.
 
-    `published`: billions of multiply-adds as torchvision publishes them, None where it does not.
-    `warnings` names what is not counted.
+    `published`: billions of multiply-adds as torchvision publishes them, or None. `warnings`: what
+    was not counted.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Count:
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the fields as plain values, for JSON."""
         return asdict(self)
 
 
 def counts(pattern: str = "*") -> Iterator[Count]:
-    """Count each network of the zoo whose name matches `pattern`, on one input as it was trained.
+    """Yield the costs of each network of the zoo whose name matches `pattern`, on one usual input.
 
-    By recording it on torch's meta device, where shapes are made and no numbers. Detectors are left
-    out: what they compute depends on what they find.
+    Networks are recorded on torch's meta device, which makes shapes but no numbers. Detectors are
+    left out, as what they compute depends on what they find.
 
     >>> for count in counts("mobilenet_v3_s*"):
     ...     print(count.name, count.parameters, count.multiply_adds, count.published)
@@ -64,8 +64,8 @@ def counts_table(found: list[Count]) -> str:
         rows.append(
             (count.name, shape, f"{count.parameters:,}", f"{count.multiply_adds:,}", published)
         )
-    told = [f"{count.name}: {warning}" for count in found for warning in count.warnings]
-    return "\n".join([table(rows, right=range(2, 5)), *told])
+    warnings = [f"{count.name}: {warning}" for count in found for warning in count.warnings]
+    return "\n".join([table(rows, right=range(2, 5)), *warnings])
 
 
 def _count(name: str) -> Count:
@@ -77,13 +77,13 @@ def _count(name: str) -> Count:
 
 
 def _shape(inputs: Inputs) -> tuple[int, ...]:
-    """The shape of the network's own example, prepared."""
+    """Return the shape of the network's own example after preparation."""
     picture = read_picture(DATA / inputs.example)
     return tuple(Preparation.of(inputs)(picture).shape)
 
 
 def _published_shape(inputs: Inputs) -> tuple[int, ...]:
-    """The shape that torchvision counts for: a square where nothing is cut out."""
+    """Return the shape that torchvision counts for: a square if nothing is cut out."""
     side = inputs.crop or inputs.resize or 224
     space = (side, side) if isinstance(side, int) else side
     return (1, inputs.channels, *([inputs.frames] if inputs.frames else []), *space)

@@ -1,4 +1,4 @@
-"""Open a network someone names, with what its pictures need, and read its input."""
+"""Open a network by name, with what its pictures need, and read its input."""
 
 from __future__ import annotations
 
@@ -48,11 +48,10 @@ class Opened:
     """A network ready to be looked at.
 
     `name`: as it was asked for. `network`: in evaluation mode. `preparation`: what a picture goes
-    through, None where the network reads arrays only. `categories`: the names of its outputs,
-    if it says them. `example`: a picture to begin with, None where it reads arrays only.
-    `frames`: how many pictures, and how many of them a second, are one input of a network that
-    reads clips (n, c, t, h, w); None where it reads pictures. `keypoints`: the names of those it
-    finds.
+    through, and `example`: a picture to begin with; both are None if the network reads only arrays.
+    `categories`: the names of its outputs, if known. `frames`: how many frames are one input of a
+    network that reads clips (n, c, t, h, w), and how many of them a second; None if it reads
+    pictures. `keypoints`: the names of those it finds.
     """
 
     name: str
@@ -72,23 +71,25 @@ def open_network(
     crop: int | tuple[int, int] | None = None,
     normalize: str | None = None,
 ) -> Opened:
-    """Build the network `spec` names and settle how a picture becomes its input.
+    """Build the network that `spec` names and settle how a picture becomes its input.
 
-    `spec`: a name of the zoo, `package.module:callable` or `path/file.py:callable`; the callable
-    takes no arguments and returns a torch.nn.Module, or is one. Opening a network of one's own
-    runs its code. `weights`: a .safetensors, .pt or .pth file to load into it; for a network of the
-    zoo also the name of released ones ("DEFAULT", which None is too, or "IMAGENET1K_V1"), or "none"
-    for ones drawn at random, the same each time. `size`: pixels, as in `Preparation`, which `crop`
-    cuts from the middle of, or the square of `size` where it is left out. `normalize`: "imagenet"
-    for ImageNet's mean and deviation.
+    `spec`: a name of the zoo, `package.module:callable` or `path/file.py:callable`. The callable
+    takes no arguments and returns a torch.nn.Module, or is one. Opening a network of your own runs
+    its code.
 
-    Pictures go into a network of the zoo as they did when its weights' accuracy was measured; for
-    weights that are none of the released, as before its DEFAULT. A network of one's own may carry
-    `preparation` (a `Preparation`) and `categories` (names). Without, its first convolution says
-    grey (1 channel) or colour (3), the shorter side is scaled to 224 pixels, the middle cut out,
-    and values are 0 to 1; other networks read arrays.
+    `weights`: a .safetensors, .pt or .pth file to load into it. For a network of the zoo also the
+    name of released ones, such as "IMAGENET1K_V1"; None means "DEFAULT". "none" means weights drawn
+    at random, the same each time. `size`: pixels, as in `Preparation`. `crop`: what
+    is cut from the middle of that, by default the square of `size`. `normalize`: "imagenet" for
+    ImageNet's mean and deviation.
 
-    Raises ValueError or TypeError where it cannot be found, built, or is no Module.
+    Pictures go into a network of the zoo as they did when the accuracy of its weights was measured.
+    For other weights they are prepared as for its DEFAULT. A network of your own may have the
+    attributes `preparation` (a `Preparation`) and `categories` (names). Without them its first
+    convolution decides. If that reads 1 channel (grey) or 3 (colours), the shorter side is scaled
+    to 224 pixels, the middle is cut out, and values are 0 to 1. Other networks read arrays.
+
+    Raises ValueError or TypeError if it cannot be found or built, or is not a Module.
 
     >>> open_network("digits").categories[:3]
     ('0', '1', '2')
@@ -109,17 +110,22 @@ def open_network(
 def read_inputs(opened: Opened, source: object = None) -> tuple[Tensor, NDArray[np.uint8] | None]:
     """Return the input tensor for a picture, array or sound, and the pixels the network sees of it.
 
-    `source`: the bytes or path of a picture (of several pages, the first), or a picture as
-    `read_sources` takes it from Python, prepared as `opened` says, giving (1, c, h, w) and uint8
-    pixels (h, w, 3) row for row. Of a .npy array (n, c, *space) or (c, *space), or such an array or
-    tensor for a network that reads no pictures, the array and None. Of a WAV sound, for a network
-    that reads signals, (1, c, samples) at its own rate and None. None for the network's own
-    example. A network that reads clips is given a clip's first frames, or a picture that stands
-    still, (1, c, t, h, w), and the first frame's pixels. In the network's float type, on its
-    device.
+    `source` is one of these, or None for the network's own example:
 
-    Raises ValueError or TypeError for what is none of these, and for a picture where the network
-    reads arrays only.
+    - the bytes or the path of a picture, of which the first page is read, or a picture as
+      `read_sources` takes it from Python: the input is (1, c, h, w), the pixels are uint8
+      (h, w, 3), row for row;
+    - for a network that reads clips, a clip, of which the first frames are read, or a picture that
+      is repeated: the input is (1, c, t, h, w), the pixels are those of the first frame;
+    - a .npy array (n, c, *space) or (c, *space), or such an array or tensor for a network that
+      reads only arrays: the input is the array, and the pixels are None;
+    - a WAV sound, for a network that reads signals: the input is (1, c, samples) at the sound's own
+      rate, and the pixels are None.
+
+    The input has the network's float type and is on its device.
+
+    Raises ValueError or TypeError for any other source, and for a picture if the network reads only
+    arrays.
 
     >>> x, shown = read_inputs(open_network("digits"))
     >>> tuple(x.shape), shown.shape
@@ -152,7 +158,7 @@ def read_inputs(opened: Opened, source: object = None) -> tuple[Tensor, NDArray[
 
 
 def remark(opened: Opened, source: object) -> str | None:
-    """Return in words what `read_inputs` does not say of a source: its other pages, a sound's rate.
+    """Return in words what `read_inputs` leaves out of a source: its other pages, a sound's rate.
 
     >>> from convlens.zoo.weights import DATA
     >>> remark(open_network("digits"), DATA / "digit-3.png") is None
@@ -180,10 +186,10 @@ def opened_module(
     crop: int | tuple[int, int] | None = None,
     normalize: str | None = None,
 ) -> Opened:
-    """Settle how a picture becomes the input of a network that is built already; as it is found.
+    """Settle how a picture becomes the input of a network that is already built.
 
-    What `open_network` says of a network of one's own is true of it; one that says of which
-    `released` weights it is (`convlens.zoo.Weights`) is prepared for as those are.
+    Pictures are prepared as `open_network` does it for a network of your own. If the network has
+    `released` weights (`convlens.zoo.Weights`), they are prepared as for those.
 
     Raises ValueError or TypeError as `open_network` does.
 
@@ -214,7 +220,7 @@ def _check_normalize(normalize: str | None) -> None:
 
 
 def _pictures(source: Any, frames: tuple[int, float] | None) -> list[Picture]:
-    """One picture, or those of a clip that a network reads at once."""
+    """Return one picture, or the frames of a clip that a network reads at once."""
     given = next(iter(read_sources(source))) if is_given(source) else None
     if frames is None:
         return [given.read(None) if given else read_picture(source)]
@@ -223,7 +229,7 @@ def _pictures(source: Any, frames: tuple[int, float] | None) -> list[Picture]:
         return [given.read(None) if given else read_picture(source)] * count
     with closing(given.frames(rate) if given else clip_frames(source, rate)) as found:
         first = [frame.picture for frame in islice(found, count)]
-    return first if len(first) > 1 else first * count  # one frame stands still
+    return first if len(first) > 1 else first * count  # a single frame is repeated
 
 
 def _sound(opened: Opened, source: bytes | str | Path) -> Sound:
@@ -236,7 +242,7 @@ def _sound(opened: Opened, source: bytes | str | Path) -> Sound:
 def _zoo_opened(spec: str, weights: str | Path) -> Opened:
     network = _built_of_zoo(spec, weights)
     inputs = NETWORKS[spec].inputs
-    if inputs is None:  # the weights say it
+    if inputs is None:  # the weights have them
         return _as_it_says(network, spec)
     return _opened_as(inputs, spec, network, _categories(network, spec))
 
@@ -283,7 +289,7 @@ def _own_preparation(network: nn.Module, spec: str) -> Preparation | None:
 
 
 def _first_window(network: nn.Module) -> tuple[int, int] | None:
-    """The channels read and the space dimensions of the first convolution; None without one."""
+    """Return the channels and the space dimensions that the first convolution reads, if any."""
     for module in network.modules():
         channels, size = getattr(module, "in_channels", 0), getattr(module, "kernel_size", None)
         if channels and isinstance(size, tuple):
@@ -311,7 +317,7 @@ def _adjusted(
             )
         return None
     if size is not None:
-        # A crop of other pixels than the size was for that size; it becomes the square asked for.
+        # A crop of pixels was meant for the old size; the new size becomes the crop.
         cut = preparation.crop if isinstance(preparation.crop, bool) else True
         preparation = dataclasses.replace(preparation, size=size, crop=cut, stretch=False)
     if crop is not None:
@@ -348,7 +354,7 @@ def _wants_array(opened: Opened) -> str:
 
 
 def arrays_for(opened: Opened) -> str:
-    """Return which files a network reads that reads no pictures, in words.
+    """Return in words which files a network reads instead of pictures.
 
     >>> arrays_for(opened_module(nn.Conv1d(1, 2, 9)))
     'a .npy array or a .wav sound'

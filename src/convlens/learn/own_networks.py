@@ -1,4 +1,4 @@
-"""Build the network of one's own that someone names: by its package, or by its file."""
+"""Build a user's own network, named by its package or its file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SPELLINGS = "a network of the zoo, package.module:callable or path/file.py:call
 
 
 def unknown_network(spec: str) -> str:
-    """Return the sentence for a name that is none of the zoo's and no spelling of another.
+    """Return the error for a name that is neither in the zoo nor the place of a callable.
 
     >>> unknown_network("digit").rpartition("; ")[2]
     "did you mean 'digits'?"
@@ -41,7 +41,7 @@ def unknown_network(spec: str) -> str:
 def own_network(spec: str) -> nn.Module:
     """Return the network `spec` names: `package.module:callable` or `path/file.py:callable`.
 
-    Raises ValueError or TypeError where it cannot be found, built, or is no Module.
+    Raises ValueError or TypeError if it cannot be found or built, or is not a Module.
 
     >>> type(own_network("convlens.zoo.small:digits")).__name__
     'Digits'
@@ -49,7 +49,7 @@ def own_network(spec: str) -> nn.Module:
     place, _, name = spec.rpartition(":")
     if not place or not name:
         raise ValueError(f"`network` (={spec!r}) must be {_SPELLINGS}; write both sides of the :")
-    # While its code runs, it finds its neighbours: those of the file, or of the working folder.
+    # While its code runs, it can import its neighbours in the file's or the working folder.
     is_file = place.endswith(".py")
     folder = expanded(place).resolve().parent if is_file else Path.cwd()
     with _importing_from(folder):
@@ -71,12 +71,12 @@ def _importing_from(folder: Path) -> Iterator[None]:
 def _from_file(path: Path, spec: str) -> ModuleType:
     if not path.is_file():
         raise ValueError(f"`network` (={spec!r}) must name an existing file; there is no {path}")
-    # A name of its own: a file called like an installed module must not take its place.
+    # The digest keeps a file that is called like an installed module from replacing it.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"{path.stem}_{digest}"
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:
-        raise ValueError(f"`network` (={spec!r}) must name a Python file; {path} is none")
+        raise ValueError(f"`network` (={spec!r}) must name a Python file, and {path} is not one")
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
     try:
@@ -136,7 +136,7 @@ def _check_no_arguments(made: object, name: str, spec: str) -> None:
     try:
         signature = inspect.signature(made)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return  # Some callables written in C do not tell; calling them will.
+        return  # Some callables written in C have no signature; calling them will fail.
     open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     wanted = [
         parameter.name

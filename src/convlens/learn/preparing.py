@@ -24,15 +24,16 @@ __all__ = ["Preparation"]
 
 @dataclass(frozen=True)
 class Preparation:
-    """What happens to a picture before a network sees it; call it for the tensor.
+    """What happens to a picture before a network sees it; call it to get the tensor.
 
-    `size`: an int scales the shorter side to that many pixels; (h, w) scales until both are
-    covered, or, where `stretch`, to exactly that, whatever the ratio; None leaves every pixel.
-    `crop`: True cuts `size` from the middle, an int that square, (h, w) that, with black around a
-    picture that is smaller (as torchvision's `center_crop`); False cuts nothing. `channels`: 3 for
-    red, green and blue, 1 for grey (ITU-R BT.601). Values are 0 to 1, then (value - `mean`) / `std`
-    a channel where given. `ink`: a handwritten digit, see `ink_cells`. Scaling is bilinear and,
-    but for `antialias=False`, takes means where it makes smaller.
+    `size`: an int scales the shorter side to that many pixels. (h, w) scales until both sides are
+    covered or, with `stretch`, to exactly that, whatever the ratio. None leaves every pixel.
+    `crop`: True cuts `size` from the middle, an int the square of it, (h, w) exactly that; False
+    cuts nothing. A smaller picture gets a black border, as in torchvision's `center_crop`.
+    `channels`: 3 for red, green and blue, 1 for grey (ITU-R BT.601). Values are 0 to 1, and then
+    (value - `mean`) / `std`, a channel at a time, if given. `ink`: whether the picture is a
+    handwritten digit, see `ink_cells`. Scaling is bilinear; unless `antialias` is False, scaling
+    down takes means.
 
     Raises ValueError for fields that do not fit together.
 
@@ -100,15 +101,15 @@ class Preparation:
     def __call__(self, picture: Picture | Image.Image | NDArray[np.uint8] | Tensor) -> Tensor:
         """Return the network's input, float32 (1, c, h, w), for a picture as `predict` takes it.
 
-        Raises ValueError where the scaled picture would have more than 64 million pixels, and for
-        numbers that are no pixels.
+        Raises ValueError if the scaled picture would have more than 64 million pixels, and for
+        numbers that are not pixels.
         """
         return self.normalized(self.shown(given_picture(picture, "picture")))
 
     def clip(self, frames: Sequence[Picture]) -> Tensor:
         """Return t frames as one input of a network that reads clips, float32 (1, c, t, h, w).
 
-        Raises ValueError where the scaled frames would have more than 64 million pixels.
+        Raises ValueError if the scaled frames would have more than 64 million pixels.
         """
         return torch.cat([self(frame) for frame in frames])[None].transpose(1, 2)
 
@@ -116,7 +117,7 @@ class Preparation:
         """Return the network's input, float32 (1, c, h, w), for pixels as `shown` returns them."""
         pixels = shown[:, :, : self.channels]
         x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float()
-        # The data set counts ink in sixteenths; 255 is no multiple of them, so round back to them.
+        # The data set counts ink in sixteenths, of which 255 is not a multiple, so round to them.
         x = (x * (16 / 255)).round() / 16 if self.ink else x / 255
         if self.mean is not None:
             x = x - torch.tensor(self.mean).reshape(1, -1, 1, 1)
@@ -125,9 +126,9 @@ class Preparation:
         return x
 
     def seen(self, picture: Picture) -> tuple[float, float, float, float]:
-        """Return where the network's input lies in a picture: left, top, right, bottom in pixels.
+        """Return the place of the network's input in a picture: left, top, right, bottom in pixels.
 
-        Beyond the picture's border where `crop` put black around it.
+        It extends beyond the picture's border if `crop` put black around it.
 
         >>> Preparation(size=4).seen(Picture(np.zeros((8, 16, 3), np.uint8)))
         (4.0, 0.0, 12.0, 8.0)
@@ -143,7 +144,7 @@ class Preparation:
 
         Row i and column j are row i and column j of the tensor; grey is repeated three times.
 
-        Raises ValueError where the scaled picture would have more than 64 million pixels.
+        Raises ValueError if the scaled picture would have more than 64 million pixels.
         """
         if self.ink:
             height, width = _pair(self.size)
@@ -199,7 +200,7 @@ def _pair(size: int | tuple[int, int] | None) -> tuple[int, int]:
 
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Grey 0 to 255 of (h, w, 3), one colour after the other to spare memory."""
+    """Return the grey, 0 to 255, of pixels (h, w, 3), a colour at a time to save memory."""
     grey: NDArray[np.float32] = np.multiply(pixels[:, :, 0], LUMA[0], dtype=np.float32)
     for colour in (1, 2):
         grey += np.multiply(pixels[:, :, colour], LUMA[colour], dtype=np.float32)
@@ -207,10 +208,10 @@ def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _covering(picture: Picture, least_h: int, least_w: int) -> tuple[int, int]:
-    """The smallest size of the picture's ratio that covers both."""
+    """Return the smallest size with the picture's ratio that covers both sides."""
     h, w = picture.height, picture.width
-    # Exact fractions: the side that decides is the size asked for, the other is rounded down,
-    # as torchvision's Resize does.
+    # Whole numbers are exact: one side is the size asked for, the other is rounded down, as in
+    # torchvision's Resize.
     if h * least_w <= w * least_h:
         new_h, new_w = least_h, max(least_w, w * least_h // h)
     else:
@@ -225,7 +226,7 @@ def _covering(picture: Picture, least_h: int, least_w: int) -> tuple[int, int]:
 
 
 def _cut(pixels: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """The middle of (h, w, 3) where torchvision's `center_crop` has it, black where it is short."""
+    """Return the middle of (h, w, 3), black where it is short, as torchvision's `center_crop`."""
     if size is None:
         return pixels
     short = [max(0, side - have) for side, have in zip(size, pixels.shape, strict=False)]
@@ -237,5 +238,5 @@ def _cut(pixels: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.
 
 
 def _start(have: int, side: int) -> int:
-    """Where the middle `side` of so many pixels begins; negative where they are fewer."""
+    """Return where the middle `side` of `have` pixels begins; negative if there are fewer."""
     return round((have - side) / 2) if have >= side else -((side - have) // 2)

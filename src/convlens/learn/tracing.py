@@ -1,4 +1,4 @@
-"""A detection walked back: box, score, regression, proposal, anchor, RoI samples, cells, pixels."""
+"""Walk a detection back from its box over its proposal and anchor to the pixels."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Station", "Trace", "detections", "is_detector", "trace"]
 
 Box = tuple[float, float, float, float]
 
-# An element that one of these made was an element before, or the limit it was cut off at.
+# An element that one of these made was there before, or is the limit that cut it off.
 _CLIPS = ("clamp", "clip", "minimum", "maximum")
 
-# The selections worth telling of: those of thresholds and of order are left out.
+# The selections that get a station; those by a threshold, or for an order, do not.
 SELECTIONS = {"nms": "{} suppression", "batched_nms": "{} suppression", "topk": "{} ranking"}
 
 
@@ -30,10 +30,10 @@ SELECTIONS = {"nms": "{} suppression", "batched_nms": "{} suppression", "topk": 
 class Station:
     """A place on the way from a detection back to the pixels.
 
-    `name` of it; `text`: one sentence with its numbers; `value` and `index`: the element of the
-    recording that stands for it, to be explained further; `link`: "made of" where arithmetic leads
-    there, "chosen" where only a selection does (suppression, the best of a ranking). `box`: where
-    it lies in the picture, x1, y1, x2, y2 in its pixels.
+    `text`: one sentence with its numbers. `value` and `index`: the element of the recording that
+    represents it, to be explained further. `link`: "made of" if arithmetic leads there, "chosen" if
+    only a selection does, such as suppression or a ranking. `box`: its place in the picture, x1,
+    y1, x2, y2 in pixels.
     """
 
     name: str
@@ -46,9 +46,9 @@ class Station:
 
 @dataclass(frozen=True)
 class Trace:
-    """What one detection came from, station by station; prints as text.
+    """What one detection came from, station by station; it prints as text.
 
-    `box` in pixels of the picture: x1, y1, x2, y2. `label`: the class's number.
+    `box`: x1, y1, x2, y2 in pixels of the picture. `label`: the number of the class.
     """
 
     picture: int
@@ -59,7 +59,7 @@ class Trace:
     stations: tuple[Station, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the fields as plain values, for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Trace:
 
 
 def is_detector(recording: Recording) -> bool:
-    """Whether a recording is of a detector of two stages, as the zoo has them, that found boxes."""
+    """Return whether a recording is of a detector with two stages that found boxes."""
     ran = {call.path for call in recording.calls}
     return {anatomy.PROPOSAL_HEAD, anatomy.BOX_PREDICTOR} <= ran and bool(detections(recording))
 
@@ -81,11 +81,11 @@ def is_detector(recording: Recording) -> bool:
 def trace(recording: Recording, detection: int, picture: int = 0) -> Trace:
     """Walk one detection of a recorded Faster, Mask or Keypoint R-CNN back to the pixels.
 
-    `detection`: its number, from 0, in the answer to the picture of that number. "made of" stations
-    are arithmetic, which `explain` shows term by term; where numbers are linked by a selection only
-    the station says "chosen", and why.
+    `detection`: its number, from 0, in the answer to the picture of that number. Stations that are
+    "made of" others are linked by arithmetic, which `explain` shows term by term. If only a
+    selection links them, the station says "chosen", and why.
 
-    Raises ValueError where the recording is of no such detector, and for numbers out of range.
+    Raises ValueError if the recording is not of such a detector, and for numbers out of range.
     """
     if not is_detector(recording):
         raise ValueError(
@@ -109,7 +109,7 @@ def trace(recording: Recording, detection: int, picture: int = 0) -> Trace:
 
 
 def detections(recording: Recording) -> list[dict[str, int]]:
-    """Return of each picture the value ids of what a detector answered, by name; [] of others.
+    """Return the value ids of a detector's answer to each picture by name; [] for other networks.
 
     >>> import torch
     >>> from convlens.lens import record
@@ -128,7 +128,7 @@ def detections(recording: Recording) -> list[dict[str, int]]:
 
 
 class _Walk:
-    """One detection's way; numbers are read from the recording, never computed again."""
+    """The way of one detection; numbers are read from the recording, never computed again."""
 
     def __init__(
         self, recording: Recording, found: dict[str, int], detection: int, picture: int
@@ -169,7 +169,7 @@ class _Walk:
         yield from self._samples(row, proposal)
 
     def _added(self) -> Iterator[Station]:
-        """Where the heads computed what they added to the detection's box."""
+        """Yield the places where the heads computed what they added to the detection's box."""
         at = self.detection + sum(
             len(self.recording.values[other["boxes"]].tensor)
             for other in detections(self.recording)[: self.picture]
@@ -200,7 +200,7 @@ class _Walk:
         return Station("score", text, scores, (row, label), box=proposal)
 
     def _proposal(self, row: int, place: Box) -> Iterator[Station]:
-        """The proposal, why it was chosen, and the anchor it is made of."""
+        """Yield the proposal, why it was chosen, and the anchor it is made of."""
         proposals, local = self._proposals(row)
         box = _sides(self._tensor(proposals)[local])
         yield Station(
@@ -212,7 +212,7 @@ class _Walk:
         yield from self._chosen(chain, "proposal", place)
         heads = [call for call in self.recording.calls if call.path == anatomy.PROPOSAL_HEAD]
         anchors = [self.recording.values[head.outputs[0]].shape[1] for head in heads]
-        # The walk ends where boxes of all anchors of all pictures are put together from halves.
+        # The walk ends where the boxes of all anchors of all pictures are joined from two corners.
         anchor = chain[-1].index[0] % sum(anchors)
         placed = self._in_picture(self._tensor(self._anchors(sum(anchors)))[anchor])
         for level, (head, count) in enumerate(zip(heads, anchors, strict=True)):
@@ -222,7 +222,7 @@ class _Walk:
             anchor -= count
 
     def _anchors(self, count: int) -> int:
-        """The value of all anchors of a picture."""
+        """Return the id of the value that holds all anchors of a picture."""
         return next(
             id
             for step in self.recording.steps
@@ -256,7 +256,7 @@ class _Walk:
         )
 
     def _samples(self, row: int, proposal: Box) -> Iterator[Station]:
-        """The pooled box, the cells of the pyramid under it, and their pixels."""
+        """Yield the pooled box, the cells of the pyramid under it, and their pixels."""
         pooled = self._call(anatomy.BOX_POOL).outputs[0]
         _, _, h, w = self.recording.values[pooled].shape
         *_, aligned = self._back(pooled, (row, 0, h // 2, w // 2))
@@ -268,7 +268,7 @@ class _Walk:
         cells = [aligned.terms.index(k, self.recording) for k in range(len(aligned.terms))]
         cells = [cell for cell in cells if len(cell) == 4]
         if not cells:
-            return  # a bin that lies outside of the map
+            return  # the bin is outside of the map
         level = int(aligned.terms.source[0])
         heaviest = cells[int(abs(aligned.terms.weight).argmax())]
         ys, xs = sorted({cell[2] for cell in cells}), sorted({cell[3] for cell in cells})
@@ -293,7 +293,7 @@ class _Walk:
         )
 
     def _chosen(self, chain: Sequence[Explanation], name: str, box: Box) -> Iterator[Station]:
-        """The selections along a way: who chose each position, and why."""
+        """Yield the selections along a way: what chose each position, and why."""
         for made in chain:
             if made.rule != "copy" or made.terms.weight_source[0] < 0:
                 continue
@@ -308,7 +308,7 @@ class _Walk:
         yield from self._back_from(explain_value(self.recording, id, index))
 
     def _back_from(self, made: Explanation) -> Iterator[Explanation]:
-        """This number and those before it, as long as each is made of one computed number."""
+        """Yield a number and those before it, as long as each is made of one computed number."""
         while True:
             yield made
             sources = [
@@ -323,7 +323,7 @@ class _Walk:
             made = made.open(sources[0])
 
     def _proposals(self, row: int) -> tuple[int, int]:
-        """The value of this picture's proposals, and the number of one in it."""
+        """Return the id of the value of this picture's proposals, and the number of one in it."""
         call = self._call(anatomy.BOX_POOL)
         boxes = [id for id in call.inputs if len(self.recording.values[id].shape) == 2]
         before = sum(self.recording.values[id].shape[0] for id in boxes[: self.picture])
@@ -339,7 +339,7 @@ class _Walk:
         return self.recording.values[id].tensor
 
     def _in_picture(self, box: Tensor) -> Box:
-        """A box of the resized picture, as it lies in the picture itself."""
+        """Return a box of the resized picture in pixels of the picture itself."""
         resizings = [
             step
             for step in self.recording.steps
@@ -353,7 +353,7 @@ class _Walk:
         return x1 * w / wide, y1 * h / tall, x2 * w / wide, y2 * h / tall
 
     def _cells(self, size: Sequence[int], rows: range, columns: range) -> Box:
-        """Where cells of a map of this size (h, w) lie in the picture."""
+        """Return the place in the picture of cells of a map of this size (h, w)."""
         tall, wide = self.recording.values[self._call(anatomy.BACKBONE).inputs[0]].shape[-2:]
         y, x = tall / size[0], wide / size[1]
         corners = (columns.start * x, rows.start * y, columns.stop * x, rows.stop * y)
@@ -361,7 +361,7 @@ class _Walk:
 
 
 def _output_of(steps: Sequence[Step], path: str) -> int:
-    """What the only step of a layer made."""
+    """Return the id of what the only step of a layer made."""
     return next(step.outputs[0] for step in steps if step.module == path)
 
 

@@ -1,4 +1,4 @@
-"""Readable networks, one family a file, and the one way to build each by name."""
+"""Build readable networks by name; each family has its own file."""
 
 from convlens.zoo.building import list_models, model
 from convlens.zoo.detection import DETECTORS

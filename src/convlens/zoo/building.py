@@ -15,7 +15,7 @@ from convlens.files import expanded
 from convlens.zoo.detection import detector
 from convlens.zoo.networks import NETWORKS, Network, weights
 from convlens.zoo.weights.downloading import fetch
-from convlens.zoo.weights.drawn import EVERYTHING, TrackedModule, random_parts, told
+from convlens.zoo.weights.drawn import EVERYTHING, TrackedModule, random_parts, random_text
 from convlens.zoo.weights.loading import load_weights, read_weights
 from convlens.zoo.weights.released import Weights, recognized
 from convlens.zoo.weights.sniffing import in_place_of_a_network
@@ -30,19 +30,21 @@ def model(
 
     `weights`: "DEFAULT" for the best released ones (or those shipped with convlens), the name of
     others ("IMAGENET1K_V1"), the path of a file (see `convlens.zoo.weights.read_weights`), or None
-    for freshly drawn ones. Released weights are downloaded once, into the cache folder of
-    torch.hub. `classes`: how many to tell apart, the released number when None; with another number
-    released weights fill all but the last layer, which is drawn at random, with a warning, and a
-    file of your own is refused. A detector counts the background as class 0.
+    for weights drawn at random. Released weights are downloaded once, into the cache folder of
+    torch.hub.
 
-    The network says in `released` which weights' ways it follows (a released file is known by its
-    sha256 whatever its name, a converted one by what stands in it; for other files and for fresh
-    weights it is the DEFAULT), and in `categories` what its outputs are called; by these `predict`
-    knows what to do with a picture. In `random_parts` it says which of its modules are as they were
-    drawn, ("*",) where all are; what is loaded or trained later is no longer among them.
+    `classes`: the number of classes, by default the released one. With another number, released
+    weights fill all but the last layer, which is drawn at random, with a warning. A file of your
+    own is then refused. A detector counts the background as class 0.
 
-    Raises ValueError for a name the zoo does not have, for weights that do not fit, cannot be had
-    or are damaged, and for a number of classes the network cannot have.
+    The attribute `released` holds the facts about the weights, by which `predict` prepares a
+    picture. A released file is known by its sha256, whatever its name, and a converted one by the
+    texts in it. For other files, and for random weights, the facts are those of the DEFAULT.
+    `categories` are the names of the outputs. `random_parts` are the paths of the modules whose
+    weights are still as they were drawn, ("*",) for all of them.
+
+    Raises ValueError for an unknown name, for weights that do not fit, cannot be downloaded or are
+    damaged, and for a number of classes that the network cannot have.
 
     >>> [name for name, child in model("digits").named_children()][:3]
     ['conv1', 'relu1', 'pool1']
@@ -96,7 +98,7 @@ def _checked_classes(classes: int | None, name: str, entry: Network) -> int:
     if not entry.classes:
         raise ValueError(
             f"`classes` (={classes}) must be left out for {name!r}, whose outputs are settled; "
-            "take another network to tell other classes apart"
+            "take another network for other classes"
         )
     least = 2 if entry.build is detector else 1
     if operator.index(classes) < least:
@@ -126,22 +128,23 @@ def _weights_file(name: str, entry: Network, asked: str | Path | None) -> Path |
 
 
 def _fill(network: nn.Module, entry: Network, path: Path, classes: int) -> None:
-    """Load a file into a network for so many classes; warns where the file is for others."""
+    """Load a file into a network of `classes` classes; warn if it was made for another number."""
     fresh: tuple[str, ...] = ()
     if classes != entry.classes and entry.weights:
-        read_weights(path)  # what is wrong with the file is said first
-        # Only released weights lose their head: one's own are for the classes they were trained on.
+        read_weights(path)  # a fault of the file itself is reported first
+        # Only released weights lose their head: a user's own are for the classes they learned.
         fresh = entry.heads if recognized(entry.weights, path) else ()
     load_weights(network, path, fresh=fresh)
     if fresh:
         warnings.warn(
             f"`classes` (={classes}) are not those of the released weights: "
-            f"{told(random_parts(network))}, so that answers mean nothing until it is trained",
+            f"{random_text(random_parts(network))}, so that answers mean nothing until it is "
+            "trained",
             UserWarning,
             stacklevel=3,
         )
 
 
 def _facts(entry: Network, path: Path | None) -> Weights:
-    """What is known of the weights in a file, else of the DEFAULT."""
+    """Return what is known of the weights in a file, else of the DEFAULT."""
     return (path and recognized(entry.weights, path)) or entry.weights[0]

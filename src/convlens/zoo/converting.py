@@ -21,16 +21,16 @@ __all__ = ["convert"]
 def convert(source: str | Path, name: str | None = None, out: str | Path | None = None) -> Path:
     """Write the weights of `source` to a .safetensors file, atomically, and return its path.
 
-    `source`: a network of the zoo, whose weights called `name` ("DEFAULT" when None) are
-    downloaded where they are not there yet; or a .pt or .pth file. A file torchvision released is
-    checked against its network, and its tensors get the names that has today; of any other, names
-    and tensors stay as they are. `out`: in the working folder when None, called as the network and
-    the weights, or as the file without its digits.
+    `source`: a network of the zoo, whose weights called `name` ("DEFAULT" when None) are downloaded
+    if need be; or a .pt or .pth file. A file that torchvision released is checked against its
+    network, and its tensors get the names that the network uses today. Other files keep their names
+    and tensors. `out`: by default a file in the working folder, named after the network and the
+    weights, or after the source without its digits.
 
-    Beside the tensors stand the texts `source` and `sha256`, of the file read, and `network`,
-    `weights` and `licence` where they are known.
+    The file also holds the texts `source` and `sha256` of the file read, and `network`, `weights`
+    and `licence` if they are known.
 
-    Raises ValueError for a `source`, `name` or `out` that cannot be, and what `fetch` and
+    Raises ValueError for an invalid `source`, `name` or `out`, and whatever `fetch` and
     `read_weights` raise.
 
     >>> import tempfile, torch
@@ -52,7 +52,7 @@ def convert(source: str | Path, name: str | None = None, out: str | Path | None 
 
 
 def _released(source: str | Path, name: str | None) -> Weights | None:
-    """The entry of a network's weights, or of a file that bears a released one's name."""
+    """Return what is known of a network's weights, or of a file with a released file's name."""
     if str(source) in NETWORKS:
         return weights(str(source), name or "DEFAULT")
     path = expanded(source)
@@ -74,7 +74,7 @@ def _released(source: str | Path, name: str | None) -> Weights | None:
 def _default(source: Path, entry: Weights | None) -> str:
     if entry is not None:
         return f"{entry.network}-{entry.name}.safetensors"
-    # Where the name ends in digits of its sha256, those of the new file are others.
+    # Digits of the old file's sha256 at the end of its name do not fit the new file.
     digits = re.search(r"-([0-9a-f]{8})$", source.stem)
     is_sum = digits and source.is_file() and sha256_of(source).startswith(digits[1])
     return (source.stem[:-9] if is_sum else source.stem) + ".safetensors"

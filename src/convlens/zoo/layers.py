@@ -1,4 +1,4 @@
-"""The layers that several families of the zoo share."""
+"""Define the layers that several families of the zoo share."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from torch import Tensor, nn
 __all__ = ["FrozenNorm2d", "Norm", "conv_norm", "draw_weights"]
 
 Norm = Callable[[int], nn.Module]
-"""What makes a normalization of so many channels: `nn.BatchNorm2d`, or one with another eps."""
+"""What makes a normalization of a number of channels, such as `nn.BatchNorm2d`."""
 
 
 class FrozenNorm2d(nn.Module):
     """Batch normalization by fixed numbers: x of shape (n, c, h, w) to the same shape.
 
-    Its four vectors are buffers, changed by neither a forward nor a gradient step, as detectors are
-    fine-tuned (Detectron's `AffineChannel`; torchvision's `FrozenBatchNorm2d`, whose names they
-    bear). `eps` is added to the variance: 0 in the detectors released as COCO_V1, 1e-5 in others.
+    Its four vectors are buffers, which neither a forward pass nor a gradient step changes, as
+    detectors are fine-tuned (Detectron's `AffineChannel`). They have the names of torchvision's
+    `FrozenBatchNorm2d`. `eps` is added to the variance: 0 in the detectors released as COCO_V1,
+    1e-5 in others.
     """
 
     weight: Tensor
@@ -56,7 +57,7 @@ def conv_norm(
     groups: int = 1,
     dilation: int = 1,
 ) -> nn.Sequential:
-    """Return convolution, normalization and activation (or none), names "0", "1" and "2".
+    """Return a convolution "0", its normalization "1" and, unless None, its activation "2".
 
     Padded so that a stride of 1 keeps the size; (n, c, h, w) to (n, k, ceil(h / stride), ...).
     """
@@ -71,7 +72,7 @@ def conv_norm(
 
 
 def draw_weights(network: nn.Module, linear: float | None = None) -> None:
-    """Draw the weights of every convolution anew, in place, by the rule for ReLU.
+    """Draw the weights of every convolution in place, by the rule for ReLU.
 
     Normal of variance 2 / (k * size), biases 0 (He et al., arXiv 1502.01852, section 2.2, the
     backward case). `linear`: the deviation of linear layers' weights; None leaves them.

@@ -1,4 +1,4 @@
-"""What the zoo has, in one table: sizes, costs and accuracies as published."""
+"""List the networks of the zoo with their sizes, costs and accuracies, as published."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Listed:
 def listed(pattern: str = "*") -> list[Listed]:
     """Return the networks of the zoo whose names match a shell `pattern`, sorted by name.
 
-    Raises ValueError where there is none.
+    Raises ValueError if none does.
 
     >>> [(found.name, found.parameters) for found in listed("resnet1*")]
     [('resnet101', 44549160), ('resnet152', 60192808), ('resnet18', 11689512)]
@@ -106,7 +106,7 @@ def _row(network: Listed) -> tuple[str, ...]:
 
 
 def _three_digits(number: float) -> str:
-    """Three significant digits, and no more than three decimals.
+    """Return three significant digits, with at most three decimals.
 
     >>> _three_digits(0.057), _three_digits(7.801), _three_digits(280.371)
     ('0.057', '7.80', '280')

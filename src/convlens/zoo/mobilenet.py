@@ -1,4 +1,4 @@
-"""MobileNetV3, small and large.
+"""Define MobileNetV3, small and large.
 
 Howard et al., *Searching for MobileNetV3* (arXiv 1905.02244), tables 1 and 2.
 """
@@ -18,7 +18,7 @@ __all__ = ["MOBILENETS", "MobileNetV3", "MobileNetVariant", "mobilenet", "mobile
 
 @dataclass(frozen=True)
 class BlockRow:
-    """A line of the paper's tables: the block's window, channels inside and out, and so on."""
+    """A row of the paper's tables: a block's window, its channels inside and out, and more."""
 
     size: int
     expanded: int
@@ -72,7 +72,7 @@ SMALL = _rows("""3  16  16  SE RE 2
 
 @dataclass(frozen=True)
 class MobileNetVariant:
-    """What differs between them: the table, the last hidden layer, the width of everything."""
+    """What the variants differ in: the table, the last hidden layer, and the width."""
 
     rows: tuple[BlockRow, ...]
     hidden: int
@@ -88,7 +88,7 @@ MOBILENETS = {
 
 
 class SqueezeExcite(nn.Module):
-    """Every channel times a factor that the means of all channels decide; keeps (n, c, h, w)."""
+    """Each channel times a factor that depends on the means of all channels; keeps (n, c, h, w)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class SqueezeExcite(nn.Module):
         self.scale_activation = nn.Hardsigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x scaled a channel at a time by factors of 0 to 1."""
+        """Return x with each channel scaled by a factor of 0 to 1."""
         scale = self.avgpool(x)  # (n, c, h, w) -> (n, c, 1, 1)
         scale = self.activation(self.fc1(scale))  # -> (n, narrow, 1, 1)
         scale = self.scale_activation(self.fc2(scale))  # -> (n, c, 1, 1)
@@ -109,7 +109,7 @@ class SqueezeExcite(nn.Module):
 
 
 class MobileNetV3Block(nn.Module):
-    """Expand by 1x1, convolve each channel alone, squeeze and excite, project back by 1x1.
+    """A 1x1 expansion, a convolution of each channel, squeeze-and-excite, and a 1x1 projection.
 
     (n, c, h, w) to (n, row.out, h / stride, w / stride); a skip where both shapes are one.
     """
@@ -135,7 +135,7 @@ class MobileNetV3Block(nn.Module):
             layers.append(SqueezeExcite(wide))
         layers.append(conv_norm(wide, row.out, 1, norm=norm, activation=None))
         self.block = nn.Sequential(*layers)
-        # A block that is spread instead of strided has the row's stride in name only: no skip.
+        # A row with a stride gives a block without a skip, even one that is dilated instead.
         self.skips = row.stride == 1 and c == row.out
 
     def forward(self, x: Tensor) -> Tensor:
@@ -173,10 +173,10 @@ class MobileNetV3(TrackedModule):
 def mobilenet_features(
     variant: MobileNetVariant, norm: Norm | None = None, *, dilated: bool = False
 ) -> nn.Sequential:
-    """Return the stem, a block a row, and a last 1x1 convolution, called "0", "1", ...
+    """Return the stem, a block for each row, and a last 1x1 convolution, called "0", "1", ...
 
     `norm`: batch normalization of eps 0.001 and momentum 0.01 when None. `dilated`: the last stage
-    keeps the size and spreads its windows by 2, for segmentation (section 6.4).
+    keeps the size and dilates its windows by 2, for segmentation (section 6.4).
     """
     norm = norm or partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)
     rows = [

@@ -1,4 +1,4 @@
-"""MobileNetV2: narrow maps between blocks that are wide inside.
+"""Define MobileNetV2: narrow maps between blocks that are wide inside.
 
 Sandler et al., *MobileNetV2: Inverted Residuals and Linear Bottlenecks* (arXiv 1801.04381),
 table 2.
@@ -27,7 +27,7 @@ STAGES = (
 
 
 class InvertedResidual(nn.Module):
-    """Expand by 1x1, convolve each channel alone, project back by 1x1 without an activation.
+    """A 1x1 expansion, a convolution of each channel, and a 1x1 projection without an activation.
 
     (n, c, h, w) to (n, k, h / stride, w / stride); a skip where both shapes are one.
     """

@@ -1,4 +1,4 @@
-"""The networks of the zoo, an entry each: how it is built, what goes in, and its weights."""
+"""Give each network of the zoo one entry: how it is built, what goes in, and its weights."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ from convlens.zoo.weights.released import AT_RANDOM, RELEASED, Weights
 __all__ = ["NETWORKS", "Network", "weights"]
 
 Build = Callable[[str, int], nn.Module]
-"""What makes an untrained network from its name and its number of classes."""
+"""What builds an untrained network from its name and its number of classes."""
 
 
 @dataclass(frozen=True)
 class Network:
     """One network of the zoo.
 
-    `task`: what it does, such as "classification". `classes`: how many the released weights know,
-    0 where the network itself decides. `heads`: how the names of the parameters begin whose shapes
-    follow the number of classes. `inputs`: what goes in, where no released weights say it.
-    `weights`: those released, the DEFAULT first. `shipped`: the weights that come with the package.
+    `task`: what it does, such as "classification". `classes`: the number that the released weights
+    know, or 0 if the network has a fixed number. `heads`: the prefixes of the parameters whose
+    shapes depend on the number of classes. `weights`: the released ones, the DEFAULT first.
+    `inputs`: what goes in, for a network without released weights; those have inputs of their own.
+    `shipped`: the weights that come with the package.
 
-    Raises ValueError unless either `inputs` or `weights` say what goes in.
+    Raises ValueError unless the entry has either `inputs` or `weights`.
     """
 
     build: Build
@@ -103,12 +104,13 @@ NETWORKS: dict[str, Network] = {
     **released(DETECTORS, detector, 91, BOX_AND_MASK_HEADS),
     **released(["keypointrcnn_resnet50_fpn"], detector, 2, BOX_HEAD),
 }
+"""Every network by its name; a network without released weights is one line with its inputs."""
 
 
 def weights(network: str, name: str = "DEFAULT") -> Weights:
     """Return what is known of the released weights called `name` for `network`.
 
-    `name`: "DEFAULT" is torchvision's, the most accurate.
+    `name`: "DEFAULT" is the one that torchvision takes by default, the most accurate.
 
     Raises ValueError for a network without released weights, and for unknown names.
 

@@ -1,4 +1,4 @@
-"""Residual networks: ResNet, ResNeXt and Wide ResNet.
+"""Define residual networks: ResNet, ResNeXt and Wide ResNet.
 
 He, Zhang, Ren & Sun, *Deep Residual Learning for Image Recognition* (arXiv 1512.03385), with the
 stride of a bottleneck in its 3x3 convolution, as the released weights have it ("v1.5"). Xie et al.,
@@ -72,7 +72,7 @@ class Bottleneck(nn.Module):
 
 
 def projection(c: int, k: int, stride: int, norm: Norm) -> nn.Sequential | None:
-    """Return what makes a skip fit: a strided 1x1 convolution, normalized; None where it fits."""
+    """Return a normalized, strided 1x1 convolution that makes a skip fit, or None if it fits."""
     if c == k and stride == 1:
         return None
     return nn.Sequential(nn.Conv2d(c, k, 1, stride, bias=False), norm(k))
@@ -80,10 +80,10 @@ def projection(c: int, k: int, stride: int, norm: Norm) -> nn.Sequential | None:
 
 @dataclass(frozen=True)
 class ResNetVariant:
-    """What differs between residual networks.
+    """What the variants differ in.
 
-    `depths`: blocks of the four stages. A block's 3x3 convolution has `groups` groups, in the first
-    stage of `group_width` channels each, twice as many in each further stage.
+    `depths`: the numbers of blocks in the four stages. A block's 3x3 convolution has `groups`
+    groups, each of `group_width` channels in the first stage and twice as many in each further one.
     """
 
     block: type[Basic | Bottleneck]
@@ -110,7 +110,7 @@ class ResNet(TrackedModule):
     """A stem, four stages of residual blocks, the mean over the map and a linear layer.
 
     Pictures (n, 3, h, w) to scores (n, classes). `dilated`: the third and fourth stage keep the
-    size and spread their windows instead, for segmentation (arXiv 1706.05587, section 3.1).
+    size and dilate their windows instead, for segmentation (arXiv 1706.05587, section 3.1).
     """
 
     def __init__(
@@ -157,7 +157,7 @@ def stage(
     width = narrow * variant.group_width // 64 * variant.groups
     k = narrow * block.expansion
     c = 64 if number == 0 else k // 2
-    before = max(dilation // 2, 1)  # the first block's windows are spread as the stage's before
+    before = max(dilation // 2, 1)  # the first block has the dilation of the stage before
     first = block(c, width, k, stride, before, variant.groups, norm)
     others = variant.depths[number] - 1
     return nn.Sequential(

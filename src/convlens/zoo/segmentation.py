@@ -1,4 +1,4 @@
-"""Semantic segmentation: a class for every pixel, by FCN, DeepLabV3 and LR-ASPP.
+"""Define networks that find a class for every pixel: FCN, DeepLabV3 and LR-ASPP.
 
 Long, Shelhamer & Darrell, *Fully Convolutional Networks* (arXiv 1411.4038). Chen et al.,
 *Rethinking Atrous Convolution* (arXiv 1706.05587), section 3.3. Howard et al., *Searching for
@@ -25,7 +25,7 @@ __all__ = ["LRASPP", "SEGMENTERS", "Segmenter", "SegmenterVariant", "segmenter"]
 
 @dataclass(frozen=True)
 class SegmenterVariant:
-    """What differs between them: the backbone, and the head on its maps."""
+    """What the variants differ in: the backbone, and the head on its maps."""
 
     backbone: str
     head: Literal["fcn", "deeplab", "lraspp"]
@@ -41,16 +41,17 @@ SEGMENTERS = {
 }
 
 RATES = (12, 24, 36)
-"""How far apart the taps of DeepLab's three spread windows lie, on maps an eighth of the picture.
+"""The dilations of DeepLab's three dilated windows, on maps an eighth of the picture.
 
-Twice those of arXiv 1706.05587, section 3.3, whose maps are a sixteenth.
+They are twice those of arXiv 1706.05587, section 3.3, whose maps are a sixteenth.
 """
 
 
 class Maps(nn.Module):
-    """Layers that run one after another: pictures to the map of `near` and that of the last.
+    """Layers that run one after another and give two maps: that of `near`, and that of the last.
 
-    Both of `channels`, an eighth as large as the picture, or the last a sixteenth.
+    The maps have the two numbers of `channels`. Both are an eighth of the picture's size, or the
+    last is a sixteenth.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Maps(nn.Module):
 
 
 def maps(backbone: str) -> Maps:
-    """Return a classifier's layers up to its last map, the last stages dilated, by their names."""
+    """Return a classifier's layers, under their names, up to its last map; the last are dilated."""
     if backbone in RESNETS:
         network = ResNet(RESNETS[backbone], dilated=True)
         layers = [pair for pair in network.named_children() if pair[0] not in ("avgpool", "fc")]
@@ -93,7 +94,7 @@ class FCNHead(nn.Sequential):
 
 
 class DeepLabHead(nn.Sequential):
-    """Five branches of different reach joined, a 3x3 convolution and a 1x1 to the classes."""
+    """Five branches of different reach, a 3x3 convolution, and a 1x1 to the classes."""
 
     def __init__(self, c: int, classes: int) -> None:
         super().__init__(
@@ -122,7 +123,7 @@ class SpatialPyramid(nn.Module):
 
 
 class WholeMap(nn.Sequential):
-    """What the whole map has in the mean, said at every place: (n, c, h, w) to (n, 256, h, w)."""
+    """The mean of the whole map, repeated at every place: (n, c, h, w) to (n, 256, h, w)."""
 
     def __init__(self, c: int) -> None:
         super().__init__(nn.AdaptiveAvgPool2d(1), *conv_norm(c, 256, 1))
@@ -136,9 +137,9 @@ class WholeMap(nn.Sequential):
 
 
 class LRASPPHead(nn.Module):
-    """Two branches: far maps, scaled by what the whole map says, and near maps for fine outlines.
+    """Two branches: far maps, scaled by the mean of the whole map, and near maps for fine outlines.
 
-    Both sum to scores (n, classes, h / 8, w / 8).
+    Their sum is the scores (n, classes, h / 8, w / 8).
     """
 
     def __init__(self, near: int, far: int, classes: int) -> None:
@@ -162,7 +163,7 @@ class LRASPPHead(nn.Module):
 class Segmenter(TrackedModule):
     """A backbone and a head: pictures (n, 3, h, w) to {"out", "aux"}, each (n, classes, h, w).
 
-    "aux" is a second opinion from the stage before the last; training adds 0.5 of its loss.
+    "aux" is computed from the stage before the last; training adds 0.5 of its loss.
     """
 
     def __init__(self, variant: SegmenterVariant, classes: int = 21) -> None:
@@ -183,7 +184,7 @@ class Segmenter(TrackedModule):
 
 
 class LRASPP(TrackedModule):
-    """A backbone and the head of two branches: (n, 3, h, w) to {"out"}, (n, classes, h, w)."""
+    """A backbone and the head of two branches: (n, 3, h, w) to {"out"} of (n, classes, h, w)."""
 
     def __init__(self, variant: SegmenterVariant, classes: int = 21) -> None:
         super().__init__()

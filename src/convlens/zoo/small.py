@@ -1,4 +1,4 @@
-"""Two networks small enough to read whole: one learned from digits, one of classical kernels."""
+"""Define two networks small enough to read whole: one for digits, one of classical kernels."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ KERNELS: dict[str, tuple[tuple[float, float, float], ...]] = {
 }
 """The classical 3x3 kernels of `filters`, by name; not flipped, as a convolution layer reads them.
 
-Blur is the binomial kernel; the two Sobel kernels answer to brightness rising to the right and
-downwards; see Gonzalez & Woods, *Digital Image Processing*, 4th edition, chapters 3 and 10.
+Blur is the binomial kernel. The two Sobel kernels respond to brightness that rises to the right and
+downwards. See Gonzalez & Woods, *Digital Image Processing*, 4th edition, chapters 3 and 10.
 """
 
 EYE = (slice(21, 37), slice(33, 53))
-"""The rows and columns of the pooled maps of `cat.jpg` on which its left eye lies."""
+"""The rows and columns of the left eye of `cat.jpg` on the pooled maps."""
 
 
 class Digits(TrackedModule):
     """Ten probabilities for a handwritten digit, by two convolutions and one linear layer.
 
     `forward` ends in a softmax; `logits` is the same without it, for training. 12,586 parameters.
-    The shipped weights name 357 of 359 held-out digits right (99.4 %), by people who also wrote
-    training digits; strangers' digits, scaled by hand to 8x8, come out less well.
+    With the shipped weights it names 357 of 359 held-out digits right (99.4 %). Their writers also
+    wrote training digits; it does less well on digits of other writers, scaled by hand to 8x8.
     """
 
     categories = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
@@ -72,10 +72,10 @@ class Digits(TrackedModule):
 
 
 class Filters(nn.Module):
-    """Classical kernels on a photograph, and over their maps a template that finds an eye.
+    """Classical kernels on a photograph, and a template over their maps that finds an eye.
 
-    Nothing in it is learned: the kernels are `KERNELS`, the template is what the maps show at
-    the left eye of the shipped `cat.jpg`, and its response is 1 where it was cut out.
+    Nothing in it is learned. The kernels are `KERNELS`. The template is the part of the maps around
+    the left eye of the shipped `cat.jpg`, and its response there is 1.
     """
 
     def __init__(self) -> None:
@@ -100,10 +100,10 @@ class Filters(nn.Module):
         return maps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the template's answer at each place of pictures (n, 3, h, w) with values 0 to 1.
+        """Return the template's response at each place of pictures (n, 3, h, w) of values 0 to 1.
 
-        1 at the eye it was cut from, about 0 on an even ground. A picture needs 66 rows and 82
-        columns, or the template does not fit on its maps.
+        It is 1 at the eye that the template was cut from, and about 0 on an even ground. A picture
+        needs at least 66 rows and 82 columns, so that the template fits on its maps.
         """
         maps = self.maps(x)  # (n, 3, h, w) -> (n, 6, (h - 2) // 4, (w - 2) // 4)
         answers: Tensor = self.template(maps)  # -> (n, 1, (h - 2) // 4 - 15, (w - 2) // 4 - 19)
@@ -111,7 +111,7 @@ class Filters(nn.Module):
 
 
 class Kernels(nn.Module):
-    """The six 3x3 kernels of `KERNELS` side by side, each a module with its own name."""
+    """The six 3x3 kernels of `KERNELS`, each a module with its own name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ def digits() -> Digits:
 
 
 def filters() -> Filters:
-    """Build the network of classical kernels: photographs (n, 3, h, w) to one map of answers.
+    """Build the network of classical kernels: photographs (n, 3, h, w) to one map of responses.
 
     >>> filters()(torch.zeros(1, 3, 300, 451)).shape
     torch.Size([1, 1, 59, 93])
@@ -151,7 +151,7 @@ def _photograph() -> Tensor:
 
 
 def _template(patch: Tensor) -> Tensor:
-    # Zero mean in each map: an even ground answers 0. Divided by its own energy: it answers 1
-    # to itself.
+    # Its mean is 0 in each map, so that the response to an even ground is 0. It is divided by its
+    # own energy, so that the response to itself is 1.
     centred = patch - patch.mean((2, 3), keepdim=True)
     return centred / centred.square().sum()

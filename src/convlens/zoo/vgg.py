@@ -1,4 +1,4 @@
-"""VGG: stacks of 3x3 convolutions and pooling, then three linear layers.
+"""Define VGG: stacks of 3x3 convolutions and pooling, then three linear layers.
 
 Simonyan & Zisserman, *Very Deep Convolutional Networks for Large-Scale Image Recognition*
 (arXiv 1409.1556), table 1; with batch normalization (arXiv 1502.03167) as torchvision adds it.
@@ -18,7 +18,7 @@ __all__ = ["VGG", "VGGS", "VGGVariant", "vgg"]
 
 @dataclass(frozen=True)
 class VGGVariant:
-    """What differs between them: convolutions in each of the five stages, normalized or not."""
+    """What the variants differ in: the convolutions in each of the five stages, and their norm."""
 
     depths: tuple[int, int, int, int, int]
     norm: bool = False
@@ -36,14 +36,14 @@ VGGS = {
 }
 
 WIDTHS = (64, 128, 256, 512, 512)
-"""Channels of the five stages."""
+"""The channels of the five stages."""
 
 
 class VGG(TrackedModule):
-    """Five stages of convolutions, each halved at its end, and three linear layers.
+    """Five stages of convolutions, each of which ends by halving the map, and three linear layers.
 
-    Pictures (n, 3, h, w), at least 32 x 32, to scores (n, classes). Pictures other than 224 x 224
-    are averaged or repeated to the 7 x 7 places the linear layers know.
+    Pictures (n, 3, h, w), at least 32 x 32, to scores (n, classes). The linear layers read 7 x 7
+    places; maps of pictures other than 224 x 224 are averaged, or repeated, to that size.
     """
 
     def __init__(self, variant: VGGVariant, classes: int = 1000) -> None:

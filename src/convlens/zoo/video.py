@@ -1,4 +1,4 @@
-"""Video classification: residual networks whose windows also slide along time.
+"""Define networks that classify clips: residual networks whose windows also slide along time.
 
 Tran et al., *A Closer Look at Spatiotemporal Convolutions for Action Recognition*
 (arXiv 1711.11248), table 1: R3D, MC3 and R(2+1)D of 18 layers.
@@ -17,12 +17,12 @@ from convlens.zoo.weights.drawn import TrackedModule
 __all__ = ["VIDEOS", "VideoResNet", "VideoVariant", "video"]
 
 ConvolutionKind = Literal["3d", "2d", "2+1d"]
-"""3x3x3; 1x3x3, each frame alone; or 1x3x3 and then 3x1x1, with an activation in between."""
+"""3x3x3; 1x3x3, which sees each frame alone; or 1x3x3, an activation, and 3x1x1."""
 
 
 @dataclass(frozen=True)
 class VideoVariant:
-    """What differs between them: the windows of the stem and of the four stages."""
+    """What the variants differ in: the convolutions of the stem and of the four stages."""
 
     stem: ConvolutionKind
     stages: tuple[ConvolutionKind, ConvolutionKind, ConvolutionKind, ConvolutionKind]
@@ -36,7 +36,7 @@ VIDEOS = {
 
 
 def convolution(kind: ConvolutionKind, c: int, k: int, middle: int, stride: int) -> nn.Module:
-    """Return a convolution of 3x3x3 or what stands for it; `middle`: channels between the two.
+    """Return a convolution, or the two that replace it, with `middle` channels between them.
 
     (n, c, t, h, w) to (n, k, t / stride, h / stride, w / stride); "2d" keeps all t frames.
     """
@@ -54,11 +54,14 @@ def convolution(kind: ConvolutionKind, c: int, k: int, middle: int, stride: int)
 
 
 class VideoBlock(nn.Module):
-    """Two convolutions and a skip: (n, c, t, h, w) to (n, k, t, h, w), all but n, k over stride."""
+    """Two convolutions and a skip.
+
+    (n, c, t, h, w) to (n, k, t / stride, h / stride, w / stride); "2d" keeps all t frames.
+    """
 
     def __init__(self, kind: ConvolutionKind, c: int, k: int, stride: int) -> None:
         super().__init__()
-        # So many channels between the two that they have the parameters of one 3x3x3 (section 3.5).
+        # With these the two have as many parameters as one convolution of 3x3x3 (section 3.5).
         middle = 27 * c * k // (9 * c + 3 * k)
         self.conv1 = nn.Sequential(
             convolution(kind, c, k, middle, stride), nn.BatchNorm3d(k), nn.ReLU(inplace=True)
@@ -84,7 +87,8 @@ class VideoBlock(nn.Module):
 class VideoResNet(TrackedModule):
     """A stem, four stages of two blocks, the mean over frames and map, and a linear layer.
 
-    Clips (n, 3, t, h, w) to scores (n, classes); the released ones learned 16 frames of 112 x 112.
+    Clips (n, 3, t, h, w) to scores (n, classes). The released ones were trained on 16 frames of
+    112 x 112.
     """
 
     def __init__(self, variant: VideoVariant, classes: int = 400) -> None:

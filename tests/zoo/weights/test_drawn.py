@@ -13,7 +13,7 @@ from torch import nn
 import convlens
 from convlens.zoo import model
 from convlens.zoo.weights import load_weights
-from convlens.zoo.weights.drawn import EVERYTHING, random_parts, told
+from convlens.zoo.weights.drawn import EVERYTHING, random_parts, random_text
 
 
 def test_what_is_drawn_says_so_and_what_is_loaded_does_not() -> None:
@@ -33,7 +33,7 @@ def test_a_head_for_other_classes_is_named(tmp_path: Path) -> None:
     network = model("mobilenet_v3_small", None, classes=3)
     load_weights(network, tmp_path / "a.pth", fresh=("classifier.3.",))
     assert random_parts(network) == ("classifier.3",)
-    assert told(random_parts(network)) in repr(network)
+    assert random_text(random_parts(network)) in repr(network)
     head = {
         f"classifier.3.{name}": torch.ones(3, 1024)[:, :size].squeeze(1)
         for name, size in (("weight", 1024), ("bias", 1))

@@ -23,7 +23,7 @@ from tests.cases.weight_files import TABLE
         ("a", 3, "must be dense tensors"),
         ("a", torch.eye(2).to_sparse(), "must be dense tensors"),
         ("a", torch.ones(1, device="meta"), "must be dense tensors"),
-        ("a", torch.empty(1, dtype=torch.bits8), "torch.bits8 is none"),
+        ("a", torch.empty(1, dtype=torch.bits8), "torch.bits8 is not one"),
     ],
 )
 def test_what_cannot_be_saved_leaves_what_was_there(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from convlens.zoo.weights.drawn import random_parts, told
+from convlens.zoo.weights.drawn import random_parts, random_text
 
 __all__ = ["broken_inside", "broken_weights", "doubts", "not_finite", "ruled_out"]
 
@@ -24,7 +24,7 @@ def doubts(network: nn.Module) -> tuple[str, ...]:
     (('weights drawn at random: the answer means nothing',), ())
     """
     parts = random_parts(network)
-    said = (f"{told(parts)}: the answer means nothing",) if parts else ()
+    said = (f"{random_text(parts)}: the answer means nothing",) if parts else ()
     broken = broken_weights(network)
     return said if broken is None else (*said, broken)
 

@@ -1,4 +1,4 @@
-"""Detectors, a part a file: `detector.py` puts them together and is where to begin reading."""
+"""Build detectors of parts, each in its own file; begin to read in `detector.py`."""
 
 from convlens.zoo.detection.detector import DETECTORS, Detector, DetectorVariant, detector
 

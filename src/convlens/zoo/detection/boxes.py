@@ -1,6 +1,6 @@
-"""Boxes: how much two overlap, which are kept of many, and how a network writes them down.
+"""Compare boxes, keep the best of many, and translate them to and from a network's codes.
 
-A box is (x1, y1, x2, y2) in pixels, x1 <= x2 and y1 <= y2. Names as `torchvision.ops` has them.
+A box is (x1, y1, x2, y2) in pixels, x1 <= x2 and y1 <= y2. Names are those of `torchvision.ops`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = [
 Array = NDArray[Any]
 
 LARGEST_STRETCH = math.log(1000 / 16)
-"""The most by which a box is stretched when decoded: to 62.5 times its anchor."""
+"""The log of the most by which a decoded side is longer than its anchor's: 62.5 times."""
 
 _ONE_CALL = 1000
-"""Up to so many boxes `batched_nms` moves the groups apart; beyond, a group at a time is faster."""
+"""Up to this number of boxes `batched_nms` moves groups apart; beyond, it takes one at a time."""
 
 
 def box_area(boxes: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def box_area(boxes: Tensor) -> Tensor:
 
 
 def box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-    """Return intersection over union (n, m) of every one of boxes (n, 4) with every one of (m, 4).
+    """Return intersection over union (n, m) of each of boxes (n, 4) with each of (m, 4).
 
     >>> box_iou(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[1.0, 0.0, 3.0, 2.0]]))
     tensor([[0.3333]])
@@ -78,9 +78,10 @@ def remove_small_boxes(boxes: Tensor, min_size: float) -> Tensor:
 
 
 def encode_boxes(boxes: Tensor, anchors: Tensor, weights: Sequence[float]) -> Tensor:
-    """Return (n, 4) how boxes (n, 4) lie to anchors (n, 4): moved by x, y; log of stretch by w, h.
+    """Return the codes (n, 4) of boxes (n, 4) relative to anchors (n, 4): dx, dy, dw, dh.
 
-    In units of the anchor's sides, times `weights` (Girshick et al., arXiv 1311.2524, appendix C).
+    dx and dy move the centre, in units of the anchor's sides; dw and dh are logs of how the sides
+    are stretched. Each is multiplied by `weights` (Girshick et al., arXiv 1311.2524, appendix C).
 
     >>> box, anchor = torch.tensor([[0.0, 0.0, 4.0, 4.0]]), torch.tensor([[0.0, 0.0, 2.0, 4.0]])
     >>> encode_boxes(box, anchor, (1, 1, 1, 1))
@@ -95,9 +96,9 @@ def encode_boxes(boxes: Tensor, anchors: Tensor, weights: Sequence[float]) -> Te
 
 
 def decode_boxes(codes: Tensor, anchors: Tensor, weights: Sequence[float]) -> Tensor:
-    """Return the boxes (n, k, 4) that codes (n, 4 k) mean beside anchors (n, 4).
+    """Return the boxes (n, k, 4) of codes (n, 4 k) relative to anchors (n, 4).
 
-    What `encode_boxes` undoes; a side is stretched to at most 62.5 times the anchor's.
+    This is the inverse of `encode_boxes`; a side becomes at most 62.5 times the anchor's.
 
     >>> decode_boxes(torch.zeros(1, 4), torch.tensor([[0.0, 0.0, 2.0, 4.0]]), (1, 1, 1, 1))
     tensor([[[0., 0., 2., 4.]]])
@@ -121,9 +122,9 @@ def _centre_and_sides(boxes: Tensor) -> tuple[Tensor, Tensor]:
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Return the indices of the boxes (n, 4) kept by non-maximum suppression, best first.
 
-    The box of the highest of scores (n,) is kept, all that overlap it by more than `iou_threshold`
-    (intersection over union) are dropped, and so on with the rest. Of equal scores the first wins.
-    Computed on the CPU, wherever the boxes are, in their own type.
+    The box of the highest of scores (n,) is kept, and all that overlap it by more than
+    `iou_threshold` (intersection over union) are dropped. The same is repeated with the rest. Of
+    equal scores the first wins. Everything is computed on the CPU, in the type of the boxes.
 
     Raises ValueError for a threshold outside 0 to 1.
 
@@ -143,16 +144,16 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 
 def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: float) -> Tensor:
-    """Return the indices kept of boxes (n, 4), where only those of one group suppress each other.
+    """Return the indices that `nms` keeps of boxes (n, 4) if each group is suppressed by itself.
 
-    `idxs` (n,): the group, 0 or more, of each: its class, or its level. Best first, as `nms`.
+    `idxs` (n,): the group of each, 0 or more, such as its class or its level. The best comes first.
 
     >>> boxes = torch.tensor([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 3.0], [0.0, 0.0, 4.0, 4.0]])
     >>> batched_nms(boxes, torch.tensor([0.8, 0.9, 0.7]), torch.tensor([1, 1, 2]), 0.5)
     tensor([1, 2])
     """
     if len(boxes) <= _ONE_CALL:
-        # As torchvision does, rounding of the moved boxes included: each group its own place.
+        # Each group gets its own place, as torchvision does, with the same rounding.
         apart = idxs.to(boxes) * (boxes.max() + 1) if len(boxes) else idxs.to(boxes)
         return nms(boxes + apart[:, None], scores, iou_threshold)
     groups = [torch.where(idxs == group)[0] for group in torch.unique(idxs)]
@@ -162,9 +163,9 @@ def batched_nms(boxes: Tensor, scores: Tensor, idxs: Tensor, iou_threshold: floa
 
 
 def _survivors(ranked: Array, threshold: float) -> Array:
-    """Return the indices kept of boxes (n, 4), the best first.
+    """Return the indices kept of boxes (n, 4), which are ranked from the best on.
 
-    Batch by batch: the best that nothing has suppressed yet are compared with the boxes near them.
+    It goes in batches: the best that are not suppressed yet are compared with the boxes near them.
     """
     index = _Index(ranked, threshold)
     alive = np.ones(len(ranked), np.uint8)
@@ -185,22 +186,23 @@ def _survivors(ranked: Array, threshold: float) -> Array:
 
 
 class _Index:
-    """Boxes in strips from top to bottom, in each from left to right: which may overlap which.
+    """Boxes in strips from top to bottom, and in each from left to right, to find overlapping ones.
 
-    Where intersection over union passes t, so do the smaller area by the larger, and what two share
-    along each axis alone. So one side is at most 1 / t as long as the other, and the centres are
-    nearer than the side times (1 - t) / 2t; in any case nearer than both sides' halves.
+    If intersection over union is more than t, so is the smaller area over the larger, and so is the
+    overlap along each axis. Then one side is at most 1 / t as long as the other, and the centres
+    are nearer than the side times (1 - t) / 2t. They are always nearer than half the sum of both
+    sides.
     """
 
     MOST_PAIRS = 2**20
-    """Compared at once: bounds the memory."""
+    """Pairs that are compared at once, which bounds the memory."""
 
     def __init__(self, ranked: Array, threshold: float) -> None:
         self.threshold = ranked.dtype.type(threshold)
-        self.least = max(threshold * (1 - 1e-5), 1e-9)  # further than rounding moves a decision
+        self.least = max(threshold * (1 - 1e-5), 1e-9)  # by more than rounding can change
         with np.errstate(all="ignore"):
             self.area = (ranked[:, 2] - ranked[:, 0]) * (ranked[:, 3] - ranked[:, 1])
-        # Without a finite area, or any, nothing is suppressed and nothing suppresses.
+        # A box without a finite area, or with none, suppresses nothing and is not suppressed.
         self.area = np.where(np.isfinite(self.area), self.area, 0)
         ranked = np.where(self.area[:, None] > 0, ranked, 0)
         self.x1, self.y1, self.x2, self.y2 = (np.ascontiguousarray(column) for column in ranked.T)
@@ -223,12 +225,12 @@ class _Index:
         self.right = (x + x_reach).clip(max=width)
 
     def keep(self, alive: Array) -> None:
-        """Forget the others."""
+        """Forget the boxes that are not `alive`."""
         left = alive[self.order] != 0
         self.order, self.key = self.order[left], self.key[left]
 
     def overlapping(self, heads: Array) -> tuple[int, Array, Array]:
-        """Return of how many of `heads`, and the pairs of one of them and a worse it suppresses."""
+        """Return how many of `heads` were compared, and the pairs in which one suppresses a box."""
         strips = self.bottom[heads] - self.top[heads] + 1
         head = np.repeat(np.arange(len(heads)), strips)
         box, ahead = heads[head], _runs(self.top[heads], strips) * self.pitch
@@ -240,9 +242,9 @@ class _Index:
         a = np.repeat(box[some], near[some])
         b = self.order[_runs(first[some], near[some])]
         large, small = np.repeat(self.area[box[some]], near[some]), self.area[b]
-        alike = (small >= large * self.least) & (large >= small * self.least) & (b > a)
-        a, b = a[alike], b[alike]
-        # The sums of `box_iou`, in their order and type: the same decisions.
+        similar = (small >= large * self.least) & (large >= small * self.least) & (b > a)
+        a, b = a[similar], b[similar]
+        # The sums of `box_iou` in the same order and type, so that the decisions are the same.
         common = np.maximum(
             np.minimum(self.x2[a], self.x2[b]) - np.maximum(self.x1[a], self.x1[b]), 0
         )
@@ -255,6 +257,6 @@ class _Index:
 
 
 def _runs(starts: Array, counts: Array) -> Array:
-    """Return counts[i] numbers from starts[i] on, for each i: [5, 9], [2, 1] gives 5 6 9."""
+    """Return counts[i] whole numbers from starts[i] on, for each i: [5, 9], [2, 1] gives 5 6 9."""
     before = np.cumsum(counts) - counts
     return np.repeat(starts - before, counts) + np.arange(counts.sum())

@@ -1,4 +1,4 @@
-"""Detectors: the boxes of what a picture shows, and for some its masks or its keypoints.
+"""Build detectors, which find the boxes of what a picture shows, and masks or keypoints in them.
 
 Ren et al., *Faster R-CNN* (arXiv 1506.01497); He et al., *Mask R-CNN* (arXiv 1703.06870); over a
 feature pyramid (Lin et al., arXiv 1612.03144). "v2" as in Li et al., *Benchmarking Detection
@@ -26,11 +26,11 @@ __all__ = ["DETECTORS", "Detector", "DetectorVariant", "detector"]
 
 @dataclass(frozen=True)
 class DetectorVariant:
-    """What differs between detectors.
+    """What detectors differ in.
 
-    `heads`: the list of them for so many classes, of which the first, 0, is the background.
-    `min_size`: the shorter side of a picture in pixels, in training one of them, else the last;
-    `max_size`: the most the longer side may be.
+    `heads`: makes the list of them for a number of classes, of which class 0 is the background.
+    `min_size`: pixels of a picture's shorter side, one of these in training and the last otherwise.
+    `max_size`: the most that the longer side may have.
     """
 
     backbone: Callable[[], Backbone]
@@ -66,7 +66,7 @@ def boxes_and_keypoints(classes: int) -> list[Head]:
     return [BoxHead(classes), KeypointHead()]
 
 
-# The COCO_V1 weights over a frozen ResNet-50 were trained with nothing added to the variance.
+# The COCO_V1 weights over a frozen ResNet-50 were trained with an eps of 0.
 FROZEN = partial(resnet_backbone, 0.0)
 TRAINED = partial(resnet_backbone, None)
 MOBILE = partial(mobilenet_backbone, 1e-5)
@@ -116,16 +116,18 @@ class Detector(TrackedModule):
     ) -> list[Detection] | dict[str, Tensor]:
         """Return what each picture shows; in training the losses by name.
 
-        `images`: pictures (3, h, w) of values 0 to 1, of any sizes, or a batch (n, 3, h, w). Each
-        is shown by boxes (k, 4) in its pixels, labels (k,), scores (k,), best first, and by the
-        network's heads masks (k, 1, h, w) of 0 to 1, or keypoints (k, 17, 3) and keypoints_scores.
+        `images`: pictures (3, h, w) of values 0 to 1, of any sizes, or a batch (n, 3, h, w). For
+        each, a dictionary has boxes (k, 4) in pixels, labels (k,) and scores (k,), the best first.
+        The network's heads may add masks (k, 1, h, w) of 0 to 1, or keypoints (k, 17, 3) and
+        keypoints_scores (k, 17).
 
-        `targets`, for training: of each picture a dict of boxes (m, 4), labels (m,), int64, and
-        what the heads learn: masks (m, h, w), or keypoints (m, 17, 3) of x, y and visibility.
+        `targets`, for training: for each picture a dictionary of boxes (m, 4), labels (m,), int64,
+        and what the heads learn. That is masks (m, h, w), or keypoints (m, 17, 3) of x, y and
+        visibility.
 
-        `whole_masks`: masks of whole pictures are large, 4 bytes a pixel and detection. When False,
-        box_masks (k, 1, 28, 28) stand in their place, each to be laid over its box; `pasted_parts`
-        does that for those that are wanted, one after the other.
+        `whole_masks`: masks of whole pictures are large, 4 bytes for each pixel and detection. If
+        False, box_masks (k, 1, 28, 28) replace them, each to be laid over its box; `pasted_parts`
+        does that one by one for the masks that are needed.
 
         Raises ValueError for pictures and targets of other shapes, TypeError for other types.
         """
@@ -165,7 +167,7 @@ class Detector(TrackedModule):
 
 
 def check_images(images: Sequence[object]) -> None:
-    """Raise where `images` are not pictures (3, h, w) of floats."""
+    """Raise if `images` are not pictures (3, h, w) of floats."""
     if not images:
         raise ValueError("`images` (=[]) must hold at least one picture; give one (3, h, w)")
     for image in images:
@@ -185,9 +187,9 @@ def check_images(images: Sequence[object]) -> None:
 def detector(name: str, classes: int | None = None) -> Detector:
     """Build the detector called `name`, untrained.
 
-    `classes`: with the background, which is class 0; COCO's 91 when None, 2 for keypoints. As
-    torchvision trains released weights further, the first layers of the body are not trained: the
-    stem and the first of four stages of a ResNet, seven of the seventeen layers of a MobileNet.
+    `classes`: with the background, which is class 0; COCO's 91 when None, 2 for keypoints. The
+    first layers of the body are not trained, as when torchvision trains released weights further.
+    They are the stem and the first stage of a ResNet, or the first seven layers of a MobileNet.
 
     Raises ValueError for fewer than two classes.
 

@@ -1,4 +1,4 @@
-"""What looks at the proposals of a detector: its list of heads, and the first, which finds boxes.
+"""Define what a detector's heads are, run the list of them, and find boxes by the first.
 
 Girshick, *Fast R-CNN* (arXiv 1504.08083).
 """
@@ -30,14 +30,14 @@ from convlens.zoo.layers import conv_norm, draw_weights
 __all__ = ["BoxHead", "Detection", "Features", "Head", "RoIHeads", "SampledProposals"]
 
 Detection = dict[str, Tensor]
-"""What a picture shows, by torchvision's names: boxes, labels, scores, and others."""
+"""What a picture shows, by torchvision's names: boxes, labels, scores, and what heads add."""
 
 
 @dataclass(frozen=True)
 class Features:
     """What every head sees of a batch: the pyramid's levels without the last, the pictures' sizes.
 
-    And `modules`: the layers of all heads, under the names they have in a state dict.
+    `modules`: the layers of all heads, under their names in a state dict.
     """
 
     modules: nn.ModuleDict
@@ -54,14 +54,14 @@ class Features:
 
 @dataclass(frozen=True)
 class SampledProposals:
-    """The proposals trained on: of each picture boxes (k, 4), true box matched (k,), class (k,)."""
+    """Proposals to train on: each picture's boxes (k, 4), matched true boxes (k,), classes (k,)."""
 
     boxes: list[Tensor]
     matched: list[Tensor]
     labels: list[Tensor]
 
     def positive(self) -> SampledProposals:
-        """Return those that stand for a true box."""
+        """Return those that are matched to a true box."""
         where = [torch.where(labels > 0)[0] for labels in self.labels]
         return SampledProposals(
             *(
@@ -72,7 +72,7 @@ class SampledProposals:
 
 
 class Head(Protocol):
-    """One question asked of every proposal, or of every box found, and how its answer is learnt.
+    """One question about every proposal, or every box found, and how its answer is learned.
 
     `part`: what the head adds to a box; None for the head that finds the boxes.
     """
@@ -80,10 +80,10 @@ class Head(Protocol):
     part: ClassVar[Part | None]
 
     def build(self) -> dict[str, nn.Module]:
-        """Return the head's layers, by the names they have in a state dict."""
+        """Return the head's layers by their names in a state dict."""
 
     def check(self, target: Target, size: Size) -> None:
-        """Raise ValueError where the target of a picture of `size` lacks what the head learns."""
+        """Raise ValueError if the target of a picture of `size` lacks what the head learns."""
 
     def resize(self, target: Target, before: Size, after: Size) -> Target:
         """Return the target of a picture of size `before` once that has size `after`."""
@@ -94,10 +94,10 @@ class Head(Protocol):
         """Return the head's losses by name."""
 
     def detect(self, features: Features, found: list[Detection]) -> list[Detection]:
-        """Return what is `found` in each picture, with the head's answers."""
+        """Return what was `found` in each picture together with the head's answers."""
 
     def restore(self, found: Detection, size: Size, original: Size) -> Detection:
-        """Return the answers in a picture of `size` as they lie in the picture as it was given."""
+        """Return the answers for a picture of `size` in pixels of the original picture."""
 
 
 class RoIHeads(nn.ModuleDict):
@@ -120,13 +120,13 @@ class RoIHeads(nn.ModuleDict):
     ) -> list[Detection] | dict[str, Tensor]:
         """Return what each picture shows, in pixels of the originals; with targets, the losses.
 
-        `levels` of the pyramid; of each picture its `proposals` (k, 4), its size in the batch and
-        that of the original. `whole_masks`: as in the detector's `forward`.
+        `levels`: the maps of the pyramid. `proposals` (k, 4), `sizes` in the batch and `originals`,
+        the sizes before: one for each picture. `whole_masks`: as in the detector's `forward`.
         """
         if targets is not None:
             return self._losses(levels, proposals, sizes, targets)
         found = self._found(levels, proposals, sizes)
-        if not whole_masks:  # under another name no head pastes them
+        if not whole_masks:  # no head pastes them under another name
             maps = {head.part.name for head in self.heads if head.part and head.part.form == "map"}
             found = [
                 {f"box_{name}" if name in maps else name: part for name, part in each.items()}
@@ -148,7 +148,7 @@ class RoIHeads(nn.ModuleDict):
         sizes: Sequence[Size],
         targets: Sequence[Target],
     ) -> dict[str, Tensor]:
-        """The losses of all heads over a sample of the proposals."""
+        """Return the losses of all heads over a sample of the proposals."""
         features = Features(self, levels[:-1], sizes)
         samples = self._sample(proposals, targets)
         found: dict[str, Tensor] = {}
@@ -159,7 +159,7 @@ class RoIHeads(nn.ModuleDict):
     def _found(
         self, levels: Sequence[Tensor], proposals: Sequence[Tensor], sizes: Sequence[Size]
     ) -> list[Detection]:
-        """What each picture shows, each head adding to what those before it found."""
+        """Return what each picture shows; each head adds to what those before it found."""
         features = Features(self, levels[:-1], sizes)
         found = [{"boxes": boxes} for boxes in proposals]
         for head in self.heads:
@@ -175,7 +175,7 @@ class RoIHeads(nn.ModuleDict):
         samples = SampledProposals([], [], [])
         for boxes, target in zip(proposals, targets, strict=True):
             true = target["boxes"].to(boxes)
-            boxes = torch.cat((boxes, true))  # the true ones too: there is always something to see
+            boxes = torch.cat((boxes, true))  # with the true ones, so that there is always a match
             matched = match(true, boxes, self.sampling)
             nearest = matched.clamp(min=0)
             labels = target["labels"][nearest] if len(true) else torch.zeros_like(nearest)
@@ -190,10 +190,10 @@ class RoIHeads(nn.ModuleDict):
 
 @dataclass(frozen=True)
 class BoxHead:
-    """What is in each proposal, and where exactly: classes, scores and boxes.
+    """The head that finds what is in each proposal, and where exactly: classes, scores and boxes.
 
-    `classes` with the background, 0. `convolutions`: four before the linear layers, with batch
-    normalization, instead of none. Thresholds and counts under torchvision's names.
+    `classes`: with the background, 0. `convolutions`: whether four of them, with batch
+    normalization, come before the linear layer. Thresholds and counts have torchvision's names.
     """
 
     part: ClassVar[Part | None] = None
@@ -215,7 +215,7 @@ class BoxHead:
         }
 
     def check(self, target: Target, size: Size) -> None:
-        """Raise for boxes or labels that are missing, of another shape or type, or out of range."""
+        """Raise for boxes or labels that are missing, out of range, or of another shape or type."""
         boxes, labels = target.get("boxes"), target.get("labels")
         if boxes is None or boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(
@@ -284,7 +284,7 @@ class BoxHead:
         return [self._best(*each) for each in pictures]
 
     def _best(self, boxes: Tensor, scores: Tensor, size: Size) -> Detection:
-        # Every class but the background is a detection of its own.
+        # A box of every class but the background is a detection of its own.
         scores = scores[:, 1:].flatten()  # (k, classes) -> (k * (classes - 1),)
         boxes = clip_boxes_to_image(boxes[:, 1:].flatten(0, 1), size)  # -> (k * (classes - 1), 4)
         keep = torch.where(scores > self.score_thresh)[0]
@@ -314,7 +314,7 @@ class LinearHead(nn.Module):
         self.fc7 = nn.Linear(1024, 1024)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what is known of each region."""
+        """Return the features (k, 1024) of each region."""
         x = x.flatten(1)  # (k, 256, 7, 7) -> (k, 12544)
         x = F.relu(self.fc6(x))  # -> (k, 1024)
         return F.relu(self.fc7(x))

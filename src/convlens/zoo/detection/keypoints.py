@@ -1,4 +1,4 @@
-"""The head of a detector that says where each of a person's keypoints is.
+"""Find the keypoints of each person that a detector found.
 
 He et al., *Mask R-CNN* (arXiv 1703.06870), section 5.
 """
@@ -47,7 +47,7 @@ WIDTH = 512
 
 @dataclass(frozen=True)
 class KeypointHead:
-    """A map of 56 x 56 for each of a person's `points` in each box; its peak is the point."""
+    """The head with a map of 56 x 56 in each box for each of `points`; its peak is the point."""
 
     part: ClassVar[Part | None] = KEYPOINTS
 
@@ -67,7 +67,7 @@ class KeypointHead:
         }
 
     def check(self, target: Target, size: Size) -> None:
-        """Raise ValueError for keypoints that are missing, or not all of them for each box."""
+        """Raise ValueError for keypoints that are missing, or not all there for each box."""
         keypoints, wanted = target.get("keypoints"), (len(target["boxes"]), self.points, 3)
         if keypoints is None or tuple(keypoints.shape) != wanted:
             given = None if keypoints is None else tuple(keypoints.shape)
@@ -88,7 +88,7 @@ class KeypointHead:
     def losses(
         self, features: Features, samples: SampledProposals, targets: Sequence[Target]
     ) -> Detection:
-        """Return the cross-entropy of the cell of each visible point, among all of its map."""
+        """Return the cross-entropy of the cell of each visible point among those of its map."""
         positive = samples.positive()
         logits = self._answers(features, positive.boxes)  # (p, points, 56, 56)
         wanted = []
@@ -103,7 +103,7 @@ class KeypointHead:
         return {"loss_keypoint": F.cross_entropy(maps[seen], cells[seen])}
 
     def detect(self, features: Features, found: list[Detection]) -> list[Detection]:
-        """Return what is found with keypoints (k, points, 3) and their scores (k, points)."""
+        """Return what was found with keypoints (k, points, 3) and their scores (k, points)."""
         boxes = [each["boxes"] for each in found]
         maps = self._answers(features, boxes).split([len(each) for each in boxes])
         complete = []
@@ -123,7 +123,7 @@ class KeypointHead:
 
 
 class KeypointPredictor(nn.Module):
-    """One map a keypoint, four times as fine: (k, 512, 14, 14) to (k, points, 56, 56)."""
+    """A map for each keypoint, four times as fine: (k, 512, 14, 14) to (k, points, 56, 56)."""
 
     def __init__(self, points: int) -> None:
         super().__init__()
@@ -139,9 +139,9 @@ class KeypointPredictor(nn.Module):
 
 
 def cells_of_points(points: Tensor, boxes: Tensor, size: int) -> Tensor:
-    """Return for points (p, k, 3) their cell (p, k) in a map of `size` squared over boxes (p, 4).
+    """Return the cells (p, k) of points (p, k, 3) in maps of `size` squared over boxes (p, 4).
 
-    row * size + column; -1 for one that is not visible or outside its box.
+    A cell is row * size + column, or -1 for a point that is not visible or outside its box.
 
     >>> cells_of_points(torch.tensor([[[3.0, 1.0, 1.0]]]), torch.tensor([[0.0, 0.0, 4.0, 4.0]]), 2)
     tensor([[1]])
@@ -157,8 +157,8 @@ def cells_of_points(points: Tensor, boxes: Tensor, size: int) -> Tensor:
 def points_of_maps(maps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Return the peaks of maps (n, k, m, m) over boxes (n, 4): points (n, k, 3), scores (n, k).
 
-    A map is first brought to its box's size in whole pixels, bicubic; a point is the middle of its
-    highest pixel: x, y and 1, for visible (Heckbert's c = d + 0.5).
+    A map is first resized to its box in whole pixels, bicubic. A point is the middle of its highest
+    pixel: x, y, and 1 for visible (Heckbert's c = d + 0.5).
 
     >>> maps = torch.zeros(1, 1, 2, 2)
     >>> maps[0, 0, 1, 0] = 1

@@ -1,4 +1,4 @@
-"""The head of a detector that says which pixels of each box belong to what is in it.
+"""Find the pixels of each box that belong to what a detector found in it.
 
 He et al., *Mask R-CNN* (arXiv 1703.06870), section 3.
 """
@@ -34,7 +34,7 @@ MASKS = Part(
 
 @dataclass(frozen=True)
 class MaskHead:
-    """A mask of 28 x 28 for each class in each box. `norm`: batch normalization in the head."""
+    """The head with a mask of 28 x 28 for each class in each box; `norm`: batch normalization."""
 
     part: ClassVar[Part | None] = MASKS
 
@@ -58,7 +58,7 @@ class MaskHead:
         }
 
     def check(self, target: Target, size: Size) -> None:
-        """Raise ValueError for masks that are missing, or not one for each box and pixel."""
+        """Raise ValueError for masks that are missing, or that are not one for each box."""
         masks, wanted = target.get("masks"), (len(target["boxes"]), *size)
         if masks is None or tuple(masks.shape) != wanted:
             given = None if masks is None else tuple(masks.shape)
@@ -90,7 +90,7 @@ class MaskHead:
         return {"loss_mask": F.binary_cross_entropy_with_logits(given, torch.cat(wanted))}
 
     def detect(self, features: Features, found: list[Detection]) -> list[Detection]:
-        """Return what is found with masks (k, 1, 28, 28), the probability of each pixel."""
+        """Return what was found with masks (k, 1, 28, 28), the probability of each pixel."""
         logits = self._answers(features, [each["boxes"] for each in found])  # (k, classes, 28, 28)
         pictures = logits.sigmoid().split([len(each["boxes"]) for each in found])
         complete = []
@@ -102,7 +102,7 @@ class MaskHead:
 
     def restore(self, found: Detection, size: Size, original: Size) -> Detection:
         """Return the masks laid over the original: (k, 1, 28, 28) to (k, 1, h, w)."""
-        if "masks" not in found:  # they were asked for as they are
+        if "masks" not in found:  # they are wanted as they are
             return found
         return {**found, "masks": paste_masks(found["masks"], found["boxes"], original)}
 
@@ -125,8 +125,8 @@ def convolution(norm: bool) -> nn.Sequential:
 def paste_masks(masks: Tensor, boxes: Tensor, size: Size) -> Tensor:
     """Return masks (k, 1, m, m), each stretched over its box (k, 4), in a picture of zeros.
 
-    (k, 1, h, w), `size` (h, w) in pixels; bilinear, and fading out over a ring around the box, as
-    Detectron pastes them.
+    They are (k, 1, h, w), where `size` is (h, w) in pixels; bilinear, and fading out over a ring
+    around the box, as Detectron pastes them.
 
     >>> paste_masks(torch.ones(1, 1, 2, 2), torch.tensor([[1.0, 1.0, 3.0, 3.0]]), (4, 4))
     tensor([[[[0.0000, 0.0000, 0.0000, 0.0000],
@@ -137,7 +137,7 @@ def paste_masks(masks: Tensor, boxes: Tensor, size: Size) -> Tensor:
     h, w = size
     pictures = [masks.new_zeros(0, 1, h, w)]
     for mask, (x1, y1, x2, y2) in _stretched(masks, boxes):
-        # What lies beyond the picture is cut off.
+        # Negative padding cuts off what is beyond the picture.
         pictures.append(F.pad(mask, (x1, w - 1 - x2, y1, h - 1 - y2)))  # -> (1, 1, h, w)
     return torch.cat(pictures)
 
@@ -147,7 +147,7 @@ def pasted_parts(
 ) -> Iterator[tuple[Tensor, tuple[int, int]]]:
     """Yield what `paste_masks` makes of each mask, without the zeros around it.
 
-    (h', w') and the row and column of its first pixel; outside of it all is 0.
+    Each is (h', w'), with the row and column of its first pixel; outside of it everything is 0.
 
     >>> part, place = next(
     ...     pasted_parts(torch.ones(1, 1, 2, 2), torch.tensor([[1.0, 1.0, 3.0, 3.0]]), (4, 4))
@@ -163,13 +163,13 @@ def pasted_parts(
 
 
 def _stretched(masks: Tensor, boxes: Tensor) -> Iterator[tuple[Tensor, list[int]]]:
-    """Each mask (1, 1, h', w') as large as its box with a ring around it, and its corners."""
+    """Yield each mask (1, 1, h', w') as large as its box with a ring around it, and its corners."""
     m = masks.shape[-1]
     ringed = F.pad(masks, (1, 1, 1, 1))  # -> (k, 1, m + 2, m + 2)
     half = (boxes[:, 2:] - boxes[:, :2]) * 0.5 * ((m + 2) / m)  # (k, 2)
     centre = (boxes[:, 2:] + boxes[:, :2]) * 0.5  # (k, 2)
     corners = torch.cat((centre - half, centre + half), 1).long()  # (k, 4)
     for i, (x1, y1, x2, y2) in enumerate(corners.tolist()):
-        # Whole pixels, both corners' included.
+        # In whole pixels, with both corners included.
         mask = F.interpolate(ringed[i : i + 1], (y2 - y1 + 1, x2 - x1 + 1), mode="bilinear")
         yield mask, [x1, y1, x2, y2]

@@ -1,4 +1,4 @@
-"""Which of many boxes stand for which of a picture's true ones, and which are trained on."""
+"""Match boxes with the true boxes of a picture, and draw those to train on."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from convlens.zoo.detection.boxes import box_iou
 __all__ = ["BETWEEN", "NOTHING", "Sampling", "draw", "match"]
 
 NOTHING, BETWEEN = -1, -2
-"""Matched to no true box: it is background, or overlaps one too much and too little to say."""
+"""Marks of boxes without a true box: background, or an overlap between the two thresholds."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How boxes are matched and drawn in training; torchvision's names.
+    """How boxes are matched and drawn in training, by torchvision's names.
 
-    A box is matched from `fg_iou_thresh` intersection over union on, background below
-    `bg_iou_thresh`. `best_too`: for each true box, those that overlap it most are matched in any
-    case. Of a picture, `batch_size_per_image` are drawn, at most `positive_fraction` of them
-    matched (Ren et al., *Faster R-CNN*, arXiv 1506.01497, section 3.1).
+    A box is matched if its intersection over union is at least `fg_iou_thresh`, and is background
+    below `bg_iou_thresh`. `best_too`: whether the boxes that overlap a true box most are always
+    matched. `batch_size_per_image` boxes of a picture are drawn, at most `positive_fraction` of
+    them matched (Ren et al., *Faster R-CNN*, arXiv 1506.01497, section 3.1).
     """
 
     fg_iou_thresh: float
@@ -33,7 +33,7 @@ class Sampling:
 
 
 def match(true: Tensor, boxes: Tensor, sampling: Sampling) -> Tensor:
-    """Return for each of boxes (n, 4) the index in `true` (m, 4) it stands for, or what it is.
+    """Return the index (n,) of the true box (m, 4) that each of boxes (n, 4) matches, or a mark.
 
     >>> true = torch.tensor([[0.0, 0.0, 4.0, 4.0]])
     >>> boxes = torch.tensor([[0.0, 0.0, 4.0, 3.0], [0.0, 0.0, 4.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
@@ -54,15 +54,15 @@ def match(true: Tensor, boxes: Tensor, sampling: Sampling) -> Tensor:
 
 
 def draw(labels: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """Return the indices drawn, in order, of the positive and of the negative of labels (n,).
+    """Return the indices, in order, that are drawn from positive and negative labels (n,).
 
-    Positive are labels of 1 or more, negative those of 0, others are never drawn.
+    Positive labels are 1 or more, negative ones are 0; others are never drawn.
     """
     positive, negative = torch.where(labels >= 1)[0], torch.where(labels == 0)[0]
     most = int(sampling.batch_size_per_image * sampling.positive_fraction)
     wanted = min(len(positive), most)
     rest = min(len(negative), sampling.batch_size_per_image - wanted)
-    # Two draws in this order, of all and not of some: the same seed gives torchvision's sample.
+    # Permuting all of them, in this order, gives torchvision's sample for the same seed.
     positive = positive[torch.randperm(len(positive), device=labels.device)[:wanted]]
     negative = negative[torch.randperm(len(negative), device=labels.device)[:rest]]
     return positive.sort().values, negative.sort().values

@@ -1,4 +1,4 @@
-"""The region proposal network: boxes in which something may be, from every cell of a pyramid.
+"""Propose boxes in which something may be, from every cell of a pyramid.
 
 Ren et al., *Faster R-CNN* (arXiv 1506.01497), section 3.
 """
@@ -35,11 +35,12 @@ SAMPLING = Sampling(0.7, 0.3, 256, 0.5, best_too=True)
 
 @dataclass(frozen=True)
 class Proposing:
-    """What differs between the proposal networks; torchvision's names.
+    """What proposal networks differ in, by torchvision's names.
 
-    `sizes`: sides of the anchors of each level, pixels. `convolutions`: before the two answers.
-    The best `pre_nms_top_n` of each level in (training, evaluation) are taken, the best
-    `post_nms_top_n` are left after suppression; `score_thresh`: the least probability.
+    `sizes`: the sides of the anchors of each level, in pixels. `convolutions`: the number before
+    the two answers. `pre_nms_top_n`, in (training, evaluation): the best of each level that are
+    taken; `post_nms_top_n`: the best that are left after suppression. `score_thresh`: the least
+    probability.
     """
 
     sizes: tuple[tuple[int, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
@@ -52,11 +53,11 @@ class Proposing:
 
 
 PROPOSING = Proposing()
-"""As in most of them: one size a level, as in the paper of feature pyramids."""
+"""The usual one, with one size for each level, as in the paper on feature pyramids."""
 
 
 class ProposalHead(nn.Module):
-    """Two answers for each anchor of each cell: is it something, and where is its box."""
+    """Two answers for each anchor of each cell: whether something is there, and where exactly."""
 
     def __init__(self, anchors_a_cell: int, convolutions: int) -> None:
         super().__init__()
@@ -83,7 +84,7 @@ class ProposalHead(nn.Module):
 
 
 class RegionProposalNetwork(nn.Module):
-    """Boxes worth a look, a few hundred a picture, and in training two losses."""
+    """A few hundred boxes worth a look for each picture, and two losses in training."""
 
     def __init__(self, settings: Proposing) -> None:
         super().__init__()
@@ -97,9 +98,10 @@ class RegionProposalNetwork(nn.Module):
         sizes: Sequence[Size],
         targets: Sequence[Target] | None = None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Return the proposals (k, 4) of each picture in pixels, and the losses (none in eval).
+        """Return the proposals (k, 4) of each picture in pixels, and in training the losses.
 
-        `batch` (n, 3, h, w), `levels` of its pyramid, `sizes` of the pictures in the batch.
+        `batch`: (n, 3, h, w). `levels`: the maps of its pyramid. `sizes`: those of the pictures in
+        the batch.
         """
         answers = [self.head(level) for level in levels]
         counts = [scores.shape[1] for scores, _ in answers]
@@ -107,7 +109,7 @@ class RegionProposalNetwork(nn.Module):
         codes = torch.cat([codes for _, codes in answers], 1)  # -> (n, anchors, 4)
         height, width = batch.shape[2:]
         grid = anchors(self.settings.sizes, (height, width), levels)  # (anchors, 4)
-        # Nothing learns by where a proposal lies: the heads see them as given.
+        # The heads take proposals as given: no gradient flows through their places.
         everywhere = grid.repeat(len(codes), 1)  # -> (n * anchors, 4)
         boxes = decode_boxes(codes.detach().flatten(0, 1), everywhere, WEIGHTS)
         boxes = boxes.view(len(codes), -1, 4)  # (n * anchors, 1, 4) -> (n, anchors, 4)
@@ -165,10 +167,11 @@ class RegionProposalNetwork(nn.Module):
 
 
 def anchors(sizes: Sequence[Sequence[int]], picture: Size, levels: Sequence[Tensor]) -> Tensor:
-    """Return the anchors (h * w * a of all levels, 4) about every cell's corner, in pixels.
+    """Return the anchors (h * w * a of all levels, 4) around every cell's corner, in pixels.
 
-    `picture`: height and width of the batch. Each size as a square, twice as wide and twice as
-    high, of one area, rounded to whole pixels. Cells row by row, in each the ratios, the sizes.
+    `picture`: height and width of the batch. Each size gives a square, a box twice as wide as it is
+    high, and one twice as high as it is wide. They have one area and are rounded to whole pixels.
+    The order is row by row, cell by cell, ratio by ratio, size by size.
 
     >>> anchors([[32]], (32, 64), [torch.zeros(1, 1, 1, 2)])[1::3]
     tensor([[-16., -16.,  16.,  16.],

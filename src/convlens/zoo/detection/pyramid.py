@@ -1,4 +1,4 @@
-"""The body of a detector and its feature pyramid: a batch of pictures to maps of several scales."""
+"""Compute maps of several scales from a batch: the body of a detector and its pyramid."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class MobileNetBody(nn.ModuleList):
 
     channels = (160, 960)
     returned = (13, 16)
-    """The layers whose maps are returned: the first of the last stage, and the last of all."""
+    """The layers whose maps are returned: the first of the last stage, and the very last."""
 
     def __init__(self, norm: Norm) -> None:
         layers = mobilenet_features(MOBILENETS["mobilenet_v3_large"], norm)
@@ -67,10 +67,10 @@ class MobileNetBody(nn.ModuleList):
 
 
 class FeaturePyramid(nn.Module):
-    """Maps of several scales, each with what the coarser ones know added: all of 256 channels.
+    """Maps of several scales and 256 channels, to each of which the coarser ones are added.
 
-    Lin et al., *Feature Pyramid Networks for Object Detection* (arXiv 1612.03144), section 3, and
-    a last level of every second cell of the coarsest, for the largest anchors (section 4.1).
+    Lin et al., *Feature Pyramid Networks for Object Detection* (arXiv 1612.03144), section 3. A
+    last level has every second cell of the coarsest, for the largest anchors (section 4.1).
     """
 
     def __init__(self, channels: Sequence[int], norm: Norm | None) -> None:
@@ -84,7 +84,7 @@ class FeaturePyramid(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Return (n, 256, h, w) for each of maps (n, c, h, w), the finest first, and a last one."""
+        """Return (n, 256, h, w) for each of maps (n, c, h, w), the finest first, and one more."""
         above: Tensor | None = None
         levels: list[Tensor] = []
         for i in reversed(range(len(maps))):
@@ -98,7 +98,7 @@ class FeaturePyramid(nn.Module):
 
 
 def plain(c: int, k: int, size: int, norm: Norm | None) -> nn.Sequential:
-    """Return a convolution that keeps the size, "0", and its normalization, if any, "1"."""
+    """Return a convolution "0" that keeps the size and, if there is one, its normalization "1"."""
     convolution = nn.Conv2d(c, k, size, padding=size // 2, bias=norm is None)
     return nn.Sequential(convolution) if norm is None else nn.Sequential(convolution, norm(k))
 
@@ -112,7 +112,7 @@ class Backbone(nn.Module):
         self.fpn = FeaturePyramid(body.channels, norm)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return the levels of the pyramid; the last is for proposals alone."""
+        """Return the levels of the pyramid; the last serves only proposals."""
         levels: list[Tensor] = self.fpn(self.body(x))
         return levels
 
@@ -120,8 +120,8 @@ class Backbone(nn.Module):
 def resnet_backbone(eps: float | None) -> Backbone:
     """Return ResNet-50 and its pyramid; levels of 1/4, 1/8, 1/16, 1/32 and 1/64.
 
-    `eps` of the frozen normalizations; None: batch normalization, in the pyramid too. The stem and
-    the first stage are not trained.
+    `eps`: that of the frozen normalizations; None for batch normalization, in the pyramid too. The
+    stem and the first stage are not trained.
 
     >>> import torch
     >>> [level.shape[2] for level in resnet_backbone(0.0)(torch.zeros(1, 3, 64, 64))]
@@ -135,7 +135,7 @@ def resnet_backbone(eps: float | None) -> Backbone:
 def mobilenet_backbone(eps: float) -> Backbone:
     """Return MobileNetV3-Large and its pyramid; levels of 1/32, 1/32 and 1/64.
 
-    `eps` of the frozen normalizations. The first seven layers are not trained.
+    `eps`: that of the frozen normalizations. The first seven layers are not trained.
 
     >>> import torch
     >>> [level.shape[2] for level in mobilenet_backbone(1e-5)(torch.zeros(1, 3, 64, 64))]

@@ -1,4 +1,4 @@
-"""Regions of maps, brought to one size: by interpolation, by maximum, over a pyramid's levels."""
+"""Bring regions of maps to one size: by interpolation, by maximum, over a pyramid's levels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convlens.zoo.detection.boxes import box_area
 __all__ = ["MultiScaleRoIAlign", "roi_align", "roi_pool"]
 
 Boxes = Tensor | Sequence[Tensor]
-"""Boxes (k, 5), the first column the picture's index in the batch, or (l, 4) for each picture."""
+"""Boxes (k, 5), whose first column is the picture's index, or (l, 4) for each picture."""
 
 
 def roi_align(
@@ -28,12 +28,13 @@ def roi_align(
 ) -> Tensor:
     """Return the map inside each of k boxes, brought to one size: (n, c, h, w) to (k, c, *size).
 
-    Each cell of the result is the mean of samples on a regular grid in its part of the box, each
-    interpolated between the four nearest cells (He et al., *Mask R-CNN*, arXiv 1703.06870, section
-    3); a sample outside [-1, h] x [-1, w] is 0. `boxes` are in pixels, times `spatial_scale` in
-    cells. `sampling_ratio`: samples along each axis; where not positive, as many as the part is
-    cells long. `aligned`: the middle of the first cell is 0.5, not 0, and a box may be smaller than
-    one cell. Gradients flow to the map, none to the boxes. Fastest on `channels_last` maps.
+    Each cell of the result is the mean of samples on a regular grid in its part of the box. Each
+    sample is interpolated between the four nearest cells, and is 0 outside [-1, h] x [-1, w] (He et
+    al., *Mask R-CNN*, arXiv 1703.06870, section 3). `boxes` are in pixels; times `spatial_scale`
+    they are in cells. `sampling_ratio`: samples along each axis; if it is not positive, as many as
+    the part is cells long. `aligned`: whether the middle of the first cell is 0.5, not 0, and a box
+    may be smaller than one cell. Gradients flow to the map, not to the boxes. It is fastest on
+    `channels_last` maps.
 
     Raises ValueError for boxes of another shape.
 
@@ -61,16 +62,16 @@ def roi_align(
 
 
 _AT_ONCE = 28 * 2**20
-"""Bytes of a table copied at once: beyond 32 MB, glibc asks the system for new pages each time."""
+"""Bytes of a table copied at once; beyond 32 MB, glibc asks the system for new pages each time."""
 
 Taps = tuple[Tensor, Tensor]
-"""What the parts of a box read along one axis: cells, int32, and weights; both (k, parts, taps)."""
+"""What the parts of a box read along an axis: cells, int32, and weights, both (k, parts, taps)."""
 
 
 @torch.no_grad()
 def _taps(start: Tensor, side: Tensor, parts: int, ratio: int, length: int) -> Taps:
     part = side / parts  # (k,), how long one part is, in cells
-    # None where an aligned box has no width.
+    # 0 for an aligned box without a width.
     samples = torch.full_like(part, ratio) if ratio > 0 else part.ceil().clamp(min=0)  # (k,)
     most = ratio if ratio > 0 else max(int(samples.max()), 1) if len(samples) else 0
     nth = torch.arange(most, device=start.device)  # (s,)
@@ -89,7 +90,7 @@ def _taps(start: Tensor, side: Tensor, parts: int, ratio: int, length: int) -> T
 
 
 def _by_lookup(input: Tensor, picture: Tensor, y: Taps, x: Taps) -> Tensor:
-    """Return weighted sums of rows of a table: of all cells of all pictures, c numbers each."""
+    """Return weighted sums of rows of a table with c numbers for each cell of each picture."""
     (rows, y_weights), (columns, x_weights) = y, x
     n, c, h, w = input.shape
     rows = rows * w + (picture * (h * w))[:, None, None]
@@ -99,7 +100,7 @@ def _by_lookup(input: Tensor, picture: Tensor, y: Taps, x: Taps) -> Tensor:
     cells = cells.flatten(0, 2).flatten(1)  # -> (k * size, 4 s * s)
     weights = weights.flatten(0, 2).flatten(1).to(input.dtype)
     table = input.permute(0, 2, 3, 1)  # (n, c, h, w) -> (n, h, w, c)
-    # A channels_last map is a table already; of others some channels are copied at a time.
+    # A channels_last map is such a table; of other maps, some channels are copied at a time.
     parts = 1 if table.is_contiguous() else min(1 + table.nbytes // _AT_ONCE, c)
     found = [
         F.embedding_bag(
@@ -114,7 +115,7 @@ def _by_lookup(input: Tensor, picture: Tensor, y: Taps, x: Taps) -> Tensor:
 
 
 def _by_product(input: Tensor, picture: Tensor, y: Taps, x: Taps) -> Tensor:
-    """Return matrix times patch times matrix, box by box: the number of samples varies."""
+    """Return matrix times patch times matrix, box by box, as the number of samples varies."""
     (rows, y_weights), (columns, x_weights) = y, x
     c, (h, w), size = input.shape[1], input.shape[2:], (rows.shape[1], columns.shape[1])
     down = y_weights.new_zeros(len(rows), size[0], h).scatter_add_(2, rows.long(), y_weights)
@@ -140,8 +141,9 @@ def roi_pool(
 ) -> Tensor:
     """Return the maxima in a grid over each of k boxes: (n, c, h, w) to (k, c, *size).
 
-    Corners are rounded to cells, both included; parts share the cells between them; a part outside
-    the map is 0 (Girshick, *Fast R-CNN*, arXiv 1504.08083, section 2.1). `boxes` as of `roi_align`.
+    Corners are rounded to cells, and both are included. Parts share the cells at their borders, and
+    a part outside the map is 0 (Girshick, *Fast R-CNN*, arXiv 1504.08083, section 2.1). `boxes` are
+    those of `roi_align`.
 
     Raises ValueError for boxes of another shape.
 
@@ -169,12 +171,12 @@ def roi_pool(
 
 
 def _rounded(x: Tensor) -> Tensor:
-    # As C rounds: a half away from zero.
+    # C rounds a half away from zero.
     return x.trunc() + (x - x.trunc()).mul(2).trunc()
 
 
 def _parts(start: Tensor, end: Tensor, parts: int, length: int) -> tuple[Tensor, Tensor]:
-    """Return the first cell of each part and the one after its last, inside the map."""
+    """Return the first cell of each part, and the one after its last, within the map."""
     part = (end - start + 1).clamp(min=1) / parts  # (k,)
     nth = torch.arange(parts, device=start.device).to(start.dtype)
     first = (nth * part[:, None]).floor() + start[:, None]  # (k, parts)
@@ -186,7 +188,7 @@ def _largest(x: Tensor, first: Tensor, last: Tensor) -> Tensor:
     """Return the maxima (c, h, parts) of x (c, h, w) from `first` up to before `last`, or 0."""
     longest = max(int((last - first).max()), 1)
     reach = first[:, None] + torch.arange(longest, device=x.device)  # (parts, longest)
-    within = torch.minimum(reach, last[:, None] - 1).clamp(min=0)  # the last again where shorter
+    within = torch.minimum(reach, last[:, None] - 1).clamp(min=0)  # shorter ones repeat their last
     largest = x[:, :, within].max(3).values  # (c, h, w) -> (c, h, parts)
     return torch.where(last > first, largest, 0)
 
@@ -194,8 +196,8 @@ def _largest(x: Tensor, first: Tensor, last: Tensor) -> Tensor:
 class MultiScaleRoIAlign(nn.Module):
     """`roi_align` on the level of a pyramid that suits each box's size.
 
-    A box of 224 x 224 pixels reads level 4, where a cell is 16 pixels wide, one half as wide level
-    3, and so on (Lin et al., *Feature Pyramid Networks*, arXiv 1612.03144, equation 1).
+    A box of 224 x 224 pixels reads level 4, where a cell is 16 pixels wide. One half as wide reads
+    level 3, and so on (Lin et al., *Feature Pyramid Networks*, arXiv 1612.03144, equation 1).
     """
 
     def __init__(self, output_size: int, sampling_ratio: int) -> None:
@@ -208,8 +210,8 @@ class MultiScaleRoIAlign(nn.Module):
     ) -> Tensor:
         """Return (k, c, size, size) of k boxes in all.
 
-        `maps`: levels (n, c, h, w), the finest first; `boxes`: (l, 4) for each picture, in pixels;
-        `sizes`: height and width of each picture, of which the largest says how wide a cell is.
+        `maps`: levels (n, c, h, w), the finest first. `boxes`: (l, 4) for each picture, in pixels.
+        `sizes`: the height and width of each picture; the largest determines the width of a cell.
         """
         largest = max(h for h, _ in sizes)
         scales = [2.0 ** round(math.log2(level.shape[2] / largest)) for level in maps]
@@ -235,7 +237,7 @@ class MultiScaleRoIAlign(nn.Module):
 
 
 def _with_index(boxes: Sequence[Tensor]) -> Tensor:
-    """Return (k, 5): the boxes (l, 4) of each picture in one, the picture's index before each."""
+    """Return the boxes (l, 4) of each picture in one table (k, 5), after the picture's index."""
     return torch.cat([F.pad(each, (1, 0), value=i) for i, each in enumerate(boxes)])
 
 

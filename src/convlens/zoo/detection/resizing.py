@@ -1,4 +1,4 @@
-"""A detector's own preparation: pictures of any size to one batch, and its answers back."""
+"""Bring pictures of any size into one batch, and a detector's answers back to their pixels."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ Size = tuple[int, int]
 """Height and width, in pixels."""
 
 STEP = 32
-"""Heights and widths of a batch are multiples of it: the pyramid's levels halve evenly."""
+"""Heights and widths of a batch are multiples of this, so that the pyramid halves them evenly."""
 
 
 class Resizing(nn.Module):
     """Normalize, resize and pad pictures into one batch.
 
-    The shorter side becomes `min_size[-1]` pixels, in training one of `min_size` drawn anew for
-    each picture, unless the longer would pass `max_size`: bilinear, not antialiased.
+    The shorter side becomes `min_size[-1]` pixels, or in training one of `min_size` that is drawn
+    for each picture. It becomes less if the longer side would otherwise exceed `max_size`. Scaling
+    is bilinear, without antialiasing.
     """
 
     def __init__(self, min_size: Sequence[int], max_size: int) -> None:
@@ -50,7 +51,7 @@ class Resizing(nn.Module):
     def _size(self, h: int, w: int) -> Size:
         short = self.min_size[-1]
         if self.training:
-            # torch's generator, and drawn where there is one choice too: torchvision's sample.
+            # torchvision draws with torch's generator too, even if there is only one choice.
             short = self.min_size[int(torch.empty(1).uniform_(0, len(self.min_size)))]
         scale = min(short / min(h, w), self.max_size / max(h, w))
         return max(math.floor(h * scale), 1), max(math.floor(w * scale), 1)
@@ -69,7 +70,7 @@ def _batched(images: Sequence[Tensor]) -> Tensor:
 
 
 def resize_boxes(boxes: Tensor, before: Size, after: Size) -> Tensor:
-    """Return boxes (n, 4) of a picture of size `before` as they lie once it has size `after`.
+    """Return boxes (n, 4) of a picture of size `before` in pixels of the same one of size `after`.
 
     >>> resize_boxes(torch.tensor([[1.0, 1.0, 2.0, 2.0]]), (4, 4), (8, 4))
     tensor([[1., 2., 2., 4.]])
@@ -79,7 +80,7 @@ def resize_boxes(boxes: Tensor, before: Size, after: Size) -> Tensor:
 
 
 def resize_points(points: Tensor, before: Size, after: Size) -> Tensor:
-    """Return points (n, k, 3) of x, y and visibility likewise; the visibility stays.
+    """Return points (n, k, 3) of x, y and visibility in those pixels; the visibility stays.
 
     >>> resize_points(torch.tensor([[[1.0, 1.0, 1.0]]]), (4, 4), (8, 4))
     tensor([[[1., 2., 1.]]])

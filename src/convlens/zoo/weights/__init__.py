@@ -1,4 +1,4 @@
-"""Weights: known, downloaded, read, checked, fitted to a network, and saved."""
+"""Know, download, read, check, fit and save the weights of networks."""
 
 from convlens.zoo.shipped import DATA, DIGITS
 from convlens.zoo.weights.digests import metadata, sha256_of

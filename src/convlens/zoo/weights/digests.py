@@ -1,4 +1,4 @@
-"""What a file of weights says of itself, and the sums that say whether it is still so."""
+"""Read what a file of weights states about itself, and sum up its bytes and tensors."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from convlens.files import expanded
 __all__ = ["DIGEST", "digest_of", "is_dense", "metadata", "sha256_of"]
 
 DIGEST = "tensors_sha256"
-"""The text beside the tensors that says what they were when they were saved."""
+"""The text in a file that holds the digest of its tensors, as they were when saved."""
 
 
 def sha256_of(path: str | Path) -> str:
-    """Return the sha256 of a file in 64 hexadecimal digits; OSError where it cannot be read."""
+    """Return the sha256 of a file in 64 hexadecimal digits; raise OSError if it cannot be read."""
     with expanded(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Return the sha256 of tensors on the CPU, their names, types and shapes, in hexadecimal.
+    """Return the sha256, in hexadecimal, of tensors on the CPU, their names, types and shapes.
 
     >>> digest_of({"a": torch.ones(2)}) == digest_of({"a": torch.zeros(2)})
     False
@@ -38,7 +38,7 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def is_dense(tensor: Tensor) -> bool:
-    """Return whether a tensor holds all its numbers, one beside the other.
+    """Return whether a tensor is strided and holds all its numbers itself.
 
     >>> is_dense(torch.ones(2)), is_dense(torch.eye(2).to_sparse())
     (True, False)
@@ -48,9 +48,9 @@ def is_dense(tensor: Tensor) -> bool:
 
 
 def metadata(path: str | Path) -> dict[str, str]:
-    """Return the texts stored beside the tensors of a safetensors file.
+    """Return the texts that a safetensors file holds besides its tensors.
 
-    Raises ValueError where the file is missing, truncated or no safetensors file.
+    Raises ValueError if the file is missing, truncated or of another format.
 
     >>> from convlens.zoo.shipped import DIGITS
     >>> metadata(DIGITS)["network"]

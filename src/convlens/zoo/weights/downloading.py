@@ -1,4 +1,4 @@
-"""Fetch a released file of weights once, whole and checked, into the folder torch.hub keeps."""
+"""Download a released file of weights once, whole and checked, into the folder of torch.hub."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["fetch", "weights_folder"]
 
 SECONDS = 10.0
-"""How long a silent server is waited for."""
+"""How long to wait for a silent server."""
 
 TRIES = 3
-"""How often in a row a connection may break without a further byte."""
+"""How often in a row a connection may break before a new byte arrives."""
 
 PAUSE = 1.0
-"""Seconds between such tries."""
+"""Seconds between these tries."""
 
 
 def weights_folder() -> Path:
@@ -45,15 +45,15 @@ def weights_folder() -> Path:
 
 
 def fetch(weights: Weights, progress: bool = True) -> Path:
-    """Return the path of the file of `weights`, downloaded first where it is not there yet.
+    """Return the path of the file of `weights`, after downloading it if need be.
 
-    It arrives as `<file>.part` beside its place, goes on where an earlier download broke off, and
-    takes its name once its sha256 begins with the digits in the name. Of several processes one
-    downloads and the others wait. `progress`: draw a bar, where the error stream is a terminal.
+    The download goes to `<file>.part`, continues where an earlier one broke off, and takes its name
+    once its sha256 begins with the digits in the name. If several processes ask for a file, one
+    downloads and the others wait. `progress`: draw a bar if the error stream is a terminal.
 
-    Raises ConnectionError without a connection, saying which file to put where, and for a server
-    that refuses or breaks off; ValueError for a file of another sha256; OSError for a full disk or
-    a folder that cannot be written.
+    Raises ConnectionError without a connection, with the name and place of the file to supply, and
+    for a server that refuses or breaks off. Raises ValueError for a file of another sha256, and
+    OSError for a full disk or a folder that cannot be written.
 
     >>> from convlens.zoo import weights
     >>> fetch(weights("resnet18")).name  # doctest: +SKIP
@@ -68,7 +68,7 @@ def fetch(weights: Weights, progress: bool = True) -> Path:
         with _alone(lock, weights.file if progress else None):
             if not path.is_file():
                 _download(weights, path, progress)
-            # Whoever still waits for it finds the file; so does whoever makes another one.
+            # Processes that wait for this lock find the file, and so do those that make another.
             with contextlib.suppress(OSError):
                 lock.unlink()
     except ConnectionError:
@@ -83,13 +83,13 @@ def fetch(weights: Weights, progress: bool = True) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(lock: Path, told: str | None) -> Iterator[None]:
+def _alone(lock: Path, file: str | None) -> Iterator[None]:
     held = FileLock(lock)
     try:
         held.acquire(timeout=0)
     except Timeout:
-        if told:
-            print(f"waiting for another process that downloads {told}", file=sys.stderr)
+        if file:
+            print(f"waiting for another process that downloads {file}", file=sys.stderr)
         held.acquire()
     try:
         yield
@@ -132,16 +132,16 @@ def _download(weights: Weights, path: Path, progress: bool) -> None:
 
 
 def _receive(weights: Weights, part: Path, bar: Progress) -> None:
-    """Append to `part` what it lacks, or all where the server does not send the rest alone."""
+    """Append to `part` what it lacks, or replace it if the server sends the whole file."""
     before = _length(part)
     try:
         response = _asked(weights.url, before)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # there is nothing after the part's last byte
+        if error.code == 416:  # the part's last byte is the file's
             if not sha256_of(part).startswith(weights.digest):
                 part.unlink()
-                raise _Broken("what was there does not begin the file") from error
+                raise _Broken("what was there is not its beginning") from error
             return
         raise ConnectionError(
             f"`weights` ({weights.file}) could not be downloaded: {weights.url} answered "
@@ -157,7 +157,7 @@ def _receive(weights: Weights, part: Path, bar: Progress) -> None:
         start, total = _extent(response)
         if start not in (0, before):
             part.unlink()
-            raise _Broken("other bytes came than were asked for")
+            raise _Broken("the server sent other bytes than it was asked for")
         with part.open("ab" if start else "wb") as file:
             task = bar.add_task(weights.file, total=total, completed=start)
             try:
@@ -180,16 +180,16 @@ def _asked(url: str, start: int) -> http.client.HTTPResponse:
 
 
 def _extent(response: http.client.HTTPResponse) -> tuple[int, int | None]:
-    """From which byte on the answer is, and how many the file has, if the server says."""
-    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    """Return the first byte of the answer, and the bytes of the file if the server says."""
+    extent = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
     if response.status == 206:
-        return (int(told[1]), int(told[2])) if told else (-1, None)
+        return (int(extent[1]), int(extent[2])) if extent else (-1, None)
     length = response.headers.get("Content-Length")
     return 0, int(length) if length and length.isdecimal() else None
 
 
 def _block(response: http.client.HTTPResponse) -> bytes:
-    # Only reading from the network is told apart here; writing to the disk fails otherwise.
+    # Only a failure to read from the network is a broken connection; the disk fails elsewhere.
     try:
         return response.read1(1 << 18)
     except (OSError, http.client.HTTPException) as error:

@@ -1,4 +1,4 @@
-"""What of a network was drawn at random and has learned nothing, so that its answers can say so."""
+"""Keep track of the weights that were drawn at random, so that answers can mention them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["EVERYTHING", "TrackedModule", "random_parts", "told"]
+__all__ = ["EVERYTHING", "TrackedModule", "random_parts", "random_text"]
 
 EVERYTHING = ("*",)
-"""The parts of a network of which nothing was loaded."""
+"""The random parts of a network into which nothing was loaded."""
 
 
 _Drawn = tuple[int, tuple[float, ...]]
-"""Of a parameter when it was drawn: its version, which torch counts up at every writing but one
-through `.data`, and some of its numbers."""
+"""A parameter when it was drawn: its version and some of its numbers.
+
+torch counts the version up at every write, except for writes through `.data`.
+"""
 
 
 def _sample(parameter: Tensor) -> tuple[float, ...]:
-    """The first number, one in the middle and the last; none where there are none to be had."""
+    """Return the first number, one in the middle and the last, if there are numbers."""
     if parameter.is_meta or not parameter.numel():
         return ()
     places = ([part * (n - 1) // 2 for n in parameter.shape] for part in range(3))
@@ -28,7 +30,7 @@ def _sample(parameter: Tensor) -> tuple[float, ...]:
 
 
 def _is(parameter: Tensor, drawn: _Drawn) -> bool:
-    """Whether a parameter is as it was drawn, perhaps rounded to another type."""
+    """Return whether a parameter is as it was drawn, perhaps rounded to another type."""
     version, numbers = drawn
     if not parameter.is_inference() and parameter._version > version:
         return False
@@ -37,7 +39,7 @@ def _is(parameter: Tensor, drawn: _Drawn) -> bool:
 
 
 class TrackedModule(nn.Module):
-    """A network that knows which of its parameters are as they were drawn, and prints it."""
+    """A module that knows which of its parameters are as they were drawn, and prints it."""
 
     __jit_unused_properties__ = ("random_parts",)  # torch.jit.script would compile it
 
@@ -47,9 +49,9 @@ class TrackedModule(nn.Module):
 
     @property
     def random_parts(self) -> tuple[str, ...]:
-        """The paths of the modules that are as they were drawn, ("*",) where all are.
+        """The paths of the modules that are as they were drawn, ("*",) if all are.
 
-        What was loaded or trained is no longer among them. May be set.
+        Modules that were loaded or trained are left out. This can be set.
         """
         names = self._still_drawn()
         if names and len(names) >= len(dict(self.named_parameters())):
@@ -69,31 +71,31 @@ class TrackedModule(nn.Module):
         return {n: drawn for n, drawn in self._drawn.items() if n not in own or _is(own[n], drawn)}
 
     def __getstate__(self) -> dict[str, Any]:
-        # The tensors of a copy, or of a file, are new: nothing was written to them yet.
+        # The tensors of a copy, or of a file, are new, with a version of 0.
         return {**self.__dict__, "_drawn": self._still_drawn()}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        self._drawn = self._still_drawn()  # on another device they are new as well
+        self._drawn = self._still_drawn()  # tensors on another device are new as well
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """As torch's; what is loaded is no longer random."""
+        """Load parameters as torch does; they then count as loaded, not random."""
         loaded = super().load_state_dict(state_dict, strict, assign)
         self._drawn = {name: d for name, d in self._drawn.items() if name not in state_dict}
         return loaded
 
     def extra_repr(self) -> str:
-        """Say what is random."""
-        return told(self.random_parts)
+        """Return what is random, for printing."""
+        return random_text(self.random_parts)
 
 
 def random_parts(network: nn.Module) -> tuple[str, ...]:
     """Return the paths of the modules of any network that are known to be as they were drawn.
 
-    Of networks of one's own nothing is known, but for parts of them that `model` built and for what
-    they say themselves in an attribute `random_parts`, a tuple of paths or ("*",).
+    Of a user's own network these are the parts that `model` built, and those that the network
+    names in an attribute `random_parts`, a tuple of paths or ("*",).
 
     >>> from convlens.zoo import model
     >>> random_parts(nn.Sequential(model("digits", weights=None), nn.ReLU()))
@@ -111,10 +113,10 @@ def random_parts(network: nn.Module) -> tuple[str, ...]:
     return tuple(found)
 
 
-def told(parts: tuple[str, ...]) -> str:
-    """Return in words that parts of a network are random; "" where none are.
+def random_text(parts: tuple[str, ...]) -> str:
+    """Return in words which parts of a network are random; "" if there are none.
 
-    >>> told(("*",)), told(("fc",))
+    >>> random_text(("*",)), random_text(("fc",))
     ('weights drawn at random', 'fc drawn at random')
     """
     if not parts:

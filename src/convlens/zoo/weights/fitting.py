@@ -1,4 +1,4 @@
-"""Match the tensors of a file with a network's: names, shapes, types, and tensors that are tied."""
+"""Match the tensors of a file with a network's by name, shape, type and ties."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WRAPPERS = {
     "ema_model": "a moving average",
     "ema": "a moving average",
 }
-"""What puts a name before all others."""
+"""The prefixes that wrappers put before every name, and who puts them there."""
 
 
 def fitted(
@@ -39,14 +39,16 @@ def fitted(
 ) -> dict[str, Tensor]:
     """Return the tensors of `table` under the names `network` has for them.
 
-    What a wrapper put before all names is taken off, with a warning. Names of torchvision before
-    0.13 become today's. Counts of batches seen are left out where one of the two has none: frozen
-    norms and files from before torch 0.4.1. A name may be missing whose tensor the network holds
-    under another name too, or `twins` says so: safetensors' `save_model` writes such once. `file`:
-    named in errors; `fresh`: as in `load_weights`.
+    A prefix that a wrapper put before all names is removed, with a warning. Names of torchvision
+    before 0.13 become today's. Counts of batches seen are left out if only one of the two has them:
+    frozen norms, and files from before torch 0.4.1, have none.
 
-    Raises ValueError where the table was made for another network: names missing, names too many,
-    a tensor of another shape or kind of number, one tensor with two contents.
+    A name may be missing if the network also holds its tensor under another name. So may one that
+    `twins` maps to another, as safetensors' `save_model` writes tied tensors once. `file`: the name
+    for errors. `fresh`: as in `load_weights`.
+
+    Raises ValueError if the table does not fit the network: if names are missing or unknown, a
+    tensor has another shape or kind of number, or tied tensors differ.
 
     >>> sorted(fitted(nn.Linear(2, 1), nn.Linear(2, 1).state_dict(), "my.pth"))
     ['bias', 'weight']
@@ -77,9 +79,9 @@ def fitted(
 
 
 def _bare(own: Names, table: Names, file: str) -> Names:
-    """The table without what a wrapper put before all names, or with what the network has there.
+    """Return the table without the prefix of a wrapper, or with the network's own prefix.
 
-    Taken where more of its names are the network's then.
+    The prefix is changed only if more names then fit the network.
     """
     counted = {name: t for name, t in table.items() if name != "n_averaged" or name in own}
     ours, theirs = _common(own), _common(counted)
@@ -101,7 +103,7 @@ def _bare(own: Names, table: Names, file: str) -> Names:
 
 
 def _common(names: Iterable[str]) -> list[str]:
-    """What all names begin with, up to a dot: "module.", "module._orig_mod."."""
+    """Return the prefixes that all names share: "module.", "module._orig_mod."."""
     parts = [name.split(".")[:-1] for name in names]
     found: list[str] = []
     for column in zip(*parts, strict=False):
@@ -116,7 +118,7 @@ def _author(prefix: str) -> str:
     return " and ".join(known) or "a module around the network"
 
 
-# Names in the files of detectors released before torchvision 0.13, and what they are called now.
+# Names in the files of detectors released before torchvision 0.13, and their names today.
 _RENAMED: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
     (r"(.*fpn\.(?:inner|layer)_blocks\.\d+)\.(\w+)", lambda old: f"{old[1]}.0.{old[2]}"),
     (r"(.*rpn\.head\.conv)\.(\w+)", lambda old: f"{old[1]}.0.0.{old[2]}"),
@@ -128,7 +130,7 @@ _RENAMED: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
 
 
 def _current(name: str, own: Names, table: Names) -> str:
-    """Today's name of a tensor, where the network has that one and the file the old one alone."""
+    """Return today's name of a tensor, if the network has it and the file only the old one."""
     for pattern, renamed in _RENAMED:
         old = re.fullmatch(pattern, name)
         if old and name not in own and renamed(old) in own.keys() - table.keys():
@@ -141,7 +143,7 @@ def _counts(name: str) -> bool:
 
 
 def _tied(own: Names) -> list[list[str]]:
-    """The names that stand for one tensor of the network."""
+    """Return the groups of names that share one tensor of the network."""
     names: dict[int, list[str]] = {}
     for name, tensor in own.items():
         names.setdefault(id(tensor), []).append(name)
@@ -178,7 +180,7 @@ def _misfits(own: Names, table: Names, absent: set[str]) -> list[str]:
 
 
 def _takes(dtype: torch.dtype, given: Tensor) -> bool:
-    """Whether numbers may become those of `dtype`: rounded, but never of another kind or size."""
+    """Return whether numbers fit `dtype`: they may be rounded, but not change kind or overflow."""
     if given.dtype == dtype or given.is_meta:
         return True
     if dtype.is_floating_point:
@@ -211,7 +213,7 @@ def _cure(own: Names, kept: Names, table: Names, misfits: list[str]) -> str:
     for wrapper, author in _WRAPPERS.items():
         wrapped = sum(f".{wrapper}." in f".{name}" for name in table)
         ours = any(f".{wrapper}." in f".{name}" for name in own)
-        if ours and not wrapped and wrapper.startswith("_"):  # a name nobody gives a module
+        if ours and not wrapped and wrapper.startswith("_"):  # such a name comes from a wrapper
             return (
                 f"'{wrapper}.', as {author} puts it there, is in names of the network and in none "
                 "of the file's: load it before a part is wrapped, or use the file made for this "
@@ -226,7 +228,7 @@ def _cure(own: Names, kept: Names, table: Names, misfits: list[str]) -> str:
 
 
 def _classes(own: Names, table: Names) -> int | None:
-    """How many classes the table is for, if it differs from the network in nothing else."""
+    """Return the number of classes of the table, if it differs from the network in nothing else."""
     pairs = [
         (tuple(table[name].shape), shape)
         for name, tensor in own.items()
@@ -240,7 +242,7 @@ def _classes(own: Names, table: Names) -> int | None:
 
 
 def listed(names: list[str], most: int = 3) -> str:
-    """Return names with commas between them, of more than `most` how many there are besides.
+    """Return the first `most` names joined by commas, and the number of the others.
 
     >>> listed(["a", "b", "c"], 2)
     'a, b and 1 more'

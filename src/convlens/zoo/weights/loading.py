@@ -1,4 +1,4 @@
-"""Read weights from a file into a network, whole and checked, or refuse in one sentence."""
+"""Read weights from a file into a network, whole and checked, or refuse it in one sentence."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _AGAIN = "copy or download it again"
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Return the named tensors of a weights file, on the CPU.
 
-    What it is, its bytes say: safetensors, or a file of `torch.save`, which is read with
-    `torch.load(weights_only=True)`, so that no code of it runs. Of a training program's file with
-    the weights beside other things, the weights. `.safetensors` must be some, as the name promises
-    that nothing is unpickled, and `.pt` and `.pth` must not be. A file under the name of a released
-    one must have its sha256; one of `save_tensors` the digest of its tensors; an archive of
-    `torch.save` its sums.
+    The bytes decide what the file is: safetensors, or a file of `torch.save`, which is read with
+    `torch.load(weights_only=True)`, so that none of its code runs. From a training program's file,
+    which holds other things too, only the weights are returned. A name that ends in `.safetensors`
+    promises that nothing is unpickled, so the file must have that format; `.pt` and `.pth` must
+    not have it. Checksums must agree: the sha256 of a file with the name of a released one, the
+    digest that `save_tensors` writes, and the sums in an archive of `torch.save`.
 
-    Raises ValueError for a missing file, one that is something else (it says what), truncated,
-    damaged, or that claims more numbers than it has; for a pickle that holds more than tensors,
-    and for what is no flat table of names and dense tensors.
+    Raises ValueError for a missing file, and for one that is truncated, damaged, or something else,
+    which is then named. Raises it also for a file that claims more numbers than it has, a pickle of
+    more than tensors, and anything but a flat table of names and dense tensors.
 
     >>> from convlens.zoo.shipped import DIGITS
     >>> sorted(read_weights(DIGITS))[:2]
@@ -46,9 +46,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def mapped_weights(path: str | Path) -> dict[str, Tensor]:
-    """As `read_weights`, but the numbers may be read from the disk when they are first looked at.
+    """Return what `read_weights` does, as tensors that may be read from the disk on first use.
 
-    For those who copy them at once: a file that is written over meanwhile ends the process.
+    Copy them at once: if the file is overwritten in the meantime, the process ends.
     """
     path = expanded(path)
     _check_there(path)
@@ -74,10 +74,10 @@ def mapped_weights(path: str | Path) -> dict[str, Tensor]:
 def load_weights(network: nn.Module, path: str | Path, *, fresh: tuple[str, ...] = ()) -> None:
     """Copy the weights in `path` into `network`, in place.
 
-    Every name and shape is checked before the first number is copied: after an exception the
-    network is what it was. `fresh`: how the names begin that may be missing or of another shape;
-    those keep the numbers they have, as a new last layer for other classes does. Warns of what it
-    took off the names (see `fitted`), and of weights that are not finite.
+    Every name and shape is checked before the first number is copied, so that an exception leaves
+    the network as it was. `fresh`: the prefixes of names that may be missing or of another shape;
+    those keep their numbers, as a new last layer for other classes does. It warns of a prefix that
+    it removed from the names (see `fitted`), and of weights that are not finite.
 
     Raises ValueError for what `read_weights` and `fitted` refuse.
 
@@ -102,7 +102,7 @@ network
     ]
     if broken:
         warnings.warn(
-            f"`weights` ({path.name}) holds NaN or infinity, which are no numbers, in "
+            f"`weights` ({path.name}) holds NaN or infinity in "
             f"{listed(broken)}: what the network answers may mean nothing",
             UserWarning,
             stacklevel=2,
@@ -130,7 +130,7 @@ def _check_there(path: Path) -> None:
 
 
 def _checked(path: Path) -> Found:
-    """What the file is, if it is read here and its name does not promise another."""
+    """Return what the file is; raise if it is not read here, or its name promises another."""
     found = sniffed(path)
     if path.suffix == ".safetensors" and found.kind in ("archive", "legacy"):
         cure = f"rename it to {path.with_suffix('.pth').name!r}"
@@ -156,13 +156,13 @@ def _check_sha256(path: Path, released: Weights) -> None:
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         table = safetensors.torch.load_file(path)
-        told = metadata(path)
+        texts = metadata(path)
     except (OSError, safetensors.SafetensorError) as error:
-        raise Refused(f"is no whole .safetensors file ({error})", _AGAIN) from error
+        raise Refused(f"is not a whole .safetensors file ({error})", _AGAIN) from error
     twice = _named_twice(path)
     if twice is not None:
         raise Refused(f"holds {twice!r} twice", "save it again")
-    if DIGEST in told and told[DIGEST] != digest_of(table):
+    if DIGEST in texts and texts[DIGEST] != digest_of(table):
         raise Refused(
             "holds other numbers than it was saved with: it is damaged, or a program changed them "
             f"and left {DIGEST} as it was",
@@ -172,7 +172,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _named_twice(path: Path) -> str | None:
-    """A name that the header has twice: of two contents a reader would see one, without a word."""
+    """Return a name that the header has twice; a reader would silently keep one of the contents."""
     twice: list[str] = []
 
     def table(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -187,7 +187,7 @@ def _named_twice(path: Path) -> str | None:
 
 
 def _flat(table: object, path: Path) -> dict[str, Tensor]:
-    """The table if it is one of names and dense tensors."""
+    """Return the table if it holds names and dense tensors; raise ValueError otherwise."""
     is_flat = isinstance(table, Mapping) and all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in table.items()
     )

@@ -1,4 +1,4 @@
-"""What a pickle of tensors would make when it is opened: found out without making any of it."""
+"""Outline what a pickle of tensors would make when opened, without making any of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO, Any, ClassVar
 
 __all__ = ["Made", "Outline", "Table", "outlined"]
 
-# Of an element, by the name of torch's storage class; of the others, one.
+# The bytes of an element, by the name of torch's storage class; all others have 1.
 _BYTES = {
     **dict.fromkeys(("DoubleStorage", "LongStorage", "ComplexFloatStorage"), 8),
     **dict.fromkeys(("FloatStorage", "IntStorage", "QInt32Storage"), 4),
@@ -19,7 +19,7 @@ _BYTES = {
 }
 
 _REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_qtensor")
-"""The functions a tensor is made by, of (storage, offset, size, stride, ...)."""
+"""The functions that make a tensor of (storage, offset, size, stride, ...)."""
 
 
 class Table(dict[Any, Any]):
@@ -37,7 +37,7 @@ class Table(dict[Any, Any]):
 
 @dataclass(frozen=True)
 class Storage:
-    """A stretch of numbers in the file: the name of its record, its bytes, those of an element."""
+    """A stretch of numbers in the file: its record's name, its bytes, and those of an element."""
 
     key: str
     bytes: int
@@ -49,8 +49,8 @@ class Outline:
     """What a pickle would make.
 
     `content`: dictionaries as `Table`, lists, numbers and texts as they are, all else as `Made`.
-    `globals`: the classes and functions it names. `storages` it refers to; `claimed`: the bytes of
-    all tensors when each is written out. `protocol`: the pickle's.
+    `globals`: the names of its classes and functions. `storages`: those it refers to. `claimed`:
+    the bytes of all tensors, each written out in full. `protocol`: the pickle's.
     """
 
     content: object = None
@@ -61,13 +61,13 @@ class Outline:
 
 
 class Made:
-    """Stands for what a class or function called `of` would return; nothing is called."""
+    """A placeholder for what the class or function `of` would return; nothing is called."""
 
     of = ""
     outline: Outline
 
     def __new__(cls, *given: object, **_: object) -> Made:
-        """Note what it would claim."""
+        """Add the bytes that it would claim to the outline."""
         made = super().__new__(cls)
         cls.outline.claimed += _claimed(cls.of, given)
         return made
@@ -83,10 +83,10 @@ class Made:
         pass
 
     def append(self, value: object) -> None:
-        """Take an element, as a list would, and forget it."""
+        """Accept an element, as a list would, and forget it."""
 
     def extend(self, values: object) -> None:
-        """Take elements, as a list would, and forget them."""
+        """Accept elements, as a list would, and forget them."""
 
     add = append
 
@@ -94,7 +94,7 @@ class Made:
 def outlined(file: IO[bytes], pickles: int = 1) -> Outline:
     """Return what the last of `pickles` pickles, one after the other in `file`, would make.
 
-    Raises whatever Python's unpickler does on damaged bytes.
+    Raises whatever Python's unpickler raises for damaged bytes.
 
     >>> import io
     >>> outline = outlined(io.BytesIO(pickle.dumps({"a": print, "n": 3})))
@@ -111,7 +111,7 @@ def outlined(file: IO[bytes], pickles: int = 1) -> Outline:
 
 
 class _Reader(pickle._Unpickler):
-    # Python's own, not the one in C, which reserves whatever memory a number in the file asks for.
+    # Written in Python: the one in C reserves as much memory as a number in the file asks for.
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(pickle._Unpickler.dispatch)
     proto: int
 
@@ -143,7 +143,7 @@ _Reader.dispatch[pickle.EMPTY_DICT[0]] = _Reader.load_table
 
 
 def _claimed(of: str, given: tuple[object, ...]) -> int:
-    """The bytes that a tensor, storage or array of bytes so made takes when written out."""
+    """Return the bytes that a tensor, storage or array made in this way takes in full."""
     module, _, name = of.rpartition(".")
     if name in _REBUILT and len(given) > 2 and isinstance(given[2], tuple):
         item = given[0].item if isinstance(given[0], Storage) else 8

@@ -1,4 +1,4 @@
-"""What is known of every released file of weights: where it is, what it was made of, and for."""
+"""Know every released file of weights: its address, accuracies, inputs and names."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from convlens.zoo.weights.released_table import GROUPS, RECIPES, Group
 __all__ = ["AT_RANDOM", "RELEASED", "Weights", "recognized", "released_file"]
 
 AT_RANDOM = "or take --weights none, from Python weights=None, for ones drawn at random"
-"""What is left to those who cannot have the weights they asked for."""
+"""What remains for users who cannot have the weights that they asked for."""
 
 _HOST = "https://download.pytorch.org/models/"
 _IMAGENET = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 
-# What happened to a picture in the run the published accuracies are of, by the name of the way.
+# How pictures were prepared when the published accuracies were measured.
 _PREPARATIONS: dict[str, dict[str, Any]] = {
     "256": {"resize": 256, "crop": 224, **_IMAGENET},
     "232": {"resize": 232, "crop": 224, **_IMAGENET},
@@ -29,7 +29,7 @@ _PREPARATIONS: dict[str, dict[str, Any]] = {
     "voc": {"resize": 520, **_IMAGENET},
     "features": {
         **{"resize": 256, "crop": 224},
-        # Of values 0 to 255 the mean is subtracted, and nothing divided by.
+        # The mean is subtracted from values of 0 to 255, and nothing is divided.
         **{"mean": (0.48235, 0.45882, 0.40784), "std": (1 / 255, 1 / 255, 1 / 255)},
         "vocabulary": None,
         "note": "Only `features` was trained: the numbers of `classifier` are filled in and mean "
@@ -44,7 +44,7 @@ _PREPARATIONS: dict[str, dict[str, Any]] = {
 
 
 class _Task(NamedTuple):
-    """The accuracy that stands for it, the data it was measured on and learned from, its names."""
+    """A task: its main accuracy, the data it was measured on and learned from, and its names."""
 
     main: str
     data: str
@@ -70,15 +70,16 @@ class Weights:
     "instance segmentation", "keypoints", "semantic segmentation" or "video classification".
     `url`: where the file is, its name ending in the first 8 hexadecimal digits of its sha256.
 
-    How a picture becomes an input, in pixels: `resize` scales the shorter side to an int, both
-    sides to (h, w), nothing where None; by `interpolation`, `antialias`ed or not; `crop` then cuts
-    an int's square or (h, w) from the middle; of values 0 to 1, (value - `mean`) / `std` a channel
-    (None where the network does that itself, as detectors do). A video's clip has `frames`, at
-    `frames_per_second`. `least`: the smallest input (h, w).
+    How a picture becomes an input, in pixels: `resize` scales the shorter side to an int, or both
+    sides to (h, w), by `interpolation`, with `antialias` or without. `crop` then cuts the square of
+    an int, or (h, w), from the middle. Values of 0 to 1 become (value - `mean`) / `std`, a channel
+    at a time. Each of these is None if that step is left out; detectors do it all themselves. A
+    clip has `frames` at `frames_per_second`. `least`: the smallest input (h, w). `inputs` has all
+    of them as the zoo's entries have theirs.
 
-    `metrics`: accuracies in percent, measured on `data`, by torchvision's names. `parameters`;
-    `multiply_adds` of one input in billions; `megabytes` of 2**20 bytes; `recipe`: where the
-    training is told; `licence`: one sentence; `note`: what to know before using them, mostly "".
+    `metrics`: accuracies in percent, measured on `data`, by torchvision's names. `multiply_adds`:
+    of one input, in billions. `megabytes`: of 2**20 bytes. `recipe`: where the training is
+    described. `licence`: one sentence. `note`: what to know before using them, mostly "".
 
     >>> from convlens.zoo import weights
     >>> found = weights("resnet50")
@@ -114,12 +115,12 @@ class Weights:
 
     @property
     def file(self) -> str:
-        """The file's name, by which torch.hub's folder keeps it."""
+        """The file's name, in torch.hub's folder too."""
         return self.url.rpartition("/")[2]
 
     @property
     def digest(self) -> str:
-        """The first 8 hexadecimal digits of the file's sha256, as its name has them."""
+        """The first 8 hexadecimal digits of the file's sha256, which are in its name."""
         return self.file.rpartition(".")[0].rpartition("-")[2]
 
     @property
@@ -137,20 +138,20 @@ class Weights:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The names of the outputs, in order; () where the weights predict none.
+        """The names of the outputs, in order; () if the outputs have no names.
 
-        Detectors and segmenters have the background first; "N/A" stands for a number not in use.
+        Detectors and segmenters have the background first; "N/A" marks a number not in use.
         """
         return () if self.vocabulary is None else _names(self.vocabulary)
 
     @property
     def keypoint_names(self) -> tuple[str, ...]:
-        """The names of the keypoints, in order; () where the weights find none."""
+        """The names of the keypoints, in order; () if the weights find none."""
         return () if self.keypoints is None else _names(self.keypoints)
 
     @property
     def accuracy(self) -> tuple[str, float] | None:
-        """The accuracy that stands for the task, and its name; None where none was published.
+        """The main accuracy of the task, after its name; None if none was published.
 
         >>> from convlens.zoo import weights
         >>> weights("maskrcnn_resnet50_fpn").accuracy

@@ -1,4 +1,4 @@
-"""The weights torchvision has released for the networks of the zoo, as it published them."""
+"""List the weights that torchvision has released for the networks of the zoo."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ __all__ = ["GROUPS", "RECIPES", "Group"]
 
 
 class Group(NamedTuple):
-    """Files of one name and task, before which pictures were prepared in one way.
+    """Files of one name and task, for which pictures are prepared in one way.
 
-    `text` has a line a network. Its columns: the network; what follows its name in the file's
-    name, with the first 8 digits of the file's sha256; parameters; multiply-adds of one input in
-    billions; the file's size in MB of 2**20 bytes; the accuracies measured, in percent; the key of
-    its recipe in `RECIPES`, "=" for the network's own.
+    `text` has a line for each network, in these columns:
+
+    - network: its name;
+    - file: what follows that in the file's name, with the first 8 digits of the file's sha256;
+    - parameters, and gflops: billions of multiply-adds of one input;
+    - mb: the file's size in MB of 2**20 bytes;
+    - the accuracies measured, in percent;
+    - recipe: its key in `RECIPES`, "=" for the network's name.
     """
 
     name: str
@@ -22,7 +26,7 @@ class Group(NamedTuple):
     text: str
 
 
-# The first group in which a network stands is its DEFAULT.
+# The first group that has a network is its DEFAULT.
 GROUPS = (
     Group(
         *("IMAGENET1K_V2", "classification", "232"),
@@ -160,7 +164,7 @@ RECIPES = {
     "maskrcnn_resnet50_fpn_v2": f"{_VISION}/pull/5773",
     "keypointrcnn_resnet50_fpn": f"{_SCRIPTS}/detection#keypoint-r-cnn",
     "legacy": f"{_VISION}/issues/1606",
-    # The two of depth 101 are each published with the other's recipe.
+    # Both networks of depth 101 are published with the recipe of the other.
     "fcn_resnet50": f"{_SCRIPTS}/segmentation#fcn_resnet50",
     "fcn_resnet101": f"{_SCRIPTS}/segmentation#deeplabv3_resnet101",
     "deeplabv3_resnet50": f"{_SCRIPTS}/segmentation#deeplabv3_resnet50",
@@ -169,4 +173,4 @@ RECIPES = {
     "lraspp_mobilenet_v3_large": f"{_SCRIPTS}/segmentation#lraspp_mobilenet_v3_large",
     "video": f"{_SCRIPTS}/video_classification",
 }
-"""Where each recipe of training is told."""
+"""The address at which each recipe of training is described."""

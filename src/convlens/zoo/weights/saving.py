@@ -1,4 +1,4 @@
-"""Write named tensors so that the file on disk is whole at every moment."""
+"""Write named tensors to a file that is whole at every moment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["check_destination", "save_tensors"]
 def check_destination(out: str | Path) -> Path:
     """Return `out` as a path if weights can be written there.
 
-    Raises ValueError where its suffix is not .safetensors or its folder does not exist.
+    Raises ValueError if its suffix is not .safetensors or its folder does not exist.
 
     >>> check_destination("weights.bin")
     Traceback (most recent call last):
@@ -32,7 +32,7 @@ def check_destination(out: str | Path) -> Path:
         raise ValueError(f"`out` (={str(out)!r}) must end in .safetensors; use {cure!r}")
     if not os.path.isdir(path.parent):  # Path.is_dir raises for a name that is too long
         raise ValueError(
-            f"`out` (={str(out)!r}) must lie in an existing folder; make {str(path.parent)!r} first"
+            f"`out` (={str(out)!r}) must be in an existing folder; make {str(path.parent)!r} first"
         )
     if os.path.isdir(path):
         raise ValueError(f"`out` (={str(out)!r}) must be a file, not a folder; name a file in it")
@@ -44,13 +44,12 @@ def save_tensors(
 ) -> None:
     """Write `tensors` to the safetensors file `out`, atomically.
 
-    The bytes go to a file beside `out`, which then takes its name in one step: whoever looks, and
-    whatever interrupts, `out` is the old file or the new one, with the old one's mode. `metadata`:
-    texts to store with the tensors; `read_weights` checks the tensors against one more, their
-    sha256.
+    The bytes go to another file, which then takes the name `out` in one step. At every moment, even
+    if it is interrupted, `out` is the old file or the new one, with the old one's mode. `metadata`:
+    texts to store with the tensors. One more holds their sha256, which `read_weights` checks.
 
-    Raises ValueError for a destination `check_destination` refuses and for what such a file cannot
-    hold, OSError when the disk refuses; what was there is then as it was.
+    Raises ValueError for a destination that `check_destination` refuses and for tensors that such a
+    file cannot hold, and OSError if the disk refuses. In both cases the old file remains.
 
     >>> import tempfile, torch
     >>> from convlens.zoo.weights.digests import metadata
@@ -67,14 +66,14 @@ def save_tensors(
         content = safetensors.torch.save(copies, {**(metadata or {}), DIGEST: digest_of(copies)})
     except KeyError as error:
         raise ValueError(
-            f"`tensors` must be of types that .safetensors has, and {error} is none; convert it"
+            f"`tensors` must be of types that .safetensors has, and {error} is not one; convert it"
         ) from error
     try:
         write_whole(path, content)
     except OSError as error:
         raise OSError(
             f"`out` (={str(out)!r}) could not be written ({error.strerror or error}), and what was "
-            "there is as it was; make room, or name another place"
+            "there remains; make room, or name another place"
         ) from error
 
 
@@ -83,11 +82,11 @@ def _check_tensors(tensors: Mapping[Any, Any]) -> None:
         is_text = isinstance(name, str) and name.encode("utf-8", "replace").decode() == name
         if not is_text or name == "__metadata__":
             raise ValueError(
-                f"`tensors` must have names that .safetensors can hold, and {name!r} is none; "
+                f"`tensors` must have names that .safetensors can hold, and {name!r} is not one; "
                 "rename it"
             )
         if not isinstance(tensor, Tensor) or not is_dense(tensor):
             raise ValueError(
-                f"`tensors` must be dense tensors with numbers in them, and {name} is none; save "
-                "it as a plain one, or leave it out"
+                f"`tensors` must be dense tensors with numbers in them, and {name} is not one; "
+                "save it as a plain tensor, or leave it out"
             )

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: a kind of weights that is read here, or what else."""
+"""Find out by its first bytes what a file is: weights that are read here, or something else."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 __all__ = ["Found", "in_place_of_a_network", "sniffed"]
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How files of torch.save begin from before torch 1.6: a pickled number."""
+"""The first bytes of files of torch.save from before torch 1.6: a pickled number."""
 
 _AGAIN = "copy or download it again"
 _UNPACK = "unpack it, and give the file that comes out"
 _STATE = "save network.state_dict() with torch.save instead"
 
-# What files begin with that are no weights, or weights that other libraries read.
+# The first bytes of files that hold no weights, or weights for other libraries.
 _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "is compressed by gzip", _UNPACK),
     (b"BZh", "is compressed by bzip2", _UNPACK),
@@ -38,7 +38,7 @@ _BEGINNINGS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xd8\xff", "is a JPEG picture", "give the file of weights"),
 )
 
-# By the end of the name, where the bytes do not say it.
+# What the end of the name says, if the bytes say nothing.
 _ENDINGS = {
     ".onnx": ("is an ONNX model", "take the weights of the PyTorch network it was exported from"),
     ".msgpack": ("is a file of Flax", "convert it to safetensors first"),
@@ -50,9 +50,9 @@ _ENDINGS = {
 
 @dataclass(frozen=True)
 class Found:
-    """What a file is: `kind` "safetensors", "archive" or "legacy" (of torch), else "".
+    """What a file is: `kind` is "safetensors", "archive" or "legacy" (both of torch), or "".
 
-    `said`: what it is otherwise, a verb first, and `cure`: what to do about it.
+    If it is "", `said` is what the file is, beginning with a verb, and `cure` what to do about it.
     """
 
     kind: str
@@ -61,7 +61,7 @@ class Found:
 
 
 def sniffed(path: Path) -> Found:
-    """Return what a file is, by its bytes; its name only decides where they say nothing.
+    """Return what a file is by its bytes, or by its name if they say nothing.
 
     >>> from convlens.zoo.shipped import DATA
     >>> sniffed(DATA / "digits.safetensors").kind, sniffed(DATA / "digit-3.png").said
@@ -101,7 +101,7 @@ def sniffed(path: Path) -> Found:
 
 
 def in_place_of_a_network(name: str) -> str | None:
-    """Return what to do where a file is named that is no network, by its ending; None for others.
+    """Return what to do about a file that is named instead of a network; None for other names.
 
     >>> in_place_of_a_network("resnet50.pth").partition(";")[0]
     'it ends as a file of weights does'
@@ -125,7 +125,7 @@ def in_place_of_a_network(name: str) -> str | None:
 
 
 def _zip(path: Path) -> Found:
-    """What a zip archive is of, by the names in it."""
+    """Return what a zip archive is, by the names in it."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -150,13 +150,13 @@ def _zip(path: Path) -> Found:
 
 
 def _text(head: bytes) -> str | None:
-    """The beginning of a file as text, if it is some."""
+    """Return the beginning of a file as text; None if it is not text."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return head.decode("utf-16", "replace").strip()
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3:  # a letter may be cut in two
+        if error.start < len(head) - 3:  # unless a letter at the end was cut in two
             return None
         text = head[: error.start].decode("utf-8-sig")
     strange = sum(not (letter.isprintable() or letter.isspace()) for letter in text)
@@ -164,7 +164,7 @@ def _text(head: bytes) -> str | None:
 
 
 def _written(text: str, size: int) -> Found:
-    """What a text is, that lies where weights should."""
+    """Return what a text is that was given for weights."""
     pointer = re.match(
         r"version https://git-lfs\.github\.com/spec/.*?\bsize (\d+)", text, re.DOTALL
     )
@@ -193,6 +193,6 @@ def _json(text: str) -> Found:
         said = json.loads(text)
     except ValueError:
         said = None
-    told = said.get("error") or said.get("message") if isinstance(said, dict) else None
-    what = f"is a JSON text that says {str(told)[:60]!r}" if told else "is a JSON text"
+    error = said.get("error") or said.get("message") if isinstance(said, dict) else None
+    what = f"is a JSON text that says {str(error)[:60]!r}" if error else "is a JSON text"
     return Found("", what, "give the file of weights")

@@ -1,4 +1,4 @@
-"""Read the tensors of a file of torch.save, after what opening it would make was found out."""
+"""Read the tensors of a file of torch.save, after outlining what opening it would make."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from convlens.zoo.weights.pickles import Made, Outline, Table, outlined
 __all__ = ["read_torch", "table_of"]
 
 MOST, LEAST = 64, 2**28
-"""A file may stand for so many times its own bytes, and for so many in any case (256 MiB)."""
+"""Tensors may claim up to `MOST` times the bytes of their file, and always `LEAST` (256 MiB)."""
 
 _ITS_WEIGHTS = "save its weights: torch.save({}, 'weights.pth')"
 
-# Under which names programs keep a network's weights, beside other things.
+# The names under which programs keep a network's weights among other things.
 _KEPT = (
     *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module"),
     *("weights", "params", "state"),
@@ -30,15 +30,15 @@ _KEPT = (
 
 
 class Refused(Exception):
-    """Why a file is not read: what it is, a verb first, and the cure."""
+    """The reason why a file is not read, beginning with a verb, and the cure."""
 
 
 def read_torch(path: Path, *, legacy: bool = False, check: bool = True) -> object:
     """Return what a file of torch.save holds, tensors and plain values, on the CPU.
 
-    `legacy`: it is no archive, as before torch 1.6. `check`: compare the sums of its records
-    with those written beside them (CRC-32). No code of the file runs, and nothing is reserved for
-    tensors before it is known that the file has about as many bytes as they claim.
+    `legacy`: whether it has the format from before torch 1.6, instead of an archive. `check`:
+    compare the sums of its records (CRC-32) with those in the archive. No code of the file runs. No
+    memory is reserved for tensors until the file is known to have about the bytes they claim.
 
     Raises `Refused`.
     """
@@ -60,10 +60,10 @@ def read_torch(path: Path, *, legacy: bool = False, check: bool = True) -> objec
 
 
 def table_of(content: object) -> tuple[object, str]:
-    """Return the table of weights in what a file holds, and "" or what else could have been meant.
+    """Return the table of weights in what a file holds, and a remark on others that it holds.
 
-    Training programs keep the weights beside other things; those under a name that is usual for
-    them are taken, else those of the only table of tensors there is.
+    Training programs keep the weights among other things. The table under a usual name is taken, or
+    else the only table of tensors. The remark is "" if there are no others.
 
     >>> table_of({"epoch": 3, "state_dict": {"a": torch.ones(1)}})
     ({'a': tensor([1.])}, '')
@@ -84,7 +84,7 @@ def table_of(content: object) -> tuple[object, str]:
 def _tables(
     content: Mapping[object, object], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Mapping[object, object]]]:
-    """The tables of tensors in nested ones, by the keys that lead there."""
+    """Yield the tables of tensors in nested tables, after the keys that lead to each."""
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Mapping) or not value:
             continue
@@ -96,7 +96,7 @@ def _tables(
 
 
 def _checked_archive(archive: zipfile.ZipFile, path: Path) -> bool:
-    """Whether its records can be mapped as they lie; refuses what torch does not read rightly."""
+    """Return whether the records can be mapped; refuse what torch would not read correctly."""
     records = archive.infolist()
     names = [record.filename for record in records]
     if len(set(names)) < len(names):
@@ -114,14 +114,14 @@ def _checked_archive(archive: zipfile.ZipFile, path: Path) -> bool:
             f"has {size:,} bytes and unpacks to {whole:,}", "take a file from someone you trust"
         )
     for record in records:
-        # torch can leave the sums out, and then writes 0; zipfile compares none with nothing.
+        # torch can leave the sums out and then writes 0; without a sum, zipfile compares nothing.
         record.CRC = record.CRC or None  # type: ignore[assignment]
-    # Mapped, torch takes a compressed record for the numbers themselves.
+    # torch would take the bytes of a compressed record that is mapped for the numbers themselves.
     return all(record.compress_type == zipfile.ZIP_STORED for record in records)
 
 
 def _pickle_of(archive: zipfile.ZipFile) -> str:
-    # torch takes the folder of the first record for that of all.
+    # torch expects all records in the folder of the first.
     name = f"{archive.namelist()[0].split('/')[0]}/data.pkl"
     if name not in archive.namelist():
         cure = "pack the folder that holds data.pkl, alone, or save it again"
@@ -133,7 +133,7 @@ def _outline(file: io.BytesIO | mmap.mmap, pickles: int) -> Outline:
     try:
         return outlined(file, pickles)  # type: ignore[arg-type]
     except Exception as error:
-        # Python's unpickler fails on damaged bytes with any exception.
+        # On damaged bytes, Python's unpickler may raise any exception.
         reason = str(error) or type(error).__name__
         raise Refused(f"is damaged ({reason})", "copy or download it again") from error
 
@@ -157,7 +157,7 @@ def _check_records(archive: zipfile.ZipFile, outline: Outline) -> None:
 
 
 def _check_sums(archive: zipfile.ZipFile) -> None:
-    """Read all records; zipfile compares their sums, and raises BadZipFile."""
+    """Read all records, so that zipfile compares their sums; it raises BadZipFile."""
     for record in archive.infolist():
         with archive.open(record) as file:
             while file.read(2**20):
@@ -169,7 +169,7 @@ def _check_claims(outline: Outline, size: int) -> None:
     claimed = max(outline.claimed, held)
     if claimed > MOST * size + LEAST:
         raise Refused(
-            f"has {size:,} bytes, and its tensors stand for {claimed:,}",
+            f"has {size:,} bytes, and its tensors claim {claimed:,}",
             "save tensors of their own, with .contiguous()",
         )
     if isinstance(outline.content, Table) and outline.content.twice:
@@ -179,19 +179,19 @@ def _check_claims(outline: Outline, size: int) -> None:
 def _loaded(path: Path, outline: Outline, mapped: bool) -> object:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch warns of, it refuses
-            # What can be mapped is read from the disk as it is copied, and needs no memory.
+            warnings.simplefilter("ignore")  # torch refuses what it warns of
+            # A mapped file is read from the disk while it is copied, and needs no memory.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise _as_code(outline) from error
     except Exception as error:
-        # A damaged file fails anywhere in torch's readers, with any exception.
+        # On a damaged file, torch's readers may raise any exception.
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise Refused(f"is damaged ({reason})", "copy or download it again") from error
 
 
 def _as_code(outline: Outline) -> Refused:
-    """What torch refused to open, which holds more than tensors."""
+    """Return the refusal of a file that torch did not open, as it holds more than tensors."""
     top = outline.content
     if isinstance(top, Made):
         cure = _ITS_WEIGHTS.format("torch.load(path, weights_only=False).state_dict()")
@@ -207,5 +207,5 @@ def _as_code(outline: Outline) -> Refused:
         return Refused(said, "save it again, without `pickle_protocol`")
     if not foreign:
         return Refused("is damaged, or would run code when opened", cure)
-    said = f"holds {foreign[0]} beside tensors, which would run code when opened"
+    said = f"holds {foreign[0]} besides tensors, which would run code when opened"
     return Refused(said, f"from the network alone {cure}")
