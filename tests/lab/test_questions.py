@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, TypedDict
 
 import httpx
@@ -64,7 +65,10 @@ def test_parameters_are_read_by_their_types(query: dict[str, str], asked: Any) -
         ({"number": "1", "first": "x"}, "`first` (='x') must be a whole number"),
         ({"number": "1", "index": "1,,2"}, "`index` must be whole numbers joined by commas"),
         ({"number": "1", "all": "1"}, "`all` (='1') must be true or false"),
-        ({"number": "1", "frist": "1"}, "`frist` is no parameter of 'typed'; it takes `number`, "),
+        (
+            {"number": "1", "frist": "1"},
+            "`frist` is not a parameter of 'typed'; it takes `number`, ",
+        ),
     ],
 )
 def test_a_bad_parameter_is_one_sentence(query: dict[str, str], says: str) -> None:
@@ -118,3 +122,13 @@ def test_bad_questions_get_a_sentence(client: httpx.Client, query: str, says: st
         answer = client.get(f"/api/{question}recording=1&{query}")
         assert answer.status_code == 400
         assert says in answer.json()["error"]
+
+
+def test_the_guide_lists_every_question_with_its_parameters() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "lab.md").read_text()
+    for name, question in QUESTIONS.items():
+        parameters = " ".join(
+            f"`{each.name}`" if each.default is each.empty else f"[`{each.name}`]"
+            for each in question.parameters.values()
+        )
+        assert f"| `{name}` | {parameters} | {question.says} |" in guide

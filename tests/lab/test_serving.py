@@ -18,7 +18,7 @@ from convlens.zoo.weights import DATA
 from tests.running.serving import unpacked
 
 
-def test_the_command_listens_on_loopback_only_and_ends_whoever_is_still_there(
+def test_the_command_listens_on_loopback_only_and_drops_those_still_connected(
     tmp_path: Path,
 ) -> None:
     network = tmp_path / "waits.py"
@@ -54,10 +54,10 @@ class Waits(nn.Conv2d):
         assert unpacked(answer)["name"] == f"{network}:Waits"
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
             other.settimeout(2)
-            # 127.0.0.2 reaches whoever listens on every address of this machine.
+            # 127.0.0.2 reaches a server that listens on every address of this machine.
             assert other.connect_ex(("127.0.0.2", port)) != 0
-        # A browser that leaves in the middle of an upload is no matter of the terminal; nor, at
-        # the end, are one that uploads on and one that waits for what is computed.
+        # The terminal says nothing of a browser that leaves in the middle of an upload; nor, at
+        # the end, of one that still uploads and one that waits for an answer.
         cat = (DATA / "cat.jpg").read_bytes()
         for sent in (cat[:1000], cat[:1000], cat):
             one = socket.create_connection(("127.0.0.1", port))

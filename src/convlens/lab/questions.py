@@ -92,7 +92,7 @@ class Question:
         for name in query:
             if name not in self.parameters:
                 known = ", ".join(f"`{known}`" for known in self.parameters) or "no parameters"
-                raise ValueError(f"`{name}` is no parameter of {self.name!r}; it takes {known}")
+                raise ValueError(f"`{name}` is not a parameter of {self.name!r}; it takes {known}")
         given = {}
         for name, parameter in self.parameters.items():
             if name in query:

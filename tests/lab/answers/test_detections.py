@@ -136,7 +136,7 @@ def test_other_networks_have_no_detections(networks: Path) -> None:
     lab = lab_of(f"{networks}:Segments", photo(), 16)
     assert lab.network()["detections"] is None
     for ask in (lab.walk, lab.mask):
-        with pytest.raises(ValueError, match="its network is no detector"):
+        with pytest.raises(ValueError, match="its network is not a detector"):
             ask(1, 0)
         with pytest.raises(StaleRecordingError):
             ask(2, 0)

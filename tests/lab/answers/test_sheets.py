@@ -27,9 +27,9 @@ def _check_codes(
     np.testing.assert_array_equal(low, maps.min(1))
     np.testing.assert_array_equal(high, maps.max(1))
     step = (high.astype(float) - low) / 254
-    told = low[:, None] + (codes - 1.0) * step[:, None]
+    decoded = low[:, None] + (codes - 1.0) * step[:, None]
     assert (codes >= 1).all()
-    assert (np.abs(told - maps) <= 0.5001 * step[:, None] + 1e-7 * np.abs(maps)).all()
+    assert (np.abs(decoded - maps) <= 0.5001 * step[:, None] + 1e-7 * np.abs(maps)).all()
 
 
 def test_sheets_hold_the_tensors_numbers(residual: Lab, networks: Path) -> None:

@@ -47,7 +47,7 @@ for (const [name, each] of Object.entries(SHEETS)) {
   });
 }
 
-test("an element of another slice, or of a frame that is not shown, is no cell", () => {
+test("an element of another slice, or of a frame that is not shown, has no cell", () => {
   assert.equal(new Axes(SHEETS.maps, START).cell([0, 2, 1, 1]), null);
   const clip = new Axes(SHEETS.clip, { ...START, held: [0, 0, 2] });
   assert.equal(clip.cell([0, 1, 3, 0, 0]), null);

@@ -44,5 +44,5 @@ def page(browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: said.append(str(error)))
     yield page
     context.close()
-    # Chromium itself reports answers that refuse: a missing token, a file that is no picture.
+    # Chromium itself reports answers that refuse: a missing token, a file that is not a picture.
     assert [text for text in said if not re.search(r"status of (401|422)", text)] == []

@@ -70,7 +70,7 @@ def test_a_pixel_of_the_segments_leads_to_its_winning_score(page: Page, networks
         expect(page.locator(".standing")).to_contain_text("not chosen: rank 4 of 4 scores")
         page.locator(".standing .link").click()
         expect(page.locator(".what .index")).to_have_text(f"[0, {winners[12, 2]}, 12, 2]")
-        # Without its colours the picture is no map to click.
+        # Without its colours the picture cannot be clicked as a map.
         page.goto(f"http://{site.host}/#at=conv&tint=0")
         page.reload()
         settled(page)

@@ -37,7 +37,7 @@ class NetworkAnswer(TypedDict):
 
     `recording` is the number that the other questions take, 0 where there is none; `failure` then
     says why, and the rest is empty. `picture`: its rows and columns, and `frames` how many there
-    are, None where the input is no picture. `output`: the id of the value the network returned,
+    are, None where the input is not a picture. `output`: the id of the value the network returned,
     if it is one. `categories`: the names along its last axis. `doubts`: what the user must know of
     the answer. `error`: the error that the network raised.
     """

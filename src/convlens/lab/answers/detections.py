@@ -183,7 +183,7 @@ class Detections:
         try:
             stations = trace(self.recording, detection).stations
         except (LookupError, RuntimeError, AttributeError) as error:
-            # A network of one's own may name its modules alike and be built differently inside.
+            # A user's network may have the same module names and be built differently inside.
             raise ValueError(
                 f"`detection` (={detection}) cannot be walked back: this network is not built as "
                 "the zoo's detectors are; follow its numbers from the outline"

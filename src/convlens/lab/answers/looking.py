@@ -30,8 +30,8 @@ class Look:
     """One look at a picture: the recording of the network's run, and what the network answered.
 
     `pixels`: the frames as the network sees them, uint8 (t, h, w, 3), one for a picture; None where
-    the input is no picture. `classes`: what `predict` finds in one row of scores. `names`: those of
-    the outputs; `doubts`: what the user must know of these names.
+    the input is not a picture. `classes`: what `predict` finds in one row of scores. `names`: the
+    names of the outputs; `doubts`: what the user must know of these names.
     """
 
     number: int
@@ -84,18 +84,18 @@ class Look:
         return known
 
     def found(self) -> Detections:
-        """Return the detections; ValueError if the network is no detector."""
+        """Return the detections; ValueError if the network is not a detector."""
         if self.detections is None:
-            raise ValueError("`recording` has no detections: its network is no detector")
+            raise ValueError("`recording` has no detections: its network is not a detector")
         return self.detections
 
     def png(self) -> Bytes:
         """Return the frames, one below the other, as the bytes of a PNG file.
 
-        Raises ValueError if the input is no picture.
+        Raises ValueError if the input is not a picture.
         """
         if self.pixels is None:
-            raise ValueError("`recording` has no picture: this network's input is no picture")
+            raise ValueError("`recording` has no picture: this network's input is not one")
         file = io.BytesIO()
         image = Image.fromarray(self.pixels.reshape(-1, *self.pixels.shape[2:]))
         image.save(file, "PNG", compress_level=1)

@@ -27,7 +27,7 @@ class ClassScore(TypedDict):
     """One class and its score.
 
     `score`: the recorded number. `text`: how `predict` writes it. `share`: a part of 1, None where
-    the score is no probability. `index`: where the score lies in the output.
+    the score is not a probability. `index`: where the score lies in the output.
     """
 
     index: list[int]

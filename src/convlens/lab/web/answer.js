@@ -1,4 +1,4 @@
-// What the network answered: scores, detections or segments, each leading to its numbers.
+// The network's answer as a list: scores, detections or segments, each leading to its numbers.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { NO_NETWORK } from "./answers.js";
@@ -23,7 +23,7 @@ import { stations } from "./walk.js";
 /** @type {Pointed} */
 export const NOTHING = { detection: null, station: null, label: null };
 
-/** The detections to show: sure enough, or opened. @param {DetectionList} detections @param {State} state */
+/** Return the detections to show: sure enough, or opened. @param {DetectionList} detections @param {State} state */
 export function seen(detections, state) {
   return detections.best.filter((d) => d.score >= state.least / 100 || d.number === state.detection);
 }
@@ -50,7 +50,7 @@ export class Answer {
     el.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** @param {NetworkAnswer} network @param {State} state @param {Walk | null} walk @param {string} [failure] why there is none */
+  /** @param {NetworkAnswer} network @param {State} state @param {Walk | null} walk @param {string} [failure] why there is no walk */
   show(network, state, walk, failure = "") {
     const other = state.detection !== this.#state.detection || state.station !== this.#state.station || walk !== this.#walk;
     [this.#network, this.#state, this.#walk, this.#failure] = [network, state, walk, failure];
@@ -74,7 +74,7 @@ export class Answer {
   #draw() {
     const { detections, segments } = this.#network;
     render(detections ? this.#detections(detections) : segments ? this.#segments(segments) : this.#scores(), this.el);
-    // One of the many buttons is reached with Tab, the rest with arrows.
+    // Tab reaches one of the many buttons, arrows the rest.
     const on = this.el.querySelector(".station.on") ?? this.el.querySelector(".detection.on");
     const stops = this.#stops();
     for (const stop of stops) stop.tabIndex = stop === (on ?? stops[0]) ? 0 : -1;
@@ -95,7 +95,7 @@ export class Answer {
     </section>`;
   }
 
-  /** What the reader must know of the answer. */
+  /** Write what the reader must know of the answer. */
   #doubts() {
     return this.#network.doubts.map((sentence) => html`<p class="none doubt">${sentence}</p>`);
   }
@@ -174,7 +174,7 @@ export class Answer {
     return [...this.el.querySelectorAll(".stop")].map((stop) => /** @type {HTMLElement} */ (stop));
   }
 
-  /** Arrows go from line to line; a station is opened as it is reached. @param {KeyboardEvent} event */
+  /** Go from line to line with arrows, and open a station on reaching it. @param {KeyboardEvent} event */
   #key(event) {
     const stops = this.#stops();
     const at = stops.indexOf(/** @type {HTMLElement} */ (document.activeElement));

@@ -1,4 +1,4 @@
-// The network's answer and the reader's way into it: its list, its marks on the picture, its walks back.
+// The network's answer and the ways into it: its list, its marks on the picture, its walks back.
 
 import { Answer, NOTHING } from "./answer.js";
 import { Refusal } from "./asking.js";

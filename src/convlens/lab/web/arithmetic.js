@@ -32,7 +32,7 @@ export class Arithmetic {
     for (const event of ["pointerover", "focusin", "pointerout", "focusout"]) el.addEventListener(event, this.#point);
   }
 
-  /** Before anything is opened. @param {boolean} ready */
+  /** Invite the reader to open a number. @param {boolean} ready */
   invite(ready) {
     this.#shown = "";
     render(ready ? html`<div class="invitation">
@@ -100,7 +100,7 @@ export class Arithmetic {
     </ol></nav>`;
   }
 
-  /** Whether this class was chosen for its pixel. @param {Standing} standing @param {number} value */
+  /** Say whether this class was chosen for its pixel. @param {Standing} standing @param {number} value */
   #standing({ chosen, rank, count, winner, name, largest, index }, value) {
     if (chosen) return html`<p class="standing">chosen: the largest of ${count} scores, so this pixel is <b>${name}</b></p>`;
     return html`<p class="standing">not chosen: rank ${rank} of ${count} scores; this pixel is
@@ -127,7 +127,7 @@ export class Arithmetic {
     `;
   }
 
-  /** What is multiplied with what, by name. @param {Explained} found */
+  /** Name what is multiplied with what. @param {Explained} found */
   #between(found) {
     const group = found.groups[0];
     const from = this.values.get(group?.source.find((id) => id >= 0) ?? -1);
@@ -197,7 +197,7 @@ export class Arithmetic {
     const value = this.values.get(id);
     const padding = !weight && id < 0;
     const rgb = colour(x, span, family, isDark());
-    // Set as a property, a style is not inline markup, which the page's policy forbids.
+    // A style that is set as a property is not inline markup, which the page's policy forbids.
     const style = padding ? "" : `background:${css(rgb)};color:${ink(rgb)}`;
     const index = value ? unravel(position, value.shape) : [];
     const where = value ? `${value.name} ${indexText(index)}` : padding ? "padding" : "computed";
@@ -270,7 +270,7 @@ export class Arithmetic {
     </div>`;
   }
 
-  /** To the strongest term, so that Enter upon Enter follows what mattered most. */
+  /** Focus the strongest term, so that Enter after Enter follows what mattered most. */
   focus() {
     const best = this.el.querySelector("[data-best]") ?? this.el.querySelector(".from:not([disabled])");
     const any = best ?? this.el.querySelector(".terms .go:not([disabled])") ?? this.el.querySelector("button");
@@ -278,14 +278,14 @@ export class Arithmetic {
     this.#tabStop();
   }
 
-  /** One of the many buttons is reached with Tab, the rest with arrows. */
+  /** Let Tab reach one of the many buttons; arrows reach the rest. */
   #tabStop() {
     const all = /** @type {HTMLElement[]} */ ([...this.el.querySelectorAll(".go")]);
     const current = all.find((el) => el === document.activeElement) ?? all.find((el) => !el.matches(":disabled"));
     for (const el of all) el.tabIndex = el === current ? 0 : -1;
   }
 
-  /** Shows the full numbers of the tap pointed at, and marks it in window, kernel and products. */
+  /** Show the full numbers of the tap pointed at, and mark it in window, kernel and products. */
   #point = (/** @type {Event} */ event) => {
     const cell = /** @type {HTMLElement} */ (event.target).closest(".grid .go");
     const grids = cell?.closest(".grids")?.querySelectorAll(".grid");
@@ -300,7 +300,7 @@ export class Arithmetic {
     }
   };
 
-  /** Arrows go to the nearest button in their direction. */
+  /** Go to the nearest button in the direction of an arrow. */
   #key = (/** @type {KeyboardEvent} */ event) => {
     const at = /** @type {HTMLElement} */ (document.activeElement);
     const way = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
@@ -335,7 +335,7 @@ function heads(found) {
   return html`<div class="heads summed" aria-hidden="true"><span>value</span><i></i><span>weight</span><i></i><span>product</span></div>`;
 }
 
-/** In words: what makes this number. @param {Explained} found @param {Value} value */
+/** Say in words what makes this number. @param {Explained} found @param {Value} value */
 function sentence(found, value) {
   if (found.rule === "given") {
     return { input: "An input of the network: the walk ends here.", parameter: "A parameter of the network, as trained.",
@@ -355,14 +355,14 @@ function sentence(found, value) {
   }[found.rule] ?? html`${op}: ${found.formula}${more}`;
 }
 
-/** The picture's own pixel. @param {number[]} rgb */
+/** Show the picture's own pixel. @param {number[]} rgb */
 function shown([r, g, b]) {
   const colours = r === g && g === b ? `grey ${r}` : `red ${r}, green ${g}, blue ${b}`;
   return html`<p class="pixel"><svg viewBox="0 0 10 10" aria-hidden="true"><rect width="10" height="10"
     fill="rgb(${r},${g},${b})"></rect></svg> In the picture: ${colours} (of 255).</p>`;
 }
 
-/** The sum in one line. @param {Explained} found */
+/** Write the sum in one line. @param {Explained} found */
 function equation(found) {
   if (found.rule !== "sum" || (found.bias === 0 && !found.bias_source)) return nothing;
   const line = aligned(Math.max(Math.abs(found.products), Math.abs(found.bias), Math.abs(found.total)));
@@ -375,12 +375,12 @@ function caption(number) {
   return number === undefined ? "" : String(Number(Number(number).toPrecision(6))).replace("-", "−");
 }
 
-/** The last part of a long path. @param {string} name */
+/** Return the last part of a long path. @param {string} name */
 function tail(name) {
   return name.split(".").slice(-2).join(".");
 }
 
-/** An index without the sample axis. @param {number[]} index */
+/** Return an index without the sample axis. @param {number[]} index */
 function brief(index) {
   return ` ${(index.length > 1 ? index.slice(1) : index).join(",")}`;
 }

@@ -1,4 +1,4 @@
-// Questions to whoever holds the tensors, as promises over a model that only passes messages.
+// Questions to the holder of the tensors, as promises over a model that only passes messages.
 
 import { unpack } from "./envelope.js";
 

@@ -39,7 +39,7 @@ export class Axes {
     });
   }
 
-  /** What a reader can turn: the sliced first axis, the axes held still, and which lies side by side. */
+  /** Return what the reader can turn: the sliced first axis, the axes held still, the one side by side. */
   controls() {
     const { sheet, lead, side } = this;
     const turning = lead.filter((axis) => sheet.shape[axis] > 1);
@@ -53,7 +53,7 @@ export class Axes {
     };
   }
 
-  /** The axes held still with one of them turned to another index. @param {number} axis @param {number} at */
+  /** Return the axes held still, with one of them turned to another index. @param {number} axis @param {number} at */
   turned(axis, at) {
     const held = [...this.asked.held];
     for (let i = 0; i < axis; i++) held[i] ??= 0;
@@ -61,20 +61,20 @@ export class Axes {
     return held;
   }
 
-  /** Indices of the axes held still, zero for all others. */
+  /** Return the indices of the axes held still, zero for all others. */
   heldStill() {
     const still = this.lead.filter((axis) => axis !== this.side);
     return still.length ? this.sheet.shape.map((_, axis) => (still.includes(axis) ? this.#held(axis) : 0)) : [];
   }
 
-  /** @param {Cell} cell @returns {number[]} */
+  /** Return the index of a cell in the value. @param {Cell} cell @returns {number[]} */
   index(cell) {
     const { sheet } = this;
     const plane = [cell.row, cell.column].slice(2 - sheet.plane);
     return [...(sheet.sliced ? [sheet.first] : []), ...unravel(this.maps[cell.tile], this.sizes), ...plane];
   }
 
-  /** @param {number[]} index @returns {Cell | null} */
+  /** Return the cell of an index, null if the sheet does not show it. @param {number[]} index @returns {Cell | null} */
   cell(index) {
     const { sheet, lead } = this;
     if (sheet.sliced && index[0] !== sheet.first) return null;
@@ -84,7 +84,7 @@ export class Axes {
     return tile < 0 ? null : { tile, row: plane[0], column: plane[1] };
   }
 
-  /** The place of a cell in words. @param {Cell} cell */
+  /** Return the place of a cell in words. @param {Cell} cell */
   words(cell) {
     const { sheet } = this;
     const index = this.index(cell);

@@ -14,7 +14,7 @@ const LISTED = 64; // lines before one has to ask for the rest
  * @property {number} number
  */
 
-/** Whether a sheet is better read as bars. @param {import("./answers.js").SheetAnswer} sheet @param {boolean} labelled */
+/** Return whether a sheet is better read as bars. @param {import("./answers.js").SheetAnswer} sheet @param {boolean} labelled */
 export function suits(sheet, labelled) {
   const row = sheet.maps === 1 && sheet.rows === 1 && sheet.columns > 0;
   const features = sheet.plane === 0 || ["feature", "channel"].includes(sheet.axes.at(-1) ?? "");

@@ -1,7 +1,7 @@
 // Numbers to colours: diverging about zero, safe for the colour-blind, for light and dark pages.
 
 // Anchors from most negative to most positive. Activations: ColorBrewer RdBu; weights: BrBG.
-// On a dark page the middle is dark, so that zero stays the ground and not the figure.
+// On a dark page the middle is dark, so that zero recedes into the ground.
 const FAMILIES = {
   activation: {
     light: "67001f b2182b d6604d f4a582 fddbc7 f7f7f7 d1e5f0 92c5de 4393c3 2166ac 053061",
@@ -24,7 +24,7 @@ const STEPS = 255; // colours on each side of zero
 const tables = new Map();
 
 /**
- * 2 * 255 + 1 colours, red green blue, from -1 to 1.
+ * Return 2 * 255 + 1 colours, red green blue, from -1 to 1.
  * @param {Family} family
  * @param {boolean} dark
  */
@@ -49,7 +49,7 @@ export function table(family, dark) {
 }
 
 /**
- * Where in a table a number lies, `span` being the number of the last colour.
+ * Return where in a table a number lies; `span` is the number of the last colour.
  * @param {number} x
  * @param {number} span
  */
@@ -59,7 +59,7 @@ export function place(x, span) {
 }
 
 /**
- * A number's colour as red, green, blue; grey stripes are left to the painter.
+ * Return a number's colour as red, green, blue.
  * @param {number} x
  * @param {number} span
  * @param {Family} family
@@ -73,11 +73,11 @@ export function colour(x, span, family, dark) {
   return [colours[at], colours[at + 1], colours[at + 2]];
 }
 
-/** What is not a finite number: a violet no scale contains. @type {[number, number, number]} */
+/** The colour of what is not a finite number: a violet that no scale contains. @type {[number, number, number]} */
 export const NOT_FINITE = [190, 60, 200];
 
 /**
- * Black or white, whichever is read better on a colour.
+ * Return black or white, the one that is legible on a colour.
  * @param {[number, number, number]} rgb
  */
 export function ink([r, g, b]) {
@@ -91,7 +91,7 @@ export function css([r, g, b]) {
 
 const dark = globalThis.matchMedia?.("(prefers-color-scheme: dark)");
 
-/** Whether the page is dark now. */
+/** Return whether the page is dark now. */
 export function isDark() {
   return Boolean(dark?.matches);
 }

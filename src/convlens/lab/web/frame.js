@@ -39,7 +39,7 @@ export function frame(el, actions) {
   listen(/** @type {HTMLElement} */ (el.querySelector(".lab")), actions.take);
 }
 
-/** The network, the picture and what the run took, in one line. @param {import("./answers.js").NetworkAnswer} network */
+/** Write the network, the picture and what the run took in one line. @param {import("./answers.js").NetworkAnswer} network */
 export function title({ recording, name, picture_name, picture, frames, steps, parameters, seconds, inputs, values }) {
   const short = html`<b title=${name}>${name.split("/").at(-1)}</b>`;
   if (!recording) return short;
@@ -56,7 +56,7 @@ export function chooseFile(el) {
   /** @type {HTMLInputElement} */ (el.querySelector(".file")).click();
 }
 
-/** Files dropped or pasted. @param {HTMLElement} root @param {(file: File | null | undefined) => void} take */
+/** Take files that are dropped or pasted. @param {HTMLElement} root @param {(file: File | null | undefined) => void} take */
 function listen(root, take) {
   const holds = (/** @type {DragEvent} */ event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   root.addEventListener("dragover", (event) => {

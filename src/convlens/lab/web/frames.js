@@ -1,4 +1,4 @@
-// The input as frames to paint: a picture, the frames of a clip or volume; or as the lines of a signal.
+// The input as frames to paint (a picture, a clip, a volume), or as the lines of a signal.
 
 import { css, isDark, table } from "./colours.js";
 
@@ -15,7 +15,7 @@ import { css, isDark, table } from "./colours.js";
  * @property {(context: CanvasRenderingContext2D, frame: number, x: number, y: number, width: number, height: number) => void} draw
  */
 
-/** Frames one below the other. @param {ImageBitmap} bitmap @param {number} count @returns {Frames} */
+/** Return the frames of a bitmap, one below the other. @param {ImageBitmap} bitmap @param {number} count @returns {Frames} */
 export function pictured(bitmap, count) {
   const rows = bitmap.height / count;
   return {
@@ -25,7 +25,7 @@ export function pictured(bitmap, count) {
   };
 }
 
-/** An array's maps, three channels as red, green and blue. @param {Sheet} sheet @returns {Frames} */
+/** Return the maps of an array as frames, three channels as red, green and blue. @param {Sheet} sheet @returns {Frames} */
 export function arrayed(sheet) {
   const axis = sheet.axes.indexOf("frame");
   const count = axis < 0 ? 1 : sheet.shape[axis];
@@ -61,7 +61,7 @@ function frameOf(sheet, frame, frames, context) {
   return image;
 }
 
-/** How many frames side by side make them largest in a room. @param {Frames} frames @param {Size} room */
+/** Return how many frames side by side make them largest in a room. @param {Frames} frames @param {Size} room */
 export function arranged({ count, rows, columns }, room) {
   let best = { width: 0, height: 0, across: 1, cell: 0 };
   for (let across = 1; across <= count; across++) {
@@ -73,7 +73,7 @@ export function arranged({ count, rows, columns }, room) {
 }
 
 /**
- * Channels as lines, over what is lit.
+ * Draw channels as lines, over what is lit.
  * @param {CanvasRenderingContext2D} context
  * @param {Sheet} sheet
  * @param {Size} size

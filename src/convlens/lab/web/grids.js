@@ -5,7 +5,7 @@ import { colour, isDark } from "./colours.js";
 
 /** @typedef {import("./answers.js").TermGroup} Group */
 
-/** The tap of the largest product that is not padding. @param {Group} group */
+/** Return the tap of the largest product that is not padding. @param {Group} group */
 export function strongest(group) {
   const sizes = group.product.map((x, i) => (group.source[i] < 0 ? -1 : Math.abs(x)));
   const most = Math.max(...sizes.map((x) => (Number.isNaN(x) ? -1 : x)));
@@ -13,7 +13,7 @@ export function strongest(group) {
   return ties.find((i) => group.weight[i] !== 0) ?? ties[0];
 }
 
-/** @param {Group[]} groups @param {"value" | "weight" | "product"} part */
+/** Return the largest size of a part's numbers. @param {Group[]} groups @param {"value" | "weight" | "product"} part */
 export function largest(groups, part) {
   let most = 0;
   for (const group of groups) for (const x of group[part]) if (Math.abs(x) > most && Number.isFinite(x)) most = Math.abs(x);
@@ -21,8 +21,8 @@ export function largest(groups, part) {
 }
 
 /**
- * How three grids of a window fit the column: side by side, one under the other, or, when there
- * is no room for digits, as colours with the numbers under the pointer.
+ * Return how three grids of a window fit the column: side by side, one under the other, or, where
+ * digits have no room, as colours whose numbers the pointer shows.
  * @param {number[]} window
  */
 export function fit(window) {
@@ -30,7 +30,7 @@ export function fit(window) {
   return columns <= 3 ? "abreast" : columns <= 10 ? "stacked" : "stacked dense";
 }
 
-/** A signed bar about a middle line. @param {number} x @param {number} span */
+/** Draw a signed bar about a middle line. @param {number} x @param {number} span */
 export function bar(x, span) {
   const size = span > 0 && Number.isFinite(x) ? 50 * Math.min(1, Math.abs(x) / span) : 0;
   return html`<svg class="signed" viewBox="-50 0 100 10" preserveAspectRatio="none" aria-hidden="true">
@@ -38,7 +38,7 @@ export function bar(x, span) {
     <rect class=${x < 0 ? "minus" : "plus"} x=${x < 0 ? -size : 0} y="1.5" width=${size} height="7"></rect></svg>`;
 }
 
-/** A small coloured grid without numbers. @param {number[]} numbers @param {number[]} window @param {number} span @param {"activation" | "weight"} family */
+/** Draw a small coloured grid without numbers. @param {number[]} numbers @param {number[]} window @param {number} span @param {"activation" | "weight"} family */
 export function mini(numbers, window, span, family) {
   const columns = window.at(-1) ?? 1;
   const rows = Math.max(1, Math.round(numbers.length / columns));
@@ -57,7 +57,7 @@ export function mini(numbers, window, span, family) {
   return canvas;
 }
 
-/** Small grids not painted yet: the numbers are on the page before all the colours are. @type {(() => void)[]} */
+/** The small grids that are not painted yet, because the numbers come first. @type {(() => void)[]} */
 const waiting = [];
 
 function paintSome() {

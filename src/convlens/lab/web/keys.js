@@ -1,4 +1,4 @@
-// The page's keys, in one table: shown by `?`, written in the guide.
+// The keys of the page in one table, which `?` shows and the guide repeats.
 
 import { html, render } from "./vendor/lit-html.js";
 

@@ -210,7 +210,7 @@ class Lab {
   async #number(value, first) {
     const { index, station, trail } = this.state;
     if (!index) return null;
-    // What suppression or a ranking chose depends on all it chose from: there is nothing to light.
+    // What suppression or a ranking chose depends on everything it chose from: nothing is lit.
     const choices = station === null || trail.length > 0;
     return this.questions.number(value, index, first, choices).catch((error) => error);
   }
@@ -270,13 +270,13 @@ class Lab {
     this.arithmetic.warn(region?.warning ?? "");
   }
 
-  /** What the picture shows where an input's number lies. @param {Value} value @param {number[]} index */
+  /** Return what the picture shows where an input's number lies. @param {Value} value @param {number[]} index */
   #pixel(value, index) {
     if (!this.network.picture || value.id !== this.network.inputs[0]) return null;
     return this.picture.pixel(index, value.shape);
   }
 
-  /** A step that cannot be taken apart says why, in the place of its numbers. @param {Error} error */
+  /** Say in the place of the numbers why a number cannot be taken apart. @param {Error} error */
   #unexplained(error) {
     if (error instanceof Refusal && error.status === 409) throw error;
     this.explained = null;
@@ -294,7 +294,7 @@ class Lab {
   }
 
   /**
-   * A number of the sheet that is seen, which may not yet be the one asked for last.
+   * Open a number of the sheet that is shown, which may not yet be the one asked for last.
    * @param {Value} value @param {number[]} index @param {boolean} follow
    */
   open(value, index, follow) {

@@ -10,7 +10,7 @@ import { render } from "./lab.js";
 
 const TOKEN = "convlens-token";
 
-/** The token comes in the fragment once, and is kept out of sight from then on. */
+/** Take the token from the fragment, where it comes once, and keep it out of sight from then on. */
 function takeToken() {
   const found = /^#token=([\w-]+)(?:&(.*))?$/.exec(location.hash);
   if (found) {

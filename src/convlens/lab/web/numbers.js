@@ -3,7 +3,7 @@
 const FLOAT32 = new Set(["float32", "float16", "bfloat16"]);
 
 /**
- * The shortest text that reads back as exactly this number of this dtype.
+ * Return the shortest text that reads back as exactly this number of this dtype.
  * @param {number} x
  * @param {string} [dtype]
  */
@@ -17,7 +17,7 @@ export function full(x, dtype = "float64") {
 }
 
 /**
- * Four significant digits, a real minus sign; what is not finite in words.
+ * Write four significant digits and a real minus sign; what is not finite in words.
  * @param {number} x
  */
 export function short(x) {
@@ -33,8 +33,8 @@ export function short(x) {
 }
 
 /**
- * How the numbers of a list are written so that they line up: with decimals enough for four digits
- * of the largest.
+ * Return how to write the numbers of a list so that they line up: with enough decimals for four
+ * digits of the largest.
  * @param {number} span the largest size among them
  * @returns {(x: number) => string}
  */
@@ -45,8 +45,8 @@ export function aligned(span) {
 }
 
 /**
- * How the cells of a grid are written: few digits, all alike, and a common power of ten when the
- * largest is very small or large.
+ * Return how to write the cells of a grid: with as many decimals each, and with a common power of
+ * ten when the largest is very small or large.
  * @param {number} span the largest size among them
  * @returns {{ power: number, text: (x: number) => string }}
  */
@@ -65,19 +65,19 @@ export function cells(span) {
   };
 }
 
-/** A power of ten for a caption. @param {number} power */
+/** Write a power of ten for a caption. @param {number} power */
 export function powerText(power) {
   const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   const text = String(Math.abs(power)).replace(/\d/g, (d) => digits[Number(d)]);
   return power === 0 ? "" : `× 10${power < 0 ? "⁻" : ""}${text}`;
 }
 
-/** Two digits, for bounds and differences. @param {number} x */
+/** Write two digits, for bounds and differences. @param {number} x */
 export function rough(x) {
   return x === 0 ? "0" : minus(x.toExponential(1).replace("+", ""));
 }
 
-/** @param {number} n */
+/** Write a count with spaces between thousands. @param {number} n */
 export function count(n) {
   return n.toLocaleString("en").replaceAll(",", " ");
 }
@@ -88,7 +88,7 @@ function minus(text) {
 }
 
 /**
- * A shape for reading: the sample axis left out when it is 1.
+ * Write a shape without its sample axis when that is 1.
  * @param {number[]} shape
  */
 export function shapeText(shape) {
@@ -103,7 +103,7 @@ export function indexText(index) {
 }
 
 /**
- * The index of a flat position.
+ * Return the index of a flat position.
  * @param {number} position
  * @param {number[]} shape
  */
@@ -117,7 +117,7 @@ export function unravel(position, shape) {
 }
 
 /**
- * The flat position of an index.
+ * Return the flat position of an index.
  * @param {number[]} index
  * @param {number[]} shape
  */

@@ -57,7 +57,7 @@ export class Outline {
     this.draw();
   }
 
-  /** Modules that begin open: all of them in a small network, the outermost in a large one. */
+  /** Return the modules that begin open: all in a small network, none in a large one. */
   #openFirst() {
     const open = new Set(this.#calls(this.network.nodes).map((row) => row.key));
     const whole = this.#list(open).length;
@@ -72,7 +72,7 @@ export class Outline {
     });
   }
 
-  /** The rows to see when `open` are open. @param {Set<string>} open @returns {Row[]} */
+  /** Return the rows to see when `open` are open. @param {Set<string>} open @returns {Row[]} */
   #list(open) {
     const { network, values } = this;
     /** @type {Row[]} */
@@ -140,7 +140,7 @@ export class Outline {
     this.resized.disconnect();
   }
 
-  /** Keys of steps with weights. */
+  /** Return the keys of steps with weights. */
   #givens() {
     /** @param {Node[]} nodes @param {string} above @returns {string[]} */
     const under = (nodes, above) => nodes.flatMap((node, i) => {
@@ -238,7 +238,7 @@ export class Outline {
   };
 }
 
-/** A name whose last part is the last to be cut off. @param {string} name */
+/** Write a name so that its last part is cut off last. @param {string} name */
 function tailed(name) {
   const cut = name.lastIndexOf(".") + 1;
   return html`${cut ? html`<span class="ahead">${name.slice(0, cut)}</span>` : nothing}<span class="tail">${name.slice(cut)}</span>`;

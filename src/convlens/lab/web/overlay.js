@@ -114,14 +114,14 @@ export class Overlay {
     }
   }
 
-  /** The detections whose masks are seen: one opened or pointed at is seen alone. @param {DetectionList} detections @param {State} state */
+  /** Return the detections whose masks show: one that is opened or pointed at shows alone. @param {DetectionList} detections @param {State} state */
   #masked(detections, state) {
     const shown = seen(detections, state);
     const alone = this.#pointed.detection ?? state.detection;
     return alone === null ? shown.slice(0, MASKED) : shown.filter((each) => each.number === alone);
   }
 
-  /** A mask's colours, or null while they are on their way. @param {Detection} each @param {number} map */
+  /** Return a mask's colours, null until they arrive. @param {Detection} each @param {number} map */
   #mask(each, map) {
     const key = `${each.number} ${map}`;
     const known = this.#masks.get(key);
@@ -136,7 +136,7 @@ export class Overlay {
     return null;
   }
 
-  // Lines over it
+  // Lines over the picture
 
   /** @param {Size} size */
   draw(size) {
@@ -164,7 +164,7 @@ export class Overlay {
       ${loud && (number !== null || !station) ? this.#tag(loud.each, /** @type {Place} */ (loud.place)) : nothing}`;
   }
 
-  /** The pixel whose score is opened. @param {SegmentList} segments @param {State} state */
+  /** Mark the pixel whose score is opened. @param {SegmentList} segments @param {State} state */
   #pixel(segments, { at, index }) {
     if (!index || this.#network.values.find((v) => v.id === segments.value)?.name !== at) return nothing;
     const [rows, columns] = segments.size;
@@ -207,7 +207,7 @@ export class Overlay {
     </g>`;
   }
 
-  /** Where a station lies in the picture. @param {import("./answers.js").WalkStation} station @param {number[]} picture */
+  /** Mark where a station lies in the picture. @param {import("./answers.js").WalkStation} station @param {number[]} picture */
   #station(station, picture) {
     const place = station.box && this.#place(station.box, picture);
     if (!place) return nothing;
@@ -217,7 +217,7 @@ export class Overlay {
       <rect class="edge" x=${x} y=${y} width=${width} height=${height}></rect></g>`;
   }
 
-  /** A box in CSS pixels, large enough to be seen; null where it is no place. @param {number[]} box @param {number[]} picture @returns {Place | null} */
+  /** Return a box in CSS pixels, large enough to be seen; null if its sides are not finite. @param {number[]} box @param {number[]} picture @returns {Place | null} */
   #place([x1, y1, x2, y2], [rows, columns]) {
     if (![x1, y1, x2, y2].every(Number.isFinite)) return null;
     const [across, down] = [this.#size.width / columns, this.#size.height / rows];
@@ -226,7 +226,7 @@ export class Overlay {
     return { x: x1 * across + (wide - width) / 2, y: y1 * down + (tall - height) / 2, width, height };
   }
 
-  /** A click beside the boxes opens a pixel of the segments, else goes one back. @param {MouseEvent} event */
+  /** Open a pixel of the segments, else go one back: a click beside the boxes. @param {MouseEvent} event */
   #click(event) {
     event.stopPropagation();
     const { detections, segments } = this.#network;
@@ -245,7 +245,7 @@ function cell(at, size, cells) {
   return Math.max(0, Math.min(cells - 1, Math.floor((at * cells) / size)));
 }
 
-/** CSS pixels a tag's text is wide. @param {string} text */
+/** Return the width of a tag's text in CSS pixels. @param {string} text */
 function measured(text) {
   pen.font = "11px ui-sans-serif, system-ui, sans-serif";
   return pen.measureText(text).width;

@@ -7,7 +7,7 @@ import { NOT_FINITE, place, table } from "./colours.js";
 const CHUNK = 1 << 20; // pixels of one painted canvas, about
 
 /**
- * The number the last colour stands for, in one map.
+ * Return the number that the last colour stands for, in one map.
  * @param {Sheet} sheet
  * @param {number} map
  */
@@ -15,7 +15,7 @@ export function unitSpan(sheet, map) {
   return Math.max(Math.abs(sheet.low[map]), Math.abs(sheet.high[map]));
 }
 
-/** The maps of a sheet, painted in chunks when first looked at. */
+/** The maps of a sheet, painted in chunks when they are first looked at. */
 export class Paint {
   /** @type {Map<number, HTMLCanvasElement>} */ #chunks = new Map();
 
@@ -39,7 +39,7 @@ export class Paint {
   }
 
   /**
-   * Copies one map to a context.
+   * Copy one map to a context.
    * @param {CanvasRenderingContext2D} context
    * @param {number} map
    * @param {number} x
@@ -85,7 +85,7 @@ export class Paint {
     return canvas;
   }
 
-  /** The colour of each of a map's 256 codes, as little-endian red green blue alpha. @param {number} map */
+  /** Return the colour of each of a map's 256 codes, as little-endian red green blue alpha. @param {number} map */
   #colours(map) {
     const { sheet } = this;
     const colours = new Uint32Array(256);

@@ -1,4 +1,4 @@
-// The input at the bottom of every walk, with what a number depends on lit.
+// The input, where every walk ends, with the part lit that a number depends on.
 
 import { arranged, arrayed, drawSignal, pictured } from "./frames.js";
 
@@ -70,7 +70,7 @@ export class Picture {
   }
 
   /**
-   * Red, green and blue of the picture, 0 to 255, where the input has its rows and columns.
+   * Return red, green and blue of the picture, 0 to 255, if the input has its rows and columns.
    * @param {number[]} index of the input
    * @param {number[]} shape
    * @returns {number[] | null}
@@ -107,7 +107,7 @@ export class Picture {
     this.canvas.setAttribute("aria-label", words);
   }
 
-  /** The size to draw at, and how many frames stand side by side. @param {Size} room @returns {Size & { across: number }} */
+  /** Return the size to draw at, and how many frames stand side by side. @param {Size} room @returns {Size & { across: number }} */
   #sized(room) {
     const frames = this.#frames;
     if (!frames) return { width: room.width, height: Math.min(room.height, 150), across: 1 };

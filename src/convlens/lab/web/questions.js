@@ -33,12 +33,12 @@ export class Questions {
     this.#number = null;
   }
 
-  /** The network on the picture that it runs on now. */
+  /** Ask for the network on the picture that it runs on now. */
   network() {
     return ask(this.model, "network", {});
   }
 
-  /** The sheet of a value, if the page has it. @param {Value} value @param {number} first @returns {Sheet | undefined} */
+  /** Return the sheet of a value, if the page has it. @param {Value} value @param {number} first @returns {Sheet | undefined} */
   held(value, first) {
     const sheet = this.#sheets.get(`${value.id} ${first}`);
     if (sheet) this.#hold(sheet);
@@ -65,8 +65,8 @@ export class Questions {
   }
 
   /**
-   * One number, and in the same answer the sheet it lies on if the page lacks that. The last number
-   * is kept: a change of scale or zoom does not ask for it again.
+   * Ask for one number, and in the same answer for the sheet it lies on if the page lacks that. The
+   * last number is kept: a change of scale or zoom does not ask for it again.
    * @param {Value} value
    * @param {number[]} index
    * @param {number} first index on the sheet's first axis
@@ -90,12 +90,12 @@ export class Questions {
     return answer;
   }
 
-  /** More terms of a number, from a rank on. @param {number} value @param {number[]} index @param {number} start */
+  /** Ask for more terms of a number, from a rank on. @param {number} value @param {number[]} index @param {number} start */
   terms(value, index, start) {
     return ask(this.model, "terms", { recording: this.#recording, value, index, start });
   }
 
-  /** The numbers of one map, asked for only if the sheet is too large to bring them. @param {Sheet} sheet @param {number} map @returns {Promise<Float32Array | Float64Array>} */
+  /** Return the numbers of one map; ask for them only if the sheet is too large to bring them. @param {Sheet} sheet @param {number} map @returns {Promise<Float32Array | Float64Array>} */
   async numbers({ value, first, exact, rows, columns }, map) {
     if (exact) return exact.subarray(map * rows * columns, (map + 1) * rows * columns);
     return (await ask(this.model, "numbers", { recording: this.#recording, value, first, map })).numbers;
@@ -107,22 +107,22 @@ export class Questions {
     return createImageBitmap(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (png)], { type: "image/png" }));
   }
 
-  /** The largest number of the whole network. @returns {Promise<number>} */
+  /** Ask for the largest number of the whole network. @returns {Promise<number>} */
   async scale() {
     return (await this.#once("scale", { recording: this.#recording })).largest;
   }
 
-  /** A detection walked back. @param {number} detection @returns {Promise<Walk>} */
+  /** Ask for a detection walked back. @param {number} detection @returns {Promise<Walk>} */
   walk(detection) {
     return this.#once("walk", { recording: this.#recording, detection });
   }
 
-  /** The pixels that belong to a detection, by one of its maps. @param {number} detection @param {number} map @returns {Promise<Lit>} */
+  /** Ask for the pixels that belong to a detection, by one of its maps. @param {number} detection @param {number} map @returns {Promise<Lit>} */
   mask(detection, map) {
     return this.#once("mask", { recording: this.#recording, detection, map });
   }
 
-  /** The class of every pixel. @returns {Promise<Uint8Array>} */
+  /** Ask for the class of every pixel. @returns {Promise<Uint8Array>} */
   async segments() {
     return (await this.#once("segments", { recording: this.#recording })).codes;
   }

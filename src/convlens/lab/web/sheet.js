@@ -102,11 +102,11 @@ export class SheetView {
     return axes;
   }
 
-  /** Colours again: another scale, or the page went dark. */
+  /** Paint again, with another scale or theme. */
   repaint() {
     if (!this.#shown) return;
     const { sheet } = this.#shown;
-    // Features have no neighbours to keep together: one long row of them is wrapped.
+    // Features have no neighbours to keep together, so one long row of them is wrapped.
     const features = ["feature", "channel"].includes(sheet.axes.at(-1) ?? "");
     const flat = sheet.rows === 1 && sheet.maps === 1 && features;
     const about = Math.max(WRAPPED, 2 ** Math.ceil(Math.log2(Math.sqrt(sheet.columns))));
@@ -154,7 +154,7 @@ export class SheetView {
     this.#draw();
   }
 
-  /** Scrolls a cell into view. @param {Cell} cell */
+  /** Scroll a cell into view. @param {Cell} cell */
   #reveal(cell) {
     const { el } = this;
     const box = this.#tiling?.box(cell);
@@ -213,7 +213,7 @@ export class SheetView {
     if (tiling.width >= READABLE) this.#drawNumbers(context, tile);
   }
 
-  /** The numbers themselves, in cells with room for them. @param {CanvasRenderingContext2D} context @param {number} tile */
+  /** Write the numbers themselves in cells with room for them. @param {CanvasRenderingContext2D} context @param {number} tile */
   #drawNumbers(context, tile) {
     const tiling = /** @type {Tiling} */ (this.#tiling);
     const { axes } = /** @type {Shown} */ (this.#shown);
@@ -275,7 +275,7 @@ export class SheetView {
 
   // The number under the pointer or the cursor
 
-  /** A map's exact numbers, or null while they are on their way. @param {number} map */
+  /** Return a map's exact numbers, null until they arrive. @param {number} map */
   #numbers(map) {
     const { sheet } = /** @type {Shown} */ (this.#shown);
     const known = this.#exact.get(map);
@@ -290,7 +290,7 @@ export class SheetView {
     return null;
   }
 
-  /** Says where the cursor stands and the number there. */
+  /** Say where the cursor stands, and the number there. */
   #say() {
     const cell = this.#cursor;
     if (!this.#shown || !cell || cell.tile >= this.#shown.axes.maps.length) {
@@ -373,7 +373,7 @@ export class SheetView {
     this.#later();
   }
 
-  /** Where a key moves the cursor, null where it does not. @param {string} key @param {Cell} cell @param {Tiling} tiling @returns {Cell | null} */
+  /** Return where a key moves the cursor, null if it does not. @param {string} key @param {Cell} cell @param {Tiling} tiling @returns {Cell | null} */
   #stepped(key, cell, tiling) {
     const arrow = ARROWS[/** @type {keyof typeof ARROWS} */ (key)];
     if (arrow) return tiling.moved(cell, arrow[0], arrow[1]);
@@ -381,7 +381,7 @@ export class SheetView {
     return by === undefined ? null : tiling.tileBy(cell, by);
   }
 
-  /** The next frame, or whatever axis is held still. @param {number} by */
+  /** Turn to another frame, or along the axis that is held still. @param {number} by */
   #turn(by) {
     const { axes } = /** @type {Shown} */ (this.#shown);
     const { held, first } = axes.controls();

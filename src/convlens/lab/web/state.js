@@ -24,7 +24,7 @@ export const START = {
   detection: null, station: null, least: 50, tint: 55,
 };
 
-/** The state at another value, with what the reader set for the whole page. @param {State} state @param {string} at @returns {State} */
+/** Return the state at another value, with what the reader set for the whole page. @param {State} state @param {string} at @returns {State} */
 export function fresh({ scale, least, tint }, at) {
   return { ...START, at, scale, least, tint };
 }

@@ -12,8 +12,8 @@ const STRIP = [14, 28]; // CSS pixels a strip is high
 
 export class Tiling {
   /**
-   * Cells of the largest size at which all maps fit, or the smallest that can still be seen, and
-   * `zoom` sizes above or below.
+   * Choose the largest size of cells at which all maps fit, or the smallest that can still be
+   * seen, and go `zoom` sizes above or below.
    * @param {object} what
    * @param {number} what.maps how many
    * @param {number} what.columns cells in a row of one, as laid out
@@ -57,7 +57,7 @@ export class Tiling {
     };
   }
 
-  /** Left and top of a map's first cell. @param {number} tile */
+  /** Return left and top of a map's first cell. @param {number} tile */
   corner(tile) {
     return {
       x: MARGIN + (tile % this.across) * this.step.width,
@@ -65,7 +65,7 @@ export class Tiling {
     };
   }
 
-  /** The box of a cell. @param {Cell} cell */
+  /** Return the box of a cell. @param {Cell} cell */
   box(cell) {
     const corner = this.corner(cell.tile);
     const at = this.laid(cell);
@@ -75,7 +75,7 @@ export class Tiling {
     };
   }
 
-  /** The cell at a point, null between maps. @param {number} x @param {number} y @returns {Cell | null} */
+  /** Return the cell at a point, null between maps. @param {number} x @param {number} y @returns {Cell | null} */
   hit(x, y) {
     const at = Math.floor((x - MARGIN) / this.step.width);
     const line = Math.floor((y - MARGIN) / this.step.height);
@@ -88,20 +88,20 @@ export class Tiling {
     return this.#unlaid(tile, row, column);
   }
 
-  /** A cell's row and column on the page. @param {Cell} cell */
+  /** Return a cell's row and column on the page. @param {Cell} cell */
   laid(cell) {
     if (!this.wrapped) return cell;
     return { row: Math.floor(cell.column / this.columns), column: cell.column % this.columns };
   }
 
-  /** The cell at a row and column on the page; null past the end of a wrapped row. @param {number} tile @param {number} row @param {number} column @returns {Cell | null} */
+  /** Return the cell at a row and column on the page; null past the end of a wrapped row. @param {number} tile @param {number} row @param {number} column @returns {Cell | null} */
   #unlaid(tile, row, column) {
     if (!this.wrapped) return { tile, row, column };
     const at = row * this.columns + column;
     return at < this.length ? { tile, row: 0, column: at } : null;
   }
 
-  /** One cell on, into the neighbouring map at an edge. @param {Cell} cell @param {number} down @param {number} right @returns {Cell} */
+  /** Return the cell next to one, in the neighbouring map at an edge. @param {Cell} cell @param {number} down @param {number} right @returns {Cell} */
   moved(cell, down, right) {
     const { columns, rows, across, maps } = this;
     const at = this.laid(cell);
@@ -115,7 +115,7 @@ export class Tiling {
     return this.#unlaid(tile, row, column) ?? cell;
   }
 
-  /** The same cell of another map. @param {Cell} cell @param {number} by @returns {Cell} */
+  /** Return the same cell of another map. @param {Cell} cell @param {number} by @returns {Cell} */
   tileBy(cell, by) {
     return { ...cell, tile: Math.max(0, Math.min(this.maps - 1, cell.tile + by)) };
   }

@@ -10,7 +10,7 @@ import { reader } from "./picture.js";
 const FILL = 105; // of 255: the picture is still seen through it
 const FAINT = 0.16; // of a class that is not pointed at, beside one that is
 
-/** The pixels of one detection, with an outline. @param {import("./answers.js").Lit} mask @param {Colour} colour @returns {Tint | null} */
+/** Paint the pixels of one detection, with an outline. @param {import("./answers.js").Lit} mask @param {Colour} colour @returns {Tint | null} */
 export function maskTint(mask, colour) {
   const [[top, bottom], [left, right]] = mask.box;
   const [width, height] = [right - left, bottom - top];
@@ -28,7 +28,7 @@ export function maskTint(mask, colour) {
 }
 
 /**
- * Every class in its colour, the background in none; where classes meet, their own colours do.
+ * Paint every class in its colour and the background in none.
  * @param {Uint8Array} codes the class of each pixel
  * @param {number[]} size rows and columns
  * @param {import("./answers.js").SegmentClass[]} classes

@@ -5,9 +5,9 @@ import { html, nothing } from "./vendor/lit-html.js";
 /** @typedef {import("./answers.js").WalkAnswer} Walk */
 
 /**
- * @param {Walk | null} walk null while it is on its way
+ * @param {Walk | null} walk null until it arrives
  * @param {number | null} selected the station opened
- * @param {string} failure why there is no walk, if so
+ * @param {string} failure why there is no walk; empty where there is one
  * @param {{ station: (k: number) => void, point: (k: number | null) => void }} actions
  */
 export function stations(walk, selected, failure, actions) {
