@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -54,9 +55,10 @@ def theirs(name: str) -> nn.Module:
     """torchvision's without memory: on the meta device."""
     models = torchvision().models
     options: dict[str, Any] = {}
-    builder: Any = getattr(models, name.removesuffix("_075"), None)
-    if name.endswith("_075"):
-        options = {"width_mult": 0.75}
+    narrower = re.fullmatch(r"(.*)_(0\d\d)", name)
+    builder: Any = getattr(models, narrower[1] if narrower else name, None)
+    if narrower:
+        options = {"width_mult": int(narrower[2]) / 100}
     elif name.endswith("_18"):
         builder = getattr(models.video, name)
     elif FACTS.get(name, {}).get("kind") == "seg":
