@@ -1,4 +1,4 @@
-"""Networks of random weights to measure with: four of the zoo, and S3D for its pooled branches."""
+"""Build networks of random weights to measure: four of the zoo, and S3D for its pooled branches."""
 
 from collections.abc import Callable
 from functools import partial

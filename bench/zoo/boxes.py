@@ -1,4 +1,4 @@
-"""Suppression and aligned pooling of a detector, at the sizes of its proposals, on two cores."""
+"""Measure suppression and aligned pooling at the sizes of a detector's proposals, on two cores."""
 
 import torch
 from torch import Tensor

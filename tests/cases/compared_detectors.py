@@ -26,7 +26,7 @@ def weights(name: str) -> dict[str, Tensor]:
     with torch.device("meta"):
         network = detector(name)
     table = drawn(network, seed=3)
-    # Signals grow along a body; the pyramid begins anew at about 1, and the answers are spread.
+    # Signals grow along a body; the pyramid starts at about 1 again, and the answers are spread.
     body = 60 if "mobilenet" in name else 200
     factors = {"inner_blocks": 1 / body, "rpn.head.bbox_pred": 0.1, "cls_score": 2.0}
     for key in table:

@@ -35,7 +35,7 @@ class Calls:
 
 
 def released(folder: Path, name: str, table: Mapping[str, object], *, archive: bool = True) -> Path:
-    """A file as torchvision releases them: by torch.save, its sha256 begun in its name."""
+    """A file as torchvision releases it: by torch.save, with digits of its sha256 in its name."""
     path = folder / "saved.pth"
     torch.save(dict(table), path, _use_new_zipfile_serialization=archive)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]

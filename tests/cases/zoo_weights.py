@@ -1,4 +1,4 @@
-"""Weights for networks of the zoo that are quick to draw and leave no number without a part."""
+"""Weights for networks of the zoo that are quick to draw and involve every number."""
 
 import dataclasses
 import math

@@ -52,7 +52,7 @@ def at_released_size(name: str) -> Count:
 
 
 def near(counted: float, printed: float) -> bool:
-    """As near as the papers' two or three digits, and a hundredth, say."""
+    """Whether a count agrees with the papers' two or three digits, or within a hundredth."""
     digits = len(str(printed).partition(".")[2])
     return bool(abs(counted - printed) <= max(0.6 * 10**-digits, 0.02 * printed))
 

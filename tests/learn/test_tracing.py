@@ -1,4 +1,4 @@
-"""A detection walked back: the numbers its stations name make the numbers after them."""
+"""The numbers that the stations of a walk name make the numbers after them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def stations(found: Trace) -> dict[str, Station]:
 
 
 def row(recording: Recording, station: Station) -> Tensor:
-    """The four numbers a station of a box or a shift begins with."""
+    """The first four numbers of a station of a box or a shift."""
     tensor = recording.values[station.value].tensor
     first, axis, *place = station.index  # (k, 4 ...) of the heads, (n, 4 a, h, w) of the proposals
     four = tensor[first, axis : axis + 4]

@@ -1,4 +1,4 @@
-"""A released file, made here in the released format, from the cache folder to a loaded network."""
+"""Networks are built by name and filled with weights: none, shipped, a file's, or released."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def built() -> nn.Module:
 
 @pytest.fixture
 def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weights:
-    """What is known of the file, which lies in the cache folder under the digits of its sha256."""
+    """What is known of the file in the cache folder, which has the digits of its sha256."""
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     weights_folder().mkdir()
     path = weights_folder() / "made.pth"

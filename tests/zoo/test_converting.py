@@ -1,4 +1,4 @@
-"""Weights become safetensors whole, under today's names, and say where they are from."""
+"""Weights become safetensors under today's names, with texts that state their source."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from tests.cases.zoo_weights import drawn, with_weights
 from tests.oracles.torchvision_networks import torchvision
 
 FACTS = json.loads((Path(__file__).parents[1] / "data" / "torchvision_models.json").read_text())
-"""Keys, shapes, dtypes, parameters and eps of torchvision 0.28, as they were read off it once."""
+"""Keys, shapes, dtypes, parameters and eps of torchvision 0.28, read from it once."""
 
 _NORMS = (nn.BatchNorm2d, nn.BatchNorm3d, FrozenNorm2d)
 
@@ -174,13 +174,13 @@ Make = Callable[[], nn.Module]
 
 
 def in_both_types(make: Make, xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """A network's answers in float32 and in float64; it is gone when they are there."""
+    """A network's answers in float32 and in float64; the network is freed before they return."""
     network = make()
     return answers(network, xs), answers(network.double(), xs)
 
 
 def check_equal(ours: Make, oracle: Make, xs: list[Tensor]) -> None:
-    """Raise where ours lies farther from the oracle's than 20 times its own rounding.
+    """Raise if ours is farther from the oracle's than 20 times its own rounding.
 
     The rounding is what its float32 answers lie from its float64 answers; in float64 it is smaller
     by 2 ** 29. Made one after the other: two such networks at once are gigabytes.
@@ -195,7 +195,7 @@ def check_equal(ours: Make, oracle: Make, xs: list[Tensor]) -> None:
         assert float((ours_double[i] - truth).abs().max()) <= 20 * noise * 2**-29, i
 
 
-# Deeper or wider members of families whose others are compared in the ordinary suite too.
+# Deeper or wider variants of families that the ordinary suite compares too.
 DEEPER = (
     *("vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg19", "vgg19_bn", "resnet101", "resnet152"),
     *("resnext101_32x8d", "resnext101_64x4d", "wide_resnet101_2"),

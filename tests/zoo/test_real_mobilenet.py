@@ -115,7 +115,7 @@ def test_a_released_file_is_known_by_its_hash(cached: Path, tmp_path: Path) -> N
     renamed = Path(shutil.copy(cached, tmp_path / "mine.pth"))
     network = model(NAME, renamed)
     assert vars(network)["released"].name == FIRST
-    # As a file of one's own it would be prepared for as the DEFAULT is, and be told 0.7545.
+    # Prepared for as an unknown file, that is as the DEFAULT, it would get 0.7545.
     assert told(renamed, "cat.jpg") == told(FIRST, "cat.jpg")
 
 
@@ -163,7 +163,7 @@ def test_recording_it_is_the_plain_forward_bit_by_bit(chelsea: Any) -> None:
 
 def test_accelerated_logits_are_near(chelsea: Any) -> None:
     network, x, _ = chelsea
-    x = x[..., ::2, ::2].contiguous()  # at a quarter of the size the contests are sooner decided
+    x = x[..., ::2, ::2].contiguous()  # contests are decided sooner at a quarter of the size
     fast = accelerate(network, x)
     with torch.no_grad():
         assert float((fast(x) - network(x)).abs().max()) < 1e-4

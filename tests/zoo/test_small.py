@@ -1,4 +1,4 @@
-"""The small networks of the zoo, the data shipped with them, and how weights are read."""
+"""The small networks of the zoo, and the data shipped with them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_template_answers_most_at_both_eyes() -> None:
     elsewhere[11:32, 21:46] = -1
     # The right eye: half way across the picture, a little lower.
     assert peak(elsewhere) == (25, 68)
-    # Able to fail: a template turned round is not found there.
+    # Able to fail: a rotated template is not found there.
     with torch.no_grad():
         network.template.weight.copy_(network.template.weight.flip(2, 3))
     turned = network(photograph())[0, 0]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Inputs", "Size"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "Inputs", "Sides"]
 
-Size = int | tuple[int, int] | None
+Sides = int | tuple[int, int] | None
 """Pixels of one side, or of both (h, w)."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -31,8 +31,8 @@ class Inputs:
     """
 
     channels: int = 3
-    resize: Size = 256
-    crop: Size = 224
+    resize: Sides = 256
+    crop: Sides = 224
     mean: tuple[float, ...] | None = IMAGENET_MEAN
     std: tuple[float, ...] | None = IMAGENET_STD
     antialias: bool = True

@@ -75,7 +75,7 @@ SINGLE = ("keypoints", "keypoints_scores", "loss_objectness")
 
 
 def check_equal(network: Any, oracle: Any, training: bool) -> Answers:
-    """Raise where ours lies farther from the oracle's than 20 times its own rounding.
+    """Raise if ours is farther from the oracle's than 20 times its own rounding.
 
     The rounding is what its float32 answers lie from its float64 answers; in float64 it is smaller
     by 2 ** 29. Returns its answers.
@@ -105,7 +105,7 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a.double() - b.double()).abs().max())
 
 
-# All that these are made of is in the others.
+# The others have all parts of these.
 MADE_OF_OTHERS = (
     "fasterrcnn_resnet50_fpn",
     "fasterrcnn_mobilenet_v3_large_320_fpn",
@@ -127,7 +127,7 @@ def test_what_is_found_and_the_losses_equal_the_oracles(name: str) -> None:
     assert all(1 < len(each["boxes"]) <= FOUND for each in found)
     (losses,) = check_equal(network, oracle, training=True)
     assert all(0.001 < loss < 1000 for loss in losses.values())
-    # What torchvision trains of a released detector, is trained.
+    # The same parts are trained as in torchvision.
     trained = {key for key, parameter in network.named_parameters() if parameter.requires_grad}
     assert trained == {key for key, part in oracle.named_parameters() if part.requires_grad}
     assert 0 < len(trained) < len(list(network.parameters()))

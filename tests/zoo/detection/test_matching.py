@@ -1,4 +1,4 @@
-"""Boxes stand for true ones by their overlap, and are drawn at random."""
+"""Boxes match true ones by their overlap, and are drawn at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Anchors lie where they were worked out by hand."""
+"""Anchors equal those worked out by hand."""
 
 from __future__ import annotations
 

@@ -135,18 +135,18 @@ def test_alignment_by_hand() -> None:
     box = [torch.tensor([[0.0, 0, 4, 4]])]
     # Samples at 1 and 3 along each axis: the linear map itself.
     assert roi_align(x, box, 2, sampling_ratio=1).flatten().tolist() == [5, 7, 13, 15]
-    # As many as a part is long, two: at 0.5, 1.5; 2.5 and 3.5, which is held at 3.
+    # A part has as many samples as it is long, two: at 0.5, 1.5; 2.5 and 3.5, clamped to 3.
     assert roi_align(x, box, 2).flatten().tolist() == [5, 6.75, 12, 13.75]
     # Moved by half a cell: at 0 and 1, 2 and 3.
     assert roi_align(x, box, 2, aligned=True).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
     # In half as many cells as pixels, and at least one cell wide.
     assert roi_align(x, box, 1, 0.5, 1).item() == 5
     assert roi_align(x, [torch.tensor([[1.0, 1, 1, 1]])], 1, sampling_ratio=1).item() == 7.5
-    # An aligned box without width has no samples where their number follows its size.
+    # An aligned box without width has no samples if their number depends on its size.
     flat = [torch.tensor([[2.0, 1, 2, 3], [2.0, 1, 1, 3], [0.0, 0, 2, 2]])]
     assert roi_align(x, flat, 1, aligned=True).flatten().tolist()[:2] == [0, 0]
     assert roi_align(x, [flat[0][:1]], 1, aligned=True).item() == 0
-    # A sample further than one cell outside is 0, one up to there the border's.
+    # A sample more than one cell outside is 0, a nearer one is the border's.
     for left, value in ((-1.5, 4.0), (-1.51, 0.0), (3.5, 7.0), (3.51, 0.0)):
         at = [torch.tensor([[left, 0.5, left + 1, 1.5]])]
         assert roi_align(x, at, 1, sampling_ratio=1).item() == value

@@ -42,7 +42,7 @@ def test_the_digest_holds_names_shapes_and_types_too(tmp_path: Path) -> None:
         path.write_bytes(whole.replace(old, new))
         with pytest.raises(ValueError, match=r"other numbers than it was saved with"):
             read_weights(path)
-    # Another program that keeps the texts and changes the tensors is told how to go on.
+    # The error shows a program that changes tensors and keeps the texts what to do.
     stale = {name: tensor + 1 for name, tensor in TABLE.items()}
     safetensors.torch.save_file(stale, path, metadata(path))
     with pytest.raises(ValueError, match=f"left {DIGEST} as it was; .* save it without that text"):

@@ -1,4 +1,4 @@
-"""Released files come whole and checked, whatever server, disk and connection do."""
+"""Released files arrive whole and checked, whatever the server, disk and connection do."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache, empty; no proxy between, and no waiting between tries."""
+    """An empty cache, no proxy, and no waiting between tries."""
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(downloading, "PAUSE", 0.0)
@@ -256,7 +256,7 @@ def test_a_full_disk_is_said_in_a_sentence(server: Server, folder: Path) -> None
 def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(
     server: Server, folder: Path, blocked: str
 ) -> None:
-    if blocked == "file":  # a file stands where the folder should be
+    if blocked == "file":  # a file is where the folder should be
         folder.parent.write_bytes(b"")
     else:
         folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A network says which of its parts are as they were drawn, and no longer once they learned."""
+"""A network names the parts that are as they were drawn, until they are loaded or trained."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_is_written_past_torchs_counting_is_loaded() -> None:
     vector = nn.utils.parameters_to_vector(trained.parameters())
     nn.utils.vector_to_parameters(vector, network.parameters())
     assert random_parts(network) == ()
-    # The same numbers in another type or layout are none that were written.
+    # The same numbers in another type or layout were not written.
     part: nn.Module = nn.Sequential(model("digits", weights=None)).bfloat16()
     assert random_parts(part) == ("0",)
 
@@ -104,7 +104,7 @@ def test_wrappers_and_parts_of_other_networks_say_it_too() -> None:
     part = model("digits", weights=None)
     assert random_parts(nn.Sequential(nn.ReLU(), part)) == ("1",)
     assert random_parts(nn.DataParallel(part)) == ("module",)
-    assert random_parts(nn.Sequential(nn.Linear(2, 2))) == ()  # nothing is known of it
+    assert random_parts(nn.Sequential(nn.Linear(2, 2))) == ()  # nothing is known about it
     own = nn.Linear(2, 2)
     own.random_parts = ("weight",)  # type: ignore[assignment]
     assert random_parts(own) == ("weight",)

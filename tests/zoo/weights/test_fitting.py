@@ -1,4 +1,4 @@
-"""Weights as people have them: wrapped, nested, tied, renamed, packed, cut, or something else."""
+"""Weights of a file fit a network: wrapped, nested, tied, renamed, rounded, for other classes."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def test_released_weights_may_lose_their_head_and_it_is_said(
             network = model(name, weights=weights, classes=4)
         assert network.random_parts == ("classifier.3",)
         assert "classifier.3 drawn at random" in repr(network)
-    # A renamed one is known by its sha256; one that was saved again is anybody's.
+    # A renamed file is known by its sha256; a file that was saved again is not.
     path = path.rename(tmp_path / "mine.pth")
     with pytest.warns(UserWarning, match="drawn at random"):
         assert model(name, weights=path, classes=4).random_parts == ("classifier.3",)
@@ -290,7 +290,7 @@ def test_fresh_names_keep_what_they_have(tmp_path: Path) -> None:
     stored = read_weights(path)
     rest = {name: t for name, t in network.state_dict().items() if not name.startswith("fc.")}
     assert all(torch.equal(t, stored[name]) for name, t in rest.items())
-    # What fits is loaded, though it might be fresh.
+    # A head that fits is loaded, although it may be fresh.
     whole = resnet("resnet18")
     load_weights(whole, path, fresh=("fc.",))
     assert torch.equal(whole.fc.weight, stored["fc.weight"])
@@ -350,7 +350,7 @@ def test_detectors_released_before_torchvision_0_13_get_todays_names() -> None:
 
 
 def as_before(name: str) -> str:
-    """The name a tensor had in the files of 2019; written out, not by the patterns of ours."""
+    """The name that a tensor had in the files of 2019, written out without our patterns."""
     parts = name.split(".")
     if parts[:2] == ["backbone", "fpn"]:
         return ".".join(parts[:4] + parts[5:])

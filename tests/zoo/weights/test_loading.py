@@ -51,7 +51,7 @@ def test_sha256_of_a_file(tmp_path: Path) -> None:
 
 
 class PickledIn2017(pickle.Pickler):
-    """Writes tensors and parameters as torch 0.1 did, of which `vgg16-397923af.pth` is."""
+    """Writes tensors and parameters as torch 0.1 did; `vgg16-397923af.pth` is such a file."""
 
     def reducer_override(self, value: object) -> Any:
         if isinstance(value, nn.Parameter):
@@ -165,7 +165,7 @@ def test_weights_of_another_network_are_refused_with_names_and_shapes(tmp_path: 
 
 
 def zeros(name: str) -> dict[str, Tensor]:
-    """All names and shapes of a network; one zero is repeated in all places, to be quick."""
+    """All names and shapes of a network, filled with one repeated zero to be quick."""
     table = built_on_meta(name).state_dict()
     return {name: torch.zeros(()).expand(like.shape) for name, like in table.items()}
 
@@ -175,7 +175,7 @@ def test_what_was_read_is_kept_when_the_file_is_written_over(tmp_path: Path, nam
     path = tmp_path / name
     (safetensors.torch.save_file if name == "a.safetensors" else torch.save)(TABLE, path)
     read = read_weights(path)
-    path.write_bytes(b"")  # of a mapped file, reading a number would end the process
+    path.write_bytes(b"")  # reading a number of a mapped file would now end the process
     assert torch.equal(read["bias"], TABLE["bias"])
 
 

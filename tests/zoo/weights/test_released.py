@@ -1,4 +1,4 @@
-"""What the zoo says of released weights is what torchvision published, field by field."""
+"""The zoo's facts about released weights equal torchvision's, field by field."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def oracle(network: str) -> Any:
 
 
 def differences(ours: Weights, theirs: Any) -> list[str]:
-    """The fields in which an entry of ours is not torchvision's."""
+    """The fields in which an entry differs from torchvision's."""
     meta, preset = dict(theirs.meta), theirs.transforms()
     ((data, metrics),) = meta["_metrics"].items()
     expected = {
@@ -53,7 +53,7 @@ def differences(ours: Weights, theirs: Any) -> list[str]:
         "mean": triple(getattr(preset, "mean", None)),
         "std": triple(getattr(preset, "std", None)),
         "interpolation": getattr(getattr(preset, "interpolation", None), "value", "bilinear"),
-        # Clips alone are scaled without; its preset says so in its code, not in a field.
+        # Only clips are scaled without it; torchvision has that in code, not in a field.
         "antialias": getattr(preset, "antialias", data != "Kinetics-400"),
     }
     return [name for name, value in expected.items() if getattr(ours, name) != value]

@@ -1,4 +1,4 @@
-"""Files that are no weights say what they are; those that lie about themselves are refused."""
+"""Files of torch.save are read right, or refused if they hold code or claim too much."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD, Inputs, Size
+from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD, Inputs, Sides
 from convlens.zoo.shipped import DATA
 from convlens.zoo.weights.digests import DIGEST, metadata, sha256_of
 from convlens.zoo.weights.released_table import GROUPS, RECIPES, Group
@@ -102,8 +102,8 @@ class Weights:
     metrics: dict[str, float] = field(default_factory=dict, hash=False)
     vocabulary: str | None = None
     keypoints: str | None = None
-    resize: Size = None
-    crop: Size = None
+    resize: Sides = None
+    crop: Sides = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     interpolation: str = "bilinear"
