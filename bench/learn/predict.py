@@ -15,7 +15,7 @@ from bench.figures import Figure
 from convlens import draw
 from convlens.learn.opening import Opened
 from convlens.learn.predicting.folder import predict_into
-from convlens.learn.predicting.running import opened_for, predict
+from convlens.learn.predicting.starting import opened_for, predict
 from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.learn.sources.reading import read_sources
 from convlens.zoo.weights import DATA

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from convlens.compute import Plan, avg_pool, conv, conv_transpose, max_pool, plan
     from convlens.compute.networks.accelerating import accelerate
     from convlens.learn.opening import Opened, open_network, read_inputs
-    from convlens.learn.predicting.running import Prediction, predict
+    from convlens.learn.predicting.predictions import Prediction
+    from convlens.learn.predicting.starting import predict
     from convlens.learn.preparing import Preparation
     from convlens.learn.sources.pictures.decoding import read_picture
     from convlens.learn.sources.pictures.picture import Picture
@@ -35,7 +36,7 @@ _HOME = {
     "Opened": "learn.opening",
     "Picture": "learn.sources.pictures.picture",
     "Plan": "compute",
-    "Prediction": "learn.predicting.running",
+    "Prediction": "learn.predicting.predictions",
     "Preparation": "learn.preparing",
     "Progress": "learn.training.recipe",
     "Recipe": "learn.training.recipe",
@@ -55,7 +56,7 @@ _HOME = {
     "model": "zoo",
     "open_network": "learn.opening",
     "plan": "compute",
-    "predict": "learn.predicting.running",
+    "predict": "learn.predicting.starting",
     "read_inputs": "learn.opening",
     "read_picture": "learn.sources.pictures.decoding",
     "record": "lens",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from convlens.learn.predicting.predictions import Prediction
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.pictures.picture import Picture
 

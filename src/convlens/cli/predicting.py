@@ -66,7 +66,7 @@ def _one(source: tuple[str, ...]) -> str | tuple[str, ...]:
 def _print_predictions(
     network: str, source: tuple[str, ...], settings: dict[str, Any], json: bool
 ) -> None:
-    from convlens.learn.predicting.running import predict as predict_on
+    from convlens.learn.predicting.starting import predict as predict_on
     from convlens.learn.predicting.writing import line_of
     from convlens.learn.sources.reading import read_sources
 

@@ -32,18 +32,21 @@ def models(
 
     found = listed(pattern)
     if count:
-        from convlens.learn import counting
-
-        counted = list(counting.counts(pattern))
-        if json:
-            print_json({"networks": [network.to_dict() for network in counted]})
-        else:
-            print(counting.counts_table(counted))
-        return
-    if json:
+        _print_counts(pattern, json)
+    elif json:
         print_json({"networks": [network.to_dict() for network in found]})
     else:
         print(networks_table(found))
+
+
+def _print_counts(pattern: str, json: bool) -> None:
+    from convlens.learn.counting import counts, counts_table
+
+    counted = list(counts(pattern))
+    if json:
+        print_json({"networks": [network.to_dict() for network in counted]})
+    else:
+        print(counts_table(counted))
 
 
 def convert(

@@ -48,19 +48,9 @@ def drawn(
     400
     """
     picture = given_picture(picture, "picture")
-    if prediction.error is None and (prediction.width, prediction.height) != (
-        picture.width,
-        picture.height,
-    ):
-        raise ValueError(
-            f"`prediction` ({prediction.name}, {prediction.width} x {prediction.height}) must be "
-            f"of the `picture` ({picture.width} x {picture.height}); give the one it was made from"
-        )
+    _check_sizes(picture, prediction)
     scale = math.ceil(_LEAST / max(picture.width, picture.height))
-    image = Image.fromarray(picture.pixels)
-    if scale > 1:
-        size = (picture.width * scale, picture.height * scale)
-        image = image.resize(size, Image.Resampling.NEAREST)
+    image = _enlarged(picture, scale)
     em = max(13, round(math.sqrt(image.width * image.height) / 38))
     if prediction.error is not None and rows is None:
         return image
@@ -75,6 +65,21 @@ def drawn(
             return panel(image, bars, em, len(bars), sentences)
         image = panel(image, bars, em, rows) if rows else image
     return with_sentences(image, sentences, em, over=rows is not None) if sentences else image
+
+
+def _check_sizes(picture: Picture, prediction: Prediction) -> None:
+    size, seen = (picture.width, picture.height), (prediction.width, prediction.height)
+    if prediction.error is None and seen != size:
+        raise ValueError(
+            f"`prediction` ({prediction.name}, {seen[0]} x {seen[1]}) must be of the `picture` "
+            f"({size[0]} x {size[1]}); give the one it was made from"
+        )
+
+
+def _enlarged(picture: Picture, scale: int) -> Image.Image:
+    image = Image.fromarray(picture.pixels)
+    size = (picture.width * scale, picture.height * scale)
+    return image.resize(size, Image.Resampling.NEAREST) if scale > 1 else image
 
 
 def _bars(prediction: Prediction, rows: int | None) -> list[Bar]:

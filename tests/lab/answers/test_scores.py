@@ -11,7 +11,7 @@ from torch import nn
 
 from convlens.lab import Lab
 from convlens.learn.opening import opened_module
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from convlens.zoo.weights import DATA
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from tests.cases.answering import PICTURE, Says, rows
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from convlens.learn.sources.pictures.picture import Picture
 from tests.cases.answering import INF, NAN, Says, rows, said
 

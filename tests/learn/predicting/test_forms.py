@@ -9,7 +9,7 @@ import torch
 from convlens.learn.predicting.forms import predictions_of
 from convlens.learn.predicting.outputs import UnknownFormError
 from convlens.learn.predicting.predictions import Limits, View
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from convlens.learn.sources.pictures.picture import Picture
 from tests.cases.answering import Says
 

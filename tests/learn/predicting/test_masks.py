@@ -17,7 +17,7 @@ from convlens.learn.predicting.forms import predictions_of
 from convlens.learn.predicting.masks import masks_of
 from convlens.learn.predicting.predictions import Limits, Prediction, View
 from convlens.learn.predicting.run_lengths import RunLengths, counts, part_counts, run_lengths
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.pictures.picture import Picture
 from convlens.zoo.detection import Detector

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from convlens.learn.predicting.predictions import Prediction
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from tests.cases.predicting import Boxes, noise
 
 

@@ -16,7 +16,7 @@ import convlens.draw
 from convlens.draw import drawn
 from convlens.learn.predicting.predictions import Prediction
 from convlens.learn.predicting.reliability import broken_inside, broken_weights, doubts
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from convlens.learn.sources.pictures.picture import Picture
 from convlens.zoo.weights import DATA
 from tests.cases.answering import INF, NAN, PICTURE, Says, rows, said

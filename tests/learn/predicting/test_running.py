@@ -19,7 +19,7 @@ from convlens.learn.opening import open_network, opened_module
 from convlens.learn.predicting.forms import predictions_of
 from convlens.learn.predicting.predictions import Limits, View
 from convlens.learn.predicting.run_lengths import run_lengths
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.learn.sources.pictures.picture import Picture

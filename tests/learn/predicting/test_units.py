@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from convlens.zoo.weights import DATA
 from tests.cases.clips import animation, film
 from tests.cases.predicting import Maps, clips_network

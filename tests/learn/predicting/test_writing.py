@@ -22,7 +22,7 @@ from convlens.cli import main
 from convlens.draw import Film
 from convlens.learn.predicting.folder import predict_into
 from convlens.learn.predicting.predictions import Prediction
-from convlens.learn.predicting.running import predict
+from convlens.learn.predicting.starting import predict
 from convlens.learn.sources import reading
 from convlens.learn.sources.clips import Frame, clip_frames
 from convlens.learn.sources.pictures.picture import Picture

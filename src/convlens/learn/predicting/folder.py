@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from filelock import FileLock, Timeout
@@ -21,8 +21,9 @@ from torch import nn
 from convlens.files import expanded, sweep, whole
 from convlens.learn.opening import Opened
 from convlens.learn.predicting.file_names import Names
-from convlens.learn.predicting.predictions import Limits, Prediction
-from convlens.learn.predicting.running import Running, device_for, opened_for, running
+from convlens.learn.predicting.predictions import Prediction
+from convlens.learn.predicting.running import Running
+from convlens.learn.predicting.starting import Settings, run_of, with_defaults
 from convlens.learn.predicting.writing import LINES, RESERVED, RUN, Pen, Writer, remember
 from convlens.learn.sentences import reason
 from convlens.learn.sources.reading import Source, Sources, read_sources
@@ -121,17 +122,9 @@ def predict_into(
     source: object,
     out: str | Path,
     *,
-    batch: int = 8,
-    weights: str | Path | None = "DEFAULT",
-    threshold: float = 0.5,
-    top: int = 5,
-    every: int = 1,
-    size: int | tuple[int, int] | None = None,
-    crop: int | tuple[int, int] | None = None,
-    normalize: str | None = None,
-    device: str | torch.device | None = None,
     pen: Pen | None = None,
     restart: bool = False,
+    **settings: Unpack[Settings],
 ) -> Job:
     """Return the job of predicting on `source` into the folder `out`, to iterate over.
 
@@ -156,23 +149,8 @@ def predict_into(
     """
     folder = _checked_folder(expanded(out))
     sources = read_sources(source, skip=folder)
-    limits = Limits(threshold, top)
-    opened = opened_for(network, weights=weights, size=size, crop=crop, normalize=normalize)
-    device = device_for(network, device)
-    run = running(opened, limits, batch=batch, every=every, device=device)
-    facts = {
-        "network": opened.name,
-        "weights": str(weights),
-        "digest": _digest(opened.network),
-        "size": size,
-        "crop": crop,
-        "normalize": normalize,
-        "threshold": threshold,
-        "top": top,
-        "every": every,
-        "draw": pen is not None,
-        "root": None if sources.root is None else str(sources.root),
-    }
+    run = run_of(network, **settings)
+    facts = _facts(run.opened, sources, pen, with_defaults(settings))
     names = Names(folder, RESERVED)
     _make(folder)
     with _alone(folder):
@@ -182,6 +160,23 @@ def predict_into(
     total = sources.count()
     finished = len(done) if total is None else sum(one.name in done for one in sources)
     return Job(folder, run, sources, done, pen, finished, total, names)
+
+
+def _facts(opened: Opened, sources: Sources, pen: Pen | None, settings: Settings) -> dict[str, Any]:
+    """Return what decides an answer, so that a run is resumed only where it is the same."""
+    return {
+        "network": opened.name,
+        "weights": str(settings["weights"]),
+        "digest": _digest(opened.network),
+        "size": settings["size"],
+        "crop": settings["crop"],
+        "normalize": settings["normalize"],
+        "threshold": settings["threshold"],
+        "top": settings["top"],
+        "every": settings["every"],
+        "draw": pen is not None,
+        "root": None if sources.root is None else str(sources.root),
+    }
 
 
 @contextmanager

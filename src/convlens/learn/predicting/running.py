@@ -7,14 +7,13 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from convlens.files import printed
-from convlens.learn.opening import Opened, arrays_for, open_network, opened_module, placed
+from convlens.learn.opening import Opened, placed
 from convlens.learn.predicting.category_names import fitting_names
 from convlens.learn.predicting.forms import outputs_of, predictions_of
 from convlens.learn.predicting.outputs import UnknownFormError
@@ -26,10 +25,10 @@ from convlens.learn.preparing import Preparation
 from convlens.learn.sentences import first_line
 from convlens.learn.sources.pictures.picture import Picture
 from convlens.learn.sources.prefetching import prefetched
-from convlens.learn.sources.reading import Source, read_sources
+from convlens.learn.sources.reading import Source
 from convlens.zoo.detection import Detector
 
-__all__ = ["Prediction", "Running", "Seen", "device_for", "opened_for", "predict", "running"]
+__all__ = ["Running", "Seen"]
 
 WORKERS = 2
 """Threads that read and scale pictures, which takes a twentieth of a small network's time."""
@@ -52,129 +51,6 @@ class Seen:
     pictures: tuple[Picture, ...]
     step: float = 0.0
     unknown_form: UnknownFormError | None = None
-
-
-def predict(
-    network: str | nn.Module | Opened,
-    source: object,
-    *,
-    batch: int = 8,
-    weights: str | Path | None = "DEFAULT",
-    threshold: float = 0.5,
-    top: int = 5,
-    every: int = 1,
-    size: int | tuple[int, int] | None = None,
-    crop: int | tuple[int, int] | None = None,
-    normalize: str | None = None,
-    device: str | torch.device | None = None,
-) -> Iterator[Prediction]:
-    """Yield what `network` says of each picture of `source`, in order, as it computes them.
-
-    - `network`: a name or file as `open_network` takes it, with `weights` (None for random ones),
-      `size`, `crop` and `normalize`; an `Opened` network; or a torch.nn.Module, which runs in
-      evaluation mode and is left as it was found.
-    - `source`: as `read_sources` takes it. A TIFF or MPO of several pages gives a prediction for
-      each page.
-    - `batch`: at most this many pictures of one size run at once. No answer depends on what the
-      others show; their number changes only the last digits, about 1e-6 of a score.
-    - `top`: the number of categories in a classification; `threshold`: the least score of a box.
-    - `every`: a network that reads pictures sees every frame of a clip, or every N-th. One that
-      reads clips sees stretches of frames at the rate it learned. The last stretch begins early
-      enough to be whole; a clip that is shorter than one is seen as it is.
-    - `device`: where the network runs. None leaves a Module where it is, and moves other networks
-      to a CUDA device if there is one.
-
-    Threads read and prepare pictures ahead. A picture that cannot be read, or on which the network
-    fails, gives a `Prediction` with `error`.
-
-    Raises ValueError or TypeError for what `open_network` and `read_sources` refuse, numbers out of
-    range, and a network whose output has none of the forms that `predictions_of` knows.
-
-    >>> from convlens.zoo.weights import DATA
-    >>> best = next(predict("digits", DATA / "digit-3.png", top=1))
-    >>> print(best)
-    digit-3.png (128 x 128)
-      100.0 %  3
-    """
-    limits = Limits(threshold, top)
-    opened = opened_for(network, weights=weights, size=size, crop=crop, normalize=normalize)
-    device = device_for(network, device)
-    run = running(opened, limits, batch=batch, every=every, device=device)
-    return _only_predictions(run.over(read_sources(source)))
-
-
-def _only_predictions(seen: Generator[Seen, None, None]) -> Iterator[Prediction]:
-    with closing(seen):
-        for one in seen:
-            yield one.prediction
-
-
-def opened_for(
-    network: str | nn.Module | Opened,
-    *,
-    weights: str | Path | None = "DEFAULT",
-    size: int | tuple[int, int] | None = None,
-    crop: int | tuple[int, int] | None = None,
-    normalize: str | None = None,
-) -> Opened:
-    """Return the network to predict with; see `predict`. A named one is laid out for speed.
-
-    >>> opened_for("digits").name
-    'digits'
-    """
-    if isinstance(network, Opened):
-        return network
-    if isinstance(network, nn.Module):
-        return opened_module(network, size=size, crop=crop, normalize=normalize)
-    asked = "none" if weights is None else weights
-    opened = open_network(network, weights=asked, size=size, crop=crop, normalize=normalize)
-    _put_channels_last(opened.network)
-    return opened
-
-
-def _put_channels_last(network: nn.Module) -> None:
-    """Store channels last: torch's convolutions on CPUs then take down to a third of the time."""
-    forms = {4: torch.channels_last, 5: torch.channels_last_3d}
-    for parameter in network.parameters():
-        lazy = isinstance(parameter, nn.parameter.UninitializedParameter)
-        if not lazy and parameter.ndim in forms and parameter.layout == torch.strided:
-            form = forms[parameter.ndim]
-            parameter.data = parameter.data.contiguous(memory_format=form)
-
-
-def device_for(
-    network: str | nn.Module | Opened, device: str | torch.device | None
-) -> str | torch.device | None:
-    """Return the device asked for; else CUDA for a named network, if there is one.
-
-    >>> device_for("digits", "cpu")
-    'cpu'
-    """
-    if device is None and isinstance(network, str) and torch.cuda.is_available():
-        return "cuda"
-    return device
-
-
-def running(
-    opened: Opened,
-    limits: Limits,
-    *,
-    batch: int = 8,
-    every: int = 1,
-    device: str | torch.device | None = None,
-) -> Running:
-    """Return an opened network ready to run; `predict` has the arguments and what is refused."""
-    for name, value in (("batch", batch), ("every", every)):
-        if value < 1:
-            raise ValueError(
-                f"`{name}` (={value}) must be at least 1; leave it out for the default"
-            )
-    if opened.preparation is None:
-        raise ValueError(
-            f"`network` (={opened.name!r}) must read pictures or clips, and its first layer reads "
-            f"neither; give it a `preparation`, or `convlens record` it on {arrays_for(opened)}"
-        )
-    return Running(opened, opened.preparation, limits, batch, every, _device(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -361,18 +237,6 @@ class _Ready:
     pictures: tuple[Picture, ...]
     x: Tensor | None = None
     error: str | None = None
-
-
-def _device(device: str | torch.device | None) -> torch.device | None:
-    if device is None:
-        return None
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"`device` (={str(device)!r}) must be one that torch can use here "
-            f"({first_line(error)}); use 'cpu'"
-        ) from error
 
 
 def _batches(ready: Iterator[_Ready], size: int) -> Iterator[list[_Ready]]:

@@ -142,29 +142,17 @@ _DARK = 16.0
 
 
 def _scaled(array: NDArray[Any], said: str, is_tensor: bool) -> tuple[str, str]:
-    """Return the expression that scales numbers to bytes, and the condition for it to be right."""
+    """Return the expression that scales numbers to bytes, and the condition for it to be right.
+
+    The expression is "" if no scale fits; then the range of the numbers takes the other place.
+    """
     low, high = float(array.min()), float(array.max())
     if array.dtype == np.uint8:
         return said, ""
     if array.dtype.kind == "b":
         return (f"{said}.byte() * 255" if is_tensor else f"{said} * np.uint8(255)"), ""
     if array.dtype.kind == "f":
-        for black, white, written, where in (
-            (0, 1, f"{said} * 255", "if black is 0 and white is 1"),
-            (-1, 1, f"({said} + 1) * 127.5", "if black is -1 and white is 1"),
-            (0, 255, said, "if white is 255"),
-        ):
-            beyond = (white - black) * _BEYOND
-            if low < black - beyond or high > white + beyond:
-                continue
-            if (black, white) == (0, 255) and high < _DARK:
-                break
-            if low < black or high > white:
-                name = "clamp" if is_tensor else "clip"
-                written = written.replace(said, f"{said}.{name}({black}, {white})", 1)
-            is_plain = low >= 0 and high <= 1
-            return _rounded(written, is_tensor), "" if is_plain else f", {where}"
-        return "", f"{low:g} to {high:g}"
+        return _scaled_floats(low, high, said, is_tensor)
     if low < 0 or high > 65535:
         return "", f"{low:g} to {high:g}"
     if high <= 1:
@@ -172,10 +160,28 @@ def _scaled(array: NDArray[Any], said: str, is_tensor: bool) -> tuple[str, str]:
     if high <= 255:
         deep = array.dtype.itemsize == 2 and array.dtype.kind == "u"
         return _cast(said, is_tensor), ", if white is 255" if deep else ""
-    whole = f"{said}.int()" if is_tensor else said  # torch shifts no uint16
-    if high <= 4095:
-        return _cast(f"({whole} >> 4)", is_tensor), ", if white is 4095"
-    return _cast(f"({whole} >> 8)", is_tensor), ", if white is 65535"
+    bits = 12 if high <= 4095 else 16
+    integers = f"{said}.int()" if is_tensor else said  # torch cannot shift uint16
+    return _cast(f"({integers} >> {bits - 8})", is_tensor), f", if white is {2**bits - 1}"
+
+
+def _scaled_floats(low: float, high: float, said: str, is_tensor: bool) -> tuple[str, str]:
+    for black, white, written, condition in (
+        (0, 1, f"{said} * 255", "if black is 0 and white is 1"),
+        (-1, 1, f"({said} + 1) * 127.5", "if black is -1 and white is 1"),
+        (0, 255, said, "if white is 255"),
+    ):
+        beyond = (white - black) * _BEYOND
+        if low < black - beyond or high > white + beyond:
+            continue
+        if (black, white) == (0, 255) and high < _DARK:
+            break
+        if low < black or high > white:
+            name = "clamp" if is_tensor else "clip"
+            written = written.replace(said, f"{said}.{name}({black}, {white})", 1)
+        is_plain = low >= 0 and high <= 1
+        return _rounded(written, is_tensor), "" if is_plain else f", {condition}"
+    return "", f"{low:g} to {high:g}"
 
 
 def _rounded(written: str, is_tensor: bool) -> str:

@@ -134,47 +134,56 @@ def _samples(file: BinaryIO, name: str) -> tuple[int, NDArray[Any]]:
 
 def _whole(file: BinaryIO, name: str) -> BinaryIO:
     """Return the file at its beginning; if it does not say its length, a copy that does."""
-    length = file.seek(0, os.SEEK_END)
+    data = _data_part(file, name)
+    there = file.seek(0, os.SEEK_END) - data.place
+    if data.size > there and data.size not in _UNKNOWN:
+        raise ValueError(
+            f"`picture` ({name}) must be a whole WAV file, and its last {data.size - there:,} "
+            "bytes are missing; copy or save it again"
+        )
+    if min(data.size, there) // data.bytes_a_number > MOST_SAMPLES or there == 0:
+        raise ValueError(
+            f"`picture` ({name}) must have 1 to {MOST_SAMPLES:,} samples, and has "
+            f"{there // data.bytes_a_number:,}; cut a part of it"
+        )
+    file.seek(0)
+    if data.size not in _UNKNOWN:
+        return file
+    there -= there % data.bytes_a_frame
+    whole = bytearray(file.read(data.place + there))
+    whole[data.place - 4 : data.place] = struct.pack(data.order + "I", there)
+    whole[4:8] = struct.pack(data.order + "I", data.place - 8 + there)
+    return io.BytesIO(bytes(whole))
+
+
+@dataclass(frozen=True)
+class _DataPart:
+    """The part with the samples: its `place` and stated `size` in bytes, and how they are stored.
+
+    `bytes_a_frame`: of one sample in every channel. `order`: of bytes, as `struct` writes it.
+    """
+
+    place: int
+    size: int
+    order: str
+    bytes_a_number: int
+    bytes_a_frame: int
+
+
+def _data_part(file: BinaryIO, name: str) -> _DataPart:
     file.seek(0)
     order = ">" if file.read(4) == b"RIFX" else "<"
     file.seek(12)
-    bytes_a_number = 1
+    form = bytes(16)
     while len(head := file.read(8)) == 8:
         part, size = head[:4], struct.unpack(order + "I", head[4:])[0]
         if part == b"data":
-            break
+            frame, bits = struct.unpack_from(order + "HH", form, 12)
+            return _DataPart(file.tell(), size, order, max(1, (bits & 255) // 8), max(1, frame))
         if part == b"fmt ":
-            content = file.read(size)
-            bytes_a_number = max(1, (content[14:15] or b"\x08")[0] // 8)
+            form = (file.read(size) + bytes(16))[:16]
             size = 0
         file.seek(size + size % 2, os.SEEK_CUR)
-    else:
-        raise ValueError(
-            f"`picture` ({name}) must be a WAV sound with samples, and holds none; save it again"
-        )
-    place = file.tell()
-    there = length - place
-    if size > there and size not in _UNKNOWN:
-        raise ValueError(
-            f"`picture` ({name}) must be a whole WAV file, and its last {size - there:,} bytes are "
-            "missing; copy or save it again"
-        )
-    if min(size, there) // bytes_a_number > MOST_SAMPLES or there == 0:
-        raise ValueError(
-            f"`picture` ({name}) must have 1 to {MOST_SAMPLES:,} samples, and has "
-            f"{there // bytes_a_number:,}; cut a part of it"
-        )
-    file.seek(0)
-    if size not in _UNKNOWN:
-        return file
-    whole = bytearray(file.read())
-    there -= there % max(1, struct.unpack_from(order + "H", _format(whole), 12)[0])
-    whole[place - 4 : place] = struct.pack(order + "I", there)
-    whole[4:8] = struct.pack(order + "I", place - 8 + there)
-    return io.BytesIO(bytes(whole[: place + there]))
-
-
-def _format(content: bytes | bytearray) -> bytes:
-    """Return what the part "fmt " holds."""
-    at = content.index(b"fmt ") + 8
-    return bytes(content[at : at + 16] + bytes(16))[:16]
+    raise ValueError(
+        f"`picture` ({name}) must be a WAV sound with samples, and holds none; save it again"
+    )
