@@ -159,17 +159,27 @@ def _skeleton(
     width, height = (int(side) for side in high - low)
     sheet = Image.new("RGBA", (width * fine, height * fine))
     pen = ImageDraw.Draw(sheet)
-    at = [(float(x), float(y)) for x, y in (points - low) * fine]
     limbs = [(a, b, colour) for a, b, colour in limbs if seen[a] and seen[b]]
-    for around, paint in ((thick * 0.5, _HALO), (0.0, None)):
-        for a, b, colour in limbs:
-            pen.line((*at[a], *at[b]), paint or colour, round((thick + around * 2) * fine))
-        for (x, y), is_seen in zip(at, seen, strict=True):
-            if is_seen:
-                r = (thick * 0.9 + around) * fine
-                pen.ellipse((x - r, y - r, x + r, y + r), paint or (255, 255, 255))
+    _lines_and_dots(pen, (points - low) * fine, seen, limbs, thick * fine)
     sheet = sheet.resize((width, height), Image.Resampling.BOX)
     picture.paste(sheet, (int(low[0]), int(low[1])), sheet)
+
+
+def _lines_and_dots(
+    pen: ImageDraw.ImageDraw,
+    points: NDArray[np.float32],
+    seen: NDArray[np.bool_],
+    limbs: Sequence[tuple[int, int, Colour]],
+    thick: int,
+) -> None:
+    at = [(float(x), float(y)) for x, y in points]
+    for around, paint in ((thick * 0.5, _HALO), (0.0, None)):
+        for a, b, colour in limbs:
+            pen.line((*at[a], *at[b]), paint or colour, round(thick + around * 2))
+        for (x, y), is_seen in zip(at, seen, strict=True):
+            if is_seen:
+                r = thick * 0.9 + around
+                pen.ellipse((x - r, y - r, x + r, y + r), paint or (255, 255, 255))
 
 
 def _tags(
@@ -185,9 +195,7 @@ def _tags(
     taken: list[Box] = []
     for place in reversed(order):
         label = int(prediction.labels[place])
-        score = float(prediction.scores[place])
-        number = f" {100 * score:.1f}%" if prediction.probabilities else f" {score:.4g}"
-        name = shown(prediction.category(label), label)
+        name, number = _name_and_score(prediction, place)
         font = font_of(em, name + number)
         room = size[0] - 1 - 2 * pad - text_width(number, font)
         text = fitted(name, font, room) + number
@@ -199,6 +207,12 @@ def _tags(
         colour = category_colour(label)
         pen.rounded_rectangle(tag, pad, colour)
         pen.text((tag[0] + pad, (tag[1] + tag[3]) / 2), text, ink_on(colour), font, "lm")
+
+
+def _name_and_score(prediction: Prediction, place: int) -> tuple[str, str]:
+    label, score = int(prediction.labels[place]), float(prediction.scores[place])
+    number = f" {100 * score:.1f}%" if prediction.probabilities else f" {score:.4g}"
+    return shown(prediction.category(label), label), number
 
 
 def _free_place(

@@ -66,18 +66,17 @@ def classified(scores: Tensor, limits: Limits, *, by_sigmoid: bool = False) -> l
     excluded = scores.isneginf()
     broken = (~scores.isfinite() & ~excluded).sum(1) + excluded.all(1) * scores.shape[1]
     best = values.float().sort(stable=True, dim=1, descending=True)
-    found: list[dict[str, Any]] = []
-    for row in range(len(scores)):
+
+    def fields(row: int) -> dict[str, Any]:
         if broken[row]:
-            found.append({"error": not_finite(int(broken[row]), scores.shape[1], "scores")})
-            continue
-        found.append(
-            {
-                "labels": best.indices[row, : limits.top].cpu().numpy(),
-                "scores": best.values[row, : limits.top].cpu().numpy(),
-                "probabilities": bool(are_chances[row]),
-            }
-        )
+            return {"error": not_finite(int(broken[row]), scores.shape[1], "scores")}
+        found: dict[str, Any] = {
+            "labels": best.indices[row, : limits.top].cpu().numpy(),
+            "scores": best.values[row, : limits.top].cpu().numpy(),
+            "probabilities": bool(are_chances[row]),
+        }
         if excluded[row].any():
-            found[-1]["warnings"] = (ruled_out(int(excluded[row].sum()), scores.shape[1]),)
-    return found
+            found["warnings"] = (ruled_out(int(excluded[row].sum()), scores.shape[1]),)
+        return found
+
+    return [fields(row) for row in range(len(scores))]

@@ -233,7 +233,12 @@ class Prediction:
             lines = [f"{name}{at}: {printed(self.error)}"]
             return "\n".join([*lines, *(f"  ! {printed(said)}" for said in self.warnings)])
         lines = [f"{name}{at} ({self.width} x {self.height})"]
-        shares = self.shares()
+        lines += self._label_lines() or ["  nothing found"]
+        lines += (f"  ! {printed(said)}" for said in self.warnings)
+        return "\n".join(lines)
+
+    def _label_lines(self) -> list[str]:
+        lines, shares = [], self.shares()
         for position, label in enumerate(self.labels.tolist()):
             score = score_text(float(self.scores[position]), self.probabilities)
             line = f"  {score:>7}  {printed(self.category(label))}"
@@ -243,10 +248,7 @@ class Prediction:
             if self.map is not None:
                 line += f", {100 * shares.get(label, 0.0):.1f} % of the picture"
             lines.append(line)
-        if len(lines) == 1:
-            lines.append("  nothing found")
-        lines += (f"  ! {printed(said)}" for said in self.warnings)
-        return "\n".join(lines)
+        return lines
 
 
 def fields_of(parts: Mapping[str, RunLengths | Points]) -> dict[str, Any]:

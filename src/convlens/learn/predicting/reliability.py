@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -79,17 +81,8 @@ def broken_inside(network: nn.Module, x: Tensor) -> str | None:
     'the network gave no finite numbers in 0 (Linear), so that it has no answer; ...'
     """
     lost = _Lost()
-    hooks = []
-    for path, module in network.named_modules():
-        name = f"{path} ({type(module).__name__})" if path else type(module).__name__
-        hooks.append(module.register_forward_pre_hook(lambda *_, name=name: lost.enter(name)))
-        hooks.append(module.register_forward_hook(lambda m, _, output: lost.leave(output)))
-    try:
-        with torch.inference_mode(), lost:
-            network(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with _hooked(network, lost), torch.inference_mode(), lost:
+        network(x)
     if lost.found is None:
         return None
     return (
@@ -105,6 +98,21 @@ def not_finite(count: int, of: int, what: str) -> str:
 def ruled_out(count: int, of: int) -> str:
     """Return the sentence for scores of minus infinity."""
     return f"the network gave minus infinity for {count:,} of {of:,} scores, which rules them out"
+
+
+@contextmanager
+def _hooked(network: nn.Module, lost: _Lost) -> Iterator[None]:
+    """Report to `lost` which modules begin and end."""
+    hooks = []
+    for path, module in network.named_modules():
+        name = f"{path} ({type(module).__name__})" if path else type(module).__name__
+        hooks.append(module.register_forward_pre_hook(lambda *_, name=name: lost.enter(name)))
+        hooks.append(module.register_forward_hook(lambda m, _, output: lost.leave(output)))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 class _Lost(TorchDispatchMode):

@@ -41,12 +41,7 @@ def segmented(scores: Tensor, view: View, by_sigmoid: bool) -> dict[str, Any]:
         return doubt
     winners = torch.where(chances.isfinite(), winners, -1)
     present = winners.unique()
-    best = torch.full(view.size, -torch.inf)
-    map_ = torch.zeros(view.size, dtype=torch.uint8)
-    for label in present[present >= 0].tolist():
-        one = view.maps(scores[label].cpu()[None], around=-torch.inf)[0]
-        map_[one > best] = label
-        best = torch.maximum(one, best.nan_to_num(-torch.inf))
+    map_ = _best(scores, present[present >= 0].tolist(), view)
     counts = torch.bincount(map_.reshape(-1).long(), minlength=len(scores))
     order = counts.argsort(descending=True, stable=True)
     labels = order[counts[order] > 0]
@@ -61,6 +56,17 @@ def segmented(scores: Tensor, view: View, by_sigmoid: bool) -> dict[str, Any]:
         "probabilities": are_chances,
         **doubt,
     }
+
+
+def _best(scores: Tensor, labels: list[int], view: View) -> Tensor:
+    """Return which of some labels has the best score at each pixel of the picture, uint8."""
+    best = torch.full(view.size, -torch.inf)
+    map_ = torch.zeros(view.size, dtype=torch.uint8)
+    for label in labels:
+        one = view.maps(scores[label].cpu()[None], around=-torch.inf)[0]
+        map_[one > best] = label
+        best = torch.maximum(one, best.nan_to_num(-torch.inf))
+    return map_
 
 
 def map_doubt(scores: Tensor, chances: Tensor | None = None) -> dict[str, Any]:

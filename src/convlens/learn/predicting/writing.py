@@ -99,18 +99,21 @@ class Writer:
         elif prediction.page is not None:
             prediction = self._page(seen)
         elif self._clip is not None:
-            # This says why the rest of the clip could not be read; the part before is finished.
-            self._end_film(self._clip)
-            self._put(self._clip.row)
-            if self._clip.error is not None:
-                both = f"{prediction.error}; {self._clip.error}"
-                prediction = prediction.changed(error=both)
-            self._clip = None
-            self._put(_row(prediction))
+            prediction = self._broken_off(self._clip, prediction)
         else:
             prediction, row = self._drawn(seen)
             self._put(row)
         return [*ended, prediction]
+
+    def _broken_off(self, clip: _Clip, prediction: Prediction) -> Prediction:
+        """End a clip with the reason why its rest was not read; the part before is finished."""
+        self._end_film(clip)
+        self._put(clip.row)
+        if clip.error is not None:
+            prediction = prediction.changed(error=f"{prediction.error}; {clip.error}")
+        self._clip = None
+        self._put(_row(prediction))
+        return prediction
 
     def end(self) -> list[Prediction]:
         """Finish the clip that is being written; return its error, if it has one."""

@@ -44,18 +44,25 @@ def below(
             open_folders.pop()
         elif isinstance(entry, str):
             yield entry
-        elif entry.name.startswith("."):
-            passed["hidden"] += 1
-        elif entry.is_dir(follow_symlinks=False):
-            if skip is not None and Path(entry.path) == skip:
-                continue
-            open_folders.append(_sorted(entry.path))
-        elif entry.is_dir():
-            passed["link to a folder"] += 1
-        elif entry.name.lower().endswith(_SOUGHT):
+        elif kind := _left_out(entry):
+            passed[kind] += 1
+        elif not entry.is_dir(follow_symlinks=False):
             yield entry.path
-        else:
-            passed[Path(entry.name).suffix.lower() or "without a suffix"] += 1
+        elif skip is None or Path(entry.path) != skip:
+            open_folders.append(_sorted(entry.path))
+
+
+def _left_out(entry: os.DirEntry[str]) -> str | None:
+    """Return the kind of an entry that is left out; None for a folder, picture or clip."""
+    if entry.name.startswith("."):
+        return "hidden"
+    if entry.is_dir(follow_symlinks=False):
+        return None
+    if entry.is_dir():
+        return "link to a folder"
+    if entry.name.lower().endswith(_SOUGHT):
+        return None
+    return Path(entry.name).suffix.lower() or "without a suffix"
 
 
 def _sorted(folder: str) -> Iterator[os.DirEntry[str] | str]:
@@ -103,22 +110,22 @@ def listed(path: str) -> list[str]:
     found: list[str] = []
     for number, line in enumerate(io.StringIO(_text(path), newline=None), 1):
         entry = line.strip()
-        where = f"`source` ({path}, line {number}: {entry[:200]!r})"
-        if "://" in entry:
-            raise ValueError(
-                f"{where} must name files of this machine; download it and name the file"
-            )
-        if "\0" in entry:
-            raise ValueError(
-                f"{where} must be text, one path on each line, and holds a zero byte; save it as "
-                "UTF-8"
-            )
+        _check_entry(entry, f"`source` ({path}, line {number}: {entry[:200]!r})")
         if entry:
             entry = str(expanded(entry)) if entry.startswith("~") else entry
             whole = os.path.abspath(os.path.join(folder, entry))
             matches = matched(whole) if glob.has_magic(entry) and not os.path.exists(whole) else []
             found += matches or [whole]
     return found
+
+
+def _check_entry(entry: str, called: str) -> None:
+    if "://" in entry:
+        raise ValueError(f"{called} must name files of this machine; download it and name the file")
+    if "\0" in entry:
+        raise ValueError(
+            f"{called} must be text, one path on each line, and holds a zero byte; save it as UTF-8"
+        )
 
 
 def _text(path: str) -> str:

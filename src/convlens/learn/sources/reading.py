@@ -212,11 +212,7 @@ def _settled(item: object, said: str) -> int | _Files | Picture | tuple[Picture,
     if isinstance(item, Picture):
         return item
     if isinstance(item, Image.Image):
-        called = f"`{said}` (a PIL image)"
-        check_open(item, called)
-        if place_of(item) == 0 and (moves(item) or len(pages_of_opened(item)) > 1):
-            return item
-        return picture_of(item, _name_of(item), called)
+        return _settled_image(item, f"`{said}` (a PIL image)")
     if isinstance(item, (np.ndarray, Tensor)):
         pictures = pictures_of_array(item, said)
         return pictures if item.ndim == 4 else pictures[0]
@@ -227,6 +223,14 @@ def _settled(item: object, said: str) -> int | _Files | Picture | tuple[Picture,
         f"`{said}` (of type {type(item).__name__}) must be a path, a camera's number, a Picture, a "
         f"PIL image, uint8 pixels (h, w, 3), or a list of these; {cure}"
     )
+
+
+def _settled_image(image: Image.Image, called: str) -> Picture | Image.Image:
+    """Return an image that stands for all its pictures, or the picture that it was moved to."""
+    check_open(image, called)
+    if place_of(image) == 0 and (moves(image) or len(pages_of_opened(image)) > 1):
+        return image
+    return picture_of(image, _name_of(image), called)
 
 
 def _checked_path(text: str) -> int | _Files:

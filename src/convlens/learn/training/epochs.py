@@ -79,16 +79,8 @@ def _epochs(
     network: nn.Module, data: Data, recipe: Recipe, path: Path | None
 ) -> Iterator[Progress]:
     steps = recipe.epochs * len(_batches(torch.arange(len(data.train)), recipe.batch))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    step = _stepping(network, recipe, steps)
     began = time.monotonic()
-
-    def step(loss: Tensor) -> None:
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-
     for epoch in range(1, recipe.epochs + 1):
         try:
             loss = _epoch(network, data.train, recipe, epoch, step)
@@ -107,6 +99,20 @@ def _epochs(
         yield progress
 
 
+def _stepping(network: nn.Module, recipe: Recipe, steps: int) -> Callable[[Tensor], None]:
+    """Return a function that takes the next of `steps` optimizer steps, down a loss."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+
+    def step(loss: Tensor) -> None:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+    return step
+
+
 def _epoch(
     network: nn.Module,
     examples: Examples,
@@ -123,12 +129,7 @@ def _epoch(
         torch.manual_seed((recipe.seed + epoch * 0x9E3779B97F4A7C15) % 2**63)
         for batch in _batches(torch.randperm(len(examples)), recipe.batch):
             labels = examples.labels[batch].to(device)
-            try:
-                scores = scores_of(examples.inputs[batch].to(device))
-            except ValueError as error:
-                if _wants_more(error, batch):
-                    raise _alone(recipe) from error
-                raise
+            scores = _scores(scores_of, examples.inputs[batch].to(device), recipe)
             _check_scores(scores, examples.labels)
             loss = F.cross_entropy(scores, labels)
             step(loss)
@@ -147,8 +148,13 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
     return batches
 
 
-def _wants_more(error: ValueError, batch: Tensor) -> bool:
-    return len(batch) == 1 and "more than 1 value per channel" in str(error)
+def _scores(scores_of: Callable[[Tensor], Tensor], x: Tensor, recipe: Recipe) -> Tensor:
+    try:
+        return scores_of(x)
+    except ValueError as error:
+        if len(x) == 1 and "more than 1 value per channel" in str(error):
+            raise _alone(recipe) from error
+        raise
 
 
 def _alone(recipe: Recipe) -> ValueError:

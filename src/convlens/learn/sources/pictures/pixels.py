@@ -91,13 +91,16 @@ def pixels_of(image: Image.Image) -> Pixels:
     if clear is not None:
         image = Image.fromarray(_whitened(image, clear))
     elif image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        colour = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
-        white = Image.new("RGBA", colour.size, "white")
-        image = Image.alpha_composite(white, colour)
+        image = _over_white(image)
     image = image.convert("RGB")
     if turn is not None:
         image = image.transpose(turn)
     return np.array(image)
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    colour = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
 
 
 def _load(image: Image.Image) -> None:
@@ -171,12 +174,19 @@ def _clear_of_png(image: Image.Image) -> NDArray[np.bool_] | None:
         clear: NDArray[np.bool_] = np.asarray(image.convert("L")) == key * _SCALES[raw]
         return clear
     if isinstance(key, tuple) and (raw == "RGB;16B" or max(key) > 255):
-        lower = _lower_bytes(image) if raw and not image.is_animated else None
-        _load(image)
-        wanted = np.array(key)
-        clear = (np.asarray(image.convert("RGB")) == wanted >> 8).all(2)
-        return clear if lower is None else clear & (lower == (wanted & 255)).all(2)
+        return _clear_colour(image, key, bool(raw))
     return None
+
+
+def _clear_colour(
+    image: PngImagePlugin.PngImageFile, key: tuple[int, ...], is_known: bool
+) -> NDArray[np.bool_]:
+    """Return which pixels of a PNG have a colour of 16 bits; without its scale, the upper 8."""
+    lower = _lower_bytes(image) if is_known and not image.is_animated else None
+    _load(image)
+    wanted = np.array(key)
+    clear: NDArray[np.bool_] = (np.asarray(image.convert("RGB")) == wanted >> 8).all(2)
+    return clear if lower is None else clear & (lower == (wanted & 255)).all(2)
 
 
 def _clear_grey(image: Image.Image, key: int) -> NDArray[np.bool_] | None:
