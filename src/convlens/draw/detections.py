@@ -41,9 +41,7 @@ def draw_detections(
     if prediction.boxes is None or not len(prediction.boxes):
         return picture
     boxes = prediction.boxes * scale
-    # Large boxes come first, so that small ones lie on top.
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    order = [int(place) for place in np.argsort(-areas, kind="stable")]
+    order = _largest_first(boxes)  # small boxes lie on top
     for part in prediction.parts.values():
         if isinstance(part, RunLengths):
             colours = [category_colour(label) for label in prediction.labels.tolist()]
@@ -59,6 +57,11 @@ def draw_detections(
                 _skeleton(picture, *_points(part, place, scale), limbs, max(2, round(em / 4)))
     _tags(pen, prediction, boxes, order, em, picture.size)
     return picture
+
+
+def _largest_first(boxes: NDArray[np.float32]) -> list[int]:
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return [int(place) for place in np.argsort(-areas, kind="stable")]
 
 
 def limbs_of(name: str, count: int) -> list[tuple[int, int, Colour]]:
@@ -92,11 +95,16 @@ def _with_masks(
         left, right = columns[0], columns[-1] + 1
         part = mask[top:bottom, left:right].repeat(scale, 0).repeat(scale, 1)
         ground = pixels[top * scale : bottom * scale, left * scale : right * scale]
-        colour = np.array(colours[place], np.uint16)
-        mixed = (ground[part].astype(np.uint16) * 9 + colour * 7) >> 4
-        ground[part] = mixed.astype(np.uint8)
-        ground[part & ~_eroded(part, thick)] = colour
+        _tint(ground, part, colours[place], thick)
     return Image.fromarray(pixels)
+
+
+def _tint(ground: NDArray[np.uint8], mask: NDArray[np.bool_], colour: Colour, thick: int) -> None:
+    """Mix a colour into the pixels of a mask, and draw its contour, `thick` pixels wide."""
+    paint = np.array(colour, np.uint16)
+    mixed = (ground[mask].astype(np.uint16) * 9 + paint * 7) >> 4
+    ground[mask] = mixed.astype(np.uint8)
+    ground[mask & ~_eroded(mask, thick)] = paint
 
 
 def _eroded(mask: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:

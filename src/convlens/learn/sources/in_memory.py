@@ -55,10 +55,8 @@ def pictures_of_array(item: object, said: str = "source") -> tuple[Picture, ...]
     >>> pictures_of_array(np.zeros((2, 3), np.uint8))[0].pixels.shape
     (2, 3, 3)
     """
-    is_tensor = isinstance(item, Tensor)
-    array = _array(item, said)
-    kind = f"a tensor {array.shape}" if is_tensor else f"an array {array.shape}"
-    called = f"`{said}` ({kind}, {array.dtype})"
+    array, is_tensor = _array(item, said), isinstance(item, Tensor)
+    called = f"`{said}` ({'a tensor' if is_tensor else 'an array'} {array.shape}, {array.dtype})"
     if array.size == 0:
         raise ValueError(f"{called} must not be empty; give at least one pixel")
     cure = _cure(array, said, is_tensor)

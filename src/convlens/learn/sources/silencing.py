@@ -39,15 +39,21 @@ def silence() -> Iterator[list[str]]:
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _said.clear()
-        if library is None:
+        with _handled(library):
             yield _said
-            return
-        before = library.TIFFSetErrorHandler(_keep), library.TIFFSetWarningHandler(_drop)
-        try:
-            yield _said
-        finally:
-            library.TIFFSetErrorHandler(before[0])
-            library.TIFFSetWarningHandler(before[1])
+
+
+@contextmanager
+def _handled(library: ctypes.CDLL | None) -> Iterator[None]:
+    if library is None:
+        yield
+        return
+    before = library.TIFFSetErrorHandler(_keep), library.TIFFSetWarningHandler(_drop)
+    try:
+        yield
+    finally:
+        library.TIFFSetErrorHandler(before[0])
+        library.TIFFSetWarningHandler(before[1])
 
 
 @cache

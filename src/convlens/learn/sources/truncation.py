@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convlens.learn.sources.binary import opened
+from convlens.learn.sources.formats import GIF, PNG
 
 __all__ = ["missing_end", "strange_part"]
+
+_EBML = b"\x1aE\xdf\xa3"  # begins Matroska and WebM
 
 _SEGMENT = b"\x18\x53\x80\x67"  # of Matroska: everything after the header
 _VOIDS = (b"\xec", b"\xbf")  # padding and checksums, whose names have one byte
@@ -43,11 +46,11 @@ def missing_end(source: bytes | Path) -> str | None:
         start = file.read(12)
         if start[:4] == b"RIFF":
             lacks = max((end for _, end, _ in _riffs(file, length)), default=0) - length
-        elif start[:4] == b"\x1aE\xdf\xa3":
+        elif start[:4] == _EBML:
             lacks = (_segment(file)[1] or 0) - length
-        elif start[:4] == b"GIF8":
+        elif GIF.begins(start):
             return _gif(file)
-        elif start[:8] == b"\x89PNG\r\n\x1a\n":
+        elif PNG.begins(start):
             return None if _png_ends(file) else _NO_END
         else:
             lacks = max((end for _, end, _ in _boxes(file, length)), default=0) - length
@@ -73,7 +76,7 @@ def strange_part(source: bytes | Path) -> str | None:
             parts = [(begin, end) for begin, end, form in _riffs(file, length) if form == b"AVI"]
             found = (_strange_packet(file, begin + 12, end) for begin, end in parts)
             place = next((at for at in found if at is not None), None)
-        elif start[:4] == b"\x1aE\xdf\xa3":
+        elif start[:4] == _EBML:
             begin, known = _segment(file)
             place = _strange_block(file, begin, length if known is None else known)
         else:

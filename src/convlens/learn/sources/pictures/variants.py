@@ -74,14 +74,15 @@ def _tiff(file: BinaryIO, start: bytes, said: str) -> str | None:
         what in said
         for what in ("pixel mode", "data organization", "raw mode", "string index out of range")
     ):
-        bits = tags.get(_BITS, (1,))
-        numbers = {2: "signed", 3: "floating-point"}.get(tags.get(_SAMPLE_FORMAT, (1,))[0], "whole")
-        each = "/".join(str(depth) for depth in sorted(set(bits)))
-        return (
-            f"this is a TIFF of {numbers} numbers, {len(bits)} a pixel, {each} bits each, "
-            f"photometric interpretation {colours}"
-        )
+        return f"this is a TIFF of {_numbers(tags)}, photometric interpretation {colours}"
     return None
+
+
+def _numbers(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
+    bits = tags.get(_BITS, (1,))
+    kind = {2: "signed", 3: "floating-point"}.get(tags.get(_SAMPLE_FORMAT, (1,))[0], "whole")
+    each = "/".join(str(depth) for depth in sorted(set(bits)))
+    return f"{kind} numbers, {len(bits)} a pixel, {each} bits each"
 
 
 def _tiff_tags(file: BinaryIO, start: bytes) -> TiffImagePlugin.ImageFileDirectory_v2 | None:
