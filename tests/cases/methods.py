@@ -8,8 +8,10 @@ import torch
 
 import convlens
 from convlens.compute import Plan, plan
+from convlens.compute.deciding import decide
+from convlens.compute.methods import METHODS
 from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.planning import METHODS, decide, plan_pool
+from convlens.compute.planning import plan_pool
 from convlens.compute.problems import Unsuited
 from tests.cases.problems import Case, avg_pool, conv, conv_transpose, max_pool
 from tests.oracles.compute import Numbers, check_sum
@@ -80,8 +82,8 @@ def methods_of(planned: Plan) -> list[str]:
 
 def chosen_of(planned: Plan, method: str) -> str:
     """Return which method does a planned problem when asked for by another name."""
-    problem, weight, bias = planned.problem, planned.weight, planned.bias
-    return decide(problem, planned.kind, method, weight, bias, measure=False).method
+    found = planned.prepared
+    return decide(planned.problem, method, found.weight, found.bias, measure=False).decision.method
 
 
 def suits(name: str, planned: Plan) -> bool:

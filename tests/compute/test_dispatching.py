@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convlens.compute import background, conv, dispatching, methods, planning
+from convlens.compute import background, conv, deciding, dispatching, methods
+from convlens.compute.deciding import decide
 from convlens.compute.kernels import launching
 from convlens.compute.memory.arena import MOST_SHARED
 from convlens.compute.methods import METHODS, compiles, is_exact
-from convlens.compute.planning import Plan, decide
 from convlens.compute.problems import Problem
 from convlens.windows import Window
 
@@ -36,7 +36,7 @@ class Ways:
     answered: list[str] = field(default_factory=list)
     made: threading.Event = field(default_factory=threading.Event)
 
-    def planned(self) -> Plan:
+    def planned(self) -> Prepared:
         """Wait for the plan of the only problem asked for."""
         assert self.made.wait(PATIENCE), "no plan was made"
         (entry,) = dispatching._entries.values()
@@ -50,25 +50,25 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
     background.ask(idle.set)
     assert idle.wait(PATIENCE), "what other tests asked for is not done"
     seen = Ways()
-    keep, compute = dispatching._keep, Plan.compute
+    keep, compute = dispatching._keep, Prepared.compute
 
-    def decided(problem: Problem, kind: str, method: str, *more: Any, **options: Any) -> Plan:
-        return decide(problem, kind, seen.forced if method == "auto" else method, *more, **options)
+    def decided(problem: Problem, method: str = "auto", *more: Any, **options: Any) -> Prepared:
+        return decide(problem, seen.forced if method == "auto" else method, *more, **options)
 
-    def kept(entry: Any, plan: Plan) -> Plan:
+    def kept(entry: Any, plan: Prepared) -> Prepared:
         keep(entry, plan)
         seen.made.set()
         return plan
 
-    def computed(self: Plan, x: Tensor, y: Tensor | None = None) -> Any:
-        seen.answered.append(self.method)
+    def computed(self: Prepared, x: Tensor, y: Tensor | None = None) -> Any:
+        seen.answered.append(self.decision.method)
         return compute(self, x, y)
 
     monkeypatch.setattr(dispatching, "_entries", {})
     monkeypatch.setattr(dispatching, "_waiting", {})
     monkeypatch.setattr(dispatching, "decide", decided)
     monkeypatch.setattr(dispatching, "_keep", kept)
-    monkeypatch.setattr(Plan, "compute", computed)
+    monkeypatch.setattr(Prepared, "compute", computed)
     return seen
 
 
@@ -118,7 +118,7 @@ def test_later_calls_go_the_planned_way(ways: Ways) -> None:
     x, weight, bias = layer()
     check(conv(x, weight, bias, padding=1), x, weight, bias)
     assert ways.answered == []
-    method = ways.planned().method
+    method = ways.planned().decision.method
     for seed in range(3):
         x = layer(seed)[0]
         check(conv(x, weight, bias, padding=1), x, weight, bias)
@@ -136,7 +136,7 @@ def test_little_is_not_worth_a_plan_before_it_comes_often(
     (entry,) = dispatching._entries.values()
     assert not entry.asked
     conv(x, weight)
-    assert ways.planned().method == "torch"
+    assert ways.planned().decision.method == "torch"
     assert ways.answered == []
     conv(x, weight)
     assert ways.answered == ["torch"]
@@ -155,7 +155,7 @@ def test_what_takes_longer_than_estimated_is_worth_a_plan(
     assert not entry.asked
     conv(x, weight)
     assert entry.asked
-    assert ways.planned().method == "torch"
+    assert ways.planned().decision.method == "torch"
 
 
 def test_other_weights_are_right_at_once_and_the_last_ones_kept(ways: Ways) -> None:
@@ -269,7 +269,7 @@ def test_what_is_not_finite_stays_in_its_windows(ways: Ways, method: str) -> Non
     ways.forced = method
     x, weight, bias = layer()
     conv(x, weight, bias, padding=1)
-    assert ways.planned().method == method
+    assert ways.planned().decision.method == method
     for value in (torch.nan, torch.inf):
         spoilt = x.clone()
         spoilt[0, 3, 20, 20] = value
@@ -399,19 +399,19 @@ def refuse_inexact(name: str, *parts: Any) -> Callable[..., Any]:
 def test_a_tolerance_of_nothing_tries_plain_sums_only(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, _ = layer()
     problem = Problem("conv", 1, 32, (56, 56), 32, (Window(3),) * 2, "float32")
-    named = decide(problem, "torch", "fft_library", weight, tolerance=0.0)
-    assert named.method == "fft_library"
+    named = decide(problem, "fft_library", weight, tolerance=0.0)
+    assert named.decision.method == "fft_library"
     prepared = methods.prepared
     monkeypatch.setattr(
-        planning,
+        deciding,
         "prepared",
         lambda name, *parts: (prepared if is_exact(name) else refuse_inexact)(name, *parts),
     )
-    plan = decide(problem, "torch", "auto", weight, tolerance=0.0)
-    assert is_exact(plan.method)
-    assert {name for name in INEXACT if "one plain sum" in plan.refused.get(name, "")}
-    assert all(is_exact(name) for name in plan.cost)
-    torch.testing.assert_close(plan(x), F.conv2d(x, weight), rtol=0, atol=1e-3)
+    plan = decide(problem, "auto", weight, tolerance=0.0)
+    assert is_exact(plan.decision.method)
+    assert {name for name in INEXACT if "one plain sum" in plan.decision.refused.get(name, "")}
+    assert all(is_exact(name) for name in plan.decision.cost)
+    torch.testing.assert_close(plan.compute(x)[0], F.conv2d(x, weight), rtol=0, atol=1e-3)
 
 
 def test_exact_calls_are_plain_sums_from_the_first_to_the_planned(ways: Ways) -> None:
@@ -421,7 +421,7 @@ def test_exact_calls_are_plain_sums_from_the_first_to_the_planned(ways: Ways) ->
     for _ in range(2):
         y, _ = dispatching.execute(problem, x, weight, exact=True)
         torch.testing.assert_close(y.double(), expected, rtol=0, atol=1e-3)
-        assert is_exact(ways.planned().method)
+        assert is_exact(ways.planned().decision.method)
     (entry,) = dispatching._entries.values()
     assert entry.quick is not None
     assert is_exact(entry.quick)

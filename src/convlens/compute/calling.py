@@ -1,147 +1,149 @@
-"""One call: arrays of any kind in, torch's operators where it must see, the result in its place."""
+"""One call: torch's operators where torch must see it, else the best method known; then its result.
+
+A mode of torch, such as a recording, is shown every public call of torch; ours take part by the
+same protocol. Where no mode is active, that costs next to nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from inspect import ismethod
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from convlens.compute.dispatching import execute
 from convlens.compute.memory.arena import check_memory
-from convlens.compute.operands.arrays import Array, check_out, store, to_array, to_tensor
+from convlens.compute.methods import check_method
+from convlens.compute.operands.arrays import to_tensor
 from convlens.compute.operands.autocast import autocast_off
-from convlens.compute.operators import gradients
+from convlens.compute.operands.operands import Operands, needs_gradient
+from convlens.compute.operators.gradients import differentiable, seen_by_torch
 from convlens.compute.operators.operators import goes_forward
 from convlens.compute.problems import Problem
-from convlens.compute.reading.options import needs_gradient
-from convlens.compute.showing import Shown
 
-__all__ = ["answer"]
+__all__ = ["ShownCall", "answer", "call"]
 
-Computed = tuple[Tensor, Tensor | None]
+Compute = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
+"""Takes x (n, c, *space) and a place for the result; returns the result, and indices if asked."""
 
 _NO_TENSOR = torch.empty(0)
-"""Stands for arrays of NumPy, so that a mode of torch is shown one call, not what it is made of."""
+"""Stands for arrays of NumPy, so that a mode of torch is shown one call, not its parts."""
 
 
-def _shown(
-    compute: Callable[[Tensor, Tensor | None], Computed],
-    problem: Problem,
-    method: str,
-    x: Array,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    out: Array | None = None,
-) -> Any:
-    """Answer a call that was shown, after its arrays."""
-    return answer(problem, compute, x, weight, bias, out, method)
+def call(problem: Problem, given: Operands, method: str = "auto") -> Any:
+    """Compute a problem that was read from these arrays, by the best method known so far.
+
+    Return an array of the kind of `x`, or `out`; with indices, a pair. Raises TypeError or
+    ValueError for a method that does not exist or cannot compute this, and for what `answer`
+    refuses.
+
+    >>> from convlens.compute.reading.options import read_pool
+    >>> x = torch.tensor([[1, 5, 2, 3]])
+    >>> call(read_pool("max_pool", x, (2,)), Operands(x))
+    tensor([[5, 3]])
+    """
+    check_method(method)
+    if given.weight is None:
+        cast = given.cast_pooled(len(problem.windows))
+        if cast is not given:
+            given, problem = cast, replace(problem, dtype="float32")
+
+    def compute(x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return execute(problem, x, *given.weights, method, y)
+
+    return answer(problem, given, method, compute)
 
 
 def answer(
-    problem: Problem,
-    compute: Callable[[Tensor, Tensor | None], Computed],
-    x: Array,
-    weight: Array | None,
-    bias: Array | None,
-    out: Array | None,
-    method: str,
+    problem: Problem, given: Operands, method: str, compute: Compute, settled: bool = False
 ) -> Any:
-    """Return what `compute` makes of x as an array like x, or in `out`; with indices, these too.
+    """Return what `compute` makes of x as an array like x, or in `out`; with indices, a pair.
 
-    `compute` takes and returns tensors with a batch. Where torch must see what is done, as for a
-    gradient, it is done by operators of torch instead; raises ValueError if another method than
-    that was asked for, if `out` has no memory to write to, or if there is no memory left.
+    Where torch must see the computation, to differentiate it for instance, torch's operators do it
+    instead. `settled` says that `compute` is the same in every call. Raises ValueError if another
+    method was asked for then, if `out` cannot be written to, or if memory runs out.
     """
     if torch.compiler.is_compiling():
-        return _answer(problem, compute, x, weight, bias, out, method)
+        return _answer(problem, given, method, compute, settled)
     try:
-        return _answer(problem, compute, x, weight, bias, out, method)
+        return _answer(problem, given, method, compute, settled)
     except (MemoryError, RuntimeError) as error:
         check_memory(error, f"a result of shape {problem.y_shape}")
         raise
 
 
 @autocast_off
-def _answer(
-    problem: Problem,
-    compute: Callable[[Tensor, Tensor | None], Computed],
-    x: Array,
-    weight: Array | None,
-    bias: Array | None,
-    out: Array | None,
-    method: str,
-) -> Any:
-    arrays = (x, weight, bias)
-    if not torch.compiler.is_compiling() and has_torch_function(arrays):
-        tensors = [array for array in arrays if isinstance(array, Tensor)]
-        settled = method != "auto" or ismethod(compute)  # that of a plan, decided before
-        call = Shown(problem, method, settled, partial(_shown, compute))
-        given = arrays[: 1 + (weight is not None) + (bias is not None)]
-        more = {} if out is None else {"out": out}
-        return handle_torch_function(call, tensors or [_NO_TENSOR], *given, **more)
-    inputs = {n: a for n, a in (("x", x), ("weight", weight), ("bias", bias)) if a is not None}
-    if out is not None:
-        if needs_gradient(*inputs.values()):
-            raise ValueError("`out` cannot be used where a gradient is required; leave it out")
-        if goes_forward(*inputs.values()):
-            raise ValueError("`out` cannot hold a forward-mode derivative; leave it out")
-        if any(_without_memory(array) for array in inputs.values()):
-            raise ValueError(
-                "`out` cannot be used where arrays have no memory of their own, as those that "
-                "torch.func.vmap maps; leave it out"
-            )
-        check_out(out, x, problem.y_shape, problem.y_dtype, inputs)
-    if gradients.seen_by_torch(*inputs.values()):
-        if method not in ("auto", "torch"):
-            raise ValueError(
-                f'`method` (="{method}") works beside torch, but here torch must follow, as for a '
-                'gradient; use "auto" or detach'
-            )
-        kernel, added = (None if part is None else to_tensor(part) for part in (weight, bias))
-        y, places = gradients.differentiable(problem, to_tensor(x), kernel, added)
-        if out is not None:
-            store(y, out)
-        result: Array = y if out is None else out
-        return (result, places) if problem.return_indices else result
-    canonical = to_tensor(x)
+def _answer(problem: Problem, given: Operands, method: str, compute: Compute, settled: bool) -> Any:
+    inputs = given.inputs
+    if not torch.compiler.is_compiling() and has_torch_function(inputs):
+        tensors = [array for array in inputs if isinstance(array, Tensor)]
+        shown = ShownCall(problem, method, settled or method != "auto", compute)
+        more = {} if given.out is None else {"out": given.out}
+        return handle_torch_function(shown, tensors or [_NO_TENSOR], *inputs, **more)
+    if given.out is not None:
+        _check_underived(inputs)
+        given.check_out(problem)
+    if seen_by_torch(*inputs):
+        return _by_torch(problem, given, method)
+    canonical = to_tensor(given.x)
     if not problem.batched:
         canonical = canonical.unsqueeze(0)
-    target = _target(problem, out)
-    y, places = compute(canonical, target)
+    y, places = compute(canonical, given.target(problem))
     if not problem.batched:
         y, places = y.squeeze(0), None if places is None else places.squeeze(0)
-    result = y
-    if not isinstance(x, Tensor):
-        # As it was asked for, or with the byte order of x.
-        result = y.numpy() if problem.out_dtype is not None else to_array(y, x.dtype)
-    if out is not None:
-        if target is None or target.data_ptr() != y.data_ptr():
-            store(result, out)
-        result = out
+    result = given.result(problem, y)
     if not problem.return_indices or places is None:
         return result
-    return result, places if isinstance(x, Tensor) else places.numpy()
+    return result, places if isinstance(given.x, Tensor) else places.numpy()
 
 
-def _without_memory(array: Array) -> bool:
-    """Tell a tensor that torch maps or otherwise wraps, or that lies on the device "meta"."""
-    wrapped = torch._C._functorch.is_functorch_wrapped_tensor
-    return isinstance(array, Tensor) and (array.is_meta or wrapped(array))
+def _check_underived(inputs: list[Any]) -> None:
+    """Raise ValueError where torch would have to follow what is written into `out`."""
+    if needs_gradient(*inputs):
+        raise ValueError("`out` cannot be used where a gradient is required; leave it out")
+    if goes_forward(*inputs):
+        raise ValueError("`out` cannot hold a forward-mode derivative; leave it out")
 
 
-def _target(problem: Problem, out: Array | None) -> Tensor | None:
-    """Return `out` as (n, k, *outputs) if results can be written there as they come."""
-    if out is None or str(getattr(out, "device", "cpu")) != "cpu":
-        return None
-    if isinstance(out, Tensor):
-        tensor = out
-    elif out.flags.c_contiguous and out.dtype.isnative and out.flags.aligned:
-        tensor = to_tensor(out)
-    else:
-        return None
-    shape = (problem.batch, problem.channels_out, *problem.outputs)
-    return tensor.view(shape) if tensor.is_contiguous() else None
+def _by_torch(problem: Problem, given: Operands, method: str) -> Any:
+    """Compute with operators that torch sees."""
+    if method not in ("auto", "torch"):
+        raise ValueError(
+            f'`method` (="{method}") is not visible to torch, but here torch must follow, to '
+            'compute a gradient for instance; use "auto" or detach'
+        )
+    y, places = differentiable(problem, to_tensor(given.x), *given.weights)
+    result = given.stored(y, y)
+    return (result, places) if problem.return_indices else result
+
+
+@dataclass(frozen=True, eq=False)
+class ShownCall:
+    """One operation as torch's function modes are shown it: called with x, weight, bias, `out`.
+
+    `problem` says what it computes; `settled` that it computes it the same way in every call.
+    """
+
+    problem: Problem
+    method: str
+    settled: bool
+    compute: Compute = field(repr=False)
+
+    @property
+    def __name__(self) -> str:
+        """Return the operation's name."""
+        return self.problem.operation
+
+    def __call__(self, *arrays: Any, out: Any = None) -> Any:
+        """Compute."""
+        x, weight, bias = (*arrays, None, None)[:3]
+        given = Operands(x, weight, bias, out)
+        return answer(self.problem, given, self.method, self.compute, self.settled)
+
+    def sloped(self) -> ShownCall:
+        """Return the same call in float32, by any method that torch can differentiate."""
+        problem = replace(self.problem, dtype="float32", out_dtype=None)
+        return replace(self, problem=problem, method="auto")

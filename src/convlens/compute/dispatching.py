@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from convlens.compute import background
+from convlens.compute.deciding import Prepared, decide
 from convlens.compute.kernels.launching import threads
 from convlens.compute.memory.arena import MOST_SHARED, Arena
 from convlens.compute.methods import METHODS, compiles, estimate, is_exact, prepared, refused
-from convlens.compute.planning import Plan, decide
 from convlens.compute.problems import Problem, Unfit, Unsuited
 
 __all__ = ["execute"]
@@ -61,7 +61,7 @@ class _Entry:
     asked: bool = False
     quick: str | None = None
     exact: str | None = None
-    plans: list[Plan] = field(default_factory=list)
+    plans: list[Prepared] = field(default_factory=list)
     held: int = 0
 
 
@@ -138,13 +138,13 @@ def _entry(problem: Problem, method: str, exact: bool) -> _Entry:
 
 def _plan(
     entry: _Entry, problem: Problem, method: str, weight: Tensor | None, bias: Tensor | None
-) -> Plan:
+) -> Prepared:
     kept = None if weight is None else weight.detach().clone()
     added = None if bias is None else bias.detach().clone()
-    return decide(problem, "torch", method, kept, added, entry.tolerance)
+    return decide(problem, method, kept, added, entry.tolerance)
 
 
-def _keep(entry: _Entry, plan: Plan) -> Plan:
+def _keep(entry: _Entry, plan: Prepared) -> Prepared:
     plan.share(_arena)
     others = [other for other in entry.plans if other is not plan]
     _hold(entry, [plan, *others[: WEIGHTS - 1]])
@@ -158,7 +158,7 @@ def _keep(entry: _Entry, plan: Plan) -> Plan:
     return plan
 
 
-def _hold(entry: _Entry, plans: list[Plan]) -> None:
+def _hold(entry: _Entry, plans: list[Prepared]) -> None:
     entry.held = sum(plan.held for plan in plans)
     entry.plans = plans
 
@@ -186,7 +186,7 @@ def _quick(problem: Problem, exact: bool) -> str:
     able = [name for name in every if not compiles(name)]
     plain = [name for name in able if is_exact(name)]
     if not plain:
-        return decide(problem, "torch", tolerance=0.0, measure=False).method
+        return decide(problem, tolerance=0.0, measure=False).decision.method
     seconds = {name: estimate(name, problem) for name in every}
     best, safe = (min(names, key=lambda name: seconds[name]) for names in (able, plain))
     if seconds[safe] > COMPILING:
@@ -209,12 +209,11 @@ def _ask(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | 
 
 def _make(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None) -> None:
     try:
-        plan = decide(problem, "torch", "auto", weight, bias, entry.tolerance)
+        plan = decide(problem, "auto", weight, bias, entry.tolerance)
     finally:
         with _lock:
             _waiting.pop(id(entry), None)
-    exact = [name for name in plan.cost if is_exact(name)]
-    entry.exact = min(exact, key=lambda name: plan.cost[name], default=None)
+    entry.exact = plan.decision.exact
     _keep(entry, plan)
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from torch import Tensor
-
-from convlens.compute.calling import answer
-from convlens.compute.dispatching import execute
-from convlens.compute.methods import check_method
-from convlens.compute.operands.arrays import Array, to_tensor
-from convlens.compute.operands.autocast import cast_pooled, cast_weighted
-from convlens.compute.problems import Problem
+from convlens.compute.calling import call
+from convlens.compute.operands.arrays import Array
+from convlens.compute.operands.operands import Operands
 from convlens.compute.reading.remembering import recall_conv, recall_pool
 
-__all__ = ["avg_pool", "computed", "conv", "conv_transpose", "max_pool"]
+__all__ = ["avg_pool", "conv", "conv_transpose", "max_pool"]
 
 
 def conv(
@@ -55,11 +49,9 @@ def conv(
     >>> conv(np.array([[1.0, 2.0, 4.0, 7.0]]), np.array([[[-1.0, 1.0]]]))
     array([[1., 2., 3.]])
     """
-    x, weight, bias = cast_weighted(x, weight, bias)
+    given = Operands(x, weight, bias, out).cast()
     problem = recall_conv(
-        x,
-        weight,
-        bias,
+        given,
         stride=stride,
         padding=padding,
         dilation=dilation,
@@ -67,7 +59,7 @@ def conv(
         padding_mode=padding_mode,
         out_dtype=out_dtype,
     )
-    return computed(problem, x, weight, bias, out, method)
+    return call(problem, given, method)
 
 
 def conv_transpose(
@@ -100,11 +92,9 @@ def conv_transpose(
     >>> conv_transpose(np.array([[1.0, 2.0]]), np.array([[[1.0, 10.0, 100.0]]]), stride=2)
     array([[  1.,  10., 102.,  20., 200.]])
     """
-    x, weight, bias = cast_weighted(x, weight, bias)
+    given = Operands(x, weight, bias, out).cast()
     problem = recall_conv(
-        x,
-        weight,
-        bias,
+        given,
         stride=stride,
         padding=padding,
         output_padding=output_padding,
@@ -113,7 +103,7 @@ def conv_transpose(
         transposed=True,
         out_dtype=out_dtype,
     )
-    return computed(problem, x, weight, bias, out, method)
+    return call(problem, given, method)
 
 
 def max_pool(
@@ -153,7 +143,7 @@ def max_pool(
         ceil_mode=ceil_mode,
         return_indices=return_indices,
     )
-    return computed(problem, x)
+    return call(problem, Operands(x))
 
 
 def avg_pool(
@@ -190,32 +180,4 @@ def avg_pool(
         ceil_mode=ceil_mode,
         count_include_pad=count_include_pad,
     )
-    return computed(problem, x)
-
-
-def computed(
-    problem: Problem,
-    x: Array,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    out: Array | None = None,
-    method: str = "auto",
-) -> Any:
-    """Compute a problem that was read, by the plan there is for it or at once without.
-
-    >>> import numpy as np
-    >>> computed(recall_pool("max_pool", np.array([[1, 5, 2, 3]]), (2,)), np.array([[1, 5, 2, 3]]))
-    array([[5, 3]])
-    """
-    check_method(method)
-    if weight is None:
-        given, x = x, cast_pooled(x, len(problem.windows))
-        if x is not given:
-            problem = replace(problem, dtype="float32")
-
-    def compute(canonical: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        kernel = None if weight is None else to_tensor(weight)
-        added = None if bias is None else to_tensor(bias)
-        return execute(problem, canonical, kernel, added, method, y)
-
-    return answer(problem, compute, x, weight, bias, out, method)
+    return call(problem, Operands(x))

@@ -1,38 +1,22 @@
-"""What was asked for, turned into one decision that can be printed and called: a `Plan`."""
+"""Plans: a convolution or pooling decided once, with its weights packed, and called many times."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
-from math import prod
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
-from convlens.compute import background, measuring
 from convlens.compute.calling import answer
-from convlens.compute.kernels.launching import one_thread
-from convlens.compute.memory.arena import Arena
-from convlens.compute.memory.holding import bytes_held
-from convlens.compute.methods import (
-    METHODS,
-    Run,
-    check_method,
-    estimate,
-    is_direct,
-    is_exact,
-    prepared,
-    refused,
-)
-from convlens.compute.methods.promise import promised
-from convlens.compute.operands.arrays import DTYPES, Array, to_tensor
-from convlens.compute.operands.autocast import autocast_off
-from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.compute.deciding import Candidate, Decision, Prepared, decide
+from convlens.compute.methods import METHODS
+from convlens.compute.operands.arrays import DTYPES, Array
+from convlens.compute.operands.operands import Operands
+from convlens.compute.problems import Problem
 from convlens.compute.reading.options import (
     Description,
     describe,
-    needs_gradient,
     read_conv,
     read_flag,
     read_pool,
@@ -40,51 +24,16 @@ from convlens.compute.reading.options import (
 )
 from convlens.windows import TransposedWindow, Window
 
-__all__ = ["METHODS", "Candidate", "Plan", "decide", "plan", "plan_pool"]
-
-SHORTLIST = 4.0
-"""Methods whose estimate is so many times the best one's are not measured."""
-
-LARGEST_MEASURED = 2**31
-"""In bytes: input and result of a problem that is measured take no more together."""
-
-Computed = tuple[Tensor, Tensor | None]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What became of one method: why it cannot, or its estimate, time and error, and its verdict.
-
-    `estimate` and `seconds` are in seconds; `error` is relative to the root mean square of the
-    output. What was not measured is None.
-    """
-
-    refused: str | None = None
-    estimate: float | None = None
-    seconds: float | None = None
-    error: float | None = None
-
-    @property
-    def cost(self) -> float:
-        """Return the time measured, or else the one estimated, in seconds."""
-        known = self.seconds if self.seconds is not None else self.estimate
-        return float("inf") if known is None else known
-
-    def __str__(self) -> str:
-        if self.refused is not None:
-            return f"refused: {self.refused}"
-        text = f"about {self.estimate:.2g} s" if self.estimate is not None else ""
-        text += f", measured {self.seconds:.3g} s" if self.seconds is not None else ""
-        return text + (f", error {self.error:.1e}" if self.error is not None else "")
+__all__ = ["METHODS", "Plan", "plan", "plan_pool"]
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """One convolution or pooling, decided: call it with an input, or print it to see why.
 
-    `candidates` says of every method what it would cost, or why it cannot; `method` is the one
-    chosen. The weights are packed for it: changing the array afterwards changes nothing. A plan may
-    be called from several threads at once.
+    `decision` says what every method would cost, or why it cannot, and which one was chosen. The
+    weights are packed for it: changing the array afterwards changes nothing. Several threads may
+    call a plan at once.
 
     >>> import numpy as np
     >>> p = plan(((1, 1, 5), "float64"), np.ones((1, 1, 3)), measure=False)
@@ -94,21 +43,33 @@ class Plan:
     (1, 1, 3)
     """
 
-    problem: Problem
+    decision: Decision
     kind: str
-    asked: str
-    method: str
-    candidates: Mapping[str, Candidate]
-    weight: Array | None = field(default=None, repr=False)
-    bias: Array | None = field(default=None, repr=False)
-    _run: Run | None = field(default=None, repr=False)
-    _arena: Arena = field(default_factory=Arena, repr=False)
-    plain: list[Plan] = field(default_factory=list, repr=False, compare=False)
-    _held: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
+    prepared: Prepared = field(repr=False)
+
+    @property
+    def problem(self) -> Problem:
+        """Return what is computed."""
+        return self.decision.problem
+
+    @property
+    def asked(self) -> str:
+        """Return the method that was asked for."""
+        return self.decision.asked
+
+    @property
+    def method(self) -> str:
+        """Return the method chosen."""
+        return self.decision.method
+
+    @property
+    def candidates(self) -> Mapping[str, Candidate]:
+        """Return what became of each method."""
+        return self.decision.candidates
 
     @property
     def windows(self) -> tuple[Window | TransposedWindow, ...]:
-        """Return the window along every axis of space."""
+        """Return the window along each axis of space."""
         return self.problem.windows
 
     @property
@@ -130,21 +91,18 @@ class Plan:
 
     @property
     def refused(self) -> dict[str, str]:
-        """Return of every method that cannot do it the reason."""
-        return {n: c.refused for n, c in self.candidates.items() if c.refused is not None}
+        """Return why each refused method cannot compute this problem."""
+        return self.decision.refused
 
     @property
     def cost(self) -> dict[str, float]:
-        """Return of every method that can do it the seconds it takes, measured or estimated."""
-        return {n: c.cost for n, c in self.candidates.items() if c.refused is None}
+        """Return the seconds that each possible method takes, measured or estimated."""
+        return self.decision.cost
 
     @property
     def held(self) -> int:
         """Return the bytes of the weights kept, as they were given and packed."""
-        count = len(self.plain)  # one more if numbers were met that want another method
-        if count not in self._held:
-            self._held[count] = bytes_held(self.weight, self.bias, self._run, self.plain)
-        return self._held[count]
+        return self.prepared.held
 
     def __call__(self, x: Array, *, out: Array | None = None) -> Any:
         """Return the result for `x`, in `out` if given; with indices, the result and these.
@@ -156,33 +114,9 @@ class Plan:
         array([[[1., 3.]]])
         """
         self._check(x)
-        return answer(self.problem, self.compute, x, self.weight, self.bias, out, self.asked)
-
-    def compute(self, x: Tensor, y: Tensor | None = None) -> Computed:
-        """Return the result (n, k, *outputs) of x (n, c, *space), and the indices if asked for.
-
-        `y`, if given, is where it is put, if the method can. Nothing is checked.
-        """
-        run = self._run
-        if run is None:
-            raise RuntimeError("this plan was made without a method")
-        try:
-            return run(x, y)
-        except Unfit:
-            return self._direct().compute(x, y)
-
-    def share(self, arena: Arena) -> None:
-        """Put results into the memory of an arena that other plans use as well."""
-        self._arena.share(arena)
-
-    def _direct(self) -> Plan:
-        """Return the plan of the same by a method that is right for all numbers, made once."""
-        if not self.plain:
-            weight, bias = self.weight, self.bias
-            self.plain.append(
-                decide(self.problem, self.kind, "direct", weight, bias, measure=False)
-            )
-        return self.plain[0]
+        prepared = self.prepared
+        given = Operands(x, prepared.weight, prepared.bias, out)
+        return answer(self.problem, given, self.asked, prepared.compute, settled=True)
 
     def _check(self, x: Array) -> None:
         """Raise unless x is as planned."""
@@ -199,29 +133,14 @@ class Plan:
         found = describe("x", x)
         planned = Description(problem.x_shape, problem.dtype, self.kind, problem.device)
         if found != planned:
-            raise ValueError(f"`x` is a {found} but the plan is for a {planned}; plan anew")
+            raise ValueError(
+                f"`x` is a {found} but this plan was made for a {planned}; make a new plan for "
+                "this input"
+            )
 
     def __str__(self) -> str:
-        """Say what is computed and of every method what it costs, measured, or why it lost."""
-        problem, shapes = self.problem, self.shapes
-        weight = f" with weight {shapes['weight']}" if "weight" in shapes else ""
-        lines = [
-            f"{problem.operation} of {shapes['x']}{weight} to {shapes['y']}, "
-            f"{problem.dtype} on {problem.device}, groups {problem.groups}, "
-            f"padding {problem.padding_mode}"
-        ]
-        lines += [f"  axis {axis}: {window}" for axis, window in enumerate(self.windows)]
-        promise = promised(problem, self.method, is_exact(self.method))
-        lines += [f"  {promise}"] if promise else []
-        chosen = self.candidates[self.method].cost
-        for name, candidate in self.candidates.items():
-            text = str(candidate)
-            if name == self.method:
-                text += ", chosen"
-            elif candidate.refused is None and chosen > 0:
-                text += f", {candidate.cost / chosen:.2g} times {self.method}"
-            lines.append(f"  {name:<11} {text}")
-        return "\n".join(lines)
+        """Say what is computed, and what every method costs or why it lost."""
+        return str(self.decision)
 
 
 def plan(
@@ -272,9 +191,9 @@ def plan(
         transposed=transposed,
         out_dtype=out_dtype,
     )
-    kind = "torch" if isinstance(weight, Tensor) else "numpy"
-    measure = read_flag("measure", measure)
-    return decide(problem, kind, method, weight, bias, read_tolerance(tolerance), measure)
+    measure, allowed = read_flag("measure", measure), read_tolerance(tolerance)
+    found = decide(problem, method, weight, bias, allowed, measure)
+    return Plan(found.decision, "torch" if isinstance(weight, Tensor) else "numpy", found)
 
 
 def plan_pool(
@@ -289,184 +208,5 @@ def plan_pool(
     'reference'
     """
     problem = read_pool(operation, x, size, **options)
-    kind = "torch" if isinstance(x, Tensor) else "numpy"
-    return decide(problem, kind, method, measure=read_flag("measure", measure))
-
-
-@autocast_off
-def decide(
-    problem: Problem,
-    kind: str,
-    method: str = "auto",
-    weight: Array | None = None,
-    bias: Array | None = None,
-    tolerance: float = 1e-5,
-    measure: bool = True,
-) -> Plan:
-    """Return the plan of a problem, by the method asked for or the best of "auto" or "direct".
-
-    `kind` is that of the arrays, "numpy" or "torch". With a `tolerance` of 0 methods that are not
-    one plain sum are not even tried, unless named.
-    """
-    candidates = _considered(problem, method, tolerance)
-    able = [name for name, candidate in candidates.items() if candidate.refused is None]
-    contest = _Contest(problem, _own(weight), _own(bias), tolerance, candidates)
-    if method in METHODS:
-        chosen = method
-        try:
-            contest.ready(method)
-        except Unsuited as reason:
-            raise Unsuited(
-                f'`method` (="{method}") cannot do this with `weight`: {reason}; use "auto"'
-            ) from None
-    elif method == "direct":
-        chosen = contest.always(able)
-    elif measure and problem.device == "cpu" and _measurable(problem):
-        chosen = contest.by_time(able)
-    else:
-        chosen = contest.by_estimate(able)
-    return Plan(
-        problem,
-        kind,
-        method,
-        chosen,
-        contest.candidates,
-        contest.weight,
-        contest.bias,
-        contest.runs[chosen],
-        contest.arena,
-    )
-
-
-def _considered(problem: Problem, method: str, tolerance: float) -> dict[str, Candidate]:
-    """Return every method with its estimate or refusal; raise when none is left."""
-    check_method(method)
-    candidates = {}
-    for name in METHODS:
-        reason = refused(name, problem)
-        if reason is None and method == "direct" and not is_direct(name):
-            reason = "it does not promise the same bits for any number of threads"
-        if reason is None and not (tolerance or name == method or is_exact(name)):
-            reason = "it is not one plain sum, as a tolerance of 0 asks"
-        found = None if reason is not None else estimate(name, problem)
-        candidates[name] = Candidate(refused=reason, estimate=found)
-    if method in METHODS and candidates[method].refused is not None:
-        reason = candidates[method].refused
-        raise ValueError(f'`method` (="{method}") cannot do this: {reason}; use "auto"')
-    if all(candidate.refused is not None for candidate in candidates.values()):
-        told = "; ".join(f"{name}: {c.refused}" for name, c in candidates.items())
-        raise ValueError(f"no `method` can do this ({told})")
-    return candidates
-
-
-def _measurable(problem: Problem) -> bool:
-    """Tell whether a problem may be run on random numbers, to see how far off a method is."""
-    arrays = prod(problem.x_shape) + prod(problem.y_shape)
-    whole = problem.device != "meta" and problem.batch > 0 and not problem.gradient
-    return whole and arrays * DTYPES[problem.dtype].itemsize <= LARGEST_MEASURED
-
-
-def _own(array: Array | None) -> Tensor | None:
-    """Return a tensor of the values that later changes do not reach, unless a gradient must."""
-    if array is None:
-        return None
-    tensor = to_tensor(array)
-    return tensor if needs_gradient(tensor) or tensor.is_meta else tensor.detach().clone()
-
-
-class _Contest:
-    """The methods of one problem got ready, measured, and told apart."""
-
-    def __init__(
-        self,
-        problem: Problem,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        tolerance: float,
-        candidates: Mapping[str, Candidate],
-    ) -> None:
-        self.problem, self.weight, self.bias, self.tolerance = problem, weight, bias, tolerance
-        self.candidates = dict(candidates)
-        self.runs: dict[str, Run] = {}
-        self.arena = Arena()
-        self._x: Tensor | None = None
-
-    def ready(self, name: str) -> None:
-        """Pack the weights for a method, or raise Unsuited."""
-        if name not in self.runs:
-            self.runs[name] = prepared(name, self.problem, self.weight, self.bias, self.arena)
-
-    def always(self, able: list[str]) -> str:
-        """Return the least by an estimate for one thread and image: others must not change bits."""
-        one = replace(self.problem, batch=1)
-        with one_thread():
-            able = sorted(able, key=lambda name: estimate(name, one))
-        return next(name for name in able if self._suits(name))
-
-    def by_estimate(self, able: list[str]) -> str:
-        """Return the method of the least estimate whose error is small enough."""
-        for name in sorted(able, key=lambda name: self.candidates[name].cost):
-            if self._fit(name):
-                return name
-        raise ValueError(f"no `method` stays within `tolerance` (={self.tolerance}); raise it")
-
-    def by_time(self, able: list[str]) -> str:
-        """Return the method that took the least time, now or when it was measured before."""
-        able = sorted(able, key=lambda name: self.candidates[name].cost)
-        while len(able) > 1 and not self._fit(able[0]):
-            del able[0]  # the others are not to be compared with what cannot be
-        best = self.candidates[able[0]].cost
-        # torch compiles nothing and is what we are compared with: it is always heard, unless slow.
-        limits = {name: max(SHORTLIST * best, 1e-2 if name == "torch" else 0) for name in able}
-        likely = [name for name in able if self.candidates[name].cost <= limits[name]]
-        known = measuring.recalled(self.problem)
-        if any(name not in known and self._fit(name) for name in likely):
-            fit = [name for name in likely if self._fit(name)]
-            known |= measuring.measured_seconds(
-                {name: partial(self.runs[name], self._example(), None) for name in fit}
-            )
-            measuring.remember(self.problem, known)
-        for name in likely:
-            if name in known:
-                self.candidates[name] = replace(self.candidates[name], seconds=known[name])
-        return self.by_estimate([name for name in likely if name in known])
-
-    def _suits(self, name: str) -> bool:
-        """Get a method ready if the weights suit it; say why if not."""
-        try:
-            self.ready(name)
-        except Unsuited as reason:
-            self.candidates[name] = replace(self.candidates[name], refused=str(reason))
-            return False
-        return True
-
-    def _fit(self, name: str) -> bool:
-        """Get a method ready and tell whether its error is small enough; say why if not."""
-        candidate = self.candidates[name]
-        if candidate.refused is not None or name in self.runs:
-            return candidate.refused is None
-        background.pause()
-        if not self._suits(name):
-            return False
-        if is_exact(name) or self.weight is None:
-            return True
-        if not _measurable(self.problem):
-            self.candidates[name] = replace(candidate, refused="its error cannot be measured here")
-            return False
-        try:
-            y, _ = self.runs[name](self._example(), None)
-        except Unfit as reason:
-            self.candidates[name] = replace(candidate, refused=f"of random numbers, {reason}")
-            return False
-        y = y if self.bias is None else y - self.bias.reshape(-1, *[1] * len(self.problem.space))
-        error = measuring.measured_error(self.problem, self._example(), self.weight, y)
-        found = replace(candidate, error=error)
-        if not error <= self.tolerance:
-            found = replace(found, refused=f"its error {error:.1e} exceeds {self.tolerance:.1e}")
-        self.candidates[name] = found
-        return found.refused is None
-
-    def _example(self) -> Tensor:
-        if self._x is None:
-            self._x = measuring.example(self.problem)
-        return self._x
+    found = decide(problem, method, measure=read_flag("measure", measure))
+    return Plan(found.decision, "torch" if isinstance(x, Tensor) else "numpy", found)

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convlens.compute.calling import call
 from convlens.compute.memory.arena import check_memory
-from convlens.compute.operations import computed
+from convlens.compute.operands.operands import Operands
 from convlens.compute.reading.adaptive import one_size, per_part, read_output_size
 from convlens.compute.reading.options import read_flag, read_pool
 from convlens.compute.reading.windows import TORCHS, shown
@@ -133,7 +134,7 @@ def _pool(operation: str, axes: int, x: Any, output_size: Any, return_indices: A
     if 0 not in x.shape[-axes - 1 :]:
         problem = read_pool(operation, x, one, **how)
         if size is not None:
-            return computed(problem, x)
+            return call(problem, Operands(x))
     if operation == "avg_pool":
         adaptive = getattr(torch.nn.functional, f"adaptive_avg_pool{axes}d")
         if x.is_complex():
@@ -198,5 +199,5 @@ def _gathered(axes: int, x: Tensor, counts: tuple[int, ...], return_indices: boo
         index = torch.tensor(taken, device=x.device)
         x, flat = x.index_select(axis - axes, index), flat.index_select(axis, index)
     how: dict[str, Any] = {"axes": axes, "words": TORCHS, "return_indices": True}
-    y, places = computed(read_pool("max_pool", x, tuple(sizes), **how), x)
+    y, places = call(read_pool("max_pool", x, tuple(sizes), **how), Operands(x))
     return (y, flat.flatten()[places]) if return_indices else y

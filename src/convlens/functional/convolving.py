@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from convlens.compute.operands.autocast import cast_weighted
-from convlens.compute.operations import computed
+from convlens.compute.calling import call
+from convlens.compute.operands.operands import Operands
 from convlens.compute.reading.remembering import recall_conv
 from convlens.compute.reading.windows import TORCHS
 from convlens.functional.arguments import check_axes, check_tensor, one_or_all
@@ -159,8 +159,8 @@ def _weighted(transposed: bool, axes: int, x: Any, weight: Any, bias: Any, **how
         check_tensor("bias", bias)
     name = f"conv_transpose{axes}d" if transposed else f"conv{axes}d"
     check_axes(name, weight, axes)
-    x, weight, bias = cast_weighted(x, weight, bias)
+    given = Operands(x, weight, bias).cast()
     read = {option: one_or_all(value) for option, value in how.items()}
-    problem = recall_conv(x, weight, bias, transposed=transposed, words=TORCHS, **read)
-    y: Tensor = computed(problem, x, weight, bias)
+    problem = recall_conv(given, transposed=transposed, words=TORCHS, **read)
+    y: Tensor = call(problem, given)
     return y

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from convlens.compute.calling import call
 from convlens.compute.operands.autocast import autocast_off, cast_pooled
-from convlens.compute.operations import computed, conv
+from convlens.compute.operands.operands import Operands
+from convlens.compute.operations import conv
 from convlens.compute.problems import Problem
 from convlens.compute.reading.remembering import recall_pool
 from convlens.compute.reading.windows import TORCHS
@@ -165,7 +167,7 @@ def avg_pool3d(
 
 def _pool(operation: str, axes: int, x: Any, size: Any, **how: Any) -> Any:
     check_tensor("input", x)
-    return computed(_read_pool(operation, axes, x, size, **how), x)
+    return call(_read_pool(operation, axes, x, size, **how), Operands(x))
 
 
 def _read_pool(operation: str, axes: int, x: Tensor, size: Any, **how: Any) -> Problem:

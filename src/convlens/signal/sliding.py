@@ -15,6 +15,7 @@ import numpy as np
 
 from convlens.compute.dispatching import execute
 from convlens.compute.operands.arrays import to_tensor
+from convlens.compute.operands.operands import Operands
 from convlens.compute.operations import avg_pool, max_pool
 from convlens.compute.reading.remembering import recall_conv
 
@@ -172,6 +173,6 @@ def _correlate(
     x: Numbers, kernel: Numbers, padding: list[tuple[int, int]], groups: int, method: str
 ) -> Numbers:
     """Return (n, groups * k, *outputs) by the engine, by plain sums if `method` asks for them."""
-    problem = recall_conv(x, kernel, None, padding=padding, groups=groups)
+    problem = recall_conv(Operands(x, kernel), padding=padding, groups=groups)
     y, _ = execute(problem, to_tensor(x), to_tensor(kernel), exact=PLAIN[method])
     return np.asarray(y)

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
 from convlens.compute import measuring
+from convlens.compute.deciding import decide
 from convlens.compute.kernels.transforms import butterflies
 from convlens.compute.methods import reference
 from convlens.compute.methods.fft import library as fft_library
 from convlens.compute.methods.fft import method as fft
 from convlens.compute.methods.fft.layout import Layout, radices_of
 from convlens.compute.methods.fft.tiles import Tiles, choose
-from convlens.compute.planning import decide
 from convlens.compute.problems import Problem, Unsuited
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
@@ -300,14 +300,14 @@ def test_on_a_gpu_long_kernels_go_through_a_fourier_transform(
         problem = Problem("conv", 2, 1, (400_000,), 1, window, "float32", device="cuda:0")
         x = torch.randn(2, 1, 400_000, generator=generator)
         weight = torch.randn(1, 1, taps, generator=generator)
-        plan = decide(problem, "torch", weight=weight)
-        chosen.append(plan.method)
-        assert "on cuda:0" in plan.refused["fft"]
+        plan = decide(problem, weight=weight)
+        chosen.append(plan.decision.method)
+        assert "on cuda:0" in plan.decision.refused["fft"]
         y, _ = plan.compute(x)
         expected = fftconvolve(x[0, 0].double(), weight[0, 0].flip(0).double(), "same")
         assert np.abs(y[0, 0].numpy() - expected).max() < 1e-5 * np.abs(expected).max()
     assert chosen == ["torch", "fft_library"]
-    assert (plan.candidates["fft_library"].error or 1.0) < 1e-6
+    assert (plan.decision.candidates["fft_library"].error or 1.0) < 1e-6
 
 
 def test_costs_rise_with_the_work(method: ModuleType) -> None:

@@ -11,8 +11,8 @@ from torch.func import grad, jacfwd, jacrev, jvp, vmap
 
 import convlens.functional as ours
 from convlens.compute import avg_pool, background, conv, conv_transpose, dispatching, max_pool, plan
+from convlens.compute.deciding import decide
 from convlens.compute.networks.accelerating import accelerate
-from convlens.compute.planning import decide
 
 # torch loads scripts of its own for these, and warns of them itself.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -28,7 +28,7 @@ def _plans_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         dispatching,
         "decide",
-        lambda problem, kind, method="auto", *more: made(problem, kind, OTHER, *more),
+        lambda problem, method="auto", *more: made(problem, OTHER, *more),
     )
 
 

@@ -43,7 +43,7 @@ def _by_one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
         name = "torch" if METHODS["torch"].refuses(problem) is None else "reference"
         return METHODS[name].run(problem, *parts)
 
-    monkeypatch.setattr("convlens.compute.dispatching.execute", execute)
+    monkeypatch.setattr("convlens.compute.operators.operators.execute", execute)
 
 
 def problem_of(case: Case, x: Any, weight: Any = None, bias: Any = None) -> Problem:

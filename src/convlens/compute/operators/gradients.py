@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 from convlens.compute.methods import eager
 from convlens.compute.methods.spans import divisors
 from convlens.compute.operands.arrays import DTYPES, Array
+from convlens.compute.operands.operands import needs_gradient
 from convlens.compute.operators.operators import (
     avg_pool_operator,
     check_forward,
@@ -34,7 +35,6 @@ from convlens.compute.operators.operators import (
     sliding_windows,
 )
 from convlens.compute.problems import Problem
-from convlens.compute.reading.options import needs_gradient
 from convlens.compute.reading.windows import in_64_bits
 from convlens.windows import TransposedWindow, Window, padded_source
 

@@ -15,6 +15,7 @@ from torch._library.custom_ops import CustomOpDef
 from torch.autograd import forward_ad
 from torch.library import custom_op
 
+from convlens.compute.dispatching import execute
 from convlens.compute.methods import eager
 from convlens.compute.operands.arrays import dtype_of
 from convlens.compute.operands.autocast import autocast_off
@@ -290,8 +291,6 @@ def _compute(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Compute with no thought of gradients."""
-    from convlens.compute.dispatching import execute  # which stands on this file
-
     with torch.no_grad():
         return execute(
             problem,

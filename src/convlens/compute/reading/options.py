@@ -21,6 +21,7 @@ from convlens.compute.operands.arrays import (
     kind_of,
     known_dtype,
 )
+from convlens.compute.operands.operands import needs_gradient
 from convlens.compute.problems import Problem
 from convlens.compute.reading.windows import (
     OURS,
@@ -85,16 +86,6 @@ def describe(name: str, x: Any, like: Array | None = None) -> Description:
     shape = tuple(read_integer(f"{name}.shape", entry, least=0) for entry in x[0])
     dtype = known_dtype(name, _name_of(f"{name}[1]", x[1]))
     return Description(shape, dtype, kind_of("weight", like), device_of(like))
-
-
-def needs_gradient(*arrays: Array | None) -> bool:
-    """Tell whether torch will want to go back through what is computed of these.
-
-    >>> needs_gradient(torch.ones(1, requires_grad=True), None)
-    True
-    """
-    tensors = [array for array in arrays if isinstance(array, Tensor)]
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def read_conv(

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.compute.operands.operands import Operands, needs_gradient
 from convlens.compute.problems import Problem
-from convlens.compute.reading.options import needs_gradient, read_conv, read_pool
+from convlens.compute.reading.options import read_conv, read_pool
 from convlens.compute.reading.windows import OURS, Words
 
 __all__ = ["recall_conv", "recall_pool"]
@@ -24,15 +25,16 @@ REMEMBERED = 1024
 _problems: dict[tuple[object, ...], Problem] = {}
 
 
-def recall_conv(x: Any, weight: Any, bias: Any, *, words: Words = OURS, **options: Any) -> Problem:
+def recall_conv(given: Operands, *, words: Words = OURS, **options: Any) -> Problem:
     """Return `read_conv` of these, from memory where arrays and options alike were read before.
 
-    >>> x, weight = torch.ones(1, 3, 8), torch.ones(4, 3, 3)
-    >>> recall_conv(x, weight, None, stride=1) is recall_conv(x, weight, None, stride=1)
+    >>> given = Operands(torch.ones(1, 3, 8), torch.ones(4, 3, 3))
+    >>> recall_conv(given, stride=1) is recall_conv(given, stride=1)
     True
     """
-    read = partial(read_conv, x, weight, bias, words=words, **options)
-    return _recalled(read, "conv", (x, weight, bias), options)
+    arrays = given.x, given.weight, given.bias
+    read = partial(read_conv, *arrays, words=words, **options)
+    return _recalled(read, "conv", arrays, options)
 
 
 def recall_pool(
