@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convlens.compute import background, conv, deciding, dispatching, methods
-from convlens.compute.deciding import decide
+from convlens.compute.deciding import Prepared, decide
 from convlens.compute.kernels import launching
 from convlens.compute.memory.arena import MOST_SHARED
 from convlens.compute.methods import METHODS, compiles, is_exact

@@ -231,10 +231,10 @@ def test_gradients_flow_and_are_refused_where_they_cannot() -> None:
     assert conv_transpose(half, w.half()).requires_grad
     with torch.no_grad():
         assert np.array_equal(conv(x, w, method="reference").numpy(), [[[3, 3, 3]]])
-    with pytest.raises(ValueError, match="torch must follow, as for a gradient"):
+    with pytest.raises(ValueError, match="torch must follow, to compute a gradient"):
         conv(x, w, method="direct")
     planned = plan(x.detach(), w.detach(), method="reference")
-    with pytest.raises(ValueError, match="torch must follow, as for a gradient"):
+    with pytest.raises(ValueError, match="torch must follow, to compute a gradient"):
         planned(x)
     assert plan(x.detach(), w.detach())(x).requires_grad
     assert conv(x, w, padding=9, padding_mode="reflect").requires_grad
@@ -334,6 +334,6 @@ def test_a_call_that_was_held_up_once_does_not_lose_the_race(
         return action
 
     monkeypatch.setattr("convlens.compute.measuring.time.perf_counter", lambda: now)
-    monkeypatch.setattr("convlens.compute.measuring.behind.pause", lambda: None)
+    monkeypatch.setattr("convlens.compute.measuring.background.pause", lambda: None)
     found = measuring.measured_seconds({name: run(name) for name in calls})
     assert found == pytest.approx({"quick": 1e-4, "slow": 1e-3})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+import torch
 
 from convlens.compute.calling import call
 from convlens.compute.operands.operands import Operands
@@ -27,14 +27,14 @@ Padding = int | Sequence[Any] | str
 
 
 def conv1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
     stride: Ints = 1,
     padding: Padding = 0,
     dilation: Ints = 1,
     groups: int = 1,
-) -> Tensor:
+) -> torch.Tensor:
     """Convolve signals (n, c, length) or (c, length) with (k, c/groups, size): torch's `conv1d`.
 
     Raises ValueError or TypeError for arguments that do not fit.
@@ -47,14 +47,14 @@ def conv1d(
 
 
 def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
     stride: Ints = 1,
     padding: Padding = 0,
     dilation: Ints = 1,
     groups: int = 1,
-) -> Tensor:
+) -> torch.Tensor:
     """Convolve images (n, c, height, width), or without n: torch's `conv2d`.
 
     `weight` is (k, c/groups, *size). Raises ValueError or TypeError for arguments that do not fit.
@@ -67,14 +67,14 @@ def conv2d(
 
 
 def conv3d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
     stride: Ints = 1,
     padding: Padding = 0,
     dilation: Ints = 1,
     groups: int = 1,
-) -> Tensor:
+) -> torch.Tensor:
     """Convolve volumes (n, c, depth, height, width), or without n: torch's `conv3d`.
 
     `weight` is (k, c/groups, *size). Raises ValueError or TypeError for arguments that do not fit.
@@ -87,15 +87,15 @@ def conv3d(
 
 
 def conv_transpose1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
     stride: Ints = 1,
     padding: Ints = 0,
     output_padding: Ints = 0,
     groups: int = 1,
     dilation: Ints = 1,
-) -> Tensor:
+) -> torch.Tensor:
     """Write signals (n, c, length) through (c, k/groups, size): torch's `conv_transpose1d`.
 
     Raises ValueError or TypeError for arguments that do not fit.
@@ -109,15 +109,15 @@ def conv_transpose1d(
 
 
 def conv_transpose2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
     stride: Ints = 1,
     padding: Ints = 0,
     output_padding: Ints = 0,
     groups: int = 1,
     dilation: Ints = 1,
-) -> Tensor:
+) -> torch.Tensor:
     """Write images (n, c, height, width), or without n: torch's `conv_transpose2d`.
 
     `weight` is (c, k/groups, *size). Raises ValueError or TypeError for arguments that do not fit.
@@ -131,15 +131,15 @@ def conv_transpose2d(
 
 
 def conv_transpose3d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
     stride: Ints = 1,
     padding: Ints = 0,
     output_padding: Ints = 0,
     groups: int = 1,
     dilation: Ints = 1,
-) -> Tensor:
+) -> torch.Tensor:
     """Write volumes (n, c, depth, height, width), or without n: torch's `conv_transpose3d`.
 
     `weight` is (c, k/groups, *size). Raises ValueError or TypeError for arguments that do not fit.
@@ -152,7 +152,9 @@ def conv_transpose3d(
     return _weighted(True, 3, input, weight, bias, **how, **more)
 
 
-def _weighted(transposed: bool, axes: int, x: Any, weight: Any, bias: Any, **how: Any) -> Tensor:
+def _weighted(
+    transposed: bool, axes: int, x: Any, weight: Any, bias: Any, **how: Any
+) -> torch.Tensor:
     check_tensor("input", x)
     check_tensor("weight", weight)
     if bias is not None:
@@ -162,5 +164,5 @@ def _weighted(transposed: bool, axes: int, x: Any, weight: Any, bias: Any, **how
     given = Operands(x, weight, bias).cast()
     read = {option: one_or_all(value) for option, value in how.items()}
     problem = recall_conv(given, transposed=transposed, words=TORCHS, **read)
-    y: Tensor = call(problem, given)
+    y: torch.Tensor = call(problem, given)
     return y

@@ -33,7 +33,7 @@ from convlens.compute.networks.folding import (
 from convlens.compute.networks.keeping import Held, hold, raw
 from convlens.compute.networks.rewriting import taking_over
 from convlens.compute.operators.gradients import seen_by_torch
-from convlens.compute.planning import plan, plan_pool
+from convlens.compute.planning import Plan, plan, plan_pool
 from convlens.compute.reading.adaptive import even_size
 
 __all__ = ["APART", "WAYS", "Place", "Planned"]
@@ -366,7 +366,7 @@ class Planned:
             return None
         if planned is None:
             return None
-        planned.share(self.place.arena)
+        planned.prepared.share(self.place.arena)
 
         def run(x: Tensor) -> Any:
             y = planned(x)
@@ -377,7 +377,7 @@ class Planned:
         run.planned = planned  # type: ignore[attr-defined]
         return run
 
-    def _plan(self, packed: _Packed, x: Tensor, how: dict[str, Any] | None) -> Any:
+    def _plan(self, packed: _Packed, x: Tensor, how: dict[str, Any] | None) -> Plan | None:
         """Return the plan for inputs as `x`; None where it is not one of ours."""
         layer: Any = self.layer
         if self.base in WEIGHTED:

@@ -1,4 +1,4 @@
-"""The arrays of one call: cast as torch would, laid out for a method, and its result turned back."""
+"""The arrays of one call, checked and cast, and its result as an array of the same kind."""
 
 from __future__ import annotations
 
