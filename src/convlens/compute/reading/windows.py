@@ -139,8 +139,8 @@ def in_64_bits(
         for name, value in given.items():
             if value > MOST:
                 raise ValueError(
-                    f"`{name}` (={value}) must be at most {MOST} where torch must follow, to compute a "
-                    "gradient for instance; use less"
+                    f"`{name}` (={value}) must be at most {MOST} where torch must follow, to "
+                    "compute a gradient for instance; use less"
                 )
         found.append(window)
     return tuple(found)
