@@ -44,8 +44,7 @@ def in_reach(name: str, value: int) -> int:
 def shown(value: Any) -> str:
     """Return a value as messages show it: on one line of limited length.
 
-    >>> shown([[1],
-    ...     [2]])
+    >>> shown([[1], [2]])
     '[[1], [2]]'
     """
     if isinstance(value, int) and value.bit_length() > MOST_BITS:

@@ -70,7 +70,7 @@ def does(method: str, planned: Plan) -> bool:
         return True
     if method == "direct":
         return DIRECT and does(chosen_of(planned, "direct"), planned)
-    if method == "reference" and METHODS["reference"].cost(planned.problem) > PATIENCE:
+    if method == "reference" and METHODS["reference"].seconds(planned.problem) > PATIENCE:
         return False
     return method not in planned.refused and suits(method, planned)
 

@@ -18,14 +18,14 @@ from convlens.compute import background, conv, deciding, dispatching, methods
 from convlens.compute.deciding import Prepared, decide
 from convlens.compute.kernels import launching
 from convlens.compute.memory.arena import MOST_SHARED
-from convlens.compute.methods import METHODS, compiles, is_exact
-from convlens.compute.problems import Problem
+from convlens.compute.methods import METHODS
+from convlens.compute.problems import Conv, Problem
 from convlens.windows import Window
 
 PATIENCE = 200
 """In seconds: a plan that takes longer to be made does not come."""
 
-INEXACT = [name for name in METHODS if not is_exact(name)]
+INEXACT = [name for name in METHODS if not METHODS[name].exact]
 
 
 @dataclass
@@ -87,7 +87,7 @@ def check(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
 
 
 def problem_of(n: int, taps: int, dtype: str = "float32") -> Problem:
-    return Problem("conv", 1, 1, (n,), 1, (Window(taps),), dtype)
+    return Conv(space=(n,), windows=(Window(taps),), dtype=dtype)
 
 
 def test_the_first_call_of_a_shape_needs_no_compiling(
@@ -103,7 +103,7 @@ def test_the_first_call_of_a_shape_needs_no_compiling(
     check(conv(x, weight, bias, padding=1), x, weight, bias)
     (entry,) = dispatching._entries.values()
     assert entry.quick is not None
-    assert not compiles(entry.quick)
+    assert not METHODS[entry.quick].compiles
     assert [job.args[1] for job in wanted] == [entry]
     for signal, taps in ((torch.randn(1, 1, 50_000), 31), (torch.randn(1, 1, 50_000), 2001)):
         kernel = torch.randn(1, 1, taps)
@@ -165,7 +165,7 @@ def test_other_weights_are_right_at_once_and_the_last_ones_kept(ways: Ways) -> N
     ways.planned()
     exact = next(iter(dispatching._entries.values())).exact
     assert exact is not None
-    assert is_exact(exact)
+    assert METHODS[exact].exact
     for seed in (1, 1, 0):
         _, other, added = layer(seed)
         check(conv(x, other, bias, padding=1), x, other, bias)
@@ -367,12 +367,12 @@ def test_a_forked_child_answers_and_makes_plans_of_its_own() -> None:
 @pytest.mark.parametrize("taps", [1, 3, 31, 301])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_tiny_problem_is_a_plain_sum(taps: int, dtype: str) -> None:
-    assert is_exact(dispatching._quick(problem_of(302, taps, dtype), exact=False))
+    assert METHODS[dispatching._quick(problem_of(302, taps, dtype), exact=False)].exact
 
 
 def test_a_long_sum_is_transformed_unless_told_not_to() -> None:
     assert dispatching._quick(problem_of(10**6, 2047), exact=False) == "fft_library"
-    assert is_exact(dispatching._quick(problem_of(10**6, 2047), exact=True))
+    assert METHODS[dispatching._quick(problem_of(10**6, 2047), exact=True)].exact
 
 
 @pytest.mark.parametrize(
@@ -398,19 +398,21 @@ def refuse_inexact(name: str, *parts: Any) -> Callable[..., Any]:
 
 def test_a_tolerance_of_nothing_tries_plain_sums_only(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, _ = layer()
-    problem = Problem("conv", 1, 32, (56, 56), 32, (Window(3),) * 2, "float32")
+    problem = Conv(
+        channels=32, space=(56, 56), channels_out=32, windows=(Window(3),) * 2, dtype="float32"
+    )
     named = decide(problem, "fft_library", weight, tolerance=0.0)
     assert named.decision.method == "fft_library"
     prepared = methods.prepared
     monkeypatch.setattr(
         deciding,
         "prepared",
-        lambda name, *parts: (prepared if is_exact(name) else refuse_inexact)(name, *parts),
+        lambda name, *parts: (prepared if METHODS[name].exact else refuse_inexact)(name, *parts),
     )
     plan = decide(problem, "auto", weight, tolerance=0.0)
-    assert is_exact(plan.decision.method)
+    assert METHODS[plan.decision.method].exact
     assert {name for name in INEXACT if "one plain sum" in plan.decision.refused.get(name, "")}
-    assert all(is_exact(name) for name in plan.decision.cost)
+    assert all(METHODS[name].exact for name in plan.decision.cost)
     torch.testing.assert_close(plan.compute(x)[0], F.conv2d(x, weight), rtol=0, atol=1e-3)
 
 
@@ -421,8 +423,8 @@ def test_exact_calls_are_plain_sums_from_the_first_to_the_planned(ways: Ways) ->
     for _ in range(2):
         y, _ = dispatching.execute(problem, x, weight, exact=True)
         torch.testing.assert_close(y.double(), expected, rtol=0, atol=1e-3)
-        assert is_exact(ways.planned().decision.method)
+        assert METHODS[ways.planned().decision.method].exact
     (entry,) = dispatching._entries.values()
     assert entry.quick is not None
-    assert is_exact(entry.quick)
+    assert METHODS[entry.quick].exact
     assert len(ways.answered) == 1

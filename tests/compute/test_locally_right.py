@@ -12,14 +12,14 @@ from torch import Tensor
 
 import convlens
 from convlens.compute.memory.arena import Arena
-from convlens.compute.methods import METHODS, is_exact, prepared, refused
+from convlens.compute.methods import METHODS, prepared, refused
 from convlens.compute.methods.fft import doubts as doubts
 from convlens.compute.methods.fft import method as fft
 from convlens.compute.methods.fft.layout import Layout
 from convlens.compute.methods.fft.tiles import Tiles
 from convlens.compute.methods.promise import products, within
 from convlens.compute.methods.winograd import method as winograd
-from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.compute.problems import Conv, Unfit, Unsuited
 from convlens.compute.reading.options import read_conv
 from tests.running.drawn_examples import examples
 
@@ -56,8 +56,8 @@ def worst(
     return float(beyond.max()) if beyond.numel() else 0.0
 
 
-def promised(problem: Problem, method: str) -> float:
-    return products(problem) + 2.0 if is_exact(method) else within(problem)
+def promised(problem: Conv, method: str) -> float:
+    return products(problem) + 2.0 if METHODS[method].exact else within(problem)
 
 
 def by(method: str, x: Tensor, weight: Tensor, bias: Tensor | None, **options: Any) -> Any:
@@ -315,7 +315,7 @@ def test_what_is_beyond_doubt_is_as_large_as_it_must_be(
 
     monkeypatch.setattr(fft, "_spectra", spoiled)
     monkeypatch.setattr(fft, "way", lambda *_: "directly")
-    run, y = fft.prepare(problem, weight, None), torch.empty(1, 1, *problem.outputs)
+    run, y = fft.METHOD.ready(problem, weight, None), torch.empty(1, 1, *problem.outputs)
     run(x, y)
     exact = sums(x, weight, None)
     wrong = (y - exact).abs() > 1e-4 * own
@@ -334,7 +334,7 @@ def test_ordinary_data_is_not_in_doubt() -> None:
         (0.1 + torch.rand(1, 1, 200, 200), 0.5 + torch.rand(1, 1, 31, 31)),
     ):
         problem = read_conv(x, weight)
-        run = fft.prepare(problem, weight, None)
+        run = fft.METHOD.ready(problem, weight, None)
         assert isinstance(run, fft._Convolution)
         y = torch.empty(1, 1, *problem.outputs)
         run(x, y)
@@ -354,7 +354,7 @@ def test_numbers_of_a_short_kernel_are_not_taken_for_blocks_of_it() -> None:
 def test_data_in_doubt_may_go_through_float64() -> None:
     x, weight = noise((1, 1, 20_000), 1), noise((1, 1, 3000), 2)
     x[..., 5_000:] *= 1e-4
-    run = fft.prepare(read_conv(x, weight), weight, None)
+    run = fft.METHOD.ready(read_conv(x, weight), weight, None)
     assert isinstance(run, fft._Convolution)
     y = torch.empty(1, 1, 17_001)
     run(x, y)

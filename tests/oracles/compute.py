@@ -9,9 +9,10 @@ import numpy as np
 from scipy import signal
 
 from convlens.compute import plan
-from convlens.compute.methods import METHODS, is_exact, refused
+from convlens.compute.methods import METHODS, refused
 from convlens.compute.planning import plan_pool
-from convlens.compute.reading.options import read_conv, read_pool
+from convlens.compute.problems import Problem
+from convlens.compute.reading.options import read_pool, read_weighted
 from tests.cases.problems import Case
 
 Numbers = np.ndarray[Any, Any]
@@ -260,14 +261,15 @@ def expected_of(case: Case, x: Numbers, weight: Numbers, bias: Numbers | None) -
 def methods_of(case: Case, dtype: str = "float64", exact: bool = True) -> list[str]:
     """Return the names of the methods that can do a case, by default those that only sum."""
     x, weight, bias = (part.astype("float64") for part in arrays_of(case))
+    problem: Problem
     if case.weight:
         transposed = case.operation == "conv_transpose"
-        problem = read_conv(x, weight, bias, transposed=transposed, **case.options)
+        problem = read_weighted(x, weight, bias, transposed=transposed, **case.options)
     else:
         problem = read_pool(case.operation, x, case.size, **case.options)
     problem = replace(problem, dtype=dtype)
     names = [name for name in METHODS if refused(name, problem) is None]
-    return [name for name in names if is_exact(name) or not exact]
+    return [name for name in names if METHODS[name].exact or not exact]
 
 
 def computed_of(

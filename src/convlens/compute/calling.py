@@ -49,7 +49,7 @@ def call(problem: Problem, given: Operands, method: str = "auto") -> Any:
     if given.weight is None:
         cast = given.cast_pooled(len(problem.windows))
         if cast is not given:
-            given, problem = cast, replace(problem, dtype="float32")
+            given, problem = cast, problem.in_type("float32")
 
     def compute(x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
         return execute(problem, x, *given.weights, method, y)
@@ -145,5 +145,4 @@ class ShownCall:
 
     def sloped(self) -> ShownCall:
         """Return the same call in float32, by any method that torch can differentiate."""
-        problem = replace(self.problem, dtype="float32", out_dtype=None)
-        return replace(self, problem=problem, method="auto")
+        return replace(self, problem=self.problem.in_type("float32"), method="auto")

@@ -18,8 +18,6 @@ from convlens.compute.methods import (
     Run,
     check_method,
     estimate,
-    is_direct,
-    is_exact,
     prepared,
     refused,
 )
@@ -94,7 +92,7 @@ class Decision:
     @property
     def exact(self) -> str | None:
         """Return the quickest method that is right for any weights, because it sums plainly."""
-        names = [name for name in self.cost if is_exact(name)]
+        names = [name for name in self.cost if METHODS[name].exact]
         return min(names, key=lambda name: self.cost[name], default=None)
 
     def __str__(self) -> str:
@@ -108,7 +106,7 @@ class Decision:
             f"padding {problem.padding_mode}"
         ]
         lines += [f"  axis {axis}: {window}" for axis, window in enumerate(problem.windows)]
-        promise = promised(problem, self.method, is_exact(self.method))
+        promise = promised(problem, self.method, METHODS[self.method].exact)
         lines += [f"  {promise}"] if promise else []
         chosen = self.candidates[self.method].cost
         for name, candidate in self.candidates.items():
@@ -207,9 +205,9 @@ def _considered(problem: Problem, method: str, tolerance: float) -> dict[str, Ca
     candidates = {}
     for name in METHODS:
         reason = refused(name, problem)
-        if reason is None and method == "direct" and not is_direct(name):
+        if reason is None and method == "direct" and not METHODS[name].direct:
             reason = "it does not promise the same bits for any number of threads"
-        if reason is None and not (tolerance or name == method or is_exact(name)):
+        if reason is None and not (tolerance or name == method or METHODS[name].exact):
             reason = "it is not one plain sum, as a tolerance of 0 asks"
         found = None if reason is not None else estimate(name, problem)
         candidates[name] = Candidate(refused=reason, estimate=found)
@@ -311,7 +309,7 @@ class Contest:
         background.pause()
         if not self._suits(name):
             return False
-        if is_exact(name) or self.weight is None:
+        if METHODS[name].exact or self.weight is None:
             return True
         if not _measurable(self.problem):
             self.candidates[name] = replace(candidate, refused="its error cannot be measured here")

@@ -20,7 +20,7 @@ from convlens.compute import background
 from convlens.compute.deciding import Prepared, decide
 from convlens.compute.kernels.launching import threads
 from convlens.compute.memory.arena import MOST_SHARED, Arena
-from convlens.compute.methods import METHODS, compiles, estimate, is_exact, prepared, refused
+from convlens.compute.methods import METHODS, estimate, prepared, refused
 from convlens.compute.problems import Problem, Unfit, Unsuited
 
 __all__ = ["execute"]
@@ -92,7 +92,7 @@ def execute(
     No gradient is recorded.
 
     >>> from convlens.windows import Window
-    >>> problem = Problem("max_pool", 1, 1, (4,), 1, (Window(2, 2),), "float32")
+    >>> problem = MaxPool(space=(4,), windows=(Window(2, 2),), dtype="float32")
     >>> execute(problem, torch.tensor([[[1.0, 5.0, 2.0, 3.0]]]))[0]
     tensor([[[5., 3.]]])
     """
@@ -183,14 +183,14 @@ def _quick(problem: Problem, exact: bool) -> str:
     sum takes longer than compiling does, one that is compiled may be the quickest.
     """
     every = [name for name in METHODS if refused(name, problem) is None]
-    able = [name for name in every if not compiles(name)]
-    plain = [name for name in able if is_exact(name)]
+    able = [name for name in every if not METHODS[name].compiles]
+    plain = [name for name in able if METHODS[name].exact]
     if not plain:
         return decide(problem, tolerance=0.0, measure=False).decision.method
     seconds = {name: estimate(name, problem) for name in every}
     best, safe = (min(names, key=lambda name: seconds[name]) for names in (able, plain))
     if seconds[safe] > COMPILING:
-        safe = min(filter(is_exact, every), key=lambda name: seconds[name])
+        safe = min(filter(lambda name: METHODS[name].exact, every), key=lambda name: seconds[name])
     worth = seconds[safe] > max(LONG_SUM, SOONER * seconds[best])
     return best if worth and not exact else safe
 

@@ -7,7 +7,7 @@ from typing import Any
 from convlens.compute.calling import call
 from convlens.compute.operands.arrays import Array
 from convlens.compute.operands.operands import Operands
-from convlens.compute.reading.remembering import recall_conv, recall_pool
+from convlens.compute.reading.remembering import recall_conv, recall_conv_transpose, recall_pool
 
 __all__ = ["avg_pool", "conv", "conv_transpose", "max_pool"]
 
@@ -93,14 +93,13 @@ def conv_transpose(
     array([[  1.,  10., 102.,  20., 200.]])
     """
     given = Operands(x, weight, bias, out).cast()
-    problem = recall_conv(
+    problem = recall_conv_transpose(
         given,
         stride=stride,
         padding=padding,
         output_padding=output_padding,
         dilation=dilation,
         groups=groups,
-        transposed=True,
         out_dtype=out_dtype,
     )
     return call(problem, given, method)

@@ -17,10 +17,10 @@ from convlens.compute.problems import Problem
 from convlens.compute.reading.options import (
     Description,
     describe,
-    read_conv,
     read_flag,
     read_pool,
     read_tolerance,
+    read_weighted,
 )
 from convlens.windows import TransposedWindow, Window
 
@@ -178,7 +178,7 @@ def plan(
       torch       refused: torch has no convolution of int8
       reference   about 0.00021 s, chosen
     """
-    problem = read_conv(
+    problem = read_weighted(
         x,
         weight,
         bias,

@@ -1,22 +1,22 @@
-"""One convolution or pooling, read and checked: all that a method needs to know beside numbers."""
+"""One convolution or pooling, read and checked: all that a method must know besides the numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from convlens.windows import TransposedWindow, Window
 
-__all__ = ["Problem", "Unfit", "Unsuited"]
+__all__ = ["AvgPool", "Conv", "ConvTranspose", "MaxPool", "Pool", "Problem", "Unfit", "Unsuited"]
 
 
 T = TypeVar("T")
 
 
 class _Once(Generic[T]):
-    """A property computed once; that of functools has a lock, which torch.compile cannot see."""
+    """A property computed once; that of functools has a lock, which torch.compile cannot trace."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
         self.compute, self.name, self.__doc__ = compute, compute.__name__, compute.__doc__
@@ -28,42 +28,63 @@ class _Once(Generic[T]):
 
 
 class Unfit(ArithmeticError):
-    """A method has met numbers for which it is not right; one that sums directly must do it."""
+    """Numbers for which a method is not right; one that sums directly must compute them."""
 
 
 class Unsuited(ValueError):
-    """A method finds, on seeing the weights, that it cannot do a problem it did not refuse."""
+    """Weights that a method cannot compute with, though it did not refuse the problem."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What is asked for, with nothing left to interpret; made by `convlens.compute.reading`.
+    """A fully specified operation; `convlens.compute.reading` makes them.
 
-    `operation` is "conv", "conv_transpose", "max_pool" or "avg_pool"; `batch`, `channels` and
-    `space` are the sizes of the input (`channels_out` and `outputs` those of the result);
-    `windows` has one window an axis of space. `dtype` is the name of the element type, `device`
-    torch's name of the place the arrays lie. `gradient` says that torch will want to go back,
-    `out_dtype` names the element type of the result where it is not that of the input.
-
-    >>> Problem("max_pool", 1, 3, (8,), 3, (Window(2, stride=2),), "float32").outputs
-    (4,)
+    `batch`, `channels` and `space` are the sizes of the input, `channels_out` and `outputs` those
+    of the result; `windows` has one window for each axis of space. `dtype` is the name of the
+    element type, `device` torch's name of the place where the arrays are. `gradient` says that
+    torch will want to differentiate the result.
     """
 
-    operation: str
-    batch: int
-    channels: int
+    operation: ClassVar[str]
+    spoken: ClassVar[str]
+    """What the operation is called in a sentence."""
+    plural: ClassVar[str]
+    """What a method of such problems computes, in a sentence."""
+
     space: tuple[int, ...]
-    channels_out: int
     windows: tuple[Window | TransposedWindow, ...]
     dtype: str
+    batch: int = 1
+    channels: int = 1
+    channels_out: int = 1
     device: str = "cpu"
-    groups: int = 1
-    padding_mode: str = "zeros"
     batched: bool = True
     gradient: bool = False
-    return_indices: bool = False
-    count_include_pad: bool = True
-    out_dtype: str | None = None
+
+    @property
+    def groups(self) -> int:
+        """Return the number of groups that the channels are divided into."""
+        return 1
+
+    @property
+    def padding_mode(self) -> str:
+        """Return what stands in the padding, in torch's words."""
+        return "zeros"
+
+    @property
+    def out_dtype(self) -> str | None:
+        """Return the element type of the result where it is not that of the input."""
+        return None
+
+    @property
+    def return_indices(self) -> bool:
+        """Return whether the places of the maxima are asked for."""
+        return False
+
+    def in_type(self, dtype: str) -> Self:
+        """Return the same problem for arrays of another element type, and a result of that type."""
+        plain: dict[str, Any] = {} if self.out_dtype is None else {"out_dtype": None}
+        return replace(self, dtype=dtype, **plain)
 
     @property
     def y_dtype(self) -> str:
@@ -72,18 +93,18 @@ class Problem:
 
     @_Once
     def outputs(self) -> tuple[int, ...]:
-        """Return the size of the result along every axis of space."""
+        """Return the size of the result along each axis of space."""
         pairs = zip(self.windows, self.space, strict=True)
         return tuple(window.outputs(n) for window, n in pairs)
 
     @_Once
     def size(self) -> tuple[int, ...]:
-        """Return the size of the window along every axis of space, in taps."""
+        """Return the size of the window along each axis of space, in taps."""
         return tuple(window.size for window in self.windows)
 
     @_Once
     def x_shape(self) -> tuple[int, ...]:
-        """Return the shape the user's input has: (n, c, *space), or (c, *space) without batch."""
+        """Return the shape of the user's input: (n, c, *space), or (c, *space) without batch."""
         return ((self.batch,) if self.batched else ()) + (self.channels, *self.space)
 
     @_Once
@@ -94,23 +115,100 @@ class Problem:
     @property
     def weight_shape(self) -> tuple[int, ...] | None:
         """Return (k, c / groups, *size), transposed (c, k / groups, *size), None for pooling."""
-        if self.operation == "conv":
-            return (self.channels_out, self.channels // self.groups, *self.size)
-        if self.operation == "conv_transpose":
-            return (self.channels, self.channels_out // self.groups, *self.size)
         return None
 
     @property
     def steps(self) -> int:
         """Return the number of products, comparisons or sums, those on padding included.
 
-        >>> Problem("conv", 1, 4, (16, 16), 2, (Window(3), Window(3)), "float32").steps
+        >>> plane = (Window(3), Window(3))
+        >>> Conv(space=(16, 16), windows=plane, dtype="float32", channels=4, channels_out=2).steps
         14112
         """
-        if self.operation == "conv_transpose":
-            places = prod(self.space) * self.channels
-            each = self.channels_out // self.groups
-        else:
-            places = prod(self.outputs) * self.channels_out
-            each = self.channels // self.groups if self.operation == "conv" else 1
-        return self.batch * places * each * prod(self.size)
+        return self.batch * prod(self.outputs) * self.channels_out * prod(self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(Problem):
+    """A convolution without a flip; `out_dtype` names the result's type where it is wider."""
+
+    operation: ClassVar[str] = "conv"
+    spoken: ClassVar[str] = "convolution"
+    plural: ClassVar[str] = "convolutions"
+
+    windows: tuple[Window, ...]
+    groups: int = 1
+    padding_mode: str = "zeros"
+    out_dtype: str | None = None
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Return (k, c / groups, *size)."""
+        return (self.channels_out, self.channels // self.groups, *self.size)
+
+    @property
+    def steps(self) -> int:
+        """Return the number of products, those with padding included."""
+        return super().steps * (self.channels // self.groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvTranspose(Problem):
+    """A transposed convolution; `out_dtype` names the result's type where it is wider."""
+
+    operation: ClassVar[str] = "conv_transpose"
+    spoken: ClassVar[str] = "transposed convolution"
+    plural: ClassVar[str] = "transposed convolutions"
+
+    windows: tuple[TransposedWindow, ...]
+    groups: int = 1
+    out_dtype: str | None = None
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Return (c, k / groups, *size)."""
+        return (self.channels, self.channels_out // self.groups, *self.size)
+
+    @property
+    def steps(self) -> int:
+        """Return the number of products."""
+        places = self.batch * prod(self.space) * self.channels
+        return places * (self.channels_out // self.groups) * prod(self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(Problem):
+    """A pooling: it has as many channels out as in.
+
+    >>> MaxPool(space=(8,), windows=(Window(2, 2),), dtype="float32").outputs
+    (4,)
+    """
+
+    spoken: ClassVar[str] = "pooling"
+    plural: ClassVar[str] = "poolings"
+
+    channels_out: int = field(init=False)
+    windows: tuple[Window, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels_out", self.channels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(Pool):
+    """The largest element of every window, and its place if `return_indices`."""
+
+    operation: ClassVar[str] = "max_pool"
+    spoken: ClassVar[str] = "maximum pooling"
+
+    return_indices: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool(Pool):
+    """The mean of every window, whose divisor counts zeros of padding if `count_include_pad`."""
+
+    operation: ClassVar[str] = "avg_pool"
+    spoken: ClassVar[str] = "average pooling"
+
+    count_include_pad: bool = True

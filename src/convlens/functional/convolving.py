@@ -9,7 +9,7 @@ import torch
 
 from convlens.compute.calling import call
 from convlens.compute.operands.operands import Operands
-from convlens.compute.reading.remembering import recall_conv
+from convlens.compute.reading.remembering import recall_conv, recall_conv_transpose
 from convlens.compute.reading.windows import TORCHS
 from convlens.functional.arguments import check_axes, check_tensor, one_or_all
 
@@ -163,6 +163,7 @@ def _weighted(
     check_axes(name, weight, axes)
     given = Operands(x, weight, bias).cast()
     read = {option: one_or_all(value) for option, value in how.items()}
-    problem = recall_conv(given, transposed=transposed, words=TORCHS, **read)
+    recall = recall_conv_transpose if transposed else recall_conv
+    problem = recall(given, words=TORCHS, **read)
     y: torch.Tensor = call(problem, given)
     return y

@@ -11,7 +11,7 @@ from convlens.compute.kernels.blocks.images import image_blocks
 from convlens.compute.methods import depthwise, reference
 from convlens.compute.methods.depthwise import FLAT, block_of
 from convlens.compute.methods.shape import Shape
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
@@ -52,10 +52,10 @@ def check(
         numbers, kernel = whole(x, dtype, seed), whole(weight, dtype, seed + 1)
         bias = whole(weight[:1], dtype, seed + 2)
         problem = read_conv(numbers, kernel, bias, **options)
-        assert depthwise.refuses(problem) is None
+        assert depthwise.METHOD.refused(problem) is None
         if expected is None:
             expected = reference.run(problem, numbers, kernel, bias)[0].double()
-        found = poisoned(problem, numbers, depthwise.prepare(problem, kernel, bias))
+        found = poisoned(problem, numbers, depthwise.METHOD.ready(problem, kernel, bias))
         assert torch.equal(found.double(), expected)
 
 
@@ -101,7 +101,7 @@ def test_a_bad_number_spoils_the_windows_over_it_alone(bad: float, at: tuple[int
     weight[weight == 0] = 1
     x[(0, 0, *at)] = bad
     problem = read_conv(x, weight, padding=1)
-    found = poisoned(problem, x, depthwise.prepare(problem, weight, None))
+    found = poisoned(problem, x, depthwise.METHOD.ready(problem, weight, None))
     expected = torch.nn.functional.conv2d(x.double(), weight.double(), padding=1)
     spoiled = ~expected.isfinite()
     assert torch.equal(~found.isfinite(), spoiled)
@@ -125,7 +125,7 @@ def test_threads_and_batch_change_no_bit(
     def computed(x: torch.Tensor) -> torch.Tensor:
         problem = read_conv(x, kernel, **options)
         y = torch.empty(problem.y_shape)
-        depthwise.prepare(problem, kernel, None)(x, y)
+        depthwise.METHOD.ready(problem, kernel, None)(x, y)
         return y
 
     check_same_bits(computed, numbers)
@@ -152,9 +152,13 @@ def test_a_block_loads_every_line_once_for_all_its_rows() -> None:
 )
 def test_what_it_refuses(options: dict[str, Any], why: str) -> None:
     problem = read_conv(torch.ones(1, 1, 9, 9), torch.ones(1, 1, 3, 3), **options)
-    assert why in str(depthwise.refuses(problem))
+    assert why in str(depthwise.METHOD.refused(problem))
 
 
 def test_it_wants_a_weight() -> None:
     with pytest.raises(ValueError, match="`weight` is missing"):
-        depthwise.prepare(Problem("conv", 1, 1, (9,), 1, (Window(3),), "float32"), None, None)
+        depthwise.METHOD.ready(
+            Conv(space=(9,), windows=(Window(3),), dtype="float32"),
+            None,
+            None,
+        )

@@ -20,7 +20,7 @@ from convlens.compute.methods.fft import library as fft_library
 from convlens.compute.methods.fft import method as fft
 from convlens.compute.methods.fft.layout import Layout, radices_of
 from convlens.compute.methods.fft.tiles import Tiles, choose
-from convlens.compute.problems import Problem, Unsuited
+from convlens.compute.problems import Conv, MaxPool, Unsuited
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.cases.methods import LARGER
@@ -42,7 +42,7 @@ def method(request: pytest.FixtureRequest) -> ModuleType:
 def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Take the tiles that are cheapest, or the smallest there can be, so that there are many."""
 
-    def smallest(problem: Problem, lengths: Any, seconds: Any) -> tuple[Tiles, float]:
+    def smallest(problem: Conv, lengths: Any, seconds: Any) -> tuple[Tiles, float]:
         return choose(problem, lengths, lambda length, count: np.prod(length, axis=0))
 
     if request.param == "smallest tiles":
@@ -231,7 +231,7 @@ def test_nothing_beyond_the_arrays_is_read_or_written(tiles: str, shape: Any, si
     random = np.random.default_rng(4)
     x, weight = random.standard_normal((1, 1, *shape)), random.standard_normal((1, 1, *size))
     problem = read_conv((x.shape, "float64"), torch.from_numpy(weight))
-    run = fft.prepare(problem, torch.from_numpy(weight), None)
+    run = fft.METHOD.ready(problem, torch.from_numpy(weight), None)
     count = int(np.prod(problem.outputs))
     for gap in (0, 1, 7):
         around = torch.full((x.size + 64 + gap,), torch.nan, dtype=torch.float64)
@@ -262,7 +262,7 @@ def test_threads_change_no_bit_and_do_not_meet() -> None:
         torch.set_num_threads(before)
     assert torch.equal(*found)
     problem = read_conv((x.shape, "float32"), torch.from_numpy(weight).float(), groups=2)
-    run = fft.prepare(problem, torch.from_numpy(weight).float(), None)
+    run = fft.METHOD.ready(problem, torch.from_numpy(weight).float(), None)
     results = [torch.empty_like(y) for _ in range(4)]
     given = torch.from_numpy(x).float()
     at_once = [threading.Thread(target=run, args=(given, result)) for result in results]
@@ -276,11 +276,23 @@ def test_threads_change_no_bit_and_do_not_meet() -> None:
 def test_others_are_refused(method: ModuleType) -> None:
     one = (Window(3),)
     for other, word in (
-        (Problem("max_pool", 1, 1, (9,), 1, one, "float32"), "max_pool"),
-        (Problem("conv", 1, 1, (9,), 1, one, "int32"), "int32"),
-        (Problem("conv", 1, 1, (9,), 1, one, "float32", device="xpu:0"), "CPU"),
-        (Problem("conv", 1, 1, (9,), 1, one, "float32", gradient=True), "gradient"),
-        (Problem("conv", 1, 9000, (9,), 9000, one, "float32"), "MB"),
+        (MaxPool(space=(9,), windows=one, dtype="float32"), "max_pool"),
+        (
+            Conv(space=(9,), windows=one, dtype="int32"),
+            "int32",
+        ),
+        (
+            Conv(space=(9,), windows=one, dtype="float32", device="xpu:0"),
+            "CPU",
+        ),
+        (
+            Conv(space=(9,), windows=one, dtype="float32", gradient=True),
+            "gradient",
+        ),
+        (
+            Conv(channels=9000, space=(9,), channels_out=9000, windows=one, dtype="float32"),
+            "MB",
+        ),
     ):
         assert word in str(method.refuses(other))
 
@@ -297,7 +309,7 @@ def test_on_a_gpu_long_kernels_go_through_a_fourier_transform(
     chosen = []
     for taps in (31, 5001):
         window = (Window(taps, before=taps // 2, after=taps // 2),)
-        problem = Problem("conv", 2, 1, (400_000,), 1, window, "float32", device="cuda:0")
+        problem = Conv(batch=2, space=(400000,), windows=window, dtype="float32", device="cuda:0")
         x = torch.randn(2, 1, 400_000, generator=generator)
         weight = torch.randn(1, 1, taps, generator=generator)
         plan = decide(problem, weight=weight)
@@ -312,7 +324,7 @@ def test_on_a_gpu_long_kernels_go_through_a_fourier_transform(
 
 def test_costs_rise_with_the_work(method: ModuleType) -> None:
     def cost(n: int, k: int) -> float:
-        return float(method.cost(Problem("conv", 1, 1, (n,), 1, (Window(k),), "float32")))
+        return float(method.cost(Conv(space=(n,), windows=(Window(k),), dtype="float32")))
 
     assert cost(10**6, 2047) > 5 * cost(10**5, 2047)
     assert cost(10**6, 2**17) > cost(10**6, 2047)
@@ -371,7 +383,7 @@ def test_radices_make_up_their_length() -> None:
 
 def test_tiles_cover_every_output() -> None:
     window = Window(7, stride=2, dilation=3, before=4, after=1)
-    problem = Problem("conv", 1, 1, (100,), 1, (window,), "float32")
+    problem = Conv(space=(100,), windows=(window,), dtype="float32")
     for length in (20, 21, 36, 110):
         found, _ = choose(problem, [[length]], lambda length, count: count)
         each = found.step[0] // window.stride

@@ -11,7 +11,7 @@ from convlens.compute.deciding import Contest, _considered
 from convlens.compute.methods.fft import method as fft
 from convlens.compute.methods.fft.again import way
 from convlens.compute.methods.promise import within
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.compute.test_locally_right import noise, worst
@@ -44,7 +44,7 @@ def test_every_way_is_right(how: str, name: str, monkeypatch: pytest.MonkeyPatch
     bias = noise((weight_shape[0],), 3)
     asked: list[str] = []
 
-    def chosen(problem: Problem, *_: Any) -> str:
+    def chosen(problem: Conv, *_: Any) -> str:
         asked.append(problem.dtype)
         return how if problem.dtype == "float32" else "directly"
 
@@ -52,7 +52,7 @@ def test_every_way_is_right(how: str, name: str, monkeypatch: pytest.MonkeyPatch
     plan = convlens.plan(x, weight, bias, method="fft", **options)
     y = plan(x)
     assert "float32" in asked
-    assert worst(y, x, weight, bias, **options) <= within(plan.problem)
+    assert worst(y, x, weight, bias, **options) <= within(read_conv(x, weight, bias, **options))
     assert torch.equal(plan(x), y)
 
 
@@ -63,15 +63,15 @@ def test_tiles_see_what_stands_for_the_padding(mode: str, monkeypatch: pytest.Mo
     options: dict[str, Any] = {"padding": [(7, 9), (3, 8)], "padding_mode": mode}
     y = convlens.plan(x, weight, method="fft", **options)(x)
     padded = torch.nn.functional.pad(x, (3, 8, 7, 9), mode=mode)
-    assert worst(y, padded, weight) <= within(convlens.plan(padded, weight).problem)
+    assert worst(y, padded, weight) <= within(read_conv(padded, weight))
 
 
 def test_the_way_is_the_cheapest() -> None:
-    filters = Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")
+    filters = Conv(space=(10**6,), windows=(Window(2047),), dtype="float32")
     assert way(filters, 8, 36, 5e-5, 2 * 2047, 1) == "directly"
     assert way(filters, 8, 36, 5e-5, 800 * 2047, 1) == "tiles"
     assert way(filters, 8, 36, 5e-5, 28_800 * 2047, 36) == "wide"
-    image = Problem("conv", 1, 1, (1000, 1000), 1, (Window(31), Window(31)), "float64")
+    image = Conv(space=(1000, 1000), windows=(Window(31), Window(31)), dtype="float64")
     assert way(image, 8, 36, 5e-4, 500 * 961, 1) == "directly"
     assert way(image, 8, 36, 5e-4, 30_000 * 961, 36) == "plainly"
 
@@ -95,7 +95,7 @@ def test_what_float64_leaves_in_doubt_is_summed() -> None:
     x = noise((1, 1, 200, 256), 1) * torch.exp(-torch.arange(256.0) / 2.8)
     weight = noise((1, 1, 31, 31), 2)
     plan = convlens.plan(x, weight, method="fft")
-    assert worst(plan(x), x, weight) <= within(plan.problem)
+    assert worst(plan(x), x, weight) <= within(read_conv(x, weight))
 
 
 def test_a_few_doubtful_results_need_no_second_kernel() -> None:
@@ -103,7 +103,7 @@ def test_a_few_doubtful_results_need_no_second_kernel() -> None:
     x = torch.ones(1, 1, 200, 200) + noise((1, 1, 200, 200), 5) / 8
     x[..., 100:121, 100:121] *= 1e-4  # one window reads nothing else
     weight = noise((1, 1, 21, 21), 6)
-    run = fft.prepare(read_conv(x, weight), weight, None)
+    run = fft.METHOD.ready(read_conv(x, weight), weight, None)
     assert isinstance(run, fft._Convolution)
     y = torch.empty(1, 1, 180, 180)
     run(x, y)
@@ -120,9 +120,9 @@ def test_silence_is_counted_by_what_was_read(monkeypatch: pytest.MonkeyPatch) ->
     x = torch.zeros(1, 1, 40, 30, 30)
     x[:, :, :4] = 1e4 * noise((1, 1, 4, 30, 30), 8)
     weight, asked = noise((1, 1, 7, 7, 7), 9), []
-    run = fft.prepare(read_conv(x, weight), weight, None)
+    run = fft.METHOD.ready(read_conv(x, weight), weight, None)
 
-    def chosen(problem: Problem, lanes: int, tasks: int, seconds: float, *counts: int) -> str:
+    def chosen(problem: Conv, lanes: int, tasks: int, seconds: float, *counts: int) -> str:
         asked.append(counts)
         return "directly"
 
@@ -139,12 +139,12 @@ def test_what_lies_outside_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     x, weight, asked = noise((1, 1, 64, 64), 1).double(), noise((1, 1, 64, 64), 2).double(), []
     problem = read_conv(x, weight, padding=63)
 
-    def chosen(problem: Problem, lanes: int, tasks: int, *counts: Any) -> str:
+    def chosen(problem: Conv, lanes: int, tasks: int, *counts: Any) -> str:
         asked.append(counts[-2])
         return "directly"
 
     monkeypatch.setattr(fft, "way", chosen)
-    run, y = fft.prepare(problem, weight, None), torch.empty(1, 1, 127, 127).double()
+    run, y = fft.METHOD.ready(problem, weight, None), torch.empty(1, 1, 127, 127).double()
     run(x, y)
     assert asked
     assert asked[0] < 127 * 4 * 64 * 64 / 8  # an eighth of what the doubtful edges would all take

@@ -8,7 +8,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from convlens.compute.methods import lanes, reference
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv, MaxPool
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
@@ -36,7 +36,7 @@ def layers(draw: Any) -> dict[str, Any]:
 
 def check(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, **options: Any) -> None:
     problem = read_conv(x, weight, bias, **options)
-    found = poisoned(problem, x, lanes.prepare(problem, weight, bias))
+    found = poisoned(problem, x, lanes.METHOD.ready(problem, weight, bias))
     assert torch.equal(found, reference.run(problem, x, weight, bias)[0])
 
 
@@ -74,7 +74,7 @@ def test_threads_and_batch_change_no_bit() -> None:
 
     def computed(x: torch.Tensor) -> torch.Tensor:
         problem = read_conv(x, weight, padding=1, stride=2)
-        return poisoned(problem, x, lanes.prepare(problem, weight, None))
+        return poisoned(problem, x, lanes.METHOD.ready(problem, weight, None))
 
     check_same_bits(computed, x)
 
@@ -84,17 +84,26 @@ def test_a_wrong_table_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "_offsets", lambda *a: right(*a)[::-1].copy())
     x, weight = whole((1, 2, 6, 20), "float64", 1), whole((16, 2, 3, 3), "float64", 2)
     problem = read_conv(x, weight)
-    found = poisoned(problem, x, lanes.prepare(problem, weight, None))
+    found = poisoned(problem, x, lanes.METHOD.ready(problem, weight, None))
     assert not torch.equal(found, reference.run(problem, x, weight, None)[0])
 
 
 def test_what_it_refuses() -> None:
     window = (Window(3),)
-    assert lanes.refuses(Problem("conv", 1, 2, (9,), 12, window, "float32")) is None
-    few = Problem("conv", 1, 2, (9,), 22, window, "float32", groups=2)
-    assert "12 channels out" in str(lanes.refuses(few))
-    assert "no max_pool" in str(
-        lanes.refuses(Problem("max_pool", 1, 2, (9,), 2, window, "float32"))
+    assert (
+        lanes.METHOD.refused(
+            Conv(channels=2, space=(9,), channels_out=12, windows=window, dtype="float32")
+        )
+        is None
+    )
+    few = Conv(channels=2, space=(9,), channels_out=22, windows=window, dtype="float32", groups=2)
+    assert "12 channels out" in str(lanes.METHOD.refused(few))
+    assert "not max_pool" in str(
+        lanes.METHOD.refused(MaxPool(channels=2, space=(9,), windows=window, dtype="float32"))
     )
     with pytest.raises(ValueError, match="`weight` is missing"):
-        lanes.prepare(Problem("conv", 1, 2, (9,), 12, window, "float32"), None, None)
+        lanes.METHOD.ready(
+            Conv(channels=2, space=(9,), channels_out=12, windows=window, dtype="float32"),
+            None,
+            None,
+        )

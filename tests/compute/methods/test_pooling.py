@@ -20,7 +20,7 @@ from convlens.compute.methods import eager, prepared, reference, refused
 from convlens.compute.methods.pooling import layout as pooling_layout
 from convlens.compute.methods.pooling import method as pooling
 from convlens.compute.methods.spans import divisors, places, spans
-from convlens.compute.problems import Problem
+from convlens.compute.problems import AvgPool, MaxPool, Problem
 from convlens.compute.reading.options import read_pool
 from convlens.windows import Window
 from tests.oracles.compute import check_sum
@@ -59,9 +59,9 @@ def drawn(operation: str, x: torch.Tensor, layer: dict[str, Any]) -> Problem:
 
 def check_exactly(problem: Problem, x: torch.Tensor) -> None:
     """Raise unless the method gives what the reference does, not-a-numbers at the same places."""
-    assert pooling.refuses(problem) is None
+    assert pooling.METHOD.refused(problem) is None
     expected, _ = reference.run(problem, x, None, None)
-    found = poisoned(problem, x, pooling.prepare(problem, None, None))
+    found = poisoned(problem, x, pooling.METHOD.ready(problem, None, None))
     torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
 
 
@@ -116,7 +116,7 @@ def test_every_way_to_compute_is_exact(
     x = whole(shape, "float64", 7)
     problem = read_pool(operation, x, size, **options)
     expected, _ = eager.run(problem, x, None, None)
-    found = poisoned(problem, x, pooling.prepare(problem, None, None))
+    found = poisoned(problem, x, pooling.METHOD.ready(problem, None, None))
     assert torch.equal(found, expected)
 
 
@@ -136,7 +136,7 @@ def test_machines_with_narrower_vectors_give_the_same(
         x = whole(shape, "float64", 7)
         problem = read_pool(operation, x, size, **options)
         expected, _ = eager.run(problem, x, None, None)
-        found = poisoned(problem, x, pooling.prepare(problem, None, None))
+        found = poisoned(problem, x, pooling.METHOD.ready(problem, None, None))
         assert torch.equal(found, expected), (shape, size)
 
 
@@ -148,7 +148,7 @@ def test_means_keep_their_bound(shape: Any, size: Any, options: dict[str, Any]) 
     for dtype in FLOATS:
         of_type = x.to(getattr(torch, dtype))
         problem = read_pool("avg_pool", of_type, size, **options)
-        found = poisoned(problem, of_type, pooling.prepare(problem, None, None))
+        found = poisoned(problem, of_type, pooling.METHOD.ready(problem, None, None))
         wide = replace(problem, dtype="float64")
         exact, _ = eager.run(wide, x.double(), None, None)
         total, _ = eager.run(wide, x.double().abs(), None, None)
@@ -207,11 +207,11 @@ def test_threads_batch_and_bands_change_no_bit(
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            found.append(poisoned(problem, x, pooling.prepare(problem, None, None)))
-        single = poisoned(one, x[1:2], pooling.prepare(one, None, None))
+            found.append(poisoned(problem, x, pooling.METHOD.ready(problem, None, None)))
+        single = poisoned(one, x[1:2], pooling.METHOD.ready(one, None, None))
         small = replace(machine(), level1=2**9, level2=2**12)
         monkeypatch.setattr(pooling_layout, "machine", lambda: small)
-        found.append(poisoned(problem, x, pooling.prepare(problem, None, None)))
+        found.append(poisoned(problem, x, pooling.METHOD.ready(problem, None, None)))
     finally:
         torch.set_num_threads(before)
     bits = [y.view(torch.int32) for y in found]
@@ -326,18 +326,18 @@ def test_what_it_refuses() -> None:
             field: value,
         }
         problem = Problem(batch=1, channels=1, channels_out=1, **options)
-        assert pooling.refuses(problem) is not None, field
-    whole_numbers = Problem("avg_pool", 1, 1, (4,), 1, window, "int32")
-    assert pooling.refuses(whole_numbers) == "an average of integers is no integer"
+        assert pooling.METHOD.refused(problem) is not None, field
+    whole_numbers = AvgPool(space=(4,), windows=window, dtype="int32")
+    assert pooling.METHOD.refused(whole_numbers) == "an average of integers is no integer"
     for dtype in ("uint64", "complex64"):
-        assert refused("pooling", Problem("max_pool", 1, 1, (4,), 1, window, dtype)) is not None
+        assert refused("pooling", MaxPool(space=(4,), windows=window, dtype=dtype)) is not None
 
 
 def test_nothing_to_do_is_done() -> None:
     x = torch.zeros(0, 2, 5, 6)
     problem = read_pool("max_pool", x, 2)
-    pooling.prepare(problem, None, None)(x, torch.empty(0, 2, 2, 3))
-    assert pooling.cost(problem) > 0
+    pooling.METHOD.ready(problem, None, None)(x, torch.empty(0, 2, 2, 3))
+    assert pooling.METHOD.seconds(problem) > 0
 
 
 numbers = st.integers(1, 6)
@@ -360,8 +360,8 @@ def test_tables_say_what_the_window_says(
         assert [int(f) for f, t in zip(found[:, 0], taps, strict=True) if t] == [
             t.start for t in taps if t
         ]
-        problem = Problem(
-            "avg_pool", 1, 1, (n, n), 1, (window,) * 2, "float64", count_include_pad=padded
+        problem = AvgPool(
+            space=(n, n), windows=(window,) * 2, dtype="float64", count_include_pad=padded
         )
         counts = torch.tensor([len(t) for t in taps]).double()
         expected = torch.outer(counts, counts).clamp(min=1)

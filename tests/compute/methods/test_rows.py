@@ -12,7 +12,7 @@ from convlens.compute.methods import reference
 from convlens.compute.methods.rows import method as rows
 from convlens.compute.methods.rows.layout import Block, block_of, choose_band, steps_of
 from convlens.compute.methods.shape import Shape
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
@@ -45,7 +45,7 @@ def check(x: tuple[int, ...], weight: tuple[int, ...], seed: int = 0, **options:
     numbers, kernel = whole(x, "float64", seed), whole(weight, "float64", seed + 1)
     bias = whole(weight[:1], "float64", seed + 2)
     problem = read_conv(numbers, kernel, bias, **options)
-    found = poisoned(problem, numbers, rows.prepare(problem, kernel, bias))
+    found = poisoned(problem, numbers, rows.METHOD.ready(problem, kernel, bias))
     assert torch.equal(found, reference.run(problem, numbers, kernel, bias)[0])
 
 
@@ -85,7 +85,7 @@ def test_larger_filters_are_the_reference(
 def test_every_type_is_computed(dtype: str) -> None:
     x, weight = whole((1, 2, 30, 50), dtype, 0), whole((2, 1, 3, 3), dtype, 1)
     problem = read_conv(x, weight, groups=2, padding=1)
-    found = poisoned(problem, x, rows.prepare(problem, weight, None))
+    found = poisoned(problem, x, rows.METHOD.ready(problem, weight, None))
     assert torch.equal(found, reference.run(problem, x, weight, None)[0])
 
 
@@ -95,7 +95,7 @@ def test_a_bad_number_spoils_the_windows_over_it_alone(bad: float, at: int) -> N
     x, weight = whole((1, 1, 2000), "float32", 0), whole((1, 1, 40), "float32", 1)
     x[0, 0, at] = bad
     problem = read_conv(x, weight, padding=20)
-    found = poisoned(problem, x, rows.prepare(problem, weight, None))
+    found = poisoned(problem, x, rows.METHOD.ready(problem, weight, None))
     expected = torch.nn.functional.conv1d(x.double(), weight.double(), padding=20)
     spoiled = ~expected.isfinite()
     assert torch.equal(~found.isfinite(), spoiled)
@@ -120,7 +120,7 @@ def test_threads_and_batch_change_no_bit(
     def computed(x: torch.Tensor) -> torch.Tensor:
         problem = read_conv(x, kernel, **options)
         y = torch.empty(problem.y_shape)
-        rows.prepare(problem, kernel, None)(x, y)
+        rows.METHOD.ready(problem, kernel, None)(x, y)
         return y
 
     check_same_bits(computed, numbers)
@@ -154,7 +154,11 @@ def test_blocks_fit_the_registers_and_bands_the_cache() -> None:
 
 
 def test_what_it_refuses() -> None:
-    problem = Problem("conv", 1, 1, (9,), 1, (Window(3),), "float16")
-    assert "float16" in str(rows.refuses(problem))
+    problem = Conv(space=(9,), windows=(Window(3),), dtype="float16")
+    assert "float16" in str(rows.METHOD.refused(problem))
     with pytest.raises(ValueError, match="`weight` is missing"):
-        rows.prepare(Problem("conv", 1, 1, (9,), 1, (Window(3),), "float32"), None, None)
+        rows.METHOD.ready(
+            Conv(space=(9,), windows=(Window(3),), dtype="float32"),
+            None,
+            None,
+        )

@@ -9,7 +9,7 @@ import torch
 import convlens
 from convlens.compute.methods import reference
 from convlens.compute.methods.separable import method as separable
-from convlens.compute.problems import Problem, Unsuited
+from convlens.compute.problems import Conv, Unsuited
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.poisoned_memory import poisoned
@@ -60,7 +60,7 @@ def test_products_are_filtered_axis_by_axis(
     numbers = torch.randn(x, generator=generator, dtype=torch.float64).to(dtype)
     weight, bias = factors(count, *sizes).to(dtype), torch.arange(count).to(dtype)
     problem = read_conv(numbers, weight, bias, **options)
-    found = poisoned(problem, numbers, separable.prepare(problem, weight, bias)).double()
+    found = poisoned(problem, numbers, separable.METHOD.ready(problem, weight, bias)).double()
     wide = read_conv(numbers.double(), weight.double(), bias.double(), **options)
     exact = reference.run(wide, numbers.double(), weight.double(), bias.double())[0]
     if exact.numel():
@@ -74,7 +74,7 @@ def test_a_product_rounded_to_its_type_is_still_one() -> None:
     weight = (product(bell, bell) / bell.sum() ** 2)[None, None].float()
     problem = read_conv(torch.ones(1, 1, 30, 30), weight, padding=7)
     y = torch.empty(1, 1, 30, 30)
-    separable.prepare(problem, weight, None)(torch.ones(1, 1, 30, 30), y)
+    separable.METHOD.ready(problem, weight, None)(torch.ones(1, 1, 30, 30), y)
     assert abs(float(y[0, 0, 15, 15]) - 1) < 1e-6
 
 
@@ -86,7 +86,7 @@ def test_what_is_no_product_is_unsuited(change: float) -> None:
     weight[1, 0, 2, 3] *= change
     problem = read_conv(torch.ones(1, 2, 9, 9), weight, groups=2)
     with pytest.raises(Unsuited, match=r"no products|not finite"):
-        separable.prepare(problem, weight, None)
+        separable.METHOD.ready(problem, weight, None)
 
 
 def test_nothing_overflows_on_the_way() -> None:
@@ -97,22 +97,24 @@ def test_nothing_overflows_on_the_way() -> None:
     weight[..., 2, :] = 0
     problem = read_conv(x, weight)
     y = torch.empty(1, 1, 10, 10)
-    separable.prepare(problem, weight, None)(x, y)
+    separable.METHOD.ready(problem, weight, None)(x, y)
     np.testing.assert_allclose(y.numpy(), 3e37, rtol=1e-6)
 
 
 def test_what_it_refuses() -> None:
     plane = (Window(3), Window(3))
-    accepted = Problem("conv", 1, 2, (9, 9), 4, plane, "float32", groups=2)
-    assert separable.refuses(accepted) is None
-    several = Problem("conv", 1, 2, (9, 9), 4, plane, "float32")
-    assert "sums over channels" in str(separable.refuses(several))
-    whole = Problem("conv", 1, 1, (9, 9), 1, plane, "int32")
-    assert "fractions" in str(separable.refuses(whole))
-    line = Problem("conv", 1, 1, (9, 9), 1, (Window(1), Window(3)), "float32")
-    assert "nothing to separate" in str(separable.refuses(line))
+    accepted = Conv(
+        channels=2, space=(9, 9), channels_out=4, windows=plane, dtype="float32", groups=2
+    )
+    assert separable.METHOD.refused(accepted) is None
+    several = Conv(channels=2, space=(9, 9), channels_out=4, windows=plane, dtype="float32")
+    assert "sums over channels" in str(separable.METHOD.refused(several))
+    whole = Conv(space=(9, 9), windows=plane, dtype="int32")
+    assert "fractions" in str(separable.METHOD.refused(whole))
+    line = Conv(space=(9, 9), windows=(Window(1), Window(3)), dtype="float32")
+    assert "nothing to separate" in str(separable.METHOD.refused(line))
     with pytest.raises(ValueError, match="`weight` is missing"):
-        separable.prepare(accepted, None, None)
+        separable.METHOD.ready(accepted, None, None)
 
 
 def test_a_product_whose_filters_leave_the_range_of_numbers_is_refused() -> None:

@@ -46,7 +46,7 @@ def test_any_layer_is_the_reference(layer: dict[str, Any], seed: int) -> None:
         assume("`weight` has a kernel" not in str(error))
         raise
     expected, _ = reference.run(problem, x, weight, bias)
-    found = poisoned(problem, x, shift.prepare(problem, weight, bias))
+    found = poisoned(problem, x, shift.METHOD.ready(problem, weight, bias))
     assert torch.equal(found, expected)
 
 
@@ -59,7 +59,7 @@ def test_more_channels_than_fit_the_cache_resume_the_same_sums(channels: int, si
     )
     problem = read_conv(x, weight)
     expected, _ = reference.run(problem, x, weight, None)
-    assert torch.equal(poisoned(problem, x, shift.prepare(problem, weight, None)), expected)
+    assert torch.equal(poisoned(problem, x, shift.METHOD.ready(problem, weight, None)), expected)
 
 
 def test_threads_batch_and_bands_change_no_bit() -> None:
@@ -72,9 +72,9 @@ def test_threads_batch_and_bands_change_no_bit() -> None:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
             problem = read_conv(x, weight, padding=1)
-            found.append(poisoned(problem, x, shift.prepare(problem, weight, None)))
+            found.append(poisoned(problem, x, shift.METHOD.ready(problem, weight, None)))
             one = read_conv(x[:1], weight, padding=1)
-            single = poisoned(one, x[:1], shift.prepare(one, weight, None))
+            single = poisoned(one, x[:1], shift.METHOD.ready(one, weight, None))
             assert torch.equal(single, found[0][:1])
     finally:
         torch.set_num_threads(before)
@@ -95,5 +95,5 @@ def test_a_wrong_table_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight = whole((1, 2, 6, 20), "float64", 1), whole((3, 2, 3, 3), "float64", 2)
     problem = read_conv(x, weight)
     expected, _ = reference.run(problem, x, weight, None)
-    found = poisoned(problem, x, shift.prepare(problem, weight, None))
+    found = poisoned(problem, x, shift.METHOD.ready(problem, weight, None))
     assert not torch.equal(found, expected)

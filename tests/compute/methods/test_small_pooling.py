@@ -48,9 +48,9 @@ def drawn(operation: str, x: torch.Tensor, layer: dict[str, Any]) -> Problem:
 
 def check_exactly(problem: Problem, x: torch.Tensor) -> None:
     """Raise unless the method gives what the reference does, not-a-numbers at the same places."""
-    assert small_pooling.refuses(problem) is None
+    assert small_pooling.METHOD.refused(problem) is None
     expected, _ = reference.run(problem, x, None, None)
-    found = poisoned(problem, x, small_pooling.prepare(problem, None, None))
+    found = poisoned(problem, x, small_pooling.METHOD.ready(problem, None, None))
     torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
 
 
@@ -94,7 +94,7 @@ def test_threads_and_batch_change_no_bit(operation: str) -> None:
     def computed(x: torch.Tensor) -> torch.Tensor:
         problem = read_pool(operation, x, 3, stride=2, padding=1)
         y = torch.empty(problem.y_shape)
-        small_pooling.prepare(problem, None, None)(x, y)
+        small_pooling.METHOD.ready(problem, None, None)(x, y)
         return y
 
     check_same_bits(computed, x)
@@ -119,4 +119,4 @@ def test_a_block_loads_every_line_once_for_all_its_rows() -> None:
 )
 def test_what_it_refuses(size: int, options: dict[str, Any], why: str) -> None:
     problem = read_pool("max_pool", torch.ones(1, 1, 9, 9), size, **options)
-    assert why in str(small_pooling.refuses(problem))
+    assert why in str(small_pooling.METHOD.refused(problem))

@@ -8,7 +8,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from convlens.compute.methods import reference, taps
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
@@ -38,16 +38,29 @@ def test_any_filter_is_the_reference(options: dict[str, Any], dtype: str, seed: 
         problem = read_conv(x, weight, bias, **options)
     except ValueError:
         assume(False)
-    found = poisoned(problem, x, taps.prepare(problem, weight, bias))
+    found = poisoned(problem, x, taps.METHOD.ready(problem, weight, bias))
     assert torch.equal(found, reference.run(problem, x, weight, bias)[0])
 
 
 def test_what_it_refuses() -> None:
     window = (Window(3),)
-    assert taps.refuses(Problem("conv", 1, 2, (9,), 4, window, "float32", groups=2)) is None
-    assert "channels" in str(taps.refuses(Problem("conv", 1, 2, (9,), 2, window, "float32")))
-    padded = Problem("conv", 1, 1, (9,), 1, window, "float32", padding_mode="reflect")
-    assert "reflect" in str(taps.refuses(padded))
-    assert "float16" in str(taps.refuses(Problem("conv", 1, 1, (9,), 1, window, "float16")))
+    assert (
+        taps.METHOD.refused(
+            Conv(channels=2, space=(9,), channels_out=4, windows=window, dtype="float32", groups=2)
+        )
+        is None
+    )
+    assert "channels" in str(
+        taps.METHOD.refused(
+            Conv(channels=2, space=(9,), channels_out=2, windows=window, dtype="float32")
+        )
+    )
+    padded = Conv(space=(9,), windows=window, dtype="float32", padding_mode="reflect")
+    assert "reflect" in str(taps.METHOD.refused(padded))
+    assert "float16" in str(taps.METHOD.refused(Conv(space=(9,), windows=window, dtype="float16")))
     with pytest.raises(ValueError, match="`weight` is missing"):
-        taps.prepare(Problem("conv", 1, 1, (9,), 1, window, "float32"), None, None)
+        taps.METHOD.ready(
+            Conv(space=(9,), windows=window, dtype="float32"),
+            None,
+            None,
+        )

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from convlens.compute.kernels.machine import Machine, machine
 from convlens.compute.methods import reference
 from convlens.compute.methods.transposed import method as transposed
-from convlens.compute.problems import Problem
-from convlens.compute.reading.options import read_conv
+from convlens.compute.problems import ConvTranspose, Problem
+from convlens.compute.reading.options import read_conv_transpose
 from convlens.windows import TransposedWindow
 from tests.cases.methods import LARGER
 from tests.cases.problems import CASES, Case
@@ -31,7 +31,7 @@ def problem_of(case: Case, dtype: str, seed: int | None = None) -> tuple[Problem
         rng = np.random.default_rng(seed)
         parts = tuple(rng.standard_normal(p.shape) for p in parts)  # type: ignore[assignment]
     x, weight, bias = (torch.from_numpy(part).to(getattr(torch, dtype)) for part in parts)
-    problem = read_conv(x, weight, bias, transposed=True, **case.options)
+    problem = read_conv_transpose(x, weight, bias, **case.options)
     return problem, (x.reshape(problem.batch, problem.channels, *problem.space), weight, bias)
 
 
@@ -43,16 +43,16 @@ WHOLE += [(c, t) for c in TRANSPOSED if c.weight[1] == 2 for t in ("int32", "int
 @pytest.mark.parametrize(("case", "dtype"), WHOLE, ids=str)
 def test_whole_numbers_are_exact(case: Case, dtype: str) -> None:
     problem, (x, weight, bias) = problem_of(case, dtype)
-    assert transposed.refuses(problem) is None
+    assert transposed.METHOD.refused(problem) is None
     expected, _ = reference.run(problem, x, weight, bias)
-    found = poisoned(problem, x, transposed.prepare(problem, weight, bias))
+    found = poisoned(problem, x, transposed.METHOD.ready(problem, weight, bias))
     assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("case", TRANSPOSED, ids=str)
 def test_sums_keep_their_bound(case: Case) -> None:
     problem, parts = problem_of(case, "float32", seed=4)
-    found = poisoned(problem, parts[0], transposed.prepare(problem, parts[1], parts[2]))
+    found = poisoned(problem, parts[0], transposed.METHOD.ready(problem, parts[1], parts[2]))
     wide, sizes = [p.double() for p in parts], [p.double().abs() for p in parts]
     exact, _ = reference.run(problem_of(case, "float64")[0], *wide)
     total, _ = reference.run(problem_of(case, "float64")[0], *sizes)
@@ -87,21 +87,21 @@ def test_any_layer_is_the_reference(layer: dict[str, Any], seed: int) -> None:
     weight = whole(layer.pop("weight"), "float64", seed + 1)
     bias = whole((weight.shape[1] * layer["groups"],), "float64", seed + 2)
     try:
-        problem = read_conv(x, weight, bias, transposed=True, **layer)
+        problem = read_conv_transpose(x, weight, bias, **layer)
     except ValueError as error:
         assume("`padding`" not in str(error))
         raise
     expected, _ = reference.run(problem, x, weight, bias)
-    found = poisoned(problem, x, transposed.prepare(problem, weight, bias))
+    found = poisoned(problem, x, transposed.METHOD.ready(problem, weight, bias))
     assert torch.equal(found, expected)
 
 
 def test_taps_that_meet_no_input_cost_nothing() -> None:
     x, weight = whole((1, 2, 5), "float64", 1), whole((2, 2, 2), "float64", 2)
-    options: dict[str, Any] = {"dilation": 2**40, "padding": ((2, 2**40),), "transposed": True}
-    problem = read_conv(x, weight, **options)
+    options: dict[str, Any] = {"dilation": 2**40, "padding": ((2, 2**40),)}
+    problem = read_conv_transpose(x, weight, **options)
     expected, _ = reference.run(problem, x, weight, None)
-    found = poisoned(problem, x, transposed.prepare(problem, weight, None))
+    found = poisoned(problem, x, transposed.METHOD.ready(problem, weight, None))
     assert torch.equal(found, expected)
     assert problem.outputs == (3,)
 
@@ -113,14 +113,14 @@ def test_threads_batch_and_bands_change_no_bit(shape: tuple[int, ...], count: in
     x = torch.randn(shape, generator=generator)
     weight = torch.randn(9, 24, *[4] * (len(shape) - 2), generator=generator)
     before = torch.get_num_threads()
-    problem = read_conv(x, weight, stride=2, padding=1, transposed=True)
-    one = read_conv(x[1:], weight, stride=2, padding=1, transposed=True)
+    problem = read_conv_transpose(x, weight, stride=2, padding=1)
+    one = read_conv_transpose(x[1:], weight, stride=2, padding=1)
     try:
         torch.set_num_threads(1)
-        alone = poisoned(problem, x, transposed.prepare(problem, weight, None))
+        alone = poisoned(problem, x, transposed.METHOD.ready(problem, weight, None))
         torch.set_num_threads(count)
-        together = poisoned(problem, x, transposed.prepare(problem, weight, None))
-        single = poisoned(one, x[1:], transposed.prepare(one, weight, None))
+        together = poisoned(problem, x, transposed.METHOD.ready(problem, weight, None))
+        single = poisoned(one, x[1:], transposed.METHOD.ready(one, weight, None))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(alone, together)
@@ -132,10 +132,10 @@ def test_bands_of_any_size_give_the_same(level2: int, monkeypatch: pytest.Monkey
     here = machine()
     small = Machine(here.name, here.vector, here.registers, here.fused, here.level1, level2)
     x, weight = whole((1, 30, 9, 200), "float64", 1), whole((30, 17, 3, 4), "float64", 2)
-    problem = read_conv(x, weight, stride=(2, 3), transposed=True)
+    problem = read_conv_transpose(x, weight, stride=(2, 3))
     expected, _ = reference.run(problem, x, weight, None)
     monkeypatch.setattr(transposed, "machine", lambda: small)
-    found = poisoned(problem, x, transposed.prepare(problem, weight, None))
+    found = poisoned(problem, x, transposed.METHOD.ready(problem, weight, None))
     assert torch.equal(found, expected)
 
 
@@ -143,8 +143,8 @@ def test_what_it_refuses() -> None:
     window = (TransposedWindow(2),)
     for field, value in (("dtype", "float16"), ("device", "cuda:0"), ("gradient", True)):
         options: dict[str, Any] = {"dtype": "float32", field: value}
-        problem = Problem("conv_transpose", 1, 1, (4,), 1, window, **options)
-        assert transposed.refuses(problem) is not None
+        problem = ConvTranspose(space=(4,), windows=window, **options)
+        assert transposed.METHOD.refused(problem) is not None
 
 
 def test_a_wrong_shift_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,5 +159,5 @@ def test_a_wrong_shift_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transposed, "_steps", wrong)
     problem, (x, weight, bias) = problem_of(TRANSPOSED[1], "float64")
     expected, _ = reference.run(problem, x, weight, bias)
-    found = poisoned(problem, x, transposed.prepare(problem, weight, bias))
+    found = poisoned(problem, x, transposed.METHOD.ready(problem, weight, bias))
     assert not torch.equal(found, expected)

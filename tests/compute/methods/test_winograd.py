@@ -13,10 +13,11 @@ from convlens.compute.kernels.language.words import WIDTH, put_word, word
 from convlens.compute.kernels.launching import Launch
 from convlens.compute.kernels.machine import Machine, machine
 from convlens.compute.methods import reference
+from convlens.compute.methods.method import ConvMethod
 from convlens.compute.methods.winograd import tiles as winograd_tiles
-from convlens.compute.methods.winograd.method import F2, F4, Winograd, _best, _Shape
+from convlens.compute.methods.winograd.method import F2, F4, _best, _Shape
 from convlens.compute.methods.winograd.tiles import is_uneven
-from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.compute.problems import Conv, MaxPool, Unfit, Unsuited
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.cases.methods import LARGER, check_near
@@ -27,7 +28,7 @@ METHODS = [F2, F4]
 UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 
 
-def check(method: Winograd, dtype: str, seed: int, layer: dict[str, Any]) -> None:
+def check(method: ConvMethod[Conv], dtype: str, seed: int, layer: dict[str, Any]) -> None:
     """Raise unless the method is as near to the reference as its transforms let it be."""
     rng = np.random.default_rng(seed)
     layer = dict(layer)
@@ -49,7 +50,7 @@ def check(method: Winograd, dtype: str, seed: int, layer: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("method", METHODS, ids=["F2", "F4"])
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
-def test_images_of_every_padding(method: Winograd, mode: str) -> None:
+def test_images_of_every_padding(method: ConvMethod[Conv], mode: str) -> None:
     check(
         method,
         "float32",
@@ -93,14 +94,16 @@ def layers(draw: Any) -> dict[str, Any]:
 
 @examples(st.sampled_from(METHODS), layers(), st.integers(0, 99), few=15, many=60)
 def test_any_layer_is_near_the_reference(
-    method: Winograd, layer: dict[str, Any], seed: int
+    method: ConvMethod[Conv], layer: dict[str, Any], seed: int
 ) -> None:
     check(method, "float64", seed, layer)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=["F2", "F4"])
 @pytest.mark.parametrize("shape", [(3, 9, 30, 41), (2, 9, 6, 13, 30)], ids=str)
-def test_threads_batch_and_bands_change_no_bit(method: Winograd, shape: tuple[int, ...]) -> None:
+def test_threads_batch_and_bands_change_no_bit(
+    method: ConvMethod[Conv], shape: tuple[int, ...]
+) -> None:
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(shape, generator=generator)
     weight = torch.randn(40, 9, *[3] * (len(shape) - 2), generator=generator)
@@ -110,7 +113,7 @@ def test_threads_batch_and_bands_change_no_bit(method: Winograd, shape: tuple[in
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            found.append(poisoned(problem, x, method.prepare(problem, weight, None)))
+            found.append(poisoned(problem, x, method.ready(problem, weight, None)))
         single = poisoned(one, x[1:2], method.prepare(one, weight, None))
     finally:
         torch.set_num_threads(before)
@@ -127,7 +130,7 @@ def test_the_error_is_that_of_good_points() -> None:
     problem = read_conv(x, weight, padding=1)
     exact = torch.nn.functional.conv2d(x.double(), weight.double(), padding=1)
     for method, most in ((F2, 1.5e-6), (F4, 3e-6)):
-        found = poisoned(problem, x, method.prepare(problem, weight, None))
+        found = poisoned(problem, x, method.ready(problem, weight, None))
         error = (found - exact).square().mean().sqrt() / exact.square().mean().sqrt()
         assert error < most
 
@@ -138,7 +141,7 @@ def test_what_is_not_finite_is_never_passed_over(bad: float) -> None:
     for shape, method in (((2, 8, 9, 21), F4), ((2, 8, 6, 7), F2)):
         x = whole(shape, "float32", 1)
         problem = read_conv(x, weight, padding=1)
-        run = method.prepare(problem, weight, None)
+        run = method.ready(problem, weight, None)
         poisoned(problem, x, run)
         for place in ((0, 0, 0, 0), (1, 7, -1, -1), (1, 3, 4, 5)):
             spoiled = x.clone()
@@ -155,7 +158,7 @@ def test_inputs_that_no_output_reads_spoil_nothing() -> None:
     x = whole((1, 8, 11, 14), "float32", 1)
     problem = read_conv(x[..., :-1, :-1].contiguous(), weight)
     for method in METHODS:
-        poisoned(problem, x[..., :-1, :-1].contiguous(), method.prepare(problem, weight, None))
+        poisoned(problem, x[..., :-1, :-1].contiguous(), method.ready(problem, weight, None))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 3e38])
@@ -163,13 +166,13 @@ def test_weights_that_are_not_finite_are_unsuited(bad: float) -> None:
     x, weight = whole((1, 8, 6, 6), "float32", 1), whole((8, 8, 3, 3), "float32", 2)
     weight[3, 2] = bad
     with pytest.raises(Unsuited, match="not finite"):
-        F4.prepare(read_conv(x, weight), weight, None)
+        F4.ready(read_conv(x, weight), weight, None)
 
 
 def test_what_it_refuses() -> None:
     plane = (Window(3), Window(3))
-    accepted = Problem("conv", 1, 8, (9, 9), 8, plane, "float32")
-    assert F4.refuses(accepted) is None
+    accepted = Conv(channels=8, space=(9, 9), channels_out=8, windows=plane, dtype="float32")
+    assert F4.refused(accepted) is None
     for operation, space, channels, windows, options in (
         ("max_pool", (9, 9), 8, plane, {}),
         ("conv", (9,), 8, (Window(3),), {}),
@@ -184,14 +187,22 @@ def test_what_it_refuses() -> None:
         ("conv", (9, 9), 16, plane, {"groups": 4}),
     ):
         more: dict[str, Any] = {"dtype": "float32", **options}
-        problem = Problem(operation, 1, channels, space, channels, windows, **more)
-        assert F4.refuses(problem) is not None
+        more |= {"space": space, "windows": windows, "channels": channels}
+        pool = operation == "max_pool"
+        problem = MaxPool(**more) if pool else Conv(channels_out=channels, **more)
+        assert F4.refused(problem) is not None
 
 
 def test_bands_leave_no_thread_idle() -> None:
     here = Machine("any", 64, 32, True, 2**15, 2**20)
     for channels, side in ((64, 56), (256, 14), (512, 7)):
-        problem = Problem("conv", 1, channels, (side, side), channels, (Window(3),) * 2, "float32")
+        problem = Conv(
+            channels=channels,
+            space=(side, side),
+            channels_out=channels,
+            windows=(Window(3),) * 2,
+            dtype="float32",
+        )
         alone, together = (_best(_Shape.of(problem, 4), count, here) for count in (1, 2))
         assert together.cycles < 0.6 * alone.cycles
 

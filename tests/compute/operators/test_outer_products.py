@@ -15,7 +15,7 @@ from convlens.compute.kernels.blocks.outer import best_block, outer_blocks
 from convlens.compute.kernels.machine import Machine
 from convlens.compute.operators import outer_products, weight_gradient
 from convlens.compute.operators.operators import conv_weight_gradient_operator
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.oracles.compute import check_sum
@@ -148,7 +148,7 @@ def test_a_sum_of_nothing_is_zero(batch: int) -> None:
 def test_the_first_derivative_needs_no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until our kernel is compiled torch answers, and the kernel is asked for; then it is used."""
     wanted: list[Any] = []
-    used: list[Problem] = []
+    used: list[Conv] = []
     monkeypatch.setattr(background, "ask", lambda job, key: wanted.append(job))
     monkeypatch.setattr(outer_products, "at_hand", lambda problem: False)
     x, gradient = torch.randn(1, 1, 50), torch.randn(1, 1, 48)
@@ -159,7 +159,7 @@ def test_the_first_derivative_needs_no_compiling(monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()
     run = outer_products.run
 
-    def seen(problem: Problem, *parts: Tensor) -> Tensor:
+    def seen(problem: Conv, *parts: Tensor) -> Tensor:
         used.append(problem)
         return run(problem, *parts)
 
@@ -183,12 +183,29 @@ def test_of_jobs_with_one_key_the_first_is_done() -> None:
 
 
 def test_dense_layers_are_left_to_onednn() -> None:
-    def problem(c: int, k: int, dtype: str = "float32", groups: int = 1) -> Problem:
-        return Problem("conv", 1, c, (99,), k, (Window(3),), dtype, groups=groups)
+    def problem(c: int, k: int, dtype: str = "float32", groups: int = 1) -> Conv:
+        return Conv(
+            channels=c,
+            space=(99,),
+            channels_out=k,
+            windows=(Window(3),),
+            dtype=dtype,
+            groups=groups,
+        )
 
     for ours, asked in (
         (False, problem(64, 64)),
-        (False, Problem("conv", 1, 4, (99,), 4, (Window(3),), "float32", device="cuda:0")),
+        (
+            False,
+            Conv(
+                channels=4,
+                space=(99,),
+                channels_out=4,
+                windows=(Window(3),),
+                dtype="float32",
+                device="cuda:0",
+            ),
+        ),
         (True, problem(1, 64)),
         (True, problem(64, 64, groups=64)),
         (True, problem(64, 64, "float64")),

@@ -7,27 +7,28 @@ weight is not finite. There the zeros are laid out around the input first: all m
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv, Problem
 
 __all__ = ["is_finite", "meets_zeros", "surrounded", "without_padding"]
 
 
-def meets_zeros(problem: Problem, weight: Tensor) -> bool:
+def meets_zeros(problem: Problem, weight: Tensor) -> TypeGuard[Conv]:
     """Tell whether a convolution has products of zeros around its input that are no zeros.
 
     Elsewhere than on the CPU, and where a gradient must be seen, torch decides.
 
     >>> from convlens.windows import Window
-    >>> problem = Problem("conv", 1, 1, (4,), 1, (Window(1, before=1),), "float32")
+    >>> problem = Conv(space=(4,), windows=(Window(1, before=1),), dtype="float32")
     >>> meets_zeros(problem, torch.full((1, 1, 1), torch.inf)), meets_zeros(problem, torch.ones(1))
     (True, False)
     """
-    if problem.operation != "conv" or problem.padding_mode != "zeros":
+    if not isinstance(problem, Conv) or problem.padding_mode != "zeros":
         return False
     if problem.device != "cpu" or problem.gradient or "int" in problem.dtype:
         return False
@@ -46,11 +47,11 @@ def is_finite(weight: Tensor) -> bool:
     return all(end.isfinite().item() for end in ends)
 
 
-def without_padding(problem: Problem) -> Problem:
+def without_padding(problem: Conv) -> Conv:
     """Return the same convolution of an input that `surrounded` has laid out.
 
     >>> from convlens.windows import Window
-    >>> problem = Problem("conv", 1, 1, (4,), 1, (Window(3, before=1, after=1),), "float32")
+    >>> problem = Conv(space=(4,), windows=(Window(3, before=1, after=1),), dtype="float32")
     >>> without_padding(problem).space, without_padding(problem).outputs
     ((6,), (4,))
     """
@@ -62,11 +63,11 @@ def without_padding(problem: Problem) -> Problem:
     )
 
 
-def surrounded(problem: Problem, x: Tensor) -> Tensor:
+def surrounded(problem: Conv, x: Tensor) -> Tensor:
     """Return x with the padding of a problem around it, in zeros.
 
     >>> from convlens.windows import Window
-    >>> problem = Problem("conv", 1, 1, (2,), 1, (Window(3, before=1, after=2),), "float32")
+    >>> problem = Conv(space=(2,), windows=(Window(3, before=1, after=2),), dtype="float32")
     >>> surrounded(problem, torch.ones(1, 1, 2))
     tensor([[[0., 1., 1., 0., 0.]]])
     """

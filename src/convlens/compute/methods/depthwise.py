@@ -7,7 +7,6 @@ is packed and no memory is taken: what sticks out is masked.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -22,15 +21,14 @@ from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.shapes import Axes, ConvShape
 from convlens.compute.kernels.tasks import band_rows, place_of
-from convlens.compute.methods.reach import refuses_convolution
+from convlens.compute.methods.method import ConvMethod, Fill
+from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape
 from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
-EXACT = True
-COMPILES = True
 
 MOST_TAPS, MOST_STRIDE = 7, 4
 """Columns of more taps, and rows further apart, would make a long text of little use."""
@@ -50,37 +48,44 @@ ALIASED = 1.7
 """Lines that lie some pages apart meet in the same place of the cache, and take so much longer."""
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Conv) -> str | None:
     """Return why this method cannot do the problem, or None.
 
     >>> from convlens.windows import Window
-    >>> of = lambda *window: Problem("conv", 1, 1, (9, 9), 1, (Window(*window),) * 2, "float32")
+    >>> of = lambda *window: Conv(space=(9, 9), windows=(Window(*window),) * 2, dtype="float32")
     >>> refuses(of(3))
     >>> refuses(of(9))
-    'it does kernels of up to 7 rows'
+    'it computes kernels of up to 7 rows'
     """
-    reason = refuses_convolution(problem)
+    reason = refuses_arrays(problem)
     if reason is not None:
         return reason
     if problem.padding_mode != "zeros":
         return f'its padding is zeros, not "{problem.padding_mode}"'
     row, column = Shape.of(problem).windows[1:]
     if row.size > MOST_TAPS:
-        return f"it does kernels of up to {MOST_TAPS} rows"
+        return f"it computes kernels of up to {MOST_TAPS} rows"
     if column.stride > 2 or row.stride > MOST_STRIDE:
-        return f"it does strides of up to {MOST_STRIDE} rows and 2 columns"
+        return f"it computes strides of up to {MOST_STRIDE} rows and 2 columns"
     if column.stride == 2 and column.dilation > 1:
-        return "it does no dilation of columns under a stride"
+        return "it computes no dilation of columns under a stride"
     if machine().vector < 32:
         return "vectors of 16 bytes have no masks here"
     return None
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Conv) -> float:
     """Return about how long it takes, in seconds: multiply-adds, loads, and memory.
 
     >>> from convlens.windows import Window
-    >>> of = lambda c: Problem("conv", 1, c, (56, 56), c, (Window(3),) * 2, "float32", groups=c)
+    >>> of = lambda c: Conv(
+    ...     channels=c,
+    ...     space=(56, 56),
+    ...     channels_out=c,
+    ...     windows=(Window(3),) * 2,
+    ...     dtype="float32",
+    ...     groups=c,
+    ... )
     >>> 2 < cost(of(256)) / cost(of(64)) < 5
     True
     """
@@ -91,7 +96,7 @@ def cost(problem: Problem) -> float:
     return 3e-6 + (computed + moved * 5e-11) / threads()
 
 
-def _moved(problem: Problem) -> int:
+def _moved(problem: Conv) -> int:
     """Return the bytes of input and result."""
     return (prod(problem.x_shape) + prod(problem.y_shape)) * WIDTHS[problem.dtype]
 
@@ -188,12 +193,8 @@ def drive(task: int, scratch: int, x: int, y: int, a: Depthwise) -> None:
             )
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
-    if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
     shape, groups = Shape.of(problem), problem.groups
     depth, row, column = shape.windows
     block = block_of(shape, problem.dtype, _moved(problem) > FAR)
@@ -230,3 +231,16 @@ def prepare(
             launch(x.data_ptr(), y.data_ptr())
 
     return run
+
+
+METHOD = ConvMethod(
+    name="depthwise",
+    solves=Conv,
+    exact=True,
+    repeats=True,
+    compiles=True,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

@@ -8,6 +8,7 @@ Differentiable wherever torch is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -15,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convlens.compute.methods.method import WholeMethod
 from convlens.compute.methods.spans import divisors
-from convlens.compute.problems import Problem
-from convlens.windows import TransposedWindow, Window
+from convlens.compute.problems import AvgPool, Conv, ConvTranspose, MaxPool, Pool, Problem
 
-__all__ = ["cost", "refuses", "run"]
+__all__ = ["METHOD", "cost", "refuses", "run"]
 
 CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED: dict[int, Callable[..., Tensor]] = {
@@ -34,11 +35,6 @@ MAX_POOLS: dict[int, Callable[..., Any]] = {
 }
 AVG_POOLS: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
-REPEATS = False
-"""torch's sums depend on threads and layouts."""
-
-SKIPS = True
-"""Some of torch's layers form no product with padding."""
 
 MOST_UNFOLDED = 2**32
 """In bytes; beyond them there may be no memory."""
@@ -53,23 +49,22 @@ LARGEST = 2**30
 def refuses(problem: Problem) -> str | None:
     """Return why torch cannot do the problem or gets it wrong, or None.
 
-    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "int8"))
+    >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="int8"))
     'torch has no convolution of int8'
     """
-    pooling = problem.operation == "max_pool"
-    if "int" in problem.dtype and not pooling:
-        return f"torch has no {_spoken(problem)} of {problem.dtype}"
+    if "int" in problem.dtype and not isinstance(problem, MaxPool):
+        return f"torch has no {problem.spoken} of {problem.dtype}"
     if problem.dtype in ("uint16", "uint32", "uint64"):
-        return f"torch has no {_spoken(problem)} of {problem.dtype}"
+        return f"torch has no {problem.spoken} of {problem.dtype}"
     if any(max(w.size, w.stride, w.dilation, w.before, w.after) > LARGEST for w in problem.windows):
         return f"torch may lose the upper bits of integers above {LARGEST}"
     unfolded = _unfolded(problem)
     if unfolded > MOST_UNFOLDED:
         return f"torch would unfold its input into {unfolded:,} bytes"
-    if pooling and problem.return_indices and not _even(problem):
-        return "torch's indices would count the uneven padding"
-    if pooling and problem.return_indices:
-        for taps, n in zip(_of_convolution(problem), problem.space, strict=True):
+    if isinstance(problem, MaxPool) and problem.return_indices:
+        if not _even(problem):
+            return "torch's indices would count the uneven padding"
+        for taps, n in zip(problem.windows, problem.space, strict=True):
             if taps.before and taps.dilation > n:
                 return "torch's indices of a window that lies on padding alone mean nothing"
     limit = {"reflect": 1, "circular": 0}.get(problem.padding_mode)
@@ -83,9 +78,9 @@ def refuses(problem: Problem) -> str | None:
 def _unfolded(problem: Problem) -> int:
     """Return how many bytes torch fills with all windows side by side: of doubles on the CPU."""
     doubles = problem.dtype in ("float64", "complex128") and problem.device == "cpu"
-    if not doubles or "pool" in problem.operation or prod(problem.size) == 1:
+    if not doubles or isinstance(problem, Pool) or prod(problem.size) == 1:
         return 0
-    if problem.operation == "conv":  # of the whole batch, a group after another
+    if isinstance(problem, Conv):  # of the whole batch, a group after another
         each = problem.batch * problem.channels // problem.groups * prod(problem.outputs)
     else:
         each = problem.channels_out // problem.groups * prod(problem.space)
@@ -100,7 +95,7 @@ def cost(problem: Problem) -> float:
     image of a million and 3 x 3 taps, 150 ms for 31 x 31; 12 ms for a batch of 8 through the 7 x 7
     taps of a first layer of 3 channels to 64.
 
-    >>> cost(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32")) < 1e-4
+    >>> cost(Conv(space=(4,), windows=(Window(2),), dtype="float32")) < 1e-4
     True
     """
     if problem.device.startswith("cuda"):
@@ -110,7 +105,7 @@ def cost(problem: Problem) -> float:
     if unfolded > FRESH:
         return FRESH_BYTE * unfolded + 3e-10 * problem.steps
     written = problem.batch * problem.channels_out * prod(problem.outputs)
-    if "pool" in problem.operation:
+    if isinstance(problem, Pool):
         return 1e-5 + 4e-10 * problem.steps
     each, outs = (n // problem.groups for n in (problem.channels, problem.channels_out))
     if each >= 4:
@@ -127,28 +122,33 @@ def run(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Return the result (n, k, *outputs), and for pooling with indices those of the maxima."""
-    if problem.operation == "max_pool":
+    if isinstance(problem, MaxPool):
         return _max_pool(problem, x)
-    if problem.operation == "avg_pool":
+    if isinstance(problem, AvgPool):
         return _real_parts(lambda part: _avg_pool(problem, part), x), None
     if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
-    f = _conv if problem.operation == "conv" else _conv_transpose
+        raise TypeError("a convolution needs a weight")
     if not x.is_complex():
-        sums = _in_working_type(
-            lambda *parts: f(problem, parts[0], parts[1], parts[2] if bias is not None else None),
-            *(part for part in (x, weight, bias) if part is not None),
-        )
-        return sums, None
+        parts = (x, weight) if bias is None else (x, weight, bias)
+        return _in_working_type(partial(_convolved, problem), *parts), None
     # torch multiplies complex numbers by three products, which cancel and lose infinities.
-    real = f(problem, x.real, weight.real) - f(problem, x.imag, weight.imag)
-    imaginary = f(problem, x.real, weight.imag) + f(problem, x.imag, weight.real)
+    f = partial(_convolved, problem)
+    real = f(x.real, weight.real) - f(x.imag, weight.imag)
+    imaginary = f(x.real, weight.imag) + f(x.imag, weight.real)
     y = torch.complex(real, imaginary)
     return (y if bias is None else y + bias.reshape(-1, *[1] * len(problem.space))), None
 
 
-def _conv(problem: Problem, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    windows = _of_convolution(problem)
+def _convolved(problem: Problem, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    if isinstance(problem, Conv):
+        return _conv(problem, x, weight, bias)
+    if isinstance(problem, ConvTranspose):
+        return _conv_transpose(problem, x, weight, bias)
+    raise TypeError(f"a weight has no meaning for {problem.spoken}")
+
+
+def _conv(problem: Conv, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    windows = problem.windows
     padding: list[int] = [window.before for window in windows]
     if problem.padding_mode != "zeros" or any(w.before != w.after for w in windows):
         mode = "constant" if problem.padding_mode == "zeros" else problem.padding_mode
@@ -161,9 +161,9 @@ def _conv(problem: Problem, x: Tensor, weight: Tensor, bias: Tensor | None = Non
 
 
 def _conv_transpose(
-    problem: Problem, x: Tensor, weight: Tensor, bias: Tensor | None = None
+    problem: ConvTranspose, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
-    windows = [w for w in problem.windows if isinstance(w, TransposedWindow)]
+    windows = problem.windows
     even = [min(w.before, w.after) for w in windows]
     y = TRANSPOSED[len(windows)](
         x,
@@ -180,8 +180,8 @@ def _conv_transpose(
     return y
 
 
-def _max_pool(problem: Problem, x: Tensor) -> tuple[Tensor, Tensor | None]:
-    windows = _of_convolution(problem)
+def _max_pool(problem: MaxPool, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    windows = problem.windows
     padding, ceil = [w.before for w in windows], any(w.ceil for w in windows)
     if not _even(problem):
         lowest = -torch.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
@@ -210,8 +210,8 @@ def _indexable(x: Tensor) -> Tensor:
     return x.contiguous().flatten().view(x.shape)
 
 
-def _avg_pool(problem: Problem, x: Tensor) -> Tensor:
-    windows = _of_convolution(problem)
+def _avg_pool(problem: AvgPool, x: Tensor) -> Tensor:
+    windows = problem.windows
     # avg_pool3d wants the input alone, without padding, to be as large as the window.
     small = len(windows) == 3 and any(map(int.__lt__, problem.space, problem.size))
     if _even(problem) and all(w.extent == w.size for w in windows) and not small:
@@ -243,13 +243,9 @@ def _real_parts(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return _in_working_type(f, x)
 
 
-def _of_convolution(problem: Problem) -> list[Window]:
-    return [window for window in problem.windows if isinstance(window, Window)]
-
-
-def _even(problem: Problem) -> bool:
+def _even(problem: Pool) -> bool:
     """Tell whether a pooling pads both ends alike and by at most half a window: torch's rule."""
-    return all(w.before == w.after <= w.size // 2 for w in problem.windows if isinstance(w, Window))
+    return all(w.before == w.after <= w.size // 2 for w in problem.windows)
 
 
 def _strides(problem: Problem) -> list[int]:
@@ -265,10 +261,14 @@ def _ends(pairs: list[tuple[int, int]]) -> list[int]:
     return [count for pair in reversed(pairs) for count in pair]
 
 
-def _spoken(problem: Problem) -> str:
-    return {
-        "conv": "convolution",
-        "conv_transpose": "transposed convolution",
-        "max_pool": "maximum pooling",
-        "avg_pool": "average pooling",
-    }[problem.operation]
+METHOD = WholeMethod(
+    name="torch",
+    solves=Problem,
+    exact=True,
+    repeats=False,
+    compiles=False,
+    skips=True,
+    refuses=refuses,
+    cost=cost,
+    run=run,
+)

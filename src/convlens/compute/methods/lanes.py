@@ -8,7 +8,6 @@ its own, and turns it over into rows of the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -33,40 +32,41 @@ from convlens.compute.kernels.rows.packing import Packing, pack_band
 from convlens.compute.kernels.shapes import ConvShape
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.transforms import butterflies
-from convlens.compute.methods.reach import refuses_convolution
+from convlens.compute.methods.method import ConvMethod, Fill
+from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape, Unpadded
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
-EXACT = True
-COMPILES = True
 FEWEST = 12
 """Channels out of a group, at least: fewer leave most lanes empty."""
 MOST = 512
 """Positions of a task, at most: their inputs stay in the first cache while panels go by."""
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Conv) -> str | None:
     """Return why this method cannot do the problem, or None.
 
     >>> from convlens.windows import Window
-    >>> refuses(Problem("conv", 1, 1, (4,), 64, (Window(2),), "float32"))
-    >>> refuses(Problem("conv", 1, 1, (4,), 2, (Window(2),), "float32"))
-    'it wants 12 channels out of a group and more, not 2'
+    >>> refuses(Conv(space=(4,), channels_out=64, windows=(Window(2),), dtype="float32"))
+    >>> refuses(Conv(space=(4,), channels_out=2, windows=(Window(2),), dtype="float32"))
+    'it needs at least 12 channels out in every group, not 2'
     """
-    reason = refuses_convolution(problem)
+    reason = refuses_arrays(problem)
     out_each = problem.channels_out // problem.groups
     if reason is None and out_each < FEWEST:
-        return f"it wants {FEWEST} channels out of a group and more, not {out_each}"
+        return f"it needs at least {FEWEST} channels out in every group, not {out_each}"
     return reason
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Conv) -> float:
     """Return about how long it takes, in seconds: multiply-adds, and turning the result over.
 
     >>> from convlens.windows import Window
-    >>> of = lambda c: Problem("conv", 1, c, (7, 7), 512, (Window(3),) * 2, "float32")
+    >>> of = lambda c: Conv(
+    ...     channels=c, space=(7, 7), channels_out=512, windows=(Window(3),) * 2, dtype="float32"
+    ... )
     >>> 2 < cost(of(64)) / cost(of(16)) < 5
     True
     """
@@ -221,12 +221,8 @@ def drive(task: int, scratch: int, x: int, y: int, a: Lanes) -> None:
                     store_some(place, 0, load(corner, k * wide_panel), count - q)
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
-    if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
     shape, groups = Shape.of(problem), problem.groups
     positions, vectors = _block(shape, problem.dtype)
     lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
@@ -314,3 +310,16 @@ def _offsets(
     a, b, e = (np.arange(window.size) * window.dilation for window in shape.windows)
     grid = ((channels[:, None] * planes + a)[..., None] * lines + b)[..., None] * length + e
     return grid.reshape(-1).astype(np.int64)
+
+
+METHOD = ConvMethod(
+    name="lanes",
+    solves=Conv,
+    exact=True,
+    repeats=True,
+    compiles=True,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from math import prod, sqrt
 
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv, Problem
 
 __all__ = ["UNITS", "products", "promised", "within"]
 
@@ -21,21 +21,37 @@ UNITS = {"float32": "2^-24", "float64": "2^-53"}
 """u, half the distance from 1 to the next number, by element type."""
 
 
-def products(problem: Problem) -> int:
+def products(problem: Conv) -> int:
     """Return how many products an output of a convolution is the sum of, at most.
 
     >>> from convlens.windows import Window
-    >>> products(Problem("conv", 1, 4, (9, 9), 2, (Window(3), Window(3)), "float32"))
+    >>> products(
+    ...     Conv(
+    ...         channels=4,
+    ...         space=(9, 9),
+    ...         channels_out=2,
+    ...         windows=(Window(3), Window(3)),
+    ...         dtype="float32",
+    ...     )
+    ... )
     36
     """
     return problem.channels // problem.groups * prod(problem.size)
 
 
-def within(problem: Problem) -> float:
+def within(problem: Conv) -> float:
     """Return the multiple of u S that methods other than plain sums promise.
 
     >>> from convlens.windows import Window
-    >>> within(Problem("conv", 1, 4, (9, 9), 2, (Window(3), Window(3)), "float32"))
+    >>> within(
+    ...     Conv(
+    ...         channels=4,
+    ...         space=(9, 9),
+    ...         channels_out=2,
+    ...         windows=(Window(3), Window(3)),
+    ...         dtype="float32",
+    ...     )
+    ... )
     80.0
     """
     return 8 * (4 + sqrt(products(problem)))
@@ -45,11 +61,15 @@ def promised(problem: Problem, method: str, exact: bool) -> str | None:
     """Return in a sentence how far off a method's outputs may be, or None if that is not said here.
 
     >>> from convlens.windows import Window
-    >>> promised(Problem("conv", 1, 4, (9,), 2, (Window(3),), "float32"), "rows", True)
+    >>> promised(
+    ...     Conv(channels=4, space=(9,), channels_out=2, windows=(Window(3),), dtype="float32"),
+    ...     "rows",
+    ...     True,
+    ... )
     "within 14 x 2^-24 of every output's own |x| |w|, summed"
     """
     unit = UNITS.get(problem.dtype)
-    if unit is None or problem.operation != "conv" or problem.gradient:
+    if unit is None or not isinstance(problem, Conv) or problem.gradient:
         return None
     multiple = products(problem) + 2 if exact else within(problem)
     beside = ", of each channel the largest |w|" if method.startswith("winograd") else ""

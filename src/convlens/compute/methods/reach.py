@@ -5,7 +5,7 @@ from __future__ import annotations
 from convlens.compute.kernels.machine import WIDTHS
 from convlens.compute.problems import Problem
 
-__all__ = ["LONGEST", "refuses_arrays", "refuses_convolution", "refuses_lengths"]
+__all__ = ["LONGEST", "refuses_arrays", "refuses_lengths"]
 
 LONGEST = 2**28
 """Positions along an axis, padding included: their tables take 8 bytes each."""
@@ -14,7 +14,7 @@ LONGEST = 2**28
 def refuses_arrays(problem: Problem) -> str | None:
     """Return why no kernel of ours can work on arrays of this kind, place and length, or None.
 
-    >>> refuses_arrays(Problem("conv", 1, 1, (4,), 1, (), "int8"))
+    >>> refuses_arrays(Conv(space=(4,), windows=(), dtype="int8"))
     'its kernels compute in float32, float64, int32, int64, not in int8'
     """
     if problem.dtype not in WIDTHS:
@@ -24,17 +24,6 @@ def refuses_arrays(problem: Problem) -> str | None:
     if problem.gradient:
         return "its kernels give no gradient by themselves"
     return refuses_lengths(problem)
-
-
-def refuses_convolution(problem: Problem) -> str | None:
-    """Return why kernels of ours that do convolutions cannot do a problem, or None.
-
-    >>> refuses_convolution(Problem("avg_pool", 1, 1, (4,), 1, (), "float32"))
-    'it does convolutions, no avg_pool'
-    """
-    if problem.operation != "conv":
-        return f"it does convolutions, no {problem.operation}"
-    return refuses_arrays(problem)
 
 
 def refuses_lengths(problem: Problem) -> str | None:

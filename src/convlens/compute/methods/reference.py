@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.compute.methods.method import WholeMethod
 from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import Problem
+from convlens.compute.problems import AvgPool, Conv, ConvTranspose, MaxPool, Problem
 from convlens.windows import TransposedWindow, Window, padded_source
 
-__all__ = ["at", "cost", "refuses", "run"]
+__all__ = ["METHOD", "at", "cost", "refuses", "run"]
 
-SKIPS = True
-"""No product is formed with padding."""
 
 Numbers = np.ndarray[Any, Any]
 Pair = tuple[int, int]
@@ -31,7 +30,7 @@ Pair = tuple[int, int]
 def refuses(problem: Problem) -> str | None:
     """Return why this method cannot do the problem, or None.
 
-    >>> refuses(Problem("max_pool", 1, 1, (4,), 1, (Window(2),), "int8"))
+    >>> refuses(MaxPool(space=(4,), windows=(Window(2),), dtype="int8"))
     """
     if problem.gradient:
         return "it computes in NumPy and gives no gradient"
@@ -43,7 +42,7 @@ def refuses(problem: Problem) -> str | None:
 def cost(problem: Problem) -> float:
     """Return about how long it takes, in seconds: a step in NumPy for every output and tap.
 
-    >>> cost(Problem("max_pool", 1, 1, (4,), 1, (Window(2),), "int8")) > 1e-5
+    >>> cost(MaxPool(space=(4,), windows=(Window(2),), dtype="int8")) > 1e-5
     True
     """
     numpy_steps = problem.steps / max(1, problem.batch * problem.channels * problem.channels_out)
@@ -56,13 +55,13 @@ def run(
     """Return the result (n, k, *outputs), and for pooling with indices those of the maxima."""
     numbers = _numbers(x)
     with np.errstate(all="ignore"):
-        if problem.operation == "max_pool":
+        if isinstance(problem, MaxPool):
             largest, places = _max_pool(problem, numbers)
             return _tensor(problem, largest, x), torch.from_numpy(places).to(x.device)
-        if problem.operation == "avg_pool":
+        if isinstance(problem, AvgPool):
             return _tensor(problem, _avg_pool(problem, _widest(numbers)), x), None
         if weight is None:
-            raise ValueError("`weight` is missing; a convolution needs one")
+            raise TypeError("a convolution needs a weight")
         y = _weighted_sums(problem, _widest(numbers), _widest(_numbers(weight)))
         if bias is not None:
             y += _widest(_numbers(bias)).reshape(-1, *[1] * len(problem.space))
@@ -73,7 +72,7 @@ def at(problem: Problem, x: Tensor, weight: Tensor, o: tuple[int, ...]) -> Numbe
     """Return the outputs (k,) of a convolution without bias at one place, from one x (c, *space).
 
     >>> from convlens.windows import Window
-    >>> problem = Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32")
+    >>> problem = Conv(space=(4,), windows=(Window(2),), dtype="float32")
     >>> at(problem, torch.arange(4.0)[None], torch.ones(1, 1, 2), (1,)).tolist()
     [3.0]
     """
@@ -87,7 +86,7 @@ def at(problem: Problem, x: Tensor, weight: Tensor, o: tuple[int, ...]) -> Numbe
     kernel = _numbers(weight)[np.ix_(*(range(count) for count in weight.shape[:2]), *taps)]
     patch = _widest(patch).reshape(groups, problem.channels // groups, *patch.shape[1:])
     kernel = _widest(kernel).reshape(groups, kernel.shape[0] // groups, *kernel.shape[1:])
-    if problem.operation == "conv_transpose":
+    if isinstance(problem, ConvTranspose):
         kernel = kernel.swapaxes(1, 2)
     rest = "xyz"[:axes]
     y: Numbers = np.einsum(f"gc{rest},gkc{rest}->gk", patch, kernel)
@@ -98,7 +97,7 @@ def _weighted_sums(problem: Problem, x: Numbers, weight: Numbers) -> Numbers:
     """Convolve, transposed or not: the windows say which tap meets which input."""
     n, g = problem.batch, problem.groups
     x = x.reshape(n, g, 1, problem.channels // g, *problem.space)
-    if problem.operation == "conv":
+    if isinstance(problem, Conv):
         weight = weight.reshape(g, problem.channels_out // g, -1, *problem.size)
     else:
         weight = weight.reshape(g, problem.channels // g, -1, *problem.size).swapaxes(1, 2)
@@ -127,7 +126,7 @@ def _max_pool(problem: Problem, x: Numbers) -> tuple[Numbers, Numbers]:
     return largest, places
 
 
-def _avg_pool(problem: Problem, x: Numbers) -> Numbers:
+def _avg_pool(problem: AvgPool, x: Numbers) -> Numbers:
     """Return the mean of every window; that of a window with nothing to count is 0."""
     y = np.zeros((*x.shape[:2], *problem.outputs), x.dtype)
     for o, pairs in _places(problem):
@@ -135,9 +134,8 @@ def _avg_pool(problem: Problem, x: Numbers) -> Numbers:
             y[_at(o)] += x[_at(position)]
         divisor = 1
         for window, place, n in zip(problem.windows, o, problem.space, strict=True):
-            if isinstance(window, Window):
-                counted = window.taps(place, n, padded=problem.count_include_pad)
-                divisor *= counted.stop - counted.start  # len() ends at 2**63
+            counted = window.taps(place, n, padded=problem.count_include_pad)
+            divisor *= counted.stop - counted.start  # len() ends at 2**63
         y[_at(o)] /= max(divisor, 1)
     return y
 
@@ -190,3 +188,16 @@ def _tensor(problem: Problem, y: Numbers, like: Tensor) -> Tensor:
     if problem.dtype != "bfloat16":
         return torch.from_numpy(y.astype(problem.y_dtype)).to(like.device)
     return torch.from_numpy(y).to(like.device, DTYPES[problem.dtype])
+
+
+METHOD = WholeMethod(
+    name="reference",
+    solves=Problem,
+    exact=True,
+    repeats=True,
+    compiles=False,
+    skips=True,
+    refuses=refuses,
+    cost=cost,
+    run=run,
+)

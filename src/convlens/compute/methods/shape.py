@@ -12,7 +12,7 @@ from convlens.compute.kernels.records import Pointer
 from convlens.compute.kernels.rows import packing
 from convlens.compute.kernels.rows.packing import Packing
 from convlens.compute.kernels.shapes import Axes, ConvShape
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 from convlens.windows import Window
 
 __all__ = ["Shape", "Unpadded", "phase", "phases"]
@@ -43,13 +43,22 @@ class Shape:
     windows: tuple[Window, ...]
 
     @classmethod
-    def of(cls, problem: Problem) -> Shape:
-        """Return the shape of a problem whose operation is "conv".
+    def of(cls, problem: Conv) -> Shape:
+        """Return the shape of a convolution.
 
-        >>> Shape.of(Problem("conv", 1, 4, (9,), 2, (Window(3),), "float32", groups=2)).outputs
+        >>> Shape.of(
+        ...     Conv(
+        ...         channels=4,
+        ...         space=(9,),
+        ...         channels_out=2,
+        ...         windows=(Window(3),),
+        ...         dtype="float32",
+        ...         groups=2,
+        ...     )
+        ... ).outputs
         (1, 1, 7)
         """
-        windows = tuple(w for w in problem.windows if isinstance(w, Window))
+        windows = problem.windows
         space, outputs = problem.space, problem.outputs
         if all(w == Window(1) for w in windows):
             space, outputs, windows = (prod(space),), (prod(outputs),), windows[:1]

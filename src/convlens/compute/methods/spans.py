@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlens.compute.problems import Problem
+from convlens.compute.problems import AvgPool
 from convlens.windows import Window
 
 __all__ = ["divisors", "places", "spans"]
@@ -41,19 +41,18 @@ def places(window: Window, n: int) -> np.ndarray[Any, Any]:
     return np.stack([np.where(table[:, 1] > 0, first, 0), table[:, 1]], axis=1)
 
 
-def divisors(problem: Problem, like: Tensor) -> Tensor:
+def divisors(problem: AvgPool, like: Tensor) -> Tensor:
     """Return over how many elements every window of an average counts, at least 1: (*outputs).
 
     The tensor has the element type and lies on the device of `like`.
 
-    >>> problem = Problem("avg_pool", 1, 1, (4,), 1, (Window(3, before=1, after=1),), "float32")
+    >>> problem = AvgPool(space=(4,), windows=(Window(3, before=1, after=1),), dtype="float32")
     >>> divisors(problem, torch.zeros(())).tolist()
     [3.0, 3.0, 3.0, 3.0]
     """
     whole = torch.ones((), dtype=torch.float64, device=like.device)
     for window, n in zip(problem.windows, problem.space, strict=True):
-        if isinstance(window, Window):
-            whole = whole[..., None] * _counted(window, n, problem.count_include_pad, like)
+        whole = whole[..., None] * _counted(window, n, problem.count_include_pad, like)
     return whole.clamp(min=1).to(like.dtype)
 
 

@@ -7,49 +7,43 @@ once a tap, but by torch's own quick loops. Windows in padding of zeros are left
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from math import ceil, prod
 
 from torch import Tensor
 
 from convlens.compute.kernels.machine import WIDTHS
-from convlens.compute.methods.reach import refuses_convolution
-from convlens.compute.problems import Problem
+from convlens.compute.methods.method import ConvMethod, Fill
+from convlens.compute.methods.reach import refuses_arrays
+from convlens.compute.problems import Conv
 from convlens.windows import Window
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
-EXACT = True
-REPEATS = False
-"""torch's loops do the last elements in another way, wherever these are."""
-COMPILES = False
-SKIPS = True
-"""No product is formed with padding."""
 
 Part = tuple[slice, slice]
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Conv) -> str | None:
     """Return why this method cannot do the problem, or None.
 
-    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32"))
-    >>> refuses(Problem("conv", 1, 2, (4,), 1, (Window(2),), "float32"))
-    'it does filters of one channel each, not sums over channels'
+    >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
+    >>> refuses(Conv(channels=2, space=(4,), windows=(Window(2),), dtype="float32"))
+    'it computes filters of one channel each, not sums over channels'
     """
-    reason = refuses_convolution(problem)
+    reason = refuses_arrays(problem)
     if reason is not None:
         return reason
     if problem.channels != problem.groups:
-        return "it does filters of one channel each, not sums over channels"
+        return "it computes filters of one channel each, not sums over channels"
     if problem.padding_mode != "zeros":
         return f"it leaves out what is padded, and {problem.padding_mode} padding is no zeros"
     return None
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Conv) -> float:
     """Return about how long it takes, in seconds: a pass over memory a tap.
 
-    >>> of = lambda size: Problem("conv", 1, 1, (10**6,), 1, (Window(size),), "float32")
+    >>> of = lambda size: Conv(space=(10**6,), windows=(Window(size),), dtype="float32")
     >>> 5 < cost(of(100)) / cost(of(10)) < 11
     True
     """
@@ -57,15 +51,11 @@ def cost(problem: Problem) -> float:
     return 1e-5 + prod(problem.size) * (4e-6 + written * WIDTHS[problem.dtype] * 6e-11)
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
-    if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
     groups, axes = problem.groups, len(problem.space)
     outs = problem.channels_out // groups
-    windows = [window for window in problem.windows if isinstance(window, Window)]
+    windows = problem.windows
     parts = [
         [_part(window, tap, n) for tap in range(window.size)]
         for window, n in zip(windows, problem.space, strict=True)
@@ -104,3 +94,16 @@ def _part(window: Window, tap: int, n: int) -> Part:
     first = start + low * window.stride
     last = start + (high - 1) * window.stride
     return slice(first, last + 1, window.stride), slice(low, high)
+
+
+METHOD = ConvMethod(
+    name="taps",
+    solves=Conv,
+    exact=True,
+    repeats=False,
+    compiles=False,
+    skips=True,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

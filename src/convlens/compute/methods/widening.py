@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import Problem
+from convlens.compute.problems import ConvTranspose, MaxPool, Pool, Problem
 
 __all__ = ["narrow", "widen", "widen_bias", "widen_weight", "widened"]
 
@@ -38,20 +38,22 @@ VALUES = {"uint32": "int64", "uint64": None, "complex64": None, "complex128": No
 def widened(problem: Problem) -> Problem | None:
     """Return the problem in a type that kernels compute in, or None where there is no such way.
 
-    >>> widened(Problem("max_pool", 1, 2, (4,), 2, (), "uint8")).dtype
+    >>> widened(MaxPool(channels=2, space=(4,), windows=(), dtype="uint8")).dtype
     'int32'
-    >>> widened(Problem("avg_pool", 1, 2, (4,), 2, (), "complex64")).channels
+    >>> widened(AvgPool(channels=2, space=(4,), windows=(), dtype="complex64")).channels
     4
     """
     wider = WIDER.get(problem.dtype)
-    if problem.operation == "max_pool":
+    if isinstance(problem, MaxPool):
         wider = VALUES.get(problem.dtype, wider)
     if wider is None:
         return None
-    wide = replace(problem, dtype=wider, out_dtype=None)
-    if problem.dtype.startswith("complex"):
-        wide = replace(wide, channels=2 * problem.channels, channels_out=2 * problem.channels_out)
-    return wide
+    wide = problem.in_type(wider)
+    if not problem.dtype.startswith("complex"):
+        return wide
+    if isinstance(problem, Pool):
+        return replace(wide, channels=2 * problem.channels)
+    return replace(wide, channels=2 * problem.channels, channels_out=2 * problem.channels_out)
 
 
 def widen(x: Tensor, problem: Problem) -> Tensor:
@@ -70,7 +72,7 @@ def widen_weight(weight: Tensor, problem: Problem) -> Tensor:
         return _wide(weight, problem).contiguous()
     real, imaginary = weight.resolve_conj().real, weight.resolve_conj().imag
     groups, (first, second, *size) = problem.groups, weight.shape
-    transposed = problem.operation == "conv_transpose"
+    transposed = isinstance(problem, ConvTranspose)
     # Rows are outputs and columns inputs; the weight of a transposed one is (inputs, outputs).
     to_real = torch.stack([real, imaginary if transposed else -imaginary])
     to_imaginary = torch.stack([-imaginary if transposed else imaginary, real])
@@ -97,7 +99,7 @@ def narrow(y: Tensor, problem: Problem) -> Tensor:
         return torch.complex(parts[:, :, 0], parts[:, :, 1]).reshape(n, k // 2, *outputs)
     if problem.dtype in SIGNED:
         return y.to(SIGNED[problem.dtype]).view(DTYPES[problem.dtype])
-    if problem.operation == "max_pool" and "int" in problem.dtype:
+    if isinstance(problem, MaxPool) and "int" in problem.dtype:
         # A window that lies on padding alone: the least of the wider type is not the least here.
         y = y.clamp(min=torch.iinfo(DTYPES[problem.dtype]).min)
     return y.to(DTYPES[problem.y_dtype])
@@ -106,8 +108,8 @@ def narrow(y: Tensor, problem: Problem) -> Tensor:
 def _wide(x: Tensor, problem: Problem) -> Tensor:
     wide = widened(problem)
     if wide is None:
-        raise ValueError(f"there is no wider type for {problem.operation} of {problem.dtype}")
+        raise ValueError(f"there is no wider type for {problem.spoken} of {problem.dtype}")
     if problem.dtype not in SIGNED:
         return x.to(DTYPES[wide.dtype])
     bits = x.view(SIGNED[problem.dtype]).to(DTYPES[wide.dtype])
-    return bits & (2 ** (8 * x.itemsize) - 1) if problem.operation == "max_pool" else bits
+    return bits & (2 ** (8 * x.itemsize) - 1) if isinstance(problem, MaxPool) else bits

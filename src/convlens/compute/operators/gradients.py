@@ -24,6 +24,7 @@ from convlens.compute.methods.spans import divisors
 from convlens.compute.operands.arrays import DTYPES, Array
 from convlens.compute.operands.operands import needs_gradient
 from convlens.compute.operators.operators import (
+    averaging,
     avg_pool_operator,
     check_forward,
     conv_operator,
@@ -31,12 +32,11 @@ from convlens.compute.operators.operators import (
     conv_weight_gradient_operator,
     goes_forward,
     max_pool_operator,
-    pooling,
     sliding_windows,
 )
-from convlens.compute.problems import Problem
+from convlens.compute.problems import AvgPool, Conv, Pool, Problem
 from convlens.compute.reading.windows import in_64_bits
-from convlens.windows import TransposedWindow, Window, padded_source
+from convlens.windows import Window, padded_source
 
 __all__ = ["differentiable", "seen_by_torch"]
 
@@ -77,7 +77,7 @@ def differentiable(
     cannot compute the problem.
 
     >>> x = torch.ones(1, 1, 3, requires_grad=True)
-    >>> problem = Problem("avg_pool", 1, 1, (3,), 1, (Window(2),), "float32")
+    >>> problem = AvgPool(space=(3,), windows=(Window(2),), dtype="float32")
     >>> torch.autograd.grad(differentiable(problem, x, None, None)[0].sum(), x)
     (tensor([[[0.5000, 1.0000, 0.5000]]]),)
     """
@@ -96,25 +96,24 @@ def _by_operators(
     windows = in_64_bits(problem.windows, problem.space)
     stride, dilation = [w.stride for w in windows], [w.dilation for w in windows]
     padding = [end for w in windows for end in (w.before, w.after)]
-    if weight is None:
-        size, ceil = list(problem.size), any(isinstance(w, Window) and w.ceil for w in windows)
-        if problem.operation == "avg_pool":
-            counted = problem.count_include_pad
-            return avg_pool_operator(x, size, stride, padding, dilation, ceil, counted), None
-        y, places = max_pool_operator(x, size, stride, padding, dilation, ceil)
+    if isinstance(problem, Pool):
+        how = list(problem.size), stride, padding, dilation, any(w.ceil for w in windows)
+        if isinstance(problem, AvgPool):
+            return avg_pool_operator(x, *how, problem.count_include_pad), None
+        y, places = max_pool_operator(x, *how)
         return y, places if problem.return_indices else None
-    if problem.operation == "conv":
+    if isinstance(problem, Conv):
         if problem.padding_mode != "zeros":
             x, padding = _padded(problem, x), [0] * len(padding)
         return conv_operator(x, weight, bias, stride, padding, dilation, problem.groups), None
-    added = [w.output_padding for w in windows if isinstance(w, TransposedWindow)]
+    added = [w.output_padding for w in windows]
     # Output padding of a whole stride is nothing but an input of zeros more.
     more = [count // step for count, step in zip(added, stride, strict=True)]
     if any(more):
         x = F.pad(x, [end for count in reversed(more) for end in (0, count)])
     rest = [count % step for count, step in zip(added, stride, strict=True)]
-    how = stride, padding, rest, dilation, problem.groups
-    return conv_transpose_operator(x, weight, bias, *how), None
+    spread = stride, padding, rest, dilation, problem.groups
+    return conv_transpose_operator(x, weight, bias, *spread), None
 
 
 def _forward_mode(
@@ -241,11 +240,10 @@ def _back_through_avg_pool(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     n, c, *outputs = gradient.shape
     size, stride, _, dilation, *_ = ctx.how
     wide = _wide(gradient)
-    problem = pooling("avg_pool", torch.empty(0, c, *ctx.space, device="meta"), *ctx.how)
+    problem = averaging(torch.empty(0, c, *ctx.space, device="meta"), *ctx.how)
     shares = (wide / divisors(problem, wide)).reshape(n * c, 1, *outputs)
-    windows = [w for w in problem.windows if isinstance(w, Window)]
     # Where windows may hang over the end, there is more room after the input to cut off again.
-    ends = [end for w in windows for end in (w.before, w.room_after)]
+    ends = [end for w in problem.windows for end in (w.before, w.room_after)]
     rest = _left_over(sliding_windows(size, stride, ends, dilation), ctx.space)
     ones = shares.new_ones(1, 1, *size)
     to_x = conv_transpose_operator(shares, ones, None, stride, ends, rest, dilation, 1)

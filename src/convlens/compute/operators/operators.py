@@ -20,11 +20,12 @@ from convlens.compute.methods import eager
 from convlens.compute.operands.arrays import dtype_of
 from convlens.compute.operands.autocast import autocast_off
 from convlens.compute.operators import weight_gradient
-from convlens.compute.problems import Problem
-from convlens.windows import TransposedWindow, Window
+from convlens.compute.problems import AvgPool, Conv, ConvTranspose, MaxPool, Problem
+from convlens.windows import Window
 
 __all__ = [
     "Operator",
+    "averaging",
     "avg_pool_operator",
     "check_forward",
     "conv_operator",
@@ -32,7 +33,6 @@ __all__ = [
     "conv_weight_gradient_operator",
     "goes_forward",
     "max_pool_operator",
-    "pooling",
     "sliding_windows",
 ]
 
@@ -137,7 +137,7 @@ def _max_pool(
     ceil_mode: bool,
 ) -> tuple[Tensor, Tensor]:
     """Return the largest of every window of (n, c, *space), and their places within space."""
-    problem = pooling("max_pool", x, size, stride, padding, dilation, ceil_mode)
+    problem = _maximum(x, size, stride, padding, dilation, ceil_mode)
     y, places = _compute(problem, x, None, None)
     if places is None:
         raise RuntimeError("the method of maximum pooling gave no indices though asked for them")
@@ -156,7 +156,7 @@ def _avg_pool(
 ) -> Tensor:
     """Return the mean of every window of (n, c, *space)."""
     how = stride, padding, dilation, ceil_mode, count_include_pad
-    return _like(x, _compute(pooling("avg_pool", x, size, *how), x, None, None)[0])
+    return _like(x, _compute(averaging(x, size, *how), x, None, None)[0])
 
 
 @_conv.register_fake
@@ -176,13 +176,13 @@ def _fake_conv_weight_gradient(x: Tensor, gradient: Tensor, size: list[int], *ho
 
 @_max_pool.register_fake
 def _fake_max_pool(x: Tensor, *how: Any) -> tuple[Tensor, Tensor]:
-    y = _empty(x, pooling("max_pool", x, *how))
+    y = _empty(x, _maximum(x, *how))
     return y, torch.empty_like(y, dtype=torch.int64)
 
 
 @_avg_pool.register_fake
 def _fake_avg_pool(x: Tensor, *how: Any) -> Tensor:
-    return _empty(x, pooling("avg_pool", x, *how))
+    return _empty(x, averaging(x, *how))
 
 
 def _map_weighted(operator: Any, info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
@@ -329,9 +329,10 @@ def _convolution(
     padding: list[int],
     dilation: list[int],
     groups: int,
-) -> Problem:
+) -> Conv:
     windows = sliding_windows(list(weight.shape[2:]), stride, padding, dilation)
-    return _problem("conv", x, weight.shape[0], windows, groups=groups)
+    sizes = _sizes(x)
+    return Conv(channels_out=weight.shape[0], windows=tuple(windows), groups=groups, **sizes)
 
 
 def _transposed(
@@ -342,53 +343,41 @@ def _transposed(
     output_padding: list[int],
     dilation: list[int],
     groups: int,
-) -> Problem:
+) -> ConvTranspose:
     windows = sliding_windows(list(weight.shape[2:]), stride, padding, dilation)
     writing = [w.transposed(more) for w, more in zip(windows, output_padding, strict=True)]
-    return _problem("conv_transpose", x, weight.shape[1] * groups, writing, groups=groups)
+    out, sizes = weight.shape[1] * groups, _sizes(x)
+    return ConvTranspose(channels_out=out, windows=tuple(writing), groups=groups, **sizes)
 
 
-def pooling(
-    operation: str,
+def averaging(
     x: Tensor,
     size: list[int],
     stride: list[int],
     padding: list[int],
     dilation: list[int],
     ceil_mode: bool,
-    count_include_pad: bool = True,
-) -> Problem:
-    """Return the pooling that the arguments of an operator here ask for.
+    count_include_pad: bool,
+) -> AvgPool:
+    """Return the average pooling that the arguments of the operator ask for.
 
-    >>> pooling("avg_pool", torch.ones(1, 1, 4), [2], [2], [0, 0], [1], False).outputs
+    >>> averaging(torch.ones(1, 1, 4), [2], [2], [0, 0], [1], False, True).outputs
     (2,)
     """
     windows = sliding_windows(size, stride, padding, dilation, ceil_mode)
-    indices, include = operation == "max_pool", count_include_pad
-    return _problem(
-        operation, x, x.shape[1], windows, return_indices=indices, count_include_pad=include
-    )
+    return AvgPool(windows=tuple(windows), count_include_pad=count_include_pad, **_sizes(x))
 
 
-def _problem(
-    operation: str,
-    x: Tensor,
-    channels_out: int,
-    windows: list[Window] | list[TransposedWindow],
-    **more: Any,
-) -> Problem:
+def _maximum(x: Tensor, size: list[int], *how: Any) -> MaxPool:
+    """Return the maximum pooling with indices that the arguments of the operator ask for."""
+    return MaxPool(windows=tuple(sliding_windows(size, *how)), return_indices=True, **_sizes(x))
+
+
+def _sizes(x: Tensor) -> dict[str, Any]:
+    """Return the fields of a problem that its input decides."""
     n, c, *space = x.shape
-    return Problem(
-        operation,
-        n,
-        c,
-        tuple(space),
-        channels_out,
-        tuple(windows),
-        dtype_of("x", x),
-        str(x.device),
-        **more,
-    )
+    dtype, device = dtype_of("x", x), str(x.device)
+    return {"batch": n, "channels": c, "space": tuple(space), "dtype": dtype, "device": device}
 
 
 def sliding_windows(

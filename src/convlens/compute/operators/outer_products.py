@@ -21,12 +21,13 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import WIDTH, add_products
 from convlens.compute.kernels.launching import Launch
 from convlens.compute.kernels.machine import WIDTHS, machine
+from convlens.compute.kernels.rows import packing
 from convlens.compute.kernels.rows.flat import pack_flat
-from convlens.compute.methods.reach import refuses_convolution
+from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape
 from convlens.compute.methods.shift import layout as shift_layout
 from convlens.compute.methods.shift.layout import Band, laid_out
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 
 __all__ = ["at_hand", "prepare", "refuses", "run"]
 
@@ -43,9 +44,9 @@ SLACK = 2
 """Vectors that lie behind a packed band."""
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Conv) -> str | None:
     """Return why this cannot give the derivative of a convolution, or None."""
-    reason = refuses_convolution(problem)
+    reason = refuses_arrays(problem)
     if reason is None and problem.padding_mode != "zeros":
         return f'its padding is zeros, not "{problem.padding_mode}"'
     return reason
@@ -64,7 +65,7 @@ class _Cut:
 
 
 @functools.lru_cache(256)
-def _cut(problem: Problem) -> _Cut:
+def _cut(problem: Conv) -> _Cut:
     """Choose bands of some places and channels whose input fits half the cache."""
     shape = Shape.of(problem)
     width, lanes = WIDTHS[problem.dtype], machine().lanes(problem.dtype)
@@ -142,13 +143,13 @@ ROWS, TAPS = 1, 1
 """Stand-ins: each kernel has its own."""
 
 
-def at_hand(problem: Problem) -> bool:
+def at_hand(problem: Conv) -> bool:
     """Tell whether the kernel of a problem has been compiled."""
     return compiling.at_hand(_kernel(problem))
 
 
 @functools.lru_cache(256)
-def _kernel(problem: Problem) -> Kernel:
+def _kernel(problem: Conv) -> Kernel:
     """Return the kernel that gives the derivative of a problem."""
     shape = Shape.of(problem)
     channels = min(_cut(problem).band.channels, max(1, shape.each))
@@ -163,7 +164,7 @@ def _kernel(problem: Problem) -> Kernel:
 
 
 @functools.lru_cache(256)
-def prepare(problem: Problem) -> Launch:
+def prepare(problem: Conv) -> Launch:
     """Return what fills sums (pieces, k, c/groups, *size), zeros before, from x and gradient."""
     shape, cut = Shape.of(problem), _cut(problem)
     band, depth = cut.band, shape.windows[0]
@@ -190,7 +191,7 @@ def prepare(problem: Problem) -> Launch:
     )
 
 
-def run(problem: Problem, x: Tensor, gradient: Tensor) -> Tensor:
+def run(problem: Conv, x: Tensor, gradient: Tensor) -> Tensor:
     """Return the sum of x (n, c, *space) times gradient (n, k, *outputs), (k, c/groups, *size)."""
     launch, pieces = prepare(problem), _cut(problem).pieces
     each = problem.channels // problem.groups

@@ -13,7 +13,7 @@ from torch import Tensor
 from convlens.compute import background
 from convlens.compute.methods.eager import LARGEST
 from convlens.compute.operators import outer_products
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv, Problem
 from convlens.windows import Window
 
 __all__ = ["by_torch", "run"]
@@ -24,21 +24,23 @@ DENSE = 8
 Compute = Callable[[Problem, Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor | None]]
 
 
-def run(problem: Problem, x: Tensor, gradient: Tensor, compute: Compute) -> Tensor:
+def run(problem: Conv, x: Tensor, gradient: Tensor, compute: Compute) -> Tensor:
     """Return the sum of x (n, c, *space) times gradient (n, k, *outputs), (k, c/groups, *size).
 
     `problem` is the convolution of `x`; `compute` computes another one. Half types are summed in
     float32.
 
-    >>> x, problem = torch.arange(3.0)[None, None], Problem("conv", 1, 1, (3,), 1, (Window(2),),
-    ...                                                     "float32")
+    >>> x, problem = (
+    ...     torch.arange(3.0)[None, None],
+    ...     Conv(space=(3,), windows=(Window(2),), dtype="float32"),
+    ... )
     >>> run(problem, x, torch.ones(1, 1, 2), lambda *parts: parts[1:3])
     tensor([[[1., 3.]]])
     """
     if not problem.batch:
         return x.new_zeros(_shape(problem))
     if not x.is_floating_point() or any(
-        max(w.stride, w.dilation, w.before, w.after) > LARGEST for w in _windows(problem)
+        max(w.stride, w.dilation, w.before, w.after) > LARGEST for w in problem.windows
     ):
         return _by_conv(problem, x, gradient, compute)
     wide = x
@@ -49,7 +51,7 @@ def run(problem: Problem, x: Tensor, gradient: Tensor, compute: Compute) -> Tens
     return by(problem, wide, gradient).to(x.dtype)
 
 
-def _by_ours(problem: Problem) -> bool:
+def _by_ours(problem: Conv) -> bool:
     """Tell whether our kernel is the quicker and compiled; if it is not yet, ask for that.
 
     Measured on 27 layers: 0.3 to 1 times as fast as oneDNN where all of 8 channels and more are
@@ -64,9 +66,9 @@ def _by_ours(problem: Problem) -> bool:
     return False
 
 
-def by_torch(problem: Problem, x: Tensor, gradient: Tensor) -> Tensor:
+def by_torch(problem: Conv, x: Tensor, gradient: Tensor) -> Tensor:
     """Ask torch, which asks oneDNN or cuDNN."""
-    windows = _windows(problem)
+    windows = problem.windows
     padding = [window.before for window in windows]
     if any(window.before != window.after for window in windows):
         x = F.pad(x, [end for w in reversed(windows) for end in (w.before, w.after)])
@@ -87,7 +89,7 @@ def by_torch(problem: Problem, x: Tensor, gradient: Tensor) -> Tensor:
     return weights.contiguous()
 
 
-def _by_conv(problem: Problem, x: Tensor, gradient: Tensor, compute: Compute) -> Tensor:
+def _by_conv(problem: Conv, x: Tensor, gradient: Tensor, compute: Compute) -> Tensor:
     """Convolve: the batch is summed over like channels, stride and dilation change places.
 
     Inputs that the stride leaves over show as taps that the weight does not have.
@@ -100,7 +102,7 @@ def _by_conv(problem: Problem, x: Tensor, gradient: Tensor, compute: Compute) ->
         channels=groups * n,
         windows=tuple(
             Window(count, w.dilation, w.stride, w.before, w.after)
-            for w, count in zip(_windows(problem), problem.outputs, strict=True)
+            for w, count in zip(problem.windows, problem.outputs, strict=True)
         ),
     )
     images = x.reshape(n, groups, each, *problem.space).transpose(0, 2)
@@ -111,9 +113,5 @@ def _by_conv(problem: Problem, x: Tensor, gradient: Tensor, compute: Compute) ->
     return y.transpose(0, 1).contiguous()
 
 
-def _windows(problem: Problem) -> list[Window]:
-    return [window for window in problem.windows if isinstance(window, Window)]
-
-
-def _shape(problem: Problem) -> tuple[int, ...]:
+def _shape(problem: Conv) -> tuple[int, ...]:
     return (problem.channels_out, problem.channels // problem.groups, *problem.size)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from convlens.compute.operands.arrays import (
     DTYPES,
@@ -22,7 +21,7 @@ from convlens.compute.operands.arrays import (
     known_dtype,
 )
 from convlens.compute.operands.operands import needs_gradient
-from convlens.compute.problems import Problem
+from convlens.compute.problems import AvgPool, Conv, ConvTranspose, MaxPool, Problem
 from convlens.compute.reading.windows import (
     OURS,
     Words,
@@ -42,15 +41,20 @@ __all__ = [
     "describe",
     "needs_gradient",
     "read_conv",
+    "read_conv_transpose",
     "read_flag",
     "read_pool",
     "read_tolerance",
+    "read_weighted",
 ]
 
 POOLS = ("max_pool", "avg_pool")
 
 LARGEST_RESULT = 2**40
 """In bytes, 1 TiB: an array beyond it is a mistyped padding or stride."""
+
+
+P = TypeVar("P", bound=Problem)
 
 
 @dataclass(frozen=True)
@@ -98,12 +102,10 @@ def read_conv(
     dilation: Any = 1,
     groups: Any = 1,
     padding_mode: Any = "zeros",
-    output_padding: Any = 0,
-    transposed: Any = False,
     out_dtype: Any = None,
     words: Words = OURS,
-) -> Problem:
-    """Return the convolution, or transposed convolution, that these arguments ask for.
+) -> Conv:
+    """Return the convolution that these arguments ask for.
 
     `x` may be a (shape, dtype); `words` are those of the function that was called. Raises
     ValueError or TypeError naming argument, value, rule, cure.
@@ -111,7 +113,74 @@ def read_conv(
     >>> read_conv(((1, 3, 8, 8), "float32"), torch.ones(4, 3, 3, 3)).y_shape
     (1, 4, 6, 6)
     """
-    transposed = read_flag("transposed", transposed)
+    size, sizes = _read_weighted(x, weight, bias, groups, False, out_dtype, words)
+    _check_padding_mode(padding_mode)
+    windows = read_windows(size, sizes["space"], stride, padding, dilation)
+    return _small_enough(Conv(windows=windows, padding_mode=padding_mode, **sizes), words)
+
+
+def read_conv_transpose(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    dilation: Any = 1,
+    groups: Any = 1,
+    out_dtype: Any = None,
+    words: Words = OURS,
+) -> ConvTranspose:
+    """Return the transposed convolution that these arguments ask for, as `read_conv` does.
+
+    >>> read_conv_transpose(((1, 3, 8), "float32"), torch.ones(3, 4, 2), stride=2).y_shape
+    (1, 4, 16)
+    """
+    size, sizes = _read_weighted(x, weight, bias, groups, True, out_dtype, words)
+    windows = read_transposed(size, stride, padding, dilation, output_padding)
+    return _small_enough(ConvTranspose(windows=windows, **sizes), words)
+
+
+def read_weighted(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    transposed: Any,
+    padding_mode: Any = "zeros",
+    output_padding: Any = 0,
+    **options: Any,
+) -> Conv | ConvTranspose:
+    """Return what `read_conv` or, if `transposed`, `read_conv_transpose` returns.
+
+    Raises also for an option of one that has no meaning for the other.
+
+    >>> x, weight = torch.ones(3, 8), torch.ones(3, 4, 2)
+    >>> read_weighted(x, weight, transposed=True, stride=2).y_shape
+    (4, 16)
+    """
+    if read_flag("transposed", transposed):
+        _check_padding_mode(padding_mode)
+        if padding_mode != "zeros":
+            raise ValueError(
+                f'`padding_mode` (="{padding_mode}") has no meaning for a transposed convolution, '
+                "whose `padding` cuts off; leave it out"
+            )
+        return read_conv_transpose(x, weight, bias, output_padding=output_padding, **options)
+    problem = read_conv(x, weight, bias, padding_mode=padding_mode, **options)
+    if any(per_axis("output_padding", output_padding, len(problem.space), least=0)):
+        raise ValueError(
+            f"`output_padding` (={shown(output_padding)}) is for transposed convolutions; "
+            "leave it out"
+        )
+    return problem
+
+
+def _read_weighted(
+    x: Any, weight: Any, bias: Any, groups: Any, transposed: bool, out_dtype: Any, words: Words
+) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """Return the size of the kernel, and the fields that the arrays decide."""
     kind_of("weight", weight)
     dtype_of("weight", weight)
     given = describe(words.x, x, weight)
@@ -121,44 +190,28 @@ def read_conv(
     count, out = _channels(tuple(weight.shape), channels, groups, transposed, words)
     if bias is not None:
         _check_bias(bias, given, out, words)
+    return size, {
+        "batch": 1 if batch is None else batch,
+        "channels": channels,
+        "space": space,
+        "channels_out": out,
+        "dtype": given.dtype,
+        "device": given.device,
+        "groups": count,
+        "batched": batch is not None,
+        "gradient": needs_gradient(x, weight, bias),
+        "out_dtype": _read_out_dtype(out_dtype, given.dtype, words),
+    }
+
+
+def _check_padding_mode(padding_mode: Any) -> None:
+    """Raise TypeError or ValueError unless `padding_mode` is one that we know."""
     if padding_mode is not None and not isinstance(padding_mode, str):
         kind = type(padding_mode).__name__
         raise TypeError(f"`padding_mode` (={shown(padding_mode)}) must be a string, not {kind}")
     if padding_mode not in PADDING_MODES:
         names = ", ".join(f'"{name}"' for name in PADDING_MODES)
         raise ValueError(f"`padding_mode` (={shown(padding_mode)}) must be one of {names}")
-    windows: Any
-    if transposed:
-        if padding_mode != "zeros":
-            raise ValueError(
-                f'`padding_mode` (="{padding_mode}") has no meaning for a transposed convolution, '
-                "whose `padding` cuts off; leave it out"
-            )
-        windows = read_transposed(size, stride, padding, dilation, output_padding)
-    else:
-        if any(per_axis("output_padding", output_padding, len(size), least=0)):
-            raise ValueError(
-                f"`output_padding` (={shown(output_padding)}) is for transposed convolutions; "
-                "leave it out"
-            )
-        windows = read_windows(size, space, stride, padding, dilation)
-    tensors = [array for array in (x, weight, bias) if isinstance(array, Tensor)]
-    problem = Problem(
-        operation="conv_transpose" if transposed else "conv",
-        batch=1 if batch is None else batch,
-        channels=channels,
-        space=space,
-        channels_out=out,
-        windows=windows,
-        dtype=given.dtype,
-        device=given.device,
-        groups=count,
-        padding_mode=padding_mode,
-        batched=batch is not None,
-        gradient=needs_gradient(*tensors),
-        out_dtype=_read_out_dtype(out_dtype, given.dtype, words),
-    )
-    return _small_enough(problem, words)
 
 
 def _kernel_size(shape: tuple[int, ...], transposed: bool) -> tuple[int, ...]:
@@ -207,7 +260,7 @@ def read_pool(
     return_indices: Any = False,
     count_include_pad: Any = True,
     words: Words = OURS,
-) -> Problem:
+) -> MaxPool | AvgPool:
     """Return the pooling that these arguments ask for.
 
     Unless `axes` is given, one `size` an axis says how many axes of space there are; a single
@@ -237,21 +290,19 @@ def read_pool(
     )
     counted = read_flag("count_include_pad", count_include_pad)
     steps = sizes if stride is None else stride
-    problem = Problem(
-        operation=operation,
-        batch=1 if batch is None else batch,
-        channels=channels,
-        space=space,
-        channels_out=channels,
-        windows=read_windows(sizes, space, steps, padding, dilation, ceil=ceil_mode),
-        dtype=given.dtype,
-        device=given.device,
-        batched=batch is not None,
-        gradient=needs_gradient(x),
-        return_indices=return_indices,
-        count_include_pad=counted,
-    )
-    return _small_enough(problem, words)
+    shared: dict[str, Any] = {
+        "batch": 1 if batch is None else batch,
+        "channels": channels,
+        "space": space,
+        "windows": read_windows(sizes, space, steps, padding, dilation, ceil=ceil_mode),
+        "dtype": given.dtype,
+        "device": given.device,
+        "batched": batch is not None,
+        "gradient": needs_gradient(x),
+    }
+    if operation == "max_pool":
+        return _small_enough(MaxPool(return_indices=return_indices, **shared), words)
+    return _small_enough(AvgPool(count_include_pad=counted, **shared), words)
 
 
 def _axes_of(given: Description, size: Any, words: Words) -> int:
@@ -367,7 +418,7 @@ def _name_of(name: str, dtype: Any) -> str:
     raise TypeError(f"`{name}` (={shown(dtype)}) must name an element type")
 
 
-def _small_enough(problem: Problem, words: Words) -> Problem:
+def _small_enough(problem: P, words: Words) -> P:
     """Raise when a window does not fit, or the result could never be stored."""
     check_fit(problem.operation, problem.windows, problem.space, words)
     if torch.compiler.is_compiling():
@@ -375,14 +426,14 @@ def _small_enough(problem: Problem, words: Words) -> Problem:
     width = DTYPES[problem.dtype].itemsize
     if problem.gradient:
         in_64_bits(problem.windows, problem.space, words)
-        if problem.operation == "avg_pool" and prod(problem.size) * width > LARGEST_RESULT:
+        if isinstance(problem, AvgPool) and prod(problem.size) * width > LARGEST_RESULT:
             raise ValueError(
                 f"`{words.size}` (={problem.size}) is too large to go back through for a gradient: "
                 f"that many numbers take more than {LARGEST_RESULT} bytes; use less `padding`"
             )
     if prod(problem.y_shape) * width > LARGEST_RESULT:
         cure = "use less `padding` or a larger `stride`"
-        if problem.operation == "conv_transpose":
+        if isinstance(problem, ConvTranspose):
             cure = "use a smaller `stride`, `dilation` or `output_padding`"
         raise ValueError(
             f"the result would have shape {problem.y_shape}, more than {LARGEST_RESULT} bytes; "

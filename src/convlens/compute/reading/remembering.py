@@ -12,10 +12,10 @@ from torch import Tensor
 
 from convlens.compute.operands.operands import Operands, needs_gradient
 from convlens.compute.problems import Problem
-from convlens.compute.reading.options import read_conv, read_pool
+from convlens.compute.reading.options import read_conv, read_conv_transpose, read_pool
 from convlens.compute.reading.windows import OURS, Words
 
-__all__ = ["recall_conv", "recall_pool"]
+__all__ = ["recall_conv", "recall_conv_transpose", "recall_pool"]
 
 PLAIN = (Tensor, torch.nn.Parameter, np.ndarray)
 
@@ -26,15 +26,30 @@ _problems: dict[tuple[object, ...], Problem] = {}
 
 
 def recall_conv(given: Operands, *, words: Words = OURS, **options: Any) -> Problem:
-    """Return `read_conv` of these, from memory where arrays and options alike were read before.
+    """Return `read_conv` of these, from memory if such arrays and options were read before.
 
     >>> given = Operands(torch.ones(1, 3, 8), torch.ones(4, 3, 3))
     >>> recall_conv(given, stride=1) is recall_conv(given, stride=1)
     True
     """
+    return _recalled_weighted(read_conv, given, words, options)
+
+
+def recall_conv_transpose(given: Operands, *, words: Words = OURS, **options: Any) -> Problem:
+    """Return `read_conv_transpose` of these, from memory if such were read before.
+
+    >>> given = Operands(torch.ones(1, 4, 8), torch.ones(4, 3, 3))
+    >>> recall_conv_transpose(given, stride=2) is recall_conv_transpose(given, stride=2)
+    True
+    """
+    return _recalled_weighted(read_conv_transpose, given, words, options)
+
+
+def _recalled_weighted(
+    read: Callable[..., Problem], given: Operands, words: Words, options: dict[str, Any]
+) -> Problem:
     arrays = given.x, given.weight, given.bias
-    read = partial(read_conv, *arrays, words=words, **options)
-    return _recalled(read, "conv", arrays, options)
+    return _recalled(partial(read, *arrays, words=words, **options), read, arrays, options)
 
 
 def recall_pool(
@@ -51,7 +66,7 @@ def recall_pool(
 
 
 def _recalled(
-    read: Callable[[], Problem], operation: str, arrays: tuple[Any, ...], options: dict[str, Any]
+    read: Callable[[], Problem], operation: object, arrays: tuple[Any, ...], options: dict[str, Any]
 ) -> Problem:
     """Return what was read of arrays and options like these, or read and remember it.
 

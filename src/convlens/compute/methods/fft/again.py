@@ -17,8 +17,8 @@ from torch import Tensor
 
 from convlens.compute.kernels.launching import threads
 from convlens.compute.kernels.rows import packing
-from convlens.compute.methods.fft.tiles import Tiles, conv_windows
-from convlens.compute.problems import Problem
+from convlens.compute.methods.fft.tiles import Tiles
+from convlens.compute.problems import Conv
 from convlens.windows import Window
 
 __all__ = ["CLOCK", "Regions", "way"]
@@ -32,13 +32,13 @@ WIDER, GATHER, ANEW = 3.0, 2e-4, 3e-3
 a pair of tiles for them, and to begin with another method."""
 
 
-def way(problem: Problem, lanes: int, tasks: int, seconds: float, products: int, pairs: int) -> str:
+def way(problem: Conv, lanes: int, tasks: int, seconds: float, products: int, pairs: int) -> str:
     """Return how to compute what is in doubt: "directly", "tiles", "wide", or "plainly" as a whole.
 
     A transform of two tiles, of so many `tasks`, takes so many seconds; `pairs` of these have
     doubtful results, which in all are sums of so many `products` of four vectors.
 
-    >>> problem = Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")
+    >>> problem = Conv(space=(10**6,), windows=(Window(2047),), dtype="float32")
     >>> [way(problem, 8, 36, 5e-5, n * 800 * 2047, n) for n in (1, 36)]
     ['tiles', 'wide']
     >>> way(problem, 8, 36, 5e-5, 2 * 2047, 1)
@@ -65,11 +65,11 @@ class Regions:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: Conv,
         tiles: Tiles,
-        make: Callable[[Problem], Callable[[Tensor, Tensor], None]],
+        make: Callable[[Conv], Callable[[Tensor, Tensor], None]],
     ) -> None:
-        windows = conv_windows(problem)
+        windows = problem.windows
         self.problem, self.tiles = problem, tiles
         self.sources = [
             torch.from_numpy(packing.sources(window, n, problem.padding_mode))

@@ -24,9 +24,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from convlens.compute.methods.fft.layout import Layout
-from convlens.compute.methods.fft.tiles import conv_windows
 from convlens.compute.methods.promise import within
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 
 __all__ = ["SLACK", "doubts_of"]
 
@@ -58,14 +57,14 @@ SLACK = 2.0**29
 
 
 def doubts_of(
-    problem: Problem, weight: Tensor, layout: Layout, points: int, factor: float, slack: float
+    problem: Conv, weight: Tensor, layout: Layout, points: int, factor: float, slack: float
 ) -> tuple[dict[str, int], dict[str, Numbers]]:
     """Return the integers and the arrays of `tiles.GEOMETRY` that are about doubts.
 
     The transforms, of so many points, are of kernels divided by `factor`; `slack` is how many
     roundings of the type make one of those that are promised.
     """
-    windows = conv_windows(problem)
+    windows = problem.windows
     ahead = 3 - len(windows)
     size = (1,) * ahead + problem.size
     dilation = (1,) * ahead + tuple(window.dilation for window in windows)
@@ -136,9 +135,9 @@ def doubts_of(
     return numbers, arrays
 
 
-def _extents(problem: Problem) -> dict[str, int]:
+def _extents(problem: Conv) -> dict[str, int]:
     """Return of every axis how many taps there are, how far apart, and where the input lies."""
-    windows = conv_windows(problem)
+    windows = problem.windows
     axes = [(1, 1, 0, 1)] * (3 - len(windows))
     for window, n in zip(windows, problem.space, strict=True):
         zeros = problem.padding_mode == "zeros"

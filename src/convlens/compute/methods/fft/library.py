@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
 from math import log2, prod
 from typing import Any
 
@@ -30,17 +29,15 @@ from convlens.compute.methods.fft.tiles import (
     Prices,
     Tiles,
     choose,
-    conv_windows,
     power_of_two,
     refuses_numbers,
 )
+from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.promise import within
-from convlens.compute.problems import Problem, Unfit
+from convlens.compute.problems import Conv, Unfit
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
-EXACT = False
-COMPILES = False
 AT_ONCE, AT_ONCE_CUDA = 2**18, 2**25
 """About how many numbers of the input are transformed at a time: on a CPU so few that they stay in
 a cache, on a GPU so many that all of it works."""
@@ -65,12 +62,12 @@ def _smooth(limit: int) -> list[int]:
     return sorted(length for length in found if length <= 2 * limit)
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Conv) -> str | None:
     """Return why this method cannot do the problem, or None.
 
     >>> from convlens.windows import Window
-    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32"))
-    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "int32"))
+    >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
+    >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="int32"))
     'it transforms float32 and float64, not int32'
     """
     if problem.device != "cpu" and not problem.device.startswith("cuda"):
@@ -78,11 +75,11 @@ def refuses(problem: Problem) -> str | None:
     return refuses_numbers(problem)
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Conv) -> float:
     """Return about how long it takes, in seconds.
 
     >>> from convlens.windows import Window
-    >>> cost(Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")) < 0.1
+    >>> cost(Conv(space=(10**6,), windows=(Window(2047),), dtype="float32")) < 0.1
     True
     """
     if problem.device.startswith("cuda"):
@@ -91,7 +88,7 @@ def cost(problem: Problem) -> float:
 
 
 @functools.lru_cache(512)
-def _tiles(problem: Problem) -> tuple[Tiles, float]:
+def _tiles(problem: Conv) -> tuple[Tiles, float]:
     """Return the tiles to use, and about how many seconds all of them take."""
     c, k = problem.channels, problem.channels_out
     products = k * c // problem.groups
@@ -107,35 +104,31 @@ def _tiles(problem: Problem) -> tuple[Tiles, float]:
         seconds: Prices = 2.0 * problem.batch * count * each + calls
         return seconds
 
-    windows = conv_windows(problem)
+    windows = problem.windows
     longest = [
         n + window.before + window.after for n, window in zip(problem.space, windows, strict=True)
     ]
     return choose(problem, [_smooth(2 * n) for n in longest], seconds)
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
     `run` raises Unfit if too many outputs are in doubt to be summed one by one. Raises Unsuited for
     weights that are not finite.
     """
-    if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
     return _Convolution(problem, weight.detach(), bias)
 
 
 class _Convolution:
     """One problem with its weights: `__call__(x, y)` fills y."""
 
-    def __init__(self, problem: Problem, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, problem: Conv, weight: Tensor, bias: Tensor | None) -> None:
         self.problem, self.groups = problem, problem.groups
         self.tiles, _ = _tiles(problem)
         self.tables = [
             sources(window, n, problem.padding_mode)
-            for window, n in zip(conv_windows(problem), problem.space, strict=True)
+            for window, n in zip(problem.windows, problem.space, strict=True)
         ]
         self.scale = power_of_two(weight)
         # The kernels are divided by a power of two near the largest weight, so that nothing over-
@@ -157,7 +150,7 @@ class _Convolution:
 
     def _spectra(self, weight: Tensor) -> Tensor:
         """Return the conjugate transforms of the kernels (g, k/g, c/g, *frequencies)."""
-        windows = conv_windows(self.problem)
+        windows = self.problem.windows
         kernels = weight.new_zeros((*weight.shape[:3], *(window.extent for window in windows)))
         places: Any = (..., *(slice(None, None, window.dilation) for window in windows))
         kernels[places] = weight / self.scale
@@ -224,7 +217,7 @@ class _Convolution:
 
     def _back(self, product: Tensor) -> Tensor:
         """Return the results of tiles (n, g, *tiles, *step) from their spectra."""
-        strides = [window.stride for window in conv_windows(self.problem)]
+        strides = [window.stride for window in self.problem.windows]
         cut = [slice(0, n, stride) for n, stride in zip(self.tiles.step, strides, strict=True)]
         kept: Any = (..., *cut)
         back: Tensor = torch.fft.irfftn(product, self.tiles.length, self._space)
@@ -241,7 +234,7 @@ class _Convolution:
         for some in places.split(max(1, GATHERED // taps)):
             n, g, k, *outputs = some.unbind(1)
             inside, at = torch.ones_like(n[:, None], dtype=torch.bool), torch.zeros_like(n[:, None])
-            windows = conv_windows(self.problem)
+            windows = self.problem.windows
             for o, window, table, length in zip(
                 outputs, windows, self.tables, self.problem.space, strict=True
             ):
@@ -267,11 +260,11 @@ def _product(transformed: Tensor, spectra: Tensor, axes: int) -> Tensor:
     return product
 
 
-def _at_once(problem: Problem) -> int:
+def _at_once(problem: Conv) -> int:
     return AT_ONCE_CUDA if problem.device.startswith("cuda") else AT_ONCE
 
 
-def _shares(problem: Problem, tiles: Tiles) -> tuple[int, list[Box]]:
+def _shares(problem: Conv, tiles: Tiles) -> tuple[int, list[Box]]:
     """Return how many images to do at a time, and the boxes of tiles: a range of them a axis."""
     room = max(1, _at_once(problem) // (tiles.points * problem.channels))
     sides = []
@@ -321,3 +314,16 @@ def _put(found: Tensor, y: Tensor, box: Box) -> None:
         count = min(found.shape[axis], y.shape[axis] - start)
         y, found = y.narrow(axis, start, count), found.narrow(axis, 0, count)
     y.copy_(found)
+
+
+METHOD = ConvMethod(
+    name="fft_library",
+    solves=Conv,
+    exact=False,
+    repeats=True,
+    compiles=False,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

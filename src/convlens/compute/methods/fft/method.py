@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -38,17 +38,15 @@ from convlens.compute.methods.fft.tiles import (
     Prices,
     Tiles,
     choose,
-    conv_windows,
     power_of_two,
     refuses_numbers,
 )
-from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.compute.methods.method import ConvMethod, Fill
+from convlens.compute.problems import Conv, Problem, Unfit, Unsuited
 from convlens.windows import Window
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
-EXACT = False
-COMPILES = True
 TINY = {"float32": 2.0**-105, "float64": 2.0**-900}
 """Kernels whose weights are all smaller are left to others."""
 CORES = min(16, os.cpu_count() or 1)
@@ -59,26 +57,26 @@ FEW = 30_000
 Numbers = np.ndarray[Any, Any]
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Conv) -> str | None:
     """Return why this method cannot do the problem, or None.
 
-    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32"))
-    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2, stride=2),), "float32"))
+    >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
+    >>> refuses(Conv(space=(4,), windows=(Window(2, stride=2),), dtype="float32"))
     'it computes every output, and with a stride of (2,) most would be for nothing'
     """
     if problem.device != "cpu":
         return f"it runs on the CPU, not on {problem.device}"
     reason = refuses_numbers(problem)
-    strides = tuple(window.stride for window in conv_windows(problem))
+    strides = tuple(window.stride for window in problem.windows)
     if reason is None and prod(strides) > 1:
         return f"it computes every output, and with a stride of {strides} most would be for nothing"
     return reason
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Conv) -> float:
     """Return about how long it takes, in seconds.
 
-    >>> cost(Problem("conv", 1, 1, (10**6,), 1, (Window(2047),), "float32")) < 0.02
+    >>> cost(Conv(space=(10**6,), windows=(Window(2047),), dtype="float32")) < 0.02
     True
     """
     pairs, seconds = _tiles(problem)[1:]
@@ -87,10 +85,10 @@ def cost(problem: Problem) -> float:
 
 
 @functools.lru_cache(512)
-def _tiles(problem: Problem) -> tuple[Tiles, int, float]:
+def _tiles(problem: Conv) -> tuple[Tiles, int, float]:
     """Return the tiles to use, the pairs of them, and about how many seconds a pair takes."""
     lanes = machine().lanes(problem.dtype)
-    windows = conv_windows(problem)
+    windows = problem.windows
     each, outs = problem.channels // problem.groups, problem.channels_out // problem.groups
     line = len(windows) == 1
     multiples = [lanes * lanes] if line else [1, lanes, lanes][-len(windows) :]
@@ -130,16 +128,12 @@ def _cycles_of(lengths: Prices, rows: bool) -> Prices:
     return np.asarray(table[places.reshape(lengths.shape)])
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
     Raises Unsuited for weights that are not finite, or so small that their transforms are
     subnormal.
     """
-    if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
     return _Convolution(problem, weight.detach(), bias)
 
 
@@ -153,7 +147,7 @@ class _Convolution:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: Conv,
         weight: Tensor,
         bias: Tensor | None,
         slack: float = 1.0,
@@ -164,7 +158,7 @@ class _Convolution:
         self._made: dict[Problem, _Convolution] = {}  # in float64, where it was wanted
         tiles, pairs, self.seconds = _tiles(problem)
         lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
-        layout = Layout.of(tiles, lanes, _turned(conv_windows(problem)))
+        layout = Layout.of(tiles, lanes, _turned(problem.windows))
         spectra, factor, points = _spectra(problem, weight, tiles, layout)
         if factor < TINY[problem.dtype]:
             raise Unsuited(f"the weights, of {factor:.1g} at most, are too near to nothing")
@@ -253,7 +247,7 @@ class _Convolution:
         """Return what computes pairs of tiles in float64."""
         return Regions(self.problem, _tiles(self.problem)[0], self._wide)
 
-    def _wide(self, problem: Problem) -> _Convolution:
+    def _wide(self, problem: Conv) -> _Convolution:
         """Return the same for a problem in float64, which need only be right for float32."""
         found = self._made.get(problem)
         if found is None:
@@ -265,9 +259,9 @@ class _Convolution:
         return found
 
 
-def _sources(problem: Problem) -> dict[str, Numbers]:
+def _sources(problem: Conv) -> dict[str, Numbers]:
     """Return of every padded plane and row which of the input it is, and of columns the ends."""
-    windows = conv_windows(problem)
+    windows = problem.windows
     tables: list[Numbers] = [np.zeros(1, np.int64)] * (3 - len(windows))
     tables += [
         packing.sources(window, n, problem.padding_mode)
@@ -284,14 +278,14 @@ def _turned(windows: Sequence[Window]) -> list[bool]:
 
 
 def _spectra(
-    problem: Problem, weight: Tensor, tiles: Tiles, layout: Layout
+    problem: Conv, weight: Tensor, tiles: Tiles, layout: Layout
 ) -> tuple[Numbers, float, int]:
     """Return the transforms of the kernels in the order of the layout, a factor, and their length.
 
     The factor is a power of two near the largest weight, by which these are divided before, so that
     nothing over- or underflows on the way that does not in the end.
     """
-    windows = conv_windows(problem)
+    windows = problem.windows
     lanes = layout.lanes
     factor = power_of_two(weight)
     turned = _turned(windows)[-len(windows) :]
@@ -311,13 +305,13 @@ def _spectra(
     return found, factor, prod(lengths)
 
 
-def _numbers(problem: Problem, tiles: Tiles, layout: Layout) -> dict[str, int]:
+def _numbers(problem: Conv, tiles: Tiles, layout: Layout) -> dict[str, int]:
     """Return the integers of `tiles.GEOMETRY` that are no addresses."""
 
     def three(values: Sequence[int]) -> tuple[int, ...]:
         return (1,) * (3 - len(values)) + tuple(values)
 
-    windows = conv_windows(problem)
+    windows = problem.windows
     last = windows[-1]
     first, end = packing.middle(last, problem.space[-1])
     ends = [
@@ -425,3 +419,16 @@ def _schedules(layout: Layout, dtype: str) -> tuple[dict[str, Numbers], Numbers]
     for table in tables:
         table[:, 6] = held.ctypes.data + table[:, 6] * WIDTHS[dtype]
     return dict(zip(("ALONG_D", "ALONG_H", "ALONG_W", "ACROSS"), tables, strict=True)), held
+
+
+METHOD = ConvMethod(
+    name="fft",
+    solves=Conv,
+    exact=False,
+    repeats=True,
+    compiles=True,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

@@ -19,10 +19,10 @@ import numpy as np
 from torch import Tensor
 
 from convlens.compute.methods.reach import refuses_lengths
-from convlens.compute.problems import Problem, Unsuited
+from convlens.compute.problems import Conv, Unsuited
 from convlens.windows import Window
 
-__all__ = ["Tiles", "choose", "conv_windows", "power_of_two", "refuses_numbers"]
+__all__ = ["Tiles", "choose", "power_of_two", "refuses_numbers"]
 
 Prices = np.ndarray[Any, np.dtype[np.float64]]
 DEAR = 2**28
@@ -46,24 +46,17 @@ class Tiles:
         return prod(self.length)
 
 
-def refuses_numbers(problem: Problem) -> str | None:
+def refuses_numbers(problem: Conv) -> str | None:
     """Return why no convolution of these arrays goes through a Fourier transform, or None."""
-    if problem.operation != "conv":
-        return f"it does convolutions, no {problem.operation}"
     if problem.dtype not in ("float32", "float64"):
         return f"it transforms float32 and float64, not {problem.dtype}"
     if problem.gradient:
         return "it gives no gradient by itself"
     kernels = problem.channels_out * problem.channels // problem.groups
-    least = 16 * kernels * prod(window.extent for window in conv_windows(problem))
+    least = 16 * kernels * prod(window.extent for window in problem.windows)
     if least > DEAR:
         return f"the transforms of its kernels would take {least / 2**20:.0f} MB and more"
     return refuses_lengths(problem)
-
-
-def conv_windows(problem: Problem) -> tuple[Window, ...]:
-    """Return the windows of a problem whose operation is "conv"."""
-    return tuple(window for window in problem.windows if isinstance(window, Window))
 
 
 def power_of_two(weight: Tensor) -> float:
@@ -85,7 +78,7 @@ def power_of_two(weight: Tensor) -> float:
 
 
 def choose(
-    problem: Problem,
+    problem: Conv,
     lengths: Sequence[Sequence[int]],
     seconds: Callable[[tuple[Prices, ...], Prices], Prices],
 ) -> tuple[Tiles, float]:
@@ -94,13 +87,13 @@ def choose(
     `seconds(length, count)` gets arrays of the same shape: for every choice the length a axis, and
     the number of tiles. `lengths` are rising, the last is used where no other is long enough.
 
-    >>> problem = Problem("conv", 1, 1, (100,), 1, (Window(5),), "float32")
+    >>> problem = Conv(space=(100,), windows=(Window(5),), dtype="float32")
     >>> choose(problem, [[4, 16, 64, 128]], lambda length, count: count * length[0])[0]
     Tiles(length=(128,), step=(124,), count=(1,))
     >>> choose(problem, [[4, 8, 16, 52]], lambda length, count: count * length[0])[0].count
     (2,)
     """
-    windows = conv_windows(problem)
+    windows = problem.windows
     axes = []
     for window, outputs, allowed in zip(windows, problem.outputs, lengths, strict=True):
         axes.append(_axis(window, outputs, allowed, (200, 32, 14)[len(windows) - 1]))

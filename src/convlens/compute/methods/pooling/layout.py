@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.problems import Problem
+from convlens.compute.problems import AvgPool, Pool
 from convlens.windows import Window
 
 __all__ = ["DRAWN", "LARGEST", "Band", "Layout", "halvings", "steps_of"]
@@ -47,13 +47,15 @@ class Layout:
     sums: bool
 
     @classmethod
-    def of(cls, problem: Problem) -> Layout:
+    def of(cls, problem: Pool) -> Layout:
         """Return the layout of a pooling; axes of space that it lacks are put before, of one.
 
-        >>> Layout.of(Problem("max_pool", 2, 3, (8,), 3, (Window(2),), "float32")).outputs
+        >>> Layout.of(
+        ...     MaxPool(batch=2, channels=3, space=(8,), windows=(Window(2),), dtype="float32")
+        ... ).outputs
         (1, 1, 7)
         """
-        windows = tuple(window for window in problem.windows if isinstance(window, Window))
+        windows = problem.windows
         lacking = 3 - len(windows)
         return cls(
             problem.batch * problem.channels,
@@ -62,7 +64,7 @@ class Layout:
             (Window(1),) * lacking + windows,
             machine().lanes(problem.dtype),
             WIDTHS[problem.dtype],
-            problem.operation == "avg_pool",
+            isinstance(problem, AvgPool),
         )
 
     @property

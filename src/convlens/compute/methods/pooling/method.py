@@ -9,7 +9,6 @@ odd number of taps sets the last aside before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import ceil, prod
 from typing import Any
 
@@ -31,34 +30,30 @@ from convlens.compute.kernels.rows.pooling import (
     pick,
     window_at,
 )
+from convlens.compute.methods.method import Fill, PoolMethod
 from convlens.compute.methods.pooling.layout import DRAWN, LARGEST, Band, Layout, steps_of
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.spans import places, spans
 from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import Problem
+from convlens.compute.problems import AvgPool, Pool
 
-__all__ = ["COMPILES", "EXACT", "cost", "counts", "identity", "prepare", "refuses"]
-
-EXACT = True
-COMPILES = True
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Pool) -> str | None:
     """Return why this method cannot do the problem, or None.
 
     >>> from convlens.windows import Window
-    >>> refuses(Problem("max_pool", 1, 1, (4,), 1, (Window(2),), "int32"))
-    >>> refuses(Problem("avg_pool", 1, 1, (4,), 1, (Window(2),), "int32"))
+    >>> refuses(MaxPool(space=(4,), windows=(Window(2),), dtype="int32"))
+    >>> refuses(AvgPool(space=(4,), windows=(Window(2),), dtype="int32"))
     'an average of integers is no integer'
     """
-    if problem.operation not in ("max_pool", "avg_pool"):
-        return f"it does poolings, no {problem.operation}"
     if problem.return_indices:
         return "it keeps the largest, not where they lie"
     reason = refuses_arrays(problem)
     if reason is not None:
         return reason
-    if problem.operation == "avg_pool" and "int" in problem.dtype:
+    if isinstance(problem, AvgPool) and "int" in problem.dtype:
         return "an average of integers is no integer"
     layout = Layout.of(problem)
     if layout.bytes(Band(1, 1, 1)) > LARGEST:
@@ -66,11 +61,13 @@ def refuses(problem: Problem) -> str | None:
     return None
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Pool) -> float:
     """Return about how long it takes, in seconds: what is moved, and what is combined.
 
     >>> from convlens.windows import Window
-    >>> of = lambda c: Problem("max_pool", 1, c, (56, 56), c, (Window(3, 2),) * 2, "float32")
+    >>> of = lambda c: MaxPool(
+    ...     channels=c, space=(56, 56), windows=(Window(3, 2),) * 2, dtype="float32"
+    ... )
     >>> 2 < cost(of(256)) / cost(of(64)) < 5
     True
     """
@@ -160,17 +157,15 @@ def identity(layout: Layout, dtype: torch.dtype) -> Tensor:
     return torch.full((1,), lowest, dtype=dtype)
 
 
-def counts(layout: Layout, problem: Problem) -> list[np.ndarray[Any, Any]]:
+def counts(layout: Layout, problem: Pool) -> list[np.ndarray[Any, Any]]:
     """Return over how many elements a mean counts along every axis, for all outputs; at least 1."""
-    if not layout.sums:
+    if not isinstance(problem, AvgPool):
         return [np.ones(n, np.int64) for n in layout.outputs]
     along = zip(layout.windows, layout.space, strict=True)
     return [np.maximum(1, spans(w, n, problem.count_include_pad)[:, 1]) for w, n in along]
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Pool) -> Fill:
     """Return `run(x, y)`, which fills y (n, c, *outputs) from x (n, c, *space)."""
     layout, dtype = Layout.of(problem), DTYPES[problem.dtype]
     band = layout.band(threads())
@@ -234,3 +229,16 @@ def prepare(
             launch(x.data_ptr(), y.data_ptr())
 
     return run
+
+
+METHOD = PoolMethod(
+    name="pooling",
+    solves=Pool,
+    exact=True,
+    repeats=True,
+    compiles=True,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

@@ -6,7 +6,6 @@ A task does some rows of one image, every block of rows by `kernels.pool_blocks`
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -20,15 +19,14 @@ from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import machine
 from convlens.compute.kernels.rows.pooling import mean
 from convlens.compute.kernels.tasks import band_rows
+from convlens.compute.methods.method import Fill, PoolMethod
 from convlens.compute.methods.pooling import method as pooling
 from convlens.compute.methods.pooling.layout import Layout
 from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Pool
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
-EXACT = True
-COMPILES = True
 
 LARGEST, FARTHEST = 4, 4
 """Windows of more rows or columns, and rows further apart, are for `pooling`."""
@@ -40,35 +38,37 @@ CLOCK = 2.4e9
 """Cycles in a second, some lost to what blocks wait for."""
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Pool) -> str | None:
     """Return why this method cannot do the problem, or None.
 
     >>> from convlens.windows import Window
-    >>> of = lambda *window: Problem("max_pool", 1, 1, (9, 9), 1, (Window(*window),) * 2, "int32")
+    >>> of = lambda *window: MaxPool(space=(9, 9), windows=(Window(*window),) * 2, dtype="int32")
     >>> refuses(of(3, 2))
     >>> refuses(of(5, 2))
-    'it does windows of up to 4 rows and columns'
+    'it computes windows of up to 4 rows and columns'
     """
     reason = pooling.refuses(problem)
     if reason is not None:
         return reason
     row, column = Layout.of(problem).windows[1:]
     if max(row.size, column.size) > LARGEST:
-        return f"it does windows of up to {LARGEST} rows and columns"
+        return f"it computes windows of up to {LARGEST} rows and columns"
     if row.stride > FARTHEST or column.stride > 2:
-        return f"it does strides of up to {FARTHEST} rows and 2 columns"
+        return f"it computes strides of up to {FARTHEST} rows and 2 columns"
     if max(row.dilation, column.dilation) > 1:
-        return "it does no dilation of rows and columns"
+        return "it computes no dilation of rows and columns"
     if machine().vector < 32:
         return "vectors of 16 bytes have no masks here"
     return None
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Pool) -> float:
     """Return about how long it takes, in seconds: what is combined, loads, and memory.
 
     >>> from convlens.windows import Window
-    >>> of = lambda c: Problem("max_pool", 1, c, (56, 56), c, (Window(3, 2),) * 2, "float32")
+    >>> of = lambda c: MaxPool(
+    ...     channels=c, space=(56, 56), windows=(Window(3, 2),) * 2, dtype="float32"
+    ... )
     >>> 2 < cost(of(256)) / cost(of(64)) < 5
     True
     """
@@ -140,9 +140,7 @@ ROWS = 1
 """Stands for the rows of a block: each kernel has its own."""
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Pool) -> Fill:
     """Return `run(x, y)`, which fills y (n, c, *outputs) from x (n, c, *space)."""
     layout, dtype = Layout.of(problem), DTYPES[problem.dtype]
     depth, row, column = layout.windows
@@ -196,3 +194,16 @@ def prepare(
             launch(x.data_ptr(), y.data_ptr())
 
     return run
+
+
+METHOD = PoolMethod(
+    name="small_pooling",
+    solves=Pool,
+    exact=True,
+    repeats=True,
+    compiles=True,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

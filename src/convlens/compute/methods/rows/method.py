@@ -8,7 +8,6 @@ loaded once for all rows of a block. A signal is laid on lines, by which it is a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import ceil, prod
 
 import numpy as np
@@ -21,7 +20,8 @@ from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.rows.flat import pack_flat
 from convlens.compute.kernels.tasks import place_of
-from convlens.compute.methods.reach import refuses_convolution
+from convlens.compute.methods.method import ConvMethod, Fill
+from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.rows.layout import (
     Band,
     Block,
@@ -32,30 +32,27 @@ from convlens.compute.methods.rows.layout import (
     steps_of,
 )
 from convlens.compute.methods.shape import Shape
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
-
-EXACT = True
-COMPILES = True
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Conv) -> str | None:
     """Return why this method cannot do the problem, or None.
 
     >>> from convlens.windows import Window
-    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32"))
-    >>> refuses(Problem("avg_pool", 1, 1, (4,), 1, (Window(2),), "float32"))
-    'it does convolutions, no avg_pool'
+    >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
+    >>> refuses(AvgPool(space=(4,), windows=(Window(2),), dtype="float32"))
+    'it computes convolutions, not avg_pool'
     """
-    return refuses_convolution(problem)
+    return refuses_arrays(problem)
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Conv) -> float:
     """Return about how long it takes, in seconds: register blocks, packing and memory.
 
     >>> from convlens.windows import Window
-    >>> of = lambda size: Problem("conv", 1, 1, (1024, 1024), 1, (Window(size),) * 2, "float32")
+    >>> of = lambda size: Conv(space=(1024, 1024), windows=(Window(size),) * 2, dtype="float32")
     >>> 2 < cost(of(15)) / cost(of(7)) < 8
     True
     """
@@ -150,12 +147,8 @@ ROWS, FOLD, SPREAD = 0, 0, 0
 """Stand-ins, as `filter_rows` is: each kernel has its own."""
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
-    if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
     shape, groups = Shape.of(problem), problem.groups
     block = block_of(shape, problem.dtype)
     steps = steps_of(shape, block.fold, block.spread)
@@ -243,3 +236,16 @@ def _reach(block: Block, band: Band, line: int, taps: int) -> int:
     if block.fold:
         return band.columns + (block.rows + taps) * block.fold + lanes_more
     return (band.rows + block.high + taps * block.spread) * line + band.columns + lanes_more
+
+
+METHOD = ConvMethod(
+    name="rows",
+    solves=Conv,
+    exact=True,
+    repeats=True,
+    compiles=True,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

@@ -22,7 +22,7 @@ from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.rows.flat import pack_flat
 from convlens.compute.methods.rows.layout import Band, Block, block_of, kinds_of, offsets, steps_of
 from convlens.compute.methods.shape import Shape
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 from convlens.windows import Window
 
 __all__ = ["prepare", "suits"]
@@ -37,7 +37,7 @@ TASKS = 4
 """Every thread has so many tasks, where bands do not become lower than a few blocks for it."""
 
 
-def suits(problem: Problem) -> bool:
+def suits(problem: Conv) -> bool:
     """Tell whether the filter down and the filter across have a tap for every position.
 
     The problem has two axes of space.
@@ -120,7 +120,7 @@ DOWN, ACROSS = 1, 1
 
 
 def prepare(
-    problem: Problem, down: Tensor, across: Tensor, bias: Tensor | None
+    problem: Conv, down: Tensor, across: Tensor, bias: Tensor | None
 ) -> Callable[[Tensor, Tensor], None]:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 

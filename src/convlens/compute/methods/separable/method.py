@@ -12,7 +12,6 @@ Geosci. Electron. 9 (1971).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 
@@ -20,25 +19,24 @@ import torch
 from torch import Tensor
 
 from convlens.compute.memory.arena import Arena
+from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.rows import method as rows
 from convlens.compute.methods.separable import images as separable_images
-from convlens.compute.problems import Problem, Unsuited
+from convlens.compute.problems import Conv, Unsuited
 from convlens.windows import Window
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
-EXACT = False
-COMPILES = True
 
 RESIDUES = {"float32": 2e-6, "float64": 4e-15}
 """How far each weight, beside itself, may be from the product: some roundings."""
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Conv) -> str | None:
     """Return why this method cannot do the problem, or None; the weights may yet be unsuited.
 
-    >>> refuses(Problem("conv", 1, 1, (9, 9), 1, (Window(3), Window(3)), "float32"))
-    >>> refuses(Problem("conv", 1, 1, (9,), 1, (Window(3),), "float32"))
+    >>> refuses(Conv(space=(9, 9), windows=(Window(3), Window(3)), dtype="float32"))
+    >>> refuses(Conv(space=(9,), windows=(Window(3),), dtype="float32"))
     'there is nothing to separate along one axis'
     """
     reason = rows.refuses(problem)
@@ -49,24 +47,24 @@ def refuses(problem: Problem) -> str | None:
     if sum(size > 1 for size in problem.size) < 2:
         return "there is nothing to separate along one axis"
     if problem.channels != problem.groups:
-        return "it does filters of one channel each, not sums over channels"
+        return "it computes filters of one channel each, not sums over channels"
     return None
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Conv) -> float:
     """Return about how long it takes, in seconds, if the weights are suited.
 
-    >>> of = lambda size: Problem("conv", 1, 1, (999, 999), 1, (Window(size),) * 2, "float32")
+    >>> of = lambda size: Conv(space=(999, 999), windows=(Window(size),) * 2, dtype="float32")
     >>> cost(of(41)) / cost(of(11)) < 5
     True
     """
     return sum(rows.cost(step) for step in _steps(problem))
 
 
-def _steps(problem: Problem) -> list[Problem]:
+def _steps(problem: Conv) -> list[Conv]:
     """Return a problem for every axis that has taps, in the order in which they are run."""
-    windows = [window for window in problem.windows if isinstance(window, Window)]
-    found: list[Problem] = []
+    windows = problem.windows
+    found: list[Conv] = []
     space = problem.space
     for axis, window in enumerate(windows):
         if window == Window(1):
@@ -91,15 +89,11 @@ def _steps(problem: Problem) -> list[Problem]:
     return found
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
     Raises Unsuited for a kernel that is no product of one filter an axis.
     """
-    if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
     factors = _factors(weight[:, 0].double(), RESIDUES[problem.dtype])
     taps = [factor.to(weight.dtype) for factor in factors]
     if any(_leave_range(factor) for factor in taps):
@@ -166,3 +160,16 @@ def _lines(kernel: Tensor) -> list[Tensor]:
             line, scale = line / size, scale * size
         lines.append(line)
     return [*lines[:-1], lines[-1] * scale]
+
+
+METHOD = ConvMethod(
+    name="separable",
+    solves=Conv,
+    exact=False,
+    repeats=True,
+    compiles=True,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

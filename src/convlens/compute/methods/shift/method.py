@@ -9,7 +9,6 @@ output channels over it; a kernel of one tap is read where it lies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import ceil, prod
 
 import numpy as np
@@ -23,36 +22,37 @@ from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.rows.flat import pack_flat
 from convlens.compute.kernels.rows.packing import copy
 from convlens.compute.kernels.tasks import place_of
-from convlens.compute.methods.reach import refuses_convolution
+from convlens.compute.methods.method import ConvMethod, Fill
+from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape
 from convlens.compute.methods.shift import layout as shift_layout
 from convlens.compute.methods.shift.layout import Band, laid_out
-from convlens.compute.problems import Problem
+from convlens.compute.problems import Conv
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
-EXACT = True
-COMPILES = True
 SLACK = 8
 """Vectors that a block may read behind the last column it needs."""
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: Conv) -> str | None:
     """Return why this method cannot do the problem, or None.
 
     >>> from convlens.windows import Window
-    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float32"))
-    >>> refuses(Problem("conv", 1, 1, (4,), 1, (Window(2),), "float16"))
+    >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
+    >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float16"))
     'its kernels compute in float32, float64, int32, int64, not in float16'
     """
-    return refuses_convolution(problem)
+    return refuses_arrays(problem)
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: Conv) -> float:
     """Return about how long it takes, in seconds: multiply-adds in full blocks, and packing.
 
     >>> from convlens.windows import Window
-    >>> of = lambda c: Problem("conv", 1, c, (56, 56), 64, (Window(3),) * 2, "float32")
+    >>> of = lambda c: Conv(
+    ...     channels=c, space=(56, 56), channels_out=64, windows=(Window(3),) * 2, dtype="float32"
+    ... )
     >>> 2 < cost(of(64)) / cost(of(16)) < 5
     True
     """
@@ -177,12 +177,8 @@ ROWS, VECTORS = 0, 0
 """Stand-ins, as `shift_rows` is: each kernel has its own."""
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
-    if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
     shape, groups = Shape.of(problem), problem.groups
     rows, vectors = _block(shape.out_each, problem.dtype)
     lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
@@ -237,3 +233,16 @@ def prepare(
             launch(x.data_ptr(), y.data_ptr())
 
     return run
+
+
+METHOD = ConvMethod(
+    name="shift",
+    solves=Conv,
+    exact=True,
+    repeats=True,
+    compiles=True,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

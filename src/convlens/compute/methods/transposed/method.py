@@ -9,7 +9,6 @@ chain of multiply-adds over the channels, and within a channel over the taps in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from math import ceil, prod
@@ -28,14 +27,13 @@ from convlens.compute.kernels.rows.interleaving import interleave
 from convlens.compute.kernels.rows.packing import clear, pack_row
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.methods.borders import is_finite
+from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.reach import refuses_arrays
-from convlens.compute.problems import Problem, Unsuited
+from convlens.compute.problems import ConvTranspose, Unsuited
 from convlens.windows import TransposedWindow
 
-__all__ = ["COMPILES", "EXACT", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "cost", "prepare", "refuses"]
 
-EXACT = True
-COMPILES = True
 SLACK = 8
 """Vectors that a block may read behind the last column it needs."""
 
@@ -43,23 +41,23 @@ Tap = tuple[int, int]
 Table = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-def refuses(problem: Problem) -> str | None:
+def refuses(problem: ConvTranspose) -> str | None:
     """Return why this method cannot do the problem, or None.
 
-    >>> refuses(Problem("conv_transpose", 1, 1, (4,), 1, (TransposedWindow(2),), "int32"))
-    >>> refuses(Problem("max_pool", 1, 1, (4,), 1, (TransposedWindow(2),), "int32"))
-    'it does transposed convolutions, no max_pool'
+    >>> refuses(ConvTranspose(space=(4,), windows=(TransposedWindow(2),), dtype="int32"))
+    >>> refuses(MaxPool(space=(4,), windows=(TransposedWindow(2),), dtype="int32"))
+    'it computes transposed convolutions, no max_pool'
     """
-    if problem.operation != "conv_transpose":
-        return f"it does transposed convolutions, no {problem.operation}"
     return refuses_arrays(problem)
 
 
-def cost(problem: Problem) -> float:
+def cost(problem: ConvTranspose) -> float:
     """Return about how long it takes, in seconds: multiply-adds in full blocks, and the result.
 
     >>> window = TransposedWindow(4, stride=2, before=1, after=1)
-    >>> of = lambda c: Problem("conv_transpose", 1, c, (64, 64), 32, (window,) * 2, "float32")
+    >>> of = lambda c: ConvTranspose(
+    ...     channels=c, space=(64, 64), channels_out=32, windows=(window,) * 2, dtype="float32"
+    ... )
     >>> 2 < cost(of(64)) / cost(of(16)) < 5
     True
     """
@@ -334,18 +332,14 @@ ROWS = 0
 """A stand-in, as `shift_rows` is: each kernel has its own."""
 
 
-def prepare(
-    problem: Problem, weight: Tensor | None, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: ConvTranspose, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
-    if weight is None:
-        raise ValueError("`weight` is missing; a convolution needs one")
     if not is_finite(weight):
         raise Unsuited("a weight is not finite, and is multiplied by zeros around the input")
     groups, each = problem.groups, problem.channels // problem.groups
     out_each = problem.channels_out // groups
     lacking = 3 - len(problem.windows)
-    windows = [w for w in problem.windows if isinstance(w, TransposedWindow)]
+    windows = problem.windows
     axes = [_Axis.of(TransposedWindow(1), 1)] * lacking
     axes += [_Axis.of(w, n) for w, n in zip(windows, problem.space, strict=True)]
     depth, row, column = axes
@@ -434,3 +428,16 @@ def prepare(
             launch(x.data_ptr(), y.data_ptr())
 
     return run
+
+
+METHOD = ConvMethod(
+    name="transposed",
+    solves=ConvTranspose,
+    exact=True,
+    repeats=True,
+    compiles=True,
+    skips=False,
+    refuses=refuses,
+    cost=cost,
+    prepare=prepare,
+)

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil, prod
 from typing import Any
 
@@ -31,15 +32,16 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, Machine, machine
 from convlens.compute.kernels.rows import interleaving, packing
+from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.promise import within
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shift import method as shift
 from convlens.compute.methods.winograd import tiles as winograd_tiles
 from convlens.compute.methods.winograd.tiles import transforms, weight_matrix
-from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.compute.problems import Conv, Unfit, Unsuited
 from convlens.windows import Window
 
-__all__ = ["F2", "F4", "Winograd"]
+__all__ = ["F2", "F4", "cost", "prepare", "refuses"]
 
 Table = np.ndarray[Any, Any]
 
@@ -53,61 +55,35 @@ FEWEST = 8
 """Channels in and out of a group below which the transforms take longer than what they spare."""
 
 
-@dataclass(frozen=True)
-class Winograd:
-    """The method for tiles of m by m outputs, F(m x m, 3 x 3).
+def refuses(problem: Conv) -> str | None:
+    """Return why Winograd's method cannot compute the problem, or None.
 
-    >>> layer = Problem("conv", 1, 64, (56, 56), 64, (Window(3),) * 2, "float32")
-    >>> F4.refuses(layer), F2.refuses(layer)
-    (None, None)
+    >>> plane = {"space": (56, 56), "dtype": "float32", "channels": 64, "channels_out": 64}
+    >>> refuses(Conv(windows=(Window(3),) * 2, **plane))
+    >>> refuses(Conv(windows=(Window(5),) * 2, **plane))
+    'it computes kernels of 3 by 3 taps, of any depth, with stride and dilation 1'
     """
-
-    m: int
-
-    EXACT = False
-    COMPILES = True
-
-    def refuses(self, problem: Problem) -> str | None:
-        """Return why this method cannot do the problem, or None.
-
-        >>> F4.refuses(Problem("conv", 1, 64, (56, 56), 64, (Window(5),) * 2, "float32"))
-        'it does kernels of 3 by 3 taps, of any depth, with stride and dilation 1'
-        """
-        if problem.operation != "conv":
-            return f"it does convolutions, no {problem.operation}"
-        if not problem.dtype.startswith("float"):
-            return f"its transforms want fractions, there are none in {problem.dtype}"
-        windows = problem.windows
-        plane = all(w.size == 3 and w.stride == w.dilation == 1 for w in windows[-2:])
-        if len(windows) < 2 or not plane or any(w.stride != 1 for w in windows):
-            return "it does kernels of 3 by 3 taps, of any depth, with stride and dilation 1"
-        if min(problem.channels, problem.channels_out) // problem.groups < FEWEST:
-            return f"it wants at least {FEWEST} channels in and out, in every group"
-        return refuses_arrays(problem)
-
-    def cost(self, problem: Problem) -> float:
-        """Return about how long it takes, in seconds, in the bands that will be used.
-
-        >>> of = lambda c: Problem("conv", 1, c, (56, 56), 64, (Window(3),) * 2, "float32")
-        >>> 2 < F4.cost(of(64)) / F4.cost(of(16)) < 5
-        True
-        """
-        shape = _Shape.of(problem, self.m)
-        return 8e-6 + _best(shape, threads(), machine()).cycles / 3.5e9
-
-    def prepare(
-        self, problem: Problem, weight: Tensor | None, bias: Tensor | None
-    ) -> Callable[[Tensor, Tensor], None]:
-        """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
-
-        It raises Unfit if a result is not finite, and this Unsuited if a weight is not.
-        """
-        if weight is None:
-            raise ValueError("`weight` is missing; a convolution needs one")
-        return _prepare(problem, self.m, weight, bias)
+    if not problem.dtype.startswith("float"):
+        return f"its transforms need fractions, and {problem.dtype} has none"
+    windows = problem.windows
+    plane = all(w.size == 3 and w.stride == w.dilation == 1 for w in windows[-2:])
+    if len(windows) < 2 or not plane or any(w.stride != 1 for w in windows):
+        return "it computes kernels of 3 by 3 taps, of any depth, with stride and dilation 1"
+    if min(problem.channels, problem.channels_out) // problem.groups < FEWEST:
+        return f"it needs at least {FEWEST} channels in and out, in every group"
+    return refuses_arrays(problem)
 
 
-F2, F4 = Winograd(2), Winograd(4)
+def cost(problem: Conv, *, m: int) -> float:
+    """Return about how many seconds it takes in the bands that will be used.
+
+    >>> plane = {"space": (56, 56), "windows": (Window(3),) * 2, "dtype": "float32"}
+    >>> of = lambda channels: Conv(channels=channels, channels_out=64, **plane)
+    >>> 2 < cost(of(64), m=4) / cost(of(16), m=4) < 5
+    True
+    """
+    shape = _Shape.of(problem, m)
+    return 8e-6 + _best(shape, threads(), machine()).cycles / 3.5e9
 
 
 @dataclass(frozen=True)
@@ -129,7 +105,7 @@ class _Shape:
     tiles: int
 
     @classmethod
-    def of(cls, problem: Problem, m: int) -> _Shape:
+    def of(cls, problem: Conv, m: int) -> _Shape:
         groups, (high, wide) = problem.groups, problem.outputs[-2:]
         outer, planes, depth = groups, problem.batch, Window(1)
         if len(problem.space) == 3 and isinstance(problem.windows[0], Window):
@@ -271,13 +247,13 @@ def _kernel(shape: _Shape, rows: int) -> Kernel:
     )
 
 
-def _tables(problem: Problem) -> tuple[list[Table], tuple[int, int, int]]:
+def _tables(problem: Conv) -> tuple[list[Table], tuple[int, int, int]]:
     """Return of every plane and row that tiles cover which of the input it is.
 
     And of the columns before and behind those where the input lies as it is; where these begin and
     end, and how many columns there are.
     """
-    windows = [w for w in problem.windows if isinstance(w, Window)]
+    windows = problem.windows
     found = [
         packing.sources(window, n, problem.padding_mode)
         for window, n in zip(windows[:-1], problem.space[:-1], strict=True)
@@ -289,9 +265,11 @@ def _tables(problem: Problem) -> tuple[list[Table], tuple[int, int, int]]:
     return found, (*packing.middle(last, n), packing.covered(last, n))
 
 
-def _prepare(
-    problem: Problem, m: int, weight: Tensor, bias: Tensor | None
-) -> Callable[[Tensor, Tensor], None]:
+def prepare(problem: Conv, weight: Tensor, bias: Tensor | None, *, m: int) -> Fill:
+    """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
+
+    It raises Unfit if a result is not finite, and this Unsuited if a weight is not.
+    """
     shape, groups = _Shape.of(problem, m), problem.groups
     rows, here = best_rows(machine(), shape.out_each), machine()
     band = _best(shape, threads(), here)
@@ -366,7 +344,7 @@ def _prepare(
     one = replace(problem, batch=1)
 
     @functools.cache
-    def directly() -> Callable[[Tensor, Tensor], None]:
+    def directly() -> Fill:
         return shift.prepare(one, weight, bias)
 
     def run(x: Tensor, y: Tensor) -> None:
@@ -380,3 +358,21 @@ def _prepare(
             directly()(x[i : i + 1], y[i : i + 1])
 
     return run
+
+
+def _method(m: int) -> ConvMethod[Conv]:
+    """Return the method for tiles of m by m outputs, F(m x m, 3 x 3)."""
+    return ConvMethod(
+        name=f"winograd{m}",
+        solves=Conv,
+        exact=False,
+        repeats=True,
+        compiles=True,
+        skips=False,
+        refuses=refuses,
+        cost=partial(cost, m=m),
+        prepare=partial(prepare, m=m),
+    )
+
+
+F2, F4 = _method(2), _method(4)

@@ -1,0 +1,95 @@
+"""What a method is: how it says what it computes, what that costs, and how it gets ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from torch import Tensor
+
+from convlens.compute.problems import Conv, ConvTranspose, Pool, Problem
+
+__all__ = ["Computed", "ConvMethod", "Fill", "Method", "PoolMethod", "WholeMethod"]
+
+Computed = tuple[Tensor, Tensor | None]
+"""A result (n, k, *outputs), and the places of the maxima if they were asked for."""
+
+Fill = Callable[[Tensor, Tensor], None]
+"""Fills y (n, k, *outputs) from x (n, c, *space), both contiguous."""
+
+P = TypeVar("P", bound=Problem)
+W = TypeVar("W", Conv, ConvTranspose)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Generic[P]):
+    """A way to compute the problems of one type.
+
+    `exact` says that every output is one sum of products, whose only error is its rounding;
+    `repeats` that its bits are the same for any number of threads, batch and memory layout;
+    `compiles` that kernels must be compiled first, a second or less, once on each machine; `skips`
+    that no product is formed with padding. `refuses` returns why a problem of the type cannot be
+    computed, or None; `cost` about how many seconds one takes.
+    """
+
+    name: str
+    solves: type[P]
+    exact: bool
+    repeats: bool
+    compiles: bool
+    skips: bool
+    refuses: Callable[[P], str | None]
+    cost: Callable[[P], float]
+
+    @property
+    def direct(self) -> bool:
+        """Return whether the bits are the same for any number of threads, batch and layout."""
+        return self.exact and self.repeats
+
+    def refused(self, problem: Problem) -> str | None:
+        """Return why the method cannot compute a problem of any type, or None."""
+        if not isinstance(problem, self.solves):
+            return f"it computes {self.solves.plural}, not {problem.operation}"
+        return self.refuses(problem)
+
+    def seconds(self, problem: Problem) -> float:
+        """Return about how many seconds a problem takes that was not refused."""
+        return self.cost(self._own(problem))
+
+    def _own(self, problem: Problem) -> P:
+        """Return a problem as the type that the method solves; raise TypeError for another one."""
+        if not isinstance(problem, self.solves):
+            raise TypeError(f"{self.name} computes {self.solves.plural}, not {problem.operation}")
+        return problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvMethod(Method[W]):
+    """A method of convolution, transposed or not: `prepare` packs the weights."""
+
+    prepare: Callable[[W, Tensor, Tensor | None], Fill]
+
+    def ready(self, problem: Problem, weight: Tensor | None, bias: Tensor | None) -> Fill:
+        """Pack the weights, all contiguous. Raise Unsuited if they cannot be computed with."""
+        if weight is None:
+            raise ValueError(f"`weight` is missing; {self.solves.plural} need one")
+        return self.prepare(self._own(problem), weight, bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolMethod(Method[Pool]):
+    """A method of pooling."""
+
+    prepare: Callable[[Pool], Fill]
+
+    def ready(self, problem: Problem, weight: Tensor | None, bias: Tensor | None) -> Fill:
+        """Get ready for a problem; there are no weights."""
+        return self.prepare(self._own(problem))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeMethod(Method[Problem]):
+    """A method of all problems that makes its result itself."""
+
+    run: Callable[[Problem, Tensor, Tensor | None, Tensor | None], Computed]
