@@ -25,7 +25,7 @@ from convlens.compute.methods.widening import narrow, widen, widen_bias, widen_w
 from convlens.compute.methods.winograd import method as winograd
 from convlens.compute.operands.arrays import DTYPES
 from convlens.compute.problems import Conv, ConvTranspose, Problem
-from convlens.compute.reading.windows import shown
+from convlens.integers import shown
 
 __all__ = ["METHODS", "Run", "check_method", "estimate", "prepared", "refused"]
 
