@@ -10,9 +10,8 @@ import convlens
 from convlens.compute import Plan, plan
 from convlens.compute.deciding import decide
 from convlens.compute.methods import METHODS
-from convlens.compute.operands.arrays import DTYPES
 from convlens.compute.planning import plan_pool
-from convlens.compute.problems import Unsuited
+from convlens.compute.problems import DTYPES, Unsuited
 from tests.cases.problems import Case, avg_pool, conv, conv_transpose, max_pool
 from tests.oracles.compute import Numbers, check_sum
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 from convlens.compute import plan
-from convlens.compute.operands.arrays import DTYPES
+from convlens.compute.problems import DTYPES
 from convlens.windows import PADDING_MODES
 from tests.cases.methods import (
     LARGER,

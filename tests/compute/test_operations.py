@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from convlens.compute import Plan, avg_pool, conv, conv_transpose, max_pool, measuring, plan
 from convlens.compute.memory.arena import Arena
 from convlens.compute.methods import METHODS, prepared, reference, refused
-from convlens.compute.operands.arrays import DTYPES
 from convlens.compute.planning import plan_pool
+from convlens.compute.problems import DTYPES
 from convlens.compute.reading import options
 
 X = np.arange(60.0).reshape(1, 3, 4, 5)

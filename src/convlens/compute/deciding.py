@@ -22,10 +22,10 @@ from convlens.compute.methods import (
     refused,
 )
 from convlens.compute.methods.promise import promised
-from convlens.compute.operands.arrays import DTYPES, Array, to_tensor
+from convlens.compute.operands.arrays import Array, to_tensor
 from convlens.compute.operands.autocast import autocast_off
 from convlens.compute.operands.operands import needs_gradient
-from convlens.compute.problems import Problem, Unfit, Unsuited
+from convlens.compute.problems import DTYPES, Problem, Unfit, Unsuited
 
 __all__ = ["Candidate", "Decision", "Prepared", "decide"]
 

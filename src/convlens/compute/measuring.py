@@ -23,8 +23,7 @@ from convlens.compute import background
 from convlens.compute.kernels.launching import threads
 from convlens.compute.kernels.machine import machine
 from convlens.compute.methods import reference
-from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import Problem
+from convlens.compute.problems import DTYPES, Problem
 from convlens.files import cache_folder, write_cached
 
 __all__ = ["example", "measured_error", "measured_seconds", "recalled", "remember"]

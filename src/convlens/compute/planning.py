@@ -11,9 +11,9 @@ from torch import Tensor
 from convlens.compute.calling import answer
 from convlens.compute.deciding import Candidate, Decision, Prepared, decide
 from convlens.compute.methods import METHODS
-from convlens.compute.operands.arrays import DTYPES, Array
+from convlens.compute.operands.arrays import Array
 from convlens.compute.operands.operands import Operands
-from convlens.compute.problems import Problem
+from convlens.compute.problems import DTYPES, Problem
 from convlens.compute.reading.options import (
     Description,
     describe,

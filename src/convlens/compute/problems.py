@@ -7,10 +7,39 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+import torch
+
 from convlens.windows import TransposedWindow, Window
 
-__all__ = ["AvgPool", "Conv", "ConvTranspose", "MaxPool", "Pool", "Problem", "Unfit", "Unsuited"]
+__all__ = [
+    "DTYPES",
+    "AvgPool",
+    "Conv",
+    "ConvTranspose",
+    "MaxPool",
+    "Pool",
+    "Problem",
+    "Unfit",
+    "Unsuited",
+]
 
+DTYPES: dict[str, torch.dtype] = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "complex64": torch.complex64,
+    "complex128": torch.complex128,
+    "int8": torch.int8,
+    "int16": torch.int16,
+    "int32": torch.int32,
+    "int64": torch.int64,
+    "uint8": torch.uint8,
+    "uint16": torch.uint16,
+    "uint32": torch.uint32,
+    "uint64": torch.uint64,
+}
+"""The element types we compute with, by name."""
 
 T = TypeVar("T")
 

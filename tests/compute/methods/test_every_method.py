@@ -11,8 +11,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from convlens.compute import conv, conv_transpose, max_pool, plan
-from convlens.compute.operands.arrays import DTYPES
 from convlens.compute.planning import plan_pool
+from convlens.compute.problems import DTYPES
 from tests.cases.problems import BY_NAME, CASES, Case
 from tests.oracles.compute import (
     ORACLES,

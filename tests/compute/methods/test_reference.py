@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from convlens.compute import avg_pool, max_pool
 from convlens.compute.methods import METHODS
-from convlens.compute.operands.arrays import DTYPES
 from convlens.compute.planning import plan_pool
+from convlens.compute.problems import DTYPES
 from tests.cases.problems import BY_NAME, CASES, Case
 from tests.oracles.compute import (
     Numbers,

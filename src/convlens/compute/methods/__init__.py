@@ -23,8 +23,7 @@ from convlens.compute.methods.shift import method as shift
 from convlens.compute.methods.transposed import method as transposed
 from convlens.compute.methods.widening import narrow, widen, widen_bias, widen_weight, widened
 from convlens.compute.methods.winograd import method as winograd
-from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import Conv, ConvTranspose, Problem
+from convlens.compute.problems import DTYPES, Conv, ConvTranspose, Problem
 from convlens.integers import shown
 
 __all__ = ["METHODS", "Run", "check_method", "estimate", "prepared", "refused"]

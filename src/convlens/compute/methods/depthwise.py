@@ -24,8 +24,7 @@ from convlens.compute.kernels.tasks import band_rows, place_of
 from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape
-from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import Conv
+from convlens.compute.problems import DTYPES, Conv
 
 __all__ = ["METHOD", "cost", "prepare", "refuses"]
 

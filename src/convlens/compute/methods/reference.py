@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from convlens.compute.methods.method import WholeMethod
-from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import AvgPool, Conv, ConvTranspose, MaxPool, Problem
+from convlens.compute.problems import DTYPES, AvgPool, Conv, ConvTranspose, MaxPool, Problem
 from convlens.windows import TransposedWindow, Window, padded_source
 
 __all__ = ["METHOD", "at", "cost", "refuses", "run"]

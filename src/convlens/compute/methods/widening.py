@@ -11,8 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import ConvTranspose, MaxPool, Pool, Problem
+from convlens.compute.problems import DTYPES, ConvTranspose, MaxPool, Pool, Problem
 
 __all__ = ["narrow", "widen", "widen_bias", "widen_weight", "widened"]
 

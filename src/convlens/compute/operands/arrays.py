@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.compute.problems import DTYPES
+
 __all__ = [
-    "DTYPES",
     "Array",
     "check_out",
     "device_of",
@@ -22,24 +23,6 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any] | Tensor
-
-DTYPES: dict[str, torch.dtype] = {
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "complex64": torch.complex64,
-    "complex128": torch.complex128,
-    "int8": torch.int8,
-    "int16": torch.int16,
-    "int32": torch.int32,
-    "int64": torch.int64,
-    "uint8": torch.uint8,
-    "uint16": torch.uint16,
-    "uint32": torch.uint32,
-    "uint64": torch.uint64,
-}
-"""The element types we compute with, by name."""
 
 
 def kind_of(name: str, array: object) -> str:

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from convlens.compute.methods import eager
 from convlens.compute.methods.spans import divisors
-from convlens.compute.operands.arrays import DTYPES, Array
+from convlens.compute.operands.arrays import Array
 from convlens.compute.operands.operands import needs_gradient
 from convlens.compute.operators.operators import (
     averaging,
@@ -34,7 +34,7 @@ from convlens.compute.operators.operators import (
     max_pool_operator,
     sliding_windows,
 )
-from convlens.compute.problems import AvgPool, Conv, Pool, Problem
+from convlens.compute.problems import DTYPES, AvgPool, Conv, Pool, Problem
 from convlens.compute.reading.windows import in_64_bits
 from convlens.windows import Window, padded_source
 

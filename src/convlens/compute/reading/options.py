@@ -12,16 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from convlens.compute.operands.arrays import (
-    DTYPES,
-    Array,
-    device_of,
-    dtype_of,
-    kind_of,
-    known_dtype,
-)
+from convlens.compute.operands.arrays import Array, device_of, dtype_of, kind_of, known_dtype
 from convlens.compute.operands.operands import needs_gradient
-from convlens.compute.problems import AvgPool, Conv, ConvTranspose, MaxPool, Problem
+from convlens.compute.problems import DTYPES, AvgPool, Conv, ConvTranspose, MaxPool, Problem
 from convlens.compute.reading.windows import (
     OURS,
     Words,

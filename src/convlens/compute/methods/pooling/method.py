@@ -34,8 +34,7 @@ from convlens.compute.methods.method import Fill, PoolMethod
 from convlens.compute.methods.pooling.layout import DRAWN, LARGEST, Band, Layout, steps_of
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.spans import places, spans
-from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import AvgPool, Pool
+from convlens.compute.problems import DTYPES, AvgPool, Pool
 
 __all__ = ["METHOD", "cost", "prepare", "refuses"]
 

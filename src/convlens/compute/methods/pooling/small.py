@@ -22,8 +22,7 @@ from convlens.compute.kernels.tasks import band_rows
 from convlens.compute.methods.method import Fill, PoolMethod
 from convlens.compute.methods.pooling import method as pooling
 from convlens.compute.methods.pooling.layout import Layout
-from convlens.compute.operands.arrays import DTYPES
-from convlens.compute.problems import Pool
+from convlens.compute.problems import DTYPES, Pool
 
 __all__ = ["METHOD", "cost", "prepare", "refuses"]
 
