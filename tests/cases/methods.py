@@ -97,7 +97,7 @@ def is_exact(name: str, planned: Plan) -> bool:
     """Tell whether a method sums the products themselves; "auto" may take any, so all must."""
     if name == "auto":
         return all(is_exact(m, planned) for m in METHODS if m not in planned.refused)
-    return bool(getattr(METHODS.get(name), "EXACT", True))
+    return name == "direct" or METHODS[name].exact
 
 
 def exact_methods_of(planned: Plan) -> list[str]:

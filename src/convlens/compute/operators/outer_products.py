@@ -21,7 +21,6 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import WIDTH, add_products
 from convlens.compute.kernels.launching import Launch
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows import packing
 from convlens.compute.kernels.rows.flat import pack_flat
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape
