@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from convlens import functional
-from convlens.compute import avg_pool, conv, conv_transpose, max_pool, operations, plan
+from convlens.compute import avg_pool, calling, conv, conv_transpose, max_pool, plan
 from convlens.signal import filtering, ndimage
 
 X = np.ones((1, 2, 8, 8))
@@ -497,7 +497,7 @@ def test_memory_that_runs_out_is_told_by_what_was_wanted(
     def nothing_left(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(operations, "execute", nothing_left)
+    monkeypatch.setattr(calling, "execute", nothing_left)
     monkeypatch.setattr(torch.nn.functional, "adaptive_avg_pool1d", nothing_left)
     monkeypatch.setattr(filtering, "correlate_along", nothing_left)
     calls: list[tuple[str, Callable[[], object]]] = [

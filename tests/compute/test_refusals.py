@@ -245,7 +245,7 @@ BAD: list[tuple[Callable[[], object], type[Exception], str]] = [
     (
         lambda: plan(X, W, method="reference")(X[:, :, 1:]),
         ValueError,
-        "`x` is a numpy array (1, 1, 7) of float64 on cpu but the plan is for",
+        "`x` is a numpy array (1, 1, 7) of float64 on cpu but this plan was made for",
     ),
     (lambda: plan(((1, 1, 8.0), "float64"), W), TypeError, "`x.shape` (=8.0) must be an integer"),
     (

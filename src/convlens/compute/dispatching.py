@@ -91,6 +91,7 @@ def execute(
     that are not one plain sum. The problem is one that was read; x, weight and bias are as it says.
     No gradient is recorded.
 
+    >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window
     >>> problem = MaxPool(space=(4,), windows=(Window(2, 2),), dtype="float32")
     >>> execute(problem, torch.tensor([[[1.0, 5.0, 2.0, 3.0]]]))[0]

@@ -62,10 +62,10 @@ def prepared(
     w = torch.from_numpy(weight).to(kind)
     b = None if bias is None else torch.from_numpy(bias).to(kind)
     problem = read_conv((x.shape, dtype), w, b, **options)
-    assert method.refuses(problem) is None
+    assert method.METHOD.refused(problem) is None
     given = torch.from_numpy(x).to(kind).reshape(problem.batch, problem.channels, *problem.space)
     y = torch.full((problem.batch, problem.channels_out, *problem.outputs), torch.nan, dtype=kind)
-    run = method.prepare(problem, w, b)
+    run = method.METHOD.ready(problem, w, b)
     return lambda: run(given, y), y
 
 
@@ -116,7 +116,7 @@ def test_a_case_is_what_the_reference_says(
         problem = read_conv(
             (x.shape, dtype), torch.from_numpy(weight.astype(dtype)), **case.options
         )
-        assert "stride" in str(method.refuses(problem))
+        assert "stride" in str(method.METHOD.refused(problem))
         return
     found = computed(method, x, weight, bias, dtype, **case.options)
     check(found, expected(x, weight, bias, **case.options), x, weight, dtype)
@@ -294,7 +294,7 @@ def test_others_are_refused(method: ModuleType) -> None:
             "MB",
         ),
     ):
-        assert word in str(method.refuses(other))
+        assert word in str(method.METHOD.refused(other))
 
 
 def test_on_a_gpu_long_kernels_go_through_a_fourier_transform(
@@ -324,7 +324,7 @@ def test_on_a_gpu_long_kernels_go_through_a_fourier_transform(
 
 def test_costs_rise_with_the_work(method: ModuleType) -> None:
     def cost(n: int, k: int) -> float:
-        return float(method.cost(Conv(space=(n,), windows=(Window(k),), dtype="float32")))
+        return float(method.METHOD.seconds(Conv(space=(n,), windows=(Window(k),), dtype="float32")))
 
     assert cost(10**6, 2047) > 5 * cost(10**5, 2047)
     assert cost(10**6, 2**17) > cost(10**6, 2047)

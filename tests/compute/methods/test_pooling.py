@@ -222,7 +222,7 @@ def test_threads_batch_and_bands_change_no_bit(
 WALLED = """
 import ctypes, mmap, sys
 import torch
-from convlens.compute import pooling, small_pooling
+from convlens.compute.methods.pooling import method as pooling, small as small_pooling
 from convlens.compute.reading.options import read_pool
 from tests.compute.methods.test_pooling import ORDINARY, SHORT
 
@@ -247,8 +247,8 @@ for at_end in (False, True):
             y = walled((*shape[:2], *problem.outputs), at_end)
             BEFORE
             for method in (pooling, small_pooling):
-                if method.refuses(problem) is None:
-                    method.prepare(problem, None, None)(x, y)
+                if method.METHOD.refused(problem) is None:
+                    method.METHOD.ready(problem, None, None)(x, y)
 print("done")
 """
 SHORT: list[tuple[Any, Any, dict[str, Any]]] = [

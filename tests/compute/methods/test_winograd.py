@@ -38,8 +38,8 @@ def check(method: ConvMethod[Conv], dtype: str, seed: int, layer: dict[str, Any]
     )
     bias = torch.from_numpy(rng.standard_normal(len(weight))).to(kind)
     problem = read_conv(x, weight, bias, **layer)
-    assert method.refuses(problem) is None
-    found = poisoned(problem, x, method.prepare(problem, weight, bias))
+    assert method.refused(problem) is None
+    found = poisoned(problem, x, method.ready(problem, weight, bias))
     wide = read_conv(x.double(), weight.double(), bias.double(), **layer)
     parts = [part.double() for part in (x, weight, bias)]
     exact, _ = reference.run(wide, *parts)
@@ -114,7 +114,7 @@ def test_threads_batch_and_bands_change_no_bit(
         for count in (1, 2, 3):
             torch.set_num_threads(count)
             found.append(poisoned(problem, x, method.ready(problem, weight, None)))
-        single = poisoned(one, x[1:2], method.prepare(one, weight, None))
+        single = poisoned(one, x[1:2], method.ready(one, weight, None))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0], found[1])

@@ -49,6 +49,7 @@ LARGEST = 2**30
 def refuses(problem: Problem) -> str | None:
     """Return why torch cannot do the problem or gets it wrong, or None.
 
+    >>> from convlens.windows import Window
     >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="int8"))
     'torch has no convolution of int8'
     """
@@ -95,6 +96,7 @@ def cost(problem: Problem) -> float:
     image of a million and 3 x 3 taps, 150 ms for 31 x 31; 12 ms for a batch of 8 through the 7 x 7
     taps of a first layer of 3 channels to 64.
 
+    >>> from convlens.windows import Window
     >>> cost(Conv(space=(4,), windows=(Window(2),), dtype="float32")) < 1e-4
     True
     """

@@ -14,6 +14,7 @@ LONGEST = 2**28
 def refuses_arrays(problem: Problem) -> str | None:
     """Return why no kernel of ours can work on arrays of this kind, place and length, or None.
 
+    >>> from convlens.compute.problems import Conv
     >>> refuses_arrays(Conv(space=(4,), windows=(), dtype="int8"))
     'its kernels compute in float32, float64, int32, int64, not in int8'
     """

@@ -37,6 +37,7 @@ VALUES = {"uint32": "int64", "uint64": None, "complex64": None, "complex128": No
 def widened(problem: Problem) -> Problem | None:
     """Return the problem in a type that kernels compute in, or None where there is no such way.
 
+    >>> from convlens.compute.problems import AvgPool
     >>> widened(MaxPool(channels=2, space=(4,), windows=(), dtype="uint8")).dtype
     'int32'
     >>> widened(AvgPool(channels=2, space=(4,), windows=(), dtype="complex64")).channels

@@ -50,6 +50,7 @@ class Layout:
     def of(cls, problem: Pool) -> Layout:
         """Return the layout of a pooling; axes of space that it lacks are put before, of one.
 
+        >>> from convlens.compute.problems import MaxPool
         >>> Layout.of(
         ...     MaxPool(batch=2, channels=3, space=(8,), windows=(Window(2),), dtype="float32")
         ... ).outputs

@@ -42,6 +42,7 @@ __all__ = ["METHOD", "cost", "prepare", "refuses"]
 def refuses(problem: Pool) -> str | None:
     """Return why this method cannot do the problem, or None.
 
+    >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window
     >>> refuses(MaxPool(space=(4,), windows=(Window(2),), dtype="int32"))
     >>> refuses(AvgPool(space=(4,), windows=(Window(2),), dtype="int32"))
@@ -63,6 +64,7 @@ def refuses(problem: Pool) -> str | None:
 def cost(problem: Pool) -> float:
     """Return about how long it takes, in seconds: what is moved, and what is combined.
 
+    >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window
     >>> of = lambda c: MaxPool(
     ...     channels=c, space=(56, 56), windows=(Window(3, 2),) * 2, dtype="float32"

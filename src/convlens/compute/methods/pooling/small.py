@@ -40,6 +40,7 @@ CLOCK = 2.4e9
 def refuses(problem: Pool) -> str | None:
     """Return why this method cannot do the problem, or None.
 
+    >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window
     >>> of = lambda *window: MaxPool(space=(9, 9), windows=(Window(*window),) * 2, dtype="int32")
     >>> refuses(of(3, 2))
@@ -64,6 +65,7 @@ def refuses(problem: Pool) -> str | None:
 def cost(problem: Pool) -> float:
     """Return about how long it takes, in seconds: what is combined, loads, and memory.
 
+    >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window
     >>> of = lambda c: MaxPool(
     ...     channels=c, space=(56, 56), windows=(Window(3, 2),) * 2, dtype="float32"

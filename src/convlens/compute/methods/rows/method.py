@@ -42,8 +42,6 @@ def refuses(problem: Conv) -> str | None:
 
     >>> from convlens.windows import Window
     >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
-    >>> refuses(AvgPool(space=(4,), windows=(Window(2),), dtype="float32"))
-    'it computes convolutions, not avg_pool'
     """
     return refuses_arrays(problem)
 

@@ -45,8 +45,6 @@ def refuses(problem: ConvTranspose) -> str | None:
     """Return why this method cannot do the problem, or None.
 
     >>> refuses(ConvTranspose(space=(4,), windows=(TransposedWindow(2),), dtype="int32"))
-    >>> refuses(MaxPool(space=(4,), windows=(TransposedWindow(2),), dtype="int32"))
-    'it computes transposed convolutions, no max_pool'
     """
     return refuses_arrays(problem)
 
