@@ -287,22 +287,22 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
 
 def _check_readable(recording: Recording, value: Value, step: Step | None) -> None:
     """Raise unless a value, and all that its step read, are real, dense and as they were."""
-    values = [value, *(recording.values[i] for i in (step.inputs if step else ()))]
-    name = recording.name_of(value.id)
-    if any(each.dtype.is_complex for each in values):
-        raise NotImplementedError(
-            f"{name} is made of complex numbers; only real ones are taken apart"
-        )
-    for each in values:
-        if each.opaque:
-            of = "" if each is value else f"is made of `{recording.name_of(each.id)}`, which "
+    for id in (value.id, *(step.inputs if step else ())):
+        each = recording.values[id]
+        if each.dtype.is_complex:
             raise NotImplementedError(
-                f"`{name}` {of}is {each.opaque}; only dense numbers are taken apart"
+                f"{recording.name_of(value.id)} is made of complex numbers; only real ones are "
+                "taken apart"
+            )
+        if each.opaque:
+            of = "" if each is value else f"is made of `{recording.name_of(id)}`, which "
+            raise NotImplementedError(
+                f"`{recording.name_of(value.id)}` {of}is {each.opaque}; only dense numbers are "
+                "taken apart"
             )
         if each.stale:
             raise ValueError(
-                f"`{recording.name_of(each.id)}` was changed in place after it was recorded; "
-                "record again"
+                f"`{recording.name_of(id)}` was changed in place after it was recorded; record again"
             )
 
 
@@ -335,6 +335,7 @@ def _explanation(
     limit = rounding_bound(account, value)
     if not agree(recorded, account.total, limit, value):
         raise _disagreement(step, index, recorded, account, limit)
+    note, more = account.note, bound_note(account)
     return Explanation(
         recording,
         step,
@@ -349,7 +350,7 @@ def _explanation(
         account.bias_source,
         limit,
         account.formula,
-        "; ".join(filter(None, (account.note, bound_note(account)))),
+        f"{note}; {more}" if note and more else note or more,
         "" if step is None else which_call(recording, step.module, step.call),
     )
 

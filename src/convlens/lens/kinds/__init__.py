@@ -119,14 +119,18 @@ def _named(step: Step) -> NamedKind | None:
         return PACKED
     if library_of(step) not in ("", "aten", "prims") and step.op not in _IN_ANY_LIBRARY:
         return None
-    tensors = [a for a in (*step.args, *step.kwargs.values()) if isinstance(a, Ref)]
     if step.op == "where" and len(step.args) + len(step.kwargs) == 1:
         return FINDING
-    if step.op in ("max", "min") and len(tensors) > 1:
+    if step.op in ("max", "min") and _tensors(step) > 1:
         return POINTWISE
     if step.op == "alias" and "offset" not in step.kwargs:
         return POINTWISE  # the operator of that name, not a step of the recorder
     return KINDS.get(step.op)
+
+
+def _tensors(step: Step) -> int:
+    """Return how many tensors were given to a call, side by side."""
+    return sum(isinstance(each, Ref) for each in (*step.args, *step.kwargs.values()))
 
 
 def _unnamed(recording: Recording, step: Step, why: str) -> Kind:

@@ -40,7 +40,7 @@ class UnboundCall(TypeError):
         self.step, self.signature, self.argument = step, signature, argument
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Arguments:
     """A step of a recording, with its arguments by the names of a signature.
 

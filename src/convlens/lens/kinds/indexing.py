@@ -44,7 +44,9 @@ def choices(given: Arguments, index: Index, source: int, at: Index) -> tuple[Cho
     An index that no input or parameter decides (an `arange`, a stored table) chose nothing.
     """
     find = _FINDERS.get(given.step.op)
-    found = find(given, index, source, at) if find else []
+    if find is None:
+        return ()
+    found = find(given, index, source, at)
     return tuple(c for c in found if _decided(given.recording, c.element[0]))
 
 
