@@ -302,7 +302,8 @@ def _check_readable(recording: Recording, value: Value, step: Step | None) -> No
             )
         if each.stale:
             raise ValueError(
-                f"`{recording.name_of(id)}` was changed in place after it was recorded; record again"
+                f"`{recording.name_of(id)}` was changed in place after it was recorded; "
+                "record again"
             )
 
 
