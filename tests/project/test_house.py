@@ -36,8 +36,6 @@ LONG_FUNCTIONS = {
     "compute/methods/transposed/method.py:prepare",
     "compute/methods/winograd/method.py:prepare",
     "compute/methods/winograd/tiles.py:drive",
-    "learn/predicting/folder.py:predict_into",
-    "learn/sources/prefetching.py:prefetched",
 }
 """Functions that are still too long."""
 
