@@ -1,4 +1,4 @@
-"""Run the measurements named (all but compute's by default) and print one table, or JSON."""
+"""Run measurements, by default all except compute's, and print one table or JSON."""
 
 import ast
 import importlib
@@ -31,8 +31,8 @@ HELP = ("-h", "--help")
 
 def main() -> None:
     words = sys.argv[1:]
-    if words[:1] == ["compute"]:  # a table of its own, minutes long: only when named
-        options().parse_args(words[1:])  # tells its help before it loads what it races
+    if words[:1] == ["compute"]:  # it takes minutes and has its own table, so it must be named
+        options().parse_args(words[1:])  # help must not load what it races
         from bench.compute.command import main as compute
 
         raise SystemExit(compute(words[1:]))
@@ -59,13 +59,13 @@ def main() -> None:
 
 
 def usage(names: Sequence[str]) -> str:
-    """How to call this, and what each of these measures; nothing is imported for it."""
+    """Return how to call this, and what each measurement measures, without importing any."""
     lines = ["./run bench [NAME...] [--json]    all but compute when no NAME is given", ""]
     for name in names:
         whole = HERE / "compute" / "__init__.py"
         file = whole if name == "compute" else HERE / MODULES[name] / f"{name}.py"
-        told = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        lines.append(f"  {name:<9}  {told.splitlines()[0]}")
+        docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        lines.append(f"  {name:<9}  {docstring.splitlines()[0]}")
     if "compute" in names:
         lines += ["", "./run bench compute --help lists its own options."]
     return "\n".join(lines)

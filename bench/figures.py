@@ -1,4 +1,4 @@
-"""One measured figure: repeated, with its median, its spread and what it should reach."""
+"""A figure that was measured repeatedly: its median, its spread and its target."""
 
 import statistics
 import time
@@ -44,13 +44,13 @@ class Figure:
 
 
 def as_text(figures: Sequence[Figure]) -> str:
-    """Figures as columns of text."""
+    """Return figures as columns of text."""
     head = ("what", "median", "spread", "target", "met", "")
     return table([head, *(figure.row() for figure in figures)])
 
 
 def repeat(action: Callable[[], object], runs: int, warmups: int = 1) -> list[float]:
-    """Seconds of each of `runs` calls, after some that are not counted."""
+    """Return the seconds of each of `runs` calls, after some that are not counted."""
     for _ in range(warmups):
         action()
     samples = []

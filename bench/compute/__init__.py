@@ -1,1 +1,1 @@
-"""Compute against every peer installed: `./run bench compute`, one case after another."""
+"""Race compute against every installed peer, case by case: `./run bench compute`."""

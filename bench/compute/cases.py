@@ -1,4 +1,4 @@
-"""One case of the benchmark: its shapes, its group, and the least work that must be done for it."""
+"""Cases of the benchmark: their shapes, their groups, and the least work that each needs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ GROUPS = {
 class Case:
     """One operation on float32: `window` is the shape of the weight, or the size of a pooling.
 
-    `separable`: the filter is the outer product of one a axis. `one_filter`: every channel gets the
-    same one, so that a peer may be told so.
+    `separable`: the filter is the outer product of one for each axis. `one_filter`: all channels
+    have the same filter, which peers may use.
     """
 
     name: str
@@ -75,9 +75,9 @@ class Case:
 
     @property
     def flops(self) -> int:
-        """Twice the multiplications of the definition, a separable filter done axis by axis.
+        """Twice the multiplications of the definition; a separable filter goes axis by axis.
 
-        Those on padding are counted; a pooling counts as none, as it needs next to none.
+        Those on padding count, too. A pooling counts as 0, as it needs almost none.
         """
         if self.pools:
             return 0
@@ -88,7 +88,7 @@ class Case:
 
     @property
     def traffic(self) -> int:
-        """Bytes of the input, the result and the weight: what must be moved at least."""
+        """The bytes of input, result and weight, which every method must move."""
         return 4 * (prod(self.x) + prod(self.y)) + self.weight_bytes
 
     @property
@@ -109,7 +109,7 @@ def conv(
     separable: bool = False,
     one_filter: bool = False,
 ) -> Case:
-    """A case of convolution; one integer stands for every axis of space."""
+    """Return a case of convolution; one integer stands for all axes of space."""
     axes = len(x) - 2
     return Case(
         name,

@@ -1,4 +1,4 @@
-"""What only a process of its own can tell, started for one case: it prints one line of JSON."""
+"""Measure a case in a process of its own, which prints one line of JSON."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def ask(module: str, case: Case, environment: Mapping[str, str]) -> dict[str, An
         check=False,
     )
     if done.returncode:
-        told = done.stderr.strip().splitlines() or ["no word"]
-        raise RuntimeError(f"{module} of {case.name}: {told[-1]}")
+        said = done.stderr.strip().splitlines() or ["no message"]
+        raise RuntimeError(f"{module} of {case.name}: {said[-1]}")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return {"name": case.name, **answer}
 
@@ -39,9 +39,9 @@ def say(answer: Mapping[str, Any]) -> None:
 
 
 def ask_all(module: str, cases: Iterable[Case], *, cold: bool = False) -> Iterator[dict[str, Any]]:
-    """Ask about every case, one process after the other; a failure is told, and left out.
+    """Measure every case, one process after the other; print failures, and leave them out.
 
-    `cold`: each process has a home and a cache of its own, empty at first.
+    `cold`: each process has its own home and cache, empty at first.
     """
     for case in cases:
         print(f"{module}: {case.name}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""How long the first call of a shape never seen takes, and when calls become fast."""
+"""Measure how long the first call of a new shape takes, and when calls become fast."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def calls(action: Callable[[], object]) -> list[tuple[float, float]]:
 
 
 def settled(made: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Return after how many seconds calls were fast for good, and how many seconds one then took.
+    """Return after how many seconds calls stay fast, and how many seconds one then takes.
 
-    Fast is the median of the last tenth of the calls; it was reached at the end of the first call
-    of that speed from which the median of any five in a row stays close to it.
+    The fast time is the median of the last tenth of the calls. It is reached at the end of the
+    first call of that speed after which the median of any five in a row stays close to it.
     """
     seconds = [took for _, took in made]
     fast = statistics.median(seconds[-max(1, len(made) // 10) :])

@@ -26,7 +26,7 @@ PAGE = ROOT / "docs" / "compute.md"
 
 
 def main(words: Sequence[str]) -> int:
-    """Do what the words ask; return 1 where a result of ours was wrong or missing."""
+    """Run the command line; return 1 if a result of convlens was wrong or missing."""
     parser = options()
     asked = parser.parse_args(words)
     if asked.page:
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
 def measured(
     chosen: dict[str, list[Case]], peers: Sequence[str], asked: argparse.Namespace
 ) -> dict[str, Any]:
-    """Return what was asked to be measured, as it is written down."""
+    """Measure what was asked for, and return it as it is written to the file."""
     run: dict[str, Any] = {"machine": described(), "races": {}, "memory": {}, "cold": {}}
     if run["machine"]["busy"] > BUSY:
         share = f"{100 * run['machine']['busy']:.0f} %"
@@ -114,13 +114,13 @@ def report(run: dict[str, Any]) -> str:
 
 
 def _right(run: dict[str, Any]) -> bool:
-    """Tell whether every case that was raced has a time of our plan, and so a right result."""
+    """Return whether our plan has a time, and so a right result, in every case that was raced."""
     rows = [standing(Result.of(result)) for results in run["races"].values() for result in results]
     return all(row.plan_ms is not None for row in rows)
 
 
 def _keep(run: dict[str, Any], where: str | None) -> None:
-    """Write what is done so far, where that is a file: it is kept, whatever comes."""
+    """Write what is done so far if the destination is a file, so that an interruption keeps it."""
     if where != "-":
         _write(run, where)
 

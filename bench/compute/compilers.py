@@ -21,7 +21,7 @@ AXES = "DHW"
 
 
 def with_jax(given: Inputs) -> Iterator[Contender]:
-    """Compiled once, the weight a constant; channels first, and channels last."""
+    """Compile once, with the weight as a constant: channels first, and channels last."""
     jax = importlib.import_module("jax")
     case = given.case
     axes = len(case.space)
@@ -40,7 +40,7 @@ def with_jax(given: Inputs) -> Iterator[Contender]:
 
 
 def _jax_conv(jax: Any, given: Inputs, last: bool) -> Any:
-    """Return the function of x; a transposed one is a convolution of an input with gaps."""
+    """Return the function of x; a transposed convolution convolves an input with gaps."""
     case, weight = given.case, given.weight
     if weight is None:
         raise TypeError("a pooling has no weight")
@@ -111,7 +111,7 @@ def onnx_model(given: Inputs) -> bytes:
 
 
 def with_onnxruntime(given: Inputs) -> Iterator[Contender]:
-    """A session whose input lies ready; its result comes from its own arena."""
+    """Start a session that already has its input, and takes its result from its own arena."""
     runtime = importlib.import_module("onnxruntime")
     settings = runtime.SessionOptions()
     settings.intra_op_num_threads = threads()
@@ -135,7 +135,7 @@ def _openvino_core() -> Any:
 
 
 def with_openvino(given: Inputs) -> Iterator[Contender]:
-    """A compiled model whose input lies ready; it writes into one result again and again."""
+    """Compile a model that already has its input, and writes into the same result each time."""
     core = _openvino_core()
     openvino = importlib.import_module("openvino")
     settings = {

@@ -1,4 +1,4 @@
-"""What races: one way to compute a case, ready to be called; ours are three."""
+"""Contenders: ways to compute a case, ready to be called; three are ours."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def as_it_is(y: Any) -> Floats:
 class Contender:
     """`run` computes the case once; `read` turns what it gives into an array (n, k, *outputs).
 
-    Its calls are made within `around`. One that takes over `patience` seconds is not waited for.
+    Its calls happen within `around`. After `patience` seconds it is not waited for.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Contender:
 
 
 def threads() -> int:
-    """Return how many threads everyone may use: as many as torch, which are those we use."""
+    """Return how many threads each contender may use: those of torch, which we use, too."""
     return torch.get_num_threads()
 
 
@@ -86,7 +86,7 @@ def one_call(given: Inputs) -> Callable[[], Any]:
 
 
 def convlens(given: Inputs) -> Iterator[Contender]:
-    """A plan made beforehand, the same into a result used again, and all in one call."""
+    """Return a plan made beforehand, the same with a reused result, and a call without a plan."""
     case, x = given.case, torch.from_numpy(given.x)
     planned = our_plan(given)
     yield Contender(PLAN, partial(planned, x), plan=planned)

@@ -1,4 +1,4 @@
-"""The first list: the 56 cases that compute was and is tuned on."""
+"""The first list: the 56 cases on which compute is tuned."""
 
 from bench.compute.cases import conv, pool, transposed
 

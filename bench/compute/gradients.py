@@ -1,4 +1,4 @@
-"""A layer's whole way back, to input and weight: ours against torch's, in turn, on one input."""
+"""Compare the backward passes of layers, to input and weight, with torch's, in turn."""
 
 import statistics
 import time
@@ -41,7 +41,7 @@ def measure() -> list[Figure]:
 def _layer(
     name: str, shape: tuple[int, ...], kernel: tuple[int, ...], options: dict[str, Any]
 ) -> Figure:
-    """The ratio of the times of ours and of torch's, in whichever layout is its best."""
+    """Return the ratio of our time and torch's, which has its best layout."""
     generator = torch.Generator().manual_seed(0)
     x, weight = (torch.randn(size, generator=generator) for size in (shape, kernel))
     last: Any = {4: torch.channels_last, 5: torch.channels_last_3d}.get(len(shape))
@@ -73,7 +73,7 @@ def _middle(samples: list[float]) -> float:
 
 
 def _back(layer: Any, x: Tensor, weight: Tensor, options: dict[str, Any]) -> Any:
-    """Return what goes back through a layer, from its result to both of its inputs."""
+    """Return the backward pass of a layer, from its result to input and weight."""
     leaves = x.detach().requires_grad_(), weight.detach().requires_grad_()
     y = layer(*leaves, **options)
     gradient = torch.ones_like(y)

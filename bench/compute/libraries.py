@@ -18,7 +18,7 @@ PATIENT = 15.0  # seconds, for the one peer that every case is compared with
 
 
 def with_torch(given: Inputs) -> Iterator[Contender]:
-    """As it is; and images and volumes channels last, which they are given as."""
+    """Call torch as it is, and on images and volumes that are given channels last."""
     case, x = given.case, torch.from_numpy(given.x)
     weight = None if given.weight is None else torch.from_numpy(given.weight)
     run = partial(by_torch, case, x, weight)
@@ -34,7 +34,7 @@ def with_torch(given: Inputs) -> Iterator[Contender]:
 
 
 def padding_word(case: Case) -> str | None:
-    """Return SciPy's word for the padding of a filter, None where it cannot be one."""
+    """Return SciPy's word for the padding of a filter, None if it has none."""
     if case.group != "filters" or {*case.stride, *case.dilation} != {1} or case.x[0] != 1:
         return None
     pairs = list(zip(case.size, case.padding, strict=True))
@@ -46,7 +46,7 @@ def padding_word(case: Case) -> str | None:
 
 
 def filters(given: Inputs) -> Floats:
-    """Return the filters of a case: (c, *size), or (1, *size) where all channels have one."""
+    """Return the filters of a case: (c, *size), or (1, *size) if all channels share one."""
     if given.weight is None:
         raise TypeError("a pooling has no filters")
     return given.weight[:1, 0] if given.case.one_filter else given.weight[:, 0]
@@ -63,7 +63,7 @@ def as_batch(y: Any) -> Floats:
 
 
 def with_scipy(given: Inputs) -> Iterator[Contender]:
-    """Both transforms with our threads, ndimage, also axis by axis, and the definition."""
+    """Call both transforms with our threads, ndimage, also axis by axis, and the definition."""
     word = padding_word(given.case)
     if word is None:
         return
@@ -99,7 +99,7 @@ def axis_by_axis(correlate: Callable[..., Floats], x: Floats, factors: tuple[Flo
 
 
 def with_numpy(given: Inputs) -> Iterator[Contender]:
-    """A signal of one channel."""
+    """Call NumPy on a signal of one channel."""
     word = padding_word(given.case)
     if word is None or given.case.x[1] != 1 or len(given.case.space) != 1:
         return
@@ -109,7 +109,7 @@ def with_numpy(given: Inputs) -> Iterator[Contender]:
 
 
 def with_opencv(given: Inputs) -> Iterator[Contender]:
-    """Images, and signals as images of one row: channel by channel, and channels last."""
+    """Call OpenCV on images, or signals as one row: channel by channel, and channels last."""
     case = given.case
     if padding_word(case) != "same" or len(case.space) > 2:
         return

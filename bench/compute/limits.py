@@ -1,4 +1,4 @@
-"""What this machine can do at most: multiply-adds a second, and bytes moved a second."""
+"""Measure the limits of this machine: multiply-adds and moved bytes per second."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ SIZES = tuple(2**power for power in range(18, 29))  # 256 KB to 256 MB, read and
 
 @dataclass(frozen=True)
 class Limits:
-    """`flops` a second of float32 on all threads; `bandwidth`: bytes a second by bytes moved."""
+    """`flops` per second of float32 on all threads; `bandwidth`: bytes per second by size."""
 
     flops: float
     bandwidth: Mapping[int, float]
 
     def moving(self, size: int) -> float:
-        """Return bytes a second where so many are moved, between the sizes measured."""
+        """Return bytes per second for moving this many, interpolated between measured sizes."""
         known = sorted(self.bandwidth)
         rates = [self.bandwidth[n] for n in known]
         return float(np.interp(math.log(size), np.log(known), rates))
 
     def seconds(self, case: Case) -> float:
-        """Return the roofline: the time of the arithmetic or of the memory, the longer one."""
+        """Return the roofline: the longer of the times for arithmetic and memory."""
         return max(case.flops / self.flops, case.traffic / self.moving(case.traffic))
 
     def to_dict(self) -> dict[str, object]:
@@ -69,7 +69,7 @@ def copy(task: int, scratch: int, rounds: int, n: int, x: int, y: int) -> None:
 
 
 def measure() -> Limits:
-    """Measure both, within a few seconds; a busy machine shows less than it can."""
+    """Measure both in a few seconds; a busy machine reaches less than its limits."""
     peak, best, bandwidth = _peak(), 0.0, {}
     for size in reversed(SIZES):
         best = max(best, _bandwidth(size))  # less is not moved slower; what seems so is overhead
@@ -88,7 +88,7 @@ def _peak() -> float:
 
 
 def _bandwidth(size: int) -> float:
-    """Return the better of our copy and torch's, which may go around the cache."""
+    """Return the better bandwidth of our copy and torch's, which may bypass the cache."""
     count = torch.get_num_threads()
     n = size // 8 // count // 64 * 64  # elements a thread reads, and as many that it writes
     rounds = max(1, 2**28 // size)

@@ -10,5 +10,5 @@ LISTS: dict[str, list[Case]] = {"first": FIRST, "second": SECOND}
 
 
 def case_named(name: str) -> Case:
-    """Return the case of that name, of either list."""
+    """Return the case of this name from either list."""
     return next(case for cases in LISTS.values() for case in cases if case.name == name)

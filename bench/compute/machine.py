@@ -1,4 +1,4 @@
-"""The machine a run was made on: what must be named beside any figure."""
+"""Describe the machine of a run, without which no figure means anything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("convlens", "llvmlite", *dict.fromkeys(p for names, _ in PEERS.value
 
 
 def described() -> dict[str, Any]:
-    """Return the processor, the system, the versions, the day, and how busy others keep it."""
+    """Return processor, system, versions and date, and how busy other processes keep it."""
     return {
         "processor": _processor(),
         "kernels": machine().name,
@@ -35,7 +35,7 @@ def described() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Return the name that the processor gives itself, where the system tells it."""
+    """Return the name of the processor, if the system has it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

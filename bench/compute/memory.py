@@ -1,4 +1,4 @@
-"""How much memory planning and computing a case takes at its peak, beside its arrays."""
+"""Measure the peak memory of planning and computing a case, in addition to its arrays."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ TIMES = 3  # of which the least: what other threads of the process touch meanwhi
 
 
 def extra(given: Inputs) -> dict[str, int]:
-    """Return the bytes at the peak beyond input, result and weight: of "planning", of a "call".
+    """Return the peak bytes of "planning" and of a "call", in addition to the case's arrays.
 
-    What stays from call to call counts for both: packed weights, buffers, scratch memory. What is
-    there once a process does not: code, compiled kernels, threads. The shape has been measured
-    before, as planning does once. Read off the kernel, so on Linux only.
+    Memory that stays between calls counts for both: packed weights, buffers, scratch memory. Memory
+    that a process needs once does not count: code, compiled kernels, threads. The shape has been
+    measured before. The operating system's kernel keeps these numbers, on Linux only.
     """
     case, x = given.case, torch.from_numpy(given.x)
     for _ in range(2):
@@ -46,7 +46,7 @@ def extra(given: Inputs) -> dict[str, int]:
 
 
 def _from_now() -> int:
-    """Let the peak be what is held now, and return that."""
+    """Reset the peak to the memory held now, and return it."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
@@ -54,11 +54,11 @@ def _from_now() -> int:
 
 
 def _status(name: str) -> int:
-    """Return bytes as the kernel counts them."""
+    """Return bytes as the operating system counts them."""
     text = Path("/proc/self/status").read_text()
     found = re.search(rf"{name}:\s+(\d+) kB", text)
     if found is None:
-        raise OSError(f"this system does not tell {name}")
+        raise OSError(f"this system has no {name}")
     return int(found[1]) * 1024
 
 

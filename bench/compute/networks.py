@@ -1,4 +1,4 @@
-"""Whole networks as they are, in channels last, and accelerated: in turn, on the same input."""
+"""Compare networks as they are, in channels last, and accelerated, in turn, on one input."""
 
 import gc
 import statistics
@@ -35,7 +35,7 @@ def _ends(values: list[float]) -> tuple[float, float]:
 
 
 def _network(name: str) -> list[Figure]:
-    """The three times of a network, and the ratio of the last two, never to be above 1."""
+    """Return a network's three times, and the ratio of the last two, which must not exceed 1."""
     make, shape = ARCHITECTURES[name]
     torch.manual_seed(0)
     network, x = stirred(make()), torch.randn(shape)

@@ -1,11 +1,11 @@
-"""What compute's benchmark can be asked; read before anything that computes is loaded."""
+"""The options of compute's benchmark, read before anything that computes is loaded."""
 
 from __future__ import annotations
 
 import argparse
 
 ROUNDS = 15
-"""Of every contender, at least, and as many fifteenths of a second a case."""
+"""The least rounds of each contender; a case takes a fifteenth of a second for each."""
 
 CHOICES = ("first", "second", "both")
 
@@ -15,13 +15,30 @@ def options() -> argparse.ArgumentParser:
         "./run bench compute", description="Race compute against every peer installed."
     )
     add = parser.add_argument
-    add("--list", choices=CHOICES, default="first", help="which 56 cases")
+    add("--list", choices=CHOICES, default="first", help="the list of cases, 56 each")
     add("--only", metavar="SUBSTRING", default="", help="only cases with this in their name")
-    add("--rounds", type=int, default=ROUNDS, help="at least (15), and a second a case for 15")
+    add(
+        "--rounds",
+        type=int,
+        default=ROUNDS,
+        help="rounds of each case at least (15 by default, which take a second)",
+    )
     add("--peers", metavar="NAME,...", help="only these peers")
-    add("--replan", action="store_true", help="forget first what plans measured in earlier runs")
-    add("--memory", action="store_true", help="instead, memory at the peak, a process a case")
-    add("--cold", action="store_true", help="instead, first calls, a process a case")
-    add("--json", metavar="FILE", help="write what was measured, to `-` instead of the tables")
-    add("--page", metavar="FILE", nargs="+", help="instead, write compute.md from such files")
+    add("--replan", action="store_true", help="first forget what plans measured in earlier runs")
+    add(
+        "--memory",
+        action="store_true",
+        help="instead, measure peak memory, each case in a process of its own",
+    )
+    add(
+        "--cold",
+        action="store_true",
+        help="instead, measure first calls, each case in a process of its own",
+    )
+    add(
+        "--json",
+        metavar="FILE",
+        help="write the results to a file; with -, print them instead of tables",
+    )
+    add("--page", metavar="FILE", nargs="+", help="instead, write docs/compute.md from such files")
     return parser

@@ -1,4 +1,4 @@
-"""Long filters on noise, and on noise with outliers beside which a transform alone is wrong."""
+"""Measure long filters on noise, and on noise with outliers that spoil plain transforms."""
 
 from collections.abc import Callable
 from statistics import median
@@ -53,7 +53,7 @@ def measure() -> list[Figure]:
 
 
 def _figures(name: str) -> list[Figure]:
-    """Return how many times as long as noise each takes, measured in turn, and SciPy on it."""
+    """Return how many times as long as noise each input takes, in turn, and SciPy on noise."""
     shape, size = FILTERS[name]
     random = np.random.default_rng(0)
     noise = random.standard_normal(shape).astype(np.float32)

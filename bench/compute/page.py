@@ -1,4 +1,4 @@
-"""The page of the documentation, made from what runs wrote down, never by hand."""
+"""Make a page of the documentation from the files of runs."""
 
 from __future__ import annotations
 
@@ -16,32 +16,38 @@ TITLES = {
     "second": "The second list, which nothing is tuned on",
 }
 HOW = """\
-`./run bench compute --list both --json run.json`, then `--memory` and `--cold` the same way, then
-`./run bench compute --page run.json memory.json cold.json figures.json` made this page. Float32.
-Each contender has a turn each round, at least {rounds} rounds (`--rounds`) and {seconds:.2g} s a
-case: after some calls that wake its threads and bring its data near, the median of some more. A
-figure is the median of its turns. Every peer has its own layout, its weights packed beforehand and
-as many threads as we, and its result is checked against float64 before it is timed. `plan` is a
-plan called with a tensor; like ONNX Runtime it keeps memory for results, used again once the last
-result is dropped, and OpenVINO writes into one result again and again; the others take memory anew
-each time. Ratios are above 1 where we are faster. *Roofline*: the time of the multiply-adds of the
-definition at the peak below (a separable filter's axis by axis, those on padding counted) or of
-moving input, weight and result once, whichever is longer, over ours; an algorithm that does fewer
+`./run bench compute --list both --json run.json`, then the same with `--memory` and `--cold`, and
+then `./run bench compute --page run.json memory.json cold.json figures.json` made this page. All
+is float32.
+
+Each contender has a turn in each round, in at least {rounds} rounds (`--rounds`) and
+{seconds:.2g} s for each case. A turn begins with calls that wake threads and load caches; it is
+the median of the calls after them. A figure is the median of a contender's turns. Every peer has
+its own layout, weights packed beforehand, and as many threads as we have. Its result is checked
+against float64 before it is timed.
+
+`plan` is a plan called with a tensor. Like ONNX Runtime it keeps memory for results, and uses it
+again once the last result is dropped. OpenVINO writes into the same result each time; the others
+allocate memory each time. Ratios are above 1 if we are faster.
+
+*Roofline* is a time divided by ours: that of the definition's multiply-adds at the peak below, or
+that of moving input, weight and result once, whichever is longer. The multiply-adds of a
+separable filter count axis by axis, and those on padding count, too. An algorithm with fewer
 multiply-adds than the definition may pass 100 %.
 """
 
 
 FIGURES = """\
-`./run bench networks gradients --json > figures.json` in the same minutes: networks as they are, in
-channels last, and by `convlens.accelerate`, in turn; and layers' derivatives to input and weight,
-against torch in whichever of its layouts is the quicker.
+`./run bench networks gradients --json > figures.json` in the same minutes: networks as they are,
+in channels last, and by `convlens.accelerate`, in turn; and the backward passes of layers, to
+input and weight, against torch in its faster layout.
 """
 
 
 def merged(runs: Iterable[Mapping[str, Any] | list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return runs as one: raises ValueError where they were made on different machines.
+    """Return runs as one; raise ValueError if they are from different machines.
 
-    A list is of figures, as `./run bench NAME --json` prints them.
+    A list holds figures, as `./run bench NAME --json` prints them.
     """
     whole: dict[str, Any] = {"races": {}, "memory": {}, "cold": {}, "figures": []}
     for run in runs:
@@ -52,7 +58,7 @@ def merged(runs: Iterable[Mapping[str, Any] | list[dict[str, Any]]]) -> dict[str
         for fact in ("processor", "threads"):
             if here[fact] != there[fact]:
                 raise ValueError(
-                    f"`--page` takes runs of one machine, not of {fact} {there[fact]} and "
+                    f"`--page` needs runs of one machine, not of {fact} {there[fact]} and "
                     f"{here[fact]}; measure them all on one"
                 )
         if "machine" not in whole or run.get("races"):
@@ -81,21 +87,21 @@ def page(run: Mapping[str, Any]) -> str:
         if lines := tables.dropped_lines(rows):
             parts.append("Without a time: " + "; ".join(lines) + ".")
     for name, rows in run["memory"].items():
-        told = (
-            "Memory at the peak of a call, what its plan holds counted, beyond input, result and "
-            "weight; and at the peak of planning a shape that was measured before."
+        text = (
+            "Peak memory of a call, including what its plan holds, in addition to input, result "
+            "and weight; and of planning a shape that was measured before."
         )
         table = tables.as_markdown(tables.memory_table(rows))
-        parts += [f"## Memory: {TITLES[name].lower()}", told, table]
+        parts += [f"## Memory: {TITLES[name].lower()}", text, table]
     for name, rows in run["cold"].items():
-        told = "The first call in a fresh process with an empty cache, importing not counted."
+        text = "The first call in a new process with an empty cache, without the time of importing."
         table = tables.as_markdown(tables.cold_table(rows))
-        parts += [f"## Cold: {TITLES[name].lower()}", told, table]
+        parts += [f"## Cold: {TITLES[name].lower()}", text, table]
     if run["figures"]:
         figures = [Figure(**figure) for figure in run["figures"]]
         head = ("what", "median", "spread", "wanted", "met", "")
         table = tables.as_markdown((head, [figure.row() for figure in figures]))
-        parts += ["## Whole networks, and the way back", FIGURES, table]
+        parts += ["## Whole networks, and backward passes", FIGURES, table]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

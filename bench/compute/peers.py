@@ -1,4 +1,4 @@
-"""Every peer by name: the packages it needs, and its contenders for a case."""
+"""Peers by name: the packages that each needs, and its contenders for a case."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PEERS: dict[str, tuple[tuple[str, ...], Callable[[Inputs], Iterator[Contender]]]
 
 
 def version(package: str) -> str | None:
-    """Return the version of an installed package, None where it is absent."""
+    """Return the version of an installed package, None if it is absent."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -30,7 +30,7 @@ def version(package: str) -> str | None:
 
 
 def installed() -> tuple[list[str], dict[str, str]]:
-    """Return the peers that are here, and of every other the package that is missing."""
+    """Return the installed peers, and for each other peer a package that it lacks."""
     missing = {
         name: package
         for name, (packages, _) in PEERS.items()

@@ -1,4 +1,4 @@
-"""One case raced: every contender checked, then called in turn, round after round."""
+"""Race a case: check every contender, then call them in turn, round after round."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST = 20  # calls timed in a turn
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one contender: "raced", "once", "skipped", "wrong" or "failed", and why.
+    """The result of one contender: "raced", "once", "skipped", "wrong" or "failed", and why.
 
     `milliseconds` is the median of its `turns`, `low` and `high` the fastest and slowest turn;
     `error` the root mean square of its errors, in units of the result.
@@ -45,13 +45,13 @@ class Outcome:
 
     @property
     def stands(self) -> bool:
-        """Tell whether it has a time, for a right result."""
+        """Return whether a contender has a time, and so a right result."""
         return self.status in ("raced", "once")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A case and its outcomes; `method` is what our plan chose, `planned` took so many seconds."""
+    """A case and its outcomes; our plan chose `method`, which took `planned` seconds."""
 
     name: str
     group: str
@@ -75,7 +75,7 @@ class Result:
 def race(
     case: Case, peers: Iterable[str], limits: Limits, rounds: int = ROUNDS, seconds: float = 1.0
 ) -> Result:
-    """Race a case for so many rounds and seconds at least."""
+    """Race a case for at least these rounds and seconds."""
     given = inputs(case)
     expected = truth(given)
     began = time.perf_counter()
@@ -108,7 +108,7 @@ def race(
 
 
 def _ready(name: str, made: Iterator[Contender]) -> tuple[list[Contender], list[Outcome]]:
-    """Return the contenders that can be made; where one cannot, its word for it."""
+    """Return the contenders that can be made, and why others cannot."""
     ready: list[Contender] = []
     try:
         ready.extend(made)
@@ -118,8 +118,8 @@ def _ready(name: str, made: Iterator[Contender]) -> tuple[list[Contender], list[
 
 
 def _sentence(problem: Exception) -> str:
-    told = str(problem).strip().splitlines()
-    return f"{type(problem).__name__}: {told[0][:160] if told else ''}"
+    said = str(problem).strip().splitlines()
+    return f"{type(problem).__name__}: {said[0][:160] if said else ''}"
 
 
 def _too_slow(case: Case, peer: str) -> list[Outcome]:
@@ -142,7 +142,7 @@ def _too_slow(case: Case, peer: str) -> list[Outcome]:
 
 
 def _tried(contender: Contender, case: Case, expected: Floats) -> Outcome:
-    """Return its outcome after a call that is checked, and one that is timed."""
+    """Check one call of a contender, time another, and return its outcome."""
     try:
         found = contender.read(_timed(contender)[1])
         wrong = fault(case, found, expected)
@@ -156,7 +156,7 @@ def _tried(contender: Contender, case: Case, expected: Floats) -> Outcome:
 
 
 def _leave_out(outcomes: dict[str, Outcome]) -> None:
-    """Race only those who may win, and the best peers always: of others one time is enough."""
+    """Race those that may win, and always the best peers; for others one time is enough."""
     times = {name: o.milliseconds for name, o in outcomes.items() if o.milliseconds is not None}
     peers = [ms for name, ms in times.items() if name not in OURS]
     limit = max(HOPELESS * min(times.values(), default=0), 2 * min(peers, default=0))
@@ -174,7 +174,7 @@ def _timed(contender: Contender) -> tuple[float, Any]:
 
 
 def run_rounds(contenders: list[Contender], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Return the milliseconds of every turn of every contender, each once a round."""
+    """Return the milliseconds of every contender's turns, one in each round."""
     samples: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     order, dice = list(contenders), random.Random(0)
     began = time.perf_counter()
@@ -184,7 +184,7 @@ def run_rounds(contenders: list[Contender], rounds: int, seconds: float) -> dict
         while contenders and (
             len(samples[contenders[0].name]) < rounds or time.perf_counter() - began < seconds
         ):
-            dice.shuffle(order)  # so that nobody always comes after the same one
+            dice.shuffle(order)  # no contender should always follow the same one
             for contender in order:
                 samples[contender.name].append(_turn(contender) * 1e3)
     finally:
@@ -193,10 +193,10 @@ def run_rounds(contenders: list[Contender], rounds: int, seconds: float) -> dict
 
 
 def _turn(contender: Contender) -> float:
-    """Return the median seconds of a few calls, after some that wake its threads.
+    """Return the median seconds of a few calls, after some that wake threads and load caches.
 
-    They also bring its data near. A thread that has slept, and a core that has idled, take some
-    milliseconds to be as fast as before, whoever's they are.
+    A thread that has slept, and a core that has idled, need some milliseconds to be as fast as
+    before.
     """
     _settle()
     with contender.around():

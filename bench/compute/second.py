@@ -1,4 +1,4 @@
-"""The second list: 56 cases like the first in kind and number, which nothing is tuned on."""
+"""The second list: 56 cases of the same kinds as the first, on which nothing is tuned."""
 
 from bench.compute.cases import conv, pool, transposed
 

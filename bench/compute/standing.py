@@ -1,4 +1,4 @@
-"""Where we stand: each case against its best peer and torch, and what that is by group."""
+"""Compare each case with its best peer and torch, and summarise by group."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ALMOST, NEARLY = 0.95, 0.90
 class Standing:
     """One case: milliseconds, and how many times as fast as the best peer and torch we are.
 
-    `ratio` is of the plan called without `out`, as peers make their result as well; None where
-    there is no time of ours or of any peer.
+    `ratio` is that of a plan called without `out`, as peers allocate their results, too; None
+    without a time of ours or of a peer.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Standing:
 
 
 def standing(result: Result) -> Standing:
-    """Return the case's standing; what is wrong, failed or was not waited for is named."""
+    """Return the standing of a case, with those that were wrong, failed or too slow."""
     times = {
         outcome.name: outcome.milliseconds
         for outcome in result.outcomes
@@ -76,7 +76,7 @@ def _times(theirs: float | None, ours: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Summary:
-    """Some cases together: geometric means, the worst ratio, and the shares that are near 1."""
+    """Several cases: geometric means, the worst ratio, and the shares of ratios near 1."""
 
     name: str
     cases: int
@@ -93,7 +93,7 @@ class Summary:
 
 
 def summary(name: str, rows: list[Standing]) -> Summary:
-    """Summarise; the cases without a ratio are counted as missing, and as far from 1."""
+    """Summarise cases; those without a ratio count as missing, and as far from 1."""
     ratios = {row.name: row.ratio for row in rows if row.ratio is not None}
     torch = [row.torch_ratio for row in rows if row.torch_ratio is not None]
     worst = min(ratios, key=lambda case: ratios[case], default="")

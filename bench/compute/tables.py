@@ -1,4 +1,4 @@
-"""What was measured as tables: columns of text for the terminal, Markdown for the page."""
+"""Make tables of results: columns of text for the terminal, Markdown for the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
 def cases_table(rows: Sequence[Standing]) -> Table:
-    """A row a case: times in milliseconds, ratios above 1 where we are faster."""
+    """Return a row for each case: milliseconds, and ratios, above 1 if we are faster."""
     head = (
         "case",
         "best peer",
@@ -43,7 +43,7 @@ def cases_table(rows: Sequence[Standing]) -> Table:
 
 
 def summary_table(rows: Sequence[Summary]) -> Table:
-    """A row a group: geometric means of best peer / ours, and how many cases are near 1."""
+    """Return a row for each group: means of best peer / ours, and how many are near 1."""
     head = (
         "group",
         "cases",
@@ -76,7 +76,7 @@ def summary_table(rows: Sequence[Summary]) -> Table:
 
 
 def memory_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """A row a case: memory beyond input, result and weight, and as a share of the first two."""
+    """Return a row for each case: memory beyond its arrays, and as a share of input and result."""
     head = (
         "case",
         "in + out MB",
@@ -101,7 +101,7 @@ def memory_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def cold_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """A row a case: the first call, when calls became as fast as they stayed, and how fast."""
+    """Return a row for each case: the first call, when calls became fast, and how fast."""
     head = ("case", "first call ms", "fast after s", "then ms")
     return head, [
         (
@@ -115,7 +115,7 @@ def cold_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def dropped_lines(rows: Sequence[Standing]) -> list[str]:
-    """A line for everyone without a time: wrong, failed, or not waited for."""
+    """Return a line for each contender without a time: wrong, failed, or too slow."""
     return [f"{row.name}: {line}" for row in rows for line in row.dropped]
 
 

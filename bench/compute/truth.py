@@ -1,4 +1,4 @@
-"""The numbers of a case, its result in float64, and what a right answer is."""
+"""The numbers of a case, its result in float64, and the bounds of a right answer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Inputs:
 
 
 def inputs(case: Case) -> Inputs:
-    """Return the same arrays for the same case every time."""
+    """Return the arrays of a case, the same each time."""
     random = np.random.default_rng(zlib.crc32(case.name.encode()))
     x = random.standard_normal(case.x, np.float32)
     if case.pools:
@@ -51,13 +51,13 @@ def inputs(case: Case) -> Inputs:
 
 
 def _bell(size: int) -> Floats:
-    """The weights of a Gaussian filter whose window is six standard deviations wide."""
+    """Return a Gaussian filter whose window is six standard deviations wide."""
     weights: Floats = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) * 6 / size) ** 2)
     return np.asarray(weights / weights.sum(), np.float32)
 
 
 def truth(given: Inputs) -> Floats:
-    """Return the result (n, k, *outputs) in float64: by torch, long filters by Fourier."""
+    """Return the result (n, k, *outputs) in float64, by torch, or Fourier for long filters."""
     case, x = given.case, torch.from_numpy(given.x).double()
     if case.group == "filters" and prod(case.size) > LONG:
         return _by_fourier(given)
@@ -94,13 +94,13 @@ def _by_fourier(given: Inputs) -> Floats:
 
 
 def _composite(n: int) -> int:
-    """The next length of small prime factors."""
+    """Return the next length that has only small prime factors."""
     step = 1 << max(0, n.bit_length() - 4)
     return -(-n // step) * step
 
 
 def fault(case: Case, y: Floats, expected: Floats) -> str | None:
-    """Return what is wrong with a result, or None: a maximum is exact, a sum within bounds."""
+    """Return what is wrong with a result, or None; a maximum must be exact, a sum in bounds."""
     if y.shape != expected.shape:
         return f"shape {y.shape}, not {expected.shape}"
     if case.operation == "max_pool":
@@ -113,7 +113,7 @@ def fault(case: Case, y: Floats, expected: Floats) -> str | None:
 
 
 def errors(y: Floats, expected: Floats) -> tuple[float, float]:
-    """Return the root mean square and the largest error, in units of the result's own size."""
+    """Return the root mean square error and the largest one, relative to the result."""
     size = float(np.sqrt(np.mean(np.square(expected))))
     off = np.abs(y - expected)
     return float(np.sqrt(np.mean(np.square(off)))) / size, float(off.max()) / size

@@ -1,4 +1,4 @@
-"""The page, in Chromium: from the command to usable, from a dropped photo to clickable, a click."""
+"""Measure the page in Chromium: until it is usable, after a dropped photo, and a click."""
 
 import re
 import shutil
@@ -37,7 +37,7 @@ WATCH = """() => {
 
 @contextmanager
 def lab(*words: str) -> Iterator[tuple[str, float]]:
-    """The address of a lab and when its command was given."""
+    """Yield the address of a lab, and when its command started."""
     began = time.perf_counter()
     server = subprocess.Popen(
         [sys.executable, "-m", "convlens", "lab", "--no-open", *words],
@@ -55,7 +55,7 @@ def lab(*words: str) -> Iterator[tuple[str, float]]:
 
 
 def usable(page: Page, name: str = "") -> None:
-    """Until the feature maps of a picture can be clicked."""
+    """Wait until the feature maps of a picture can be clicked."""
     page.wait_for_function(
         """name => document.querySelector('.title')?.textContent.includes(name)
           && !document.querySelector('.progress')?.textContent

@@ -1,4 +1,4 @@
-"""How long the server takes for a sheet of feature maps of one megabyte."""
+"""Measure how long the server takes for a sheet of feature maps of one megabyte."""
 
 from functools import partial
 

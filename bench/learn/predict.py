@@ -1,4 +1,4 @@
-"""Pictures a second of predicting on a folder, beside the bare network on tensors made before."""
+"""Compare predicting on a folder with the network alone on tensors made before."""
 
 import gc
 import statistics
@@ -76,7 +76,7 @@ def _network(name: str, folder: Path, batch: int) -> list[Figure]:
 
 
 def _ready(opened: Opened, folder: Path, batch: int) -> list[Tensor]:
-    """The batches that predicting makes of the folder, prepared beforehand."""
+    """Return the batches that predicting makes of the folder, prepared beforehand."""
     if opened.preparation is None:
         raise RuntimeError(f"{opened.name} reads no pictures")
     paths = [source.path for source in read_sources(folder) if source.path is not None]
@@ -103,7 +103,7 @@ def _job(opened: Opened, folder: Path, batch: int) -> int:
 
 
 def _photographs(folder: Path, count: int) -> None:
-    """JPEG pictures of 500 x 375, each another."""
+    """Make different JPEG pictures of 500 x 375."""
     cat = Image.open(DATA / "cat.jpg").convert("RGB")
     for number in range(count):
         turned = cat.rotate(number % 40 - 20, Image.Resampling.BICUBIC).resize((500, 375))
@@ -112,6 +112,6 @@ def _photographs(folder: Path, count: int) -> None:
 
 
 def _clips(folder: Path, count: int) -> None:
-    """Clips of 320 x 240 that are one stretch long each."""
+    """Make clips of 320 x 240, each one stretch long."""
     for number in range(count):
         film(folder / f"{number:04}.mp4", 16, rate=15, photograph=DATA / "cat.jpg")

@@ -1,4 +1,4 @@
-"""How long it takes to start: importing convlens, and the command line's help."""
+"""Measure the time to start: importing convlens, and the help of the command line."""
 
 import subprocess
 import sys

@@ -16,7 +16,7 @@ def _unit(c: int, k: int, size: tuple[int, ...], stride: tuple[int, ...] = (1,) 
 
 
 def _separable(c: int, k: int, n: int, stride: int = 1) -> nn.Module:
-    """A convolution in space, then one in time."""
+    """Return a convolution in space, followed by one in time."""
     over = _unit(c, k, (1, n, n), (1, stride, stride))
     return nn.Sequential(over, _unit(k, k, (n, 1, 1), (stride, 1, 1)))
 
@@ -36,7 +36,7 @@ class Inception3d(nn.Module):
 
 
 def s3d() -> nn.Module:
-    """Xie et al., *Rethinking spatiotemporal feature learning*, arXiv 1712.04851, in shape."""
+    """Return a network of the shape of S3D (Xie et al., arXiv 1712.04851)."""
     flat = [nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)) for _ in range(2)]
     return nn.Sequential(
         _separable(3, 64, 7, 2),
@@ -69,4 +69,4 @@ ARCHITECTURES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "r3d_18": (partial(model, "r3d_18", None), (1, 3, 16, 112, 112)),
     "s3d": (s3d, (1, 3, 16, 224, 224)),
 }
-"""Each with the shape of its input."""
+"""Networks, each with the shape of its input."""
