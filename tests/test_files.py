@@ -1,4 +1,4 @@
-"""Files are whole at every moment, no more open than before, and where they were meant to be."""
+"""Files are whole at every moment, keep their mode, and are where a shell would put them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_file_keeps_its_mode(tmp_path: Path, kept: int) -> None:
     path.write_text("old")
     path.chmod(kept)
     with whole(path) as beside:
-        assert mode(beside) & ~kept & 0o077 == 0  # while it is written, nobody else reads it
+        assert mode(beside) & ~kept & 0o077 == 0  # nobody else may read it while it is written
         beside.write_text("new")
     assert (path.read_text(), mode(path)) == ("new", kept)
 
@@ -106,7 +106,7 @@ def test_links_stay_links(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert (target.read_text(), mode(target), hard.read_text()) == ("new", 0o600, "old")
     assert os.listdir(tmp_path / "far") == ["b.txt"]
-    (tmp_path / "d").symlink_to("far/not-yet")  # a link to where nothing is yet
+    (tmp_path / "d").symlink_to("far/not-yet")  # a link to a file that does not exist yet
     write_whole(tmp_path / "d", "first")
     assert (tmp_path / "far" / "not-yet").read_text() == "first"
 
@@ -162,7 +162,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) ->
     (tmp_path / ".partial-notes.txt").write_text("mine")
     with whole(tmp_path / "c.png") as beside:
         sweep(tmp_path)
-        assert beside.exists()  # of a process that lives
+        assert beside.exists()  # its process is alive
     assert sorted(path.name for path in tmp_path.rglob("*")) == [
         *(".partial-notes.txt", "c.png", "deep")
     ]
@@ -185,7 +185,7 @@ def test_the_home_folder_is_written_as_in_a_shell(
     assert expanded("~odd/b") == Path("~odd/b")
 
 
-# All that write
+# All writers
 
 
 def film(path: Path) -> None:

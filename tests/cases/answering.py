@@ -19,7 +19,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 class Says(nn.Module):
-    """Answers with what a function makes of its input."""
+    """Answers what a function returns for its input."""
 
     def __init__(self, answer: Callable[[Tensor], Any]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Small clips to test with: each frame is one grey, its number told by its brightness."""
+"""Small clips: each frame is one grey, whose brightness gives its number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def shade(number: int) -> int:
 
 
 def number_of(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> int:
-    """Which of the first 28 frames it is, whatever the codec did to its grey."""
+    """The number of one of the first 28 frames, even if a codec changed its grey."""
     return round((float(pixels.mean()) - 16) / 8)
 
 
@@ -73,7 +73,7 @@ def filmed(
     muxing: dict[str, str] | None = None,
     close: bool = True,
 ) -> Path:
-    """Noise of 10 frames a second; `sound`: so many seconds of it beside; `sparse`: gaps grow."""
+    """Noise at 10 frames a second, with `sound` of this many seconds; `sparse`: growing gaps."""
     container = av.open(str(path), "w", options=muxing or {})
     video: Any = container.add_stream(codec, rate=10, options=options or {})
     video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
@@ -87,7 +87,7 @@ def filmed(
         frame.time_base = Fraction(1, 10)
         container.mux(video.encode(frame))
     if not close:
-        return path  # what is on the disk now is what a crash leaves
+        return path  # the disk now holds what a crash leaves
     container.mux(video.encode(None))
     if audio is not None:
         for place in range(0, int(sound * 48_000), 1152):

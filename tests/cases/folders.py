@@ -16,7 +16,7 @@ from convlens.learn.preparing import Preparation
 
 
 class Grey(nn.Module):
-    """A score for dark and one for bright; it fails on a picture that is all white."""
+    """A score for dark and one for bright; it fails on a white picture."""
 
     preparation = Preparation(None, crop=False)
     categories = ("dark", "bright")
@@ -28,7 +28,7 @@ class Grey(nn.Module):
 
 
 class GreyMaps(Grey):
-    """A map of the two."""
+    """A map of these two scores."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([-x[:, :1], x[:, :1]], 1)

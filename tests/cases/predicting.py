@@ -17,7 +17,7 @@ def noise(h: int, w: int, seed: int = 0) -> Picture:
 
 
 class Scores(nn.Module):
-    """Three scores of any picture; it refuses a picture of one grey."""
+    """Three scores for any picture; it fails on a picture of one grey."""
 
     preparation = Preparation(None, crop=False)
     categories = ("low", "middle", "high")
@@ -74,7 +74,7 @@ class Boxes(nn.Module):
 
 
 class Clips(nn.Module):
-    """A score for the first frame's grey and one for the last's."""
+    """A score for the grey of the first frame, and one for the last."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((1, 3, 4))[:, [0, -1]]

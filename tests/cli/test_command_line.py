@@ -42,7 +42,7 @@ def test_errors_are_one_sentence(
 
 @pytest.mark.skipif(os.name == "nt", reason="no such redirections")
 def test_a_closed_output_is_no_error() -> None:
-    """As by `>&-`; the place of a closed stream must not be taken by a file either."""
+    """Streams closed by `>&-`; no file may get the number of a closed stream."""
     code = "import os, sys; os.close(1); sys.stdout = None; from convlens.cli import main; "
     code += "main(['record', 'digits']); print(os.readlink('/proc/self/fd/1'), file=sys.stderr)"
     if sys.platform != "linux":
@@ -76,7 +76,7 @@ def test_names_that_cannot_be_written_are_escaped(tmp_path: Path, encoding: str)
         name.replace("\n", "\\n").encode(encoding, "backslashreplace").decode(encoding)
         for name in names
     )
-    # An error that names it, is no other matter.
+    # The same holds for an error that names it.
     ended = subprocess.run(
         [sys.executable, *words[:4], str(tmp_path / "nie\nЖ.png")],
         env=environment,
@@ -106,7 +106,7 @@ def test_help_and_version_load_no_torch() -> None:
 def test_a_pipe_that_nobody_reads_ends_a_command_quietly(
     tmp_path: Path, options: list[str]
 ) -> None:
-    """As `convlens predict ... 2>&1 | head -1` does."""
+    """The output of `convlens predict ... 2>&1 | head -1`."""
     reads, writes = os.pipe()
     os.close(reads)
     command = [sys.executable, "-m", "convlens", "predict", "digits", str(DATA / "digit-3.png")]

@@ -1,4 +1,4 @@
-"""The command line says what the library says, and its errors are one sentence."""
+"""The commands print what the library returns."""
 
 import contextlib
 import json

@@ -25,7 +25,7 @@ from convlens.zoo.weights.saving import save_tensors
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with a picture, a clip, an array, a list, weights and a network; we are elsewhere."""
+    """A home with a picture, a clip, an array, a list, weights and a network, from elsewhere."""
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -85,7 +85,7 @@ def test_python(home: Path) -> None:
 
 
 def test_a_folder_called_tilde_is_written_with_the_folder_it_is_in(home: Path) -> None:
-    """As the sentence about a home that is not known says."""
+    """The message about an unknown home folder says how."""
     for folder in ("~", "~nobody-here"):
         shutil.copy(home / "a.png", (Path.cwd() / folder).with_suffix(".png"))
         (Path.cwd() / folder).mkdir()

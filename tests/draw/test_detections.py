@@ -35,7 +35,7 @@ def test_a_box_is_where_it_is_in_the_colour_of_its_category() -> None:
     assert line[80:180, 200].all()
     assert line[180, 100:200].all()
     assert image.shape == (240, 320, 3)
-    assert (image[100:170, 110:190] == 90).all()  # inside nothing is changed
+    assert (image[100:170, 110:190] == 90).all()  # the inside does not change
 
 
 @pytest.mark.parametrize("size", [(240, 320), (60, 900), (900, 60), (1500, 2000), (9, 5)])
@@ -64,7 +64,7 @@ def test_tags_are_whole_wherever_the_box_is(
     assert bottom < image.shape[0]
     within = usual[other[1] : other[3] + 1, other[0] : other[2] + 1]
     assert has(within, ink_on(category_colour(1))).sum() > 10
-    # The letters and their ground are the same, wherever the tag is; its round corners aside.
+    # Letters and ground are the same at every place, except for the round corners.
     shown = image[top : bottom + 1, left : right + 1]
     assert np.array_equal(shown[3:-3, 3:-3], within[3:-3, 3:-3])
 
@@ -78,7 +78,7 @@ def test_a_strip_too_narrow_for_a_tag_has_its_box(size: tuple[int, int]) -> None
 
 
 def test_tags_keep_out_of_each_others_way() -> None:
-    """Two boxes in one place: both names can be read, one above and one in the box."""
+    """Two boxes in one place have legible names, one above and one in the box."""
     found = boxes(240, 320, (1, 0.9, (100, 80, 220, 180)), (17, 0.8, (100, 80, 220, 180)))
     image = pixels(drawn(plain(), found))
     for label in (1, 17):

@@ -1,4 +1,4 @@
-"""What a network said is on the picture, legible, in its own place, and the picture is not lost."""
+"""A drawing shows the answer, legible and in its place, and all of the picture."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_long_names_end_in_an_ellipsis_and_leave_the_number() -> None:
     with_long = pixels(drawn(plain(), classified(240, 320, floats(0.5), long * 3)))
     assert short.shape == with_long.shape
     assert np.array_equal(short[:, -60:], with_long[:, -60:])  # the percent
-    assert np.array_equal(short[:, :12], with_long[:, :12])  # nothing runs over the border
+    assert np.array_equal(short[:, :12], with_long[:, :12])  # nothing crosses the border
 
 
 def test_small_pictures_are_enlarged_by_a_whole_number() -> None:

@@ -1,4 +1,4 @@
-"""Names in any script are drawn in a font that has them, or as their numbers: never as boxes."""
+"""Names in any script are drawn in a font that has them, or as numbers, never as boxes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = {
 
 @pytest.fixture(autouse=True)
 def forget() -> Iterator[None]:
-    """What was found of fonts is found anew, before and after."""
+    """Look for fonts again before and after a test."""
     fonts._path_for.cache_clear()
     fonts._installed.cache_clear()
     yield
@@ -46,7 +46,7 @@ def forget() -> Iterator[None]:
 def test_two_names_are_never_drawn_alike(script: str, form: str) -> None:
     picture, images = Picture(np.full((200, 300, 3), 60, np.uint8)), []
     for name in NAMES[script]:
-        # The same category each time, so that its colour does not tell them apart.
+        # The category is the same each time, so that its colour makes no difference.
         fields: dict[str, Any] = {}
         if form == "boxes":
             fields["boxes"] = np.array([[50, 50, 150, 150]], np.float32)
@@ -66,7 +66,7 @@ def test_two_names_are_never_drawn_alike(script: str, form: str) -> None:
         )
         images.append(drawn(picture, said).tobytes())
     if form == "map" and not has_font(printed(NAMES[script][0])):
-        assert images[0] == images[1]  # the number, which is one and the same here
+        assert images[0] == images[1]  # the number, which is the same here
     else:
         assert images[0] != images[1]
 

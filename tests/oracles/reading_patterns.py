@@ -16,7 +16,7 @@ AnyWindow = Window | TransposedWindow
 
 
 def check_against(window: AnyWindow, n: int, pattern: Tensor | None) -> None:
-    """Raise unless the window reads as `pattern` (outputs, inputs) does; None: torch refused."""
+    """Raise unless the window reads like `pattern` (outputs, inputs); None: torch refused."""
     if pattern is None:
         with pytest.raises(ValueError, match=r"`(size|padding)`"):
             window.outputs(n)

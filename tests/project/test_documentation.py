@@ -1,4 +1,4 @@
-"""The documentation tells of every command and option, and its links lead somewhere."""
+"""The documentation has every command and option, and its links lead somewhere."""
 
 import re
 from pathlib import Path

@@ -6,7 +6,7 @@ from convlens.cli import main
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """What a command prints; one that ends well may still raise SystemExit(0)."""
+    """Return what a command prints; a successful one may raise SystemExit(0)."""
     code: object = None
     try:
         main(list(words))

@@ -35,7 +35,7 @@ def padding_of(window: Window) -> tuple[int, int]:
 
 
 def quiet_same(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
-    """Let torch pad, which warns that an even kernel costs it a copy."""
+    """Let torch pad; it warns that an even kernel costs a copy."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return F.conv1d(x, weight, padding="same", dilation=dilation)

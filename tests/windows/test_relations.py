@@ -1,7 +1,7 @@
 """The fifteen relations of Dumoulin & Visin, *A guide to convolution arithmetic for deep learning*.
 
-arXiv 1603.07285. i inputs, o outputs, k taps, stride s, padding p at both ends, a primed letter
-for the transposed convolution; the formulas are in our words.
+arXiv 1603.07285. i inputs, o outputs, k taps, stride s, padding p at both ends, primed letters
+for the transposed convolution.
 """
 
 import itertools
@@ -16,7 +16,7 @@ INPUTS, KERNELS, STRIDES, PADS = range(1, 13), range(1, 7), range(1, 5), range(6
 
 
 def check_size(window: Window | TransposedWindow, i: int, expected: int) -> None:
-    """Raise unless the window gives `expected` outputs, or refuses when that is below 1."""
+    """Raise unless the window gives `expected` outputs, or refuses if that is below 1."""
     if expected >= 1:
         assert window.outputs(i) == expected
     else:
@@ -28,7 +28,7 @@ def check_equivalent(k: int, s: int, p: int, i: int, added: int = 0) -> None:
     """Raise unless the transposed convolution is the convolution the paper says it equals.
 
     The direct one has stride 1, padding k - p - 1 and runs over the stretched input, s - 1 zeros
-    between any two, `added` more at the far end; its taps are met in reverse.
+    between any two, `added` more at the far end; its taps are in reverse order.
     """
     transposed = Window(k, s, before=p, after=p).transposed(added)
     direct = Window(k, before=k - p - 1, after=k - p - 1)

@@ -18,7 +18,7 @@ from tests.cases.answering import PICTURE, Says, rows
 def test_names_that_are_not_as_many_as_the_outputs_name_none(
     names: tuple[str, ...], answer: Callable[[Tensor], Any]
 ) -> None:
-    """One that is missing, as a background often is, would move all others."""
+    """A missing name, often that of the background, would shift all others."""
     network = Says(answer)
     network.categories = names  # type: ignore[assignment]
     (found,) = predict(network, PICTURE)

@@ -27,7 +27,7 @@ def test_no_drawing_replaces_another(tmp_path: Path) -> None:
         widths = sorted(image.width for image in drawn if image.mode == mode)
         assert widths == [300 + number for number in range(len(names))]
     assert len(list(out.rglob("*.mp4"))) == 2
-    for row in rows_of(out):  # a line says where its drawing is, if not where all look
+    for row in rows_of(out):  # a line names its drawing unless it has the usual name
         assert (out / row.get("drawing", row["image"])).exists() or "drawing" not in row
     assert rows_of(out)[0]["image"] == "A.png"
 
@@ -76,4 +76,4 @@ def test_names_are_each_ones_own_and_the_same_again(tmp_path: Path) -> None:
         assert "\0" not in name
         assert all(len(os.fsencode(part)) <= 255 for part in Path(name).parts)
         assert not name.startswith("a.png/")
-    assert names.take("a.png", "0", ".png") == "a.png"  # a clip is drawn again by whoever began it
+    assert names.take("a.png", "0", ".png") == "a.png"  # the run that began a clip draws it again

@@ -1,4 +1,4 @@
-"""A job writes a line and a drawing for everything, and goes on where it was killed."""
+"""A job writes a line and a drawing for everything, and resumes where it was killed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.cases.folders import Grey, files, picture, rows_of, save
 
 
 class Maps(nn.Module):
-    """A score a pixel for each of 0, red, green and blue."""
+    """A score of every pixel for 0, red, green and blue."""
 
     preparation = Preparation(32)
     categories = ("__background__", "red", "green", "blue")
@@ -42,7 +42,7 @@ class Maps(nn.Module):
 
 
 class Clips(nn.Module):
-    """A score for the first frame's grey and one for the last's."""
+    """A score for the grey of the first frame, and one for the last."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((1, 3, 4))[:, [0, -1]]
@@ -53,7 +53,7 @@ CLIPS = Opened("clips", Clips(), Preparation(None, crop=False), None, None, (8, 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two folders with pictures of one name, three kinds of file, and one that is damaged."""
+    """Two folders with pictures of one name, three formats, and a damaged file."""
     folder = tmp_path / "photos"
     (folder / "more").mkdir(parents=True)
     cat = Image.open(DATA / "cat.jpg")
@@ -170,7 +170,7 @@ def test_a_clip_damaged_in_the_middle_is_an_error_after_its_frames(tmp_path: Pat
     assert job.failed == 1
 
 
-# Going on
+# Resuming
 
 
 def test_finished_files_are_not_repeated(photos: Path, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_folders_with_other_files_are_refused(photos: Path, tmp_path: Path) -> N
 
 
 def test_a_killed_run_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    """SIGKILL while it writes; the run after it makes the same lines as one never stopped."""
+    """After SIGKILL during writing, the next run makes the lines of a run that was not stopped."""
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
     for number in range(60):
@@ -321,7 +321,7 @@ def lines_now(out: Path) -> list[bytes]:
 def test_control_c_ends_cleanly(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
-        # A shell's job in the background ignores Ctrl-C, and so would what it starts.
+        # Jobs that a shell runs in the background ignore Ctrl-C, and so do their children.
         "import signal, torch\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from convlens.learn.predicting.folder import predict_into\n"
@@ -337,7 +337,7 @@ def test_control_c_ends_cleanly(tmp_path: Path) -> None:
         "try:\n"
         "    list(job)\n"
         "except KeyboardInterrupt:\n"
-        # A thread the signal found starting ends by itself, a moment later.
+        # A thread that was starting at the signal ends by itself, a moment later.
         "    import threading, time\n"
         "    for _ in range(100):\n"
         "        time.sleep(0.05 if threading.active_count() > 1 else 0)\n"

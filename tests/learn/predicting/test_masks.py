@@ -1,4 +1,4 @@
-"""Masks are laid over the picture one at a time and kept small, and are the network's own."""
+"""Masks are the network's own, laid over the picture one at a time, and kept small."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from convlens.zoo.detection.masks import paste_masks, pasted_parts
 
 
 def found(h: int, w: int, count: int = 30) -> dict[str, Tensor]:
-    """Detections as a detector's heads give them: boxes up to the border, and small masks."""
+    """Detections as the heads of a detector return them: boxes up to the border, small masks."""
     generator = torch.Generator().manual_seed(h + w)
     corners = torch.rand(count, 2, 2, generator=generator).sort(1).values
     boxes = ((1.2 * corners - 0.1).clamp(0, 1) * torch.tensor([w, h])).reshape(count, 4)
@@ -39,7 +39,7 @@ def found(h: int, w: int, count: int = 30) -> dict[str, Tensor]:
 
 
 class Fixed(Detector):
-    """A detector that finds the same in every picture, as its heads would give it."""
+    """A detector that finds the same in every picture, in the form that heads return."""
 
     preparation = Preparation(None, crop=False)
 
@@ -106,7 +106,7 @@ def test_predicting_asks_for_small_masks_and_tells_the_same() -> None:
     (fields,) = predictions_of(
         network(torch.zeros(1, 3, 60, 91)), [View((60, 91), (60, 91))], Limits(0.4)
     )
-    assert network.asked[-1]  # called by anyone else, it gives whole ones
+    assert network.asked[-1]  # other callers get whole masks
     assert seen.masks is not None
     assert (seen.masks == fields["masks"].array()).all()
     assert len(seen.masks) == len(seen.labels) == 18
@@ -137,7 +137,7 @@ def test_no_tensor_is_larger_than_the_pictures_of_a_batch(threshold: float) -> N
         told = list(predict(Fixed(), pictures, threshold=threshold))
     assert largest.bytes <= inputs
     assert [len(one.labels) for one in told] == [1 if threshold else 30] * 4
-    # What is kept of a picture's masks is small beside one of them.
+    # All masks of a picture take much less memory than one of them as pixels.
     assert all(kept_bytes(one) < 30 * 600 * 800 / 8 for one in told)
     # Able to fail: whole masks of all detections are larger.
     with Largest() as largest:

@@ -13,7 +13,7 @@ from tests.cases.predicting import Boxes, noise
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_coco_reads_the_results() -> None:
-    """pycocotools, COCO's own reader, takes the rows and finds what they were made from."""
+    """COCO's own reader, pycocotools, reads the rows back as what they were made from."""
     from pycocotools import mask as coco_masks
     from pycocotools.coco import COCO
 

@@ -32,7 +32,7 @@ def test_a_detector_of_diverged_weights_does_not_say_that_nothing_was_found() ->
     found = next(predict(network, DATA / "cat.jpg"))
     assert "the network gave no finite numbers in backbone.body.0.0 (Conv2d)" in str(found.error)
     assert "weights that are not finite, the first in backbone." in found.warnings[0]
-    # Weights that are numbers, and too large to compute with.
+    # Finite weights that are too large to compute with.
     with torch.no_grad():
         next(network.backbone.parameters()).fill_(1e38)
     assert broken_weights(network) is None
@@ -49,7 +49,7 @@ def test_nothing_found_by_sound_numbers_is_an_answer() -> None:
 
 
 class Drops(nn.Module):
-    """A detector of one's own that keeps what is scored more than 0, and computes in `forward`."""
+    """A user's detector that keeps scores above 0, and computes in its own `forward`."""
 
     def __init__(self, lost: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Drops(nn.Module):
         boxes = torch.tensor([[1.0, 1.0, 5.0, 5.0]])
         scores = self.lost(self.layer(x).abs().mean()[None] / 100)
         kept = torch.where(scores > 0)[0]
-        labels = torch.ones(1).div(0).clamp(max=7)  # what is infinite and made use of is not lost
+        labels = torch.ones(1).div(0).clamp(max=7)  # infinite numbers that are used are not lost
         return [{"boxes": boxes[kept], "labels": labels[kept], "scores": scores[kept]}]
 
 

@@ -1,4 +1,4 @@
-"""Answers are the network's own on each picture alone, in COCO's words; so is trouble."""
+"""Each picture gets the network's own answer, or an error, whatever else is in its batch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def test_a_network_of_the_zoo_says_what_its_module_says() -> None:
     assert opened.preparation is not None
     drawn_so_far = torch.random.get_rng_state()
     found = list(convlens.predict("resnet18", sources, weights=None, top=3))
-    assert torch.equal(torch.random.get_rng_state(), drawn_so_far)  # the user's own are left
+    assert torch.equal(
+        torch.random.get_rng_state(), drawn_so_far
+    )  # the user's own numbers are left
     for source, prediction in zip(sources, found, strict=True):
         picture = read_picture(source)
         with torch.inference_mode():
@@ -95,7 +97,10 @@ def test_a_map_lies_on_the_picture_and_knows_its_shares() -> None:
     chance = np.exp(9) / (np.exp(9) + np.exp(2.7) + 2)
     np.testing.assert_allclose(found.scores[1:], chance, atol=0.01)
     told = found.to_dict()["predictions"]
-    assert [row["category"] for row in told] == ["blue", "red"]  # the background is none
+    assert [row["category"] for row in told] == [
+        "blue",
+        "red",
+    ]  # the background is not a prediction
     assert told[0]["segmentation"] == run_lengths(found.map == 3)
 
 
@@ -122,7 +127,7 @@ def test_detections_above_the_threshold_the_best_first() -> None:
 
 
 class Prepared(Boxes):
-    """The same, of pictures scaled to half and cut to a square of 10."""
+    """The same for pictures scaled to half and cut to a square of 10."""
 
     preparation = Preparation(10)
 
@@ -149,7 +154,7 @@ def test_a_map_of_a_cut_picture_lies_where_it_was_looked_at() -> None:
     network.preparation = Preparation(20)  # the middle 40 of 80 columns: 20 to 60
     (found,) = predict(network, Picture(pixels))
     assert found.map is not None
-    assert found.map[:, :20].max() == found.map[:, 60:].max() == 0  # not looked at
+    assert found.map[:, :20].max() == found.map[:, 60:].max() == 0  # not seen
     assert (found.map[:, 21:29] == 1).all()
     assert (found.map[:, 32:48] == 0).all()
     assert (found.map[:, 52:60] == 3).all()
@@ -188,7 +193,7 @@ def test_a_picture_of_one_pixel_is_answered_by_the_zoo() -> None:
 
 
 class Other(nn.Module):
-    """Answers in a form that is none of the known."""
+    """Answers in an unknown form."""
 
     preparation = Preparation(8)
 
@@ -228,7 +233,7 @@ def test_a_network_that_reads_arrays_is_refused() -> None:
 def test_a_named_network_may_have_layers_of_any_number_of_axes(
     tmp_path: Path, network: str
 ) -> None:
-    """Those of a network that is named are laid out for speed; not every layer can be."""
+    """A named network is laid out for speed, which not every layer allows."""
     code = """
 from torch import nn
 class Volumes(nn.Module):

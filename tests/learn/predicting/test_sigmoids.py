@@ -23,10 +23,10 @@ def test_a_sigmoids_classes_are_each_by_itself(scores: tuple[float, ...]) -> Non
         found = said(answer, top=3)
         assert not found.probabilities
         np.testing.assert_allclose(np.sort(found.scores), np.sort(scores), rtol=1e-5)
-    # A sigmoid within is no sigmoid at the end.
+    # A sigmoid inside the network does not count, only one at its end.
     inner = said(lambda x: logits.expand(len(x), -1).sigmoid() * 9 - 4)
     assert inner.probabilities
-    # Known by their sum too, whatever made them.
+    # Their sum shows it, too, whatever made them.
     assert said(rows(*scores)).probabilities == (sum(scores) <= 1.0001)
 
 
@@ -46,13 +46,13 @@ def test_a_sigmoids_classes_are_each_by_itself(scores: tuple[float, ...]) -> Non
 def test_what_is_made_of_a_sigmoids_scores_alone_is_no_part_of_a_whole(
     end: Callable[[Tensor], Tensor],
 ) -> None:
-    """Told by a softmax, 0.2, 0.1 and 0.3 would be 33 %, 30 % and 37 %."""
+    """A softmax would turn 0.2, 0.1 and 0.3 into 33 %, 30 % and 37 %."""
     logits = torch.tensor([0.2, 0.1, 0.3]).logit()
     for sigmoid in (torch.sigmoid, torch.special.expit):
         found = said(lambda x, f=sigmoid: end(f(logits.expand(len(x), -1))))  # type: ignore[misc]
         assert not found.probabilities
         expected = end(torch.tensor([[0.2, 0.1, 0.3]]))[0].float().sort(descending=True).values
         np.testing.assert_allclose(found.scores, expected, rtol=1e-3, atol=1e-6)
-    # A gate is no such score: what it opens is.
+    # A gate is not such a score; the number that it multiplies is.
     gated = said(lambda x: logits.expand(len(x), -1).sigmoid() * (0.1 * x.mean((2, 3)) + 0.3))
     assert gated.probabilities

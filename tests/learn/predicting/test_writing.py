@@ -1,4 +1,4 @@
-"""Nothing that one source does ends a run, replaces another's drawing or goes without a word."""
+"""A source that fails gets an error; it ends no run and replaces no other drawing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_drawing_that_fails_is_its_own_sources_error(
     assert printed == rows_of(out)
     assert ["error" in row for row in printed] == [False, True, True, False]
     assert printed[1]["error"] == "its drawing could not be written (MemoryError: MemoryError)"
-    assert all(row["predictions"] for row in printed)  # what was computed is told
+    assert all(row["predictions"] for row in printed)  # what was computed is written
 
 
 def test_a_full_disk_ends_the_run_and_it_goes_on_where_it_was(
@@ -85,7 +85,7 @@ def clip_of(*shades: int) -> Any:
 
     def decoded(path: object, rate: object = None) -> Iterator[Frame]:
         for number, pixels in enumerate(frames):
-            yield Frame(Picture(pixels), number, 0.5, 0.0)  # all at one time
+            yield Frame(Picture(pixels), number, 0.5, 0.0)  # all at the same time
 
     return decoded
 
@@ -173,7 +173,7 @@ def test_what_vanishes_or_is_no_file_is_an_error_of_its_own(tmp_path: Path) -> N
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """Nobody may ever write into it, and a run would stand still without a word."""
+    """If no process ever wrote into it, the run would hang."""
     for suffix in (".png", ".gif", ".tif", ".mp4", ".webp"):
         os.mkfifo(tmp_path / f"pipe{suffix}")
     shutil.copy(DATA / "digit-3.png", tmp_path / "z.png")

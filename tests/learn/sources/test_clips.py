@@ -1,4 +1,4 @@
-"""Clips give their frames with their times, at any rate; damaged and hostile ones a sentence."""
+"""Clips give their frames and times, at any rate; damaged and hostile ones give a sentence."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_clip_is_decoded_a_frame_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_clip_filmed_upright_is_turned(tmp_path: Path) -> None:
-    """The display matrix is written into the file by hand: 90 degrees clockwise, as phones do."""
+    """The test writes a display matrix into the file: 90 degrees clockwise, as phones do."""
     path = film(tmp_path / "a.mp4", 2, left_only=True)
     content = path.read_bytes()
     one, zero, whole = (1 << 16).to_bytes(4, "big"), bytes(4), (1 << 30).to_bytes(4, "big")
@@ -99,7 +99,7 @@ def test_a_clip_filmed_upright_is_turned(tmp_path: Path) -> None:
     path.write_bytes(content[:at] + turned + content[at + len(turned) :])
     pixels = next(clip_frames(path)).picture.pixels
     assert pixels.shape == (64, 48, 3)
-    # What was on the left is above, once it is turned clockwise.
+    # Turned clockwise, the left side is at the top.
     assert pixels[:24].mean() > 200
     assert pixels[40:].mean() < 50
 
@@ -142,7 +142,7 @@ def test_a_playlist_in_disguise_opens_no_other_file(tmp_path: Path) -> None:
 
 
 def test_other_formats_are_not_even_tried(tmp_path: Path) -> None:
-    """An MPEG stream, which FFmpeg could decode by one of its many rarely used readers."""
+    """FFmpeg could decode an MPEG stream with one of its many rarely used readers."""
     path = tmp_path / "stream.mp4"
     film(path, 30, codec="mpeg2video", kind="mpegts")
     assert "must be a whole" in refused(path)
@@ -235,7 +235,7 @@ def test_one_frame_at_five_a_second_does_not_move(tmp_path: Path) -> None:
     opened = open_network("r3d_18", weights="none")
     (told,) = predict(opened, path)
     assert "must have at least 2 frames to be seen moving, and has 1" in str(told.error)
-    x, _ = read_inputs(opened, path)  # looked at, it stands still
+    x, _ = read_inputs(opened, path)  # it stands still when it is seen
     assert tuple(x.shape) == (1, 3, 16, 112, 112)
 
 

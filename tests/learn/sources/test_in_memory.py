@@ -1,4 +1,4 @@
-"""What Python hands over is seen as the file would be, or refused with what makes pixels of it."""
+"""Objects of Python are seen like their files, or refused with how to convert them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def clear_on_the_left(mode: str) -> Image.Image:
 
 
 def keyed(mode: str) -> Image.Image:
-    """With one colour that is transparent."""
+    """Make one of its colours transparent."""
     image = photograph().convert(mode)
     image.info["transparency"] = image.getpixel((3, 3))
     return image
@@ -91,13 +91,13 @@ def test_every_mode_and_orientation_is_seen_alike_by_every_way(
         assert np.array_equal(given(lazy), seen)
     with Image.open(path) as loaded:
         loaded.load()
-        # Pillow itself tears the rows of a TIFF on its side that it opens by its path.
+        # Pillow itself breaks the rows of a rotated TIFF that it opens by its path.
         if kind != "TIFF" or orientation < 5:
             assert np.array_equal(given(loaded), seen)
     assert np.array_equal(given(Image.open(io.BytesIO(path.read_bytes()))), seen)
     assert np.array_equal(given(seen), seen)
     assert np.array_equal(given(torch.from_numpy(seen.copy())), seen)
-    # Able to fail: an oracle of Pillow's own, where it is right.
+    # Able to fail: Pillow's own oracle, in a case where it is right.
     if image.mode in ("L", "RGB", "CMYK") and "transparency" not in image.info:
         with Image.open(io.BytesIO(path.read_bytes())) as opened:
             turned = ImageOps.exif_transpose(opened).convert("RGB")
@@ -214,7 +214,7 @@ ARRAYS: list[tuple[NDArray[Any], str]] = [
     (integers(5, 6, 3, most=65536).astype(np.uint16), ">> 8"),
     (integers(5, 6, 3, most=4096).astype(np.uint16), ">> 4"),
     (floats(5, 6, 3) > 0.5, "source * np.uint8(255)"),
-    # What sharpens edges when it scales goes a little beyond black and white.
+    # Scaling that sharpens edges goes a little beyond black and white.
     (floats(5, 6, 3) * 1.1 - 0.05, "source.clip(0, 1) * 255"),
     (floats(5, 6, 3) * 1.01, "source.clip(0, 1) * 255"),
     (floats(3, 5, 6) * 1.01 - 0.01, "source.transpose(1, 2, 0).clip(0, 1) * 255"),
@@ -239,7 +239,7 @@ def test_arrays_that_are_no_pixels_are_told_what_makes_pixels(
     if kind == "array":
         assert cure in said
     written = said.partition("; give ")[2].partition(", if")[0]
-    # The advice is followed word for word, and gives the pixels that were meant.
+    # The advice is executed as it is, and gives the intended pixels.
     pixels = given_frames(eval(written, {"source": source, "np": np}))
     assert 0 < pixels.max() <= 255
     spread = float(pixels.max()) - float(pixels.min())
@@ -319,7 +319,7 @@ def stored(form: str, **options: Any) -> io.BytesIO:
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "TIFF", "WEBP", "MPO"])
 def test_an_image_that_was_pickled_is_the_frame_it_stood_at(form: str) -> None:
-    """It has no file any more, and Pillow raises AttributeError where it is asked for its frame."""
+    """It has no file any more, and asking Pillow for its frame raises AttributeError."""
     with Image.open(stored(form, save_all=True, append_images=[Image.new("RGB", (30, 20))])) as one:
         seen = read_inputs(DIGITS, one)[1]
         for copied in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):

@@ -11,7 +11,7 @@ from convlens.learn.sources.prefetching import prefetched
 
 
 def noted() -> tuple[list[int], Callable[[int], int]]:
-    """A list, and what notes there with what it was called."""
+    """A list, and a function that notes its arguments in it."""
     begun: list[int] = []
 
     def begin(number: int) -> int:
@@ -37,7 +37,7 @@ def test_few_are_read_ahead_where_they_weigh_much() -> None:
     assert next(heavy) == 0
     time.sleep(0.2)
     assert len(begun) <= 1 + 2
-    assert list(heavy) == list(range(1, 9))  # one that weighs more than all may comes alone
+    assert list(heavy) == list(range(1, 9))  # an item that is heavier than the limit comes alone
 
 
 def test_what_threads_raise_is_raised_in_its_turn() -> None:

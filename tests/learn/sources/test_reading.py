@@ -1,4 +1,4 @@
-"""Whatever is named becomes sources in order, or is refused in a sentence; nothing is decoded."""
+"""A name becomes sources in order, or is refused in a sentence; nothing is decoded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convlens.learn.sources.reading import Sources, read_sources
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files of many kinds, two folders deep; what they hold does not matter here."""
+    """Files of many kinds in two folders; their content does not matter here."""
     root = tmp_path / "photos"
     for name in (
         *("b.jpg", "a.PNG", "c/d.webp", "c/a/z.tiff", "c/e.mp4", "notes.md", "weights.pth"),
@@ -123,7 +123,7 @@ def test_a_list_is_relative_to_itself(folder: Path) -> None:
     assert os.fsencode(found[3].name) == b"na\xffme.jpg"
 
 
-# Cameras, and what is decoded already
+# Cameras and decoded pictures
 
 
 def test_a_camera_has_no_end() -> None:
@@ -203,7 +203,7 @@ def test_an_address_in_a_list_is_refused_by_its_line(tmp_path: Path) -> None:
         read_sources(tmp_path / "list.txt")
 
 
-# What a folder holds beside
+# Other files of a folder
 
 
 def test_what_a_folder_holds_is_read_told_or_counted(folder: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_list_names_folders_and_patterns(folder: Path) -> None:
 
 
 def test_a_glob_and_a_list_are_settled_once(folder: Path) -> None:
-    """What is written while they are run is no part of them, and no name leads out of the root."""
+    """Files written during the run do not belong to it, and no name leads out of the root."""
     (folder.parent / "list.txt").write_text("photos/b.jpg\n")
     found = read_sources([f"{folder}/**/*.jpg", str(folder.parent / "list.txt")])
     before = names(found)

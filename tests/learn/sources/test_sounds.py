@@ -1,4 +1,4 @@
-"""A WAV of any kind is the signal it holds, at its own rate, or refused in one sentence."""
+"""A WAV is read as its signal, at its own rate, or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def written(samples: NDArray[Any], rate: int = 16_000) -> bytes:
 
 
 def of_24_bits(samples: NDArray[np.float64], channels: int = 1) -> bytes:
-    """By Python's own writer, in the extensible form that 24 bits call for."""
+    """Write a WAV in the extensible form that 24 bits need."""
     file = io.BytesIO()
     whole = np.rint(samples * 2**23).astype("<i4").reshape(-1, 1).view("u1")[:, :3]
     with wave.open(file, "wb") as writer:
@@ -60,7 +60,7 @@ def test_every_depth_is_minus_one_to_one(content: bytes, within: float) -> None:
     assert sound.x.dtype == torch.float32
     assert (
         float((sound.x[0, 0] - torch.from_numpy(TONE)).abs().max()) <= within + 2**-25
-    )  # half a step, and float32's
+    )  # half a step, and the rounding of float32
     assert sound.rate in (16_000, 44_100)
 
 
@@ -96,7 +96,7 @@ def test_a_sound_is_opened_by_path_bytes_command_and_page(
     assert remark(opened, tmp_path / "Tone.WAV") == "8,000 samples a second"
     try:
         main(["record", f"{tmp_path}/ears.py:net", str(tmp_path / "Tone.WAV")])
-    except SystemExit as ended:  # some versions of cyclopts end so where all is well
+    except SystemExit as ended:  # some versions of cyclopts end a successful run like this
         assert not ended.code  # noqa: PT017
     assert "Tone.WAV: 8,000 samples a second" in capsys.readouterr().err
     lab = Lab(opened)
@@ -134,7 +134,7 @@ STREAMED = WAV[:4] + b"\xff" * 4 + WAV[8:40] + b"\xff" * 4 + WAV[44:]
 
 
 def test_a_recording_that_was_never_closed_is_whole() -> None:
-    """Written where nobody could go back: it says no length, and may end within a sample."""
+    """A streamed recording states no length, and may end within a sample."""
     assert torch.equal(read_sound(STREAMED).x, read_sound(WAV).x)
     assert read_sound(STREAMED[:-1]).x.shape == (1, 1, 399)
 

@@ -1,4 +1,4 @@
-"""A clip is told whole from cut short by its own account, never wrongly; it lies as it says."""
+"""Whole clips count as whole, and truncated ones as truncated, by the lengths they state."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_recording_that_was_never_closed_is_whole(tmp_path: Path, name: str, c
 
 @pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
 def test_a_tail_that_never_arrived_is_missed(tmp_path: Path, name: str) -> None:
-    """A download whose file was made as long as it would be: the rest is zeros."""
+    """A download into a file of the final length: the rest is zeros."""
     content = filmed(tmp_path / name, "mpeg4", 60).read_bytes()
     _, said = until_the_damage(content[: len(content) // 2].ljust(len(content), b"\0"))
     assert "its header says 6.0 s, and it ends after" in said
@@ -92,7 +92,7 @@ FRAGMENTED = {"muxing": {"movflags": "frag_keyframe+empty_moov"}, "options": {"g
 def test_a_part_that_never_arrived_is_missed(
     tmp_path: Path, name: str, made: Any, filler: str, hole: tuple[float, float]
 ) -> None:
-    """As of a download in pieces: FFmpeg goes on behind it, and the times say nothing of it."""
+    """A download in pieces: FFmpeg continues after the hole, and the times do not show it."""
     content = bytearray(filmed(tmp_path / name, "mpeg4", 60, **made).read_bytes())
     assert len(list(clip_frames(bytes(content)))) == 60
     assert strange_part(bytes(content)) is None

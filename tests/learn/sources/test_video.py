@@ -35,7 +35,7 @@ def test_sound_alone_and_a_picture_on_its_sleeve(tmp_path: Path) -> None:
 
 
 def test_a_cut_film_is_never_said_to_hold_no_pictures(tmp_path: Path) -> None:
-    """Without its last box FFmpeg knows of no stream; what is missing is the end."""
+    """Without the last box, FFmpeg finds no stream; the message says that the end is missing."""
     whole = filmed(tmp_path / "whole.mp4", "mpeg4").read_bytes()
     box = whole.index(b"moov")
     for cut in range(box - 64, len(whole) - 200, 16):
@@ -78,7 +78,7 @@ def test_what_only_looks_like_a_clip_is_named(tmp_path: Path) -> None:
 def test_a_clip_turned_or_mirrored_is_seen_as_it_is_meant(
     tmp_path: Path, matrix: tuple[int, int, int, int]
 ) -> None:
-    """All eight ways, written by hand: (x, y) is shown at (a x + c y, b x + d y)."""
+    """All eight orientations: (x, y) is shown at (a x + c y, b x + d y)."""
     a, b, c, d = matrix
     stored = np.zeros((48, 64), np.uint8)
     stored[:24, :32], stored[24:, :32], stored[:24, 32:] = 250, 170, 90

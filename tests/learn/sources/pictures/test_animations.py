@@ -18,4 +18,4 @@ def test_an_animated_png_is_known_by_its_header() -> None:
     assert not is_animated(png(2, 1, 8, 2, [bytes(6)]))
     alone = io.BytesIO()
     frames[0].save(alone, "PNG", save_all=True, append_images=[frames[1]], default_image=True)
-    assert not is_animated(alone.getvalue())  # one frame moves, and a still that does not
+    assert not is_animated(alone.getvalue())  # one frame that moves, and a still

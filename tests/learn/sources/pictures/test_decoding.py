@@ -1,4 +1,4 @@
-"""Pictures of every kind are shown right or refused, and prepared as the network needs them."""
+"""Pictures of every kind are decoded correctly, or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_exif_orientation_is_followed(kind: str, orientation: int) -> None:
     assert np.array_equal(read, expected)
     if orientation > 1:
         plain = np.array(image)
-        # Able to fail: as it is stored, it lies otherwise.
+        # Able to fail: the stored picture has another orientation.
         assert read.shape != plain.shape or distance(read, plain) > 10
 
 

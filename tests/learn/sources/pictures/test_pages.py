@@ -1,4 +1,4 @@
-"""A file of several pages gets an answer a page, each right, none lost."""
+"""Every page of a file gets its own answer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_every_picture_of_an_mpo_is_answered(tmp_path: Path) -> None:
 
 
 def test_what_is_a_page(tmp_path: Path) -> None:
-    """A picture of one page says none; smaller copies, masks and gain maps are no pages."""
+    """A single page has no number; smaller copies, masks and gain maps are not pages."""
     (one,) = predict("digits", scan(tmp_path / "one.tif", 3))
     assert one.page is None
     assert "page" not in one.to_dict()
@@ -76,7 +76,7 @@ def test_what_is_a_page(tmp_path: Path) -> None:
 
 
 def joined(first: bytes, second: bytes) -> bytes:
-    """Two TIFF files of one page as one of two; offsets of the second are moved."""
+    """Join two TIFF files of one page into one of two, with the offsets of the second moved."""
     start = len(first)
     (directory,) = struct.unpack_from("<I", second, 4)
     (entries,) = struct.unpack_from("<H", second, directory)
@@ -112,7 +112,7 @@ def test_a_file_cut_short_gives_the_pages_before_and_a_sentence(
 
 
 def test_a_file_that_ends_where_a_page_would_begin_is_cut_short(tmp_path: Path) -> None:
-    """All that is left is whole; only what the last page says of a next one tells."""
+    """The remaining pages are whole; only the last one shows that another is missing."""
     content = scan(tmp_path / "scan.tif", 3, 7, 1).read_bytes()
     place, directories = 4, []
     for _ in range(3):
@@ -156,7 +156,7 @@ def test_into_a_folder_and_on_after_it_was_stopped(tmp_path: Path) -> None:
     drawn = [f"scan.tif.page-{page}.png" for page in range(3)]
     assert all((out / name).is_file() for name in drawn)
     assert len({(out / name).read_bytes() for name in drawn}) == 3
-    # Killed after the second page: all its pages come again, and no line twice.
+    # Killed after the second page: all pages are done again, and no line is there twice.
     (out / "predictions.jsonl").write_text("".join(lines[:3]))
     again = predict_into("digits", tmp_path / "in", out, pen=draw)
     assert [p.page for p in again] == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""Numbers of any depth and any sense of white are seen right, or refused; so are clear colours."""
+"""Numbers of any depth, either sense of white, and transparent colours are right or refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.cases.tiffs import planes, tiff
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 10, 12, 14, 16, 24, 32])
 def test_grey_tiffs_of_every_depth(bits: int, order: str, white_is_zero: bool) -> None:
-    """Pillow opens some only; those it opens are as bright as they are, the others refused."""
+    """Files that Pillow opens have the right brightness; the others are refused."""
     top = 2**bits - 1
     values = np.linspace(0, top, 35).round().astype(np.uint32).reshape(5, 7)
     stored = values.astype(f"u{bits // 8}") if bits in (8, 16, 32) else values
@@ -78,7 +78,7 @@ def test_a_tiff_of_a_compression_that_is_not_read_is_not_called_damaged(compress
 def test_colours_that_lie_in_planes(
     bits: int, order: str, pack: Callable[[bytes], bytes] | None
 ) -> None:
-    """Pillow takes uncompressed planes of 16 bits for ones of 8, and leaves grey ones empty."""
+    """Pillow reads uncompressed planes of 16 bits as 8 bits, and leaves grey ones empty."""
     scale = 257 if bits == 16 else 1
     colours = np.array([[[10, 20, 30], [250, 100, 60]]])
     opaque = np.concatenate([colours, [[[255], [0]]]], 2)
@@ -105,7 +105,7 @@ def test_colours_that_lie_in_planes(
 
 @pytest.mark.parametrize("extra", [1, 2])
 def test_compressed_planes_of_grey_and_transparency_are_refused(extra: int) -> None:
-    """Pillow leaves both planes empty: a black picture."""
+    """Pillow leaves both planes empty, which gives a black picture."""
     samples = np.array([[[30, 255], [60, 255]]], np.uint8)
     content = planes(samples, 1, extra=extra, pack=zlib.compress)
     with pytest.raises(ValueError, match="transparency lie in planes of their own"):
@@ -114,9 +114,9 @@ def test_compressed_planes_of_grey_and_transparency_are_refused(extra: int) -> N
 
 @pytest.mark.parametrize("each", [(2, 2), (1, 2), None])
 def test_colours_stored_once_for_several_pixels_are_refused(each: tuple[int, int] | None) -> None:
-    """Uncompressed, Pillow takes them for one a pixel, and reads on behind what is too short.
+    """If it is not compressed, Pillow reads a colour for each pixel, beyond the end of the data.
 
-    A file that says nothing means (2, 2).
+    A file that states no subsampling means (2, 2).
     """
     grey = Image.new("YCbCr", (4, 4), (90, 128, 128))
     file, one = io.BytesIO(), io.BytesIO()
@@ -130,14 +130,14 @@ def test_colours_stored_once_for_several_pixels_are_refused(each: tuple[int, int
 
 @pytest.mark.parametrize("bits", [12, 16])
 def test_a_copy_of_a_deep_grey_tiff_does_not_say_what_is_white(bits: int) -> None:
-    """The copy has lost the tags: 4095 of 12 bits would be dark, and 0 as the white black."""
+    """A copy has lost the tags: 4095 of 12 bits would be dark, and a white of 0 black."""
     content = tiff(np.full((2, 3), 4095), bits, white_is_zero=bits == 16)
     with Image.open(io.BytesIO(content)) as image:
         copies = [image.copy(), image.crop((0, 0, 2, 2)), image.rotate(90), pickled(image)]
     for copied in copies:
         with pytest.raises(ValueError, match=r"whether its greys have 12 bits .* as an array"):
             given_picture(copied)
-    sixteen = png(1, 1, 16, 0, [b"\x90\x01"])  # of a PNG they can only be one thing
+    sixteen = png(1, 1, 16, 0, [b"\x90\x01"])  # in a PNG they have only one meaning
     with Image.open(io.BytesIO(sixteen)) as image:
         assert given_picture(image.copy()).pixels.tolist() == [[[144] * 3]]
 
@@ -148,7 +148,7 @@ def pickled(image: Image.Image) -> Image.Image:
 
 
 def test_what_an_image_opened_by_its_name_is_is_said(tmp_path: Path) -> None:
-    """Pillow closes the file where it cannot be decoded."""
+    """Pillow closes a file that it cannot decode."""
     whole = io.BytesIO()
     Image.new("RGB", (8, 8)).save(whole, "JPEG")
     path = tmp_path / "odd.jpg"
@@ -170,7 +170,7 @@ def test_the_clear_colour_of_a_copy_is_told_by_its_upper_bytes() -> None:
 
 @pytest.mark.parametrize(("bits", "packed"), [(1, 0b01000000), (2, 0b01100000), (4, 0x16)])
 def test_a_clear_grey_of_few_bits_is_known_or_asked_for(bits: int, packed: int) -> None:
-    """Grey 1 is clear. Pillow scales greys, not that one, and once loaded does not say so."""
+    """Grey 1 is transparent. Pillow scales all greys but that one, and a loaded image hides it."""
     content = png(2, 1, bits, 0, [bytes([packed])], (b"tRNS", b"\0\1"))
     expected = read_picture(content).pixels[0].tolist()
     assert [255] * 3 in expected
@@ -180,7 +180,7 @@ def test_a_clear_grey_of_few_bits_is_known_or_asked_for(bits: int, packed: int) 
     with Image.open(io.BytesIO(content)) as image:
         image.load()
         for loaded in (image, image.copy()):
-            if bits == 1:  # where there is no doubt
+            if bits == 1:  # if there is no doubt
                 assert given_picture(loaded).pixels[0].tolist() == expected
                 continue
             with pytest.raises(ValueError, match="open it again"):
@@ -214,7 +214,7 @@ def test_camera_raw_files_are_named() -> None:
 
 
 def test_libtiff_says_nothing_in_the_terminal(tmp_path: Path) -> None:
-    """Its errors become the reason in our sentence; another process shows what reaches stderr."""
+    """Its errors become the reason in the message; a subprocess shows what reaches stderr."""
     file = io.BytesIO()
     Image.new("RGB", (60, 60)).save(file, "TIFF", compression="tiff_lzw")
     content = bytearray(file.getvalue())
@@ -232,10 +232,10 @@ def test_libtiff_says_nothing_in_the_terminal(tmp_path: Path) -> None:
     assert "truncated or damaged (Using code not yet in table)" in ended.stdout
     before, _, after = ended.stderr.partition("after\n")
     assert before == ""
-    assert "Using code not yet in table" in after  # others get it as they always did
+    assert "Using code not yet in table" in after  # other callers get it as before
 
 
-# The colour that a PNG calls transparent
+# The transparent colour of a PNG
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_clear_grey_lies_over_white(
 
 @pytest.mark.parametrize("interlaced", [False, True])
 def test_a_clear_colour_of_sixteen_bits_is_told_by_all_of_them(interlaced: bool) -> None:
-    """Two colours that share their upper bytes: only one of them is clear."""
+    """Of two colours with the same upper bytes, only one is transparent."""
     row = struct.pack(">6H", 700, 701, 702, 700, 701, 703)
     clear = (b"tRNS", struct.pack(">3H", 700, 701, 702))
     if interlaced:  # Adam7: a pixel of the first pass, none, none, none, none, the other, none
@@ -271,7 +271,7 @@ def test_a_clear_colour_of_sixteen_bits_is_told_by_all_of_them(interlaced: bool)
     assert given_picture(Image.open(io.BytesIO(content))).pixels[0].tolist() == expected
 
 
-# What is not seen
+# Texts and profiles
 
 
 TEXT = b"Comment\0\0" + zlib.compress(b"x" * 3_000_000)
