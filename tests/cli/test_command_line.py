@@ -103,9 +103,7 @@ def test_help_and_version_load_no_torch() -> None:
     "options",
     [[], *(pytest.param(o, marks=pytest.mark.slow) for o in (["--json"], ["--out", "seen"]))],
 )
-def test_a_pipe_that_nobody_reads_ends_a_command_quietly(
-    tmp_path: Path, options: list[str]
-) -> None:
+def test_a_pipe_without_a_reader_ends_a_command_quietly(tmp_path: Path, options: list[str]) -> None:
     """The output of `convlens predict ... 2>&1 | head -1`."""
     reads, writes = os.pipe()
     os.close(reads)

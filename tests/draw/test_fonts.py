@@ -43,7 +43,7 @@ def forget() -> Iterator[None]:
 
 @pytest.mark.parametrize("script", NAMES)
 @pytest.mark.parametrize("form", ["bars", "boxes", "map"])
-def test_two_names_are_never_drawn_alike(script: str, form: str) -> None:
+def test_two_names_are_never_drawn_the_same_way(script: str, form: str) -> None:
     picture, images = Picture(np.full((200, 300, 3), 60, np.uint8)), []
     for name in NAMES[script]:
         # The category is the same each time, so that its colour makes no difference.

@@ -71,7 +71,7 @@ def test_a_file_with_a_function_a_class_and_a_network(write: Write) -> None:
         assert opened.network(x).shape[2:] == (222, 222)
 
 
-def test_a_file_finds_its_neighbours_and_is_read_anew_each_time(
+def test_a_file_finds_its_neighbours_and_is_read_again_each_time(
     tmp_path: Path, write: Write
 ) -> None:
     (tmp_path / "neighbour_of_mine.py").write_text("WIDTH = 7\n")

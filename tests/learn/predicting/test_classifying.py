@@ -13,7 +13,7 @@ from tests.cases.answering import INF, NAN, Says, rows, said
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1), (1, 1, 1, 1), (1, 1, 1, 1, 1)])
 @pytest.mark.parametrize("score", [-2.0, 0.0, 0.8, 1.0, 37.5])
-def test_a_single_score_is_told_as_it_is(score: float, shape: tuple[int, ...]) -> None:
+def test_a_single_score_stays_as_it_is(score: float, shape: tuple[int, ...]) -> None:
     found = said(lambda x: torch.full(shape, score))
     assert found.error is None
     assert (found.labels.tolist(), found.scores.tolist()) == ([0], [np.float32(score)])
@@ -42,7 +42,7 @@ def test_what_are_probabilities_already_is_left(half: torch.dtype) -> None:
     np.testing.assert_allclose(logs.scores, chances.topk(3).values, rtol=1e-5)
 
 
-def test_equal_classes_are_told_in_their_order() -> None:
+def test_equal_classes_keep_their_order() -> None:
     found = said(rows(*[3.0] * 40), top=4)
     assert found.labels.tolist() == [0, 1, 2, 3]
     np.testing.assert_allclose(found.scores, 1 / 40)

@@ -11,7 +11,7 @@ from convlens.draw import drawn
 from tests.cases.answering import INF, NAN, PICTURE, said
 
 
-def test_detections_of_scores_beyond_one_are_told_as_they_are() -> None:
+def test_detections_with_scores_above_one_stay_as_they_are() -> None:
     box = torch.tensor([[1.0, 1.0, 5.0, 5.0]])
     found = said(lambda x: [{"boxes": box, "labels": torch.tensor([-1]), "scores": 7 * box[:, 0]}])
     assert str(found).splitlines()[1].startswith("  score 7  -1, x 1 to 5")

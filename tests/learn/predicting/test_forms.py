@@ -25,7 +25,7 @@ def test_one_answer_of_an_unknown_form_is_that_pictures_error() -> None:
         list(predict(odd, [wide, wide]))
 
 
-def test_an_answer_that_cannot_be_told_is_that_pictures_error() -> None:
+def test_an_answer_that_cannot_be_read_is_that_pictures_error() -> None:
     good = {"boxes": torch.zeros(1, 4), "labels": torch.ones(1), "scores": torch.ones(1)}
     torn = {**good, "scores": torch.ones(3)}
     network = Says(lambda x: [torn if one.shape[-1] == 9 else good for one in x])

@@ -83,7 +83,7 @@ def test_parts_are_the_whole_masks_without_zeros_around(size: tuple[int, int]) -
 
 
 @pytest.mark.parametrize("shape", [(60, 91), (30, 45)])
-def test_masks_told_are_the_networks_at_a_half(shape: tuple[int, int]) -> None:
+def test_masks_are_the_networks_at_a_half(shape: tuple[int, int]) -> None:
     view = View((60, 91), shape)
     small = found(*shape)
     whole = {**small, "masks": paste_masks(small["box_masks"], small["boxes"], shape)}

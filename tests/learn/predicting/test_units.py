@@ -15,7 +15,7 @@ from tests.cases.predicting import Maps, clips_network
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".gif"])
-def test_a_network_of_pictures_sees_every_so_many_frames(tmp_path: Path, suffix: str) -> None:
+def test_a_network_of_pictures_sees_every_nth_frame(tmp_path: Path, suffix: str) -> None:
     if suffix == ".mp4":
         path = film(tmp_path / "a.mp4", 10, rate=20)
     else:

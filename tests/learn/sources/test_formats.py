@@ -72,7 +72,7 @@ def test_what_is_read_is_called_nothing_else(format: Format) -> None:
     assert abs(read_picture(file.getvalue()).pixels.astype(int) - [255, 0, 0]).max() < 4
 
 
-def test_no_two_formats_begin_alike() -> None:
+def test_no_two_formats_begin_the_same_way() -> None:
     starts = [format.start for format in FORMATS if format.start is not None]
     assert len(set(starts)) == len(starts)
 

@@ -78,7 +78,7 @@ MODES: list[tuple[Image.Image, str]] = [
 
 @pytest.mark.parametrize(("image", "kind"), MODES, ids=lambda one: getattr(one, "mode", one))
 @pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
-def test_every_mode_and_orientation_is_seen_alike_by_every_way(
+def test_every_mode_and_orientation_is_the_same_in_every_way(
     tmp_path: Path, image: Image.Image, kind: str, orientation: int
 ) -> None:
     path = tmp_path / f"a.{kind.lower()}"
@@ -227,7 +227,7 @@ ARRAYS: list[tuple[NDArray[Any], str]] = [
 
 @pytest.mark.parametrize(("source", "cure"), ARRAYS)
 @pytest.mark.parametrize("kind", ["array", "tensor"])
-def test_arrays_that_are_no_pixels_are_told_what_makes_pixels(
+def test_arrays_that_are_not_pixels_are_refused_with_a_conversion(
     source: Any, cure: str, kind: str
 ) -> None:
     if kind == "tensor":
@@ -284,7 +284,7 @@ def test_arrays_that_nothing_makes_pixels_of(source: object, said: str) -> None:
         read_sources(source)
 
 
-def test_what_draws_and_prepares_takes_pictures_alike() -> None:
+def test_drawing_and_preparing_take_the_same_pictures() -> None:
     image = photograph()
     pixels = np.asarray(image)
     (seen,) = predict("digits", image)

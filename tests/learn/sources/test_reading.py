@@ -58,7 +58,7 @@ def test_the_folder_of_results_is_left_out(folder: Path) -> None:
         read_sources(folder / "c", skip=folder / "c")
 
 
-def test_a_folder_is_found_anew_each_time(folder: Path) -> None:
+def test_a_folder_is_searched_again_each_time(folder: Path) -> None:
     found = read_sources(folder)
     (folder / "new.jpg").write_bytes(b"")
     assert "new.jpg" in names(found)
@@ -206,7 +206,7 @@ def test_an_address_in_a_list_is_refused_by_its_line(tmp_path: Path) -> None:
 # Other files of a folder
 
 
-def test_what_a_folder_holds_is_read_told_or_counted(folder: Path) -> None:
+def test_files_of_a_folder_are_read_named_or_counted(folder: Path) -> None:
     for name in ("e.jfif", "f.mpo", "g.apng", "h.jpe", "i.dib", "c/x.heic", "c/y.AVIF", "c/z.jp2"):
         (folder / name).write_bytes(b"")
     for name in ("c/labels.csv", "more.csv", "README"):

@@ -31,7 +31,7 @@ def numbers(network: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
-def test_progress_is_told_after_every_epoch() -> None:
+def test_progress_is_yielded_after_every_epoch() -> None:
     network = small_network()
     told = list(train(network, digits_data(), QUICK))
     assert [(progress.epoch, progress.epochs) for progress in told] == [(1, 3), (2, 3), (3, 3)]
@@ -203,7 +203,7 @@ def test_ctrl_c_while_writing_leaves_the_old_checkpoint_and_no_litter(
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_whoever_reads_while_it_is_written_finds_a_whole_file(
+def test_readers_during_writing_find_a_whole_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "weights.safetensors"

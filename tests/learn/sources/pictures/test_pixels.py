@@ -160,7 +160,7 @@ def test_what_an_image_opened_by_its_name_is_is_said(tmp_path: Path) -> None:
         given_picture(image)
 
 
-def test_the_clear_colour_of_a_copy_is_told_by_its_upper_bytes() -> None:
+def test_the_clear_colour_of_a_copy_is_known_by_its_upper_bytes() -> None:
     rows = [struct.pack(">6H", 0x0101, 0x0203, 0x0304, 0x0901, 0x0203, 0x0304)]
     key = (b"tRNS", struct.pack(">3H", 0x0901, 0x0203, 0x0304))
     with Image.open(io.BytesIO(png(2, 1, 16, 2, rows, key))) as image:
@@ -259,7 +259,7 @@ def test_a_clear_grey_lies_over_white(
 
 
 @pytest.mark.parametrize("interlaced", [False, True])
-def test_a_clear_colour_of_sixteen_bits_is_told_by_all_of_them(interlaced: bool) -> None:
+def test_a_clear_colour_of_sixteen_bits_is_known_by_all_of_them(interlaced: bool) -> None:
     """Of two colours with the same upper bytes, only one is transparent."""
     row = struct.pack(">6H", 700, 701, 702, 700, 701, 703)
     clear = (b"tRNS", struct.pack(">3H", 700, 701, 702))
