@@ -180,7 +180,7 @@ def decide(
     """
     candidates = _considered(problem, method, tolerance)
     able = [name for name, candidate in candidates.items() if candidate.refused is None]
-    contest = Contest(problem, _own(weight), _own(bias), tolerance, candidates)
+    contest = MethodContest(problem, _own(weight), _own(bias), tolerance, candidates)
     if method in METHODS:
         chosen = method
         try:
@@ -235,7 +235,7 @@ def _own(array: Array | None) -> Tensor | None:
     return tensor if needs_gradient(tensor) or tensor.is_meta else tensor.detach().clone()
 
 
-class Contest:
+class MethodContest:
     """The methods of one problem got ready, measured, and told apart."""
 
     def __init__(

@@ -14,14 +14,9 @@ from convlens.compute.methods import METHODS
 from convlens.compute.operands.arrays import Array
 from convlens.compute.operands.operands import Operands
 from convlens.compute.problems import DTYPES, Problem
-from convlens.compute.reading.options import (
-    Description,
-    describe,
-    read_flag,
-    read_pool,
-    read_tolerance,
-    read_weighted,
-)
+from convlens.compute.reading.describing import Description, describe
+from convlens.compute.reading.options import read_pool, read_weighted
+from convlens.compute.reading.values import read_flag, read_tolerance
 from convlens.windows import TransposedWindow, Window
 
 __all__ = ["METHODS", "Plan", "plan", "plan_pool"]

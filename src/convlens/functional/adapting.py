@@ -16,7 +16,8 @@ from convlens.compute.calling import call
 from convlens.compute.memory.arena import check_memory
 from convlens.compute.operands.operands import Operands
 from convlens.compute.reading.adaptive import one_size, per_part, read_output_size
-from convlens.compute.reading.options import read_flag, read_pool
+from convlens.compute.reading.options import read_pool
+from convlens.compute.reading.values import read_flag
 from convlens.compute.reading.windows import TORCHS, shown
 from convlens.functional.arguments import check_tensor
 from convlens.windows import AdaptiveWindow

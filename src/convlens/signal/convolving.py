@@ -10,15 +10,23 @@ the root mean square of the result, and only where the input is finite. Integers
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
-from numbers import Number
 from typing import Any
 
 import numpy as np
 import scipy.signal
 
-from convlens.compute.reading.windows import is_several, shown
+from convlens.signal.convolving_arguments import (
+    BOUNDARIES,
+    METHOD_NAMES,
+    MODES,
+    check_one_of,
+    is_larger,
+    read_arrays,
+    read_axes,
+    read_fill,
+    read_images,
+)
 from convlens.signal.ndimage_arguments import read_array
 from convlens.signal.sliding import Numbers, correlate_along
 
@@ -32,20 +40,6 @@ __all__ = [
     "sepfir2d",
 ]
 
-KINDS = "biufcO"
-"""The element types that are convolved, in the words of NumPy; objects by SciPy."""
-
-MODES = ("full", "valid", "same")
-METHOD_NAMES = ("auto", "direct", "fft")
-BOUNDARIES = {
-    "fill": "constant",
-    "pad": "constant",
-    "wrap": "wrap",
-    "circular": "wrap",
-    "symm": "symmetric",
-    "symmetric": "symmetric",
-}
-"""The boundaries of `convolve2d` in the words of `numpy.pad`."""
 
 FLOATS = ("float16", "float32", "float64", "complex64", "complex128")
 
@@ -69,14 +63,14 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
     >>> convolve([1, 2, 3], [0, 1, 0.5])
     array([0. , 1. , 2.5, 4. , 1.5])
     """
-    one, two = _two_arrays(in1, in2)
-    _one_of("mode", mode, MODES)
-    _one_of("method", method, METHOD_NAMES)
+    one, two = read_arrays(in1, in2)
+    check_one_of("mode", mode, MODES)
+    check_one_of("method", method, METHOD_NAMES)
     if one.ndim == 0:
         return one[()] * two[()]
     axes = [axis for axis in range(one.ndim) if one.shape[axis] != 1 and two.shape[axis] != 1]
     if mode == "valid":
-        _check_cover(one.shape, two.shape, range(one.ndim))
+        is_larger(one.shape, two.shape, range(one.ndim))
     if mode == "same" and one.size == 0 and two.size:
         return np.empty(one.shape, np.result_type(one, two))
     for name, array in (("in1", one), ("in2", two)):
@@ -100,7 +94,7 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
     >>> correlate([1, 2, 3], [0, 1, 0.5])
     array([0.5, 2. , 3.5, 3. , 0. ])
     """
-    one, two = _two_arrays(in1, in2)
+    one, two = read_arrays(in1, in2)
     return convolve(
         one, np.flip(two).conj() if two.dtype.kind == "c" else np.flip(two), mode, method
     )
@@ -148,8 +142,8 @@ def convolve2d(
     array([[ 4,  6],
            [ 8, 10]])
     """
-    one, two = _two_images(in1, in2, mode, boundary)
-    if mode == "valid" and _check_cover(one.shape, two.shape, (0, 1)):
+    one, two = read_images(in1, in2, mode, boundary)
+    if mode == "valid" and is_larger(one.shape, two.shape, (0, 1)):
         one, two = two, one
     spans = _spans(one, two, (0, 1), mode)
     return _convolve_image(one, two, spans, boundary, fillvalue)
@@ -168,8 +162,8 @@ def correlate2d(
     array([[21,  2],
            [43,  4]])
     """
-    one, two = _two_images(in1, in2, mode, boundary)
-    exchanged = mode == "valid" and _check_cover(one.shape, two.shape, (0, 1))
+    one, two = read_images(in1, in2, mode, boundary)
+    exchanged = mode == "valid" and is_larger(one.shape, two.shape, (0, 1))
     if exchanged:
         one, two = two, one
     spans = _spans(one, two, (0, 1), mode)
@@ -218,13 +212,13 @@ def sepfir2d(input: Any, hrow: Any, hcol: Any, /) -> Any:
 
 def _along_axes(peer: Any, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
     """Convolve in the manner of `fftconvolve`; `peer` is SciPy's function for what we cannot."""
-    one, two = _two_arrays(in1, in2)
-    _one_of("mode", mode, MODES)
+    one, two = read_arrays(in1, in2)
+    check_one_of("mode", mode, MODES)
     if one.ndim == 0:
         return one[()] * two[()]
     if one.size == 0 or two.size == 0:
         return np.array([])
-    asked = _read_axes(axes, one.ndim)
+    asked = read_axes(axes, one.ndim)
     sliding = [axis for axis in asked if one.shape[axis] != 1 and two.shape[axis] != 1]
     for axis in set(range(one.ndim)) - set(sliding):
         if one.shape[axis] != two.shape[axis] and 1 not in (one.shape[axis], two.shape[axis]):
@@ -233,7 +227,7 @@ def _along_axes(peer: Any, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
                 f"{axis} must be equal or 1; name it in `axes` to convolve along it"
             )
     if mode == "valid":
-        _check_cover(one.shape, two.shape, sliding)
+        is_larger(one.shape, two.shape, sliding)
     if not sliding:
         return _centred(np.asarray(one * two), one.shape, sliding, mode)
     dtype = np.result_type(*(_as_transformed(array.dtype) for array in (one, two)))
@@ -325,7 +319,7 @@ def _convolve_image(
 ) -> Any:
     """Convolve an image within its boundary; `spans` are counted from the first full output."""
     result = np.result_type(image, kernel)
-    fill = _read_fill(fillvalue, result)
+    fill = read_fill(fillvalue, result)
     pad = BOUNDARIES[boundary]
     dtype = _summed_in(image, kernel, kernel.size, fill)
     if dtype is None:
@@ -381,84 +375,3 @@ def _as_transformed(dtype: np.dtype[Any]) -> np.dtype[Any]:
     if dtype.kind in "bui":
         return np.dtype(np.float64)
     return np.dtype(np.float32) if dtype.name == "float16" else dtype
-
-
-def _two_arrays(in1: Any, in2: Any) -> tuple[Numbers, Numbers]:
-    one, two = read_array("in1", in1, KINDS), read_array("in2", in2, KINDS)
-    if one.ndim != two.ndim:
-        raise ValueError(
-            f"`in1` has {one.ndim} axes but `in2` {two.ndim}; give both equally many, of size 1 "
-            "where there is nothing to convolve along"
-        )
-    return one, two
-
-
-def _two_images(in1: Any, in2: Any, mode: str, boundary: str) -> tuple[Numbers, Numbers]:
-    one, two = read_array("in1", in1, KINDS), read_array("in2", in2, KINDS)
-    _one_of("mode", mode, MODES)
-    _one_of("boundary", boundary, tuple(BOUNDARIES))
-    for name, array in (("in1", one), ("in2", two)):
-        if array.ndim != 2 or array.size == 0:
-            raise ValueError(
-                f"`{name}` has shape {array.shape}; give an image, of two axes, with elements"
-            )
-    return one, two
-
-
-def _one_of(name: str, value: Any, names: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in names:
-        told = ", ".join(f'"{known}"' for known in names)
-        raise ValueError(f"`{name}` (={shown(value)}) must be one of {told}")
-
-
-def _check_cover(one: Sequence[int], two: Sequence[int], axes: Iterable[int]) -> bool:
-    """Tell whether `in2` is the larger; raise unless one is so along every axis."""
-    pairs = [(one[axis], two[axis]) for axis in axes]
-    if all(n >= m for n, m in pairs):
-        return False
-    if all(m >= n for n, m in pairs):
-        return True
-    raise ValueError(
-        f'`in1` and `in2` have shapes {tuple(one)} and {tuple(two)}; for `mode` "valid" one must '
-        "be at least as large as the other along every axis"
-    )
-
-
-def _read_axes(axes: Any, count: int) -> list[int]:
-    if axes is None:
-        return list(range(count))
-    try:
-        several = axes if is_several(axes) else [axes]
-        read = [operator.index(axis) for axis in several]
-    except TypeError:
-        raise ValueError(
-            f"`axes` (={shown(axes)}) must be an integer or several integers"
-        ) from None
-    if not read or any(not -count <= axis < count for axis in read):
-        raise ValueError(f"`axes` (={shown(axes)}) must be some of {-count} to {count - 1}")
-    read = [axis % count for axis in read]
-    if len(set(read)) < len(read):
-        raise ValueError(f"`axes` (={shown(axes)}) must name every axis once")
-    return read
-
-
-def _read_fill(fillvalue: Any, dtype: np.dtype[Any]) -> Any:
-    """Return the value as the element type of the result holds it, or raise ValueError."""
-    value = read_array("fillvalue", fillvalue, KINDS)
-    if value.size != 1:
-        raise ValueError(f"`fillvalue` has shape {value.shape}; give one number")
-    number = value.item()
-    if not isinstance(number, Number):
-        raise ValueError(f"`fillvalue` (={shown(fillvalue)}) must be a number")
-    if isinstance(number, complex) and dtype.kind != "c" and number.imag == 0:
-        number = number.real
-    try:
-        if dtype.kind in "ui":
-            number = int(number)
-            if not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
-                raise OverflowError
-        return np.array(number).astype(dtype) if dtype.kind in "bO" else dtype.type(number)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(
-            f"`fillvalue` (={shown(fillvalue)}) must be a number that {dtype} can hold"
-        ) from None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import convlens
-from convlens.compute.deciding import Contest, _considered
+from convlens.compute.deciding import MethodContest, _considered
 from convlens.compute.methods.fft import method as fft
 from convlens.compute.methods.fft.again import way
 from convlens.compute.methods.promise import within
@@ -83,7 +83,7 @@ def test_a_method_that_random_numbers_do_not_suit_is_out_of_the_contest(
     monkeypatch.setattr(fft, "way", lambda *_: "plainly")
     x, weight = noise((1, 32, 40, 40), 1), noise((32, 32, 3, 3), 2)
     problem = read_conv(x, weight, padding=1)
-    contest = Contest(problem, weight, None, 1e-5, _considered(problem, "auto", 1e-5))
+    contest = MethodContest(problem, weight, None, 1e-5, _considered(problem, "auto", 1e-5))
     assert not contest._fit("fft")
     assert "are in doubt" in (contest.candidates["fft"].refused or "")
     plan = convlens.plan(x, weight, padding=1)

@@ -21,7 +21,7 @@ from convlens.compute.networks.accelerating import (
     _planned,
     accelerate,
 )
-from convlens.compute.networks.contest import Contest, distance, least_seconds
+from convlens.compute.networks.contest import LayerContest, distance, least_seconds
 from convlens.compute.networks.folding import copied, folded
 from convlens.compute.networks.layers import Place, Planned
 from convlens.compute.planning import plan, plan_pool
@@ -283,7 +283,7 @@ def test_a_way_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -> No
     for rtol, way in ((1e-5, "torch"), (1e-3, "onednn")):
         layer, place = nn.Conv2d(2, 4, 3), Place()
         planned = Planned((layer,), place)
-        place.contest = Contest(rtol, {id(layer): "path"})
+        place.contest = LayerContest(rtol, {id(layer): "path"})
         with torch.no_grad():
             planned(x)
         (verdict,) = place.contest.verdicts.values()
@@ -314,7 +314,7 @@ def test_a_network_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -
     network, x = two_layers(), torch.randn(1, 2, 8, 8)
     assert accelerated(network, x).acceleration.layout == "contiguous"
     assert accelerated(network, x).acceleration.left == ()
-    monkeypatch.setattr(Contest, "_able", lenient)
+    monkeypatch.setattr(LayerContest, "_able", lenient)
     monkeypatch.setattr(layers, "folded", lambda weight, bias, *more: (weight, bias))
     fast = accelerated(network, x)
     assert fast.acceleration.layout.startswith("as it was")
@@ -322,7 +322,7 @@ def test_a_network_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -
     assert distance(fast(x), network(x)) < 1e-6
 
 
-def lenient(contest: Contest, planned: Planned, x: Tensor, how: Any, plain: Any) -> Any:
+def lenient(contest: LayerContest, planned: Planned, x: Tensor, how: Any, plain: Any) -> Any:
     return {"torch": planned.ready("torch", x, how)}
 
 

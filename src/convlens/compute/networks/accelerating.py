@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map
 
-from convlens.compute.networks.contest import Contest, distance, least_seconds
+from convlens.compute.networks.contest import LayerContest, distance, least_seconds
 from convlens.compute.networks.folding import (
     CONVOLUTIONS,
     LAYERS,
@@ -24,11 +24,11 @@ from convlens.compute.networks.folding import (
     copied,
     hooked,
 )
-from convlens.compute.networks.joining import Method, Row, put_together, reason_against
+from convlens.compute.networks.joining import JoinedMethod, JoinedRow, put_together, reason_against
 from convlens.compute.networks.keeping import unchanged
 from convlens.compute.networks.layers import Place, Planned
 from convlens.compute.operands.autocast import autocast_off
-from convlens.compute.reading.options import read_tolerance
+from convlens.compute.reading.values import read_tolerance
 from convlens.tables import table
 
 __all__ = ["Acceleration", "Change", "accelerate"]
@@ -144,7 +144,7 @@ def _fastest(module: nn.Module, inputs: tuple[Any, ...], rtol: float) -> nn.Modu
 
 def _best(
     networks: dict[str, nn.Module],
-    contests: dict[str, Contest],
+    contests: dict[str, LayerContest],
     inputs: tuple[Any, ...],
     expected: Any,
 ) -> nn.Module:
@@ -177,7 +177,7 @@ def _best(
 
 def _planned(
     original: nn.Module, rtol: float, inputs: tuple[Any, ...], *, last: bool
-) -> tuple[nn.Module, Contest]:
+) -> tuple[nn.Module, LayerContest]:
     """Return a copy whose layers compute as was found best, and what was found."""
     network, place = copied(original, share=True), Place(last)
     for layer in network.modules():
@@ -187,7 +187,7 @@ def _planned(
     for module in network.modules():
         put_together(module, place)
     paths = {id(layer): path for path, layer in network.named_modules()}
-    contest = place.contest = Contest(rtol, paths)
+    contest = place.contest = LayerContest(rtol, paths)
     network(*inputs)
     place.contest = None
     return network, contest
@@ -201,7 +201,7 @@ def _as_it_was(network: nn.Module, why: str) -> Iterator[tuple[str, str]]:
             yield path, (reason_against(module) if layer else None) or why
 
 
-def _left(network: nn.Module, contest: Contest) -> Iterator[tuple[str, str]]:
+def _left(network: nn.Module, contest: LayerContest) -> Iterator[tuple[str, str]]:
     """Yield the path of what was left alone, and why."""
     planned = [each for each in _all_planned(network) if id(each) in contest.verdicts]
     reached = {id(each.layer) for each in planned}
@@ -232,7 +232,7 @@ def _all_planned(network: nn.Module) -> Iterator[Planned]:
         for value in list(vars(module).values()):
             if isinstance(value, Planned):
                 yield value
-            elif isinstance(value, Row | Method):
+            elif isinstance(value, JoinedRow | JoinedMethod):
                 yield from value.joins.planned
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convlens.compute.networks.layers import APART, WAYS, Planned
 
-__all__ = ["Contest", "Verdict", "distance", "least_seconds"]
+__all__ = ["LayerContest", "Verdict", "distance", "least_seconds"]
 
 Run = Callable[[Tensor], Any]
 
@@ -30,7 +30,7 @@ class Verdict:
     after: float
 
 
-class Contest:
+class LayerContest:
     """Which way each layer goes, found by measuring it where it stands, on what reaches it.
 
     A way is out where its result is further than `rtol` from that of the parts called one by one,

@@ -31,7 +31,7 @@ from convlens.compute.networks.keeping import raw
 from convlens.compute.networks.layers import Place, Planned
 from convlens.compute.networks.rewriting import joining, taking_over
 
-__all__ = ["Joins", "Method", "Row", "put_together", "reason_against"]
+__all__ = ["JoinedMethod", "JoinedRow", "Joins", "put_together", "reason_against"]
 
 
 def reason_against(layer: nn.Module) -> str | None:
@@ -142,7 +142,7 @@ def _fit(parts: tuple[Any, ...]) -> bool:
     return activation_of(after[0]) is not None
 
 
-class Row:
+class JoinedRow:
     """The forward of an `nn.Sequential`, the modules in it put together where that was found."""
 
     def __init__(self, owner: nn.Module, joins: Joins) -> None:
@@ -169,7 +169,7 @@ class Row:
         return input
 
 
-class Method:
+class JoinedMethod:
     """A method of a module, with calls in it put together where that was found."""
 
     def __init__(self, owner: nn.Module, name: str, joins: Joins) -> None:
@@ -198,7 +198,7 @@ def put_together(module: nn.Module, place: Place) -> None:
         return
     if isinstance(module, nn.Sequential) and not changes(module, nn.Sequential):
         if "forward" not in own and getattr(cls, "__iter__", None) is nn.Sequential.__iter__:
-            own["forward"] = Row(module, Joins(place))
+            own["forward"] = JoinedRow(module, Joins(place))
         return
     joins = Joins(place)
     for name in dir(cls):
@@ -208,4 +208,4 @@ def put_together(module: nn.Module, place: Place) -> None:
         if str(function.__module__).partition(".")[0] == "torch":
             continue
         if joining(function, joins.row, joins.find) is not None:
-            own[name] = Method(module, name, joins)
+            own[name] = JoinedMethod(module, name, joins)

@@ -10,9 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_modules
-from torch.overrides import _get_current_function_mode_stack
-from torch.utils._device import DeviceContext
 
 from convlens.compute.memory.arena import MOST_SHARED, Arena
 from convlens.compute.networks.folding import (
@@ -31,6 +28,16 @@ from convlens.compute.networks.folding import (
     overridden,
 )
 from convlens.compute.networks.keeping import Held, hold, raw
+from convlens.compute.networks.parts import (
+    frozen,
+    function_of,
+    is_watched,
+    laid_out,
+    parameter_named,
+    part_given,
+    per_axis,
+    raw_parameter,
+)
 from convlens.compute.networks.rewriting import taking_over
 from convlens.compute.operators.gradients import seen_by_torch
 from convlens.compute.planning import Plan, plan, plan_pool
@@ -114,7 +121,7 @@ class Planned:
         self.forget()
         self._forward: Any = None
         if type(self.layer).forward is not self.base.forward:
-            self._forward = taking_over(type(self.layer).forward, self._within, _raw)
+            self._forward = taking_over(type(self.layer).forward, self._within, raw_parameter)
             if self._forward is None:
                 raise TypeError("its forward cannot be taken over")
         self._is_set_up = True
@@ -159,7 +166,7 @@ class Planned:
         """Tell whether these parts, as they are now, may compute this in a way of ours."""
         if type(x) not in (Tensor, nn.Parameter) or x.device.type != "cpu":
             return False
-        if torch._C._is_any_autocast_enabled() or _watching():
+        if torch._C._is_any_autocast_enabled() or is_watched():
             return False
         if not self._is_set_up:
             self._set_up()
@@ -196,7 +203,7 @@ class Planned:
         own = vars(self.layer)
         numbers = (
             [held.settled() for _, _, held in self._held],
-            [_frozen(own[name]) for name in self._names],
+            [frozen(own[name]) for name in self._names],
             self.norm.eps if self.norm is not None else None,
         )
         if self._packed.numbers != numbers:
@@ -227,7 +234,7 @@ class Planned:
             weight, bias = self._numbers()
             if self.norm is None:
                 weight, bias = weight.clone(), None if bias is None else bias.clone()
-            packed.own = _laid_out(weight, self.place.last), bias
+            packed.own = laid_out(weight, self.place.last), bias
         return packed.own
 
     def _within(self, function: Any, *given: Any, **options: Any) -> Any:
@@ -240,8 +247,8 @@ class Planned:
         def plain(x: Any) -> Any:
             # Only of torch's own functions it is known that x is their first.
             parts, named = (given, options) if how is None else ((x, *more), others)
-            words = {name: _given(self.layer, part) for name, part in named.items()}
-            y = function(*(_given(self.layer, part) for part in parts), **words)
+            words = {name: part_given(self.layer, part) for name, part in named.items()}
+            y = function(*(part_given(self.layer, part) for part in parts), **words)
             for part in self.parts[1:]:
                 y = part(y)
             return y
@@ -254,19 +261,23 @@ class Planned:
         if method in (self.base.forward, self.base._conv_forward):
             whole = ("weight", "bias") if method is self.base._conv_forward else ()
             fits = function.__self__ is self.layer and not options
-            fits = fits and [_name(part) for part in more] == list(whole)
+            fits = fits and [parameter_named(part) for part in more] == list(whole)
             return self._how() if fits else None
         if function is not getattr(F, f"conv{self.base.__name__[-2:]}"):
             return None
         names = ("weight", "bias", "stride", "padding", "dilation", "groups")
         given: dict[str, Any] = dict(zip(names, more, strict=False)) | options
-        if set(given) - set(names) or len(more) > len(names) or _name(given["weight"]) != "weight":
+        if (
+            set(given) - set(names)
+            or len(more) > len(names)
+            or parameter_named(given["weight"]) != "weight"
+        ):
             return None
         bias = given.get("bias")
-        if _name(bias) != "bias" and not (bias is None and self._bias() is None):
+        if parameter_named(bias) != "bias" and not (bias is None and self._bias() is None):
             return None
         plain = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "padding_mode": "zeros"}
-        return plain | {name: _frozen(given[name]) for name in names[2:] if name in given}
+        return plain | {name: frozen(given[name]) for name in names[2:] if name in given}
 
     def _bias(self) -> Tensor | None:
         found: Tensor | None = raw(vars(self.layer)["_parameters"])["bias"]
@@ -274,7 +285,7 @@ class Planned:
 
     def _how(self) -> dict[str, Any]:
         names = HOW if self.base in CONVOLUTIONS else (*HOW, "output_padding")
-        return {name: _frozen(vars(self.layer)[name]) for name in names}
+        return {name: frozen(vars(self.layer)[name]) for name in names}
 
     def _run(self, x: Tensor, how: dict[str, Any] | None, plain: Run) -> Any:
         """Compute what `plain` does, convolving as `how` says or, without, as the layer does."""
@@ -306,7 +317,7 @@ class Planned:
         return f"convlens {run.planned.method}" if way == "plan" else way  # type: ignore[attr-defined]
 
     def _by_torch(self, packed: _Packed, how: dict[str, Any] | None, x: Tensor) -> Any:
-        x = _laid_out(x, self.place.last)
+        x = laid_out(x, self.place.last)
         return self._activated(self._torch(packed, how, x))
 
     def _torch(self, packed: _Packed, how: dict[str, Any] | None, x: Tensor) -> Any:
@@ -316,11 +327,11 @@ class Planned:
         as_they_are = self.norm is None and not self.place.last
         weight, bias = self._numbers() if as_they_are else self._own(packed)
         if how is not None and how["padding_mode"] == "zeros":
-            return _function(self.base)(x, weight, bias, *list(how.values())[:4])
+            return function_of(self.base)(x, weight, bias, *list(how.values())[:4])
         if self.base in CONVOLUTIONS:
             return self.base._conv_forward(layer, x, weight, bias)
         more = layer.output_padding, layer.groups, layer.dilation
-        return _function(self.base)(x, weight, bias, layer.stride, layer.padding, *more)
+        return function_of(self.base)(x, weight, bias, layer.stride, layer.padding, *more)
 
     def _activated(self, y: Any) -> Any:
         return y if self.activation is None else ACTIVATIONS[self.activation](y)
@@ -344,14 +355,14 @@ class Planned:
             return None
         axes = weight.ndim - 2
         pad, stride, dilation = (
-            _every(how[name], axes) for name in ("padding", "stride", "dilation")
+            per_axis(how[name], axes) for name in ("padding", "stride", "dilation")
         )
         words = pad, stride, dilation, how["groups"]
         ready = reorder(weight.to_mkldnn(), *words, list(x.shape))
         activation, last = self.activation or "none", self.place.last
 
         def run(x: Tensor) -> Tensor:
-            x = _laid_out(x, last)
+            x = laid_out(x, last)
             y: Tensor = torch.ops.mkldnn._convolution_pointwise(
                 x, ready, bias, *words, activation, [], ""
             )
@@ -372,7 +383,7 @@ class Planned:
             y = planned(x)
             if isinstance(y, tuple):
                 return y
-            return self._activated(_laid_out(y, self.place.last))
+            return self._activated(laid_out(y, self.place.last))
 
         run.planned = planned  # type: ignore[attr-defined]
         return run
@@ -387,55 +398,12 @@ class Planned:
         if self.base in ADAPTIVE:
             size = even_size(axes, x, layer.output_size)
             return None if size is None else plan_pool("avg_pool", x, size)
-        words = {name: _every(getattr(layer, name), axes) for name in ("stride", "padding")}
+        words = {name: per_axis(getattr(layer, name), axes) for name in ("stride", "padding")}
         words |= {"ceil_mode": layer.ceil_mode}
-        size = _every(layer.kernel_size, axes)
+        size = per_axis(layer.kernel_size, axes)
         if self.base in MAX_POOLS:
-            words |= {"dilation": _every(layer.dilation, axes)}
+            words |= {"dilation": per_axis(layer.dilation, axes)}
             return plan_pool("max_pool", x, size, return_indices=layer.return_indices, **words)
         if getattr(layer, "divisor_override", None) is not None:
             return None
         return plan_pool("avg_pool", x, size, count_include_pad=layer.count_include_pad, **words)
-
-
-def _function(base: type[nn.Module]) -> Any:
-    """Return torch's function of a class of convolution."""
-    return getattr(F, base.__name__.lower().replace("transpose", "_transpose"))
-
-
-def _watching() -> bool:
-    """Tell whether somebody is told of every call of torch, or of every module's."""
-    if torch_modules._has_any_global_hook():
-        return True
-    modes = torch._C._len_torch_function_stack() and _get_current_function_mode_stack()
-    return any(type(mode) is not DeviceContext for mode in modes or ())
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _every(value: Any, axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int) else tuple(value)
-
-
-def _laid_out(y: Tensor, last: bool) -> Tensor:
-    """Return a tensor with a batch in the memory format of the network."""
-    form = {4: torch.channels_last, 5: torch.channels_last_3d}.get(y.ndim if last else 0)
-    return y if form is None else y.contiguous(memory_format=form)
-
-
-def _name(part: Any) -> str | None:
-    """Return which of a layer's parameters stands in the text of its forward."""
-    return {"__convlens_raw__weight": "weight", "__convlens_raw__bias": "bias"}.get(
-        part if isinstance(part, str) else ""
-    )
-
-
-def _given(layer: Any, part: Any) -> Any:
-    name = _name(part)
-    return part if name is None else getattr(layer, name)
-
-
-def _raw(layer: nn.Module, name: str) -> Any:
-    return dict.__getitem__(vars(layer)["_parameters"], name)

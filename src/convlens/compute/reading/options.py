@@ -5,16 +5,21 @@ Everything that can be wrong with an argument is found here, before anything is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 
-from convlens.compute.operands.arrays import Array, device_of, dtype_of, kind_of, known_dtype
+from convlens.compute.operands.arrays import dtype_of, kind_of
 from convlens.compute.operands.operands import needs_gradient
 from convlens.compute.problems import DTYPES, AvgPool, Conv, ConvTranspose, MaxPool, Problem
+from convlens.compute.reading.describing import (
+    Description,
+    check_agrees,
+    describe,
+    name_of_dtype,
+)
+from convlens.compute.reading.values import read_flag
 from convlens.compute.reading.windows import (
     OURS,
     Words,
@@ -30,14 +35,9 @@ from convlens.compute.reading.windows import (
 from convlens.windows import PADDING_MODES
 
 __all__ = [
-    "Description",
-    "describe",
-    "needs_gradient",
     "read_conv",
     "read_conv_transpose",
-    "read_flag",
     "read_pool",
-    "read_tolerance",
     "read_weighted",
 ]
 
@@ -48,41 +48,6 @@ LARGEST_RESULT = 2**40
 
 
 P = TypeVar("P", bound=Problem)
-
-
-@dataclass(frozen=True)
-class Description:
-    """What must be known of an input: its shape, element type, kind and device."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    kind: str
-    device: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} array {self.shape} of {self.dtype} on {self.device}"
-
-
-def describe(name: str, x: Any, like: Array | None = None) -> Description:
-    """Return what must be known of an array, or of a (shape, dtype) that stands for one.
-
-    A (shape, dtype) is of the kind and on the device of `like`. Raises TypeError for anything
-    else.
-
-    >>> str(describe("x", ((3, 8), "float32"), like=torch.ones(1)))
-    'torch array (3, 8) of float32 on cpu'
-    """
-    if like is None or not (isinstance(x, tuple) and len(x) == 2):
-        kind = kind_of(name, x)
-        return Description(tuple(x.shape), dtype_of(name, x), kind, device_of(x))
-    if not is_several(x[0]):
-        raise TypeError(
-            f"`{name}` (={shown(x)}) must be an array or a (shape, dtype), "
-            "as ((1, 3, 8), 'float32')"
-        )
-    shape = tuple(read_integer(f"{name}.shape", entry, least=0) for entry in x[0])
-    dtype = known_dtype(name, _name_of(f"{name}[1]", x[1]))
-    return Description(shape, dtype, kind_of("weight", like), device_of(like))
 
 
 def read_conv(
@@ -177,7 +142,7 @@ def _read_weighted(
     kind_of("weight", weight)
     dtype_of("weight", weight)
     given = describe(words.x, x, weight)
-    _same("weight", weight, given, words)
+    check_agrees("weight", weight, given, words)
     size = _kernel_size(tuple(weight.shape), transposed)
     batch, channels, space = _split(words.x, given.shape, len(size))
     count, out = _channels(tuple(weight.shape), channels, groups, transposed, words)
@@ -218,7 +183,7 @@ def _kernel_size(shape: tuple[int, ...], transposed: bool) -> tuple[int, ...]:
 def _check_bias(bias: Any, given: Description, out: int, words: Words) -> None:
     kind_of("bias", bias)
     dtype_of("bias", bias)
-    _same("bias", bias, given, words)
+    check_agrees("bias", bias, given, words)
     if tuple(bias.shape) != (out,):
         raise ValueError(
             f"`bias` has shape {tuple(bias.shape)} but the result {out} channels; use ({out},)"
@@ -229,7 +194,7 @@ def _read_out_dtype(out_dtype: Any, dtype: str, words: Words) -> str | None:
     """Return the type of the result where it differs from that of the input."""
     if out_dtype is None:
         return None
-    name = _name_of("out_dtype", out_dtype)
+    name = name_of_dtype("out_dtype", out_dtype)
     if name == dtype:
         return None
     if name != "int32" or dtype not in ("int8", "uint8"):
@@ -322,32 +287,6 @@ def _check_poolable(operation: str, given: Description, words: Words) -> None:
         )
 
 
-def read_flag(name: str, value: Any) -> bool:
-    """Return True or False; raise TypeError for anything else.
-
-    >>> read_flag("ceil_mode", np.True_)
-    True
-    """
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"`{name}` (={shown(value)}) must be True or False")
-    return bool(value)
-
-
-def read_tolerance(tolerance: Any) -> float:
-    """Return a tolerance, a number from 0 on; raise TypeError or ValueError for anything else.
-
-    >>> read_tolerance(1e-5)
-    1e-05
-    """
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.floating):
-        raise TypeError(f"`tolerance` (={shown(tolerance)}) must be a number, as 1e-5")
-    if not 0 <= tolerance < 1e300:
-        raise ValueError(
-            f"`tolerance` (={shown(tolerance)}) must be 0 or more and below 1e300; use 1e-5"
-        )
-    return float(tolerance)
-
-
 def _split(name: str, shape: tuple[int, ...], axes: int) -> tuple[int | None, int, tuple[int, ...]]:
     """Return batch (None without one), channels and space of an input with so many axes."""
     if len(shape) not in (axes + 1, axes + 2):
@@ -384,31 +323,6 @@ def _channels(
             f"`groups` is {count}; weight.{where} must be {expected}"
         )
     return count, shape[1] * count if transposed else shape[0]
-
-
-def _same(name: str, array: Array, given: Description, words: Words) -> None:
-    """Raise unless the array has the kind, element type and device of the input."""
-    kind, dtype, device = kind_of(name, array), dtype_of(name, array), device_of(array)
-    if kind != given.kind:
-        raise TypeError(
-            f"`{name}` is a {kind} array but `{words.x}` a {given.kind} one; convert one"
-        )
-    if dtype != given.dtype:
-        raise TypeError(f"`{name}` holds {dtype} values but `{words.x}` {given.dtype}; convert one")
-    if device != given.device:
-        raise ValueError(f"`{name}` is on {device} but `{words.x}` on {given.device}; move one")
-
-
-def _name_of(name: str, dtype: Any) -> str:
-    """Return the name of an element type given in the words of torch or NumPy."""
-    if isinstance(dtype, torch.dtype):
-        return str(dtype).removeprefix("torch.")
-    try:
-        if isinstance(dtype, str | type | np.dtype):
-            return "bfloat16" if dtype == "bfloat16" else str(np.dtype(dtype).name)
-    except TypeError:
-        pass
-    raise TypeError(f"`{name}` (={shown(dtype)}) must name an element type")
 
 
 def _small_enough(problem: P, words: Words) -> P:
