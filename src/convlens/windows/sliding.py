@@ -20,8 +20,8 @@ class Window:
 
     Output `o` reads, for every tap `t`, the input at position `o * stride - before + t * dilation`;
     positions outside 0 to n - 1 are padding. `before` and `after` count the padded positions.
-    With `ceil`, a last window may hang over the end of the padded axis as long as it starts
-    inside the input or the padding before it (the rule of torch's pooling).
+    With `ceil`, a last window may hang over the end of the padded axis. It must start inside the
+    input or the padding before it (the rule of torch's pooling).
 
     Raises TypeError for a field that is not an integer, ValueError for a size, stride or dilation
     below 1 and for a negative padding.

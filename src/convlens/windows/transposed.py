@@ -20,9 +20,9 @@ class TransposedWindow:
     `i * stride - before + t * dilation`; `before` and `after` count the positions cut off the
     ends, `output_padding` those added at the far end again. It has the methods of `Window`.
 
-    Raises TypeError for a field that is not an integer, ValueError for a size, stride or dilation
-    below 1, for a negative padding, and for an `output_padding` that is not below the larger of
-    stride and dilation.
+    Raises TypeError for a field that is not an integer. Raises ValueError for a size, stride or
+    dilation below 1, for a negative padding, and for an `output_padding` that is not below the
+    larger of stride and dilation.
 
     Source: Dumoulin & Visin, arXiv 1603.07285, chapter 4.
 

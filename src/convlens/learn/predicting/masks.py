@@ -26,10 +26,10 @@ def has_masks(found: Mapping[str, Tensor], name: str) -> bool:
 def masks_of(found: Mapping[str, Tensor], name: str, numbers: Tensor, view: View) -> RunLengths:
     """Return the masks of the detections `numbers` (k,), in this order, in the picture's pixels.
 
-    `found`: a detector's answer for one picture, in which `name` (n, 1, h, w) holds the chance that
-    a pixel belongs to each detection, or "box_`name`" (n, 1, m, m) the same over its box, as
-    `Detector.forward` gives them. A pixel belongs to a mask from a chance of 0.5 on. At most one
-    mask is unrolled at a time.
+    `found`: a detector's answer for one picture, as `Detector.forward` returns it. `name` is the
+    key of the chances that a pixel belongs to a detection, (n, 1, h, w); "box_`name`" is that of
+    chances over its box, (n, 1, m, m). A pixel belongs to a mask if its chance is 0.5 or more. Only
+    one mask at a time is held as pixels.
     """
     counted = (_counts(found, name, number, view) for number in numbers.tolist())
     return RunLengths(view.size, tuple(counted))

@@ -175,9 +175,9 @@ def read_sources(source: object, skip: str | Path | None = None) -> Sources:
 
     `skip`: a folder whose files are left out, because results go there.
 
-    Raises ValueError for a file or folder that does not exist, a folder or list without pictures, a
-    glob without matches, and numbers that are not pixels (the message says how to convert them).
-    Addresses are refused, too: only files of this machine are read.
+    Raises ValueError for a file or folder that does not exist, a folder or list without pictures,
+    and a glob without matches. Raises ValueError for numbers that are not pixels, with how to
+    convert them, and for addresses: only files of this machine are read.
 
     >>> from convlens.zoo.weights import DATA
     >>> [source.name for source in read_sources(DATA)][:2]

@@ -51,9 +51,10 @@ class Data:
 def varied(examples: Examples, copies: int, seed: int = 0) -> Examples:
     """Return the examples, then `copies` of each, slightly rotated, sheared, scaled and shifted.
 
-    Inputs are (n, c, h, w). Each copy draws its own rotation, up to 10 degrees, shear, up to 0.15,
-    scale, up to 10 % in width and 5 % in height, and shift, up to 1/16 of the width and 1/32 of the
-    height. Pixels are interpolated bilinearly, with 0 outside. The same seed draws the same copies.
+    Inputs are (n, c, h, w). Each copy draws its own numbers: a rotation of up to 10 degrees and a
+    shear of up to 0.15; a scale of up to 10 % in width and 5 % in height; a shift of up to 1/16 of
+    the width and 1/32 of the height. Pixels are interpolated bilinearly, with 0 outside. The same
+    seed draws the same copies.
 
     >>> ten = Examples(torch.rand(10, 1, 8, 8), torch.arange(10))
     >>> len(varied(ten, copies=2))

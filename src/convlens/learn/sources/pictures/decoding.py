@@ -30,9 +30,9 @@ def read_picture(source: bytes | str | Path, name: str | None = None, page: int 
     bits become their upper 8; palettes, grey and CMYK become red, green and blue. `name` is what
     messages call it.
 
-    Raises ValueError if there is no such file, it is in none of the formats that are read (see
-    `formats.PICTURES`) or in a variant of one that is not read, it is damaged or truncated, or it
-    has more than 64 million pixels. Pixels are counted by the header, before anything is decoded.
+    Raises ValueError for a missing file, a format that is not read (see `formats.PICTURES`), a
+    variant of a format that is not read, and a damaged or truncated file. Raises ValueError for
+    more than 64 million pixels, counted by the header, before anything is decoded.
 
     >>> from convlens.zoo.weights import DATA
     >>> read_picture(DATA / "cat.jpg").pixels.shape
