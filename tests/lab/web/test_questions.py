@@ -14,13 +14,27 @@ from tests.running.serving import Served
 pytestmark = pytest.mark.xdist_group("lab")
 
 
-def test_a_click_on_a_number_is_one_question(page: Page, site: Served) -> None:
+def test_a_hover_asks_nothing_and_a_click_on_a_number_once(page: Page, site: Served) -> None:
     open_page(page, f"{site.address}&at=conv2")
+    read = set()
+    with asking(page) as asked:
+        for step in range(12):
+            page.locator(".sheet").hover(position={"x": 40 + 31 * step, "y": 40 + 17 * step})
+            if "over" in str(page.locator(".sheet").get_attribute("class")):
+                expect(page.locator(".readout b")).not_to_have_text("…")
+                read.add(page.locator(".readout").inner_text())
+    assert asked == []
+    assert len(read) > 4
     with asking(page) as asked:
         page.locator(".sheet").click(position={"x": 60, "y": 60})
         wait_at(page, "conv2")
         expect(page.locator(".caption")).to_contain_text("It depends on")
     assert asked == ["number"]
+    with asking(page) as asked:
+        page.locator('[aria-label="Larger"]').click()
+        page.locator('[data-scale="step"]').click()
+        expect(page.locator('[data-scale="step"]')).to_have_attribute("aria-checked", "true")
+    assert asked == []
 
 
 def test_following_a_term_is_one_question_with_the_sheet_it_lies_on(
@@ -52,29 +66,6 @@ def test_a_score_and_a_bar_are_one_question_each(page: Page, site: Served) -> No
         expect(page.locator(".bar").last).to_have_class("bar opened")
         expect(page.locator(".what .index")).to_have_text("[0, 9]")
     assert asked == ["number"]
-
-
-def test_a_hover_asks_nothing(page: Page, site: Served) -> None:
-    open_page(page, f"{site.address}&at=conv2")
-    read = set()
-    with asking(page) as asked:
-        for step in range(12):
-            page.locator(".sheet").hover(position={"x": 40 + 31 * step, "y": 40 + 17 * step})
-            if "over" in str(page.locator(".sheet").get_attribute("class")):
-                expect(page.locator(".readout b")).not_to_have_text("…")
-                read.add(page.locator(".readout").inner_text())
-    assert asked == []
-    assert len(read) > 4
-
-
-def test_zoom_and_scale_ask_no_number_again(page: Page, site: Served) -> None:
-    open_page(page, f"{site.address}&at=conv2&index=0,8,2,2")
-    wait_at(page, "conv2")
-    with asking(page) as asked:
-        page.locator('[aria-label="Larger"]').click()
-        page.locator('[data-scale="step"]').click()
-        expect(page.locator('[data-scale="step"]')).to_have_attribute("aria-checked", "true")
-    assert asked == []
 
 
 def test_a_station_of_a_walk_is_one_question(page: Page, detector_site: Served) -> None:
