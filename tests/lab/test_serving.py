@@ -79,6 +79,16 @@ class Waits(nn.Conv2d):
     assert (process.returncode, errors) == (0, "")
 
 
+def test_the_server_loads_without_torch_so_that_a_taken_port_is_reported_at_once() -> None:
+    code = (
+        "import sys; from convlens.lab import serve; print({'torch', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "set()"
+
+
 def test_a_taken_port_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -15,7 +15,8 @@ import pytest
 from convlens.lab.answers.answering import LookAnswer
 from convlens.lab.questions import QUESTIONS, Question
 
-SCRIPT = (files("convlens.lab") / "web" / "answers.js").read_text()
+PAGE = files("convlens.lab") / "web"
+SCRIPT = (PAGE / "answers.js").read_text()
 PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", type(None): "null"}
 ARRAYS = {np.uint8: "Uint8Array", np.float32: "Float32Array", np.float64: "Float64Array"}
 ROOTS = [*(question.answered for question in QUESTIONS.values()), LookAnswer]
@@ -88,6 +89,14 @@ def test_the_page_declares_the_answers_as_the_lab_does() -> None:
     known["QuestionTable"] = {name: asked(question) for name, question in QUESTIONS.items()}
     assert declared(SCRIPT) == known
     assert len(known) > 20
+
+
+def test_the_page_leaves_few_types_open() -> None:
+    scripts = [path for path in PAGE.iterdir() if path.name.endswith(".js")]
+    assert len(scripts) > 25
+    braces = [brace for path in scripts for brace in re.findall(r"@\w+ \{.*?\}", path.read_text())]
+    assert len(braces) > 400
+    assert sum(bool(re.search(r"\bany\b", brace)) for brace in braces) <= 10
 
 
 @pytest.mark.parametrize(
