@@ -26,7 +26,6 @@ LONG_FUNCTIONS = {
     "compute/kernels/language/emitting.py:vocabulary",
     "compute/methods/fft/doubts.py:doubts_of",
     "compute/methods/fft/method.py:_numbers",
-    "compute/methods/pooling/method.py:prepare",
     "compute/methods/rows/method.py:_drive",
     "compute/methods/rows/method.py:prepare",
     "compute/methods/separable/images.py:prepare",
@@ -39,7 +38,6 @@ LONG_FUNCTIONS = {
 AMBIGUOUS = {
     "Band",
     "Block",
-    "Layout",
     "Step",
     "_Band",
     "_Convolution",

@@ -253,8 +253,6 @@ MOST = 12
 LONGER = {
     "kernels/rows/flat.py:pack_flat",
     "kernels/transforms/doubting.py:count_row",
-    "methods/pooling/method.py:_drive",
-    "methods/pooling/small.py:_drive",
     "methods/rows/method.py:_drive",
     "methods/separable/images.py:_drive",
     "methods/shift/method.py:_drive",

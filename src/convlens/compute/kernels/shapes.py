@@ -1,11 +1,11 @@
-"""The sizes of a convolution with three axes of space, as records of kernels."""
+"""The sizes of problems with three axes of space, as records of kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Axes", "ConvShape"]
+__all__ = ["Axes", "ConvShape", "PoolShape"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,5 +30,13 @@ class ConvShape:
     each: int
     out_each: int
     stride: Axes
+    space: Axes
+    out: Axes
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolShape:
+    """A pooling: inputs and outputs along space."""
+
     space: Axes
     out: Axes

@@ -9,14 +9,44 @@ elements are drawn out.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from convlens.compute.kernels.blocks.texts import along_rows
+from convlens.compute.kernels.language.flattening import parameters
+from convlens.compute.kernels.language.words import generated
+from convlens.compute.kernels.records import Pointer
+from convlens.compute.kernels.shapes import PoolShape
 
-__all__ = ["pool_blocks"]
+__all__ = ["PoolTaps", "pool_blocks", "pool_rows"]
 
-ARGUMENTS = (
-    "x, outside, identity, depth, front, depth_dilation, space_d, top, space_h, space_w, left, y, "
-    "out_w, kept, n, counts, row_counts, times"
-)
+
+@dataclass(frozen=True, kw_only=True)
+class PoolTaps:
+    """The taps of a window that are not in its text: `depth` planes, `depth_dilation` apart.
+
+    The `identity` changes nothing it is combined with; `outside` is a line of the input made of it.
+    """
+
+    identity: Pointer
+    outside: Pointer
+    depth: int
+    depth_dilation: int
+
+
+@generated
+def pool_rows(
+    x: int, y: int, front: int, top: int, left: int, kept: int, n: int, counts: int,
+    row_counts: int, times: int, taps: PoolTaps, shape: PoolShape,
+) -> None:  # fmt: skip
+    """Compute up to `rows` rows of n results each.
+
+    `x` is where the first plane of the image is, `y` where the first result is. The first tap is in
+    plane `front`, row `top` and column `left`. `kept` rows are written. A mean is divided by
+    `times`, by the int64 of `row_counts` of its row and by the element of `counts` of its column.
+    """
+
+
+ARGUMENTS = parameters(pool_rows)
 
 
 def pool_blocks(
@@ -27,23 +57,24 @@ def pool_blocks(
     `size` and `stride` are those of rows and columns. Blocks have `vectors` vectors, but the last
     of a row only `rest`, if those are enough.
 
-    Its arguments: `x`, where the first plane of the image is; `outside`, `space_w` times the
-    `identity`, which changes nothing; `depth` planes, `depth_dilation` apart, from plane `front`
-    on; `top` and `left`, the row and the column of the first element; `y`, where the first result
-    is, rows `out_w` apart; `kept`, how many of the rows are written. A mean is divided by `times`,
-    by the int64 of `row_counts` of its row and the element of `counts` of its column.
-
     >>> pool_blocks(2, 2, 1, (3, 3), (1, 1), False).count("def ")
     3
     """
     widths = [vectors] if rest == vectors else [vectors, rest]
-    moved = ARGUMENTS.replace(" left,", f" left + column * {stride[1]},")
-    for name in ("y", "counts"):
-        moved = moved.replace(f" {name},", f" {name} + column * WIDTH,")
-    moved = moved.replace(" n,", " n - column,")
-    along = along_rows("pool", rows, vectors, rest, ARGUMENTS, moved)
+    along = along_rows("pool", rows, vectors, rest, ", ".join(ARGUMENTS), _moved(stride[1]))
     blocks = [_block(rows, width, size, stride, mean) for width in widths]
     return "\n".join([*blocks, along]) + "\n"
+
+
+def _moved(stride: int) -> str:
+    """Return the arguments for the columns from `column` on."""
+    moved = {
+        "left": f"left + column * {stride}",
+        "y": "y + column * WIDTH",
+        "counts": "counts + column * WIDTH",
+        "n": "n - column",
+    }
+    return ", ".join(moved.get(name, name) for name in ARGUMENTS)
 
 
 def _block(
@@ -51,27 +82,28 @@ def _block(
 ) -> str:
     indent = " " * 12
     lines = [
-        f"def pool_{rows}_{vectors}({ARGUMENTS}):",
-        "    b = broadcast(identity, 0)",
+        f"def pool_{rows}_{vectors}({', '.join(ARGUMENTS)}):",
+        "    b = broadcast(taps_identity, 0)",
         *(f"    a{r}_{v} = b" for r in range(rows) for v in range(vectors)),
-        "    pitch = space_w * WIDTH",
+        "    pitch = shape_space_w * WIDTH",
     ]
     for e in range(0, size[1], stride[1]):
         for v in range(vectors * stride[1]):
             at = f"(left + {e} + {v} * LANES)"
-            lines.append(f"    mask{e}_{v} = lanes(-{at}, space_w - {at})")
+            lines.append(f"    mask{e}_{v} = lanes(-{at}, shape_space_w - {at})")
     lines += [
-        "    for tap in range(depth):",
-        "        plane = front + tap * depth_dilation",
-        "        if 0 <= plane < space_d:",
-        f"{indent}image = x + plane * space_h * pitch",
+        "    for tap in range(taps_depth):",
+        "        plane = front + tap * taps_depth_dilation",
+        "        if 0 <= plane < shape_space_d:",
+        f"{indent}image = x + plane * shape_space_h * pitch",
     ]
     for i in range((rows - 1) * stride[0] + size[0]):
         met = [r for r in range(rows) if 0 <= i - r * stride[0] < size[0]]
         if not met:
             continue
         lines.append(
-            f"{indent}p = image + (top + {i}) * pitch if 0 <= top + {i} < space_h else outside"
+            f"{indent}p = image + (top + {i}) * pitch "
+            f"if 0 <= top + {i} < shape_space_h else taps_outside"
         )
         for v in range(vectors):
             lines += [indent + line for line in _across(v, size[1], stride[1])]
@@ -103,7 +135,7 @@ def _across(v: int, size: int, stride: int) -> list[str]:
 
 def _result(r: int, v: int, mean: bool) -> list[str]:
     """Return the text that writes vector v of row r."""
-    at, left = f"{r} * out_w + {v} * LANES", f"n - {v} * LANES"
+    at, left = f"{r} * shape_out_w + {v} * LANES", f"n - {v} * LANES"
     if not mean:
         return [f"store_some(y, {at}, a{r}_{v}, {left})"]
     some = f"load_some(counts, {v} * LANES, {left})"

@@ -33,7 +33,6 @@ integers, and count in elements from there:
     combine(a, b)               maximum or add, whichever the kernel is compiled for
     shift_rows(...)             a register block that `blocks` wrote for the kernel
     filter_rows(...), across_rows(...), down_rows(...)    those that `filter_blocks` wrote
-    pool_rows(...)              one that `pool_blocks` wrote
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
     add_products(...)           what `outer_blocks` wrote
     transform(...), exchange(p, step)   what `butterflies` wrote for it
@@ -59,7 +58,7 @@ WORDS = (
     "rough_root larger smaller below "
     "evens odds low high word "
     "put_word take shift_rows filter_rows transform exchange "
-    "transform_row transform_columns inverse combine add_products pool_rows "
+    "transform_row transform_columns inverse combine add_products "
     "across_rows down_rows"
 ).split()
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from convlens.compute.kernels.language.words import (
@@ -26,8 +27,34 @@ from convlens.compute.kernels.language.words import (
     store_some,
     zero,
 )
+from convlens.compute.kernels.records import Fixed, Pointer
 
-__all__ = ["combine_rows", "draw", "every", "fill", "halve", "mean", "pick", "window_at"]
+__all__ = ["PoolCounts", "PoolDraw", "combine_rows", "draw", "fill", "halve", "mean", "pick"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolCounts:
+    """The numbers of elements that a mean counts, along each axis: integers, but `w` elements."""
+
+    d: Pointer
+    h: Pointer
+    w: Pointer
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolDraw:
+    """How windows are drawn out of a row: `size` taps, `dilation` apart, every `stride`.
+
+    `SIZE` and `STRIDE` are 0 where the kernel reads `size` and `stride` instead. If `MEAN` is 1,
+    sums are divided by counts.
+    """
+
+    MEAN: Fixed
+    SIZE: Fixed
+    STRIDE: Fixed
+    size: int
+    stride: int
+    dilation: int
 
 
 def fill(to: int, identity: int, n: int) -> None:
@@ -94,27 +121,27 @@ def halve(to: int, source: int, fresh: int, n: int) -> None:
         i += LANES
 
 
-def every(row: int, i: int) -> Any:
+def every(row: int, i: int, a: PoolDraw) -> Any:
     """Return a vector of every STRIDE-th element from element i on."""
-    if STRIDE == 4:
+    if a.STRIDE == 4:
         return evens(
             evens(load(row, i), load(row, i + LANES)),
             evens(load(row, i + 2 * LANES), load(row, i + 3 * LANES)),
         )
-    if STRIDE == 2:
+    if a.STRIDE == 2:
         return evens(load(row, i), load(row, i + LANES))
     return load(row, i)
 
 
-def window_at(row: int, i: int, size: int, dilation: int) -> Any:
+def window_at(row: int, i: int, a: PoolDraw) -> Any:
     """Return a vector of windows combined, a STRIDE apart, the first from element i on."""
-    v = every(row, i)
-    if SIZE != 0:
-        for e in range(1, SIZE):
-            v = combine(v, every(row, i + e * dilation))
+    v = every(row, i, a)
+    if a.SIZE != 0:
+        for e in range(1, a.SIZE):
+            v = combine(v, every(row, i + e * a.dilation, a))
     else:
-        for e in range(1, size):
-            v = combine(v, every(row, i + e * dilation))
+        for e in range(1, a.size):
+            v = combine(v, every(row, i + e * a.dilation, a))
     return v
 
 
@@ -124,36 +151,32 @@ def mean(sums: Any, counts: Any, times: int) -> Any:
     return div(add(sums, zero()), mul(splat(number(times)), counts))
 
 
-def draw(y: int, row: int, size: int, dilation: int, n: int, counts: int, times: int) -> None:
-    """Write n combined windows of `size` taps along a row, a STRIDE of 1, 2 or 4 apart.
+def draw(y: int, row: int, n: int, counts: int, times: int, a: PoolDraw) -> None:
+    """Write n combined windows along a row, a STRIDE of 1, 2 or 4 apart.
 
-    If MEAN, they are divided by their counts, each multiplied by `times`.
+    If MEAN, divide them by their counts, each multiplied by `times`.
     """
     q = 0
     while q + LANES <= n:
-        v = window_at(row, q * STRIDE, size, dilation)
-        if MEAN != 0:
+        v = window_at(row, q * a.STRIDE, a)
+        if a.MEAN != 0:
             v = mean(v, load(counts, q), times)
         store(y, q, v)
         q += LANES
     if q < n:
-        v = window_at(row, q * STRIDE, size, dilation)
-        if MEAN != 0:
+        v = window_at(row, q * a.STRIDE, a)
+        if a.MEAN != 0:
             v = mean(v, load_some(counts, q, n - q), times)
         store_some(y, q, v, n - q)
 
 
-def pick(y: int, row: int, stride: int, n: int, counts: int, times: int) -> None:
-    """Do that for windows of one tap any stride apart."""
+def pick(y: int, row: int, n: int, counts: int, times: int, a: PoolDraw) -> None:
+    """Do what `draw` does for windows of one tap, any stride apart."""
     for q in range(n):
-        put(y, q, get(row, q * stride))
-    if MEAN != 0:
+        put(y, q, get(row, q * a.stride))
+    if a.MEAN != 0:
         q = 0
         while q < n:
             v = mean(load_some(y, q, n - q), load_some(counts, q, n - q), times)
             store_some(y, q, v, n - q)
             q += LANES
-
-
-MEAN, SIZE, STRIDE = 0, 0, 0
-"""Stand-ins: each kernel has its own."""

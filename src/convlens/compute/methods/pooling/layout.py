@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from convlens.compute.kernels.machine import WIDTHS, machine
+from convlens.compute.kernels.shapes import Axes, PoolShape
 from convlens.compute.problems import AvgPool, Pool
 from convlens.windows import Window
 
-__all__ = ["DRAWN", "LARGEST", "Band", "Layout", "halvings", "steps_of"]
+__all__ = ["DRAWN", "LARGEST", "PoolBand", "PoolLayout", "halvings", "steps_of"]
 
 SLACK = 8
 """Vectors that are read behind the last row of a band, at most."""
@@ -26,7 +27,7 @@ LARGEST = 2**26
 
 
 @dataclass(frozen=True)
-class Band:
+class PoolBand:
     """How much a task does: `columns` of so many output rows of so many planes."""
 
     planes: int
@@ -35,7 +36,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Layout:
+class PoolLayout:
     """The problem with three axes of space, and which of its windows are halved before use."""
 
     images: int
@@ -47,11 +48,11 @@ class Layout:
     sums: bool
 
     @classmethod
-    def of(cls, problem: Pool) -> Layout:
+    def of(cls, problem: Pool) -> PoolLayout:
         """Return the layout of a pooling; axes of space that it lacks are put before, of one.
 
         >>> from convlens.compute.problems import MaxPool
-        >>> Layout.of(
+        >>> PoolLayout.of(
         ...     MaxPool(batch=2, channels=3, space=(8,), windows=(Window(2),), dtype="float32")
         ... ).outputs
         (1, 1, 7)
@@ -68,6 +69,10 @@ class Layout:
             isinstance(problem, AvgPool),
         )
 
+    def record(self) -> PoolShape:
+        """Return the sizes as kernels take them."""
+        return PoolShape(space=Axes.of(self.space), out=Axes.of(self.outputs))
+
     @property
     def stride(self) -> int:
         """Return how far windows lie apart along the last axis; where there is one, not at all."""
@@ -75,7 +80,7 @@ class Layout:
 
     @property
     def halves_rows(self) -> bool:
-        """Tell whether the rows of a window are halved, or all read for every output row."""
+        """Return whether the rows of a window are halved, or all read for every output row."""
         depth, row, _ = self.windows
         lines = (self.outputs[1] - 1) * row.stride + row.extent
         halved = lines * (depth.size + 2 * log2(row.size) + 1)
@@ -83,13 +88,13 @@ class Layout:
 
     @property
     def halves_columns(self) -> bool:
-        """Tell whether the columns of a window are halved, or all drawn for every output."""
+        """Return whether the columns of a window are halved, or all drawn for every output."""
         drawn = 12 if self.sums else 8
         return self.windows[2].size > (drawn if self.stride in DRAWN else 1)
 
     @property
     def in_place(self) -> bool:
-        """Tell whether windows are drawn from the input itself wherever they meet no padding."""
+        """Return whether windows are drawn from the input itself wherever they meet no padding."""
         depth, row, _ = self.windows
         return depth == row == Window(1) and not self.halves_columns
 
@@ -108,16 +113,16 @@ class Layout:
         length = (columns - 1) * self.stride + column.extent
         return ceil(length / self.lanes) * self.lanes
 
-    def elements(self, band: Band) -> int:
+    def elements(self, band: PoolBand) -> int:
         """Return how many elements the lines of a band are."""
         return band.planes * self.lines(band.rows) * self.pitch(band.columns)
 
-    def bytes(self, band: Band) -> int:
+    def bytes(self, band: PoolBand) -> int:
         """Return the memory a task needs: its lines, and where sums are halved, as many again."""
         aside = self.sums and (self.halves_rows or self.halves_columns)
         return ((1 + aside) * self.elements(band) + SLACK * self.lanes) * self.width
 
-    def tasks(self, band: Band) -> int:
+    def tasks(self, band: PoolBand) -> int:
         """Return how many bands there are."""
         counts = zip(
             (self.images * self.outputs[0], *self.outputs[1:]),
@@ -126,7 +131,7 @@ class Layout:
         )
         return prod(ceil(count / part) for count, part in counts)
 
-    def work(self, band: Band) -> float:
+    def work(self, band: PoolBand) -> float:
         """Return how many elements are read for an output, about."""
         depth, row, column = self.windows
         taps = depth.size * (2 * log2(row.size) + 1 if self.halves_rows else row.size)
@@ -134,12 +139,12 @@ class Layout:
         done = max(1, self.images) * prod(self.outputs)
         return taps * self.tasks(band) * self.elements(band) / done
 
-    def band(self, threads: int) -> Band:
+    def band(self, threads: int) -> PoolBand:
         """Choose how much a task does: little beside what windows share, within the caches."""
         here, (_, high, wide), column = machine(), self.outputs, self.windows[2]
         unpadded = self.in_place and column.before == column.room_after == 0
 
-        def price(band: Band) -> float:
+        def price(band: PoolBand) -> float:
             size, done = self.bytes(band), band.planes * band.rows * band.columns
             # While a task works in its lines it asks for no input: many short ones are best.
             far = 1.0 + 0.15 * (size > here.level1 // 6) + 0.3 * (size > here.level1 // 2)
@@ -153,9 +158,9 @@ class Layout:
         rows = [ceil(high / 2**i) for i in range(high.bit_length())]
         steps = range(ceil(wide / self.lanes).bit_length())
         columns = [min(wide, ceil(wide / 2**i / self.lanes) * self.lanes) for i in steps]
-        bands = [Band(1, some, part) for some in rows for part in columns]
+        bands = [PoolBand(1, some, part) for some in rows for part in columns]
         most = self.images * self.outputs[0]
-        bands += [Band(2**i, high, wide) for i in range(1, max(most, 1).bit_length())]
+        bands += [PoolBand(2**i, high, wide) for i in range(1, max(most, 1).bit_length())]
         return min(bands, key=price)
 
 
@@ -184,7 +189,7 @@ def halvings(size: int, sums: bool) -> Iterator[tuple[str, int, int]]:
         yield "back", 0, 1
 
 
-def steps_of(layout: Layout, band: Band) -> np.ndarray[Any, Any]:
+def steps_of(layout: PoolLayout, band: PoolBand) -> np.ndarray[Any, Any]:
     """Return (steps, 4): into which element, from which, whether it copies, and how many."""
     _, row, column = layout.windows
     pitch, beyond = layout.pitch(band.columns), layout.elements(band)

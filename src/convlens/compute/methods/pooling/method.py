@@ -9,6 +9,7 @@ odd number of taps sets the last aside before.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
@@ -20,18 +21,19 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import LANES, WIDTH, word
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS
+from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.rows.pooling import (
+    PoolCounts,
+    PoolDraw,
     combine_rows,
     draw,
-    every,
     fill,
     halve,
-    mean,
     pick,
-    window_at,
 )
+from convlens.compute.kernels.shapes import PoolShape
 from convlens.compute.methods.method import Fill, PoolMethod
-from convlens.compute.methods.pooling.layout import DRAWN, LARGEST, Band, Layout, steps_of
+from convlens.compute.methods.pooling.layout import DRAWN, LARGEST, PoolBand, PoolLayout, steps_of
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.spans import places, spans
 from convlens.compute.problems import DTYPES, AvgPool, Pool
@@ -55,8 +57,8 @@ def refuses(problem: Pool) -> str | None:
         return reason
     if isinstance(problem, AvgPool) and "int" in problem.dtype:
         return "an average of integers is no integer"
-    layout = Layout.of(problem)
-    if layout.bytes(Band(1, 1, 1)) > LARGEST:
+    layout = PoolLayout.of(problem)
+    if layout.bytes(PoolBand(1, 1, 1)) > LARGEST:
         return f"the rows under a window take more than {LARGEST} bytes"
     return None
 
@@ -72,7 +74,7 @@ def cost(problem: Pool) -> float:
     >>> 2 < cost(of(256)) / cost(of(64)) < 5
     True
     """
-    layout = Layout.of(problem)
+    layout = PoolLayout.of(problem)
     band = layout.band(threads())
     images = problem.batch * problem.channels
     moved = images * (prod(layout.space) + prod(layout.outputs)) * WIDTHS[problem.dtype]
@@ -81,76 +83,98 @@ def cost(problem: Pool) -> float:
     return 3e-6 + max(moved * 3e-11, (vectors * 6e-10 + lines * 2e-8) / threads())
 
 
-def _drive(
-    task: int, scratch: int, x: int, y: int, identity: int, depth_table: int, row_table: int,
-    depth_counts: int, row_counts: int, column_counts: int, steps: int, step_count: int,
-    every_plane: int, bands: int, pieces: int, planes: int, rows: int, columns: int, lines: int,
-    pitch: int, row_step: int, size: int, extent: int, stride: int, dilation: int, before: int,
-    depth_dilation: int, row_dilation: int, in_place: int, space_d: int, space_h: int,
-    space_w: int, out_d: int, out_h: int, out_w: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class PoolRows:
+    """The arguments of `drive`.
+
+    A task does `planes` of every plane of the results, and of each `rows` rows of `columns`, which
+    come in `bands` and `pieces`. In its scratch memory a plane has `lines` lines, `pitch` elements
+    apart, and rows of the result lie `row_step` lines apart. `depth_table` and `row_table` are
+    `places`, and `steps` are `steps_of`. Windows reach over `extent` columns from `before` the
+    first. Up to element `in_place` of the input windows may be drawn from there; 0 means never.
+    """
+
+    identity: Pointer
+    depth_table: Pointer
+    row_table: Pointer
+    steps: Pointer
+    step_count: int
+    every_plane: int
+    bands: int
+    pieces: int
+    planes: int
+    rows: int
+    columns: int
+    lines: int
+    pitch: int
+    row_step: int
+    extent: int
+    before: int
+    depth_dilation: int
+    row_dilation: int
+    in_place: int
+    draws: PoolDraw
+    counts: PoolCounts
+    shape: PoolShape
+
+
+def drive(task: int, scratch: int, x: int, y: int, a: PoolRows) -> None:
     """Do one band of the output rows of some planes."""
-    left = task % pieces * columns
-    rest = task // pieces
-    top = rest % bands * rows
-    first = rest // bands * planes
-    planes = min(planes, every_plane - first)
-    kept = lines - max(0, top + rows - out_h) * row_step
-    rows, columns = min(rows, out_h - top), min(columns, out_w - left)
+    space, out, draws = a.shape.space, a.shape.out, a.draws
+    left = task % a.pieces * a.columns
+    rest = task // a.pieces
+    top = rest % a.bands * a.rows
+    first = rest // a.bands * a.planes
+    planes = min(a.planes, a.every_plane - first)
+    kept = a.lines - max(0, top + a.rows - out.h) * a.row_step
+    rows, columns = min(a.rows, out.h - top), min(a.columns, out.w - left)
     # Which of the inputs stand under the columns, and how many places before and behind them.
-    start = left * stride - before
-    length = (columns - 1) * stride + extent
-    begin = min(max(start, 0), space_w)
-    count = max(0, min(start + length, space_w) - begin)
+    start = left * draws.stride - a.before
+    length = (columns - 1) * draws.stride + a.extent
+    begin = min(max(start, 0), space.w)
+    count = max(0, min(start + length, space.w) - begin)
     empty = begin - start if count > 0 else length
-    whole = (columns + LANES - 1) // LANES * LANES * stride + extent + 4 * LANES
+    whole = (columns + LANES - 1) // LANES * LANES * draws.stride + a.extent + 4 * LANES
     for p in range(planes):
-        image, d = (first + p) // out_d, (first + p) % out_d
-        plane = image * space_d + word(depth_table, 2 * d)
+        image, d = (first + p) // out.d, (first + p) % out.d
+        plane = image * space.d + word(a.depth_table, 2 * d)
         for line in range(kept):
-            at = top * row_step + line
-            to = scratch + (p * lines + line) * pitch * WIDTH
-            source = (plane * space_h + word(row_table, 2 * at)) * space_w + begin
-            if in_place != 0 and count == length and source + whole <= in_place:
+            at = top * a.row_step + line
+            to = scratch + (p * a.lines + line) * a.pitch * WIDTH
+            source = (plane * space.h + word(a.row_table, 2 * at)) * space.w + begin
+            if a.in_place != 0 and count == length and source + whole <= a.in_place:
                 continue
-            fill(to, identity, empty)
+            fill(to, a.identity, empty)
             combine_rows(
-                to + empty * WIDTH, x + source * WIDTH, word(depth_table, 2 * d + 1),
-                depth_dilation * space_h * space_w, word(row_table, 2 * at + 1),
-                row_dilation * space_w, count, identity,
+                to + empty * WIDTH, x + source * WIDTH, word(a.depth_table, 2 * d + 1),
+                a.depth_dilation * space.h * space.w, word(a.row_table, 2 * at + 1),
+                a.row_dilation * space.w, count, a.identity,
             )  # fmt: skip
-            fill(to + (empty + count) * WIDTH, identity, length - empty - count)
-    for step in range(step_count):
+            fill(to + (empty + count) * WIDTH, a.identity, length - empty - count)
+    for step in range(a.step_count):
         for p in range(planes):
-            some = scratch + p * lines * pitch * WIDTH
+            some = scratch + p * a.lines * a.pitch * WIDTH
             halve(
-                some + word(steps, 4 * step) * WIDTH, some + word(steps, 4 * step + 1) * WIDTH,
-                word(steps, 4 * step + 2), word(steps, 4 * step + 3),
+                some + word(a.steps, 4 * step) * WIDTH, some + word(a.steps, 4 * step + 1) * WIDTH,
+                word(a.steps, 4 * step + 2), word(a.steps, 4 * step + 3),
             )  # fmt: skip
     for p in range(planes):
         for h in range(rows):
-            row = scratch + (p * lines + h * row_step) * pitch * WIDTH
-            source = ((first + p) * space_h + top + h) * space_w + begin
-            if in_place != 0 and count == length and source + whole <= in_place:
+            row = scratch + (p * a.lines + h * a.row_step) * a.pitch * WIDTH
+            source = ((first + p) * space.h + top + h) * space.w + begin
+            if a.in_place != 0 and count == length and source + whole <= a.in_place:
                 row = x + source * WIDTH
-            result = y + (((first + p) * out_h + top + h) * out_w + left) * WIDTH
-            counts, times = column_counts + left * WIDTH, 1
-            if MEAN != 0:
-                times = word(depth_counts, (first + p) % out_d) * word(row_counts, top + h)
-            if STRIDE != 0:
-                draw(result, row, size, dilation, columns, counts, times)
+            result = y + (((first + p) * out.h + top + h) * out.w + left) * WIDTH
+            counts, times = a.counts.w + left * WIDTH, 1
+            if draws.MEAN != 0:
+                times = word(a.counts.d, (first + p) % out.d) * word(a.counts.h, top + h)
+            if draws.STRIDE != 0:
+                draw(result, row, columns, counts, times, draws)
             else:
-                pick(result, row, stride, columns, counts, times)
+                pick(result, row, columns, counts, times, draws)
 
 
-MEAN, STRIDE = 0, 0
-"""Stand-ins: each kernel has its own."""
-
-USES = (fill, combine_rows, halve, every, window_at, mean, draw, pick)
-"""What `_drive` calls, and what that calls."""
-
-
-def identity(layout: Layout, dtype: torch.dtype) -> Tensor:
+def identity_of(layout: PoolLayout, dtype: torch.dtype) -> Tensor:
     """Return the one element that changes nothing it is combined with."""
     if layout.sums:
         return torch.zeros(1, dtype=dtype)
@@ -158,72 +182,76 @@ def identity(layout: Layout, dtype: torch.dtype) -> Tensor:
     return torch.full((1,), lowest, dtype=dtype)
 
 
-def counts(layout: Layout, problem: Pool) -> list[np.ndarray[Any, Any]]:
+def counts_of(layout: PoolLayout, problem: Pool) -> PoolCounts:
     """Return over how many elements a mean counts along every axis, for all outputs; at least 1."""
-    if not isinstance(problem, AvgPool):
-        return [np.ones(n, np.int64) for n in layout.outputs]
-    along = zip(layout.windows, layout.space, strict=True)
-    return [np.maximum(1, spans(w, n, problem.count_include_pad)[:, 1]) for w, n in along]
+    found = [np.ones(n, np.int64) for n in layout.outputs]
+    if isinstance(problem, AvgPool):
+        along = zip(layout.windows, layout.space, strict=True)
+        found = [np.maximum(1, spans(w, n, problem.count_include_pad)[:, 1]) for w, n in along]
+    d, h, w = found
+    columns = torch.from_numpy(w).to(DTYPES[problem.dtype])
+    return PoolCounts(d=Pointer(d), h=Pointer(h), w=Pointer(columns))
+
+
+def _tables(layout: PoolLayout) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return for planes and for lines of a band where the first input lies, and how many follow."""
+    depth, row, _ = layout.windows
+    planes = places(depth, layout.space[0])
+    if not layout.halves_rows:
+        return planes, places(row, layout.space[1])
+    positions = np.arange(layout.lines(layout.outputs[1])) - row.before
+    inside = (positions >= 0) & (positions < layout.space[1])
+    return planes, np.stack([np.where(inside, positions, 0), inside], axis=1).astype(np.int64)
+
+
+def _draws(layout: PoolLayout) -> PoolDraw:
+    """Return how windows are drawn: of one tap each where their columns are halved before."""
+    column, stride = layout.windows[2], layout.stride
+    size = 1 if layout.halves_columns else column.size
+    return PoolDraw(
+        MEAN=Fixed(layout.sums),
+        SIZE=Fixed(size if size <= 4 else 0),
+        STRIDE=Fixed(stride if stride in DRAWN else 0),
+        size=size,
+        stride=stride,
+        dilation=column.dilation,
+    )
 
 
 def prepare(problem: Pool) -> Fill:
     """Return `run(x, y)`, which fills y (n, c, *outputs) from x (n, c, *space)."""
-    layout, dtype = Layout.of(problem), DTYPES[problem.dtype]
+    layout = PoolLayout.of(problem)
     band = layout.band(threads())
     depth, row, column = layout.windows
-    tables = [places(w, n) for w, n in zip((depth, row), layout.space, strict=False)]
-    if layout.halves_rows:
-        positions = np.arange(layout.lines(layout.outputs[1])) - row.before
-        inside = (positions >= 0) & (positions < layout.space[1])
-        tables[1] = np.stack([np.where(inside, positions, 0), inside], axis=1).astype(np.int64)
-    counted = counts(layout, problem)
+    depth_table, row_table = _tables(layout)
     steps = steps_of(layout, band)
-    size = 1 if layout.halves_columns else column.size
-    launch = Launch(
-        Kernel(
-            name="pooling",
-            dtype=problem.dtype,
-            drive=_drive,
-            uses=USES,
-            blocks=f"combine = {'add' if layout.sums else 'maximum'}",
-            constants=(
-                ("MEAN", int(layout.sums)),
-                ("SIZE", size if size <= 4 else 0),
-                ("STRIDE", layout.stride if layout.stride in DRAWN else 0),
-            ),
-        ),
-        tasks=layout.tasks(band),
-        scratch=layout.bytes(band),
-        fixed={
-            "identity": identity(layout, dtype),
-            "depth_table": tables[0],
-            "row_table": tables[1],
-            "depth_counts": counted[0],
-            "row_counts": counted[1],
-            "column_counts": torch.from_numpy(counted[2]).to(dtype),
-            "steps": steps,
-            "step_count": len(steps),
-            "every_plane": layout.images * layout.outputs[0],
-            "bands": ceil(layout.outputs[1] / band.rows),
-            "pieces": ceil(layout.outputs[2] / band.columns),
-            "planes": band.planes,
-            "rows": band.rows,
-            "columns": band.columns,
-            "lines": layout.lines(band.rows),
-            "pitch": layout.pitch(band.columns),
-            "row_step": layout.row_step,
-            "size": size,
-            "extent": column.extent,
-            "stride": layout.stride,
-            "dilation": column.dilation,
-            "before": column.before,
-            "depth_dilation": depth.dilation,
-            "row_dilation": 1 if layout.halves_rows else row.dilation,
-            "in_place": layout.in_place * layout.images * prod(layout.space),
-            **{f"space_{a}": n for a, n in zip("dhw", layout.space, strict=True)},
-            **{f"out_{a}": n for a, n in zip("dhw", layout.outputs, strict=True)},
-        },
+    arguments = PoolRows(
+        identity=Pointer(identity_of(layout, DTYPES[problem.dtype])),
+        depth_table=Pointer(depth_table),
+        row_table=Pointer(row_table),
+        steps=Pointer(steps),
+        step_count=len(steps),
+        every_plane=layout.images * layout.outputs[0],
+        bands=ceil(layout.outputs[1] / band.rows),
+        pieces=ceil(layout.outputs[2] / band.columns),
+        planes=band.planes,
+        rows=band.rows,
+        columns=band.columns,
+        lines=layout.lines(band.rows),
+        pitch=layout.pitch(band.columns),
+        row_step=layout.row_step,
+        extent=column.extent,
+        before=column.before,
+        depth_dilation=depth.dilation,
+        row_dilation=1 if layout.halves_rows else row.dilation,
+        in_place=layout.in_place * layout.images * prod(layout.space),
+        draws=_draws(layout),
+        counts=counts_of(layout, problem),
+        shape=layout.record(),
     )
+    blocks = f"combine = {'add' if layout.sums else 'maximum'}"
+    kernel = Kernel.of("pooling", problem.dtype, drive, arguments, blocks=blocks)
+    launch = Launch(kernel, arguments, tasks=layout.tasks(band), scratch=layout.bytes(band))
 
     def run(x: Tensor, y: Tensor) -> None:
         if launch.tasks:

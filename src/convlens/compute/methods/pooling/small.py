@@ -1,6 +1,6 @@
 """Pooling by small windows, the input read where it lies: no rows of its own, no memory taken.
 
-A task does some rows of one image, every block of rows by `kernels.pool_blocks`.
+A task does some rows of one image, every block of rows by `pool_rows`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ import functools
 from dataclasses import dataclass
 from math import ceil, prod
 
-import torch
 from torch import Tensor
 
-from convlens.compute.kernels.blocks.pools import pool_blocks
+from convlens.compute.kernels.blocks.pools import PoolTaps, pool_blocks, pool_rows
 from convlens.compute.kernels.language.compiling import Kernel
-from convlens.compute.kernels.language.words import WIDTH, pool_rows, word
+from convlens.compute.kernels.language.words import WIDTH, word
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import machine
-from convlens.compute.kernels.rows.pooling import mean
+from convlens.compute.kernels.records import Fixed, Pointer
+from convlens.compute.kernels.rows.pooling import PoolCounts, mean
+from convlens.compute.kernels.shapes import Axes, PoolShape
 from convlens.compute.kernels.tasks import band_rows
 from convlens.compute.methods.method import Fill, PoolMethod
 from convlens.compute.methods.pooling import method as pooling
-from convlens.compute.methods.pooling.layout import Layout
+from convlens.compute.methods.pooling.layout import PoolLayout
 from convlens.compute.problems import DTYPES, Pool
 
 __all__ = ["METHOD", "cost", "prepare", "refuses"]
@@ -50,7 +51,7 @@ def refuses(problem: Pool) -> str | None:
     reason = pooling.refuses(problem)
     if reason is not None:
         return reason
-    row, column = Layout.of(problem).windows[1:]
+    row, column = PoolLayout.of(problem).windows[1:]
     if max(row.size, column.size) > LARGEST:
         return f"it computes windows of up to {LARGEST} rows and columns"
     if row.stride > FARTHEST or column.stride > 2:
@@ -73,14 +74,14 @@ def cost(problem: Pool) -> float:
     >>> 2 < cost(of(256)) / cost(of(64)) < 5
     True
     """
-    layout = Layout.of(problem)
+    layout = PoolLayout.of(problem)
     moved = layout.images * (prod(layout.space) + prod(layout.outputs)) * layout.width
     computed = layout.images * layout.outputs[0] * block_of(layout).seconds
     return 3e-6 + max(moved * 3e-11, computed / threads())
 
 
 @dataclass(frozen=True)
-class Block:
+class PoolBlock:
     """A block of `rows` x `vectors`, the last of a row `rest`; `seconds` for one plane out."""
 
     rows: int
@@ -90,7 +91,7 @@ class Block:
 
 
 @functools.lru_cache(512)
-def block_of(layout: Layout) -> Block:
+def block_of(layout: PoolLayout) -> PoolBlock:
     """Return the block that takes the least time, by the steps and loads it is made of."""
     high, wide = layout.outputs[1:]
     found = []
@@ -103,10 +104,10 @@ def block_of(layout: Layout) -> Block:
             cycles = ceil(high / rows) * ((wide - 1) // (vectors * layout.lanes) * whole + last)
             found.append((cycles, rows, vectors, rest))
     cycles, rows, vectors, rest = min(found)
-    return Block(rows, vectors, rest, cycles / CLOCK)
+    return PoolBlock(rows, vectors, rest, cycles / CLOCK)
 
 
-def _cycles(layout: Layout, rows: int, vectors: int) -> float:
+def _cycles(layout: PoolLayout, rows: int, vectors: int) -> float:
     """Return the cycles of a block: a maximum is some steps, a mean ends in a division."""
     depth, row, column = layout.windows
     step = 0.5 if layout.sums else 1.5
@@ -117,78 +118,81 @@ def _cycles(layout: Layout, rows: int, vectors: int) -> float:
     return 20 + 6 * column.size * vectors + depth.size * (each * vectors + 2 * lines) + done
 
 
-def _drive(
-    task: int, scratch: int, x: int, y: int, identity: int, outside: int, depth_counts: int,
-    row_counts: int, counts: int, bands: int, rows: int, depth: int, depth_stride: int,
-    depth_before: int, depth_dilation: int, row_stride: int, row_before: int, column_before: int,
-    space_d: int, space_h: int, space_w: int, out_d: int, out_h: int, out_w: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class SmallPool:
+    """The arguments of `drive`.
+
+    Results come in `bands` of `rows` rows, of which a block computes `ROWS`; `before` is the
+    padding.
+    """
+
+    ROWS: Fixed
+    bands: int
+    rows: int
+    depth_stride: int
+    row_stride: int
+    before: Axes
+    taps: PoolTaps
+    counts: PoolCounts
+    shape: PoolShape
+
+
+def drive(task: int, scratch: int, x: int, y: int, a: SmallPool) -> None:
     """Do one band of one plane of an image."""
-    band, plane = task % bands, task // bands
-    d, image = plane % out_d, x + plane // out_d * space_d * space_h * space_w * WIDTH
-    result = y + plane * out_h * out_w * WIDTH
-    end = min(out_h, (band + 1) * rows)
-    for row in range(band * rows, end, ROWS):
+    space, out, counts = a.shape.space, a.shape.out, a.counts
+    band, plane = task % a.bands, task // a.bands
+    d, image = plane % out.d, x + plane // out.d * space.d * space.h * space.w * WIDTH
+    result = y + plane * out.h * out.w * WIDTH
+    end = min(out.h, (band + 1) * a.rows)
+    for row in range(band * a.rows, end, a.ROWS):
         pool_rows(
-            image, outside, identity, depth, d * depth_stride - depth_before, depth_dilation,
-            space_d, row * row_stride - row_before, space_h, space_w, -column_before,
-            result + row * out_w * WIDTH, out_w, end - row, out_w, counts, row_counts + row * 8,
-            word(depth_counts, d),
-        )  # fmt: skip
-
-
-ROWS = 1
-"""Stands for the rows of a block: each kernel has its own."""
+            image,
+            result + row * out.w * WIDTH,
+            d * a.depth_stride - a.before.d,
+            row * a.row_stride - a.before.h,
+            -a.before.w,
+            end - row,
+            out.w,
+            counts.w,
+            counts.h + row * 8,
+            word(counts.d, d),
+            a.taps,
+            a.shape,
+        )
 
 
 def prepare(problem: Pool) -> Fill:
     """Return `run(x, y)`, which fills y (n, c, *outputs) from x (n, c, *space)."""
-    layout, dtype = Layout.of(problem), DTYPES[problem.dtype]
+    layout = PoolLayout.of(problem)
     depth, row, column = layout.windows
     block = block_of(layout)
     planes = layout.images * layout.outputs[0]
     band = band_rows(planes, layout.outputs[1], block.rows, threads())
-    identity = pooling.identity(layout, dtype)
-    counts = pooling.counts(layout, problem)
-    kernel = Kernel(
-        name="small_pooling",
-        dtype=problem.dtype,
-        drive=_drive,
-        uses=(mean,),
-        blocks=f"combine = {'add' if layout.sums else 'maximum'}\n"
-        + pool_blocks(
-            block.rows,
-            block.vectors,
-            block.rest,
-            (row.size, column.size),
-            (row.stride, column.stride),
-            layout.sums,
+    bands = ceil(layout.outputs[1] / band)
+    identity = pooling.identity_of(layout, DTYPES[problem.dtype])
+    arguments = SmallPool(
+        ROWS=Fixed(block.rows),
+        bands=bands,
+        rows=band,
+        depth_stride=depth.stride,
+        row_stride=row.stride,
+        before=Axes.of(window.before for window in layout.windows),
+        taps=PoolTaps(
+            identity=Pointer(identity),
+            outside=Pointer(identity.expand(layout.space[2]).contiguous()),
+            depth=depth.size,
+            depth_dilation=depth.dilation,
         ),
-        constants=(("ROWS", block.rows),),
+        counts=pooling.counts_of(layout, problem),
+        shape=layout.record(),
     )
-    launch = Launch(
-        kernel,
-        tasks=planes * ceil(layout.outputs[1] / band),
-        scratch=0,
-        fixed={
-            "identity": identity,
-            "outside": identity.expand(layout.space[2]).contiguous(),
-            "depth_counts": counts[0],
-            "row_counts": counts[1],
-            "counts": torch.from_numpy(counts[2]).to(dtype),
-            "bands": ceil(layout.outputs[1] / band),
-            "rows": band,
-            "depth": depth.size,
-            "depth_stride": depth.stride,
-            "depth_before": depth.before,
-            "depth_dilation": depth.dilation,
-            "row_stride": row.stride,
-            "row_before": row.before,
-            "column_before": column.before,
-            **{f"space_{a}": n for a, n in zip("dhw", layout.space, strict=True)},
-            **{f"out_{a}": n for a, n in zip("dhw", layout.outputs, strict=True)},
-        },
+    size, stride = (row.size, column.size), (row.stride, column.stride)
+    blocks = f"combine = {'add' if layout.sums else 'maximum'}\n"
+    blocks += pool_blocks(block.rows, block.vectors, block.rest, size, stride, layout.sums)
+    kernel = Kernel.of(
+        "small_pooling", problem.dtype, drive, arguments, uses=(mean,), blocks=blocks
     )
+    launch = Launch(kernel, arguments, tasks=planes * bands)
 
     def run(x: Tensor, y: Tensor) -> None:
         if launch.tasks:
