@@ -61,7 +61,7 @@ def print_warning(message: Warning | str, *_: object, **__: object) -> None:
 def error_stream() -> Console:
     """Return where progress is shown.
 
-    If nobody reads the stream, it raises BrokenPipeError; rich would end the process with status 1.
+    It raises BrokenPipeError if the other end is closed; rich would end the process with status 1.
     """
     from rich.console import Console
 
