@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from convlens import signal
-from convlens.signal import ndimage
+from convlens.signal import convolving, ndimage
 
 A = np.arange(12.0).reshape(3, 4)
 GIVEN: dict[str, Any] = {
@@ -46,7 +45,7 @@ REFUSED: dict[str, list[Any]] = {
     **dict.fromkeys(("mode", "method", "boundary"), NO_WORDS),
     "output": ["word", 5, [1, 2], object(), RAGGED, np.zeros(3), "object", "datetime64[s]"],
 }
-FUNCTIONS = [(module, name) for module in (ndimage, signal) for name in module.__all__]
+FUNCTIONS = [(module, name) for module in (ndimage, convolving) for name in module.__all__]
 
 
 @pytest.mark.parametrize(("module", "name"), FUNCTIONS, ids=[name for _, name in FUNCTIONS])

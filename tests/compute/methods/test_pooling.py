@@ -20,7 +20,7 @@ from convlens.compute.methods import eager, prepared, reference, refused
 from convlens.compute.methods.pooling import layout as pooling_layout
 from convlens.compute.methods.pooling import method as pooling
 from convlens.compute.methods.spans import divisors, places, spans
-from convlens.compute.problems import AvgPool, MaxPool, Problem
+from convlens.compute.problems import AvgPool, Conv, MaxPool, Problem
 from convlens.compute.reading.options import read_pool
 from convlens.windows import Window
 from tests.oracles.compute import check_sum
@@ -325,7 +325,8 @@ def test_what_it_refuses() -> None:
             "dtype": "float32",
             field: value,
         }
-        problem = Problem(batch=1, channels=1, channels_out=1, **options)
+        operation = options.pop("operation")
+        problem = Conv(**options) if operation == "conv" else MaxPool(**options)
         assert pooling.METHOD.refused(problem) is not None, field
     whole_numbers = AvgPool(space=(4,), windows=window, dtype="int32")
     assert pooling.METHOD.refused(whole_numbers) == "an average of integers is no integer"

@@ -12,17 +12,17 @@ from torch import Tensor
 from convlens.compute.memory.arena import Arena
 from convlens.compute.methods import depthwise, eager, lanes, reference, taps
 from convlens.compute.methods.borders import meets_zeros, surrounded, without_padding
-from convlens.compute.methods.fft import library as fft_library
-from convlens.compute.methods.fft import method as fft
+from convlens.compute.methods.fft.library import METHOD as FFT_LIBRARY
+from convlens.compute.methods.fft.method import METHOD as FFT
 from convlens.compute.methods.method import Computed, ConvMethod, PoolMethod, WholeMethod
-from convlens.compute.methods.pooling import method as pooling
-from convlens.compute.methods.pooling import small as small_pooling
-from convlens.compute.methods.rows import method as rows
-from convlens.compute.methods.separable import method as separable
-from convlens.compute.methods.shift import method as shift
-from convlens.compute.methods.transposed import method as transposed
+from convlens.compute.methods.pooling.method import METHOD as POOLING
+from convlens.compute.methods.pooling.small import METHOD as SMALL_POOLING
+from convlens.compute.methods.rows.method import METHOD as ROWS
+from convlens.compute.methods.separable.method import METHOD as SEPARABLE
+from convlens.compute.methods.shift.method import METHOD as SHIFT
+from convlens.compute.methods.transposed.method import METHOD as TRANSPOSED
 from convlens.compute.methods.widening import narrow, widen, widen_bias, widen_weight, widened
-from convlens.compute.methods.winograd import method as winograd
+from convlens.compute.methods.winograd.method import F2, F4
 from convlens.compute.problems import DTYPES, Conv, ConvTranspose, Problem
 from convlens.integers import shown
 
@@ -34,18 +34,18 @@ Run = Callable[[Tensor, Tensor | None], Computed]
 AnyMethod = ConvMethod[Conv] | ConvMethod[ConvTranspose] | PoolMethod | WholeMethod
 
 METHODS: dict[str, AnyMethod] = {
-    "shift": shift.METHOD,
+    "shift": SHIFT,
     "lanes": lanes.METHOD,
-    "rows": rows.METHOD,
+    "rows": ROWS,
     "depthwise": depthwise.METHOD,
-    "separable": separable.METHOD,
-    "transposed": transposed.METHOD,
-    "winograd2": winograd.F2,
-    "winograd4": winograd.F4,
-    "fft": fft.METHOD,
-    "fft_library": fft_library.METHOD,
-    "pooling": pooling.METHOD,
-    "small_pooling": small_pooling.METHOD,
+    "separable": SEPARABLE,
+    "transposed": TRANSPOSED,
+    "winograd2": F2,
+    "winograd4": F4,
+    "fft": FFT,
+    "fft_library": FFT_LIBRARY,
+    "pooling": POOLING,
+    "small_pooling": SMALL_POOLING,
     "taps": taps.METHOD,
     "torch": eager.METHOD,
     "reference": reference.METHOD,
