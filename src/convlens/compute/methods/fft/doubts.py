@@ -169,7 +169,7 @@ class Blocks:
     def first(self, enough: int, most: int) -> Blocks:
         """Return so many of them."""
         most = min(most, self.floors.shape[1]) // 4 * 4
-        floors, places = self.floors[:, :most], self.places[:, :most]
+        floors, places = self.floors[:, :most], np.ascontiguousarray(self.places[:, :most])
         return replace(self, floors=floors, places=places, enough=min(enough, most))
 
 
