@@ -15,7 +15,7 @@ from convlens.compute.memory.arena import Arena
 from convlens.compute.methods import METHODS, prepared, refused
 from convlens.compute.methods.fft import doubts as doubts
 from convlens.compute.methods.fft import method as fft
-from convlens.compute.methods.fft.layout import Layout
+from convlens.compute.methods.fft.layout import FourierLayout
 from convlens.compute.methods.fft.tiles import Tiles
 from convlens.compute.methods.promise import products, within
 from convlens.compute.methods.winograd import method as winograd
@@ -258,7 +258,7 @@ def test_blocks_prove_no_more_than_there_is(down: int, along: int) -> None:
     """Whichever of its results a block stands for, and whatever stands in the other."""
     taps = np.abs(np.random.default_rng(0).standard_normal((1, 2, 11, 9)))
     taps[0, 0, 5] = 0
-    layout = Layout(False, 4, 16, 8, 4, ((4,), (4, 4), (8,)), (4,))
+    layout = FourierLayout(False, 4, 16, 8, 4, ((4,), (4, 4), (8,)), (4,))
     pitch = layout.columns // along * layout.lanes
     found = doubts._proofs(taps, layout, down, along)
     assert (found.floors[0] > 0).any()
@@ -335,7 +335,7 @@ def test_ordinary_data_is_not_in_doubt() -> None:
     ):
         problem = read_conv(x, weight)
         run = fft.METHOD.ready(problem, weight, None)
-        assert isinstance(run, fft._Convolution)
+        assert isinstance(run, fft.FourierRun)
         y = torch.empty(1, 1, *problem.outputs)
         run(x, y)
         assert "_settle" not in vars(run)
@@ -355,7 +355,7 @@ def test_data_in_doubt_may_go_through_float64() -> None:
     x, weight = noise((1, 1, 20_000), 1), noise((1, 1, 3000), 2)
     x[..., 5_000:] *= 1e-4
     run = fft.METHOD.ready(read_conv(x, weight), weight, None)
-    assert isinstance(run, fft._Convolution)
+    assert isinstance(run, fft.FourierRun)
     y = torch.empty(1, 1, 17_001)
     run(x, y)
     assert run._made  # in float64

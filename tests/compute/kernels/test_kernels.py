@@ -4,7 +4,9 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -36,9 +38,10 @@ from convlens.compute.kernels.language.words import (
 )
 from convlens.compute.kernels.launching import Launch
 from convlens.compute.kernels.machine import machine
+from convlens.compute.kernels.records import Pointer, record_type
 from convlens.compute.kernels.transforms.doubting import met
-from convlens.compute.kernels.transforms.tiles import GEOMETRY
-from convlens.compute.kernels.transforms.weighing import WEIGHING, uncertain_blocks
+from convlens.compute.kernels.transforms.geometry import FourierGeometry
+from convlens.compute.kernels.transforms.weighing import uncertain_blocks
 from convlens.files import cache_folder
 
 
@@ -168,8 +171,6 @@ features = llvm.get_host_cpu_features()
 kept = {name: on and not name.startswith((HIDDEN)) for name, on in features.items()}
 llvm.get_host_cpu_features = lambda: type(features)(kept)
 from convlens.compute.kernels.machine import machine
-from convlens.compute.kernels.transforms.tiles import GEOMETRY
-from convlens.compute.kernels.transforms.weighing import WEIGHING, uncertain_blocks
 assert (machine().vector, machine().fused) == (VECTOR, FUSED), machine()
 import sys
 sys.path.insert(0, TESTS)
@@ -241,8 +242,25 @@ def test_a_damaged_kernel_is_compiled_anew(
     assert y[:6].tolist() == [1, 1, 1, 1, 0, 0]
 
 
+def empty(kind: type) -> Any:
+    """A record whose numbers are all 0."""
+    types = get_type_hints(kind)
+    return kind(
+        **{
+            field.name: empty(types[field.name]) if record_type(types[field.name]) else 0
+            for field in fields(kind)
+        }
+    )
+
+
 def blocks_in_doubt(
-    task: int, scratch: int, blocks: int, limits: int, lefts: int, y: int, g: int
+    task: int,
+    scratch: int,
+    blocks: int,
+    limits: int,
+    lefts: int,
+    y: int,
+    g: FourierGeometry,
 ) -> None:
     put_word(y, task, uncertain_blocks(blocks, 3, word(lefts, task), broadcast(limits, task), 1, g))
 
@@ -266,25 +284,21 @@ def test_blocks_prove_the_sums_of_what_stands_at_their_places(along: int) -> Non
     ]
     limits = np.array([limit for _, limit in cases], dtype)
     lefts = np.array([left for left, _ in cases], np.int64)
-    y, table = np.zeros(len(cases), np.uint64), dict.fromkeys(GEOMETRY, 0)
-    table |= {"ALONG": along, "FLOOR_COUNT": 8, "FLOORS_FIRST": 4}
-    table |= {"FLOORS": floors.ctypes.data, "BLOCK_PLACES": places.ctypes.data}
-    Launch(
-        Kernel(
-            "blocks_in_doubt",
-            dtype,
-            blocks_in_doubt,
-            uses=WEIGHING,
-            constants=tuple((name, i) for i, name in enumerate(GEOMETRY)),
+    y = np.zeros(len(cases), np.uint64)
+    nothing = empty(FourierGeometry)
+    g = replace(
+        nothing,
+        blocks=replace(
+            nothing.blocks,
+            along=along,
+            count=8,
+            first=4,
+            floors=Pointer(floors),
+            places=Pointer(places),
         ),
-        tasks=len(cases),
-        scratch=0,
-        fixed={
-            "blocks": blocks, "limits": limits, "lefts": lefts, "y": y,
-            "g": np.array([*table.values()], np.int64),
-        },
-        changing=(),
-    )()  # fmt: skip
+    )
+    kernel = Kernel.of("blocks_in_doubt", dtype, blocks_in_doubt, g)
+    Launch(kernel, g, tasks=len(cases))(*map(Pointer, (blocks, limits, lefts, y)))
     for (left, limit), bits in zip(cases, y.tolist(), strict=True):
         held = left // along
         few, all_ = (np.flatnonzero(each[:held] < limit) for each in sums)

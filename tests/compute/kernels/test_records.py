@@ -15,8 +15,9 @@ from convlens.compute.kernels.language import flattening
 from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import generated, put_word, word
 from convlens.compute.kernels.launching import Launch
-from convlens.compute.kernels.records import Fixed, Pointer, fixed, leaves, words_of
+from convlens.compute.kernels.records import Fixed, InMemory, Pointer, fixed, leaves, words_of
 from convlens.compute.kernels.shapes import Axes
+from convlens.compute.kernels.transforms.geometry import FourierGeometry
 from convlens.compute.methods.depthwise import Depthwise
 from convlens.compute.methods.lanes import Lanes
 
@@ -241,10 +242,74 @@ def test_a_block_is_called_as_its_parameters_say() -> None:
         of_block(0, a)
 
 
-@pytest.mark.parametrize("kind", [Depthwise, Lanes])
+@pytest.mark.parametrize("kind", [Depthwise, Lanes, FourierGeometry])
 def test_every_number_of_a_record_has_one_place(kind: type) -> None:
     paths = [leaf.path for leaf in leaves(kind)]
     assert len(paths) == len({path.replace(".", "_") for path in paths})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(InMemory):
+    first: int
+    space: Axes
+    numbers: Pointer
+
+
+def of_table(y: int, g: Table, place: Axes) -> None:
+    put_word(y, place.h, g.space.w + word(g.numbers, place.w))
+
+
+def in_table(task: int, scratch: int, y: int, g: Table) -> None:
+    put_word(y, 0, g.first)
+    of_table(y, g, Axes(w=g.first - 2, h=task + 1, d=0))
+
+
+def table(**changes: Any) -> Table:
+    numbers = Pointer(np.array([30, 40]))
+    return Table(**{"first": 3, "space": Axes(d=4, h=5, w=6), "numbers": numbers, **changes})
+
+
+def test_a_record_in_memory_is_one_address() -> None:
+    record, y = table(), np.zeros(2, np.int64)
+    assert record.table.tolist() == [3, 4, 5, 6, int(record.numbers)]
+    assert words_of(record) == [record.table.ctypes.data]
+    kernel = Kernel.of("in_table", "int64", in_table, record)
+    assert kernel.parameters == ("y", "g")
+    text = kernel.text()
+    assert "put_word(y, place_h, word(g, 3) + word(word(g, 4), place_w))" in text
+    assert "of_table(y, g, 0, task + 1, word(g, 0) - 2)" in text
+    Launch(kernel, record, tasks=1)(y.ctypes.data)
+    assert y.tolist() == [3, 46]
+    Launch(kernel, table(first=2), tasks=1)(y.ctypes.data)  # compiled once, for any numbers
+    assert y.tolist() == [2, 36]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedTable(InMemory):
+    WIDE: Fixed
+
+
+def whole(task: int, scratch: int, y: int, g: Table) -> None:
+    of_space(y, 1, g.space)
+
+
+def unmade(task: int, scratch: int, y: int, g: Table) -> None:
+    of_space(y, 1, Axes(d=1, h=2))  # type: ignore[call-arg]
+
+
+def unread(task: int, scratch: int, y: int, g: Table) -> None:
+    put_word(y, 0, g.last)  # type: ignore[attr-defined]
+
+
+def test_what_records_in_memory_are_not_is_refused() -> None:
+    with pytest.raises(TypeError, match="record FixedTable lies in memory; none of its fields"):
+        leaves(FixedTable)
+    with pytest.raises(TypeError, match=r"`of_space\(y, 1, g.space\)` in whole does not fit"):
+        flattening.source(whole)
+    with pytest.raises(NotImplementedError, match=r"`Axes\(d=1, h=2\)` in unmade is no part"):
+        flattening.source(unmade)
+    with pytest.raises(NotImplementedError, match=r"`g.last` in unread is no part of kernels"):
+        flattening.source(unread)
 
 
 MOST = 12
@@ -252,7 +317,6 @@ MOST = 12
 
 LONGER = {
     "kernels/rows/flat.py:pack_flat",
-    "kernels/transforms/doubting.py:count_row",
     "methods/rows/method.py:_drive",
     "methods/separable/images.py:_drive",
     "methods/shift/method.py:_drive",

@@ -18,7 +18,7 @@ from convlens.compute.kernels.transforms import butterflies
 from convlens.compute.methods import reference
 from convlens.compute.methods.fft import library as fft_library
 from convlens.compute.methods.fft import method as fft
-from convlens.compute.methods.fft.layout import Layout, radices_of
+from convlens.compute.methods.fft.layout import FourierLayout, radices_of
 from convlens.compute.methods.fft.tiles import Tiles, choose
 from convlens.compute.problems import Conv, MaxPool, Unsuited
 from convlens.compute.reading.options import read_conv
@@ -369,7 +369,7 @@ def test_a_butterfly_is_a_small_fourier_transform(radix: int, twist: int) -> Non
 @pytest.mark.parametrize("length", [(256,), (2048,), (4096,), (65536,), (48, 80), (6, 32, 64)])
 def test_every_frequency_has_one_place(length: tuple[int, ...]) -> None:
     tiles = Tiles(length, length, (1,) * len(length))
-    layout = Layout.of(tiles, 16, (len(length) == 3, len(length) > 1, True))
+    layout = FourierLayout.of(tiles, 16, (len(length) == 3, len(length) > 1, True))
     places = np.broadcast_arrays(*layout.frequencies())
     lengths = (1,) * (3 - len(length)) + length
     flat = np.ravel_multi_index([place.ravel() for place in places], lengths)

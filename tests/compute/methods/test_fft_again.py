@@ -104,7 +104,7 @@ def test_a_few_doubtful_results_need_no_second_kernel() -> None:
     x[..., 100:121, 100:121] *= 1e-4  # one window reads nothing else
     weight = noise((1, 1, 21, 21), 6)
     run = fft.METHOD.ready(read_conv(x, weight), weight, None)
-    assert isinstance(run, fft._Convolution)
+    assert isinstance(run, fft.FourierRun)
     y = torch.empty(1, 1, 180, 180)
     run(x, y)
     assert "_settle" not in vars(run)

@@ -1,7 +1,8 @@
 """Records: the arguments of a kernel, as frozen dataclasses that it reads by name.
 
 A record's fields are numbers and other records. An `int` is passed to the kernel as a word, a
-`Pointer` as the address of an array, and a `Fixed` number is compiled in.
+`Pointer` as the address of an array, and a `Fixed` number is compiled in. A record `InMemory` is
+passed as one address, from which the kernel reads its numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-__all__ = ["Fixed", "Leaf", "Pointer", "fixed", "leaves", "record_type", "words_of"]
+__all__ = [
+    "Fixed", "InMemory", "Leaf", "Pointer", "fixed", "in_memory", "leaves", "record_type",
+    "words_of",
+]  # fmt: skip
 
 
 class Fixed(int):
@@ -54,11 +58,29 @@ class Pointer(int):
         return pointer
 
 
+class InMemory:
+    """The base of a record that lies in memory as a table: for more numbers than registers hold.
+
+    To a kernel, its number `g.wide` is `word(g, i)`; none may be `Fixed`.
+    """
+
+    @functools.cached_property
+    def table(self) -> np.ndarray[Any, Any]:
+        """Return all numbers, in the order of the fields."""
+        kind: type = type(self)
+        return np.array(_getter(kind)(self), np.int64)
+
+
 class Leaf(NamedTuple):
     """A number of a record: its path, such as "band.rows", and its constant's name if fixed."""
 
     path: str
     constant: str | None
+
+
+def in_memory(kind: type) -> bool:
+    """Return whether the records of a type are passed as one address."""
+    return issubclass(kind, InMemory)
 
 
 def record_type(kind: object) -> bool:
@@ -70,8 +92,8 @@ def record_type(kind: object) -> bool:
 def leaves(kind: type) -> tuple[Leaf, ...]:
     """Return every number of a record type, in the order of the fields.
 
-    Raises TypeError for a field that is neither a number nor a record, and for a type whose
-    instances could change or be made by position.
+    Raises TypeError for a field that is neither a number nor a record, for a fixed one in memory,
+    and for a type whose instances could change or be made by position.
 
     >>> from convlens.compute.kernels.shapes import Axes
     >>> [leaf.path for leaf in leaves(Axes)]
@@ -96,6 +118,8 @@ def leaves(kind: type) -> tuple[Leaf, ...]:
                 f"field `{field.name}` of record {kind.__name__} is a {one}; "
                 "use int, Fixed, Pointer or a record"
             )
+    if in_memory(kind) and any(leaf.constant for leaf in found):
+        raise TypeError(f"record {kind.__name__} lies in memory; none of its fields can be Fixed")
     return tuple(found)
 
 
@@ -119,6 +143,8 @@ def fixed(record: object, name: str) -> tuple[tuple[str, int], ...]:
     (('space_d', 1),)
     """
     kind: type = type(record)
+    if in_memory(kind):
+        return ()
     found: dict[str, int] = {}
     for (path, constant), value in zip(leaves(kind), _getter(kind)(record), strict=True):
         if type(value) is not Fixed:
@@ -134,11 +160,13 @@ def fixed(record: object, name: str) -> tuple[tuple[str, int], ...]:
 
 
 def words_of(record: object) -> list[int]:
-    """Return the numbers of a record that are passed to its kernel, those not fixed.
+    """Return what is passed to a kernel for its record: the numbers not fixed, or one address.
 
     >>> from convlens.compute.kernels.shapes import Axes
     >>> words_of(Axes(d=Fixed(1), h=4, w=5))
     [4, 5]
     """
+    if isinstance(record, InMemory):
+        return [Pointer(record.table)]
     kind: type = type(record)
     return [int(value) for value in _getter(kind)(record) if type(value) is not Fixed]

@@ -19,7 +19,6 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import (
     LANES,
     WIDTH,
-    exchange,
     load,
     put_word,
     store_some,
@@ -31,7 +30,7 @@ from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.rows.packing import Packing, pack_band
 from convlens.compute.kernels.shapes import ConvShape
 from convlens.compute.kernels.tasks import place_of
-from convlens.compute.kernels.transforms import butterflies
+from convlens.compute.kernels.transforms.butterflies import exchange, exchange_text
 from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape, Unpadded
@@ -259,7 +258,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
         packing=_packing(shape, band, problem.padding_mode),
         shape=shape.record(),
     )
-    blocks = lane_block(positions, vectors) + butterflies.exchange(lanes)
+    blocks = lane_block(positions, vectors) + exchange_text(lanes)
     kernel = Kernel.of("lanes", problem.dtype, drive, arguments, blocks=blocks)
     scratch = (packed + places + turned * wide) * width
     launch = Launch(kernel, arguments, tasks=tasks * shares, scratch=scratch)

@@ -2,7 +2,8 @@
 
 A parameter that is a record becomes one parameter for each of its numbers, and so does a record
 that is passed on. Fixed numbers become names of constants. `shape = a.shape` is no instruction: it
-only gives a record a shorter name.
+only gives a record a shorter name. A call may make a record of what it passes on. One `InMemory`
+stays one parameter, its address: `a.rows` is `word(a, 3)` then.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from types import FunctionType
 from typing import Any, get_type_hints
 
 from convlens.compute.kernels.language import words
-from convlens.compute.kernels.records import leaves, record_type
+from convlens.compute.kernels.records import in_memory, leaves, record_type
 
 __all__ = ["constants_in", "parameters", "reached", "record_of", "source"]
 
@@ -54,6 +55,8 @@ def parameters(function: Function, constants: tuple[str, ...] = ()) -> tuple[str
 
 def _flat(prefix: str, kind: type, *, fixed: bool) -> list[str]:
     """Return the flattened names of a record's numbers; with `fixed`, of constants, too."""
+    if in_memory(kind):
+        return [prefix]
     return [
         constant or f"{prefix}_{path.replace('.', '_')}"
         for path, constant in leaves(kind)
@@ -180,7 +183,7 @@ class _Flattener(ast.NodeTransformer):
                 return self.records.get(name)
             case ast.Attribute(whole, name):
                 outer = self.record(whole)
-                if outer is None:
+                if outer is None or in_memory(outer[1]):
                     return None
                 prefix, kind = outer
                 for path, constant in leaves(kind):
@@ -190,8 +193,39 @@ class _Flattener(ast.NodeTransformer):
                         return f"{prefix}_{name}", get_type_hints(kind)[name]
         return None
 
+    def read(self, node: ast.expr) -> ast.expr | None:
+        """Return how a number of a record in memory is read, or None for any other expression."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.insert(0, node.attr)
+            node = node.value
+        name, kind = (self.record(node) if isinstance(node, ast.Name) else None) or ("", object)
+        if not in_memory(kind) or not parts:
+            return None
+        paths = [leaf.path for leaf in leaves(kind)]
+        if ".".join(parts) not in paths:
+            return None
+        place = ast.Constant(paths.index(".".join(parts)))
+        return ast.Call(ast.Name("word", ast.Load()), [ast.Name(name, ast.Load()), place], [])
+
+    def made(self, node: ast.expr) -> tuple[type, list[ast.expr]] | None:
+        """Return the type and the numbers of a record that an expression makes, or None."""
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            return None
+        kind = self.globals.get(node.func.id)
+        if not record_type(kind):
+            return None
+        given = {one.arg: one.value for one in node.keywords}
+        paths = [leaf.path for leaf in leaves(kind)]
+        if node.args or set(given) != set(paths) or in_memory(kind):
+            raise self.refuse(node)
+        return kind, [given[path] for path in paths]
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Replace a number of a record by its flattened name."""
+        read = self.read(node)
+        if read is not None:
+            return read
         found = self.found(node)
         if found is None or found[1] is not None:
             raise self.refuse(node)
@@ -224,13 +258,20 @@ class _Flattener(ast.NodeTransformer):
         self.check(node)
         arguments: list[ast.expr] = []
         for argument in node.args:
-            found = self.record(argument)
-            if found is None:
+            found, made = self.record(argument), self.made(argument)
+            if made is not None:
+                arguments += [self.visit(number) for number in made[1]]
+            elif found is None:
                 arguments.append(self.visit(argument))
             else:
                 arguments += [ast.Name(n, ast.Load()) for n in _flat(*found, fixed=False)]
         node.args = arguments
         return node
+
+    def kind(self, argument: ast.expr) -> type | None:
+        """Return the type of the record that an argument is, or None."""
+        found, made = self.record(argument), self.made(argument)
+        return found[1] if found else made[0] if made else None
 
     def check(self, node: ast.Call) -> None:
         """Raise TypeError unless a call passes the records that the called function takes."""
@@ -238,7 +279,7 @@ class _Flattener(ast.NodeTransformer):
         if not isinstance(called, FunctionType) or called.__module__ == words.__name__:
             return
         wanted = list(_annotated(called).values())
-        given = [found[1] if (found := self.record(one)) else None for one in node.args]
+        given = [self.kind(argument) for argument in node.args]
         if wanted != given:
             raise TypeError(
                 f"`{ast.unparse(node)}` in {self.function.__name__} does not fit the parameters of "

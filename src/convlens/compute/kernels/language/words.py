@@ -35,7 +35,6 @@ integers, and count in elements from there:
     filter_rows(...), across_rows(...), down_rows(...)    those that `filter_blocks` wrote
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
     add_products(...)           what `outer_blocks` wrote
-    transform(...), exchange(p, step)   what `butterflies` wrote for it
 
 `@apart` before a function says that it is called, not copied to where it is: what is seldom run
 takes no registers from what always is. `@generated` before a function says that a register block
@@ -57,7 +56,7 @@ WORDS = (
     "number plus total add sub mul div fma maximum minimum missing magnitude root "
     "rough_root larger smaller below "
     "evens odds low high word "
-    "put_word take shift_rows filter_rows transform exchange "
+    "put_word take shift_rows filter_rows "
     "transform_row transform_columns inverse combine add_products "
     "across_rows down_rows"
 ).split()

@@ -16,12 +16,37 @@ from __future__ import annotations
 
 from math import cos, pi, sin
 
-__all__ = ["ENTRY", "RADICES", "butterflies", "exchange"]
+from convlens.compute.kernels.language.flattening import parameters
+from convlens.compute.kernels.language.words import generated
+
+__all__ = ["ENTRY", "RADICES", "butterflies", "exchange", "exchange_text", "transform"]
 
 RADICES = (2, 3, 4, 5, 8)
 """How many vectors a butterfly may transform: a larger one finds too few registers."""
 ENTRY = 8
-"""The words that describe a pass in a schedule: see `butterflies`."""
+"""The words that describe a pass in a schedule: see `transform`."""
+
+
+@generated
+def transform(
+    re: int, im: int, schedule: int, passes: int, count: int, step: int, shift: int, backward: int
+) -> None:
+    """Transform `count` columns of vectors in place, which lie `step` elements apart.
+
+    `re` and `im` are where the real and the imaginary parts begin. The schedule holds `ENTRY`
+    integers for each of the passes: the radix R, how many groups of butterflies, how many elements
+    from one to the next, how many butterflies in each, the elements between the R numbers of a
+    butterfly and from one butterfly to the next, the address of the twiddle factors, and whether
+    there are any. These are, for butterfly i and 0 < r < R, the two parts of a complex number;
+    `shift` is added to i. Backward, with the imaginary parts for `re` and the real ones for `im`,
+    all is undone, times the length.
+    """
+
+
+@generated
+def exchange(p: int, step: int) -> None:
+    """Transpose as many vectors as there are lanes, `step` elements apart."""
+
 
 Part = tuple[bool, str]
 """A vector by name, and whether its negative is meant: a sign costs nothing until it is stored."""
@@ -95,7 +120,7 @@ def _turned(writer: _Writer, a: Number, steps: int, whole: int) -> Number:
 
 
 def _transform(writer: _Writer, x: list[Number]) -> list[Number]:
-    """Return the discrete Fourier transform of so many numbers."""
+    """Return the discrete Fourier transform of numbers."""
     n = len(x)
     if n == 1:
         return x
@@ -142,23 +167,12 @@ def _odd_transform(writer: _Writer, x: list[Number]) -> list[Number]:
 def butterflies(lanes: int) -> str:
     """Return the text of `transform` and `exchange`.
 
-    `transform(re, im, schedule, passes, count, step, shift, backward)` transforms columns of
-    vectors in place; `re` and `im` are where the real and the imaginary parts begin. `count`
-    columns lie `step` elements apart. The schedule holds `ENTRY` integers for every pass: the
-    radix R, how many groups of butterflies, how many elements from one to the next, how many
-    butterflies in each, the elements between the R numbers of a butterfly and from one butterfly
-    to the next, the address of the twiddle factors, and whether there are any. These are, for
-    butterfly i and 0 < r < R, the two parts of a complex number; `shift` is added to i. Backward,
-    with the imaginary parts for `re` and the real ones for `im`, all is undone, times the length.
-
-    `exchange(p, step)` transposes as many vectors as there are lanes, `step` elements apart.
-
     >>> "def transform(" in butterflies(4)
     True
     """
     lines = [
         "@apart",
-        "def transform(re, im, schedule, passes, count, step, shift, backward):",
+        f"def transform({', '.join(parameters(transform))}):",
         "    for number in range(passes):",
         f"        place = schedule + number * {8 * ENTRY}",
         "        twist = 2",
@@ -176,13 +190,13 @@ def butterflies(lanes: int) -> str:
             "                word(place, 4), word(place, 5), count, step, w, twist)",
         ]
     passes = "\n".join(_pass(radix) for radix in RADICES)
-    return "\n".join([passes, *lines, exchange(lanes)])
+    return "\n".join([passes, *lines, exchange_text(lanes)])
 
 
-def exchange(lanes: int) -> str:
+def exchange_text(lanes: int) -> str:
     """Return the text of `exchange`: shuffled like cards log2(lanes) times, rows are columns."""
     names = [f"v{i}" for i in range(lanes)]
-    lines = ["def exchange(p, step):"]
+    lines = [f"def exchange({', '.join(parameters(exchange))}):"]
     lines += [f"    {name} = load(p, {i} * step)" for i, name in enumerate(names)]
     half = lanes // 2
     for turn in range(lanes.bit_length() - 1):

@@ -8,8 +8,7 @@ itself, which no sum of smaller products can be; or if whole blocks of its windo
 (`weighing.uncertain_blocks`); or the products of the largest taps do. The others are summed
 directly, by a second kernel, which most inputs never need.
 
-The functions take `g`, the address of what is constant in a problem, in the order of `GEOMETRY`. An
-*area* is a tile as the windows see it, on a line all in one row.
+An *area* is a tile as the windows see it, on a line all in one row.
 """
 
 from __future__ import annotations
@@ -32,65 +31,12 @@ from convlens.compute.kernels.language.words import (
     zero,
 )
 from convlens.compute.kernels.rows.packing import clear, pack_row
-from convlens.compute.kernels.transforms.tiles import (
-    ALONG,
-    APART_D,
-    APART_H,
-    APART_W,
-    AREA,
-    BATCH,
-    BEGIN_D,
-    BEGIN_H,
-    BEGIN_W,
-    BIAS,
-    BLOCK_PITCH,
-    CHANNEL,
-    DEPTH,
-    DOWN,
-    EACH,
-    END_W,
-    ENDS_W,
-    FIRST,
-    GROUPS,
-    HIGH,
-    LARGEST,
-    LAST,
-    LENGTH,
-    LINE,
-    OUT_D,
-    OUT_H,
-    OUT_W,
-    OUTS,
-    PACK_TILE,
-    PAIRS,
-    PITCH,
-    PLACES,
-    PLANE,
-    REACH_D,
-    REACH_H,
-    REACH_W,
-    SIZE,
-    SIZE_D,
-    SIZE_H,
-    SIZE_W,
-    SPACE_D,
-    SPACE_H,
-    SPACE_W,
-    STEP_D,
-    STEP_H,
-    STEP_W,
-    TAPS,
-    TERMS,
-    UNTIL_D,
-    UNTIL_H,
-    UNTIL_W,
-    WEIGHTS,
-    origin,
-    pack_planes,
-)
-from convlens.compute.kernels.transforms.weighing import WEIGHING, mask_of, uncertain_blocks
+from convlens.compute.kernels.shapes import Axes
+from convlens.compute.kernels.transforms.geometry import DoubtLimit, FourierGeometry
+from convlens.compute.kernels.transforms.tiles import origin, pack_planes
+from convlens.compute.kernels.transforms.weighing import mask_of, uncertain_blocks
 
-__all__ = ["CONSTANTS", "DOUBTS", "SETTLE", "SPLIT", "count_doubts", "settle_tiles"]
+__all__ = ["SPLIT", "count_doubts", "settle_tiles"]
 
 SPLIT = 8
 """The most tasks that share the doubtful results of a pair of tiles."""
@@ -102,25 +48,25 @@ AT_ONCE = 128
 """The products that are summed in a row, before such sums are summed."""
 
 
-def pack_area(to: int, image: int, d0: int, h0: int, w0: int, g: int) -> None:
+def pack_area(to: int, image: int, corner: Axes, g: FourierGeometry) -> None:
     """Write a tile as the windows see it."""
-    if word(g, LINE) == 0:
-        pack_planes(to, image, d0, h0, w0, 0, word(g, DEPTH), g)
+    if g.tile.line == 0:
+        pack_planes(to, image, corner, 0, g.tile.depth, g)
         return
-    count = max(0, min(word(g, LENGTH), word(g, END_W) - w0))
-    pack_row(to, image, word(g, ENDS_W), word(g, FIRST), word(g, LAST), w0, 1, count)
-    clear(to + count * WIDTH, word(g, LENGTH) - count)
+    count = max(0, min(g.length, g.inputs.end.w - corner.w))
+    pack_row(to, image, g.inputs.ends, g.inputs.first, g.inputs.last, corner.w, 1, count)
+    clear(to + count * WIDTH, g.length - count)
 
 
 def doubtful_four(
-    y: int, count: int, area: int, at: int, limit: int, row: int, bias: int, g: int
+    y: int, count: int, area: int, at: int, doubt: DoubtLimit, g: FourierGeometry
 ) -> int:
-    """Tell by an integer other than 0 if any of up to four vectors of results is doubtful.
+    """Return an integer other than 0 if any of up to four vectors of results is doubtful.
 
     Their windows begin at element `at` of the area, which is that of the channel with the largest
     taps.
     """
-    b = magnitude(broadcast(bias, 0))
+    b, limit, row = magnitude(broadcast(doubt.bias, 0)), doubt.limit, doubt.row
     if count >= 4 * LANES:
         s0, s1, s2, s3 = load(y, 0), load(y, LANES), load(y, 2 * LANES), load(y, 3 * LANES)
     else:
@@ -130,10 +76,10 @@ def doubtful_four(
     s0, s1, s2, s3 = magnitude(s0), magnitude(s1), magnitude(s2), magnitude(s3)
     m0, m1 = mask_of(count), mask_of(count - LANES)
     m2, m3 = mask_of(count - 2 * LANES), mask_of(count - 3 * LANES)
-    places = word(g, PLACES) + row * word(g, TERMS) * 8
-    taps = word(g, LARGEST) + row * word(g, TERMS) * WIDTH
+    places = g.taps.places + row * g.taps.terms * 8
+    taps = g.taps.largest + row * g.taps.terms * WIDTH
     f0, f1, f2, f3, bits, i = b, b, b, b, 1, 0
-    while bits != 0 and i < word(g, TERMS):
+    while bits != 0 and i < g.taps.terms:
         for j in range(i, i + 8):
             w, p = broadcast(taps, j), at + word(places, j)
             f0 = fma(magnitude(load(area, p)), w, f0)
@@ -146,33 +92,33 @@ def doubtful_four(
     return bits
 
 
-def reach_out(to: int, areas: int, g: int) -> None:
+def reach_out(to: int, areas: int, g: FourierGeometry) -> None:
     """Write for every element the sum of magnitudes from there on, as far as a window is wide.
 
     Over all channels.
     """
-    count = word(g, AREA)
+    count = g.area
     for i in range(0, count, LANES):
         found = zero()
-        for c in range(word(g, EACH)):
+        for c in range(g.each):
             found = add(found, magnitude(load(areas, c * count + i)))
         store(to, i, found)
     span = 1
-    while span < word(g, REACH_W):
-        further = min(span, word(g, REACH_W) - span)
+    while span < g.taps.reach.w:
+        further = min(span, g.taps.reach.w - span)
         for i in range(0, count - further - LANES, LANES):
             store(to, i, add(load(to, i), load(to, i + further)))
         span += further
 
 
-def stirring_four(reached: int, at: int, count: int, g: int) -> int:
-    """Tell by an integer other than 0 if the windows of four vectors hold other than zeros."""
+def stirring_four(reached: int, at: int, count: int, g: FourierGeometry) -> int:
+    """Return an integer other than 0 if the windows of four vectors hold other than zeros."""
     bits = 0
     for i in range(0, min(count, 4 * LANES), LANES):
         found = zero()
-        for d in range(word(g, REACH_D)):
-            for h in range(word(g, REACH_H)):
-                place = at + i + d * word(g, PLANE) + h * word(g, PITCH)
+        for d in range(g.taps.reach.d):
+            for h in range(g.taps.reach.h):
+                place = at + i + d * g.tile.plane + h * g.tile.pitch
                 found = add(found, load(reached, place))
         bits |= below(zero(), found) & mask_of(count - i)
     return bits
@@ -189,34 +135,33 @@ def met(
     return first, max(first, min(size, (until - position + apart - 1) // apart))
 
 
-def taps_met(
-    d: int, h: int, w: int, count: int, g: int
-) -> tuple[int, int, int, int, int, int]:  # fmt: skip
-    """Return the same of all axes: of `count` windows in a row, the first at (d, h, w)."""
-    d0, d1 = met(d, 1, word(g, SIZE_D), word(g, APART_D), word(g, BEGIN_D), word(g, UNTIL_D))
-    h0, h1 = met(h, 1, word(g, SIZE_H), word(g, APART_H), word(g, BEGIN_H), word(g, UNTIL_H))
-    w0, w1 = met(w, count, word(g, SIZE_W), word(g, APART_W), word(g, BEGIN_W), word(g, UNTIL_W))
+def taps_met(position: Axes, count: int, g: FourierGeometry) -> tuple[int, int, int, int, int, int]:
+    """Return the same of all axes, for `count` windows in a row from a position on."""
+    d, h, w = position.d, position.h, position.w
+    d0, d1 = met(d, 1, g.window.size.d, g.window.apart.d, g.window.begin.d, g.window.until.d)
+    h0, h1 = met(h, 1, g.window.size.h, g.window.apart.h, g.window.begin.h, g.window.until.h)
+    w0, w1 = met(w, count, g.window.size.w, g.window.apart.w, g.window.begin.w, g.window.until.w)
     return d0, d1, h0, h1, w0, w1
 
 
 def sum_directly(
-    y: int, count: int, areas: int, at: int, d: int, h: int, w: int, row: int, bias: int, g: int
+    y: int, count: int, areas: int, at: int, position: Axes, row: int, bias: int, g: FourierGeometry
 ) -> None:  # fmt: skip
     """Write up to four vectors of results whose windows begin at element `at` of the areas.
 
-    That is position (d, h, w) of the padded input; taps that meet nothing but its zeros are left
-    out. So many products are summed at a time, then their sums.
+    That is a position of the padded input. Taps that meet nothing but its zeros are left out.
+    `AT_ONCE` products are summed at a time, then their sums.
     """
-    size, taps = word(g, SIZE), word(g, TAPS)
-    d0, d1, h0, h1, w0, w1 = taps_met(d, h, w, min(count, 4 * LANES), g)
+    size, taps = g.taps.size, g.taps.offsets
+    d0, d1, h0, h1, w0, w1 = taps_met(position, min(count, 4 * LANES), g)
     b = broadcast(bias, 0)
     s0, s1, s2, s3 = b, b, b, b
-    for c in range(word(g, EACH)):
-        area = areas + c * word(g, AREA) * WIDTH
-        weights = word(g, WEIGHTS) + (row * word(g, EACH) + c) * size * WIDTH
+    for c in range(g.each):
+        area = areas + c * g.area * WIDTH
+        weights = g.taps.weights + (row * g.each + c) * size * WIDTH
         for i in range(d0, d1):
             for j in range(h0, h1):
-                line = (i * word(g, SIZE_H) + j) * word(g, SIZE_W)
+                line = (i * g.window.size.h + j) * g.window.size.w
                 for begin in range(line + w0, line + w1, AT_ONCE):
                     a0, a1, a2, a3 = zero(), zero(), zero(), zero()
                     for n in range(begin, min(begin + AT_ONCE, line + w1)):
@@ -232,36 +177,41 @@ def sum_directly(
 
 
 def count_row(
-    y: int, area: int, at: int, d: int, h: int, w: int, begin: int, end: int, fresh: int,
-    limit: int, row: int, bias: int, before: int, settled: int, g: int,
+    y: int, area: int, at: int, position: Axes, begin: int, end: int, fresh: int,
+    doubt: DoubtLimit, before: int, settled: int, g: FourierGeometry,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Return what `count_doubts` does, of a part of a row, and how many are settled then.
 
-    The row begins at position (d, h, w) of the padded input; `before` it so many were doubtful and
-    left so.
+    `position` of the padded input is where the row begins. Ahead of it, `before` fours were
+    doubtful and left so.
     """
+    d, h, w = position.d, position.h, position.w
     doubts, sums = 0, 0
-    reached = area + word(g, AREA) * WIDTH
+    reached = area + g.area * WIDTH
     for j in range(begin, end, 4 * LANES):
-        some = doubtful_four(y + j * WIDTH, fresh - j, area, at + j, limit, row, bias, g)
-        if some != 0 and word(g, EACH) == 1 and settled < AT_HAND:
-            sum_directly(y + j * WIDTH, fresh - j, area, at + j, d, h, w + j, row, bias, g)
+        some = doubtful_four(y + j * WIDTH, fresh - j, area, at + j, doubt, g)
+        if some != 0 and g.each == 1 and settled < AT_HAND:
+            sum_directly(
+                y + j * WIDTH, fresh - j, area, at + j, Axes(d=d, h=h, w=w + j), doubt.row,
+                doubt.bias, g,
+            )  # fmt: skip
             settled += 1
         elif some != 0:
-            if before + doubts == 0 and word(g, EACH) == 1:
+            if before + doubts == 0 and g.each == 1:
                 reach_out(reached, area, g)
             doubts += 1
-            if word(g, EACH) > 1 or stirring_four(reached, at + j, fresh - j, g) != 0:
-                d0, d1, h0, h1, w0, w1 = taps_met(d, h, w + j, min(fresh - j, 4 * LANES), g)
+            if g.each > 1 or stirring_four(reached, at + j, fresh - j, g) != 0:
+                d0, d1, h0, h1, w0, w1 = taps_met(
+                    Axes(d=d, h=h, w=w + j), min(fresh - j, 4 * LANES), g
+                )
                 sums += (d1 - d0) * (h1 - h0) * (w1 - w0)
     return doubts, sums, settled
 
 
 @apart
 def count_doubts(
-    y: int, image: int, blocks: int, area: int, d0: int, h0: int, w0: int, limit: int, row: int,
-    bias: int, g: int,
-) -> tuple[int, int]:  # fmt: skip
+    y: int, image: int, blocks: int, area: int, corner: Axes, doubt: DoubtLimit, g: FourierGeometry
+) -> tuple[int, int]:
     """Return how many fours of vectors of a tile's results are doubtful, and the products in these.
 
     The first few, of one channel, are summed here and now, and not counted. `y` is the plane of
@@ -269,41 +219,44 @@ def count_doubts(
     them, is written if it is needed.
     """
     packed, whole, doubts, sums, settled = 0, 0, 0, 0, 0
-    along, down = word(g, ALONG), word(g, DOWN)
+    d0, h0, w0 = corner.d, corner.h, corner.w
+    along, down = g.blocks.along, g.blocks.down
     # A lane of the blocks stands for `along` results: the four vectors of them are looked at one by
     # one where each stands for four vectors of results and more.
     part = 4 * LANES * along
     if along >= 4:
         part = LANES * along
     depth, high = 1, 1
-    if word(g, LINE) == 0:
-        depth = min(word(g, STEP_D), word(g, OUT_D) - d0)
-        high = min(word(g, STEP_H), word(g, OUT_H) - h0)
-    fresh = min(word(g, STEP_W), word(g, OUT_W) - w0)
+    if g.tile.line == 0:
+        depth = min(g.grid.step.d, g.grid.out.d - d0)
+        high = min(g.grid.step.h, g.grid.out.h - h0)
+    fresh = min(g.grid.step.w, g.grid.out.w - w0)
     for d in range(depth):
         for h in range(0, high, down):
-            begin = (d * word(g, HIGH) + h) // down * word(g, BLOCK_PITCH)
+            begin = (d * g.tile.high + h) // down * g.blocks.pitch
             for i in range(0, fresh, 4 * LANES * along):
-                bits = uncertain_blocks(blocks, begin + i // along, fresh - i, limit, row, g)
+                bits = uncertain_blocks(
+                    blocks, begin + i // along, fresh - i, doubt.limit, doubt.row, g
+                )
                 if bits == 0:
                     continue
-                if whole == 0 and word(g, LINE) == 0:
-                    end = min(d + word(g, REACH_D), word(g, DEPTH))
-                    pack_planes(area, image, d0, h0, w0, max(packed, d), end, g)
+                if whole == 0 and g.tile.line == 0:
+                    end = min(d + g.taps.reach.d, g.tile.depth)
+                    pack_planes(area, image, corner, max(packed, d), end, g)
                     packed = end
                 for j in range(i, min(i + 4 * LANES * along, fresh), part):
                     if along >= 4 and (bits >> (j - i) // part * 16) & 65535 == 0:
                         continue
                     for r in range(h, min(h + down, high)):
                         # One row's part has up to two fours; for more than are at hand all is read.
-                        if whole == 0 and (word(g, LINE) != 0 or settled > AT_HAND - 2):
-                            pack_area(area, image, d0, h0, w0, g)
+                        if whole == 0 and (g.tile.line != 0 or settled > AT_HAND - 2):
+                            pack_area(area, image, corner, g)
                             whole = 1
-                        to = ((d0 + d) * word(g, OUT_H) + h0 + r) * word(g, OUT_W) + w0
+                        to = ((d0 + d) * g.grid.out.h + h0 + r) * g.grid.out.w + w0
                         own, some, settled = count_row(
-                                y + to * WIDTH, area, d * word(g, PLANE) + r * word(g, PITCH),
-                                d0 + d, h0 + r, w0, j, min(j + part, fresh), fresh, limit, row,
-                                bias, doubts, settled, g,
+                                y + to * WIDTH, area, d * g.tile.plane + r * g.tile.pitch,
+                                Axes(d=d0 + d, h=h0 + r, w=w0), j, min(j + part, fresh), fresh,
+                                doubt, doubts, settled, g,
                             )  # fmt: skip
                         doubts += own
                         sums += some
@@ -311,87 +264,75 @@ def count_doubts(
 
 
 def settle_four(
-    y: int, count: int, areas: int, at: int, d: int, h: int, w: int, limit: int, row: int,
-    bias: int, g: int,
-) -> None:  # fmt: skip
+    y: int, count: int, areas: int, at: int, position: Axes, doubt: DoubtLimit, g: FourierGeometry
+) -> None:
     """Sum up to four vectors of results directly if any is doubtful; of zeros the sum is 0."""
-    channel = areas + word(word(g, CHANNEL), row) * word(g, AREA) * WIDTH
-    reached = areas + word(g, EACH) * word(g, AREA) * WIDTH
-    if doubtful_four(y, count, channel, at, limit, row, bias, g) == 0:
+    channel = areas + word(g.taps.channel, doubt.row) * g.area * WIDTH
+    reached = areas + g.each * g.area * WIDTH
+    if doubtful_four(y, count, channel, at, doubt, g) == 0:
         return
     if stirring_four(reached, at, count, g) != 0:
-        sum_directly(y, count, areas, at, d, h, w, row, bias, g)
+        sum_directly(y, count, areas, at, position, doubt.row, doubt.bias, g)
         return
     for i in range(0, min(count, 4 * LANES), LANES):
-        store_some(y, i, broadcast(bias, 0), count - i)
+        store_some(y, i, broadcast(doubt.bias, 0), count - i)
 
 
 def settle_part(
-    scratch: int, x: int, y: int, limits: int, chunk: int, split: int, tile: int, group: int, g: int
+    scratch: int, x: int, y: int, limits: int, chunk: int, split: int, tile: int, group: int,
+    g: FourierGeometry,
 ) -> None:  # fmt: skip
-    """Settle one of so many shares of a tile's results, of all kernels of a group."""
-    line, each, outs = word(g, LINE), word(g, EACH), word(g, OUTS)
+    """Settle share number `chunk` of `split` of a tile's results, of all kernels of a group."""
+    line, each, outs = g.tile.line, g.each, g.outs
     n, d0, h0, w0 = origin(tile, g)
-    if n >= word(g, BATCH):
+    if n >= g.grid.batch:
         return
-    volume = word(g, SPACE_D) * word(g, SPACE_H) * word(g, SPACE_W)
+    volume = g.inputs.space.d * g.inputs.space.h * g.inputs.space.w
     for c in range(each):
-        image = x + ((n * word(g, GROUPS) + group) * each + c) * volume * WIDTH
-        pack_area(scratch + c * word(g, AREA) * WIDTH, image, d0, h0, w0, g)
-    reach_out(scratch + each * word(g, AREA) * WIDTH, scratch, g)
+        image = x + ((n * g.groups + group) * each + c) * volume * WIDTH
+        pack_area(scratch + c * g.area * WIDTH, image, Axes(d=d0, h=h0, w=w0), g)
+    reach_out(scratch + each * g.area * WIDTH, scratch, g)
     depth, high = 1, 1
     if line == 0:
-        depth = min(word(g, STEP_D), word(g, OUT_D) - d0)
-        high = min(word(g, STEP_H), word(g, OUT_H) - h0)
-    fresh = min(word(g, STEP_W), word(g, OUT_W) - w0)
-    plane = word(g, OUT_D) * word(g, OUT_H) * word(g, OUT_W)
+        depth = min(g.grid.step.d, g.grid.out.d - d0)
+        high = min(g.grid.step.h, g.grid.out.h - h0)
+    fresh = min(g.grid.step.w, g.grid.out.w - w0)
+    plane = g.grid.out.d * g.grid.out.h * g.grid.out.w
     for k in range(outs):
         row = group * outs + k
         limit, unit = broadcast(limits, k), 0
         if below(zero(), limit) != 0:
             for d in range(depth):
                 for h in range(high):
-                    to = (n * word(g, GROUPS) * outs + row) * plane
-                    to += ((d0 + d) * word(g, OUT_H) + h0 + h) * word(g, OUT_W) + w0
-                    start = d * word(g, PLANE) + h * word(g, PITCH)
+                    to = (n * g.groups * outs + row) * plane
+                    to += ((d0 + d) * g.grid.out.h + h0 + h) * g.grid.out.w + w0
+                    start = d * g.tile.plane + h * g.tile.pitch
                     for i in range(0, fresh, 4 * LANES):
                         if unit % split == chunk:
                             settle_four(
-                                y + (to + i) * WIDTH, fresh - i, scratch, start + i, d0 + d, h0 + h,
-                                w0 + i, limit, row, word(g, BIAS) + row * WIDTH, g,
+                                y + (to + i) * WIDTH, fresh - i, scratch, start + i,
+                                Axes(d=d0 + d, h=h0 + h, w=w0 + i),
+                                DoubtLimit(limit=limit, row=row, bias=g.bias + row * WIDTH), g,
                             )  # fmt: skip
                         unit += 1
 
 
 def settle_tiles(
-    task: int, scratch: int, x: int, y: int, limits: int, split: int, g: int
+    task: int, scratch: int, x: int, y: int, limits: int, split: int, g: FourierGeometry
 ) -> None:  # fmt: skip
-    """Sum one of so many shares of the doubtful results of a pair of tiles directly.
+    """Sum one of `split` shares of the doubtful results of a pair of tiles directly.
 
     `limits` holds for every pair of tiles and every kernel the limit where something is doubtful,
     or 0.
     """
     chunk, rest = task % split, task // split
-    if rest >= word(g, PAIRS) * word(g, GROUPS):
+    if rest >= g.grid.pairs * g.groups:
         return
-    pair, group = rest % word(g, PAIRS), rest // word(g, PAIRS)
-    own = limits + rest * word(g, OUTS) * WIDTH
+    pair, group = rest % g.grid.pairs, rest // g.grid.pairs
+    own = limits + rest * g.outs * WIDTH
     found = 0
-    for k in range(word(g, OUTS)):
+    for k in range(g.outs):
         found |= below(zero(), broadcast(own, k))
     if found != 0:
         for part in range(2):
             settle_part(scratch, x, y, own, chunk, split, 2 * pair + part, group, g)
-
-
-DOUBTS = (
-    *PACK_TILE, *WEIGHING, pack_area, doubtful_four, reach_out, stirring_four, met, taps_met,
-    sum_directly, count_row, count_doubts,
-)  # fmt: skip
-"""What a kernel that counts doubtful results uses."""
-
-SETTLE = (*DOUBTS, settle_four, settle_part)
-"""What `settle_tiles` calls."""
-
-CONSTANTS = (("AT_HAND", AT_HAND), ("AT_ONCE", AT_ONCE))
-"""The numbers that these functions read by name."""

@@ -33,36 +33,11 @@ from convlens.compute.kernels.language.words import (
     word,
     zero,
 )
-from convlens.compute.kernels.transforms.tiles import (
-    ALONG,
-    BLOCK_PITCH,
-    BLOCK_PLACES,
-    BLOCKS,
-    DEPTH,
-    DOWN,
-    EACH,
-    FLOOR,
-    FLOOR_COUNT,
-    FLOOR_SUMS,
-    FLOORS,
-    FLOORS_FIRST,
-    HIGH,
-    LEAST,
-    MEAN,
-    MOST,
-    NEVER,
-    PEAK,
-    PITCH,
-    PLANE,
-    SPECTRAL,
-    SPREAD,
-    TILE,
-    WIDE,
-    pack_tile_row,
-)
+from convlens.compute.kernels.shapes import Axes
+from convlens.compute.kernels.transforms.geometry import FourierGeometry
+from convlens.compute.kernels.transforms.tiles import pack_tile_row
 
 __all__ = [
-    "WEIGHING",
     "limit_of",
     "mask_of",
     "may_doubt",
@@ -72,33 +47,39 @@ __all__ = [
 ]
 
 
-def weigh_column(row: int, i: int, squares: int, g: int) -> tuple[int, int]:
+def weigh_column(row: int, i: int, squares: int, g: FourierGeometry) -> tuple[int, int]:
     """Return sums of roots over the rows of a block, one vector of them, and of squares."""
     found = zero()
-    if i < word(g, WIDE):
-        for r in range(word(g, DOWN)):
-            v = load(row, i + r * word(g, PITCH))
+    if i < g.tile.wide:
+        for r in range(g.blocks.down):
+            v = load(row, i + r * g.tile.pitch)
             squares, found = fma(v, v, squares), add(rough_root(v), found)
     else:
-        found = broadcast(word(g, MOST), 0)  # no window holds it
+        found = broadcast(g.errors.most, 0)  # no window holds it
     return found, squares
 
 
-def weigh_two(row: int, i: int, squares: int, others: int, g: int) -> tuple[int, int, int]:
+def weigh_two(
+    row: int, i: int, squares: int, others: int, g: FourierGeometry
+) -> tuple[int, int, int]:
     """Return sums of roots over neighbours in two vectors, and sums of squares of either."""
     a, squares = weigh_column(row, i, squares, g)
     b, others = weigh_column(row, i + LANES, others, g)
     return add(evens(a, b), odds(a, b)), squares, others
 
 
-def weigh_four(row: int, i: int, squares: int, others: int, g: int) -> tuple[int, int, int]:
+def weigh_four(
+    row: int, i: int, squares: int, others: int, g: FourierGeometry
+) -> tuple[int, int, int]:
     """Return sums of roots over four in a row, and of squares."""
     a, squares, others = weigh_two(row, i, squares, others, g)
     b, squares, others = weigh_two(row, i + 2 * LANES, squares, others, g)
     return add(evens(a, b), odds(a, b)), squares, others
 
 
-def weigh_eight(row: int, i: int, squares: int, others: int, g: int) -> tuple[int, int, int]:
+def weigh_eight(
+    row: int, i: int, squares: int, others: int, g: FourierGeometry
+) -> tuple[int, int, int]:
     """Return sums of roots over eight in a row, and of squares."""
     a, squares, others = weigh_four(row, i, squares, others, g)
     b, squares, others = weigh_four(row, i + 4 * LANES, squares, others, g)
@@ -106,14 +87,14 @@ def weigh_eight(row: int, i: int, squares: int, others: int, g: int) -> tuple[in
 
 
 def weigh_rows(
-    blocks: int, row: int, squares: int, most: int, least: int, g: int
+    blocks: int, row: int, squares: int, most: int, least: int, g: FourierGeometry
 ) -> tuple[int, int, int]:  # fmt: skip
     """Return sums of squares, the largest of a few of them and the least block, with some rows.
 
     Write to `blocks` the square of the sum of the roots of the magnitudes of every block.
     """
-    along, n, found = word(g, ALONG), 0, zero()
-    for i in range(0, word(g, WIDE), along * LANES):
+    along, n, found = g.blocks.along, 0, zero()
+    for i in range(0, g.tile.wide, along * LANES):
         own, more = zero(), zero()
         if along == 1:
             found, own = weigh_column(row, i, own, g)
@@ -132,21 +113,21 @@ def weigh_rows(
 
 
 def pack_weighed(
-    to: int, image: int, d0: int, h0: int, w0: int, blocks: int, g: int
+    to: int, image: int, corner: Axes, blocks: int, g: FourierGeometry
 ) -> tuple[int, int]:  # fmt: skip
     """Write a tile, as `pack_planes` does, and to `blocks` what its blocks prove, then the least.
 
     Return the sums of squares and the largest of a few of them, lane by lane. What was just written
     is read while it is near.
     """
-    squares, most, down, least = zero(), zero(), word(g, DOWN), broadcast(word(g, MOST), 0)
-    for d in range(word(g, DEPTH)):
-        for h in range(0, word(g, HIGH), down):
+    squares, most, down, least = zero(), zero(), g.blocks.down, broadcast(g.errors.most, 0)
+    for d in range(g.tile.depth):
+        for h in range(0, g.tile.high, down):
             for r in range(h, h + down):
-                pack_tile_row(to, image, d0, h0, w0, d, r, g)
-            row = to + (d * word(g, PLANE) + h * word(g, PITCH)) * WIDTH
+                pack_tile_row(to, image, corner, d, r, g)
+            row = to + (d * g.tile.plane + h * g.tile.pitch) * WIDTH
             squares, most, least = weigh_rows(blocks, row, squares, most, least, g)
-            blocks += word(g, BLOCK_PITCH) * WIDTH
+            blocks += g.blocks.pitch * WIDTH
     store(blocks, 0, least)
     least = broadcast(blocks, 0)
     for lane in range(1, LANES):
@@ -155,16 +136,16 @@ def pack_weighed(
     return squares, most
 
 
-def holds_zeros(tiles: int, g: int) -> int:
-    """Tell by 1 if two tiles hold nothing but zeros."""
+def holds_zeros(tiles: int, g: FourierGeometry) -> int:
+    """Return 1 if two tiles hold nothing but zeros, else 0."""
     most = zero()
     for part in range(2):
-        for d in range(word(g, DEPTH)):
-            for h in range(word(g, HIGH)):
+        for d in range(g.tile.depth):
+            for h in range(g.tile.high):
                 row = tiles + (
-                    part * word(g, TILE) + d * word(g, PLANE) + h * word(g, PITCH)
+                    part * g.tile.elements + d * g.tile.plane + h * g.tile.pitch
                 ) * WIDTH  # fmt: skip
-                for i in range(0, word(g, WIDE), LANES):
+                for i in range(0, g.tile.wide, LANES):
                     most = larger(magnitude(load(row, i)), most)
     found: int = 0
     if below(zero(), most) == 0:
@@ -172,7 +153,7 @@ def holds_zeros(tiles: int, g: int) -> int:
     return found
 
 
-def weigh(stats: int, squares: int, most: int, tiles: int, g: int) -> None:
+def weigh(stats: int, squares: int, most: int, tiles: int, g: FourierGeometry) -> None:
     """Write how large a channel's pair of tiles is: its part in the error, and the largest number.
 
     The part is the root mean square and a share of the largest: the error of a lone number is not
@@ -184,29 +165,29 @@ def weigh(stats: int, squares: int, most: int, tiles: int, g: int) -> None:
     for lane in range(1, LANES):
         most = larger(broadcast(stats, lane), most)
     most = root(most)
-    mean = mul(splat(total(squares)), broadcast(word(g, MEAN), 0))
+    mean = mul(splat(total(squares)), broadcast(g.errors.mean, 0))
     if below(zero(), mean) == 0 and holds_zeros(tiles, g) == 0:
-        most = broadcast(word(g, NEVER), 0)
-    store(stats, 0, fma(most, broadcast(word(g, PEAK), 0), root(mean)))
+        most = broadcast(g.errors.never, 0)
+    store(stats, 0, fma(most, broadcast(g.errors.peak, 0), root(mean)))
     store(stats, LANES, most)
 
 
-def limit_of(stats: int, row: int, energy: int, g: int) -> int:
+def limit_of(stats: int, row: int, energy: int, g: FourierGeometry) -> int:
     """Return in every lane the least sum of products that makes a result of a kernel certain.
 
     `energy` is the sum of the squares of the spectrum of both tiles, once convolved. Where numbers
     are too large or too small for that to be known, the limit is not a number: nothing is certain.
     """
-    found = mul(root(energy), broadcast(word(g, SPECTRAL), 0))
+    found = mul(root(energy), broadcast(g.errors.spectral, 0))
     most = zero()
-    for c in range(word(g, EACH)):
-        part = broadcast(word(g, SPREAD), row * word(g, EACH) + c)
+    for c in range(g.each):
+        part = broadcast(g.errors.spread, row * g.each + c)
         found = fma(load(stats, 2 * c * LANES), part, found)
         most = larger(load(stats, (2 * c + 1) * LANES), most)
     some = below(zero(), most)
-    small = below(most, broadcast(word(g, LEAST), 0)) | below(found, broadcast(word(g, FLOOR), 0))
-    if below(broadcast(word(g, MOST), 0), most) != 0 or (some != 0 and small != 0):
-        found = broadcast(word(g, NEVER), 0)
+    small = below(most, broadcast(g.errors.least, 0)) | below(found, broadcast(g.errors.floor, 0))
+    if below(broadcast(g.errors.most, 0), most) != 0 or (some != 0 and small != 0):
+        found = broadcast(g.errors.never, 0)
     result: int = fma(found, zero(), found)  # what is infinite is no limit either
     return result
 
@@ -242,61 +223,56 @@ def add_four(
 
 
 def uncertain_two(
-    blocks: int, at: int, held: int, limit: int, places: int, floors: int, g: int
+    blocks: int, at: int, held: int, limit: int, places: int, floors: int, g: FourierGeometry
 ) -> int:  # fmt: skip
-    """Tell what `uncertain_blocks` does, of so many lanes of two vectors."""
+    """Return what `uncertain_blocks` does, for `held` lanes of two vectors."""
     m0, m1 = mask_of(held), mask_of(held - LANES)
-    f0, f1, bits, n = zero(), zero(), 1, word(g, FLOORS_FIRST)
+    f0, f1, bits, n = zero(), zero(), 1, g.blocks.first
     for first in range(0, n, 4):
         f0, f1 = add_two(blocks, at, places, floors, first, f0, f1)
     while bits != 0:
         bits = (below(f0, limit) & m0) | (below(f1, limit) & m1) << 16
         if bits != 0:
-            if n == word(g, FLOOR_COUNT):
+            if n == g.blocks.count:
                 break
             f0, f1 = add_two(blocks, at, places, floors, n, f0, f1)
             n += 4
     return bits
 
 
-def uncertain_blocks(blocks: int, at: int, left: int, limit: int, row: int, g: int) -> int:
-    """Tell which lanes of four vectors of blocks leave a result uncertain: 16 bits a vector.
+def uncertain_blocks(
+    blocks: int, at: int, left: int, limit: int, row: int, g: FourierGeometry
+) -> int:
+    """Return which lanes of four vectors of blocks leave a result uncertain: 16 bits a vector.
 
     A lane stands for the results whose windows begin in its block, of which `left` are to come in
     a row. All of another block stands in the window of each of these. `blocks` are those of the
     channel with the largest taps, the four vectors from element `at` on.
     """
-    held = (left + word(g, ALONG) - 1) // word(g, ALONG)
-    places = word(g, BLOCK_PLACES) + row * word(g, FLOOR_COUNT) * 8
-    floors = word(g, FLOORS) + row * word(g, FLOOR_COUNT) * WIDTH
+    held = (left + g.blocks.along - 1) // g.blocks.along
+    places = g.blocks.places + row * g.blocks.count * 8
+    floors = g.blocks.floors + row * g.blocks.count * WIDTH
     if held <= 2 * LANES:
         two: int = uncertain_two(blocks, at, held, limit, places, floors, g)
         return two
     m0, m1 = mask_of(held), mask_of(held - LANES)
     m2, m3 = mask_of(held - 2 * LANES), mask_of(held - 3 * LANES)
-    f0, f1, f2, f3, bits, n = zero(), zero(), zero(), zero(), 1, word(g, FLOORS_FIRST)
+    f0, f1, f2, f3, bits, n = zero(), zero(), zero(), zero(), 1, g.blocks.first
     for first in range(0, n, 4):
         f0, f1, f2, f3 = add_four(blocks, at, places, floors, first, f0, f1, f2, f3)
     while bits != 0:
         bits = (below(f0, limit) & m0) | (below(f1, limit) & m1) << 16
         bits |= (below(f2, limit) & m2) << 32 | (below(f3, limit) & m3) << 48
         if bits != 0:
-            if n == word(g, FLOOR_COUNT):
+            if n == g.blocks.count:
                 break
             f0, f1, f2, f3 = add_four(blocks, at, places, floors, n, f0, f1, f2, f3)
             n += 4
     return bits
 
 
-def may_doubt(blocks: int, limit: int, row: int, g: int) -> int:
-    """Tell by an integer other than 0 if blocks as small as the least leave results uncertain."""
-    found = mul(load(blocks, word(g, BLOCKS) - LANES), broadcast(word(g, FLOOR_SUMS), row))
+def may_doubt(blocks: int, limit: int, row: int, g: FourierGeometry) -> int:
+    """Return an integer other than 0 if blocks as small as the least leave results uncertain."""
+    found = mul(load(blocks, g.blocks.elements - LANES), broadcast(g.blocks.sums, row))
     bits: int = below(found, limit)
     return bits
-
-
-WEIGHING = (
-    weigh_column, weigh_two, weigh_four, weigh_eight, weigh_rows, pack_weighed, holds_zeros, weigh,
-    limit_of, mask_of, add_two, add_four, uncertain_two, uncertain_blocks, may_doubt,
-)  # fmt: skip
-"""What a kernel that weighs tiles uses."""

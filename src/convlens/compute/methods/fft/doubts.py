@@ -23,11 +23,19 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-from convlens.compute.methods.fft.layout import Layout
+from convlens.compute.kernels.records import Pointer
+from convlens.compute.kernels.shapes import Axes
+from convlens.compute.kernels.transforms.geometry import (
+    FourierErrors,
+    LargestTaps,
+    ProofBlocks,
+    WindowSpans,
+)
+from convlens.compute.methods.fft.layout import FourierLayout
 from convlens.compute.methods.promise import within
 from convlens.compute.problems import Conv
 
-__all__ = ["SLACK", "doubts_of"]
+__all__ = ["SLACK", "Doubts", "doubts_of"]
 
 Numbers = np.ndarray[Any, Any]
 
@@ -47,7 +55,7 @@ PEAK_OF = {1: 4.7, 2: 4.7, 4: 4.8, 8: 5.3, 16: 5.8, 32: 6.8, 64: 8.3}
 """The most that the squares in a lane of a block add up to, as a root: of 100,000 of noise."""
 
 LEAST_OF = {1: 1e-4, 2: 0.03, 4: 0.87, 8: 9.5, 16: 65.0, 32: 360.0, 64: 1800.0}
-"""The least block of so many numbers of noise among ten thousand."""
+"""The least block of noise among ten thousand, by how many numbers it has."""
 
 ROUGH = 8 / 9
 """What is left of the square of a sum of rough roots where these are as large as they may be."""
@@ -56,98 +64,152 @@ SLACK = 2.0**29
 """How many roundings of float64 one of float32 is."""
 
 
-def doubts_of(
-    problem: Conv, weight: Tensor, layout: Layout, points: int, factor: float, slack: float
-) -> tuple[dict[str, int], dict[str, Numbers]]:
-    """Return the integers and the arrays of `tiles.GEOMETRY` that are about doubts.
+@dataclass(frozen=True)
+class Doubts:
+    """The parts of a `FourierGeometry` that are about doubts."""
 
-    The transforms, of so many points, are of kernels divided by `factor`; `slack` is how many
+    errors: FourierErrors
+    blocks: ProofBlocks
+    taps: LargestTaps
+    window: WindowSpans
+
+
+def doubts_of(
+    problem: Conv, weight: Tensor, layout: FourierLayout, points: int, factor: float, slack: float
+) -> Doubts:
+    """Return what decides, for the kernels of a problem, which results are in doubt.
+
+    The transforms, of `points` numbers, are of kernels divided by `factor`; `slack` is how many
     roundings of the type make one of those that are promised.
     """
-    windows = problem.windows
-    ahead = 3 - len(windows)
-    size = (1,) * ahead + problem.size
-    dilation = (1,) * ahead + tuple(window.dilation for window in windows)
-    pitches = (layout.plane, layout.pitch, 1)
-    places = np.zeros(size, np.int64)
-    for axis in range(3):
-        shape = [1, 1, 1]
-        shape[axis] = size[axis]
-        places = places + (np.arange(size[axis]) * dilation[axis] * pitches[axis]).reshape(shape)
-    kernels = weight.double().numpy().reshape(*weight.shape[:2], -1)
-    outs, _, taps = kernels.shape
+    dtype = problem.dtype
+    kernels = np.ascontiguousarray(weight.double().numpy()).reshape(*weight.shape[:2], -1)
+    # Of the sums that these are compared with, one in a rounding is promised.
+    rounding = log2(max(2, points)) / (within(problem) * slack)
+    norms = np.sqrt((kernels**2).sum(2))
     channel = np.abs(kernels).sum(2).argmax(1)
-    chosen = np.abs(kernels[np.arange(outs), channel])
+    chosen = np.abs(kernels[np.arange(len(kernels)), channel])
+    window = _spans(problem)
+    spectral = SHARES[1] * rounding * (factor / points)
+    return Doubts(
+        errors=_errors(norms * SHARES[0] * rounding, spectral, points, dtype),
+        blocks=_proved(chosen, norms, rounding, window, layout, dtype),
+        taps=_largest(kernels, chosen, channel, window, layout, dtype),
+        window=window,
+    )
+
+
+def _spans(problem: Conv) -> WindowSpans:
+    """Return of every axis how many taps there are, how far apart, and where the input lies."""
+    axes = [(1, 1, 0, 1)] * (3 - len(problem.windows))
+    zeros = problem.padding_mode == "zeros"
+    for window, n in zip(problem.windows, problem.space, strict=True):
+        begin, until = (window.before, window.before + n) if zeros else (0, 2**62)
+        axes.append((window.size, window.dilation, begin, until))
+    size, apart, begins, ends = (Axes.of(numbers) for numbers in zip(*axes, strict=True))
+    return WindowSpans(size=size, apart=apart, begin=begins, until=ends)
+
+
+def _errors(spread: Numbers, spectral: float, points: int, dtype: str) -> FourierErrors:
+    """Return the factors of errors, by channels out and in and of the spectrum."""
+
+    def one(number: float) -> Pointer:
+        return Pointer(np.array([number], dtype))
+
+    most = np.finfo(dtype).max  # beside which nothing is certain
+    return FourierErrors(
+        mean=one(1 / points),
+        peak=one(PEAK),
+        spread=Pointer(np.minimum(spread, most).astype(dtype)),
+        spectral=one(spectral),
+        least=one(1 / REACH[dtype]),
+        most=one(REACH[dtype]),
+        floor=one(float(np.finfo(dtype).tiny)),
+        never=one(np.nan),
+    )
+
+
+def _largest(
+    kernels: Numbers,
+    chosen: Numbers,
+    channel: Numbers,
+    window: WindowSpans,
+    layout: FourierLayout,
+    dtype: str,
+) -> LargestTaps:
+    """Return all taps of the kernels (k, c, taps), and first the largest of the `chosen` (k, taps).
+
+    These are the magnitudes of the one `channel` of every kernel.
+    """
+    taps = kernels.shape[2]
+    offsets = _offsets(window, layout)
     terms = min(taps, 256, max(64, taps // 4))
     order = np.argsort(-chosen, axis=1, kind="stable")[:, :terms]
     pad = ((0, 0), (0, -terms % 8))
     largest = np.pad(np.take_along_axis(chosen, order, 1) * (1 - 2.0**-20), pad)
-    # Of the sums that these are compared with, one in a rounding is promised.
-    each_rounding = log2(max(2, points)) / (within(problem) * slack)
-    norms = np.sqrt((kernels**2).sum(2))
-    scale = factor / points
-    dtype = problem.dtype
-    most = np.finfo(dtype).max  # beside which nothing is certain
-    arrays = {
-        "LARGEST": largest.astype(dtype),
-        "PLACES": np.pad(places.ravel()[order], pad),
-        "CHANNEL": channel.astype(np.int64),
-        "WEIGHTS": kernels.astype(dtype),
-        "TAPS": np.ascontiguousarray(places.ravel()),
-        "SPREAD": np.minimum(norms * SHARES[0] * each_rounding, most).astype(dtype),
-        "SPECTRAL": np.array([SHARES[1] * each_rounding * scale], dtype),
-        "MEAN": np.array([1 / points], dtype),
-        "PEAK": np.array([PEAK], dtype),
-        "LEAST": np.array([1 / REACH[dtype]], dtype),
-        "MOST": np.array([REACH[dtype]], dtype),
-        "FLOOR": np.array([np.finfo(dtype).tiny], dtype),
-        "NEVER": np.array([np.nan], dtype),
-    }
+    return LargestTaps(
+        largest=Pointer(largest.astype(dtype)),
+        places=Pointer(np.pad(offsets[order], pad)),
+        terms=largest.shape[1],
+        channel=Pointer(channel.astype(np.int64)),
+        weights=Pointer(kernels.astype(dtype)),
+        offsets=Pointer(offsets),
+        size=taps,
+        reach=Axes.of(_reach(window)),
+    )
+
+
+def _offsets(window: WindowSpans, layout: FourierLayout) -> Numbers:
+    """Return where in a tile the taps of a window lie, beside the first."""
+    size, apart = window.size, window.apart
+    d = np.arange(size.d) * apart.d * layout.plane
+    h = np.arange(size.h) * apart.h * layout.pitch
+    w = np.arange(size.w) * apart.w
+    return (d[:, None, None] + h[:, None] + w).ravel()
+
+
+def _reach(window: WindowSpans) -> tuple[int, int, int]:
+    """Return how far a window reaches along the axes."""
+    size, apart = window.size, window.apart
+    return (
+        (size.d - 1) * apart.d + 1,
+        (size.h - 1) * apart.h + 1,
+        (size.w - 1) * apart.w + 1,
+    )
+
+
+def _proved(
+    chosen: Numbers,
+    norms: Numbers,
+    rounding: float,
+    window: WindowSpans,
+    layout: FourierLayout,
+    dtype: str,
+) -> ProofBlocks:
+    """Return the blocks that suit kernels best, and what they prove.
+
+    `chosen` are the magnitudes of the taps of one channel, and `norms` the roots of the sums of
+    squares of all channels.
+    """
     of_input, of_spectrum = SHARES[0] * norms.sum(1), SHARES[1] * np.sqrt((norms**2).sum(1))
-    even = (of_input + of_spectrum).max() * each_rounding
-    peak = of_input.max() * PEAK * each_rounding
-    reach = [(n - 1) * step + 1 for n, step in zip(size, dilation, strict=True)]
-    cubes = np.zeros((outs, *reach))
-    cubes[:, :: dilation[0], :: dilation[1], :: dilation[2]] = chosen.reshape(outs, *size)
-    blocks = _blocks(cubes, layout, even, peak)
-    arrays |= {
-        "FLOORS": (blocks.floors * (1 - 2.0**-20)).astype(dtype),
-        "FLOOR_SUMS": np.minimum(blocks.sums * (1 - 2.0**-18), REACH[dtype]).astype(dtype),
-        "BLOCK_PLACES": blocks.places,
-    }
-    length = layout.vectors * layout.lanes if layout.line else layout.tile
-    pitch = _block_pitch(layout, blocks.along)
-    numbers = {
-        "LENGTH": length,
-        "AREA": length + 8 * layout.lanes,
-        "TERMS": largest.shape[1],
-        "SIZE": taps,
-        "REACH_D": reach[0],
-        "REACH_H": reach[1],
-        "REACH_W": reach[2],
-        "DOWN": blocks.down,
-        "ALONG": blocks.along,
-        "BLOCK_PITCH": pitch,
-        "BLOCKS": layout.depth * (layout.high // blocks.down) * pitch + layout.lanes,
-        "FLOOR_COUNT": blocks.floors.shape[1],
-        "FLOORS_FIRST": blocks.enough,
-    } | _extents(problem)
-    return numbers, arrays
-
-
-def _extents(problem: Conv) -> dict[str, int]:
-    """Return of every axis how many taps there are, how far apart, and where the input lies."""
-    windows = problem.windows
-    axes = [(1, 1, 0, 1)] * (3 - len(windows))
-    for window, n in zip(windows, problem.space, strict=True):
-        zeros = problem.padding_mode == "zeros"
-        begin, until = (window.before, window.before + n) if zeros else (0, 2**62)
-        axes.append((window.size, window.dilation, begin, until))
-    return {
-        f"{name}_{axis}": value
-        for axis, values in zip("DHW", axes, strict=True)
-        for name, value in zip(("SIZE", "APART", "BEGIN", "UNTIL"), values, strict=True)
-    }
+    even = (of_input + of_spectrum).max() * rounding
+    peak = of_input.max() * PEAK * rounding
+    size, apart = window.size, window.apart
+    cubes = np.zeros((len(chosen), *_reach(window)))
+    cubes[:, :: apart.d, :: apart.h, :: apart.w] = chosen.reshape(-1, size.d, size.h, size.w)
+    found = _blocks(cubes, layout, even, peak)
+    pitch = _block_pitch(layout, found.along)
+    return ProofBlocks(
+        down=found.down,
+        along=found.along,
+        pitch=pitch,
+        elements=layout.depth * (layout.high // found.down) * pitch + layout.lanes,
+        floors=Pointer((found.floors * (1 - 2.0**-20)).astype(dtype)),
+        places=Pointer(found.places),
+        count=found.floors.shape[1],
+        first=found.enough,
+        sums=Pointer(np.minimum(found.sums * (1 - 2.0**-18), REACH[dtype]).astype(dtype)),
+    )
 
 
 @dataclass(frozen=True)
@@ -167,13 +229,13 @@ class Blocks:
     enough: int = 0
 
     def first(self, enough: int, most: int) -> Blocks:
-        """Return so many of them."""
+        """Return `most` of them, `enough` of which are enough."""
         most = min(most, self.floors.shape[1]) // 4 * 4
         floors, places = self.floors[:, :most], np.ascontiguousarray(self.places[:, :most])
         return replace(self, floors=floors, places=places, enough=min(enough, most))
 
 
-def _blocks(taps: Numbers, layout: Layout, even: float, peak: float) -> Blocks:
+def _blocks(taps: Numbers, layout: FourierLayout, even: float, peak: float) -> Blocks:
     """Return the blocks by which noise is certain at the least price, `taps` being (k, d, h, w).
 
     Its products should come to `even`, and to `peak` times its largest number, some times over.
@@ -202,7 +264,7 @@ def _blocks(taps: Numbers, layout: Layout, even: float, peak: float) -> Blocks:
     return found
 
 
-def _proofs(taps: Numbers, layout: Layout, down: int, along: int) -> Blocks:
+def _proofs(taps: Numbers, layout: FourierLayout, down: int, along: int) -> Blocks:
     """Return all blocks of a shape in the windows of kernels, those that prove most first.
 
     The sum of a |w| over a block is at least the square of the sum of the roots of a, divided by
@@ -230,12 +292,12 @@ def _proofs(taps: Numbers, layout: Layout, down: int, along: int) -> Blocks:
 
 
 def _slid(values: Numbers, members: int, axis: int) -> Numbers:
-    """Return every so many values in a row along an axis, as one axis more."""
+    """Return every `members` values in a row along an axis, as one axis more."""
     if values.shape[axis] < members:
         return np.zeros((*values.shape[:axis], 0, *values.shape[axis + 1 :], members))
     return sliding_window_view(values, members, axis)
 
 
-def _block_pitch(layout: Layout, along: int) -> int:
+def _block_pitch(layout: FourierLayout, along: int) -> int:
     """Return the elements from one row of blocks to the next, of whole vectors."""
     return -(-layout.columns // along) * layout.lanes

@@ -14,11 +14,11 @@ import numpy as np
 from convlens.compute.kernels.transforms.butterflies import RADICES
 from convlens.compute.methods.fft.tiles import Tiles
 
-__all__ = ["Layout", "cycles", "radices_of", "smooth"]
+__all__ = ["FourierLayout", "cycles", "radices_of", "smooth"]
 
 Numbers = np.ndarray[Any, Any]
 CYCLES = {2: 4.0, 3: 7.0, 4: 6.0, 5: 11.0, 8: 9.0}
-"""What a butterfly of so many vectors takes, in cycles a vector, where they lie in the cache."""
+"""The cycles a vector that a butterfly of each size takes, where its vectors lie in the cache."""
 STRIP = 128
 """The most vectors of a strip of a line: its two parts take half of the first-level cache."""
 
@@ -84,11 +84,11 @@ def smooth(limit: int, multiple: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a tile lies in memory: (depth, high, columns) vectors of so many lanes.
+class FourierLayout:
+    """How a tile lies in memory: (depth, high, columns) vectors of `lanes` elements.
 
-    `radices` are the passes along D, H and M, `across` those across the lanes; `line` tells that
-    the three are one axis.
+    `radices` are the passes along D, H and M, `across` those across the lanes. With `line`, the
+    three are one axis.
     """
 
     line: bool
@@ -100,7 +100,7 @@ class Layout:
     across: tuple[int, ...]
 
     @classmethod
-    def of(cls, tiles: Tiles, lanes: int, turned: Sequence[bool]) -> Layout:
+    def of(cls, tiles: Tiles, lanes: int, turned: Sequence[bool]) -> FourierLayout:
         """Return the layout of tiles; of three axes, only those `turned` are transformed."""
         across = radices_of(lanes)
         if len(tiles.length) == 1:
@@ -130,6 +130,16 @@ class Layout:
         """Return the elements of one part of a tile; the other falls elsewhere in the cache."""
         vectors = self.depth * self.plane // self.lanes
         return (ceil((vectors - 8) / 16) * 16 + 8) * self.lanes
+
+    @property
+    def length(self) -> int:
+        """Return the elements of a tile as the windows see it."""
+        return self.vectors * self.lanes if self.line else self.tile
+
+    @property
+    def area(self) -> int:
+        """Return the same, with room behind it for what is read of windows at its end."""
+        return self.length + 8 * self.lanes
 
     @property
     def vectors(self) -> int:

@@ -117,10 +117,10 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     `run` raises Unfit if too many outputs are in doubt to be summed one by one. Raises Unsuited for
     weights that are not finite.
     """
-    return _Convolution(problem, weight.detach(), bias)
+    return LibraryRun(problem, weight.detach(), bias)
 
 
-class _Convolution:
+class LibraryRun:
     """One problem with its weights: `__call__(x, y)` fills y."""
 
     def __init__(self, problem: Conv, weight: Tensor, bias: Tensor | None) -> None:

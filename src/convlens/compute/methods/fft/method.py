@@ -27,13 +27,12 @@ from torch import Tensor
 from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.launching import Launch, address_of, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows import packing
 from convlens.compute.kernels.transforms import doubting, overlap
 from convlens.compute.kernels.transforms.butterflies import butterflies
-from convlens.compute.kernels.transforms.tiles import GEOMETRY
 from convlens.compute.methods.fft.again import CLOCK, Regions, way
 from convlens.compute.methods.fft.doubts import SLACK, doubts_of
-from convlens.compute.methods.fft.layout import Layout, cycles, radices_of, smooth
+from convlens.compute.methods.fft.geometry import geometry_of, schedules_of
+from convlens.compute.methods.fft.layout import FourierLayout, cycles, radices_of, smooth
 from convlens.compute.methods.fft.tiles import (
     Prices,
     Tiles,
@@ -134,10 +133,10 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     Raises Unsuited for weights that are not finite, or so small that their transforms are
     subnormal.
     """
-    return _Convolution(problem, weight.detach(), bias)
+    return FourierRun(problem, weight.detach(), bias)
 
 
-class _Convolution:
+class FourierRun:
     """The kernels of one problem, packed for its weights: `__call__(x, y)` fills y.
 
     What the transform leaves in doubt is computed anew (see `fourier_again`). `slack` is how many
@@ -155,46 +154,37 @@ class _Convolution:
     ) -> None:
         self.problem, self.weight, self.bias = problem, weight, bias
         self.part = part
-        self._made: dict[Problem, _Convolution] = {}  # in float64, where it was wanted
+        self._made: dict[Problem, FourierRun] = {}  # in float64, where it was wanted
         tiles, pairs, self.seconds = _tiles(problem)
         lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
-        layout = Layout.of(tiles, lanes, _turned(problem.windows))
+        layout = FourierLayout.of(tiles, lanes, _turned(problem.windows))
         spectra, factor, points = _spectra(problem, weight, tiles, layout)
         if factor < TINY[problem.dtype]:
             raise Unsuited(f"the weights, of {factor:.1g} at most, are too near to nothing")
-        made = bias.detach().numpy() if bias is not None else np.zeros(problem.channels_out)
-        arrays = {
-            "TWIDDLES": layout.twiddles().astype(problem.dtype),
-            "KERNEL": spectra,
-            "SCALE": np.array([factor / points], problem.dtype),
-            "BIAS": made.astype(problem.dtype),
-        }
-        doubts, tables = doubts_of(problem, weight, layout, points, factor, slack)
-        numbers = _numbers(problem, tiles, layout) | doubts
-        schedules, factors = _schedules(layout, problem.dtype)
-        arrays |= tables | _sources(problem) | schedules
-        numbers |= {name: array.ctypes.data for name, array in arrays.items()}
-        self._kept = [*arrays.values(), factors]  # the launch knows only where they lie
-        self._table = np.array([numbers[name] for name in GEOMETRY], np.int64)
-        self._constants = tuple((name, i) for i, name in enumerate(GEOMETRY)) + doubting.CONSTANTS
-        self.each, self.outs = numbers["EACH"], numbers["OUTS"]
-        self.tasks, self._area = problem.groups * pairs, numbers["AREA"] * width
+        given = bias.detach().numpy() if bias is not None else np.zeros(problem.channels_out)
+        schedules, self._factors = schedules_of(layout, problem.dtype)
+        self._geometry = geometry = geometry_of(
+            problem,
+            tiles,
+            layout,
+            schedules=schedules,
+            spectra=spectra,
+            scale=factor / points,
+            bias=given,
+            doubts=doubts_of(problem, weight, layout, points, factor, slack),
+        )
+        self.each, self.outs = geometry.each, geometry.outs
+        self.tasks, self._area = problem.groups * pairs, geometry.area * width
         tile = 2 * layout.tile * width
+        blocks = (2 * self.each * (lanes + geometry.blocks.elements) + 16 * lanes) * width
+        kernel = Kernel.of(
+            "fourier", problem.dtype, overlap.convolve_tiles, geometry, blocks=butterflies(lanes)
+        )
         self._transform = Launch(
-            Kernel(
-                name="fourier",
-                dtype=problem.dtype,
-                drive=overlap.convolve_tiles,
-                uses=overlap.USES,
-                blocks=butterflies(lanes),
-                constants=self._constants,
-            ),
+            kernel,
+            geometry,
             tasks=self.tasks,
-            scratch=tile * (self.each + (self.outs > 1))
-            + (2 * self.each * (lanes + numbers["BLOCKS"]) + 16 * lanes) * width
-            + 2 * self._area,
-            fixed={"g": self._table},
-            changing=("x", "y", "limits", "counts"),
+            scratch=tile * (self.each + (self.outs > 1)) + blocks + 2 * self._area,
         )
 
     def __call__(self, x: Tensor, y: Tensor) -> None:
@@ -228,18 +218,14 @@ class _Convolution:
     @functools.cached_property
     def _settle(self) -> Launch:
         """Return the kernel that sums directly what is in doubt."""
+        kernel = Kernel.of(
+            "fourier_doubts", self.problem.dtype, doubting.settle_tiles, self._geometry
+        )
         return Launch(
-            Kernel(
-                name="fourier_doubts",
-                dtype=self.problem.dtype,
-                drive=doubting.settle_tiles,
-                uses=doubting.SETTLE,
-                constants=self._constants,
-            ),
+            kernel,
+            self._geometry,
             tasks=self.tasks * doubting.SPLIT,
             scratch=(self.each + 1) * self._area,
-            fixed={"g": self._table},
-            changing=("x", "y", "limits", "split"),
         )
 
     @functools.cached_property
@@ -247,28 +233,16 @@ class _Convolution:
         """Return what computes pairs of tiles in float64."""
         return Regions(self.problem, _tiles(self.problem)[0], self._wide)
 
-    def _wide(self, problem: Conv) -> _Convolution:
+    def _wide(self, problem: Conv) -> FourierRun:
         """Return the same for a problem in float64, which need only be right for float32."""
         found = self._made.get(problem)
         if found is None:
             bias = None if self.bias is None else self.bias.double()
             wide = replace(problem, dtype="float64")
             part = problem is not self.problem
-            found = _Convolution(wide, self.weight.double(), bias, SLACK, part)
+            found = FourierRun(wide, self.weight.double(), bias, SLACK, part)
             self._made[problem] = found
         return found
-
-
-def _sources(problem: Conv) -> dict[str, Numbers]:
-    """Return of every padded plane and row which of the input it is, and of columns the ends."""
-    windows = problem.windows
-    tables: list[Numbers] = [np.zeros(1, np.int64)] * (3 - len(windows))
-    tables += [
-        packing.sources(window, n, problem.padding_mode)
-        for window, n in zip(windows[:-1], problem.space[:-1], strict=True)
-    ]
-    tables.append(packing.ends(windows[-1], problem.space[-1], problem.padding_mode))
-    return dict(zip(("SOURCE_D", "SOURCE_H", "ENDS_W"), tables, strict=True))
 
 
 def _turned(windows: Sequence[Window]) -> list[bool]:
@@ -278,7 +252,7 @@ def _turned(windows: Sequence[Window]) -> list[bool]:
 
 
 def _spectra(
-    problem: Conv, weight: Tensor, tiles: Tiles, layout: Layout
+    problem: Conv, weight: Tensor, tiles: Tiles, layout: FourierLayout
 ) -> tuple[Numbers, float, int]:
     """Return the transforms of the kernels in the order of the layout, a factor, and their length.
 
@@ -303,122 +277,6 @@ def _spectra(
         parts = transformed[(slice(None), *order)].reshape(-1, count, lanes, lanes)
         found[k, ..., 0, :], found[k, ..., 1, :] = parts.real, parts.imag
     return found, factor, prod(lengths)
-
-
-def _numbers(problem: Conv, tiles: Tiles, layout: Layout) -> dict[str, int]:
-    """Return the integers of `tiles.GEOMETRY` that are no addresses."""
-
-    def three(values: Sequence[int]) -> tuple[int, ...]:
-        return (1,) * (3 - len(values)) + tuple(values)
-
-    windows = problem.windows
-    last = windows[-1]
-    first, end = packing.middle(last, problem.space[-1])
-    ends = [
-        outputs - 1 + window.extent
-        for outputs, window in zip(problem.outputs, windows, strict=True)
-    ]
-    lanes, steps = layout.lanes, three(tiles.step)
-    named = {
-        "SPACE": three(problem.space),
-        "END": three(ends),
-        "OUT": three(problem.outputs),
-        "STEP": steps,
-        "COUNT": three(tiles.count),
-        "PASSES": [len(radices) for radices in layout.radices],
-        "SOURCE": (0, 0, 0),
-    }
-    numbers = {
-        f"{name}_{axis}": value
-        for name, values in named.items()
-        for axis, value in zip("DHW", values, strict=True)
-    }
-    line = layout.line
-    columns = 1 if line else layout.columns
-    return numbers | {
-        "DEPTH": layout.depth,
-        "HIGH": layout.high,
-        "WIDE": layout.columns * lanes,
-        "COLUMNS": columns,
-        "PITCH": layout.pitch,
-        "PLANE": layout.plane,
-        "TILE": layout.tile,
-        "LINE": int(line),
-        "FIRST": first,
-        "LAST": end,
-        "BATCH": problem.batch,
-        "PAIRS": -(-problem.batch * prod(tiles.count) // 2),
-        "EACH": problem.channels // problem.groups,
-        "OUTS": problem.channels_out // problem.groups,
-        "GROUPS": problem.groups,
-        "TURNS": len(layout.across),
-        "SOME_D": _at_once(layout.depth, columns),
-        "SOME_H": _at_once(layout.high, columns),
-        "WANTED_COLUMNS": columns if line else min(columns, -(-steps[2] // lanes)),
-        "WANTED_ROWS": layout.high if line else min(layout.high, steps[1]),
-        "SHIFT": layout.columns if line else 0,
-        "STRIPS": layout.strips,
-        "STRIP": layout.rows * layout.pitch,
-        "ROWS": layout.rows,
-        "LANE_GROUPS": layout.lane_groups,
-        "LEAP": lanes * (lanes if line else 1),
-        "STEP": lanes if line else layout.pitch,
-        "SWEEP": layout.columns if line else 0,
-        "JUMP": lanes if line else 1,
-        "ADVANCE": int(line),
-    }
-
-
-def _at_once(length: int, columns: int) -> int:
-    """Return how many columns of so many vectors to transform at a time: what level 1 holds."""
-    return max(1, min(columns, machine().level1 // (4 * machine().vector * length)))
-
-
-def _schedules(layout: Layout, dtype: str) -> tuple[dict[str, Numbers], Numbers]:
-    """Return the passes along D, H, W and across the lanes, and the twiddle factors they point to.
-
-    See `kernels.butterflies` for the entries.
-    """
-    lanes, columns = layout.lanes, layout.columns
-    entries: list[list[list[int]]] = []
-    factors: list[Numbers] = []
-    place = 0
-    strides = (layout.plane, layout.pitch, lanes, lanes if layout.line else layout.pitch)
-    vectors = layout.vectors
-    for axis, (radices, stride) in enumerate(
-        zip((*layout.radices, layout.across), strides, strict=True)
-    ):
-        passes, groups, rest = [], 1, prod(radices)
-        folded = layout.line and axis < 2
-        for radix in radices:
-            rest //= radix
-            if folded:
-                vectors //= radix
-            span = vectors if folded else rest
-            turns = np.outer(np.arange(span), np.arange(1, radix)) / (radix * span)
-            factors.append(np.stack([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], -1))
-            if folded:
-                entry = [radix, 1, 0, columns, stride, lanes, place, 1]
-            else:
-                entry = [
-                    radix,
-                    groups,
-                    radix * rest * stride,
-                    rest,
-                    rest * stride,
-                    stride,
-                    place,
-                    int(rest > 1),
-                ]
-            passes.append(entry)
-            place += factors[-1].size
-            groups *= radix
-        entries.append(passes)
-    held = np.concatenate([each.ravel() for each in factors]).astype(dtype)
-    tables = [np.array(passes, np.int64).reshape(-1, 8) for passes in entries]
-    for table in tables:
-        table[:, 6] = held.ctypes.data + table[:, 6] * WIDTHS[dtype]
-    return dict(zip(("ALONG_D", "ALONG_H", "ALONG_W", "ACROSS"), tables, strict=True)), held
 
 
 METHOD = ConvMethod(
