@@ -319,14 +319,12 @@ LONGER = {
     "kernels/rows/flat.py:pack_flat",
     "methods/rows/method.py:_drive",
     "methods/separable/images.py:_drive",
-    "methods/shift/method.py:_drive",
     "methods/transposed/method.py:_drive",
     "methods/transposed/method.py:_pack",
     "methods/transposed/method.py:_phases",
     "methods/winograd/tiles.py:drive",
     "methods/winograd/tiles.py:transform_inputs",
     "methods/winograd/tiles.py:write_tiles",
-    "operators/outer_products.py:_drive",
 }
 """Functions that take their arguments one by one. This list only gets shorter."""
 

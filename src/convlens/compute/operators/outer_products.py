@@ -1,10 +1,10 @@
-"""The derivative to the weight by a kernel of our own: channels out by taps, summed over places.
+"""The derivative to the weight by a compiled kernel: channels out by taps, summed over places.
 
 A task has some channels in of one group, and all of their taps. It goes through its share of all
-places, a band at a time: packs the input that the band's windows see, as `shift_gemm` does, reads
-the gradient where it lies, and adds up `kernels.outer_blocks`. Where that makes few tasks, places
-are dealt out as well, to sums of their own that are added in a fixed order: bits do not depend on
-threads.
+places, a band at a time: it packs the input that the band's windows see, as the method `shift`
+does, reads the gradient where it lies, and adds up blocks of products. Where that makes few tasks,
+places are dealt out as well, to sums of their own that are added in a fixed order: bits do not
+depend on threads.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from math import ceil
 
 from torch import Tensor
 
-from convlens.compute.kernels.blocks.outer import best_block, outer_blocks
+from convlens.compute.kernels.blocks.outer import add_products, best_block, outer_blocks
 from convlens.compute.kernels.language import compiling
 from convlens.compute.kernels.language.compiling import Kernel
-from convlens.compute.kernels.language.words import WIDTH, add_products
+from convlens.compute.kernels.language.words import WIDTH
 from convlens.compute.kernels.launching import Launch
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows.flat import pack_flat
+from convlens.compute.kernels.records import Fixed, Pointer
+from convlens.compute.kernels.rows.packing import Packing, pack_band
+from convlens.compute.kernels.shapes import ConvShape
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape
 from convlens.compute.methods.shift import layout as shift_layout
-from convlens.compute.methods.shift.layout import Band, laid_out
+from convlens.compute.methods.shift.layout import ShiftBand, laid_out
 from convlens.compute.problems import Conv
 
 __all__ = ["at_hand", "prepare", "refuses", "run"]
@@ -52,10 +54,10 @@ def refuses(problem: Conv) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Cut:
+class PlaceCut:
     """How the work is cut: the band, and into how many shares channels and places."""
 
-    band: Band
+    band: ShiftBand
     shares: int
     pieces: int
     places: int
@@ -64,7 +66,7 @@ class _Cut:
 
 
 @functools.lru_cache(256)
-def _cut(problem: Conv) -> _Cut:
+def _cut(problem: Conv) -> PlaceCut:
     """Choose bands of some places and channels whose input fits half the cache."""
     shape = Shape.of(problem)
     width, lanes = WIDTHS[problem.dtype], machine().lanes(problem.dtype)
@@ -89,104 +91,126 @@ def _cut(problem: Conv) -> _Cut:
     bands, parts = ceil(high / rows), ceil(wide / columns)
     places = problem.batch * shape.outputs[0] * bands * parts
     pieces = max(1, min(places, TASKS // (problem.groups * shares)))
-    return _Cut(laid_out(shape, rows, columns, channels), shares, pieces, places, bands, parts)
+    return PlaceCut(laid_out(shape, rows, columns, channels), shares, pieces, places, bands, parts)
 
 
-def _drive(
-    task: int, scratch: int, x: int, y: int, sums: int, offsets: int, depth_table: int,
-    row_table: int, column_ends: int, starts: int, groups: int, each: int, out_each: int,
-    taps: int, shares: int, pieces: int, places: int, bands: int, parts: int, rows: int,
-    columns: int, channels: int, depth_size: int, depth_stride: int, depth_dilation: int,
-    row_stride: int, column_stride: int, depth_end: int, row_end: int, first: int, last: int,
-    column_end: int, phases: int, slots: int, lines: int, length: int, space_d: int, space_h: int,
-    space_w: int, out_d: int, out_h: int, out_w: int, plain: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class OuterProducts:
+    """The arguments of `drive`.
+
+    The channels in of a group are dealt out in `shares` of `channels`, and all `places` in
+    `pieces`. A place is a band of `rows` rows and `columns` columns of results, of which a plane
+    has `bands` times `parts`. `plain` is 1 where the input is read where it lies.
+    """
+
+    ROWS: Fixed
+    TAPS: Fixed
+    offsets: Pointer
+    groups: int
+    taps: int
+    shares: int
+    pieces: int
+    places: int
+    bands: int
+    parts: int
+    rows: int
+    columns: int
+    channels: int
+    plain: int
+    packing: Packing
+    shape: ConvShape
+
+
+def drive(task: int, scratch: int, x: int, y: int, sums: int, a: OuterProducts) -> None:
     """Do a share of the places for some channels in of a group."""
-    piece = task % pieces
-    share = task // pieces % shares
-    group = task // pieces // shares
-    begin = share * channels
-    some = min(channels, each - begin)
-    volume = out_d * out_h * out_w
-    found = sums + (piece * groups + group) * out_each * each * taps * WIDTH + begin * taps * WIDTH
-    for place in range(places * piece // pieces, places * (piece + 1) // pieces):
-        part, rest = place % parts, place // parts
-        band, rest = rest % bands, rest // bands
-        d, n = rest % out_d, rest // out_d
-        top, left = band * rows, part * columns
-        high, wide = min(rows, out_h - top), min(columns, out_w - left)
-        count = (high - 1) * out_w + wide
-        source = x + ((n * groups + group) * each + begin) * space_d * space_h * space_w * WIDTH
-        given = y + (n * groups + group) * out_each * volume * WIDTH
-        given += ((d * out_h + top) * out_w + left) * WIDTH
-        if plain != 0:
+    shape, space, out, packing = a.shape, a.shape.space, a.shape.out, a.packing
+    piece = task % a.pieces
+    share = task // a.pieces % a.shares
+    group = task // a.pieces // a.shares
+    begin = share * a.channels
+    some = min(a.channels, shape.each - begin)
+    volume = out.d * out.h * out.w
+    first = (piece * a.groups + group) * shape.out_each * shape.each * a.taps * WIDTH
+    found = sums + first + begin * a.taps * WIDTH
+    for place in range(a.places * piece // a.pieces, a.places * (piece + 1) // a.pieces):
+        part, rest = place % a.parts, place // a.parts
+        band, rest = rest % a.bands, rest // a.bands
+        d, n = rest % out.d, rest // out.d
+        top, left = band * a.rows, part * a.columns
+        high, wide = min(a.rows, out.h - top), min(a.columns, out.w - left)
+        count = (high - 1) * out.w + wide
+        channel = (n * a.groups + group) * shape.each + begin
+        source = x + channel * space.d * space.h * space.w * WIDTH
+        given = y + (n * a.groups + group) * shape.out_each * volume * WIDTH
+        given += ((d * out.h + top) * out.w + left) * WIDTH
+        if a.plain != 0:
             source += left * WIDTH
         else:
-            pack_flat(
-                source, scratch, d * depth_stride, top * row_stride, left * column_stride, some,
-                depth_table, row_table, column_ends, starts, depth_size, depth_dilation,
-                depth_end, row_stride, column_stride, row_end, first, last, column_end, phases,
-                slots, lines, length, space_d, space_h, space_w,
-            )  # fmt: skip
+            front, upper = d * shape.stride.d, top * packing.row_stride
+            pack_band(
+                source, scratch, front, upper, left * packing.column_stride, some, packing, space
+            )
             source = scratch
-        for k in range(0, out_each, ROWS):
-            for tap in range(0, some * taps, TAPS):
+        for k in range(0, shape.out_each, a.ROWS):
+            for tap in range(0, some * a.taps, a.TAPS):
                 add_products(
-                    given + k * volume * WIDTH, volume, source, offsets + tap * 8, count,
-                    found + (k * each * taps + tap) * WIDTH, each * taps, out_each - k,
-                    some * taps - tap,
+                    given + k * volume * WIDTH, volume, source, a.offsets + tap * 8, count,
+                    found + (k * shape.each * a.taps + tap) * WIDTH, shape.each * a.taps,
+                    shape.out_each - k, some * a.taps - tap,
                 )  # fmt: skip
 
 
-ROWS, TAPS = 1, 1
-"""Stand-ins: each kernel has its own."""
-
-
 def at_hand(problem: Conv) -> bool:
-    """Tell whether the kernel of a problem has been compiled."""
+    """Return whether the kernel of a problem has been compiled."""
     return compiling.at_hand(_kernel(problem))
+
+
+@functools.lru_cache(256)
+def _arguments(problem: Conv) -> OuterProducts:
+    """Return the arguments of the kernel for a problem."""
+    shape, cut = Shape.of(problem), _cut(problem)
+    band = cut.band
+    channels = min(band.channels, max(1, shape.each))
+    rows, taps = best_block(machine(), shape.out_each, channels * shape.taps)
+    return OuterProducts(
+        ROWS=Fixed(rows),
+        TAPS=Fixed(taps),
+        offsets=Pointer(shift_layout.offsets(shape, band)),
+        groups=problem.groups,
+        taps=shape.taps,
+        shares=cut.shares,
+        pieces=cut.pieces,
+        places=cut.places,
+        bands=cut.bands,
+        parts=cut.parts,
+        rows=band.rows,
+        columns=band.columns,
+        channels=band.channels,
+        plain=int(shape.plain),
+        packing=shift_layout.packing(shape, band, problem.padding_mode),
+        shape=shape.record(),
+    )
 
 
 @functools.lru_cache(256)
 def _kernel(problem: Conv) -> Kernel:
     """Return the kernel that gives the derivative of a problem."""
-    shape = Shape.of(problem)
-    channels = min(_cut(problem).band.channels, max(1, shape.each))
-    rows, taps = best_block(machine(), shape.out_each, channels * shape.taps)
-    return Kernel(
-        name="outer_products",
-        dtype=problem.dtype,
-        drive=_drive,
-        blocks=outer_blocks(rows, taps),
-        constants=(("ROWS", rows), ("TAPS", taps)),
-    )
+    arguments = _arguments(problem)
+    blocks = outer_blocks(int(arguments.ROWS), int(arguments.TAPS))
+    return Kernel.of("outer_products", problem.dtype, drive, arguments, blocks=blocks)
 
 
 @functools.lru_cache(256)
 def prepare(problem: Conv) -> Launch:
     """Return what fills sums (pieces, k, c/groups, *size), zeros before, from x and gradient."""
     shape, cut = Shape.of(problem), _cut(problem)
-    band, depth = cut.band, shape.windows[0]
     lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
-    size = 0 if shape.plain else band.channels * depth.size * band.plane
+    size = 0 if shape.plain else cut.band.channels * shape.size[0] * cut.band.plane
     return Launch(
         _kernel(problem),
+        _arguments(problem),
         tasks=cut.pieces * cut.shares * problem.groups if cut.places else 0,
         scratch=(size + SLACK * lanes) * width,
-        changing=("x", "y", "sums"),
-        fixed={
-            "offsets": shift_layout.offsets(shape, band),
-            "groups": problem.groups,
-            "taps": shape.taps,
-            "shares": cut.shares,
-            "pieces": cut.pieces,
-            "places": cut.places,
-            "bands": cut.bands,
-            "parts": cut.parts,
-            **shift_layout.arguments(shape, band),
-            **shape.arguments(problem.padding_mode),
-            "plain": int(shape.plain),
-        },
     )
 
 

@@ -8,12 +8,29 @@ side is laid out anew, and a sum over n places is one of n / lanes in each lane.
 
 from __future__ import annotations
 
+from convlens.compute.kernels.language.flattening import parameters
+from convlens.compute.kernels.language.words import generated
 from convlens.compute.kernels.machine import Machine
 
-__all__ = ["best_block", "outer_blocks"]
+__all__ = ["add_products", "best_block", "outer_blocks"]
 
 LOAD = 0.85
 """What a load takes, of a cycle of multiply-adds: one in two is not aligned."""
+
+
+@generated
+def add_products(
+    g: int, pitch: int, x: int, offsets: int, n: int, to: int, to_pitch: int, kept: int, some: int
+) -> None:
+    """Add to `to` the sums over n places of some rows of g times x from some offsets on.
+
+    The rows of g lie `pitch` elements apart, those of `to` `to_pitch`. `offsets` has an int64 for
+    each tap, in elements. Only the first `kept` rows and `some` taps are there; nothing else is
+    read or written.
+    """
+
+
+ARGUMENTS = ", ".join(parameters(add_products))
 
 
 def best_block(machine: Machine, channels: int, taps: int) -> tuple[int, int]:
@@ -33,16 +50,12 @@ def best_block(machine: Machine, channels: int, taps: int) -> tuple[int, int]:
 
 
 def outer_blocks(rows: int, taps: int) -> str:
-    """Return the text of `add_products(g, pitch, x, offsets, n, to, to_pitch, kept, some)`.
-
-    It adds to `to`, rows `to_pitch` elements apart, the sums over n places of `rows` rows of g,
-    `pitch` elements apart, times x from each of `taps` offsets on: int64, in elements. Only the
-    first `kept` rows and `some` taps are there; nothing else is read or written.
+    """Return the text of `add_products` for up to `rows` rows and `taps` taps.
 
     >>> outer_blocks(4, 6).count("fma(")
     48
     """
-    lines = ["def add_products(g, pitch, x, offsets, n, to, to_pitch, kept, some):"]
+    lines = [f"def add_products({ARGUMENTS}):"]
     lines += [f"    g{r} = g + min({r}, kept - 1) * pitch * WIDTH" for r in range(rows)]
     lines += [f"    x{v} = x + word(offsets, min({v}, some - 1)) * WIDTH" for v in range(taps)]
     lines += [f"    a{r}_{v} = zero()" for r in range(rows) for v in range(taps)]

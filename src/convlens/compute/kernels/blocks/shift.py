@@ -10,9 +10,11 @@ the order of the steps, whatever the block's shape, so all block shapes give the
 from __future__ import annotations
 
 from convlens.compute.kernels.blocks.texts import written
+from convlens.compute.kernels.language.flattening import parameters
+from convlens.compute.kernels.language.words import generated
 from convlens.compute.kernels.machine import Machine
 
-__all__ = ["best_rows", "best_vectors", "shift_block", "shift_blocks"]
+__all__ = ["best_rows", "best_vectors", "shift_block", "shift_blocks", "shift_rows"]
 
 
 def best_rows(machine: Machine, count: int) -> int:
@@ -39,23 +41,34 @@ def best_vectors(machine: Machine, rows: int) -> int:
     return max(1, min(6, (machine.registers - 1) // (rows + 1)))
 
 
-def shift_blocks(rows: int, vectors: int) -> str:
-    """Return the text of `shift_rows(w, x, offsets, steps, y, pitch, kept, n, resumed, bias)`.
+@generated
+def shift_rows(
+    w: int, x: int, offsets: int, steps: int, y: int, pitch: int, kept: int, n: int, resumed: int,
+    bias: int,
+) -> None:  # fmt: skip
+    """Compute n columns of up to `rows` rows of results.
 
-    It works through n columns by blocks of `rows` rows and at most `vectors` vectors. `w` holds
-    the weights, (steps, rows); `offsets` one int64 a step: how many elements from `x` on the input
-    of column 0 lies; `y` the results, row r at r * pitch elements, of which the first `kept` rows
-    are written and nothing beyond column n; `bias` what each of the `rows` rows starts from, unless
-    `resumed` is not 0: then from what `y` holds. Input is read up to `vectors` whole vectors
-    from each step's offset.
+    `w` are the weights, (steps, rows); `offsets` has an int64 for each step: how many elements from
+    `x` on the input of column 0 lies. Row r of the results is at `y`, r * `pitch` elements further.
+    The first `kept` rows are written, and nothing beyond column n. Each of the `rows` rows starts
+    from its `bias`, or where `resumed` is not 0 from what `y` holds.
+    """
+
+
+ARGUMENTS = ", ".join(parameters(shift_rows))
+
+
+def shift_blocks(rows: int, vectors: int) -> str:
+    """Return the text of `shift_rows`, by blocks of `rows` rows and at most `vectors` vectors.
+
+    Input is read up to `vectors` whole vectors from each step's offset.
 
     >>> "def shift_rows(" in shift_blocks(2, 2)
     True
     """
     texts = [shift_block(rows, v) for v in range(1, vectors + 1)]
-    arguments = "w, x, offsets, steps, y, pitch, kept, n, resumed, bias"
     lines = [
-        f"def shift_rows({arguments}):",
+        f"def shift_rows({ARGUMENTS}):",
         "    column = 0",
         f"    while n - column > {vectors - 1} * LANES:",
         *_call(rows, vectors, "        "),
@@ -83,9 +96,7 @@ def shift_block(rows: int, vectors: int) -> str:
     >>> shift_block(1, 1).splitlines()[0]
     'def shift_1_1(w, x, offsets, steps, y, pitch, kept, n, resumed, bias):'
     """
-    lines = [
-        f"def shift_{rows}_{vectors}(w, x, offsets, steps, y, pitch, kept, n, resumed, bias):",
-    ]
+    lines = [f"def shift_{rows}_{vectors}({ARGUMENTS}):"]
     for r in range(rows):
         lines.append(f"    b = broadcast(bias, {r})")
         lines += [f"    a{r}_{v} = b" for v in range(vectors)]

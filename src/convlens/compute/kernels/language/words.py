@@ -34,7 +34,6 @@ integers, and count in elements from there:
     shift_rows(...)             a register block that `blocks` wrote for the kernel
     filter_rows(...), across_rows(...), down_rows(...)    those that `filter_blocks` wrote
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
-    add_products(...)           what `outer_blocks` wrote
 
 `@apart` before a function says that it is called, not copied to where it is: what is seldom run
 takes no registers from what always is. `@generated` before a function says that a register block
@@ -57,7 +56,7 @@ WORDS = (
     "rough_root larger smaller below "
     "evens odds low high word "
     "put_word take shift_rows filter_rows "
-    "transform_row transform_columns inverse combine add_products "
+    "transform_row transform_columns inverse combine "
     "across_rows down_rows"
 ).split()
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
+from convlens.compute.kernels.rows.packing import Packing
 from convlens.compute.methods.shape import Shape, phase, phases
 
-__all__ = ["Band", "arguments", "laid_out", "offsets"]
+__all__ = ["ShiftBand", "laid_out", "offsets", "packing"]
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
-class Band:
+class ShiftBand:
     """How much a task does, and how the input it packs is laid out.
 
     A task does `rows` output rows, or where there is only one row, `columns` of it. For every
@@ -41,17 +41,17 @@ class Band:
         return self.phases * self.slots * self.lines * self.length
 
 
-def laid_out(shape: Shape, rows: int, columns: int, channels: int) -> Band:
+def laid_out(shape: Shape, rows: int, columns: int, channels: int) -> ShiftBand:
     """Return how the input of so many rows, columns and channels of a task is packed."""
     row, column = shape.windows[1:]
     copies = shape.outputs[1] > 1 and not (column.size == 1 and column.stride == 1)
     lines = rows + (row.extent - 1) // row.stride
     length = columns + (0 if copies else (column.extent - 1) // column.stride)
     slots = column.size if copies else phases(column)
-    return Band(rows, columns, channels, phases(row), slots, lines, length, copies)
+    return ShiftBand(rows, columns, channels, phases(row), slots, lines, length, copies)
 
 
-def offsets(shape: Shape, band: Band) -> Numbers:
+def offsets(shape: Shape, band: ShiftBand) -> Numbers:
     """Return for every step where its input lies in the packed band, in elements."""
     depth, row, column = shape.windows
     if shape.plain:
@@ -69,19 +69,19 @@ def offsets(shape: Shape, band: Band) -> Numbers:
     return np.array(found, np.int64)
 
 
-def arguments(shape: Shape, band: Band) -> dict[str, Any]:
-    """Return what kernels that pack such bands are told of them, by name."""
-    depth, _, column = shape.windows
+def packing(shape: Shape, band: ShiftBand, mode: str) -> Packing:
+    """Return how a band is packed, for a padding mode."""
+    depth, row, column = shape.windows
     apart = column.dilation if band.copies else 1
-    return {
-        "starts": np.arange(band.slots, dtype=np.int64) * apart,
-        "rows": band.rows,
-        "columns": band.columns,
-        "channels": band.channels,
-        "depth_size": depth.size,
-        "depth_dilation": depth.dilation,
-        "phases": band.phases,
-        "slots": band.slots,
-        "lines": band.lines,
-        "length": band.length,
-    }
+    return shape.packing(
+        mode,
+        starts=np.arange(band.slots, dtype=np.int64) * apart,
+        planes=depth.size,
+        lines=band.lines,
+        length=band.length,
+        row_stride=row.stride,
+        column_stride=column.stride,
+        depth_dilation=depth.dilation,
+        phases=band.phases,
+        slots=band.slots,
+    )

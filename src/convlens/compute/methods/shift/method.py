@@ -9,24 +9,26 @@ output channels over it; a kernel of one tap is read where it lies.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil, prod
 
 import numpy as np
 from torch import Tensor
 
-from convlens.compute.kernels.blocks.shift import best_vectors, shift_blocks
+from convlens.compute.kernels.blocks.shift import best_vectors, shift_blocks, shift_rows
 from convlens.compute.kernels.language.compiling import Kernel
-from convlens.compute.kernels.language.words import LANES, WIDTH, shift_rows
+from convlens.compute.kernels.language.words import LANES, WIDTH
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows.flat import pack_flat
-from convlens.compute.kernels.rows.packing import copy
+from convlens.compute.kernels.records import Fixed, Pointer
+from convlens.compute.kernels.rows.packing import Packing, copy, pack_band
+from convlens.compute.kernels.shapes import ConvShape
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape
 from convlens.compute.methods.shift import layout as shift_layout
-from convlens.compute.methods.shift.layout import Band, laid_out
+from convlens.compute.methods.shift.layout import ShiftBand, laid_out
 from convlens.compute.problems import Conv
 
 __all__ = ["METHOD", "cost", "prepare", "refuses"]
@@ -79,13 +81,13 @@ def _block(out_each: int, dtype: str) -> tuple[int, int]:
     return rows, best_vectors(here, rows)
 
 
-def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> Band:
+def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> ShiftBand:
     """Choose how much a task does: a band that fits half the cache, and enough tasks."""
     lanes, width = machine().lanes(dtype), WIDTHS[dtype]
     room = machine().level2 // 2
     depth = shape.windows[0]
 
-    def fits(band: Band) -> bool:
+    def fits(band: ShiftBand) -> bool:
         return band.channels * depth.size * band.plane * width <= room
 
     wide, high = shape.outputs[2], shape.outputs[1]
@@ -114,35 +116,58 @@ def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> Band:
     return laid_out(shape, rows, columns, channels)
 
 
-def _drive(
-    task: int, scratch: int, x: int, y: int, w: int, bias: int, offsets: int, depth_table: int,
-    row_table: int, column_ends: int, starts: int, groups: int, each: int, out_each: int,
-    taps: int, block_count: int, shares: int, bands: int, pieces: int, rows: int, columns: int,
-    channels: int, depth_size: int, depth_stride: int, depth_dilation: int, row_stride: int,
-    column_stride: int, depth_end: int, row_end: int, first: int, last: int, column_end: int,
-    phases: int, slots: int, lines: int, length: int, space_d: int, space_h: int, space_w: int,
-    out_d: int, out_h: int, out_w: int, plain: int, padded: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """The arguments of `drive`.
+
+    The channels out of a group come in `block_count` blocks of `ROWS`, dealt out in `shares`, their
+    results in `bands` of `rows` rows and `pieces` of `columns` columns. A task takes `channels`
+    channels in at a time. If `plain` is 1 they are read where they lie, but for the last columns,
+    which are packed `padded` elements apart; `offsets` has those of the packed ones last.
+    """
+
+    ROWS: Fixed
+    VECTORS: Fixed
+    w: Pointer
+    bias: Pointer
+    offsets: Pointer
+    groups: int
+    taps: int
+    block_count: int
+    shares: int
+    bands: int
+    pieces: int
+    rows: int
+    columns: int
+    channels: int
+    plain: int
+    padded: int
+    packing: Packing
+    shape: ConvShape
+
+
+def drive(task: int, scratch: int, x: int, y: int, a: Shift) -> None:
     """Do one band of one image, group and output depth, for a share of the output channels."""
-    share, piece, band, d, group, n = place_of(task, shares, pieces, bands, out_d, groups)
-    top, left = band * rows, piece * columns
-    high, wide = min(rows, out_h - top), min(columns, out_w - left)
-    count = (high - 1) * out_w + wide
-    volume = out_d * out_h * out_w
-    image = x + (n * groups + group) * each * space_d * space_h * space_w * WIDTH
-    result = y + (n * groups + group) * out_each * volume * WIDTH
-    result += ((d * out_h + top) * out_w + left) * WIDTH
-    low, stop = block_count * share // shares, block_count * (share + 1) // shares
+    shape, space, out, packing = a.shape, a.shape.space, a.shape.out, a.packing
+    share, piece, band, d, group, n = place_of(task, a.shares, a.pieces, a.bands, out.d, a.groups)
+    top, left = band * a.rows, piece * a.columns
+    high, wide = min(a.rows, out.h - top), min(a.columns, out.w - left)
+    count = (high - 1) * out.w + wide
+    volume = out.d * out.h * out.w
+    image = x + (n * a.groups + group) * shape.each * space.d * space.h * space.w * WIDTH
+    result = y + (n * a.groups + group) * shape.out_each * volume * WIDTH
+    result += ((d * out.h + top) * out.w + left) * WIDTH
+    low, stop = a.block_count * share // a.shares, a.block_count * (share + 1) // a.shares
     in_place = 0
-    if plain != 0:
-        in_place = count // (VECTORS * LANES) * (VECTORS * LANES)
+    if a.plain != 0:
+        in_place = count // (a.VECTORS * LANES) * (a.VECTORS * LANES)
         if in_place > 0:
             for block in range(low, stop):
-                weights = w + (group * block_count + block) * each * ROWS * WIDTH
+                weights = a.w + (group * a.block_count + block) * shape.each * a.ROWS * WIDTH
                 shift_rows(
-                    weights, image + left * WIDTH, offsets, each, result
-                    + block * ROWS * volume * WIDTH, volume, out_each - block * ROWS, in_place, 0,
-                    bias + (group * block_count + block) * ROWS * WIDTH,
+                    weights, image + left * WIDTH, a.offsets, shape.each, result
+                    + block * a.ROWS * volume * WIDTH, volume, shape.out_each - block * a.ROWS,
+                    in_place, 0, a.bias + (group * a.block_count + block) * a.ROWS * WIDTH,
                 )  # fmt: skip
         left += in_place
         result += in_place * WIDTH
@@ -150,31 +175,27 @@ def _drive(
         if count == 0:
             return
     at = 0
-    while at < each:
-        some = min(channels, each - at)
-        source = image + at * space_d * space_h * space_w * WIDTH
-        if plain != 0:
+    while at < shape.each:
+        some = min(a.channels, shape.each - at)
+        source = image + at * space.d * space.h * space.w * WIDTH
+        if a.plain != 0:
             for c in range(some):
-                copy(scratch + c * padded * WIDTH, source + (c * space_w + left) * WIDTH, count)
+                copy(scratch + c * a.padded * WIDTH, source + (c * space.w + left) * WIDTH, count)
         else:
-            pack_flat(
-                source, scratch, d * depth_stride, top * row_stride, left * column_stride, some,
-                depth_table, row_table, column_ends, starts, depth_size, depth_dilation,
-                depth_end, row_stride, column_stride, row_end, first, last, column_end, phases,
-                slots, lines, length, space_d, space_h, space_w,
-            )  # fmt: skip
+            front, upper = d * shape.stride.d, top * packing.row_stride
+            pack_band(
+                source, scratch, front, upper, left * packing.column_stride, some, packing, space
+            )
         for block in range(low, stop):
-            weights = w + ((group * block_count + block) * each + at) * taps * ROWS * WIDTH
+            weights = (
+                a.w + ((group * a.block_count + block) * shape.each + at) * a.taps * a.ROWS * WIDTH
+            )
             shift_rows(
-                weights, scratch, offsets + plain * each * 8, some * taps,
-                result + block * ROWS * volume * WIDTH, volume, out_each - block * ROWS, count,
-                at, bias + (group * block_count + block) * ROWS * WIDTH,
+                weights, scratch, a.offsets + a.plain * shape.each * 8, some * a.taps,
+                result + block * a.ROWS * volume * WIDTH, volume, shape.out_each - block * a.ROWS,
+                count, at, a.bias + (group * a.block_count + block) * a.ROWS * WIDTH,
             )  # fmt: skip
         at += some
-
-
-ROWS, VECTORS = 0, 0
-"""Stand-ins, as `shift_rows` is: each kernel has its own."""
 
 
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
@@ -188,51 +209,56 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     tasks = problem.batch * groups * shape.outputs[0] * bands * pieces
     shares = min(block_count, max(1, ceil(4 * threads() / max(tasks, 1))))
     padded = -(-band.columns // lanes) * lanes if shape.plain else 0
-    kernel = Kernel(
-        name="shift_gemm",
-        dtype=problem.dtype,
-        drive=_drive,
-        blocks=shift_blocks(rows, vectors),
-        constants=(("ROWS", rows), ("VECTORS", vectors)),
-    )
-    steps = shape.each * shape.taps
-    arranged = weight.new_zeros(groups, block_count * rows, steps)
-    arranged[:, : shape.out_each] = weight.reshape(groups, shape.out_each, steps)
-    arranged = arranged.reshape(groups, block_count, rows, steps).transpose(2, 3).contiguous()
-    starting = weight.new_zeros(groups, block_count * rows)
-    if bias is not None:
-        starting[:, : shape.out_each] = bias.reshape(groups, shape.out_each)
+    arranged, starting = _arranged(shape, weight, bias, block_count, rows)
     offsets = shift_layout.offsets(shape, band)
     if shape.plain:
         offsets = np.concatenate([offsets, np.arange(band.channels, dtype=np.int64) * padded])
-    depth = shape.windows[0]
-    size = band.channels * (padded if shape.plain else depth.size * band.plane)
-    launch = Launch(
-        kernel,
-        tasks=tasks * shares,
-        scratch=(size + SLACK * lanes) * width,
-        fixed={
-            "w": arranged,
-            "bias": starting,
-            "offsets": offsets,
-            "groups": groups,
-            "taps": shape.taps,
-            "block_count": block_count,
-            "shares": shares,
-            "bands": bands,
-            "pieces": pieces,
-            **shift_layout.arguments(shape, band),
-            **shape.arguments(problem.padding_mode),
-            "plain": int(shape.plain),
-            "padded": padded,
-        },
+    arguments = Shift(
+        ROWS=Fixed(rows),
+        VECTORS=Fixed(vectors),
+        w=Pointer(arranged),
+        bias=Pointer(starting),
+        offsets=Pointer(offsets),
+        groups=groups,
+        taps=shape.taps,
+        block_count=block_count,
+        shares=shares,
+        bands=bands,
+        pieces=pieces,
+        rows=band.rows,
+        columns=band.columns,
+        channels=band.channels,
+        plain=int(shape.plain),
+        padded=padded,
+        packing=shift_layout.packing(shape, band, problem.padding_mode),
+        shape=shape.record(),
     )
+    blocks = shift_blocks(rows, vectors)
+    kernel = Kernel.of("shift_gemm", problem.dtype, drive, arguments, blocks=blocks)
+    size = band.channels * (padded if shape.plain else shape.size[0] * band.plane)
+    scratch = (size + SLACK * lanes) * width
+    launch = Launch(kernel, arguments, tasks=tasks * shares, scratch=scratch)
 
     def run(x: Tensor, y: Tensor) -> None:
         if tasks:
             launch(x.data_ptr(), y.data_ptr())
 
     return run
+
+
+def _arranged(
+    shape: Shape, weight: Tensor, bias: Tensor | None, block_count: int, rows: int
+) -> tuple[Tensor, Tensor]:
+    """Return weights (groups, blocks, steps, rows) and biases (groups, blocks * rows)."""
+    steps = shape.each * shape.taps
+    groups = len(weight) // shape.out_each
+    arranged = weight.new_zeros(groups, block_count * rows, steps)
+    arranged[:, : shape.out_each] = weight.reshape(groups, shape.out_each, steps)
+    arranged = arranged.reshape(groups, block_count, rows, steps).transpose(2, 3).contiguous()
+    starting = weight.new_zeros(groups, block_count * rows)
+    if bias is not None:
+        starting[:, : shape.out_each] = bias.reshape(groups, shape.out_each)
+    return arranged, starting
 
 
 METHOD = ConvMethod(
