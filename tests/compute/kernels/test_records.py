@@ -317,8 +317,6 @@ MOST = 12
 
 LONGER = {
     "kernels/rows/flat.py:pack_flat",
-    "methods/rows/method.py:_drive",
-    "methods/separable/images.py:_drive",
     "methods/transposed/method.py:_drive",
     "methods/transposed/method.py:_pack",
     "methods/transposed/method.py:_phases",

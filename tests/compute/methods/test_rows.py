@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from convlens.compute.kernels.blocks.filters import filter_blocks
 from convlens.compute.methods import reference
 from convlens.compute.methods.rows import method as rows
-from convlens.compute.methods.rows.layout import Block, block_of, choose_band, steps_of
+from convlens.compute.methods.rows.layout import FilterBlock, block_of, choose_band, steps_of
 from convlens.compute.methods.shape import Shape
 from convlens.compute.problems import Conv
 from convlens.compute.reading.options import read_conv
@@ -150,7 +150,7 @@ def test_blocks_fit_the_registers_and_bands_the_cache() -> None:
     assert block.rows * block.vectors + block.vectors + 5 <= 32
     band = choose_band(shape, block, "float32", 1, 2)
     assert band.planes * band.plane * 4 < 1.2e6
-    assert isinstance(block, Block)
+    assert isinstance(block, FilterBlock)
 
 
 def test_what_it_refuses() -> None:

@@ -16,13 +16,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convlens.compute.kernels.blocks.texts import along_rows, written
+from convlens.compute.kernels.language.flattening import parameters
+from convlens.compute.kernels.language.words import generated
 
-__all__ = ["MOST_WRITTEN", "filter_blocks"]
+__all__ = ["MOST_WRITTEN", "across_rows", "down_rows", "filter_blocks", "filter_rows"]
 
 MOST_WRITTEN = 7
 """Columns of more taps are a loop."""
 
-ARGUMENTS = "w, x, layers, layer_count, steps, counts, pitch, y, y_pitch, kept, n, bias"
+
+@generated
+def filter_rows(
+    w: int, x: int, layers: int, layer_count: int, steps: int, counts: int, pitch: int, y: int,
+    y_pitch: int, kept: int, n: int, bias: int,
+) -> None:  # fmt: skip
+    """Compute up to `rows` rows of n results each.
+
+    `w` are the weights in the order in which they are met, `x` is where the first line is. `layers`
+    has an int64 for each of `layer_count` layers: how many elements from `x` on it lies. `steps`
+    has two for each step: how many elements further its first line lies, and its taps, which fall
+    from step to step. `counts` says how many steps have as many taps as each of the kinds that are
+    written, in their order. Lines lie `pitch` elements apart, rows of results `y_pitch`. `kept`
+    rows are written; all start from `bias`.
+    """
+
+
+across_rows = down_rows = filter_rows
+"""The names of the two that one kernel has."""
+
+ARGUMENTS = ", ".join(parameters(filter_rows))
 
 
 def filter_blocks(
@@ -31,13 +53,6 @@ def filter_blocks(
     """Return the text of `filter_rows`, which computes up to `rows` rows of n results each.
 
     `name` stands before all names in it, so that a kernel can have two.
-
-    Its arguments: `w`, the weights in the order in which they are met; `x`, where the first line
-    is; `layers`, an int64 for each of `layer_count` layers: how many elements from `x` on it lies;
-    `steps`, two int64 a step: how many elements further its first line lies, and its taps, which
-    fall from step to step; `counts`, how many steps have as many taps as each of `taps`, in order;
-    `pitch` from one line to the next, `y_pitch` from one row of results to the next, in elements;
-    `kept`, how many of the rows are written; `bias`, what all start from.
 
     Blocks have `vectors` vectors, but the last of a row only `rest`, if those are enough. `taps`
     falls; its first may be 0, which stands for the loop: for steps of `rows` - 1 taps and more.

@@ -32,7 +32,6 @@ integers, and count in elements from there:
     take(p)                     the integer at p, raised by 1 in the same instant
     combine(a, b)               maximum or add, whichever the kernel is compiled for
     shift_rows(...)             a register block that `blocks` wrote for the kernel
-    filter_rows(...), across_rows(...), down_rows(...)    those that `filter_blocks` wrote
     transform_row(...), transform_columns(...), inverse(...)    what `winograd_tiles` wrote
 
 `@apart` before a function says that it is called, not copied to where it is: what is seldom run
@@ -55,9 +54,8 @@ WORDS = (
     "number plus total add sub mul div fma maximum minimum missing magnitude root "
     "rough_root larger smaller below "
     "evens odds low high word "
-    "put_word take shift_rows filter_rows "
-    "transform_row transform_columns inverse combine "
-    "across_rows down_rows"
+    "put_word take shift_rows "
+    "transform_row transform_columns inverse combine"
 ).split()
 
 

@@ -1,6 +1,6 @@
 """How a filter is cut into steps and register blocks, and its input into bands: all before running.
 
-A step is a column of taps, each a line below the one before (see `kernels.filter_blocks`). In an
+A step is a column of taps, each a line below the one before (see `filter_blocks`). In an
 image lines are its rows; under a stride, those on the same place within it, under a dilation every
 so many. A signal is laid on lines of L numbers, so that its taps L apart are a column too.
 """
@@ -20,7 +20,17 @@ from convlens.compute.kernels.machine import WIDTHS, Machine, machine
 from convlens.compute.methods.shape import Shape, phase, phases
 from convlens.windows import Window
 
-__all__ = ["Band", "Block", "Step", "block_of", "choose_band", "kinds_of", "offsets", "steps_of"]
+__all__ = [
+    "FilterBand",
+    "FilterBlock",
+    "FilterStep",
+    "Numbers",
+    "block_of",
+    "choose_band",
+    "kinds_of",
+    "offsets",
+    "steps_of",
+]
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -36,7 +46,7 @@ LINE = 40
 
 
 @dataclass(frozen=True)
-class Step:
+class FilterStep:
     """A column of taps: where its first line lies, and which taps of the kernel it has.
 
     `line` and `shift` count from the first position of a window, in strides; `phase` and `slot` say
@@ -51,7 +61,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Block:
+class FilterBlock:
     """A register block of `rows` x `vectors`, the last of a row `rest`, and the steps it takes.
 
     `fold` is the length of a line where a signal is laid on lines, else 0; `spread` is how many
@@ -73,7 +83,7 @@ class Block:
 
 
 @functools.lru_cache(512)
-def block_of(shape: Shape, dtype: str) -> Block:
+def block_of(shape: Shape, dtype: str) -> FilterBlock:
     """Return the block that takes the least time, by the multiply-adds and loads it is made of."""
     here, lanes = machine(), machine().lanes(dtype)
     wide = shape.outputs[2]
@@ -96,7 +106,7 @@ def block_of(shape: Shape, dtype: str) -> Block:
                 found.append((cycles, rows, v, rest, fold, spread))
     cycles, rows, v, rest, fold, spread = min(found)
     layers = shape.outputs[0] * shape.windows[0].size
-    return Block(rows, v, rest, fold, spread, cycles * layers / CLOCK)
+    return FilterBlock(rows, v, rest, fold, spread, cycles * layers / CLOCK)
 
 
 def _ways(shape: Shape, lanes: int) -> list[tuple[int, int]]:
@@ -110,7 +120,7 @@ def _ways(shape: Shape, lanes: int) -> list[tuple[int, int]]:
 
 
 def _held(here: Machine, rows: int, vectors: int, counts: Counter[int]) -> bool:
-    """Tell whether the registers hold a block, and whether its text has the steps."""
+    """Return whether the registers hold a block, and whether its text has the steps."""
     written = [taps for taps in counts if taps <= MOST_WRITTEN]
     looped = [taps for taps in counts if taps > MOST_WRITTEN]
     # Written out, the weights of a step are held; in a loop a few are loaded ahead.
@@ -132,7 +142,7 @@ def _cycles(rows: int, vectors: int, counts: Counter[int]) -> float:
 
 
 @functools.lru_cache(512)
-def steps_of(shape: Shape, fold: int, spread: int) -> tuple[Step, ...]:
+def steps_of(shape: Shape, fold: int, spread: int) -> tuple[FilterStep, ...]:
     """Return the steps of a kernel in the order in which they are taken: long columns first.
 
     `fold` and `spread` are those of the block. With a spread of 1, rows under a dilation are no
@@ -148,7 +158,7 @@ def steps_of(shape: Shape, fold: int, spread: int) -> tuple[Step, ...]:
         for place, first, apart, taps in _classes(column):
             line = fold if fold % apart == 0 else apart * len(taps)
             steps += [
-                Step(0, place, 0, first + e, tuple(taps[e // apart :: line // apart]))
+                FilterStep(0, place, 0, first + e, tuple(taps[e // apart :: line // apart]))
                 for e in range(0, min(line, apart * len(taps)), apart)
             ]
     else:
@@ -157,14 +167,17 @@ def steps_of(shape: Shape, fold: int, spread: int) -> tuple[Step, ...]:
             columns = [taps] if apart == spread else [[tap] for tap in taps]
             for i, rows in enumerate(columns):
                 held = tuple(tap * column.size + e for tap in rows)
-                steps.append(Step(place, slot, first + i * apart, shift, held))
+                steps.append(FilterStep(place, slot, first + i * apart, shift, held))
     return tuple(sorted(steps, key=lambda step: -len(step.taps)))
 
 
-def kinds_of(steps: tuple[Step, ...]) -> tuple[list[int], Numbers]:
+def kinds_of(steps: tuple[FilterStep, ...]) -> tuple[list[int], Numbers]:
     """Return the kinds of steps that `filter_blocks` is to write, and how many there are of each.
 
-    >>> [kinds_of(steps) for steps in [(Step(0, 0, 0, 0, (0,)), Step(0, 0, 0, 1, (1,)))]]
+    >>> [
+    ...     kinds_of(steps)
+    ...     for steps in [(FilterStep(0, 0, 0, 0, (0,)), FilterStep(0, 0, 0, 1, (1,)))]
+    ... ]
     [([1], array([2]))]
     """
     written = [len(step.taps) for step in steps if len(step.taps) <= MOST_WRITTEN]
@@ -188,7 +201,7 @@ def _classes(window: Window) -> list[tuple[int, int, int, list[int]]]:
 
 
 @dataclass(frozen=True)
-class Band:
+class FilterBand:
     """How much a task does, and how the input it packs is laid out.
 
     A task does `deep` planes of `rows` rows of `columns` results. For every channel it packs
@@ -210,7 +223,9 @@ class Band:
         return self.phases * self.slots * self.lines * self.length
 
 
-def choose_band(shape: Shape, block: Block, dtype: str, elsewhere: int, threads: int) -> Band:
+def choose_band(
+    shape: Shape, block: FilterBlock, dtype: str, elsewhere: int, threads: int
+) -> FilterBand:
     """Choose what packs little twice, fits half the cache and gives every thread tasks.
 
     `elsewhere` is how many images and groups there are.
@@ -221,15 +236,15 @@ def choose_band(shape: Shape, block: Block, dtype: str, elsewhere: int, threads:
 
     in_place = row.stride == column.stride == 1 and column.before == column.after == 0
 
-    def laid_out(deep: int, rows: int, columns: int) -> Band:
+    def laid_out(deep: int, rows: int, columns: int) -> FilterBand:
         planes = (deep - 1) * depth.stride + depth.extent
         lines = rows + (row.extent - 1) // row.stride
         length = ceil((columns + (column.extent - 1) // column.stride) / lanes) * lanes
         if length * WIDTHS[dtype] % 4096 == 0:  # or lines would meet in the same place of the cache
             length += lanes
-        return Band(deep, rows, columns, planes, phases(row), phases(column), lines, length)
+        return FilterBand(deep, rows, columns, planes, phases(row), phases(column), lines, length)
 
-    def price(band: Band) -> tuple[float, float]:
+    def price(band: FilterBand) -> tuple[float, float]:
         tasks = max(1, elsewhere) * prod(
             ceil(n / m)
             for n, m in zip(shape.outputs, (band.deep, band.rows, band.columns), strict=True)
@@ -266,7 +281,7 @@ def _halves(whole: int, unit: int) -> list[int]:
     return found
 
 
-def offsets(steps: tuple[Step, ...], band: Band, pitch: int, in_place: bool) -> Numbers:
+def offsets(steps: tuple[FilterStep, ...], band: FilterBand, pitch: int, in_place: bool) -> Numbers:
     """Return for every step where its first line lies, in elements, and how many taps it has."""
     table = []
     for step in steps:

@@ -2,36 +2,41 @@
 
 A task packs a band of one image and group, padded, with every stride-th element drawn out, into
 memory of its own that fits the second-level cache; or it reads the input where it lies, if that is
-what the windows see. Then each channel out is computed by `kernels.filter_blocks`, every input
+what the windows see. Then each channel out is computed by `filter_rows`, every input
 loaded once for all rows of a block. A signal is laid on lines, by which it is an image.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil, prod
 
 import numpy as np
 from torch import Tensor
 
-from convlens.compute.kernels.blocks.filters import filter_blocks
+from convlens.compute.kernels.blocks.filters import filter_blocks, filter_rows
 from convlens.compute.kernels.language.compiling import Kernel
-from convlens.compute.kernels.language.words import WIDTH, filter_rows
+from convlens.compute.kernels.language.words import WIDTH
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows.flat import pack_flat
+from convlens.compute.kernels.records import Fixed, Pointer
+from convlens.compute.kernels.rows.packing import Packing, pack_band
+from convlens.compute.kernels.shapes import Axes, ConvShape
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.rows.layout import (
-    Band,
-    Block,
+    FilterBand,
+    FilterBlock,
+    FilterStep,
+    Numbers,
     block_of,
     choose_band,
     kinds_of,
     offsets,
     steps_of,
 )
-from convlens.compute.methods.shape import Shape
+from convlens.compute.methods.shape import Shape, Unpadded
 from convlens.compute.problems import Conv
 
 __all__ = ["METHOD", "cost", "prepare", "refuses"]
@@ -61,88 +66,120 @@ def cost(problem: Conv) -> float:
     return 4e-6 + (computed + problem.batch * moved * WIDTHS[problem.dtype] * 1e-10) / threads()
 
 
-def _drive(
-    task: int, scratch: int, x: int, y: int, w: int, bias: int, layers: int, layers_there: int,
-    layer_count: int, steps: int, steps_there: int, counts: int, depth_table: int,
-    row_table: int, column_ends: int, starts: int, groups: int, each: int, out_each: int,
-    weights: int, chunks: int, bands: int, pieces: int, deep: int, rows: int, columns: int,
-    planes: int, plane: int, in_place: int, reach: int, total: int, depth_stride: int,
-    depth_first: int, depth_last: int, row_stride: int, row_first: int, row_last: int,
-    column_stride: int, first: int, last: int, depth_end: int, row_end: int, column_end: int,
-    depth_reach: int, row_reach: int, column_reach: int, phases: int, slots: int, lines: int,
-    length: int, space_d: int, space_h: int, space_w: int, out_d: int, out_h: int, out_w: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class FilterRows:
+    """The arguments of `drive`.
+
+    Results come in `chunks` of `deep` planes, `bands` of `rows` rows and `pieces` of `columns`
+    columns, and blocks compute `ROWS` rows. A signal is laid on lines of `FOLD` numbers if that is
+    not 0; rows of one block lie `SPREAD` apart. `layers` and `steps` say where the lines of the
+    packed input lie, `layers_there` and `steps_there` where those of `x` do. If `in_place` is 1,
+    what lies there as the windows see it is not packed, where the `total` elements reach `farthest`
+    behind its first.
+    """
+
+    ROWS: Fixed
+    FOLD: Fixed
+    SPREAD: Fixed
+    w: Pointer
+    bias: Pointer
+    layers: Pointer
+    layers_there: Pointer
+    layer_count: int
+    steps: Pointer
+    steps_there: Pointer
+    counts: Pointer
+    groups: int
+    weights: int
+    chunks: int
+    bands: int
+    pieces: int
+    deep: int
+    rows: int
+    columns: int
+    plane: int
+    in_place: int
+    farthest: int
+    total: int
+    reach: Axes
+    unpadded: Unpadded
+    packing: Packing
+    shape: ConvShape
+
+
+def drive(task: int, scratch: int, x: int, y: int, a: FilterRows) -> None:
     """Do one band of one image and group."""
-    _, piece, band, chunk, group, n = place_of(task, 1, pieces, bands, chunks, groups)
-    front, top, left = chunk * deep, band * rows, piece * columns
-    thick, high, wide = min(deep, out_d - front), min(rows, out_h - top), min(columns, out_w - left)
-    area, result_area = space_h * space_w, out_h * out_w
-    image = (n * groups + group) * each * space_d * area
-    at, line, deeper = scratch, length, plane
-    layer_table, step_table = layers, steps
-    begin = (front * depth_stride - depth_first) * area
-    begin += (top - row_first) * space_w + left - first + image
-    seen = front * depth_stride >= depth_first and top >= row_first and left >= first
-    if (front + thick - 1) * depth_stride + depth_reach >= depth_last:
+    shape, space, out, stride = a.shape, a.shape.space, a.shape.out, a.shape.stride
+    inside, packing = a.unpadded, a.packing
+    _, piece, band, chunk, group, n = place_of(task, 1, a.pieces, a.bands, a.chunks, a.groups)
+    front, top, left = chunk * a.deep, band * a.rows, piece * a.columns
+    thick, high = min(a.deep, out.d - front), min(a.rows, out.h - top)
+    wide = min(a.columns, out.w - left)
+    area, result_area = space.h * space.w, out.h * out.w
+    image = (n * a.groups + group) * shape.each * space.d * area
+    at, line, deeper = scratch, packing.length, a.plane
+    layers, steps = a.layers, a.steps
+    begin = (front * stride.d - inside.depth_first) * area
+    begin += (top - inside.row_first) * space.w + left - packing.column_first + image
+    seen = (
+        front * stride.d >= inside.depth_first
+        and top >= inside.row_first
+        and left >= packing.column_first
+    )
+    if (front + thick - 1) * stride.d + a.reach.d >= inside.depth_last:
         seen = False
-    if top + high + row_reach > row_last or left + wide + column_reach > last:
+    if top + high + a.reach.h > inside.row_last or left + wide + a.reach.w > packing.column_last:
         seen = False
-    if in_place != 0 and seen and begin + reach <= total:
-        at, line, deeper = x + begin * WIDTH, space_w, area
-        layer_table, step_table = layers_there, steps_there
+    if a.in_place != 0 and seen and begin + a.farthest <= a.total:
+        at, line, deeper = x + begin * WIDTH, space.w, area
+        layers, steps = a.layers_there, a.steps_there
     else:
-        pack_flat(
-            x + image * WIDTH, scratch, front * depth_stride, top * row_stride,
-            left * column_stride, each, depth_table, row_table, column_ends, starts, planes, 1,
-            depth_end, row_stride, column_stride, row_end, first, last, column_end, phases, slots,
-            lines, length, space_d, space_h, space_w,
-        )  # fmt: skip
+        upper, first = top * packing.row_stride, left * packing.column_stride
+        pack_band(
+            x + image * WIDTH, scratch, front * stride.d, upper, first, shape.each, packing, space
+        )
     for d in range(thick):
-        source = at + d * depth_stride * deeper * WIDTH
-        for k in range(out_each):
-            channel = group * out_each + k
-            kernel = w + channel * weights * WIDTH
-            result = y + (n * groups * out_each + channel) * out_d * result_area * WIDTH
-            result += ((front + d) * result_area + top * out_w + left) * WIDTH
-            start = bias + channel * WIDTH
-            if FOLD != 0:
+        source = at + d * stride.d * deeper * WIDTH
+        for k in range(shape.out_each):
+            channel = group * shape.out_each + k
+            kernel = a.w + channel * a.weights * WIDTH
+            result = y + (n * a.groups * shape.out_each + channel) * out.d * result_area * WIDTH
+            result += ((front + d) * result_area + top * out.w + left) * WIDTH
+            start = a.bias + channel * WIDTH
+            if a.FOLD != 0:
                 done = 0
-                while wide - done >= ROWS * FOLD:
+                while wide - done >= a.ROWS * a.FOLD:
                     filter_rows(
-                        kernel, source + done * WIDTH, layer_table, layer_count, step_table,
-                        counts, FOLD, result + done * WIDTH, FOLD, ROWS, FOLD, start,
+                        kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts,
+                        a.FOLD, result + done * WIDTH, a.FOLD, a.ROWS, a.FOLD, start,
                     )  # fmt: skip
-                    done += ROWS * FOLD
+                    done += a.ROWS * a.FOLD
                 if done > 0 and wide > done:  # a whole block again rather than a part of one
-                    done = wide - ROWS * FOLD
+                    done = wide - a.ROWS * a.FOLD
                     filter_rows(
-                        kernel, source + done * WIDTH, layer_table, layer_count, step_table,
-                        counts, FOLD, result + done * WIDTH, FOLD, ROWS, FOLD, start,
+                        kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts,
+                        a.FOLD, result + done * WIDTH, a.FOLD, a.ROWS, a.FOLD, start,
                     )  # fmt: skip
                     done = wide
                 while wide > done:
-                    count = max(1, (wide - done) // FOLD)
+                    count = max(1, (wide - done) // a.FOLD)
                     filter_rows(
-                        kernel, source + done * WIDTH, layer_table, layer_count, step_table,
-                        counts, FOLD, result + done * WIDTH, FOLD, count, min(FOLD, wide - done),
+                        kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts,
+                        a.FOLD, result + done * WIDTH, a.FOLD, count, min(a.FOLD, wide - done),
                         start,
                     )  # fmt: skip
-                    done += count * FOLD
+                    done += count * a.FOLD
             else:
-                for residue in range(SPREAD):
+                for residue in range(a.SPREAD):
                     row = residue
                     while row < high:
-                        kept = min(ROWS, (high - row + SPREAD - 1) // SPREAD)
+                        kept = min(a.ROWS, (high - row + a.SPREAD - 1) // a.SPREAD)
                         filter_rows(
-                            kernel, source + row * line * WIDTH, layer_table, layer_count,
-                            step_table, counts, SPREAD * line, result + row * out_w * WIDTH,
-                            SPREAD * out_w, kept, wide, start,
+                            kernel, source + row * line * WIDTH, layers, a.layer_count, steps,
+                            a.counts, a.SPREAD * line, result + row * out.w * WIDTH,
+                            a.SPREAD * out.w, kept, wide, start,
                         )  # fmt: skip
-                        row += ROWS * SPREAD
-
-
-ROWS, FOLD, SPREAD = 0, 0, 0
-"""Stand-ins, as `filter_rows` is: each kernel has its own."""
+                        row += a.ROWS * a.SPREAD
 
 
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
@@ -151,71 +188,49 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     block = block_of(shape, problem.dtype)
     steps = steps_of(shape, block.fold, block.spread)
     band = choose_band(shape, block, problem.dtype, problem.batch * groups, threads())
-    counted = [ceil(n / m) for n, m in zip(shape.outputs, _sizes(band), strict=True)]
-    tasks = problem.batch * groups * prod(counted)
+    chunks, bands, pieces = (ceil(n / m) for n, m in zip(shape.outputs, _sizes(band), strict=True))
     kinds, counts = kinds_of(steps)
-    kernel = Kernel(
-        name="rows",
-        dtype=problem.dtype,
-        drive=_drive,
-        blocks=filter_blocks(block.rows, block.vectors, block.rest, kinds),
-        constants=(("ROWS", block.rows), ("FOLD", block.fold), ("SPREAD", block.spread)),
-    )
     order = np.array([tap for step in steps for tap in step.taps])
-    depth, row, column = shape.windows
-    layered = weight.reshape(problem.channels_out, shape.each * depth.size, -1)
-    taps = [(c, a * depth.dilation) for c in range(shape.each) for a in range(depth.size)]
-    volume, area = prod(shape.space), prod(shape.space[1:])
-    layers = np.array([(c * band.planes + a) * band.plane for c, a in taps], np.int64)
-    layers_there = np.array([c * volume + a * area for c, a in taps], np.int64)
-    line, line_there = block.fold or band.length, block.fold or shape.space[2]
-    steps_packed = offsets(steps, band, band.length, in_place=False)
-    steps_there = offsets(steps, band, shape.space[2], in_place=True)
+    tables = _tables(shape, steps, band)
     taken = max(len(step.taps) for step in steps)
-    # How far behind the first element that a band needs whole blocks may read, packed or not.
-    slack = _reach(block, band, line, taken)
-    slack_there = _reach(block, band, line_there, taken)
-    lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
-    launch = Launch(
-        kernel,
-        tasks=tasks,
-        scratch=(shape.each * band.planes * band.plane + slack + 2 * lanes) * width,
-        fixed={
-            "w": layered[:, :, order].contiguous(),
-            "bias": weight.new_zeros(problem.channels_out) if bias is None else bias.contiguous(),
-            "layers": layers,
-            "layers_there": layers_there,
-            "layer_count": len(taps),
-            "steps": steps_packed,
-            "steps_there": steps_there,
-            "counts": counts,
-            "starts": np.arange(band.slots, dtype=np.int64),
-            "groups": groups,
-            "weights": len(taps) * len(order),
-            "chunks": counted[0],
-            "bands": counted[1],
-            "pieces": counted[2],
-            "deep": band.deep,
-            "rows": band.rows,
-            "columns": band.columns,
-            "planes": band.planes,
-            "plane": band.plane,
-            "in_place": int(row.stride == column.stride == 1),
-            "reach": int(layers_there.max() + steps_there[::2].max())
-            + (band.deep - 1) * depth.stride * area
-            + slack_there,
-            "total": problem.batch * problem.channels * volume,
-            "depth_reach": depth.extent - 1,
-            "row_reach": row.extent - 1,
-            "column_reach": column.extent - 1,
-            "phases": band.phases,
-            "slots": band.slots,
-            "lines": band.lines,
-            "length": band.length,
-            **shape.arguments(problem.padding_mode),
-            **shape.inside(),
-        },
+    layered = weight.reshape(problem.channels_out, shape.each * shape.size[0], -1)
+    starting = weight.new_zeros(problem.channels_out) if bias is None else bias.contiguous()
+    _, row, column = shape.windows
+    arguments = FilterRows(
+        ROWS=Fixed(block.rows),
+        FOLD=Fixed(block.fold),
+        SPREAD=Fixed(block.spread),
+        w=Pointer(layered[:, :, order].contiguous()),
+        bias=Pointer(starting),
+        layers=Pointer(tables.layers),
+        layers_there=Pointer(tables.layers_there),
+        layer_count=len(tables.layers),
+        steps=Pointer(tables.steps),
+        steps_there=Pointer(tables.steps_there),
+        counts=Pointer(counts),
+        groups=groups,
+        weights=len(tables.layers) * len(order),
+        chunks=chunks,
+        bands=bands,
+        pieces=pieces,
+        deep=band.deep,
+        rows=band.rows,
+        columns=band.columns,
+        plane=band.plane,
+        in_place=int(row.stride == column.stride == 1),
+        farthest=_farthest(shape, tables, block, band, taken),
+        total=problem.batch * problem.channels * prod(shape.space),
+        reach=Axes.of(window.extent - 1 for window in shape.windows),
+        unpadded=shape.unpadded(),
+        packing=_packing(shape, band, problem.padding_mode),
+        shape=shape.record(),
     )
+    blocks = filter_blocks(block.rows, block.vectors, block.rest, kinds)
+    kernel = Kernel.of("rows", problem.dtype, drive, arguments, blocks=blocks)
+    slack = _reach(block, band, block.fold or band.length, taken)
+    size = shape.each * band.planes * band.plane + slack + 2 * machine().lanes(problem.dtype)
+    tasks = problem.batch * groups * chunks * bands * pieces
+    launch = Launch(kernel, arguments, tasks=tasks, scratch=size * WIDTHS[problem.dtype])
 
     def run(x: Tensor, y: Tensor) -> None:
         if tasks:
@@ -224,11 +239,61 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     return run
 
 
-def _sizes(band: Band) -> tuple[int, int, int]:
+@dataclass(frozen=True)
+class FilterTables:
+    """Where layers and steps lie, in elements: those of a packed band and those of the input."""
+
+    layers: Numbers
+    layers_there: Numbers
+    steps: Numbers
+    steps_there: Numbers
+
+
+def _tables(shape: Shape, steps: tuple[FilterStep, ...], band: FilterBand) -> FilterTables:
+    """Return where layers and steps lie."""
+    depth = shape.windows[0]
+    taps = [(c, a * depth.dilation) for c in range(shape.each) for a in range(depth.size)]
+    volume, area = prod(shape.space), prod(shape.space[1:])
+    return FilterTables(
+        layers=np.array([(c * band.planes + a) * band.plane for c, a in taps], np.int64),
+        layers_there=np.array([c * volume + a * area for c, a in taps], np.int64),
+        steps=offsets(steps, band, band.length, in_place=False),
+        steps_there=offsets(steps, band, shape.space[2], in_place=True),
+    )
+
+
+def _farthest(
+    shape: Shape, tables: FilterTables, block: FilterBlock, band: FilterBand, taken: int
+) -> int:
+    """Return how far behind the first element that a band needs blocks may read the input."""
+    farthest = int(tables.layers_there.max() + tables.steps_there[::2].max())
+    farthest += (band.deep - 1) * shape.windows[0].stride * prod(shape.space[1:])
+    return farthest + _reach(block, band, block.fold or shape.space[2], taken)
+
+
+def _packing(shape: Shape, band: FilterBand, mode: str) -> Packing:
+    """Return how a band is packed: all planes that it covers."""
+    _, row, column = shape.windows
+    return shape.packing(
+        mode,
+        starts=np.arange(band.slots, dtype=np.int64),
+        planes=band.planes,
+        lines=band.lines,
+        length=band.length,
+        row_stride=row.stride,
+        column_stride=column.stride,
+        depth_dilation=Fixed(1),
+        phases=band.phases,
+        slots=band.slots,
+    )
+
+
+def _sizes(band: FilterBand) -> tuple[int, int, int]:
+    """Return the planes, rows and columns of results of a band."""
     return band.deep, band.rows, band.columns
 
 
-def _reach(block: Block, band: Band, line: int, taps: int) -> int:
+def _reach(block: FilterBlock, band: FilterBand, line: int, taps: int) -> int:
     """Return how many elements behind the first of a step the blocks of a band read, at most."""
     lanes_more = block.vectors * 64
     if block.fold:

@@ -8,19 +8,28 @@ an axis after the other would move the image between them twice more.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 from torch import Tensor
 
-from convlens.compute.kernels.blocks.filters import filter_blocks
+from convlens.compute.kernels.blocks.filters import across_rows, down_rows, filter_blocks
 from convlens.compute.kernels.language.compiling import Kernel
-from convlens.compute.kernels.language.words import LANES, WIDTH, across_rows, down_rows
+from convlens.compute.kernels.language.words import LANES, WIDTH
 from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
-from convlens.compute.kernels.rows.flat import pack_flat
-from convlens.compute.methods.rows.layout import Band, Block, block_of, kinds_of, offsets, steps_of
+from convlens.compute.kernels.records import Fixed, Pointer
+from convlens.compute.kernels.rows.packing import Packing, pack_band
+from convlens.compute.kernels.shapes import Axes
+from convlens.compute.methods.rows.layout import (
+    FilterBand,
+    FilterBlock,
+    block_of,
+    kinds_of,
+    offsets,
+    steps_of,
+)
 from convlens.compute.methods.shape import Shape
 from convlens.compute.problems import Conv
 from convlens.windows import Window
@@ -38,7 +47,7 @@ TASKS = 4
 
 
 def suits(problem: Conv) -> bool:
-    """Tell whether the filter down and the filter across have a tap for every position.
+    """Return whether the filter down and the filter across have a tap for every position.
 
     The problem has two axes of space.
     """
@@ -47,10 +56,10 @@ def suits(problem: Conv) -> bool:
 
 
 @dataclass(frozen=True)
-class _Pass:
+class PassLayout:
     """One filter of the two, along one axis of a band of so many columns."""
 
-    block: Block
+    block: FilterBlock
     kinds: list[int]
     counts: np.ndarray[tuple[int], np.dtype[np.int64]]
     steps: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -59,16 +68,25 @@ class _Pass:
     @classmethod
     def of(
         cls, windows: tuple[Window, Window], high: int, wide: int, pitch: int, dtype: str
-    ) -> _Pass:
+    ) -> PassLayout:
         """Return the pass that makes (high, wide) of lines `pitch` elements apart."""
         space = tuple(n + w.size - 1 for n, w in zip((high, wide), windows, strict=True))
         shape = Shape(1, 1, (1, *space), (1, high, wide), (Window(1), *windows))
         block = block_of(shape, dtype)
         steps = steps_of(shape, block.fold, block.spread)
         kinds, counts = kinds_of(steps)
-        band = Band(1, high, wide, 1, 1, 1, high, pitch)
+        band = FilterBand(1, high, wide, 1, 1, 1, high, pitch)
         order = [tap for step in steps for tap in step.taps]
         return cls(block, kinds, counts, offsets(steps, band, pitch, in_place=True), order)
+
+    def record(self, factor: Tensor) -> FilterPass:
+        """Return the arguments for the weights (channels, taps) of this axis."""
+        return FilterPass(
+            w=Pointer(factor[:, self.order].contiguous()),
+            taps=len(self.order),
+            steps=Pointer(self.steps),
+            counts=Pointer(self.counts),
+        )
 
     def text(self, name: str) -> str:
         """Return the text of its register blocks."""
@@ -76,47 +94,71 @@ class _Pass:
         return filter_blocks(block.rows, block.vectors, block.rest, self.kinds, name)
 
 
-def _drive(
-    task: int, scratch: int, x: int, y: int, down: int, across: int, zeros: int, bias: int,
-    layer: int, down_steps: int, down_counts: int, across_steps: int, across_counts: int,
-    depth_table: int, row_table: int, column_ends: int, starts: int, outs: int, down_taps: int,
-    across_taps: int, bands: int, pieces: int, rows: int, columns: int, lines: int, length: int,
-    row_end: int, first: int, last: int, column_end: int, space_h: int, space_w: int, out_h: int,
-    out_w: int, channels_out: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class FilterPass:
+    """The filter along one axis: `taps` weights a channel, and the steps of its blocks."""
+
+    w: Pointer
+    taps: int
+    steps: Pointer
+    counts: Pointer
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparableImages:
+    """The arguments of `drive`.
+
+    Blocks compute `DOWN` rows of the one filter and `ACROSS` rows of the other. Results come in
+    `bands` of `rows` rows and `pieces` of `columns` columns; of every image there are `outs`
+    results. `layer` is where the only layer lies, and the filter down starts from `zeros`.
+    """
+
+    DOWN: Fixed
+    ACROSS: Fixed
+    down: FilterPass
+    across: FilterPass
+    zeros: Pointer
+    bias: Pointer
+    layer: Pointer
+    outs: int
+    channels_out: int
+    bands: int
+    pieces: int
+    rows: int
+    columns: int
+    packing: Packing
+    space: Axes
+    out: Axes
+
+
+def drive(task: int, scratch: int, x: int, y: int, a: SeparableImages) -> None:
     """Do one band of one channel out."""
-    piece, rest = task % pieces, task // pieces
-    band, image = rest % bands, rest // bands
-    channel = image % channels_out
-    top, left = band * rows, piece * columns
-    high, wide = min(rows, out_h - top), min(columns, out_w - left)
-    pack_flat(
-        x + image // outs * space_h * space_w * WIDTH, scratch, 0, top, left, 1, depth_table,
-        row_table, column_ends, starts, 1, 1, 1, 1, 1, row_end, first, last, column_end, 1, 1,
-        lines, length, 1, space_h, space_w,
-    )  # fmt: skip
-    between = scratch + (lines * length + MORE * LANES) * WIDTH
+    down, across, space, out, packing = a.down, a.across, a.space, a.out, a.packing
+    piece, rest = task % a.pieces, task // a.pieces
+    band, image = rest % a.bands, rest // a.bands
+    channel = image % a.channels_out
+    top, left = band * a.rows, piece * a.columns
+    high, wide = min(a.rows, out.h - top), min(a.columns, out.w - left)
+    source = x + image // a.outs * space.h * space.w * WIDTH
+    pack_band(source, scratch, 0, top, left, 1, packing, space)
+    between = scratch + (packing.lines * packing.length + MORE * LANES) * WIDTH
     row = 0
     while row < high:
         down_rows(
-            down + channel * down_taps * WIDTH, scratch + row * length * WIDTH, layer, 1,
-            down_steps, down_counts, length, between + row * length * WIDTH, length, high - row,
-            wide + across_taps - 1, zeros,
+            down.w + channel * down.taps * WIDTH, scratch + row * packing.length * WIDTH, a.layer,
+            1, down.steps, down.counts, packing.length, between + row * packing.length * WIDTH,
+            packing.length, high - row, wide + across.taps - 1, a.zeros,
         )  # fmt: skip
-        row += DOWN
+        row += a.DOWN
     row = 0
     while row < high:
         across_rows(
-            across + channel * across_taps * WIDTH, between + row * length * WIDTH, layer, 1,
-            across_steps, across_counts, length,
-            y + ((image * out_h + top + row) * out_w + left) * WIDTH, out_w, high - row, wide,
-            bias + channel * WIDTH,
+            across.w + channel * across.taps * WIDTH, between + row * packing.length * WIDTH,
+            a.layer, 1, across.steps, across.counts, packing.length,
+            y + ((image * out.h + top + row) * out.w + left) * WIDTH, out.w, high - row, wide,
+            a.bias + channel * WIDTH,
         )  # fmt: skip
-        row += ACROSS
-
-
-DOWN, ACROSS = 1, 1
-"""Stand-ins: each kernel has its own."""
+        row += a.ACROSS
 
 
 def prepare(
@@ -128,8 +170,49 @@ def prepare(
     """
     shape, dtype = Shape.of(problem), problem.dtype
     row, column = shape.windows[1:]
-    high, wide = shape.outputs[1:]
     images = problem.batch * problem.channels_out
+    band = _band(shape, dtype, images)
+    rows, columns, length = band.rows, band.columns, band.length
+    passes = (
+        PassLayout.of((row, Window(1)), rows, columns + column.size - 1, length, dtype),
+        PassLayout.of((Window(1), column), rows, columns, length, dtype),
+    )
+    starting = down.new_zeros(problem.channels_out) if bias is None else bias.contiguous()
+    arguments = SeparableImages(
+        DOWN=Fixed(passes[0].block.rows),
+        ACROSS=Fixed(passes[1].block.rows),
+        down=passes[0].record(down),
+        across=passes[1].record(across),
+        zeros=Pointer(down.new_zeros(1)),
+        bias=Pointer(starting),
+        layer=Pointer(np.zeros(1, np.int64)),
+        outs=problem.channels_out // problem.channels,
+        channels_out=problem.channels_out,
+        bands=ceil(shape.outputs[1] / rows),
+        pieces=ceil(shape.outputs[2] / columns),
+        rows=rows,
+        columns=columns,
+        packing=_packing(shape, band, problem.padding_mode),
+        space=Axes(d=Fixed(1), h=shape.space[1], w=shape.space[2]),
+        out=Axes(d=Fixed(1), h=shape.outputs[1], w=shape.outputs[2]),
+    )
+    blocks = passes[0].text("down") + passes[1].text("across")
+    kernel = Kernel.of("separable_images", dtype, drive, arguments, blocks=blocks)
+    size = (band.lines + rows) * length + 2 * MORE * machine().lanes(dtype)
+    tasks = images * arguments.bands * arguments.pieces
+    launch = Launch(kernel, arguments, tasks=tasks, scratch=size * WIDTHS[dtype])
+
+    def run(x: Tensor, y: Tensor) -> None:
+        if launch.tasks:
+            launch(x.data_ptr(), y.data_ptr())
+
+    return run
+
+
+def _band(shape: Shape, dtype: str, images: int) -> FilterBand:
+    """Return how much a task does: what fits half the cache and gives every thread tasks."""
+    row, column = shape.windows[1:]
+    high, wide = shape.outputs[1:]
     lanes, width = machine().lanes(dtype), WIDTHS[dtype]
     pieces = ceil(wide / WIDE)
     columns = ceil(ceil(wide / pieces) / lanes) * lanes if pieces > 1 else wide
@@ -139,54 +222,21 @@ def prepare(
     rows = max(1, (machine().level2 // 2 // (length * width) - row.size) // 2)
     wanted = ceil(images * pieces * high / (TASKS * threads()))
     rows = min(high, rows, max(4 * row.size, wanted))
-    passes = (
-        _Pass.of((row, Window(1)), rows, columns + column.size - 1, length, dtype),
-        _Pass.of((Window(1), column), rows, columns, length, dtype),
-    )
-    kernel = Kernel(
-        name="separable_images",
-        dtype=dtype,
-        drive=_drive,
-        blocks=passes[0].text("down") + passes[1].text("across"),
-        constants=(
-            ("DOWN", passes[0].block.rows),
-            ("ACROSS", passes[1].block.rows),
-            ("MORE", MORE),
-        ),
-    )
-    arguments = shape.arguments(problem.padding_mode)
-    bands, lines = ceil(high / rows), rows + row.size - 1
-    launch = Launch(
-        kernel,
-        tasks=images * bands * pieces,
-        scratch=((lines + rows) * length + 2 * MORE * lanes) * width,
-        fixed={
-            "down": down[:, passes[0].order].contiguous(),
-            "across": across[:, passes[1].order].contiguous(),
-            "zeros": down.new_zeros(1),
-            "bias": down.new_zeros(problem.channels_out) if bias is None else bias.contiguous(),
-            "layer": np.zeros(1, np.int64),
-            "down_steps": passes[0].steps,
-            "down_counts": passes[0].counts,
-            "across_steps": passes[1].steps,
-            "across_counts": passes[1].counts,
-            "starts": np.zeros(1, np.int64),
-            "outs": problem.channels_out // problem.channels,
-            "down_taps": row.size,
-            "across_taps": column.size,
-            "bands": bands,
-            "pieces": pieces,
-            "rows": rows,
-            "columns": columns,
-            "lines": lines,
-            "length": length,
-            "channels_out": problem.channels_out,
-            **{name: arguments[name] for name in kernel.parameters if name in arguments},
-        },
-    )
+    return FilterBand(1, rows, columns, 1, 1, 1, rows + row.size - 1, length)
 
-    def run(x: Tensor, y: Tensor) -> None:
-        if launch.tasks:
-            launch(x.data_ptr(), y.data_ptr())
 
-    return run
+def _packing(shape: Shape, band: FilterBand, mode: str) -> Packing:
+    """Return how a band is packed: every row and column of the only plane once."""
+    packing = shape.packing(
+        mode,
+        starts=np.zeros(1, np.int64),
+        planes=Fixed(1),
+        lines=band.lines,
+        length=band.length,
+        row_stride=Fixed(1),
+        column_stride=Fixed(1),
+        depth_dilation=Fixed(1),
+        phases=Fixed(1),
+        slots=Fixed(1),
+    )
+    return replace(packing, depth_end=Fixed(1))

@@ -3,7 +3,7 @@
 The filters are the lines through the largest weight; a kernel is their product if every weight is,
 but for rounding. Those of all axes but the last are scaled to sum to 1 in absolute value, so that
 nothing overflows on the way that does not in the end. Images are filtered down and across in one
-trip (see `separable_images`). Else an axis before the last is taken with all those behind it as one
+trip (see `images`). Else an axis before the last is taken with all those behind it as one
 row, where every input is loaded once for several outputs (see `rows`).
 
 Source: Treitel & Shanks, *The design of multistage separable planar filters*, IEEE Trans.
@@ -121,7 +121,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
 
 
 def _leave_range(factor: Tensor) -> bool:
-    """Tell whether a number became infinite or lost digits to its size."""
+    """Return whether a number became infinite or lost digits to its size."""
     sizes = factor[factor != 0].abs()
     return bool((~sizes.isfinite() | (sizes < torch.finfo(factor.dtype).tiny)).any())
 
