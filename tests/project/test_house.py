@@ -30,7 +30,6 @@ LONG_FUNCTIONS = {
 """Functions that are still too long."""
 
 AMBIGUOUS = {
-    "Block",
     "_Band",
 }
 """Names of types that still mean several."""
