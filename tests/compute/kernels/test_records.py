@@ -317,9 +317,6 @@ MOST = 12
 
 LONGER = {
     "kernels/rows/flat.py:pack_flat",
-    "methods/transposed/method.py:_drive",
-    "methods/transposed/method.py:_pack",
-    "methods/transposed/method.py:_phases",
     "methods/winograd/tiles.py:drive",
     "methods/winograd/tiles.py:transform_inputs",
     "methods/winograd/tiles.py:write_tiles",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from convlens.compute.kernels.machine import Machine, machine
 from convlens.compute.methods import reference
 from convlens.compute.methods.transposed import method as transposed
+from convlens.compute.methods.transposed.layout import steps_of
 from convlens.compute.problems import ConvTranspose, Problem
 from convlens.compute.reading.options import read_conv_transpose
 from convlens.windows import TransposedWindow
@@ -149,14 +150,14 @@ def test_what_it_refuses() -> None:
 
 def test_a_wrong_shift_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """One tap read a position too far must not pass for the reference."""
-    right = transposed._steps
+    right = steps_of
 
     def wrong(*arguments: Any) -> Any:
         phases, offsets, weights = right(*arguments)
         offsets[-1] += 1
         return phases, offsets, weights
 
-    monkeypatch.setattr(transposed, "_steps", wrong)
+    monkeypatch.setattr(transposed, "steps_of", wrong)
     problem, (x, weight, bias) = problem_of(TRANSPOSED[1], "float64")
     expected, _ = reference.run(problem, x, weight, bias)
     found = poisoned(problem, x, transposed.METHOD.ready(problem, weight, bias))
