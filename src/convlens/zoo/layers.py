@@ -79,9 +79,14 @@ def draw_weights(network: nn.Module, linear: float | None = None) -> None:
     """
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+            _draw(module, lambda x: nn.init.kaiming_normal_(x, mode="fan_out", nonlinearity="relu"))
         elif isinstance(module, nn.Linear) and linear is not None:
-            nn.init.normal_(module.weight, 0, linear)
-            nn.init.zeros_(module.bias)
+            _draw(module, lambda x: nn.init.normal_(x, 0, linear))
+
+
+def _draw(layer: nn.Conv2d | nn.Conv3d | nn.Linear, draw: Callable[[Tensor], Tensor]) -> None:
+    if layer.weight.is_meta:
+        return  # it has no numbers, and torch would import 800 modules to draw none
+    draw(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -6,11 +6,9 @@ import difflib
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from convlens.tables import table
-from convlens.zoo.building import list_models
-from convlens.zoo.networks import NETWORKS, Network
+from convlens.zoo.building import built_on_meta, list_models
+from convlens.zoo.networks import NETWORKS
 from convlens.zoo.weights.released import Weights
 
 __all__ = ["Listed", "listed", "networks_table"]
@@ -77,15 +75,11 @@ def networks_table(found: list[Listed]) -> str:
 
 def _listed(name: str) -> Listed:
     entry = NETWORKS[name]
-    parameters = entry.weights[0].parameters if entry.weights else _counted(name, entry)
+    if entry.weights:
+        parameters = entry.weights[0].parameters
+    else:
+        parameters = sum(parameter.numel() for parameter in built_on_meta(name).parameters())
     return Listed(name, entry.task, parameters, entry.weights)
-
-
-def _counted(name: str, entry: Network) -> int:
-    # On the CPU: the meta device would import 800 modules before it draws its first weight.
-    with torch.random.fork_rng(devices=[]):
-        network = entry.build(name, entry.classes)
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _row(network: Listed) -> tuple[str, ...]:
