@@ -98,7 +98,7 @@ def test_arguments_are_checked_at_the_call(tmp_path: Path) -> None:
         train(model("filters"), data)
     with pytest.raises(ValueError, match=r"`out` .*must end in \.safetensors"):
         train(small_network(), data, out=tmp_path / "weights.pt")
-    with pytest.raises(ValueError, match=r"`out` .*must lie in an existing folder"):
+    with pytest.raises(ValueError, match=r"`out` .*must be in an existing folder"):
         train(small_network(), data, out=tmp_path / "absent" / "weights.safetensors")
     (tmp_path / "folder.safetensors").mkdir()
     with pytest.raises(ValueError, match=r"`out` .*not a folder"):
