@@ -503,7 +503,7 @@ def test_memory_that_runs_out_is_told_by_what_was_wanted(
     calls: list[tuple[str, Callable[[], object]]] = [
         (r"a result of shape \(1, 2, 6, 6\)", lambda: conv(X, W)),
         (r"`output_size` \(=3\)", lambda: functional.adaptive_avg_pool1d(torch.ones(1, 1, 8), 3)),
-        ("an `input` bordered for such `weights`", lambda: ndimage.correlate1d(X, [1.0, 2.0])),
+        ("`input` padded for these `weights`", lambda: ndimage.correlate1d(X, [1.0, 2.0])),
     ]
     for told, call in calls:
         with pytest.raises(ValueError, match=f"^{told} would take more memory than there is"):

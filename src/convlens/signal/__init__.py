@@ -1,4 +1,4 @@
-"""Drop-ins for scipy.signal and, as `convlens.signal.ndimage`, for scipy.ndimage.
+"""Replace the convolutions of scipy.signal, and in `signal.ndimage` the filters of scipy.ndimage.
 
 >>> from convlens import signal
 >>> signal.convolve([1, 2, 3], [0, 1, 0.5])

@@ -1,11 +1,11 @@
-"""The names and signatures of scipy.signal's convolutions: a user changes one import.
+"""Offer the convolutions of scipy.signal under the same names: a user changes one import.
 
-Arguments, defaults, element types and results are those of SciPy 1.17. The sums are computed by
-`convlens.compute.conv`; what it cannot do (extended precision, objects, integers whose sums leave
-2^40) is left to SciPy. A sum over n terms lies within
-gamma(n + 2) * sum|x||w| of the exact one, gamma(n) = n u / (1 - n u) (Higham, *Accuracy and
-Stability*, 2nd ed., section 3.1), unless it was left to a Fourier transform: then within 1e-5 of
-the root mean square of the result, and only where the input is finite. Integers are exact.
+Arguments, defaults, element types and results are those of SciPy 1.17. `convlens.compute.conv`
+computes the sums, SciPy what it cannot: extended precision, objects, and integers whose sums may
+reach 2^40. Integers are exact. Any other plain sum of n terms is within gamma(n + 2) * sum|x||w| of
+the exact one; gamma(n) = n u / (1 - n u) (Higham, *Accuracy and Stability*, 2nd ed., section 3.1).
+For finite inputs the engine may use a Fourier transform: the error then stays below 1e-5 of the
+root mean square of the result.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 FLOATS = ("float16", "float32", "float64", "complex64", "complex128")
 
 MOST_EXACT = 2**40
-"""Whole sums below it are exact in float64 after rounding, even by a Fourier transform."""
+"""The limit below which rounding in float64 gives the exact integer, even after a transform."""
 
 Span = tuple[int, int]
 
@@ -52,13 +52,13 @@ Span = tuple[int, int]
 def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
     """Convolve two arrays with equally many axes, as `scipy.signal.convolve` does.
 
-    `mode` is "full" (size n1 + n2 - 1 along every axis), "same" (that of `in1`, the centre of
-    "full") or "valid" (the positions where one covers the other); `method` is "auto", "direct",
-    plain sums and never a transform, or "fft", which leaves the choice to the engine as "auto"
-    does. The element type is that of `in1 * in2`. Accuracy: see the head of this module.
+    `mode` "full" gives size n1 + n2 - 1 along every axis. "same" gives its centre, of the size of
+    `in1`, and "valid" the positions where one covers the other. `method` "direct" uses plain sums
+    and never a transform; with "auto" and "fft" the engine chooses. The element type is that of
+    `in1 * in2`. The accuracy is stated at the head of this module.
 
-    Raises ValueError for another mode or method, axes that do not match, an empty array, and in
-    mode "valid" unless one is at least as large as the other along every axis.
+    Raises ValueError for another mode or method, axes that do not match and an empty array. In
+    mode "valid", one array must be at least as large as the other along every axis.
 
     >>> convolve([1, 2, 3], [0, 1, 0.5])
     array([0. , 1. , 2.5, 4. , 1.5])
@@ -78,7 +78,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
             raise ValueError(f"`{name}` of shape {array.shape} is empty; give it elements")
     dtype = _summed_in(one, two, min(one.size, two.size))
     if dtype is None:
-        # Whole numbers by plain sums: SciPy's transform rounds what it takes for small enough.
+        # Plain sums for integers: SciPy may choose a transform, which rounds large sums.
         plain = method if np.result_type(one, two).kind not in "bui" else "direct"
         return scipy.signal.convolve(one, two, mode, plain)
     y = _convolve(one.astype(dtype), two.astype(dtype), _spans(one, two, axes, mode), mode, method)
@@ -86,7 +86,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
 
 
 def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
-    """Correlate two arrays, as `scipy.signal.correlate` does: `convolve` with `in2` turned round.
+    """Correlate two arrays, as `scipy.signal.correlate` does: `convolve` with `in2` reversed.
 
     Complex numbers in `in2` are conjugated. Arguments, element types and errors are those of
     `convolve`.
@@ -103,11 +103,11 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
 def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
     """Convolve along some axes and broadcast along the others, as `scipy.signal.fftconvolve` does.
 
-    `axes` is an integer or several, all axes unless given; along the others the sizes are equal or
-    1. Integers become float64. Whether a Fourier transform is best is for the engine to say: here,
-    too, not-a-number stays inside the windows that touch it.
+    `axes` is an integer or several; None means all axes. Along the others the sizes are equal or 1.
+    Integers become float64. The engine decides whether to use a Fourier transform, and NaN reaches
+    only the windows that contain it. An empty array gives an empty result.
 
-    Raises ValueError for arguments that do not fit; an empty array gives an empty result.
+    Raises ValueError for arguments that do not fit.
 
     >>> fftconvolve([[1.0, 2.0], [3.0, 4.0]], [[1.0, 10.0]], axes=1)
     array([[ 1., 12., 20.],
@@ -132,11 +132,11 @@ def convolve2d(
 ) -> Any:
     """Convolve two images, as `scipy.signal.convolve2d` does.
 
-    `mode` is as in `convolve`; `boundary` says what lies round `in1`: "fill" (`fillvalue`
+    `mode` is as in `convolve`. `boundary` says what surrounds `in1`: "fill" (`fillvalue`
     everywhere), "wrap" (the image again) or "symm" (its mirror image, edges repeated).
 
-    Raises ValueError for what `convolve` refuses, arrays that are no images, another boundary, and
-    a `fillvalue` that the element type of the result cannot hold.
+    Raises ValueError for what `convolve` refuses, arrays without exactly two axes, another
+    boundary, and a `fillvalue` that the element type of the result cannot hold.
 
     >>> convolve2d([[1, 2], [3, 4]], [[1, 1], [1, 1]], "same", "symm")
     array([[ 4,  6],
@@ -155,8 +155,8 @@ def correlate2d(
     """Correlate two images, as `scipy.signal.correlate2d` does.
 
     Arguments and errors are those of `convolve2d`. As in SciPy, "same" centres an even `in2` one
-    position further on than `correlate`, and where "valid" exchanges the two, the conjugated one
-    is `in1`.
+    position further on than `correlate`. If `in2` is the larger in mode "valid", the two are
+    exchanged, and `in1` is the one that is conjugated.
 
     >>> correlate2d([[1, 2], [3, 4]], [[1, 10]], "same")
     array([[21,  2],
@@ -177,13 +177,12 @@ def correlate2d(
 
 
 def sepfir2d(input: Any, hrow: Any, hcol: Any, /) -> Any:
-    """Convolve the rows of an image with `hrow`, its columns with `hcol`, mirrored at its edges.
+    """Convolve the rows of an image with `hrow` and its columns with `hcol`, as SciPy's `sepfir2d`.
 
-    As `scipy.signal.sepfir2d`, with the edge repeated; `hrow` and `hcol` have odd lengths. The
-    result holds float32, float64, complex64 or complex128 values, the least of them that holds
-    `input`.
+    The border mirrors the image and repeats its edge. `hrow` and `hcol` have odd lengths. The
+    result is of the smallest type of float32, float64, complex64 and complex128 that holds `input`.
 
-    Raises ValueError for other shapes, TypeError where `hrow` or `hcol` are of a wider type.
+    Raises ValueError for other shapes, TypeError if `hrow` or `hcol` has a wider type.
 
     >>> sepfir2d([[1.0, 2.0, 4.0]], [1.0, 1.0, 1.0], [2.0])
     array([[ 8., 14., 20.]])
@@ -191,7 +190,7 @@ def sepfir2d(input: Any, hrow: Any, hcol: Any, /) -> Any:
     given = ("input", input), ("hrow", hrow), ("hcol", hcol)
     image, row, column = (read_array(name, value) for name, value in given)
     if image.ndim != 2:
-        raise ValueError(f"`input` has shape {image.shape}; give an image, of two axes")
+        raise ValueError(f"`input` has shape {image.shape}; give an image, with two axes")
     dtype = np.result_type(image, np.float32)
     if dtype.name not in FLOATS:
         raise TypeError(f"`input` holds {image.dtype} values; convert it to float64 or complex128")
@@ -200,7 +199,7 @@ def sepfir2d(input: Any, hrow: Any, hcol: Any, /) -> Any:
             raise ValueError(f"`{name}` has shape {taps.shape}; give one axis of odd length")
         if not np.can_cast(taps.dtype, dtype, "safe"):
             raise TypeError(
-                f"`{name}` holds {taps.dtype} values, too wide for {dtype}; convert `input`"
+                f"`{name}` holds {taps.dtype} values, too wide for a {dtype} result; widen `input`"
             )
     if image.size == 0:
         return np.empty(image.shape, dtype)
@@ -211,7 +210,7 @@ def sepfir2d(input: Any, hrow: Any, hcol: Any, /) -> Any:
 
 
 def _along_axes(peer: Any, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
-    """Convolve in the manner of `fftconvolve`; `peer` is SciPy's function for what we cannot."""
+    """Convolve as `fftconvolve` does; SciPy's function `peer` computes what the engine cannot."""
     one, two = read_arrays(in1, in2)
     check_one_of("mode", mode, MODES)
     if one.ndim == 0:
@@ -240,7 +239,7 @@ def _along_axes(peer: Any, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
 def _convolve(
     one: Numbers, two: Numbers, spans: dict[int, Span], mode: str, method: str
 ) -> Numbers:
-    """Return those parts of the full convolution along the axes of `spans`, broadcast elsewhere."""
+    """Return the parts `spans` of the full convolution; broadcast along the other axes."""
     x, kernel = one, two
     if np.prod([two.shape[axis] for axis in spans]) > np.prod([one.shape[axis] for axis in spans]):
         x, kernel = two, one
@@ -261,9 +260,9 @@ def _convolve(
 
 
 def _within(x: Numbers, kernel: Numbers, ends: dict[int, tuple[int, int]]) -> Numbers:
-    """Correlate as `correlate_along`, without products of the zeros (before, after) x.
+    """Correlate as `correlate_along` does, but never multiply by the zeros before and after x.
 
-    Of a kernel that is not finite these would be not-a-number.
+    The product of such a zero and an infinite weight would be NaN.
 
     >>> _within(np.array([1.0, 2.0]), np.array([np.inf, 1.0]), {0: (1, 1)})
     array([ 1., inf, inf])
@@ -286,12 +285,12 @@ def _within(x: Numbers, kernel: Numbers, ends: dict[int, tuple[int, int]]) -> Nu
 
 
 def _but(array: Numbers, axes: Iterable[int]) -> list[int]:
-    """Return the shape of an array, with 1 along some axes."""
+    """Return the shape of an array with 1 in place of the sizes along `axes`."""
     return [1 if axis in axes else n for axis, n in enumerate(array.shape)]
 
 
 def _centred(y: Numbers, shape: Sequence[int], sliding: Sequence[int], mode: str) -> Numbers:
-    """Cut y to `shape` along the axes that did not slide; SciPy does so in mode "same" alone."""
+    """Cut y to `shape` along the axes that did not slide, as SciPy does in mode "same" only."""
     if mode != "same":
         return y
     index = tuple(
@@ -302,7 +301,7 @@ def _centred(y: Numbers, shape: Sequence[int], sliding: Sequence[int], mode: str
 
 
 def _spans(one: Numbers, two: Numbers, axes: Iterable[int], mode: str) -> dict[int, Span]:
-    """Return (start, count) within the full convolution of what a mode gives, for every axis."""
+    """Return, for every axis, which part (start, count) of the full convolution a mode gives."""
     spans = {}
     for axis in axes:
         n, m = one.shape[axis], two.shape[axis]
@@ -337,7 +336,7 @@ def _convolve_image(
 def _extended(
     image: Numbers, size: Sequence[int], spans: dict[int, Span], pad: str, fill: Any
 ) -> Numbers:
-    """Return what the outputs of `spans` read of an image that goes on beyond its edges."""
+    """Return the part of the padded image that the outputs `spans` read."""
     ends, parts = [], []
     for axis, (start, count) in sorted(spans.items()):
         first, last = start - (size[axis] - 1), start + count - 1
@@ -349,7 +348,7 @@ def _extended(
 
 
 def _summed_in(one: Numbers, two: Numbers, terms: int, fill: Any = 0) -> np.dtype[Any] | None:
-    """Return the type to sum in, exact for whole numbers; None where only SciPy has one."""
+    """Return the type to sum in, exact for integers; None if only SciPy can compute the sums."""
     dtype = np.result_type(one, two)
     if dtype.kind not in "bui":
         return dtype if dtype.name in FLOATS else None
@@ -362,7 +361,7 @@ def _largest(array: Numbers) -> int:
 
 
 def _rounded_to(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
-    """Return sums as the type of the result; integers go round at its ends, as they do in C."""
+    """Return sums in the type of the result; integers wrap around, as in C."""
     if dtype.kind == "b":
         return y > 0.5
     if dtype.kind in "ui":
@@ -371,7 +370,7 @@ def _rounded_to(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
 
 
 def _as_transformed(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the type that a Fourier transform of such values has, without its imaginary part."""
+    """Return the real or complex type in which SciPy's Fourier transform would compute."""
     if dtype.kind in "bui":
         return np.dtype(np.float64)
     return np.dtype(np.float32) if dtype.name == "float16" else dtype

@@ -1,4 +1,4 @@
-"""The arguments of scipy.signal's convolutions, read as SciPy reads them."""
+"""Read the arguments of scipy.signal's convolutions as SciPy reads them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 KINDS = "biufcO"
-"""The element types that are convolved, in the words of NumPy; objects by SciPy."""
+"""The kinds of element types that can be convolved, as in `dtype.kind`; SciPy handles objects."""
 
 MODES = ("full", "valid", "same")
 
@@ -41,7 +41,7 @@ BOUNDARIES = {
     "symm": "symmetric",
     "symmetric": "symmetric",
 }
-"""The boundaries of `convolve2d` in the words of `numpy.pad`."""
+"""The boundaries of `convolve2d`, and the mode of `numpy.pad` for each."""
 
 
 def read_arrays(in1: Any, in2: Any) -> tuple[Numbers, Numbers]:
@@ -49,34 +49,34 @@ def read_arrays(in1: Any, in2: Any) -> tuple[Numbers, Numbers]:
     one, two = read_array("in1", in1, KINDS), read_array("in2", in2, KINDS)
     if one.ndim != two.ndim:
         raise ValueError(
-            f"`in1` has {one.ndim} axes but `in2` {two.ndim}; give both equally many, of size 1 "
-            "where there is nothing to convolve along"
+            f"`in1` has {one.ndim} axes but `in2` {two.ndim}; give both equally many: add axes of "
+            "size 1"
         )
     return one, two
 
 
 def read_images(in1: Any, in2: Any, mode: str, boundary: str) -> tuple[Numbers, Numbers]:
-    """Return both inputs as images; raise TypeError or ValueError for these and the options."""
+    """Return both inputs as images; raise TypeError or ValueError if an argument does not fit."""
     one, two = read_array("in1", in1, KINDS), read_array("in2", in2, KINDS)
     check_one_of("mode", mode, MODES)
     check_one_of("boundary", boundary, tuple(BOUNDARIES))
     for name, array in (("in1", one), ("in2", two)):
         if array.ndim != 2 or array.size == 0:
             raise ValueError(
-                f"`{name}` has shape {array.shape}; give an image, of two axes, with elements"
+                f"`{name}` has shape {array.shape}; give an image with two axes and some elements"
             )
     return one, two
 
 
 def check_one_of(name: str, value: Any, names: tuple[str, ...]) -> None:
-    """Raise ValueError unless a value is one of these names."""
+    """Raise ValueError unless `value` is one of `names`."""
     if not isinstance(value, str) or value not in names:
         told = ", ".join(f'"{known}"' for known in names)
         raise ValueError(f"`{name}` (={shown(value)}) must be one of {told}")
 
 
 def is_larger(one: Sequence[int], two: Sequence[int], axes: Iterable[int]) -> bool:
-    """Tell whether `in2` is the larger; raise unless one is so along every axis."""
+    """Return whether `in2` is the larger; raise ValueError unless one is along every axis."""
     pairs = [(one[axis], two[axis]) for axis in axes]
     if all(n >= m for n, m in pairs):
         return False
@@ -89,7 +89,7 @@ def is_larger(one: Sequence[int], two: Sequence[int], axes: Iterable[int]) -> bo
 
 
 def read_axes(axes: Any, count: int) -> list[int]:
-    """Return the axes asked for, all of `count` if None; raise ValueError for others."""
+    """Return the axes, counted from 0; None means all `count`. Raise ValueError for others."""
     if axes is None:
         return list(range(count))
     try:
@@ -100,15 +100,15 @@ def read_axes(axes: Any, count: int) -> list[int]:
             f"`axes` (={shown(axes)}) must be an integer or several integers"
         ) from None
     if not read or any(not -count <= axis < count for axis in read):
-        raise ValueError(f"`axes` (={shown(axes)}) must be some of {-count} to {count - 1}")
+        raise ValueError(f"`axes` (={shown(axes)}) must be one or several, {-count} to {count - 1}")
     read = [axis % count for axis in read]
     if len(set(read)) < len(read):
-        raise ValueError(f"`axes` (={shown(axes)}) must name every axis once")
+        raise ValueError(f"`axes` (={shown(axes)}) must name each axis only once")
     return read
 
 
 def read_fill(fillvalue: Any, dtype: np.dtype[Any]) -> Any:
-    """Return the value as the element type of the result holds it, or raise ValueError."""
+    """Return the fill value in the element type of the result; raise ValueError if it cannot."""
     value = read_array("fillvalue", fillvalue, KINDS)
     if value.size != 1:
         raise ValueError(f"`fillvalue` has shape {value.shape}; give one number")

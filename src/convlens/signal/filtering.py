@@ -1,4 +1,4 @@
-"""What the filters of scipy.ndimage compute: weighted sums, means and extremes under a border."""
+"""Compute the filters of scipy.ndimage: weighted sums, means and extremes under a border."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from convlens.signal.whole_numbers import beyond_doubles, is_whole, whole_means,
 __all__ = ["average", "blur", "extreme", "gaussian", "weigh"]
 
 MOST_DERIVATIVES = 100
-"""Of a Gaussian: powers of larger ones leave float64."""
+"""The highest derivative of a Gaussian; the powers of t in higher ones overflow float64."""
 
 SINGLE = ("float32", "complex64")
-"""Where input and result hold these, float32 is what is computed in."""
+"""The types computed in float32 (or complex64), if both input and result have one of them."""
 
 Windows = list[tuple[int, int, int, str]]
 
 
-@within_memory("an `input` bordered for such `weights`")
+@within_memory("`input` padded for these `weights`")
 def weigh(
     input: Any,
     weights: Any,
@@ -51,7 +51,7 @@ def weigh(
     *,
     turned: bool,
 ) -> Numbers:
-    """Correlate, or if `turned` convolve; the arguments are those of `scipy.ndimage.correlate`.
+    """Correlate, or convolve if `turned`, with the arguments of `scipy.ndimage.correlate`.
 
     >>> weigh([1, 2, 4], [-1, 1], None, "nearest", 0, 0, None, turned=False)
     array([0, 1, 2])
@@ -77,9 +77,9 @@ def weigh(
     return target.take(np.rint(y) if whole else y)
 
 
-@within_memory("a Gaussian of such a `sigma`, `truncate` or `radius`")
+@within_memory("a Gaussian of this `sigma`, `truncate` or `radius`")
 def gaussian(sigma: float, order: int, truncate: float, radius: Any) -> Numbers:
-    """Return the weights that `correlate1d` filters with for `scipy.ndimage.gaussian_filter1d`.
+    """Return the weights that `gaussian_filter1d` passes to `correlate1d`.
 
     >>> gaussian(1.0, 0, 4.0, 1).round(3)
     array([0.274, 0.452, 0.274])
@@ -90,7 +90,7 @@ def gaussian(sigma: float, order: int, truncate: float, radius: Any) -> Numbers:
         raise ValueError(f"`order` (={shown(order)}) must be 0 to {MOST_DERIVATIVES}")
     variance = sigma**2
     if not 0 < variance < float("inf"):
-        raise ValueError(f"`sigma` (={sigma!r}) must be above 0; to change nothing, do not filter")
+        raise ValueError(f"`sigma` (={sigma!r}) must be above 0, its square also and finite")
     reach = _reach(sigma, truncate, radius)
     t = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 / variance * t**2)
@@ -103,14 +103,14 @@ def gaussian(sigma: float, order: int, truncate: float, radius: Any) -> Numbers:
 
 
 def _reach(sigma: float, truncate: Any, radius: Any) -> int:
-    """Return how far the weights of a Gaussian reach from their middle."""
+    """Return how many elements the weights of a Gaussian reach from their middle."""
     if radius is None:
         name, reach = "sigma", _real("truncate", truncate) * sigma + 0.5
     else:
         name, reach = "radius", read_integer("radius", radius)
     if not 0 <= reach < LARGEST:
         source = f"`sigma` (={sigma!r}) and `truncate` (={truncate!r}) give a radius of {reach}"
-        told = source if name == "sigma" else f"`radius` (={shown(radius)}) is given"
+        told = source if name == "sigma" else f"`radius` (={shown(radius)}) is out of range"
         raise ValueError(f"{told}; it must be 0 to {LARGEST - 1}")
     return int(reach)
 
@@ -124,7 +124,7 @@ def _real(name: str, value: Any) -> float:
         ) from None
 
 
-@within_memory("a Gaussian of such a `sigma`, `truncate` or `radius`")
+@within_memory("a Gaussian of this `sigma`, `truncate` or `radius`")
 def blur(
     input: Any,
     sigma: Any,
@@ -136,7 +136,7 @@ def blur(
     radius: Any,
     axes: Any,
 ) -> Numbers:
-    """Filter with a Gaussian along one axis after another, as `scipy.ndimage.gaussian_filter`.
+    """Filter with a Gaussian along one axis after another, as `gaussian_filter` does.
 
     >>> blur([[0.0, 8.0]], 0.5, 0, None, "nearest", 0.0, 4.0, None, 1).round(2)
     array([[0.85, 7.15]])
@@ -158,18 +158,18 @@ def blur(
 
 
 def _is_some(name: str, sigma: Any) -> bool:
-    """Tell whether there is anything to blur; SciPy takes so small a sigma for 0."""
+    """Return whether `sigma` blurs at all; like SciPy, treat 1e-15 and less as 0."""
     width = _real(name, sigma)
     if not width >= 0:
-        raise ValueError(f"`{name}` (={shown(sigma)}) must be 0 or more; use 0 to leave an axis")
+        raise ValueError(f"`{name}` (={shown(sigma)}) must be 0 or more; 0 leaves an axis as it is")
     return width > 1e-15
 
 
-@within_memory("an `input` bordered for such a `size`")
+@within_memory("`input` padded for this `size`")
 def average(
     input: Any, size: Any, output: Any, mode: Any, cval: Any, origin: Any, axes: Any
 ) -> Numbers:
-    """Average over a box along one axis after another, as `scipy.ndimage.uniform_filter`.
+    """Average over a box along one axis after another, as `uniform_filter` does.
 
     >>> average([[2, 8, 0, 4]], 3, None, "reflect", 0.0, 0, 1)
     array([[4, 3, 4, 2]])
@@ -192,12 +192,12 @@ def average(
         x, rest = _bordered(y, ends, border, cval, working)
         means = pool_along("avg_pool", x, {axis: extent}, rest)
         if y.dtype.kind in "bui" and is_whole(cval):
-            means = np.rint(means * extent) / extent  # exact, whatever the engine summed by
+            means = np.rint(means * extent) / extent  # exact, whichever method the engine used
         y = to_type(means, target.dtype)
     return target.take(y)
 
 
-@within_memory("an `input` bordered for such a `size` or `footprint`")
+@within_memory("`input` padded for this `size` or `footprint`")
 def extreme(
     name: str,
     input: Any,
@@ -209,14 +209,14 @@ def extreme(
     origin: Any,
     axes: Any,
 ) -> Numbers:
-    """Take the largest or smallest of a box; `name` is that of the function of scipy.ndimage.
+    """Take the maximum or minimum over a box, as the function `name` of scipy.ndimage does.
 
     >>> extreme("minimum_filter", [3, 1, 2], 2, None, None, "nearest", 0, 0, None)
     array([3, 1, 1])
     """
     array = read_input(input)
     if array.dtype.kind == "c":
-        raise TypeError("`input` holds complex values, which have no order; filter a real part")
+        raise TypeError("`input` holds complex values, which have no order; filter its real part")
     target = read_target(output, array)
     _check_cval(cval, array)
     if footprint is not None:
@@ -245,7 +245,7 @@ def extreme(
 def _extreme_of(
     array: Numbers, windows: Windows, cval: Any, dtype: np.dtype[Any], least: bool
 ) -> Numbers:
-    """Take extremes of all axes at once where the border cannot win, else one after another."""
+    """Take extremes over all axes at once if the border cannot win, else axis by axis."""
     inside = all(
         border == "edge" or (border == "symmetric" and lead == extent // 2)
         for _, extent, lead, border in windows
@@ -267,14 +267,14 @@ def _extreme_of(
 
 
 def _pooled(x: Numbers, sizes: dict[int, int], ends: Ends, least: bool) -> Numbers:
-    """Take extremes as maxima of numbers the engine orders; negation and ~ turn an order round."""
+    """Take extremes as maxima of types the engine knows; negation or `~` turns minima to maxima."""
     turn = np.negative if x.dtype.kind == "f" else np.invert
     y = turn(x) if least else x
     middle = None
     if x.dtype.kind == "b":
         y = y.view(np.uint8)
     elif x.dtype.kind == "u" and x.dtype.itemsize > 1:
-        # The engine knows signed integers of this width: move the middle of the range to 0.
+        # The engine has no unsigned integers of this width, only signed: shift the range.
         middle = x.dtype.type(1 << (8 * x.dtype.itemsize - 1))
         y = (y ^ middle).view(f"i{x.dtype.itemsize}")
     found = pool_along("max_pool", y, sizes, ends).view(x.dtype)
@@ -286,8 +286,8 @@ def _pooled(x: Numbers, sizes: dict[int, int], ends: Ends, least: bool) -> Numbe
 def _ends(
     size: tuple[int, ...], along: tuple[int, ...], count: int, origin: Any, turned: bool
 ) -> dict[int, tuple[int, int]]:
-    """Return how much the weights read (before, after) each element along each axis."""
-    # As in SciPy, the axes of the weights keep the order of those of the array.
+    """Return how many elements the weights read (before, after) each element along each axis."""
+    # As in SciPy, the axes of the weights follow the order of the array's axes, not of `axes`.
     places = sorted(along)
     shifts = one_each("origin", origin, len(along))
     shift_of = dict(zip(along if len(along) < count else places, shifts, strict=True))
@@ -299,14 +299,14 @@ def _ends(
 
 
 def _read_weights(weights: Any, count: int, turned: bool) -> Numbers:
-    """Return the weights to correlate with: whole numbers, float64 or complex128."""
+    """Return the weights to correlate with: integers, float64 or complex128."""
     kernel = read_array("weights", weights)
-    if kernel.dtype.kind not in "bui":  # whole numbers are kept: float64 ends at 2**53
+    if kernel.dtype.kind not in "bui":  # integers stay: float64 cannot hold all beyond 2**53
         kernel = kernel.astype(np.complex128 if kernel.dtype.kind == "c" else np.float64)
     if kernel.ndim != count or kernel.size == 0:
         raise ValueError(
-            f"`weights` has shape {kernel.shape}, but `input` is filtered along {count} axes, "
-            "those of `axes`; give it as many, with elements"
+            f"`weights` has shape {kernel.shape}, but must have an axis for each of the {count} "
+            "`axes` along which `input` is filtered, and at least one element"
         )
     return np.flip(kernel) if turned else kernel.conj()
 
@@ -315,8 +315,8 @@ def _read_footprint(footprint: Any, count: int) -> Numbers:
     mask = read_array("footprint", footprint).astype(bool)
     if mask.ndim != count or not mask.any():
         raise ValueError(
-            f"`footprint` of shape {mask.shape} must have {count} axes, those of `axes` along "
-            "which `input` is filtered, and an element that is True"
+            f"`footprint` has shape {mask.shape}, but must have an axis for each of the {count} "
+            "`axes` along which `input` is filtered, and an element that is True"
         )
     return mask
 
@@ -337,7 +337,7 @@ def _working_type(given: np.dtype[Any], wanted: np.dtype[Any], complex_sums: boo
 def _bordered(
     x: Numbers, ends: Ends, border: str, cval: Any, working: np.dtype[Any]
 ) -> tuple[Numbers, dict[int, tuple[int, int]]]:
-    """Return x in the working type with its border, and how many zeros are still to be assumed."""
+    """Return x padded in the working type, and the zero padding left to the engine, by axis."""
     if border == "constant" and cval == 0:
         return x.astype(working, copy=False), dict(ends)
     if border == "constant":

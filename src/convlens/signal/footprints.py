@@ -1,7 +1,7 @@
-"""The largest or smallest element under a footprint, for every element type without a rounding.
+"""Find the largest or smallest element under a footprint, in any element type, without rounding.
 
-A row of the footprint is made of runs of neighbours. The extremes of 1, 2, 4, ... neighbours come
-from one another, and those of a run from two of them that overlap.
+A row of the footprint consists of runs of neighbours. Each step doubles a run: the extremes of 2n
+neighbours come from those of n. Two such runs that overlap cover a run of any length.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["extreme_under", "holds"]
 
 
 def holds(dtype: np.dtype[Any], cval: Any) -> bool:
-    """Tell whether an element type holds a border value exactly enough to compare with.
+    """Return whether an element type holds a border value; floats hold any, rounded.
 
     >>> holds(np.dtype("uint8"), 7), holds(np.dtype("uint8"), -1), holds(np.dtype("f4"), 0.1)
     (True, False, True)
@@ -40,11 +40,11 @@ def extreme_under(
     *,
     least: bool,
 ) -> Numbers:
-    """Return the largest, or the `least`, of the elements under the True ones of `mask`.
+    """Return the largest (or `least`) of the elements under the True elements of `mask`.
 
-    `mask` has the axes of `x`; `ends` says how many elements it reads (before, after) each. Where
-    `x` cannot hold `cval`, the two are compared without it. Raises ValueError for a `cval` that
-    wins and that the result, of type `dtype`, cannot hold.
+    `mask` has as many axes as `x`; `ends` says how many elements it reads (before, after) each. If
+    the type of `x` cannot hold `cval`, `cval` is compared separately. Raises ValueError if such a
+    `cval` wins and the type `dtype` of the result cannot hold it.
 
     >>> x = np.array([2**53 + 1, 5, 2**53 + 3])
     >>> mask = np.array([True, False, True])
@@ -66,12 +66,12 @@ def extreme_under(
 
 
 def _extremes(wide: Numbers, mask: Numbers, shape: tuple[int, ...], least: bool) -> Numbers:
-    """Return the extremes of a shape under the mask, from an array that goes on round its ends."""
+    """Return the extremes under the mask, in an array of `shape`, from the padded array `wide`."""
     choose = np.minimum if least else np.maximum
     level, reach = 0, wide
     y: Numbers | None = None
     for power, start, index in sorted(_parts(mask), key=lambda part: part[0]):
-        while level < power:  # of 2**level neighbours along the last axis, to twice as many
+        while level < power:  # `reach` holds extremes of 2**level neighbours along the last axis
             step = 2**level
             reach, level = choose(reach[..., :-step], reach[..., step:]), level + 1
         at = (*index, start)
@@ -81,7 +81,7 @@ def _extremes(wide: Numbers, mask: Numbers, shape: tuple[int, ...], least: bool)
 
 
 def _parts(mask: Numbers) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    """Yield (power, start, row) of runs of 2**power neighbours that together are the mask."""
+    """Yield (power, start, row) of runs of 2**power neighbours that together cover the mask."""
     for index in np.ndindex(*mask.shape[:-1]):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], mask[index].astype(np.int8), [0]])))
         for start, stop in edges.reshape(-1, 2).tolist():
@@ -98,7 +98,7 @@ def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 def _beats(cval: Any, inner: Numbers, least: bool) -> Numbers:
-    """Tell where a border value wins over integers, compared as whole numbers, never rounded."""
+    """Return where a border value wins over integers, without rounding either."""
     if cval != cval or abs(cval) == float("inf"):
         return np.full(inner.shape, cval != cval or (cval < 0) == least)
     low, high = _limits(inner.dtype)
@@ -108,13 +108,13 @@ def _beats(cval: Any, inner: Numbers, least: bool) -> Numbers:
 
 
 def _as_type(cval: Any, dtype: np.dtype[Any]) -> Numbers:
-    """Return a border value that has won in the type of the result, as C converts it."""
+    """Return a winning border value in the type of the result, converted as in C."""
     if dtype.kind not in "ui":
         return to_type(np.asarray(cval, np.float64), dtype)
     if cval != cval or not -(2**63) <= cval < 2**64:
         raise ValueError(
-            f"`cval` (={cval!r}) wins beyond the border, and {dtype} cannot hold it; use another, "
-            "or float64 as `output`"
+            f"`cval` (={cval!r}) wins beyond the border, but {dtype} cannot hold it; use another "
+            "`cval`, or float64 as `output`"
         )
     bits = 8 * dtype.itemsize
     whole = int(cval) % 2**bits

@@ -1,20 +1,19 @@
-"""The names and signatures of scipy.ndimage's filters: a user changes one import.
+"""Offer the filters of scipy.ndimage under the same names: a user changes one import.
 
-Arguments, defaults, element types and results are those of SciPy 1.17, computed by
-`convlens.compute.conv`, `max_pool` and `avg_pool`. Arithmetic is in float32 where input and output
-hold float32 (SciPy's is always in float64), else in float64; results in integers are then cut
-towards zero, after every axis of a separable filter, as SciPy does. A sum over n weights lies
-within gamma(n + 2) * sum|x||w| of the exact one, gamma(n) = n u / (1 - n u) (Higham, *Accuracy and
-Stability*, 2nd ed., section 3.1), unless so large a kernel was left to a Fourier transform: then
-within 1e-5 of the root mean square of the result. So an integer may differ by one from SciPy's
-where the exact sum lies that near to a whole number; with whole weights it never does.
+Arguments, defaults and element types are those of SciPy 1.17. `convlens.compute.conv`, `max_pool`
+and `avg_pool` compute in float32 if input and output hold float32, else in float64. SciPy always
+uses float64. As there, integers are cut towards zero after every axis of a separable filter.
 
-Integers are exact where SciPy, which computes them all in float64, ends at 2**53: extremes are
-elements of their window, sums with whole weights are exact modulo 2**64 and means of integers
-before they are cut, if the result is one of integers.
+A sum over n weights is within gamma(n + 2) * sum|x||w| of the exact one; gamma(n) = n u / (1 - n u)
+(Higham, *Accuracy and Stability*, 2nd ed., section 3.1). For a large kernel the engine may use a
+Fourier transform: the error then stays below 1e-5 of the root mean square of the result. An integer
+may differ by one from SciPy's if the exact sum is that close to an integer, unless the weights are
+integers.
 
-Where SciPy has no rule, ours: not-a-number reaches the windows that contain it, no others, and
-always wins a maximum; a weight below 2.2e-16 still counts; what integers cannot hold is refused.
+Integer extremes, sums with integer weights (modulo 2**64) and means, until they are cut, are exact.
+SciPy computes all three in float64, which is exact up to 2**53 only. Unlike in SciPy, NaN reaches
+exactly the windows that contain it and always wins an extreme; weights below 2.2e-16 count; and a
+result that its integer type cannot hold raises ValueError.
 """
 
 from __future__ import annotations
@@ -52,11 +51,11 @@ def correlate(
 ) -> Any:
     """Correlate an array with weights, as `scipy.ndimage.correlate` does; same shape out.
 
-    `weights` has one axis for every one of `axes` (all unless given). `mode` says what lies beyond
-    the border: "reflect" (d c b a | a b c d | d c b a), "constant" (`cval`), "nearest", "mirror"
-    (d c b | a b c d | c b a), "wrap", or a synonym "grid-mirror", "grid-constant", "grid-wrap".
-    `origin` moves the weights to the left, one shift for all axes or one each; `output` is an
-    element type or an array to write to. Complex weights are conjugated.
+    `weights` has one axis for each of `axes` (default: all). `mode` names the border: "reflect"
+    (c b a | a b c | c b a), "mirror" (c b | a b c | b a), "constant" (`cval`), "nearest" or "wrap".
+    Synonyms are "grid-mirror" (for "reflect"), "grid-constant" and "grid-wrap".
+    `origin` moves the weights to the left, by one shift for all axes or one for each. `output` is
+    an element type or an array to write to. Complex weights are conjugated.
 
     Raises ValueError or TypeError for arguments that do not fit.
 
@@ -78,7 +77,7 @@ def convolve(
 ) -> Any:
     """Convolve an array with weights, as `scipy.ndimage.convolve` does.
 
-    That is `correlate` with the weights turned round and not conjugated.
+    This is `correlate` with the weights reversed and not conjugated.
 
     >>> convolve([2, 8, 0, 4, 1, 9, 9, 0], [1, 3])
     array([14, 24,  4, 13, 12, 36, 27,  0])
@@ -140,9 +139,9 @@ def gaussian_filter(
 ) -> Any:
     """Blur an array along its axes one after another, as `scipy.ndimage.gaussian_filter` does.
 
-    `sigma` (standard deviation, in elements), `order` (0, or the derivative taken), `mode` and
-    `radius` are one for all `axes` or one each; see `gaussian_filter1d`. Axes of sigma 0 are left
-    as they are.
+    `sigma` (standard deviation, in elements), `order` (of the derivative, 0 for none), `mode` and
+    `radius` take one value for all `axes` or one for each; see `gaussian_filter1d`. A sigma of 0
+    leaves its axis as it is.
 
     >>> gaussian_filter([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], sigma=0.5).round(2)
     array([[0.81, 0.18, 0.01],
@@ -166,9 +165,9 @@ def gaussian_filter1d(
 ) -> Any:
     """Blur the lines along one axis, as `scipy.ndimage.gaussian_filter1d` does.
 
-    The weights are exp(-t**2 / (2 sigma**2)) for t up to `radius`, int(truncate * sigma + 0.5)
-    unless given, divided by their sum; for `order` n > 0 the n-th derivative of that. All else is
-    as in `correlate`.
+    The weights are exp(-t**2 / (2 sigma**2)) divided by their sum, for t from -radius to radius. By
+    default `radius` is int(truncate * sigma + 0.5). An `order` n > 0 takes the n-th derivative of
+    that. All else is as in `correlate`.
 
     >>> gaussian_filter1d([0.0, 0.0, 1.0, 0.0, 0.0], 1, radius=1).round(3)
     array([0.   , 0.274, 0.452, 0.274, 0.   ])
@@ -189,7 +188,8 @@ def uniform_filter(
 ) -> Any:
     """Average over a box, one axis after another, as `scipy.ndimage.uniform_filter` does.
 
-    `size`, `mode` and `origin` are one for all `axes` or one each; all else is as in `correlate`.
+    `size`, `mode` and `origin` take one value for all `axes` or one for each; all else is as in
+    `correlate`.
 
     >>> uniform_filter([1.0, 4.0, 7.0, 1.0], 3)
     array([2., 4., 4., 3.])
@@ -227,11 +227,11 @@ def maximum_filter(
     *,
     axes: Any = None,
 ) -> Any:
-    """Take the largest element of a box round each, as `scipy.ndimage.maximum_filter` does.
+    """Take the largest element of a box around each, as `scipy.ndimage.maximum_filter` does.
 
-    `size`, `mode` and `origin` are one for all `axes` or one each; with a `footprint` that leaves
-    elements of its box out, there is one `mode`. The result is an element of the window, whatever
-    its type. All else is as in `correlate`; complex numbers have no largest (TypeError).
+    `size`, `mode` and `origin` take one value for all `axes` or one for each. A `footprint` with
+    False elements takes one `mode` only. The result is always an element of the window, or `cval`.
+    All else is as in `correlate`. Raises TypeError for complex numbers, which have no order.
 
     >>> maximum_filter([1, 5, 2, 0, 0], size=3)
     array([5, 5, 5, 2, 0])
@@ -250,7 +250,7 @@ def minimum_filter(
     *,
     axes: Any = None,
 ) -> Any:
-    """Take the smallest element of a box round each, as `scipy.ndimage.minimum_filter` does.
+    """Take the smallest element of a box around each, as `scipy.ndimage.minimum_filter` does.
 
     Arguments and errors are those of `maximum_filter`.
 

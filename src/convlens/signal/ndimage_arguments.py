@@ -1,4 +1,4 @@
-"""What the arguments of scipy.ndimage's filters mean: borders, axes, origins and outputs, read."""
+"""Read the arguments of scipy.ndimage's filters: borders, axes, origins and outputs."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ BORDERS = {
     "wrap": "wrap",
     "grid-wrap": "wrap",
 }
-"""The borders of scipy.ndimage in the words of `numpy.pad`; for filters the grid-* are synonyms."""
+"""The borders of scipy.ndimage, and the mode of `numpy.pad` for each; "grid-*" are synonyms."""
 
 LARGEST = 2**28
-"""The elements of a window along an axis: the border alone takes gigabytes."""
+"""The largest window along one axis, in elements; its border alone takes gigabytes."""
 
 FILTERED = (*"?bBhHiIlLqQ", "e", "f", "d", "F", "D")
-"""The characters of the element types that can be filtered."""
+"""The `dtype.char` of the element types that can be filtered."""
 
 
 class Target:
-    """Where a result goes: an element type, and the array the user gave for it or None."""
+    """The element type of a result, and the user's array to write it to, or None."""
 
     def __init__(self, dtype: np.dtype[Any], array: Numbers | None) -> None:
         self.dtype = dtype
         self.array = array
 
     def take(self, y: Numbers) -> Numbers:
-        """Return y as the user wants it: in the array given, or else a new one."""
+        """Return y in the target's type, written to the user's array if there is one."""
         y = to_type(y, self.dtype)
         if self.array is None:
             return y
@@ -69,7 +69,7 @@ class Target:
 
 
 def read_array(name: str, value: Any, kinds: str = "biufc") -> Numbers:
-    """Return an array of numbers; `kinds` are those of its element type in the words of NumPy.
+    """Return an array of numbers; `kinds` are the accepted values of `dtype.kind`.
 
     Raises TypeError for anything else, ValueError for rows of different lengths.
 
@@ -77,17 +77,17 @@ def read_array(name: str, value: Any, kinds: str = "biufc") -> Numbers:
     array([1, 2])
     """
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"`{name}` is a masked array, whose mask has no meaning here; fill it")
+        raise TypeError(f"`{name}` is a masked array; masks are not supported: use .filled()")
     try:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(
-            f"`{name}` (={shown(value)}) must be an array of numbers, its rows of one length"
+            f"`{name}` (={shown(value)}) must be an array of numbers, with rows of equal length"
         ) from None
     except (TypeError, RuntimeError):
         raise TypeError(
-            f"`{name}` cannot be read as an array of NumPy, which is what this function takes; "
-            "pass numbers alone, a tensor as by .detach().cpu().numpy()"
+            f"`{name}` cannot be converted to a NumPy array; pass numbers only, and a tensor "
+            "as .detach().cpu().numpy()"
         ) from None
     odd = array.dtype.kind == "O" and not all(isinstance(part, Number) for part in array.flat)
     if array.dtype.kind not in kinds or odd:
@@ -98,7 +98,7 @@ def read_array(name: str, value: Any, kinds: str = "biufc") -> Numbers:
 
 
 def read_number(name: str, value: Any, *, imaginary: bool = False) -> Any:
-    """Return one real number, or a complex one where it may be; 2**200 is one.
+    """Return one real number, or with `imaginary` a complex one; integers may be any size.
 
     >>> read_number("cval", np.float32(0.5))
     np.float32(0.5)
@@ -112,7 +112,7 @@ def read_number(name: str, value: Any, *, imaginary: bool = False) -> Any:
 
 
 def read_input(value: Any) -> Numbers:
-    """Return the array to filter; raise TypeError unless it holds numbers of a usual width."""
+    """Return the array to filter in native byte order; raise TypeError unless it is `FILTERED`."""
     array = read_array("input", value)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.char not in FILTERED:
@@ -123,9 +123,9 @@ def read_input(value: Any) -> Numbers:
 
 
 def read_target(output: Any, array: Numbers, *, complex_sums: bool = False) -> Target:
-    """Read `output`: None, an element type, or an array of the shape of the input.
+    """Read `output`: None, an element type, or an array with the shape of the input.
 
-    With `complex_sums` the element type must hold complex numbers.
+    With `complex_sums`, its element type must be complex.
     """
     if output is None:
         wide = np.promote_types(array.dtype, np.complex64)
@@ -143,17 +143,17 @@ def read_target(output: Any, array: Numbers, *, complex_sums: bool = False) -> T
                 f"{array.shape}"
             )
         if not given.flags.writeable:
-            raise ValueError("`output` is read-only; pass an array that may be written")
+            raise ValueError("`output` is read-only; pass a writeable array")
         target = Target(given.dtype, given)
     if target.dtype.char not in FILTERED:
-        raise TypeError(f"`output` cannot be {target.dtype}; use a type of numbers")
+        raise TypeError(f"`output` cannot be {target.dtype}; use a numeric type, such as float64")
     if complex_sums and target.dtype.kind != "c":
-        raise ValueError(f"`output` of {target.dtype} loses the imaginary part; use complex128")
+        raise ValueError(f"`output` of {target.dtype} has no imaginary part; use complex128")
     return target
 
 
 def read_border(mode: Any) -> str:
-    """Return the border in the words of `numpy.pad`.
+    """Return the mode of `numpy.pad` for a border.
 
     >>> read_border("nearest")
     'edge'
@@ -165,19 +165,19 @@ def read_border(mode: Any) -> str:
 
 
 def read_axis(axis: Any, count: int, name: str = "axis") -> int:
-    """Return an axis counted from the front; raise ValueError when there is none.
+    """Return an axis counted from the front; raise ValueError if there is no such axis.
 
     >>> read_axis(-1, 3)
     2
     """
     number = read_integer(name, axis)
     if not -count <= number < count:
-        raise ValueError(f"`{name}` (={axis}) must be one of the {count} axes of `input`")
+        raise ValueError(f"`{name}` (={axis}) must be one of the {count} axes of `input`, from 0")
     return number % count
 
 
 def read_axes(axes: Any, count: int) -> tuple[int, ...]:
-    """Return the axes to filter, counted from the front, in the order given; all for None.
+    """Return the axes to filter, counted from the front, in the given order; None means all.
 
     >>> read_axes((-1, 0), 3), read_axes(None, 2)
     ((2, 0), (0, 1))
@@ -187,12 +187,12 @@ def read_axes(axes: Any, count: int) -> tuple[int, ...]:
     several = axes if is_several(axes) else [axes]
     read = tuple(read_axis(axis, count, "axes") for axis in several)
     if len(set(read)) < len(read):
-        raise ValueError(f"`axes` (={shown(axes)}) must name every axis once")
+        raise ValueError(f"`axes` (={shown(axes)}) must name each axis only once")
     return read
 
 
 def one_each(name: str, value: Any, count: int) -> list[Any]:
-    """Return one value an axis, from one for all or a sequence of `count`.
+    """Return one value per axis, from one value for all or a sequence of `count`.
 
     >>> one_each("mode", "wrap", 2), one_each("sigma", (1, 2), 2)
     (['wrap', 'wrap'], [1, 2])
@@ -206,7 +206,7 @@ def one_each(name: str, value: Any, count: int) -> list[Any]:
 
 
 def read_integer(name: str, value: Any) -> int:
-    """Return an integer; True and 1.0 are none."""
+    """Return a plain int; reject booleans and floats, even 1.0."""
     if not isinstance(value, bool | np.bool_):
         try:
             return in_reach(name, operator.index(value))
@@ -218,7 +218,7 @@ def read_integer(name: str, value: Any) -> int:
 def read_lead(size: int, origin: Any, turned: bool = False) -> int:
     """Return how many elements before its own a window reads; `origin` moves it to the left.
 
-    With `turned`, the window is one whose elements were reversed, origin and all.
+    With `turned`, the window was reversed, and its origin with it.
 
     >>> read_lead(3, 0), read_lead(4, 0), read_lead(3, 1), read_lead(4, 0, turned=True)
     (1, 2, 2, 1)
@@ -232,7 +232,7 @@ def read_lead(size: int, origin: Any, turned: bool = False) -> int:
 
 
 def read_size(size: Any) -> int:
-    """Return how many elements a window along one axis has, at least 1."""
+    """Return the elements of a window along one axis, 1 to `LARGEST`."""
     extent = read_integer("size", size)
     if not 1 <= extent <= LARGEST:
         raise ValueError(f"`size` (={size}) must be 1 to {LARGEST}")
@@ -244,7 +244,7 @@ def read_windows(
 ) -> list[tuple[int, int, int, str]]:
     """Return (axis, size, lead, border) for every axis whose window has several elements.
 
-    `lead` counts the elements that a window reads before its own, `border` is `numpy.pad`'s word.
+    `lead` counts the elements that a window reads before its own; `border` is a `numpy.pad` mode.
 
     >>> read_windows(2, (3, 1), "nearest", 0, None)
     [(0, 3, 1, 'edge')]
@@ -261,7 +261,7 @@ def read_windows(
 
 
 def extend(x: Numbers, ends: Ends, border: str, cval: Any) -> Numbers:
-    """Return x with so many elements more (before, after) it along each axis of `ends`.
+    """Return x padded with `ends` elements (before, after) it along each axis.
 
     >>> extend(np.array([1, 2, 3]), {0: (2, 1)}, "symmetric", 0)
     array([2, 1, 1, 2, 3, 3])
@@ -274,9 +274,9 @@ def extend(x: Numbers, ends: Ends, border: str, cval: Any) -> Numbers:
 
 
 def to_type(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
-    """Return y in an element type as C converts: towards zero, integers going round at the ends.
+    """Return y in another element type, as C converts: cut towards zero, wrapped around.
 
-    Raises ValueError for what no integer can hold.
+    Raises ValueError for NaN, infinities and floats beyond 64 bits if `dtype` holds integers.
 
     >>> to_type(np.array([1.7, -0.7, -1.2, 257.0]), np.dtype("uint8"))
     array([  1,   0, 255,   1], dtype=uint8)
@@ -292,15 +292,15 @@ def to_type(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
 
 
 def _to_whole(y: Numbers, dtype: np.dtype[Any]) -> Numbers:
-    """Return floats as integers, by way of 64 bits; the upper half of uint64 has a way of its own.
+    """Return floats as integers, converted through int64, the upper half of uint64 directly.
 
-    Beyond these C's conversion means nothing.
+    For floats beyond 64 bits, C leaves the conversion undefined.
     """
     top = 2.0**64 if dtype == np.uint64 else 2.0**63
     if y.size and not (y.min() >= -(2.0**63) and y.max() < top):
         raise ValueError(
-            f"`output` of {dtype} cannot hold numbers as those of the result, which are not finite "
-            "or of more than 64 bits; pass output=float64"
+            f"`output` of {dtype} cannot hold the result, which is not finite or needs more than "
+            "64 bits; pass output=float64"
         )
     if dtype == np.uint64:
         upper = y >= 2.0**63

@@ -1,7 +1,7 @@
-"""Windows slid along some axes of arrays with any number of them, laid out as the engine wants it.
+"""Slide windows along some axes of an array, laid out as the engine needs it.
 
-The engine knows (n, c, *space) with up to three axes of space; SciPy's functions know an array and
-the axes to filter. Here the one becomes the other, with as few copies as the layout allows.
+The engine takes (n, c, *space) with up to three axes of space. SciPy's functions take an array and
+the axes to filter. This file turns one into the other, with as few copies as the layout allows.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ Numbers = np.ndarray[Any, Any]
 Ends = Mapping[int, tuple[int, int]]
 
 MOST_AXES = 3
-"""The axes of space that the engine can slide along at once."""
+"""The number of axes that the engine can slide along at once."""
 
 PLAIN = {"auto": False, "direct": True, "fft": False}
-"""Whether a method of `scipy.signal.convolve` wants plain sums; else the engine may transform."""
+"""The methods of `scipy.signal.convolve`, and whether each forbids the engine to transform."""
 
 LONG_ROW = 16
-"""From so many elements on, an axis behind the window is walked along rather than moved away."""
+"""The elements from which an axis behind the window stays in place rather than being moved."""
 
 
 def correlate_along(x: Numbers, weight: Numbers, ends: Ends, method: str = "auto") -> Numbers:
-    """Return sums of products of `weight` and the part of `x` under it, sliding along some axes.
+    """Return the sums of products of `weight` and the part of `x` under it, along some axes.
 
-    `x` and `weight` have equally many axes and one element type that the engine convolves.
-    `ends` maps each axis to slide along to the zeros assumed (before, after) it; along the other
-    axes the two are broadcast against each other. `method` is "auto", "direct" or "fft", in the
-    sense of `scipy.signal.convolve`. `weight` is not conjugated.
+    `x` and `weight` have equally many axes and the same element type, which the engine convolves.
+    `ends` maps each axis to slide along to its zero padding (before, after); along the other axes
+    `x` and `weight` are broadcast. `method` is "auto", "direct" or "fft", as in
+    `scipy.signal.convolve`. `weight` is not conjugated.
 
     >>> correlate_along(np.array([[1.0, 2.0, 4.0]]), np.array([[-1.0, 1.0]]), {1: (1, 0)})
     array([[1., 1., 2.]])
@@ -63,10 +63,10 @@ def correlate_along(x: Numbers, weight: Numbers, ends: Ends, method: str = "auto
 
 
 def pool_along(operation: str, x: Numbers, sizes: Mapping[int, int], ends: Ends) -> Numbers:
-    """Return the maximum or mean of the windows of so many elements along the axes of `sizes`.
+    """Return the maxima or means of windows of `sizes` elements along up to three axes.
 
-    `operation` is "max_pool" or "avg_pool"; there are at most three axes. `ends` says for each how
-    much padding is assumed (before, after) it, which never wins a maximum and is 0 in a mean.
+    `operation` is "max_pool" or "avg_pool". `ends` maps each axis to its padding (before, after),
+    which never wins a maximum and is 0 in a mean.
 
     >>> pool_along("max_pool", np.array([[1, 5, 2], [3, 0, 4]]), {0: 2}, {0: (1, 0)})
     array([[1, 5, 2],
@@ -83,7 +83,7 @@ def pool_along(operation: str, x: Numbers, sizes: Mapping[int, int], ends: Ends)
 
 
 def _correlate_by_taps(x: Numbers, weight: Numbers, ends: Ends, method: str) -> Numbers:
-    """Slide along more axes than the engine does: a tap of one of them after another, summed."""
+    """Slide along more than three axes: correlate with one tap of an axis at a time, and sum."""
     axis = min(ends, key=lambda axis: weight.shape[axis])
     rest = {other: pair for other, pair in ends.items() if other != axis}
     wide = np.pad(x, [ends[a] if a == axis else (0, 0) for a in range(x.ndim)])
@@ -100,10 +100,10 @@ def _correlate_by_taps(x: Numbers, weight: Numbers, ends: Ends, method: str) -> 
 
 @dataclass(frozen=True)
 class _Folded:
-    """An array as (n, 1, *space): `places` are those in space of the axes to slide along.
+    """An array as (n, 1, *space); `places` gives the position in space of each sliding axis.
 
-    `order` says how the axes of the array were moved, `shape` what their sizes are after that;
-    `sliding` are the axes to slide along, counted after the move.
+    `order` says how the axes of the array were moved, and `shape` gives their sizes after that.
+    `sliding` counts the axes to slide along in the moved order.
     """
 
     array: Numbers
@@ -113,7 +113,7 @@ class _Folded:
     sliding: tuple[int, ...]
 
     def unfold(self, y: Numbers) -> Numbers:
-        """Return a result (n, 1, *outputs) with the axes as they were."""
+        """Return a result of shape (n, 1, *outputs) with the axes in their original order."""
         shape = list(self.shape)
         for place, axis in zip(self.places, self.sliding, strict=True):
             shape[axis] = y.shape[2 + place]
@@ -121,7 +121,7 @@ class _Folded:
 
 
 def _fold(x: Numbers, sliding: tuple[int, ...]) -> _Folded:
-    """Lay out x for windows along some axes: in place where they lie well, else these last.
+    """Lay out x for windows along some axes: as a view if rows stay long, else with these last.
 
     >>> _fold(np.ones((4, 5, 6, 7)), (1,)).array.shape, _fold(np.ones((4, 5, 3)), (1,)).array.shape
     ((4, 1, 5, 42), (12, 1, 5))
@@ -147,7 +147,7 @@ def _fold(x: Numbers, sliding: tuple[int, ...]) -> _Folded:
 
 
 def _correlate_many(x: Numbers, weight: Numbers, ends: Ends, method: str) -> Numbers:
-    """Correlate with many kernels: x alone is a batch, weight alone kernels, both are groups."""
+    """Correlate with many kernels: axes of x are the batch, of weight kernels, of both groups."""
     sliding = sorted(ends)
     others = [axis for axis in range(x.ndim) if axis not in sliding]
     batch = [axis for axis in others if weight.shape[axis] == 1]
@@ -172,7 +172,7 @@ def _in_order(y: Numbers, order: Sequence[int]) -> Numbers:
 def _correlate(
     x: Numbers, kernel: Numbers, padding: list[tuple[int, int]], groups: int, method: str
 ) -> Numbers:
-    """Return (n, groups * k, *outputs) by the engine, by plain sums if `method` asks for them."""
+    """Return (n, groups * k, *outputs) from the engine, as plain sums if `method` is "direct"."""
     problem = recall_conv(Operands(x, kernel), padding=padding, groups=groups)
     y, _ = execute(problem, to_tensor(x), to_tensor(kernel), exact=PLAIN[method])
     return np.asarray(y)

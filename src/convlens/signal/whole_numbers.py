@@ -1,4 +1,4 @@
-"""Sums and means of integers that float64 cannot hold: in 64 bits, where they are exact."""
+"""Compute exact sums and means of integers in 64 bits, where float64 cannot hold them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from convlens.signal.sliding import Ends, Numbers, correlate_along
 __all__ = ["beyond_doubles", "is_whole", "whole_means", "whole_sums"]
 
 EXACT = 2**53
-"""Whole numbers below it, and sums of them, are exact in float64."""
+"""The limit below which integers, and their sums, are exact in float64."""
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whether all numbers are finite integers, of whatever type.
+    """Return whether all numbers are finite integers, of any type.
 
     >>> is_whole(2.0), is_whole(2.5), is_whole(float("inf"))
     (True, False, False)
@@ -30,7 +30,7 @@ def is_whole(value: Any) -> bool:
 
 
 def beyond_doubles(x: Numbers, kernel: Numbers, border: str, cval: Any) -> bool:
-    """Tell whether sums of integers are whole numbers that may leave those exact in float64.
+    """Return whether sums of integers may be integers too large to be exact in float64.
 
     >>> x = np.array([2**53 + 1, 5])
     >>> beyond_doubles(x, np.ones(2), "edge", 0), beyond_doubles(x, np.ones(2) / 2, "edge", 0)
@@ -61,7 +61,7 @@ def whole_sums(x: Numbers, kernel: Numbers, ends: Ends, border: str, cval: Any) 
 def whole_means(x: Numbers, box: Numbers, ends: Ends, border: str, cval: Any) -> Numbers:
     """Return the means of integers over a box of ones along one axis, cut towards zero.
 
-    The halves of the bits are summed apart, so that no sum leaves 64 bits.
+    The upper and lower halves of the bits are summed separately, so that no sum overflows 64 bits.
 
     >>> whole_means(np.array([2**63 - 1] * 2), np.ones(2, int), {0: (0, 1)}, "edge", 0).tolist()
     [9223372036854775807, 9223372036854775807]
@@ -71,7 +71,7 @@ def whole_means(x: Numbers, box: Numbers, ends: Ends, border: str, cval: Any) ->
     if border == "constant":
         least = int(np.iinfo(np.int64).min) if x.dtype.kind != "u" else 0
         if not least <= int(cval) <= least + 2**64 - 1:
-            raise ValueError(f"`cval` (={cval!r}) must be a number of 64 bits, as those of `input`")
+            raise ValueError(f"`cval` (={cval!r}) must fit in 64 bits, signed as `input` is")
     wide = extend(x.astype(np.int64 if x.dtype.kind != "u" else np.uint64), ends, border, cval)
     sums = [
         correlate_along(part.astype(np.int64), box, dict.fromkeys(ends, (0, 0)))
@@ -90,7 +90,7 @@ def _limit(dtype: np.dtype[Any]) -> int:
 
 
 def _wrapped(value: Any) -> Numbers:
-    """Return whole numbers as int64, modulo 2**64."""
+    """Return integers as int64, modulo 2**64."""
     numbers = np.asarray(value)
     if numbers.dtype.kind in "bui":
         return numbers.astype(np.int64)
