@@ -1,1 +1,1 @@
-"""Memory that results use again, and how much of it is kept alive."""
+"""Reuse memory for results, and count how much is kept alive."""

@@ -1,6 +1,6 @@
-"""Memory for results, used again once nobody holds the last result that lay there.
+"""Reuse the memory of results that are no longer referenced.
 
-The first touch of fresh memory costs more than most convolutions: a page fault every 4 KiB.
+The first touch of new memory costs a page fault every 4 KiB, more time than most convolutions.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from torch import Tensor
 __all__ = ["Arena", "check_memory", "within_memory"]
 
 SMALLEST = 2**18
-"""Results of fewer bytes are given fresh memory: allocators keep that at hand by themselves."""
+"""The bytes below which a result gets new memory; allocators reuse such small blocks themselves."""
 
 MOST, MOST_SHARED = 3, 8
-"""Buffers kept, those in use among them: by one plan, and by several together."""
+"""The most buffers kept, including those in use: by one plan, and by several together."""
 
 
 P = ParamSpec("P")
@@ -29,16 +29,16 @@ T = TypeVar("T")
 
 
 def check_memory(error: Exception, what: str) -> None:
-    """Raise ValueError, which says what was wanted, if an error is that memory has run out.
+    """Raise ValueError naming `what` if `error` means that memory has run out.
 
     >>> check_memory(KeyError("x"), "a result")
     """
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
-        raise ValueError(f"{what} would take more memory than there is; use less") from None
+        raise ValueError(f"{what} needs more memory than is available; use less") from None
 
 
 def within_memory(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Let a function say what was too large where memory runs out."""
+    """Decorate a function to raise ValueError naming `what` if memory runs out."""
 
     def around(f: Callable[P, T]) -> Callable[P, T]:
         @wraps(f)
@@ -55,9 +55,9 @@ def within_memory(what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 class Arena:
-    """The buffers of one plan, or of several that share them; a copy of it begins with none.
+    """The buffers of one plan, or of several that share them; a copy starts with none.
 
-    `most`: how many are kept; `most_bytes`: of how many bytes together, or one, any if None.
+    It keeps at most `most` buffers, together of `most_bytes` bytes if given; one may be larger.
 
     >>> arena = Arena()
     >>> first = arena.empty((1000, 1000), torch.float32)
@@ -89,10 +89,10 @@ class Arena:
         self._most_bytes = other._most_bytes
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Return a tensor of unknown values whose memory nobody else holds.
+        """Return a tensor of arbitrary values in memory that no other object uses.
 
-        It lies in the smallest buffer that is free and large enough, or in a new one, which is kept
-        if there is room, or a smaller one to put it in the place of.
+        It uses the smallest free buffer that is large enough, or else a new one. The new buffer is
+        kept if there is room, or in place of smaller free ones.
         """
         size = prod(shape) * dtype.itemsize
         if size < SMALLEST:
@@ -101,7 +101,7 @@ class Arena:
         spare: list[int] = []
         for at in range(len(self._buffers)):
             buffer = self._buffers[at]
-            # Held by the list, by this name and as the argument; a tensor on it holds it, too.
+            # Three references mean free: the list, this name and the argument. A tensor adds one.
             if sys.getrefcount(buffer) != 3:
                 continue
             if buffer.nbytes < size:
@@ -114,14 +114,14 @@ class Arena:
         return torch.from_numpy(best[:size]).view(dtype).view(shape)
 
     def _keep(self, new: np.ndarray[Any, Any], spare: list[int]) -> None:
-        """Keep a new buffer if there is room, or in the place of those at `spare`, all smaller."""
+        """Keep a new buffer if there is room, or in place of those at `spare`, all smaller."""
         if self._most_bytes is not None:
             held = sum(buffer.nbytes for buffer in self._buffers)
             for at in spare:
                 if held + new.nbytes <= self._most_bytes:
                     break
                 held -= self._buffers[at].nbytes
-                self._buffers[at] = np.empty(0, np.uint8)  # others may walk over the list
+                self._buffers[at] = np.empty(0, np.uint8)  # other threads may iterate over the list
             if held and held + new.nbytes > self._most_bytes:
                 return
         if len(self._buffers) < self._most:

@@ -1,4 +1,4 @@
-"""How much memory something of ours keeps alive: the arrays and tensors that it can reach."""
+"""Count the bytes of the arrays and tensors that an object keeps alive."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from convlens.compute.memory.arena import Arena
 __all__ = ["bytes_held"]
 
 EMPTY = CellType()
-"""The cell of a variable that is not bound yet."""
+"""The cell of a variable without a value yet."""
 
 
 def bytes_held(*roots: Any) -> int:
-    """Return the bytes of what functions and objects of this package hold, each memory once.
+    """Return the bytes that functions and objects of this package hold, shared memory once.
 
-    What an arena lends to results is bounded there, and does not count.
+    The buffers of an arena, which have limits of their own, do not count.
 
     >>> weight = np.ones((2, 3))
     >>> bytes_held(lambda x: x + weight, [weight[0], weight.T])
@@ -51,7 +51,7 @@ def bytes_held(*roots: Any) -> int:
 
 
 def _parts(item: Any) -> list[Any]:
-    """Return what an object holds that may hold memory in turn."""
+    """Return the objects that an object holds and that may hold memory in turn."""
     if isinstance(item, FunctionType):
         cells = [cell.cell_contents for cell in item.__closure__ or () if cell != EMPTY]
         return [*cells, *(item.__defaults__ or ())]

@@ -1,1 +1,1 @@
-"""The arrays of a call, as they are given and as they are returned."""
+"""Check and convert the arrays of a call, those given and those returned."""

@@ -1,4 +1,4 @@
-"""The arrays that go in and come out: NumPy or torch, of one element type, on one device."""
+"""Check and convert arrays of NumPy and torch: kind, element type, device and memory."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def kind_of(name: str, array: object) -> str:
     """
     if isinstance(array, Tensor):
         if array.layout is not torch.strided or array.is_quantized or array.is_nested:
-            raise TypeError(f"`{name}` must be a dense tensor; convert it, as by .to_dense()")
+            raise TypeError(f"`{name}` must be a dense tensor; convert it, such as by .to_dense()")
         return "torch"
     if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"`{name}` is a masked array, whose mask has no meaning here; fill it")
+        raise TypeError(f"`{name}` is a masked array; masks are not supported: use .filled()")
     if isinstance(array, np.ndarray):
         return "numpy"
     raise TypeError(
@@ -46,7 +46,7 @@ def kind_of(name: str, array: object) -> str:
 
 
 def dtype_of(name: str, array: Array) -> str:
-    """Return the name of the element type; raise TypeError for one we do not compute with.
+    """Return the name of the element type; raise TypeError for an unsupported one.
 
     >>> dtype_of("x", np.ones(3, ">f4")), dtype_of("x", torch.ones(3).bfloat16())
     ('float32', 'bfloat16')
@@ -57,7 +57,7 @@ def dtype_of(name: str, array: Array) -> str:
 
 
 def known_dtype(name: str, dtype: str) -> str:
-    """Return `dtype` if it names a type we compute with, else raise TypeError.
+    """Return `dtype` if it names a supported element type, else raise TypeError.
 
     >>> known_dtype("x", "float32")
     'float32'
@@ -68,7 +68,7 @@ def known_dtype(name: str, dtype: str) -> str:
 
 
 def device_of(array: Array) -> str:
-    """Return the device in torch's words; NumPy arrays lie on the "cpu".
+    """Return torch's name of the device; NumPy arrays are on the "cpu".
 
     >>> device_of(np.ones(3))
     'cpu'
@@ -77,10 +77,10 @@ def device_of(array: Array) -> str:
 
 
 def to_tensor(array: Array) -> Tensor:
-    """Return a tensor of the same values, sharing memory wherever torch can.
+    """Return a tensor of the same values, sharing memory if torch can.
 
-    torch refuses negative and odd strides and foreign byte order, and warns of read-only memory:
-    those are copied.
+    torch rejects negative strides, strides that split elements and foreign byte order, and warns of
+    read-only memory; such arrays are copied.
 
     >>> to_tensor(np.arange(3)[::-1]).tolist()
     [2, 1, 0]
@@ -97,9 +97,9 @@ def to_tensor(array: Array) -> Tensor:
 
 
 def to_array(tensor: Tensor, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Return an array of the values of a tensor, in an element type of NumPy, or of ml_dtypes.
+    """Return an array of the values of a tensor, in the element type `dtype`.
 
-    bfloat16 is no type of NumPy's own; an array of it lends its `dtype`.
+    NumPy has no bfloat16 of its own; `dtype` must then be that of ml_dtypes.
 
     >>> to_array(torch.ones(2), np.dtype("float32"))
     array([1., 1.], dtype=float32)
@@ -111,22 +111,22 @@ def to_array(tensor: Tensor, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 
 def _as_bits(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the integers that have the memory of bfloat16 numbers, in the same byte order."""
+    """Return the integer type with the width and byte order of a bfloat16 type."""
     return np.dtype(np.int16).newbyteorder("=" if dtype.isnative else "S")
 
 
 def check_out(
     out: Array, like: Array, shape: tuple[int, ...], dtype: str, inputs: dict[str, Array]
 ) -> None:
-    """Raise unless a result of such shape and type, of the kind and device of `like`, fits `out`.
+    """Raise unless `out` has this shape and type, and the kind and device of `like`.
 
-    It must be writeable, every element in a place of its own, and apart from the `inputs`.
+    `out` must be writeable. Its elements must not overlap each other or the `inputs`.
 
     >>> check_out(np.empty(3), np.empty(5), (3,), "float64", {})
     """
     if kind_of("out", out) != kind_of("x", like):
         kinds = type(like).__name__, type(out).__name__
-        raise TypeError(f"`out` must be of the type of `x`, {kinds[0]}, not {kinds[1]}")
+        raise TypeError(f"`out` must have the type of `x`, {kinds[0]}, not {kinds[1]}")
     if tuple(out.shape) != shape:
         raise ValueError(f"`out` has shape {tuple(out.shape)} but the result {shape}; use that")
     same = dtype == dtype_of("x", like)
@@ -138,10 +138,10 @@ def check_out(
     if device_of(out) != device_of(like):
         raise ValueError(f"`out` is on {device_of(out)} but `x` on {device_of(like)}; move it")
     if isinstance(out, np.ndarray) and not out.flags.writeable:
-        raise ValueError("`out` is read-only; pass an array that may be written")
+        raise ValueError("`out` is read-only; pass a writeable array")
     steps = out.stride() if isinstance(out, Tensor) else out.strides
     if any(step == 0 and n > 1 for step, n in zip(steps, shape, strict=True)):
-        raise ValueError("`out` shows one element in several places; pass an array of its own")
+        raise ValueError("`out` shows one element in several places; pass one that owns its memory")
     if isinstance(out, Tensor) and out.requires_grad:
         raise ValueError("`out` requires a gradient, which writing into it would break; detach it")
     for name, array in inputs.items():
@@ -150,7 +150,7 @@ def check_out(
 
 
 def store(result: Array, out: Array) -> None:
-    """Copy `result` into `out`, which `check_out` has passed.
+    """Copy `result` into `out`, which `check_out` has accepted.
 
     >>> out = np.zeros(2)
     >>> store(np.ones(2), out)
@@ -165,13 +165,13 @@ def store(result: Array, out: Array) -> None:
 
 
 def _may_share(one: Array, other: Array) -> bool:
-    """Tell whether the memory of two arrays could overlap, from where they start and end."""
+    """Return whether the memory of two arrays could overlap, judged by where it starts and ends."""
     (low, high), (start, end) = _ends(one), _ends(other)
     return low < end and start < high
 
 
 def _ends(array: Array) -> tuple[int, int]:
-    """Return the first address of an array and the first behind it; all memory if it is tangled."""
+    """Return the first address of an array and the first after it; all if it is not contiguous."""
     if isinstance(array, Tensor):
         if array.is_contiguous():
             start = array.data_ptr()
@@ -183,7 +183,7 @@ def _ends(array: Array) -> tuple[int, int]:
 
 
 class _Place:
-    """The memory of a tensor as NumPy describes memory, on any device, never looked into."""
+    """A tensor's memory in NumPy's description, on any device; its values are never read."""
 
     def __init__(self, tensor: Tensor) -> None:
         width = tensor.element_size()
@@ -197,5 +197,5 @@ class _Place:
 
 
 def _outline(array: Array) -> np.ndarray[Any, Any]:
-    """Return an array with the address, shape and strides of `array`, not to be read."""
+    """Return an array with the address, shape and strides of `array`; do not read its values."""
     return np.asarray(_Place(array)) if isinstance(array, Tensor) else array

@@ -1,4 +1,4 @@
-"""What torch's autocast does to a convolution or pooling, done to ours, and to nothing within."""
+"""Cast the arrays of a call as torch's autocast does, and keep it out of the computation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ HALVES = (torch.float16, torch.bfloat16)
 
 
 def autocast_on(x: object) -> bool:
-    """Tell whether autocast is on where a tensor lies; for an array of NumPy it never is.
+    """Return whether autocast is on for the device of a tensor; for a NumPy array it never is.
 
     >>> with torch.autocast("cpu", torch.bfloat16):
     ...     autocast_on(torch.ones(1))
     True
     """
-    compiling = torch.compiler.is_compiling()  # which does not know the quick question
+    compiling = torch.compiler.is_compiling()  # then the quick check below is not available
     if not isinstance(x, Tensor) or not (compiling or torch._C._is_any_autocast_enabled()):
         return False
     device = x.device.type
@@ -32,7 +32,7 @@ def autocast_on(x: object) -> bool:
 
 
 def cast_weighted(x: Any, weight: Any, bias: Any) -> tuple[Any, Any, Any]:
-    """Cast tensors as torch does for a convolution where autocast is on.
+    """Cast tensors as torch does for a convolution if autocast is on.
 
     >>> with torch.autocast("cpu", torch.bfloat16):
     ...     cast_weighted(torch.ones(1), torch.ones(1), None)[1].dtype
@@ -51,7 +51,7 @@ def cast_weighted(x: Any, weight: Any, bias: Any) -> tuple[Any, Any, Any]:
 
 
 def cast_pooled(x: Any, axes: int) -> Any:
-    """Cast a tensor as torch does for a pooling: half types over three axes, on the CPU.
+    """Cast a tensor as torch does for a pooling: half types to float32, over three axes, on CPU.
 
     >>> with torch.autocast("cpu", torch.bfloat16):
     ...     cast_pooled(torch.ones(1).half(), 3).dtype
@@ -63,7 +63,7 @@ def cast_pooled(x: Any, axes: int) -> Any:
 
 
 def autocast_off(f: Callable[P, T]) -> Callable[P, T]:
-    """Let a function compute in the types it is given, whatever autocast would make of them."""
+    """Decorate a function to run without autocast, in the types of its arguments."""
 
     @wraps(f)
     def plainly(*arguments: P.args, **options: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""The arrays of one call, checked and cast, and its result as an array of the same kind."""
+"""Hold the arrays of one call, and return its result as an array of the same kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Operands", "needs_gradient"]
 
 
 def needs_gradient(*arrays: Array | None) -> bool:
-    """Return whether torch will want to differentiate what is computed from these arrays.
+    """Return whether torch may differentiate a result of these arrays.
 
     >>> needs_gradient(torch.ones(1, requires_grad=True), None)
     True
@@ -26,7 +26,7 @@ def needs_gradient(*arrays: Array | None) -> bool:
 
 @dataclass(slots=True, eq=False)
 class Operands:
-    """What a call was given: `x`, for a convolution `weight` and perhaps `bias`, perhaps `out`.
+    """The arrays of a call: `x`, for a convolution `weight` and maybe `bias`, and maybe `out`.
 
     >>> given = Operands(torch.ones(3, 8), torch.ones(4, 3, 3))
     >>> [tuple(array.shape) for array in given.inputs]
@@ -40,12 +40,12 @@ class Operands:
 
     @property
     def inputs(self) -> list[Array]:
-        """Return the arrays that are read."""
+        """The arrays that are read."""
         return [array for array in (self.x, self.weight, self.bias) if array is not None]
 
     @property
     def weights(self) -> tuple[Tensor | None, Tensor | None]:
-        """Return `weight` and `bias` as tensors."""
+        """`weight` and `bias` as tensors."""
         weight, bias = self.weight, self.bias
         return (
             None if weight is None else to_tensor(weight),
@@ -59,7 +59,7 @@ class Operands:
         return self if same else Operands(x, weight, bias, self.out)
 
     def cast_pooled(self, axes: int) -> Operands:
-        """Return these as torch's autocast casts the array of a pooling over so many axes."""
+        """Return these as torch's autocast casts the array of a pooling over `axes` axes."""
         x = cast_pooled(self.x, axes)
         return self if x is self.x else replace(self, x=x)
 
@@ -71,7 +71,7 @@ class Operands:
         given = {name: array for name, array in inputs.items() if array is not None}
         if any(_without_memory(array) for array in given.values()):
             raise ValueError(
-                "`out` cannot be used where arrays have no memory of their own, such as those "
+                "`out` cannot be used with arrays that have no memory of their own, such as those "
                 "that torch.func.vmap maps; leave it out"
             )
         check_out(self.out, self.x, problem.y_shape, problem.y_dtype, given)
@@ -91,15 +91,15 @@ class Operands:
         return tensor.view(shape) if tensor.is_contiguous() else None
 
     def result(self, problem: Problem, y: Tensor) -> Array:
-        """Return a result of the user's shape as an array of the kind of `x`, in `out` if given."""
+        """Return a result as an array of the kind of `x`, written to `out` if that was given."""
         found: Array = y
         if not isinstance(self.x, Tensor):
-            # In the element type that was asked for, or with the byte order of x.
+            # In the element type `out_dtype`, or with the byte order of x.
             found = y.numpy() if problem.out_dtype is not None else to_array(y, self.x.dtype)
         return self.stored(found, y)
 
     def stored(self, found: Array, y: Tensor) -> Array:
-        """Return `found`, or `out` after writing it there unless `y` lies in it already."""
+        """Return `found`, or `out` if given, after copying unless `y` is in it already."""
         out = self.out
         if out is None:
             return found
@@ -109,6 +109,6 @@ class Operands:
 
 
 def _without_memory(array: Array) -> bool:
-    """Return whether torch maps or wraps a tensor, or it is on the device "meta"."""
+    """Return whether torch maps or wraps a tensor, or has it on the device "meta"."""
     wrapped = torch._C._functorch.is_functorch_wrapped_tensor
     return isinstance(array, Tensor) and (array.is_meta or wrapped(array))

@@ -1,1 +1,1 @@
-"""The operations as operators of torch, with their derivatives."""
+"""Make the operations operators of torch, with their derivatives."""

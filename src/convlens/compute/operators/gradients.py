@@ -1,12 +1,12 @@
-"""The derivatives of the operators, again made of these operators, so that any order is there.
+"""Define the derivatives of the operators by the operators themselves, so for any order.
 
     conv                  to x: conv_transpose            to weight: conv_weight_gradient
     conv_transpose        to x: conv                      to weight: conv_weight_gradient
     conv_weight_gradient  to x: conv_transpose            to the gradient: conv
     avg_pool              to x: conv_transpose of ones
-    max_pool              to x: a scatter to the places of the largest
+    max_pool              to x: a scatter to the places of the maxima
 
-Here is also the door by which tensors come that torch must keep an eye on, `differentiable`.
+Tensors whose operations torch must follow enter through `differentiable`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["differentiable", "seen_by_torch"]
 
 
 def seen_by_torch(*arrays: Array | None) -> bool:
-    """Tell whether torch must see what is done with these: to go back, trace, map or record it.
+    """Return whether torch must see the operation: to differentiate, trace, map or record it.
 
     >>> seen_by_torch(torch.ones(1), None), seen_by_torch(torch.ones(1, device="meta"))
     (False, True)
@@ -57,7 +57,7 @@ def seen_by_torch(*arrays: Array | None) -> bool:
 
 
 def _special(tensor: Tensor) -> bool:
-    """Tell a tensor of more or less than numbers: a subclass, a dual or mapped one, a meta one."""
+    """Return whether a tensor is more or less than numbers: a subclass, dual, mapped or meta."""
     return (
         type(tensor) not in (Tensor, torch.nn.Parameter)
         or tensor.is_meta
@@ -69,12 +69,12 @@ def _special(tensor: Tensor) -> bool:
 def differentiable(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Compute a problem by operators that torch sees; with indices, also those of the maxima.
+    """Compute a problem by operators that torch sees; return the result and the maxima's indices.
 
-    `x` is (n, c, *space) or, as in the problem, without the batch, and so is the result.
+    `x` and the result are (n, c, *space), or without the batch if the problem has none.
     Derivatives of any order, `torch.compile`, `torch.func.vmap`, meta and fake tensors work.
-    Forward-mode derivatives are those of torch's own operators: raises ValueError where these
-    cannot compute the problem.
+    Forward-mode derivatives use torch's own operators. Raises ValueError if these cannot compute
+    the problem.
 
     >>> x = torch.ones(1, 1, 3, requires_grad=True)
     >>> problem = AvgPool(space=(3,), windows=(Window(2),), dtype="float32")
@@ -83,7 +83,7 @@ def differentiable(
     """
     compute = _forward_mode if goes_forward(x, weight, bias) else _by_operators
     dtype = DTYPES[problem.y_dtype]
-    # Sums in a wider type than the input's are those of an input in that type.
+    # To sum in a wider type, convert the inputs to it first.
     parts = [None if part is None else part.to(dtype) for part in (weight, bias)]
     batch = x.to(dtype).reshape(problem.batch, problem.channels, *problem.space)
     y, places = compute(problem, batch, *parts)
@@ -107,7 +107,7 @@ def _by_operators(
             x, padding = _padded(problem, x), [0] * len(padding)
         return conv_operator(x, weight, bias, stride, padding, dilation, problem.groups), None
     added = [w.output_padding for w in windows]
-    # Output padding of a whole stride is nothing but an input of zeros more.
+    # Output padding of a whole stride equals one more input of zeros.
     more = [count // step for count, step in zip(added, stride, strict=True)]
     if any(more):
         x = F.pad(x, [end for count in reversed(more) for end in (0, count)])
@@ -119,18 +119,18 @@ def _by_operators(
 def _forward_mode(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Compute by torch's own operators: torch lets no other have a forward-mode derivative."""
+    """Compute by torch's own operators; a custom one cannot have a forward-mode derivative."""
     check_forward(problem)
     return eager.run(problem, x, weight, bias)
 
 
 def _padded(problem: Problem, x: Tensor) -> Tensor:
-    """Lay out what the padding mode puts around x."""
+    """Return x with the padding that the padding mode puts around it."""
     reach = {"reflect": 1, "circular": 0}.get(problem.padding_mode)
     axes = list(zip(problem.windows, problem.space, strict=True))
     if torch.compiler.is_compiling() and all(
         reach is None or max(w.before, w.after) <= n - reach for w, n in axes
-    ):  # by torch's operator, for sizes that may be any
+    ):  # torch's operator accepts symbolic sizes
         around = [end for w, _ in reversed(axes) for end in (w.before, w.after)]
         return F.pad(x, around, problem.padding_mode)
     for axis, (window, n) in enumerate(zip(problem.windows, problem.space, strict=True), start=2):
@@ -148,7 +148,7 @@ def _sources(positions: range, n: int, mode: str) -> Tensor:
 
 
 def _keep_weighted(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    """Keep what the derivatives of a convolution, transposed or not, are made of."""
+    """Keep what the derivatives of a convolution, transposed or not, need."""
     x, weight, _, *ctx.how = inputs
     to_x, to_weight = ctx.needs_input_grad[:2]
     ctx.space, ctx.size = list(x.shape[2:]), list(weight.shape[2:])
@@ -201,7 +201,7 @@ def _back_through_weight_gradient(ctx: Any, to_weight: Tensor) -> tuple[Any, ...
 
 
 def _spread(ctx: Any, y: Tensor, weight: Tensor) -> Tensor:
-    """Transpose the convolution of `ctx`, back to the space it came from."""
+    """Apply the transpose of the convolution of `ctx`; the result has its input's space."""
     stride, padding, dilation, groups = ctx.how
     rest = _left_over(sliding_windows(ctx.size, stride, padding, dilation), ctx.space)
     how = stride, padding, rest, dilation, groups
@@ -210,7 +210,7 @@ def _spread(ctx: Any, y: Tensor, weight: Tensor) -> Tensor:
 
 
 def _left_over(windows: list[Window], space: list[int]) -> list[int]:
-    """Return how many positions behind the last window of every axis its stride leaves over."""
+    """Return, for each axis, how many positions the stride leaves over after the last window."""
     lasts = [w.covers(w.outputs(n) - 1)[-1] for w, n in zip(windows, space, strict=True)]
     return [n + w.after - 1 - last for w, n, last in zip(windows, space, lasts, strict=True)]
 
@@ -222,7 +222,7 @@ def _keep_places(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor
 
 
 def _back_through_max_pool(ctx: Any, gradient: Tensor, _: Any) -> tuple[Any, ...]:
-    """Give every gradient to the place its maximum came from; one of padding alone is lost."""
+    """Add each gradient at the place of its maximum; a window of padding alone passes none."""
     (places,) = ctx.saved_tensors
     places = places.flatten(2)
     passed = _wide(gradient).flatten(2).masked_fill(places < 0, 0)
@@ -242,7 +242,7 @@ def _back_through_avg_pool(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     wide = _wide(gradient)
     problem = averaging(torch.empty(0, c, *ctx.space, device="meta"), *ctx.how)
     shares = (wide / divisors(problem, wide)).reshape(n * c, 1, *outputs)
-    # Where windows may hang over the end, there is more room after the input to cut off again.
+    # Windows that hang over the end give more room after the input, which is cut off again.
     ends = [end for w in problem.windows for end in (w.before, w.room_after)]
     rest = _left_over(sliding_windows(size, stride, ends, dilation), ctx.space)
     ones = shares.new_ones(1, 1, *size)
@@ -252,7 +252,7 @@ def _back_through_avg_pool(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
 
 
 def _wide(part: Tensor) -> Tensor:
-    """Return half types as float32, which sums of several are made in."""
+    """Return a tensor in the type to sum in: float32 for half types."""
     return part.float() if part.dtype in (torch.float16, torch.bfloat16) else part
 
 

@@ -1,8 +1,8 @@
-"""The operations as operators of torch, which it can trace, map and record; on any device.
+"""Register the operations as operators of torch, which it can trace, map and record.
 
-They take (n, c, *space) and integers an axis; `padding` holds low and high of every axis in turn.
-Results have the memory format of `x`, contiguous or channels last. `torch.func.vmap` folds its
-axis into the batch or, where there are weights for every place of it, into the groups.
+They take (n, c, *space) on any device, and options with one integer per axis. `padding` holds
+(before, after) of each axis in turn. Results have the memory format of `x`, contiguous or channels
+last. `torch.func.vmap` folds its axis into the batch, or into the groups if weights are mapped too.
 """
 
 from collections.abc import Callable
@@ -38,10 +38,10 @@ __all__ = [
 
 
 class Operator:
-    """A `torch.library` operator that `torch.func` goes back through, too.
+    """A `torch.library` operator that `torch.func` can differentiate as well.
 
-    For that torch wants the same rules once more, as those of an `autograd.Function`. `forward`
-    computes the same by torch's own operators, which alone have derivatives forward.
+    For that, torch needs the same rules on an `autograd.Function` too. `forward` computes the same
+    with torch's own operators, the only ones that have forward-mode derivatives.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class Operator:
         self._function: Any = type(operator._name, (torch.autograd.Function,), rules)
 
     def go_back(self, backward: Callable[..., Any], keep: Callable[..., None]) -> None:
-        """Let `backward` give the derivatives, of what `keep` put into its context."""
+        """Set `backward`, which returns the derivatives, and `keep`, which fills its context."""
         self.operator.register_autograd(backward, setup_context=keep)
         self._function.backward = staticmethod(backward)
         self._function.setup_context = staticmethod(keep)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Compute, seen by torch."""
+        """Compute in a way that torch can follow."""
         if self.forward is not None and goes_forward(*arguments):
             return self.forward(*arguments)
         if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
@@ -101,7 +101,7 @@ def _conv_transpose(
 ) -> Tensor:
     """Transpose-convolve (n, c, *space) with (c, k/groups, *size) to (n, k, *outputs).
 
-    `output_padding` must be below the stride: more is an input of zeros at the end.
+    `output_padding` must be below the stride; append zeros to the input for more.
     """
     problem = _transposed(x, weight, stride, padding, output_padding, dilation, groups)
     return _like(x, _compute(problem, x, weight, bias)[0])
@@ -119,7 +119,7 @@ def _conv_weight_gradient(
 ) -> Tensor:
     """Sum (n, c, *space) times (n, k, *outputs), over n and outputs, to (k, c/groups, *size).
 
-    That is the derivative of sum(conv(x, weight) * gradient) to the weight.
+    This is the derivative of sum(conv(x, weight) * gradient) to the weight.
     """
     weight = x.new_empty(gradient.shape[1], x.shape[1] // groups, *size, device="meta")
     problem = _convolution(x, weight, stride, padding, dilation, groups)
@@ -136,11 +136,11 @@ def _max_pool(
     dilation: list[int],
     ceil_mode: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Return the largest of every window of (n, c, *space), and their places within space."""
+    """Return the maximum of every window of (n, c, *space), and its flat index within space."""
     problem = _maximum(x, size, stride, padding, dilation, ceil_mode)
     y, places = _compute(problem, x, None, None)
     if places is None:
-        raise RuntimeError("the method of maximum pooling gave no indices though asked for them")
+        raise RuntimeError("the method of maximum pooling returned no indices; it must")
     return _like(x, y), _like(x, places)
 
 
@@ -186,7 +186,7 @@ def _fake_avg_pool(x: Tensor, *how: Any) -> Tensor:
 
 
 def _map_weighted(operator: Any, info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
-    """Fold the mapped axis into the batch or, if weight or bias has it too, into the groups."""
+    """Fold the mapped axis into the batch, or into the groups if weight or bias has it too."""
     (x, weight, bias), (*how, groups) = inputs[:3], inputs[3:]
     count = info.batch_size
     x = _mapped(x, in_dims[0], count)
@@ -225,7 +225,7 @@ def _map_avg_pool(
 
 
 def goes_forward(*arrays: object) -> bool:
-    """Tell whether one of these carries a derivative forward, or may, as what torch.func wraps.
+    """Return whether one of these carries a forward-mode derivative, or may (torch.func wraps it).
 
     >>> with forward_ad.dual_level():
     ...     goes_forward(torch.ones(1))
@@ -242,10 +242,10 @@ def goes_forward(*arrays: object) -> bool:
 
 
 def check_forward(problem: Problem) -> None:
-    """Raise ValueError where torch's own operators cannot compute a problem."""
+    """Raise ValueError if torch's own operators cannot compute a problem."""
     reason = eager.refuses(problem)
     if reason is not None:
-        raise ValueError(f"there is no forward-mode derivative of `x` here: {reason}; go backward")
+        raise ValueError(f"no forward-mode derivative of `x` exists here: {reason}; use backward()")
 
 
 def _forward_conv(x: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
@@ -277,7 +277,7 @@ avg_pool_operator = Operator(_avg_pool, _map_avg_pool)
 
 
 def _mapped(part: Tensor, axis: int | None, count: int) -> Tensor:
-    """Return the part with the mapped axis in front; without one, the same at every place."""
+    """Return the part with its mapped axis in front, or expanded along a new one."""
     return part.expand(count, *part.shape) if axis is None else part.movedim(axis, 0)
 
 
@@ -290,7 +290,7 @@ def _among_channels(part: Tensor) -> Tensor:
 def _compute(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Compute with no thought of gradients."""
+    """Compute without recording gradients."""
     with torch.no_grad():
         return execute(
             problem,
@@ -301,7 +301,7 @@ def _compute(
 
 
 def _plain(part: Tensor) -> Tensor:
-    """Return the numbers alone: no gradient wanted, nothing left to conjugate or negate."""
+    """Return the plain numbers: detached, with conjugation and negation carried out."""
     return part.detach().resolve_conj().resolve_neg()
 
 
@@ -313,7 +313,7 @@ def _format_of(x: Tensor) -> torch.memory_format:
 
 
 def _like(x: Tensor, y: Tensor) -> Tensor:
-    """Return y in the memory format of x, as tracing was told."""
+    """Return y in the memory format of x, as the fake operator promises."""
     return y.contiguous(memory_format=_format_of(x))
 
 
@@ -359,7 +359,7 @@ def averaging(
     ceil_mode: bool,
     count_include_pad: bool,
 ) -> AvgPool:
-    """Return the average pooling that the arguments of the operator ask for.
+    """Return the average pooling that the operator's arguments describe.
 
     >>> averaging(torch.ones(1, 1, 4), [2], [2], [0, 0], [1], False, True).outputs
     (2,)
@@ -369,12 +369,12 @@ def averaging(
 
 
 def _maximum(x: Tensor, size: list[int], *how: Any) -> MaxPool:
-    """Return the maximum pooling with indices that the arguments of the operator ask for."""
+    """Return the maximum pooling with indices that the operator's arguments describe."""
     return MaxPool(windows=tuple(sliding_windows(size, *how)), return_indices=True, **_sizes(x))
 
 
 def _sizes(x: Tensor) -> dict[str, Any]:
-    """Return the fields of a problem that its input decides."""
+    """Return the fields of a problem that its input determines."""
     n, c, *space = x.shape
     dtype, device = dtype_of("x", x), str(x.device)
     return {"batch": n, "channels": c, "space": tuple(space), "dtype": dtype, "device": device}
@@ -387,7 +387,7 @@ def sliding_windows(
     dilation: list[int],
     ceil_mode: bool = False,
 ) -> list[Window]:
-    """Return the window an axis that the arguments of an operator here mean.
+    """Return one window per axis from the arguments of an operator.
 
     >>> sliding_windows([3], [2], [1, 0], [1])
     [Window(size=3, stride=2, dilation=1, before=1, after=0, ceil=False)]

@@ -1,10 +1,10 @@
-"""The derivative to the weight by a compiled kernel: channels out by taps, summed over places.
+"""Compute the derivative to the weight with a compiled kernel of outer products.
 
-A task has some channels in of one group, and all of their taps. It goes through its share of all
-places, a band at a time: it packs the input that the band's windows see, as the method `shift`
-does, reads the gradient where it lies, and adds up blocks of products. Where that makes few tasks,
-places are dealt out as well, to sums of their own that are added in a fixed order: bits do not
-depend on threads.
+A task has some input channels of one group, and all of their taps. It works through its share of
+the places band by band. For each band it packs the input that the windows read, as the method
+`shift` does, reads the gradient in place and adds blocks of products, output channels by taps. If
+there are few tasks, the places are divided as well. Each piece then has its own sums, which are
+added in a fixed order, so that the bits do not depend on the threads.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from convlens.compute.problems import Conv
 __all__ = ["at_hand", "prepare", "refuses", "run"]
 
 TASKS = 24
-"""Places are dealt out until there are about so many tasks, for any number of threads."""
+"""The number of tasks that dividing the places aims at, for any number of threads."""
 
 PLACES = 64
-"""Vectors of places in a band, about: many, so that lanes are seldom added up."""
+"""The rough number of vectors of places in a band; the more, the rarer are sums over lanes."""
 
 CHANNELS = 16
-"""A task has at most so many channels in."""
+"""The most input channels of a task."""
 
 SLACK = 2
-"""Vectors that lie behind a packed band."""
+"""The vectors of memory after a packed band."""
 
 
 def refuses(problem: Conv) -> str | None:
-    """Return why this cannot give the derivative of a convolution, or None."""
+    """Return why this kernel cannot compute the derivative of a convolution, or None."""
     reason = refuses_arrays(problem)
     if reason is None and problem.padding_mode != "zeros":
-        return f'its padding is zeros, not "{problem.padding_mode}"'
+        return f'it pads with zeros, not "{problem.padding_mode}"'
     return reason
 
 
 @dataclass(frozen=True)
 class PlaceCut:
-    """How the work is cut: the band, and into how many shares channels and places."""
+    """A division of the work: the band, and the shares of channels and pieces of places."""
 
     band: ShiftBand
     shares: int
@@ -67,7 +67,7 @@ class PlaceCut:
 
 @functools.lru_cache(256)
 def _cut(problem: Conv) -> PlaceCut:
-    """Choose bands of some places and channels whose input fits half the cache."""
+    """Choose bands of places and channels whose input fits half the level-2 cache."""
     shape = Shape.of(problem)
     width, lanes = WIDTHS[problem.dtype], machine().lanes(problem.dtype)
     room, wanted = machine().level2 // 2, PLACES * lanes
@@ -98,9 +98,9 @@ def _cut(problem: Conv) -> PlaceCut:
 class OuterProducts:
     """The arguments of `drive`.
 
-    The channels in of a group are dealt out in `shares` of `channels`, and all `places` in
-    `pieces`. A place is a band of `rows` rows and `columns` columns of results, of which a plane
-    has `bands` times `parts`. `plain` is 1 where the input is read where it lies.
+    The input channels of a group are divided into `shares` of `channels`, and all `places` into
+    `pieces`. A place is a band of `rows` rows and `columns` columns of results; a plane has `bands`
+    times `parts` of them. `plain` is 1 if the input is read in place, without packing.
     """
 
     ROWS: Fixed
@@ -122,7 +122,7 @@ class OuterProducts:
 
 
 def drive(task: int, scratch: int, x: int, y: int, sums: int, a: OuterProducts) -> None:
-    """Do a share of the places for some channels in of a group."""
+    """Sum over one piece of the places for one share of a group's input channels."""
     shape, space, out, packing = a.shape, a.shape.space, a.shape.out, a.packing
     piece = task % a.pieces
     share = task // a.pieces % a.shares
@@ -194,7 +194,7 @@ def _arguments(problem: Conv) -> OuterProducts:
 
 @functools.lru_cache(256)
 def _kernel(problem: Conv) -> Kernel:
-    """Return the kernel that gives the derivative of a problem."""
+    """Return the kernel that computes the derivative of a problem."""
     arguments = _arguments(problem)
     blocks = outer_blocks(int(arguments.ROWS), int(arguments.TAPS))
     return Kernel.of("outer_products", problem.dtype, drive, arguments, blocks=blocks)
@@ -202,7 +202,7 @@ def _kernel(problem: Conv) -> Kernel:
 
 @functools.lru_cache(256)
 def prepare(problem: Conv) -> Launch:
-    """Return what fills sums (pieces, k, c/groups, *size), zeros before, from x and gradient."""
+    """Return the launch that adds to zeroed sums (pieces, k, c/groups, *size)."""
     shape, cut = Shape.of(problem), _cut(problem)
     lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
     size = 0 if shape.plain else cut.band.channels * shape.size[0] * cut.band.plane
@@ -215,7 +215,7 @@ def prepare(problem: Conv) -> Launch:
 
 
 def run(problem: Conv, x: Tensor, gradient: Tensor) -> Tensor:
-    """Return the sum of x (n, c, *space) times gradient (n, k, *outputs), (k, c/groups, *size)."""
+    """Sum x (n, c, *space) times gradient (n, k, *outputs) to (k, c/groups, *size)."""
     launch, pieces = prepare(problem), _cut(problem).pieces
     each = problem.channels // problem.groups
     sums = x.new_zeros(pieces, problem.channels_out, each, *problem.size)
