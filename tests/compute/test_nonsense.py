@@ -483,7 +483,7 @@ def test_whatever_a_value_says_of_itself_it_is_told_on_one_line() -> None:
 def test_sizes_that_do_not_fit_the_axes_are_named_before_the_input() -> None:
     for size in ([2], torch.Size([2]), (2,)):
         with pytest.raises(
-            ValueError, match=r"^`size` \(=.*\) has 1 entries, one an axis of space"
+            ValueError, match=r"^`size` \(=.*\) has 1 entries, one per axis of space"
         ):
             max_pool(X, size)
 
@@ -506,5 +506,5 @@ def test_memory_that_runs_out_is_told_by_what_was_wanted(
         ("`input` padded for these `weights`", lambda: ndimage.correlate1d(X, [1.0, 2.0])),
     ]
     for told, call in calls:
-        with pytest.raises(ValueError, match=f"^{told} would take more memory than there is"):
+        with pytest.raises(ValueError, match=f"^{told} needs more memory than is available"):
             call()

@@ -1,1 +1,1 @@
-"""Arguments as the user wrote them, read and checked into a problem."""
+"""Read the user's arguments, check them and make a problem of them."""

@@ -1,4 +1,4 @@
-"""The output size of adaptive pooling, read as torch reads it."""
+"""Read the output size of adaptive pooling as torch does."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["even_size", "one_size", "per_part", "read_output_size"]
 
 
 def even_size(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...] | None:
-    """Return the one size that all parts of adaptive pooling have; None where they differ.
+    """Return the size that all parts of adaptive pooling have in common; None if they differ.
 
-    Raises ValueError for an input of other axes.
+    Raises ValueError for an input with another number of axes.
 
     >>> even_size(2, torch.ones(1, 3, 8, 9), (4, 3)), even_size(1, torch.ones(3, 8), 3)
     ((2, 3), None)
@@ -28,7 +28,7 @@ def even_size(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...] | None:
 
 
 def read_output_size(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...]:
-    """Return how many parts each axis of space is cut into; None keeps the size of an axis.
+    """Return the number of parts along each axis of space; None keeps the size of an axis.
 
     Raises ValueError or TypeError for an `output_size` that does not fit `x`.
 
@@ -46,12 +46,12 @@ def read_output_size(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...]:
             f"`output_size` (={shown(output_size)}) has {len(asked)} entries; give one integer or "
             f"{axes}"
         )
-    kept = several and axes > 1  # torch knows None beside others only
+    kept = several and axes > 1  # torch accepts None in a sequence of several only
     counts = tuple(
         n if count is None and kept else read_integer("output_size", count, 0)
         for count, n in zip(asked, x.shape[-axes:], strict=True)
     )
-    compiling = torch.compiler.is_compiling()  # sizes may stand for any
+    compiling = torch.compiler.is_compiling()  # sizes may be symbolic
     if not compiling and prod((*x.shape[:-axes], *counts)) * x.element_size() > LARGEST_RESULT:
         raise ValueError(
             f"`output_size` (={shown(output_size)}) gives a result of more than {LARGEST_RESULT} "
@@ -61,7 +61,7 @@ def read_output_size(axes: int, x: Tensor, output_size: Any) -> tuple[int, ...]:
 
 
 def per_part(axes: int, output_size: Any) -> tuple[Any, ...]:
-    """Return one entry an axis of an output size, which may be a single number.
+    """Return one entry per axis of an output size, which may be a single number.
 
     >>> per_part(2, 3), per_part(2, (3, None))
     ((3, 3), (3, None))
@@ -70,13 +70,13 @@ def per_part(axes: int, output_size: Any) -> tuple[Any, ...]:
 
 
 def one_size(counts: tuple[int, ...], space: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the size along each axis that all of `counts` parts of `space` have, or None.
+    """Return the size that all `counts` parts of `space` have along each axis, or None.
 
     >>> one_size((4, 3), (8, 9)), one_size((3,), (8,))
     ((2, 3), None)
     """
     if torch.compiler.is_compiling() or 0 in counts or 0 in space:
-        return None  # where sizes may stand for any, it is not known either
+        return None  # symbolic sizes are unknown, too
     parts = zip(counts, space, strict=True)
     size = tuple(len(AdaptiveWindow(count).reads(0, n)) for count, n in parts)
     return size if tuple(map(mul, counts, size)) == space else None

@@ -1,4 +1,4 @@
-"""Arrays described: shape, element type, kind and device, and whether two of them agree."""
+"""Describe arrays by shape, element type, kind and device, and check that two of them agree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Description", "check_agrees", "describe", "name_of_dtype"]
 
 @dataclass(frozen=True)
 class Description:
-    """What must be known of an input: its shape, element type, kind and device."""
+    """The shape, element type, kind and device of an input."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -28,10 +28,9 @@ class Description:
 
 
 def describe(name: str, x: Any, like: Array | None = None) -> Description:
-    """Return what must be known of an array, or of a (shape, dtype) that stands for one.
+    """Return the description of an array, or of a (shape, dtype) that stands for one.
 
-    A (shape, dtype) is of the kind and on the device of `like`. Raises TypeError for anything
-    else.
+    A (shape, dtype) takes its kind and device from `like`. Raises TypeError for anything else.
 
     >>> str(describe("x", ((3, 8), "float32"), like=torch.ones(1)))
     'torch array (3, 8) of float32 on cpu'
@@ -42,7 +41,7 @@ def describe(name: str, x: Any, like: Array | None = None) -> Description:
     if not is_several(x[0]):
         raise TypeError(
             f"`{name}` (={shown(x)}) must be an array or a (shape, dtype), "
-            "as ((1, 3, 8), 'float32')"
+            "such as ((1, 3, 8), 'float32')"
         )
     shape = tuple(read_integer(f"{name}.shape", entry, least=0) for entry in x[0])
     dtype = known_dtype(name, name_of_dtype(f"{name}[1]", x[1]))
@@ -50,7 +49,7 @@ def describe(name: str, x: Any, like: Array | None = None) -> Description:
 
 
 def check_agrees(name: str, array: Array, given: Description, words: Words) -> None:
-    """Raise TypeError or ValueError unless an array has the kind, type and device of the input."""
+    """Raise TypeError or ValueError if an array differs in kind, type or device from the input."""
     kind, dtype, device = kind_of(name, array), dtype_of(name, array), device_of(array)
     if kind != given.kind:
         raise TypeError(
@@ -63,7 +62,7 @@ def check_agrees(name: str, array: Array, given: Description, words: Words) -> N
 
 
 def name_of_dtype(name: str, dtype: Any) -> str:
-    """Return the name of an element type given in the words of torch or NumPy."""
+    """Return the name of an element type of torch or NumPy; raise TypeError for anything else."""
     if isinstance(dtype, torch.dtype):
         return str(dtype).removeprefix("torch.")
     try:

@@ -1,6 +1,6 @@
-"""What the user said, read and checked: the only reader of integers, pairs and strings.
+"""Read the arguments of an operation into a problem, and reject wrong ones.
 
-Everything that can be wrong with an argument is found here, before anything is allocated.
+All wrong arguments are found here, before anything is allocated.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 POOLS = ("max_pool", "avg_pool")
 
 LARGEST_RESULT = 2**40
-"""In bytes, 1 TiB: an array beyond it is a mistyped padding or stride."""
+"""The most bytes of an array, 1 TiB; a larger one comes from a mistyped padding or stride."""
 
 
 P = TypeVar("P", bound=Problem)
@@ -63,10 +63,10 @@ def read_conv(
     out_dtype: Any = None,
     words: Words = OURS,
 ) -> Conv:
-    """Return the convolution that these arguments ask for.
+    """Return the convolution that these arguments describe.
 
-    `x` may be a (shape, dtype); `words` are those of the function that was called. Raises
-    ValueError or TypeError naming argument, value, rule, cure.
+    `x` may be a (shape, dtype). `words` names the arguments as the called function does. Raises
+    ValueError or TypeError naming argument, value, rule and cure.
 
     >>> read_conv(((1, 3, 8, 8), "float32"), torch.ones(4, 3, 3, 3)).y_shape
     (1, 4, 6, 6)
@@ -90,7 +90,7 @@ def read_conv_transpose(
     out_dtype: Any = None,
     words: Words = OURS,
 ) -> ConvTranspose:
-    """Return the transposed convolution that these arguments ask for, as `read_conv` does.
+    """Return the transposed convolution that these arguments describe, as `read_conv` does.
 
     >>> read_conv_transpose(((1, 3, 8), "float32"), torch.ones(3, 4, 2), stride=2).y_shape
     (1, 4, 16)
@@ -112,7 +112,7 @@ def read_weighted(
 ) -> Conv | ConvTranspose:
     """Return what `read_conv` or, if `transposed`, `read_conv_transpose` returns.
 
-    Raises also for an option of one that has no meaning for the other.
+    Also raises ValueError for an option that only the other one has.
 
     >>> x, weight = torch.ones(3, 8), torch.ones(3, 4, 2)
     >>> read_weighted(x, weight, transposed=True, stride=2).y_shape
@@ -123,7 +123,7 @@ def read_weighted(
         if padding_mode != "zeros":
             raise ValueError(
                 f'`padding_mode` (="{padding_mode}") has no meaning for a transposed convolution, '
-                "whose `padding` cuts off; leave it out"
+                "whose `padding` crops the result; leave it out"
             )
         return read_conv_transpose(x, weight, bias, output_padding=output_padding, **options)
     problem = read_conv(x, weight, bias, padding_mode=padding_mode, **options)
@@ -138,7 +138,7 @@ def read_weighted(
 def _read_weighted(
     x: Any, weight: Any, bias: Any, groups: Any, transposed: bool, out_dtype: Any, words: Words
 ) -> tuple[tuple[int, ...], dict[str, Any]]:
-    """Return the size of the kernel, and the fields that the arrays decide."""
+    """Return the size of the kernel, and the fields of a problem that the arrays determine."""
     kind_of("weight", weight)
     dtype_of("weight", weight)
     given = describe(words.x, x, weight)
@@ -163,7 +163,7 @@ def _read_weighted(
 
 
 def _check_padding_mode(padding_mode: Any) -> None:
-    """Raise TypeError or ValueError unless `padding_mode` is one that we know."""
+    """Raise TypeError or ValueError unless `padding_mode` is one of `PADDING_MODES`."""
     if padding_mode is not None and not isinstance(padding_mode, str):
         kind = type(padding_mode).__name__
         raise TypeError(f"`padding_mode` (={shown(padding_mode)}) must be a string, not {kind}")
@@ -173,7 +173,7 @@ def _check_padding_mode(padding_mode: Any) -> None:
 
 
 def _kernel_size(shape: tuple[int, ...], transposed: bool) -> tuple[int, ...]:
-    """Return the axes of space of a weight of such a shape."""
+    """Return the sizes of a weight's axes of space; raise ValueError unless there are 1 to 3."""
     if not 3 <= len(shape) <= 5:
         form = "(c, k/groups, *size)" if transposed else "(k, c/groups, *size)"
         raise ValueError(f"`weight` has shape {shape}; it must be {form} with 1 to 3 axes of size")
@@ -186,12 +186,12 @@ def _check_bias(bias: Any, given: Description, out: int, words: Words) -> None:
     check_agrees("bias", bias, given, words)
     if tuple(bias.shape) != (out,):
         raise ValueError(
-            f"`bias` has shape {tuple(bias.shape)} but the result {out} channels; use ({out},)"
+            f"`bias` has shape {tuple(bias.shape)} but the result has {out} channels; use ({out},)"
         )
 
 
 def _read_out_dtype(out_dtype: Any, dtype: str, words: Words) -> str | None:
-    """Return the type of the result where it differs from that of the input."""
+    """Return the element type of the result, or None if it is that of the input."""
     if out_dtype is None:
         return None
     name = name_of_dtype("out_dtype", out_dtype)
@@ -200,7 +200,7 @@ def _read_out_dtype(out_dtype: Any, dtype: str, words: Words) -> str | None:
     if name != "int32" or dtype not in ("int8", "uint8"):
         raise TypeError(
             f"`out_dtype` (={shown(out_dtype)}) must be the type of `{words.x}`, {dtype}, or int32 "
-            f"where `{words.x}` holds 8-bit integers; leave it out and convert the result"
+            f"if `{words.x}` holds 8-bit integers; leave it out and convert the result"
         )
     return name
 
@@ -219,11 +219,11 @@ def read_pool(
     count_include_pad: Any = True,
     words: Words = OURS,
 ) -> MaxPool | AvgPool:
-    """Return the pooling that these arguments ask for.
+    """Return the pooling that these arguments describe.
 
-    Unless `axes` is given, one `size` an axis says how many axes of space there are; a single
-    integer means all axes of `x` but the first two. `words` are those of the function that was
-    called. Raises ValueError or TypeError naming argument, value, rule, cure.
+    Unless `axes` is given, a sequence as `size` has one entry per axis of space. A single integer
+    means all axes of `x` but the first two. `words` names the arguments as the called function
+    does. Raises ValueError or TypeError naming argument, value, rule and cure.
 
     >>> read_pool("max_pool", torch.ones(3, 8, 8), (2, 2)).y_shape
     (3, 4, 4)
@@ -235,7 +235,7 @@ def read_pool(
         axes = _axes_of(given, size, words)
         if len(given.shape) not in (axes + 1, axes + 2):
             raise ValueError(
-                f"`{words.size}` (={shown(size)}) has {axes} entries, one an axis of space, but "
+                f"`{words.size}` (={shown(size)}) has {axes} entries, one per axis of space, but "
                 f"`{words.x}` has shape {given.shape}; give {len(given.shape) - 2} for "
                 f"(n, c, *space) or {len(given.shape) - 1} for (c, *space)"
             )
@@ -264,13 +264,13 @@ def read_pool(
 
 
 def _axes_of(given: Description, size: Any, words: Words) -> int:
-    """Return how many axes of space a size is for."""
+    """Return how many axes of space are pooled; raise ValueError unless it is 1 to 3."""
     axes = len(list(size)) if is_several(size) else len(given.shape) - 2
     if not 1 <= axes <= 3:
         raise ValueError(
             f"`{words.size}` (={shown(size)}) and `{words.x}` of shape {given.shape} give {axes} "
-            f"axes of space; 1 to 3 can be pooled, {words.x} being (n, c, *space), or (c, *space) "
-            "with one size an axis"
+            f"axes of space, but only 1 to 3 can be pooled; {words.x} must be (n, c, *space), or "
+            "(c, *space) with one size per axis"
         )
     return axes
 
@@ -278,17 +278,17 @@ def _axes_of(given: Description, size: Any, words: Words) -> int:
 def _check_poolable(operation: str, given: Description, words: Words) -> None:
     if "complex" in given.dtype and operation == "max_pool":
         raise TypeError(
-            f"`{words.x}` holds {given.dtype} values, which have no largest; pool a real part"
+            f"`{words.x}` holds {given.dtype} values, which have no largest; pool the real part"
         )
     if "int" in given.dtype and operation == "avg_pool":
         raise TypeError(
-            f"`{words.x}` holds {given.dtype} values, whose average is no integer; convert "
-            f"{words.x} to float32"
+            f"`{words.x}` holds {given.dtype} values, whose average need not be an integer; "
+            f"convert {words.x} to float32"
         )
 
 
 def _split(name: str, shape: tuple[int, ...], axes: int) -> tuple[int | None, int, tuple[int, ...]]:
-    """Return batch (None without one), channels and space of an input with so many axes."""
+    """Return batch (None without one), channels and space of an input with `axes` in space."""
     if len(shape) not in (axes + 1, axes + 2):
         raise ValueError(
             f"`{name}` has shape {shape}; with {axes} axes of space it must be (n, c, *space) or "
@@ -303,7 +303,7 @@ def _split(name: str, shape: tuple[int, ...], axes: int) -> tuple[int | None, in
 def _channels(
     shape: tuple[int, ...], channels: int, groups: Any, transposed: bool, words: Words
 ) -> tuple[int, int]:
-    """Return the groups and the channels out, when weight, input and groups agree on channels."""
+    """Return groups and output channels; raise ValueError if weight, input and groups disagree."""
     if 0 in shape:
         raise ValueError(f"`weight` of shape {shape} is empty; no axis may be 0")
     count = read_integer("groups", groups, least=1)
@@ -326,17 +326,17 @@ def _channels(
 
 
 def _small_enough(problem: P, words: Words) -> P:
-    """Raise when a window does not fit, or the result could never be stored."""
+    """Return the problem; raise ValueError if a window does not fit or the result is too large."""
     check_fit(problem.operation, problem.windows, problem.space, words)
     if torch.compiler.is_compiling():
-        return problem  # sizes may stand for any
+        return problem  # sizes may be symbolic
     width = DTYPES[problem.dtype].itemsize
     if problem.gradient:
         in_64_bits(problem.windows, problem.space, words)
         if isinstance(problem, AvgPool) and prod(problem.size) * width > LARGEST_RESULT:
             raise ValueError(
-                f"`{words.size}` (={problem.size}) is too large to go back through for a gradient: "
-                f"that many numbers take more than {LARGEST_RESULT} bytes; use less `padding`"
+                f"`{words.size}` (={problem.size}) is too large to compute a gradient, which needs "
+                f"a kernel of more than {LARGEST_RESULT} bytes; use a smaller one"
             )
     if prod(problem.y_shape) * width > LARGEST_RESULT:
         cure = "use less `padding` or a larger `stride`"

@@ -1,4 +1,4 @@
-"""Problems read before, by all that was read of them: arguments are checked once a kind of call."""
+"""Remember problems by the arguments they were read from, so that equal calls are checked once."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["recall_conv", "recall_conv_transpose", "recall_pool"]
 PLAIN = (Tensor, torch.nn.Parameter, np.ndarray)
 
 REMEMBERED = 1024
-"""Problems remembered; when there are so many, all are forgotten."""
+"""The most problems remembered; on reaching it, all are forgotten."""
 
 _problems: dict[tuple[object, ...], Problem] = {}
 
 
 def recall_conv(given: Operands, *, words: Words = OURS, **options: Any) -> Problem:
-    """Return `read_conv` of these, from memory if such arrays and options were read before.
+    """Return what `read_conv` returns, from memory if equal arguments were read before.
 
     >>> given = Operands(torch.ones(1, 3, 8), torch.ones(4, 3, 3))
     >>> recall_conv(given, stride=1) is recall_conv(given, stride=1)
@@ -36,7 +36,7 @@ def recall_conv(given: Operands, *, words: Words = OURS, **options: Any) -> Prob
 
 
 def recall_conv_transpose(given: Operands, *, words: Words = OURS, **options: Any) -> Problem:
-    """Return `read_conv_transpose` of these, from memory if such were read before.
+    """Return what `read_conv_transpose` returns, from memory if equal arguments were read before.
 
     >>> given = Operands(torch.ones(1, 4, 8), torch.ones(4, 3, 3))
     >>> recall_conv_transpose(given, stride=2) is recall_conv_transpose(given, stride=2)
@@ -55,7 +55,7 @@ def _recalled_weighted(
 def recall_pool(
     operation: str, x: Any, size: Any, *, words: Words = OURS, **options: Any
 ) -> Problem:
-    """Return `read_pool` of these, from memory where an array and options alike were read before.
+    """Return what `read_pool` returns, from memory if equal arguments were read before.
 
     >>> x = torch.ones(1, 3, 8)
     >>> recall_pool("max_pool", x, 2) is recall_pool("max_pool", x, 2)
@@ -68,9 +68,9 @@ def recall_pool(
 def _recalled(
     read: Callable[[], Problem], operation: object, arrays: tuple[Any, ...], options: dict[str, Any]
 ) -> Problem:
-    """Return what was read of arrays and options like these, or read and remember it.
+    """Return the problem read from equal arguments before, or read and remember it.
 
-    What is wrong with them is not remembered: it is said in the words of each function.
+    Errors are not remembered, because each function names its arguments in its own words.
     """
     given = [array for array in arrays if array is not None]
     if any(type(array) not in PLAIN for array in given) or torch.compiler.is_compiling():
@@ -80,9 +80,9 @@ def _recalled(
             operation,
             *((type(a), a.shape, a.dtype, a.device, getattr(a, "layout", None)) for a in given),
             needs_gradient(*given),
-            repr(options),  # which tells True and 1.0 from 1, as equality does not
+            repr(options),  # unlike equality, it distinguishes True and 1.0 from 1
         )
-    except Exception:  # what has no shape, or cannot be written, reading refuses by name
+    except Exception:  # without a shape or a `repr`; reading then raises an error that names it
         return read()
     found = _problems.get(key)
     if found is None:

@@ -1,4 +1,4 @@
-"""Options that are one value: a flag, a tolerance."""
+"""Read options that are a single value: a flag or a tolerance."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def read_flag(name: str, value: Any) -> bool:
 
 
 def read_tolerance(tolerance: Any) -> float:
-    """Return a tolerance, a number from 0 on; raise TypeError or ValueError for anything else.
+    """Return a tolerance of 0 or more as a float; raise TypeError or ValueError for anything else.
 
     >>> read_tolerance(1e-5)
     1e-05
     """
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.floating):
-        raise TypeError(f"`tolerance` (={shown(tolerance)}) must be a number, as 1e-5")
+        raise TypeError(f"`tolerance` (={shown(tolerance)}) must be a number, such as 1e-5")
     if not 0 <= tolerance < 1e300:
         raise ValueError(
             f"`tolerance` (={shown(tolerance)}) must be 0 or more and below 1e300; use 1e-5"

@@ -1,4 +1,4 @@
-"""Sizes, strides, dilations and paddings as the user wrote them, read into one window an axis."""
+"""Read the user's sizes, strides, dilations and paddings into one window per axis."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = [
 ]
 
 MOST = 2**62
-"""The integers that torch's operators count in hold sums of two of these."""
+"""The largest option that torch's operators accept; the sum of two stays within 64 bits."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """What the function that was called calls its input and the size of its windows."""
+    """The called function's names for its input and for the size of its windows."""
 
     x: str
     size: str
@@ -55,7 +55,7 @@ def read_windows(
     *,
     ceil: bool = False,
 ) -> tuple[Window, ...]:
-    """Return one window an axis of `space`, the lengths of the input.
+    """Return one window per axis of `space`, the lengths of the input.
 
     >>> read_windows((3,), (8,), 2, "same_upper", 1)
     (Window(size=3, stride=2, dilation=1, before=0, after=1, ceil=False),)
@@ -75,7 +75,7 @@ def read_windows(
 def read_transposed(
     size: tuple[int, ...], stride: Any, padding: Any, dilation: Any, output_padding: Any
 ) -> tuple[TransposedWindow, ...]:
-    """Return one transposed window an axis.
+    """Return one transposed window per axis.
 
     >>> read_transposed((3,), 2, 1, 1, 0)
     (TransposedWindow(size=3, stride=2, dilation=1, before=1, after=1, output_padding=0),)
@@ -94,7 +94,7 @@ def read_transposed(
 
 
 def check_fit(operation: str, windows: Sequence[Any], space: tuple[int, ...], words: Words) -> None:
-    """Raise ValueError, in the words of the function called, for a window beyond its input.
+    """Raise ValueError, in the called function's words, if a window is larger than its input.
 
     >>> check_fit("conv", (Window(3),), (3,), OURS)
     """
@@ -118,10 +118,10 @@ def check_fit(operation: str, windows: Sequence[Any], space: tuple[int, ...], wo
 def in_64_bits(
     windows: Sequence[Any], space: tuple[int, ...], words: Words = OURS
 ) -> tuple[Any, ...]:
-    """Return the same windows in integers that an operator of torch takes.
+    """Return equivalent windows in integers that an operator of torch accepts.
 
-    How far windows lie apart says nothing where there is one, nor how far taps do. Raises
-    ValueError for what says something in more than 63 bits.
+    A huge stride does not matter if there is one output, nor a huge dilation if there is one tap:
+    these are shortened. Raises ValueError for other values above `MOST`.
 
     >>> in_64_bits((Window(3, stride=2**63),), (8,))[0].outputs(8)
     1
@@ -139,15 +139,15 @@ def in_64_bits(
         for name, value in given.items():
             if value > MOST:
                 raise ValueError(
-                    f"`{name}` (={value}) must be at most {MOST} where torch must follow, to "
-                    "compute a gradient for instance; use less"
+                    f"`{name}` (={value}) must be at most {MOST} if torch follows the call, such "
+                    "as to compute a gradient; use less"
                 )
         found.append(window)
     return tuple(found)
 
 
 def _shortened(window: Any, n: int) -> Any:
-    """Return a window with the least stride and dilation that change nothing for n inputs."""
+    """Return a window with a smaller stride and dilation that reads the same of n inputs."""
     if isinstance(window, Window):
         room = window.before + n + window.room_after
         stride = min(window.stride, room) if window.outputs(n) == 1 else window.stride
@@ -162,7 +162,7 @@ def _shortened(window: Any, n: int) -> Any:
 
 
 def per_axis(name: str, value: Any, axes: int, *, least: int) -> tuple[int, ...]:
-    """Read an integer, which holds for every axis, or one integer an axis.
+    """Return one integer per axis, from one integer for all axes or a sequence.
 
     >>> per_axis("stride", 2, 3, least=1)
     (2, 2, 2)
@@ -178,7 +178,7 @@ def per_axis(name: str, value: Any, axes: int, *, least: int) -> tuple[int, ...]
 
 
 def read_integer(name: str, value: Any, least: int) -> int:
-    """Read an integer that is not below `least`; True and 1.0 are none.
+    """Return an integer of at least `least`; reject booleans and floats, even 1.0.
 
     >>> read_integer("groups", 2, 1)
     2
@@ -192,7 +192,7 @@ def read_integer(name: str, value: Any, least: int) -> int:
     if number is None:
         kind = type(value).__name__
         raise TypeError(f"`{name}` (={shown(value)}) must be an integer, not {kind}")
-    if not is_compiling():  # where it may stand for any, its bits are not to be asked
+    if not is_compiling():  # a symbolic integer has no number of bits
         in_reach(name, number)
     if number < least:
         raise ValueError(f"`{name}` (={number}) must be at least {least}; use {least} or more")
@@ -200,7 +200,7 @@ def read_integer(name: str, value: Any, least: int) -> int:
 
 
 def is_several(value: Any) -> bool:
-    """Tell a sequence, or an array with axes, from a single value; a string is one.
+    """Return whether a value is a sequence or an array with axes; a string is a single value.
 
     >>> is_several((1, 2)), is_several("same"), is_several({1, 2})
     (True, False, False)
@@ -211,14 +211,14 @@ def is_several(value: Any) -> bool:
 
 
 def _is_no_number(value: Any) -> bool:
-    """Tell a flag, or a tensor of flags, of no values or of many."""
+    """Return whether a value is a boolean, or a tensor of booleans or not of one number."""
     if isinstance(value, Tensor):
         return value.is_nested or value.is_meta or value.dtype is torch_bool or value.numel() != 1
     return isinstance(value, bool | np.bool_)
 
 
 def _ends(padding: Any, axes: int) -> list[Ends]:
-    """Read a padding: an integer or a name, or a sequence of these, or of pairs, one an axis."""
+    """Read a padding: an integer or a name, or a sequence with one of these or a pair per axis."""
     if isinstance(padding, str):
         return [_named(padding)] * axes
     if not is_several(padding):
@@ -238,8 +238,8 @@ def _named(name: str) -> str:
     if name not in PADDINGS:
         names = ", ".join(f'"{known}"' for known in PADDINGS)
         raise ValueError(
-            f"`padding` (={shown(name)}) must be one of {names}, or an integer, one an axis, or a "
-            "pair an axis"
+            f"`padding` (={shown(name)}) must be one of {names}, an integer, one integer per axis, "
+            "or a pair per axis"
         )
     return name
 
