@@ -35,7 +35,6 @@ TO_BE_REWRITTEN = (
     "compute/kernels/",
     "compute/measuring.py",
     "compute/methods/",
-    "compute/networks/",
     "compute/operations.py",
     "compute/planning.py",
     "compute/problems.py",
@@ -101,7 +100,7 @@ def test_the_prose_of_a_file_is_plain(path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_prose_of_a_page_is_plain(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
-    if page.name not in ("writing.md", "STATUS.md", "computing.md", "networks.md"):
+    if page.name not in ("writing.md", "STATUS.md", "computing.md"):
         assert [found.group() for found in BANNED.finditer(text)] == []
 
 

@@ -217,7 +217,7 @@ def test_nothing_is_joined_across_parts() -> None:
     check(found.encoder, plain.encoder)
     check(found.head, plain.head)
     left = dict(found.acceleration.left)
-    assert left["head.0"] == "nothing shows that it alone reads what a convolution gives"
+    assert left["head.0"] == "it is not shown to be the only reader of a convolution"
 
 
 def test_a_sequential_is_what_it_holds_at_the_time() -> None:
@@ -334,7 +334,7 @@ class Pool(nn.MaxPool2d):
         return super().forward(input) + 1
 
 
-OWN, HOOKED = "has its own", "something is hooked to it"
+OWN, HOOKED = "has its own", "it has hooks"
 Described = tuple[nn.Module, list[str], dict[str, str]]
 SUBCLASSES: dict[str, Callable[[], Described]] = {
     "of a convolution": lambda: (

@@ -1,1 +1,1 @@
-"""Whole networks of torch, accelerated."""
+"""Accelerate whole networks of torch."""

@@ -1,4 +1,4 @@
-"""The same torch module, faster: norms folded, each layer by its measured best, checked."""
+"""Accelerate a torch module: fold norms, and compute each layer the way measured to be fastest."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ __all__ = ["Acceleration", "Change", "accelerate"]
 
 @dataclass(frozen=True)
 class Change:
-    """One layer: its path, what it is with all that was folded into it, and the method it now has.
+    """One layer: its path, its name with the parts joined to it, and the method it now uses.
 
-    `before` and `after` are in seconds, by torch and now, for the layer alone where it stands.
+    `before` and `after` are the seconds of this layer alone, by torch and now.
     """
 
     path: str
@@ -50,12 +50,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Acceleration:
-    """What `accelerate` changed and won: the layers and the whole network, in seconds.
+    """A report of what `accelerate` changed and gained, for each layer and for the whole network.
 
-    `layout` says how the arrays lie; `eager` is the network as it was given, `channels_last` the
-    same with its weights in that memory format, `accelerated` the result. `error` is the distance
-    of the outputs: the root mean square of the error over that of the output. `left` has the path
-    of every convolution, pooling and norm that was left alone, with the reason.
+    `eager`, `channels_last` and `accelerated` are the seconds of the given network, of the same
+    network in that memory format, and of the result. `layout` is the memory format of the result.
+    `error` is the root mean square of the outputs' error over that of the outputs. `left` holds the
+    path of every convolution, pooling and norm that was left alone, with the reason.
     """
 
     layout: str
@@ -67,14 +67,14 @@ class Acceleration:
     left: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        """Print a line a layer, what was left alone, and what the whole won."""
+        """Return a line for each layer, what was left alone, and the gain of the whole network."""
         rows = [("path", "what", "method", "before", "after")]
         rows += [
             (c.path, c.what, c.method, f"{c.before * 1e3:.3f} ms", f"{c.after * 1e3:.3f} ms")
             for c in self.changes
         ]
         lines = [table(rows)]
-        lines += [f"{path or 'the whole'} was left alone: {reason}" for path, reason in self.left]
+        lines += [f"{path or 'the network'} was left alone: {reason}" for path, reason in self.left]
         best = min(self.eager, self.channels_last)
         lines.append(
             f"{self.layout}: {self.accelerated * 1e3:.3f} ms; it was {self.eager * 1e3:.3f} ms, in "
@@ -88,25 +88,23 @@ class Acceleration:
 def accelerate(module: nn.Module, example: Any, *, rtol: float = 1e-5) -> nn.Module:
     """Return a copy of a network that computes the same faster, for inference on the CPU.
 
-    `example` is an input, or a tuple of inputs, of the size that matters. In the copy, which is in
-    evaluation mode and wants no gradients of its parameters, each convolution and pooling computes
-    by what was fastest on the example: torch, oneDNN with weights packed once, or a plan of ours.
-    Batch norms are folded into the convolutions called right before them, and ReLU and Hardswish
-    joined, where the method that calls both shows that nothing else reads in between; whoever calls
-    such a module in any other way gets what it gave before. Both layouts of the whole, contiguous
-    and channels last, are tried, and the network as it was in channels last: the fastest is kept.
-    Inputs of other shapes are planned when they first come, and weights that have changed are
-    packed again. Where torch must see what is done, as for a gradient, and under autocast, the
-    layers compute by torch.
+    `example` is an input, or a tuple of inputs, of the size that matters. The copy is in evaluation
+    mode, and its parameters require no gradients. Each convolution and pooling uses what was
+    fastest on the example: torch, oneDNN with weights packed once, or a plan of convlens. A batch
+    norm is folded into the convolution called right before it, and ReLU and Hardswish are joined to
+    it. That needs a calling method which shows that nothing else reads the values in between. Both
+    layouts, contiguous and channels last, compete with the unchanged network in channels last.
 
-    No layer may be further than `rtol` from torch's, nor the outputs further than `rtol` times the
-    number of layers; distances are root mean squares, relative to that of the output. Half types
-    are allowed two units in the last place where that is more.
+    Inputs of other shapes are planned when they first occur, and changed weights are packed again.
+    If torch must follow the call, such as for a gradient, and under autocast, torch computes.
 
-    `.acceleration` of the result, an `Acceleration`, prints what was changed and won, and what was
-    left alone. The module given is left as it is. Raises TypeError for what is no module or cannot
-    be copied, ValueError for a module or input that is not on the CPU, whose layers do not know
-    their sizes yet, or whose outputs are not the same twice.
+    The error of each layer is at most `rtol`, that of the outputs `rtol` times the number of
+    layers: root mean squares, relative to torch's output. Half types are allowed at least two units
+    in the last place. Print `.acceleration` of the copy, an `Acceleration`, to see what changed.
+
+    The given module is not changed. Raises TypeError for anything but a module that can be copied.
+    Raises ValueError for a module or input that is not on the CPU, for layers that do not know
+    their sizes yet, and for outputs that differ between two calls.
 
     >>> layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()).eval()
     >>> x = torch.randn(1, 3, 16, 16)
@@ -119,7 +117,7 @@ def accelerate(module: nn.Module, example: Any, *, rtol: float = 1e-5) -> nn.Mod
     _check(module, inputs)
     with torch.inference_mode(False), torch.no_grad():
         fastest = _fastest(module, inputs, rtol)
-    gc.collect()  # the others hold the same weights, which would have to be compared at every call
+    gc.collect()  # other copies holding the weights would force a comparison at every call
     return fastest
 
 
@@ -129,8 +127,8 @@ def _fastest(module: nn.Module, inputs: tuple[Any, ...], rtol: float) -> nn.Modu
     rtol = max(rtol, _least_tolerance(expected))
     if not distance(original(*_fresh(inputs)), expected) <= rtol:
         raise ValueError(
-            "`module` gives another output for the same `example` a second time, so that "
-            "nothing can be compared; make it deterministic"
+            "`module` gives another output when called again with the same `example`, so results "
+            "cannot be compared; make it deterministic"
         )
     networks = {"as it was": original, "as it was, in channels last": _laid_out(original)}
     contests = {}
@@ -150,7 +148,7 @@ def _best(
 ) -> nn.Module:
     """Measure the networks against each other and return the fastest with its report."""
     actions = {layout: partial(network, *inputs) for layout, network in networks.items()}
-    for action in actions.values():  # and let each settle its weights, which they share
+    for action in actions.values():  # each packs the weights, which they share, before the timing
         action()
     with unchanged():
         seconds = least_seconds(actions, rounds=15, most=5.0)
@@ -158,9 +156,7 @@ def _best(
     contest, (eager, last, *_) = contests.get(layout), seconds.values()
     verdicts = [] if contest is None else list(contest.verdicts.values())
     network: Any = networks[layout]
-    why = (
-        "the whole was fastest as it was" if contests else "the outputs were beyond `rtol` with it"
-    )
+    why = "the network was fastest unchanged" if contests else "the outputs would exceed `rtol`"
     left = _as_it_was(network, why) if contest is None else _left(network, contest)
     network.acceleration = Acceleration(
         layout=layout,
@@ -178,7 +174,7 @@ def _best(
 def _planned(
     original: nn.Module, rtol: float, inputs: tuple[Any, ...], *, last: bool
 ) -> tuple[nn.Module, LayerContest]:
-    """Return a copy whose layers compute as was found best, and what was found."""
+    """Return a copy whose layers compute in the fastest way, and the contest that found it."""
     network, place = copied(original, share=True), Place(last)
     for layer in network.modules():
         if base_of(layer, LAYERS) is None or reason_against(layer) is not None:
@@ -194,7 +190,7 @@ def _planned(
 
 
 def _as_it_was(network: nn.Module, why: str) -> Iterator[tuple[str, str]]:
-    """Yield the path of every layer and norm of a network in which nothing was changed, and why."""
+    """Yield the path of every layer and norm of an unchanged network, and why it is unchanged."""
     for path, module in network.named_modules():
         layer = base_of(module, LAYERS) is not None
         if layer or base_of(module, NORMS) is not None:
@@ -202,7 +198,7 @@ def _as_it_was(network: nn.Module, why: str) -> Iterator[tuple[str, str]]:
 
 
 def _left(network: nn.Module, contest: LayerContest) -> Iterator[tuple[str, str]]:
-    """Yield the path of what was left alone, and why."""
+    """Yield the path of each layer and norm that was left alone, and why."""
     planned = [each for each in _all_planned(network) if id(each) in contest.verdicts]
     reached = {id(each.layer) for each in planned}
     joined = {id(each.norm) for each in planned}
@@ -217,17 +213,17 @@ def _left(network: nn.Module, contest: LayerContest) -> Iterator[tuple[str, str]
             if own:
                 yield path, f"{type(module).__name__} has its own {', '.join(own)}"
             elif hooked(module):
-                yield path, "something is hooked to it"
+                yield path, "it has hooks"
             elif vars(module)["_buffers"].get("running_mean") is None:
                 yield path, "it keeps no statistics"
             else:
-                yield path, "nothing shows that it alone reads what a convolution gives"
+                yield path, "it is not shown to be the only reader of a convolution"
         if isinstance(module, torch.jit.ScriptModule):
             yield path, "it was compiled by torch.jit"
 
 
 def _all_planned(network: nn.Module) -> Iterator[Planned]:
-    """Yield what computes for the modules of a network, alone or joined."""
+    """Yield all `Planned` objects of a network, of single layers and of joined ones."""
     for module in network.modules():
         for value in list(vars(module).values()):
             if isinstance(value, Planned):
@@ -239,7 +235,7 @@ def _all_planned(network: nn.Module) -> Iterator[Planned]:
 def _laid_out(original: nn.Module) -> nn.Module:
     """Return a copy whose convolutions compute by torch in channels last.
 
-    The parameters stay as they are: torch's own tools want to look at them as vectors.
+    The parameters keep their layout, because some of torch's tools view them as vectors.
     """
     network, place = copied(original, share=True), Place(last=True)
     for layer in network.modules():
@@ -249,7 +245,7 @@ def _laid_out(original: nn.Module) -> nn.Module:
 
 
 def _fresh(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return copies, which a network may write into."""
+    """Return copies of the inputs, which a network may write into."""
     result: tuple[Any, ...] = tree_map(
         lambda part: part.detach().clone() if isinstance(part, Tensor) else part, inputs
     )
@@ -257,7 +253,7 @@ def _fresh(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _least_tolerance(expected: Any) -> float:
-    """Return two units in the last place of the coarsest half type of the outputs, else 0."""
+    """Return two units in the last place of the outputs' coarsest half type, 0 without one."""
     dtypes = {part.dtype for part in tree_leaves(expected) if isinstance(part, Tensor)}
     halves = dtypes & {torch.float16, torch.bfloat16}
     return max((2 * torch.finfo(dtype).eps for dtype in halves), default=0.0)
@@ -273,9 +269,9 @@ def _check(module: object, inputs: tuple[Any, ...]) -> None:
         if any(map(is_lazy, (*part._parameters.values(), *part._buffers.values()))):
             raise ValueError(
                 f"`module` has a layer that does not know its sizes yet ({path or 'itself'}); call "
-                "it once before"
+                "it once first"
             )
     for name, parts in (("example", tensors), ("module", [*module.parameters()])):
         for part in parts:
             if part.device.type != "cpu":
-                raise ValueError(f"`{name}` is on {part.device}; only the CPU is served: move it")
+                raise ValueError(f"`{name}` is on {part.device}; only the CPU works: move it there")

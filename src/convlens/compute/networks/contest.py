@@ -1,4 +1,4 @@
-"""Which way a layer is computed best: measured where it stands, on what reaches it."""
+"""Find the fastest way to compute each layer by timing it in its network, on its real inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Run = Callable[[Tensor], Any]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a layer: the way and method found best, and seconds by torch and by it."""
+    """The outcome for a layer: the fastest way, its method, and seconds by torch and by it."""
 
     path: str
     what: str
@@ -31,11 +31,11 @@ class Verdict:
 
 
 class LayerContest:
-    """Which way each layer goes, found by measuring it where it stands, on what reaches it.
+    """A contest between the ways of computing each layer, timed in the network on real inputs.
 
-    A way is out where its result is further than `rtol` from that of the parts called one by one,
-    which `distance` tells of every layer. Layers alike on inputs alike are timed once. `paths` are
-    those of the layers, by their `id`.
+    A way is excluded if the `distance` of its result from that of the separate parts exceeds
+    `rtol`. Equal layers on inputs of equal form are timed once. `paths` maps the `id` of a layer to
+    its path.
     """
 
     def __init__(self, rtol: float, paths: dict[int, str]) -> None:
@@ -47,7 +47,7 @@ class LayerContest:
         """Measure a layer on `x`, the first time it is called."""
         if id(planned) in self.verdicts:
             return
-        planned.place.contest = None  # what is called meanwhile is not in it
+        planned.place.contest = None  # layers called meanwhile do not take part
         try:
             able = self._able(planned, x, how, plain)
             like = repr(planned.layer), planned.what, x.shape, x.stride(), x.dtype, repr(how)
@@ -62,7 +62,7 @@ class LayerContest:
             planned.forget()
 
     def _able(self, planned: Planned, x: Tensor, how: Any, plain: Run) -> dict[str, Run]:
-        """Return the ways that are near enough; without torch's, to call the parts apart."""
+        """Return the ways that are accurate enough; only `APART` if torch's is not one of them."""
         runs = {way: planned.ready(way, x, how) for way in WAYS}
         expected = plain(x)
         able = {
@@ -83,10 +83,10 @@ def _timed(planned: Planned, x: Tensor, able: dict[str, Run]) -> Verdict:
 def least_seconds(
     actions: Mapping[str, Callable[[], object]], *, rounds: int = 5, most: float = 1.0
 ) -> dict[str, float]:
-    """Return the least seconds each action took, in turn, in so many rounds or `most` seconds.
+    """Return the least seconds that each action took, within `rounds` rounds or `most` seconds.
 
-    Whatever else a machine does makes an action slower, never faster: the least is the nearest to
-    its own time.
+    The actions run in turn. Other work on the machine only makes an action slower, so the least
+    time is the best estimate.
 
     >>> 0 <= least_seconds({"nothing": lambda: None})["nothing"] < 1
     True
@@ -104,10 +104,10 @@ def least_seconds(
 
 
 def distance(found: Any, expected: Any) -> float:
-    """Return the root mean square of the error over that of what is expected, at worst of several.
+    """Return the root mean square of the error over that of the expected values.
 
-    Tuples, lists and dicts are compared part by part; integers and flags must be equal, and so must
-    the places of numbers that are not finite; otherwise it is infinite.
+    Of tuples, lists and dicts it is the largest of the parts. It is infinite if integers or
+    booleans differ, or the places of numbers that are not finite.
 
     >>> round(distance(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 4.5])), 3)
     0.092

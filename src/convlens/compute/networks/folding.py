@@ -1,8 +1,7 @@
-"""What can be joined to a convolution, and how: norms folded into its weights, activations.
+"""Decide what can be joined to a convolution, and fold norms into its weights.
 
-A norm in evaluation mode is a product and a sum for each channel: those of the convolution before
-it do as well. Whatever class a layer has, what it does decides: a class that changes nothing of
-what a layer of torch computes is as good as that.
+In evaluation mode a norm is a product and a sum per channel, which a convolution before it can
+include. A subclass of a torch layer counts as that layer if it changes nothing that torch computes.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ LAYERS: tuple[type[nn.Module], ...] = (
     *AVG_POOLS,
     *ADAPTIVE,
 )
-"""The layers that may be computed here."""
+"""The layers that can be accelerated."""
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -64,10 +63,10 @@ METHODS = (
     "__getattr__",
     "__getattribute__",
 )
-"""What makes a layer compute what it does."""
+"""The methods that determine what a layer computes."""
 
 OF_INSTANCES = {"_conv_forward", "_output_padding", "_check_input_dim", "_call_impl"}
-"""Of these, what Python also takes from a module itself, beside `forward`."""
+"""Those of `METHODS`, besides `forward`, that an attribute of the instance overrides."""
 
 NUMBERS = (
     "weight",
@@ -90,11 +89,11 @@ NUMBERS = (
     "divisor_override",
     "output_size",
 )
-"""What it computes from: attributes of the layer, not of its class."""
+"""The attributes of a layer, not of its class, that it computes from."""
 
 
 def base_of(module: object, classes: tuple[type[nn.Module], ...]) -> type[nn.Module] | None:
-    """Return which of some classes of torch a module is, by its class.
+    """Return the one of these classes that a module is an instance of, or None.
 
     >>> base_of(nn.LazyConv2d(3, 3), LAYERS).__name__
     'Conv2d'
@@ -103,7 +102,7 @@ def base_of(module: object, classes: tuple[type[nn.Module], ...]) -> type[nn.Mod
 
 
 def changes(module: nn.Module, base: type[nn.Module]) -> list[str]:
-    """Return what the class of a module does in another way than a class of torch.
+    """Return the names of methods and attributes in which a module's class differs from `base`.
 
     >>> class Other(nn.ReLU):
     ...     def forward(self, x):
@@ -123,7 +122,7 @@ def changes(module: nn.Module, base: type[nn.Module]) -> list[str]:
 
 
 def hooked(module: nn.Module) -> bool:
-    """Tell whether something is called before or after a module computes.
+    """Return whether a module has hooks.
 
     >>> hooked(nn.ReLU())
     False
@@ -138,7 +137,7 @@ def hooked(module: nn.Module) -> bool:
 
 
 def overridden(module: nn.Module) -> list[str]:
-    """Return what was put into a module itself of what its class computes with, but for `forward`.
+    """Return the methods, besides `forward`, that the module itself overrides.
 
     >>> layer = nn.Conv1d(1, 1, 1)
     >>> layer._conv_forward = lambda x, weight, bias: x
@@ -149,7 +148,7 @@ def overridden(module: nn.Module) -> list[str]:
 
 
 def is_norm_for(norm: object, layer: nn.Module) -> bool:
-    """Tell a batch norm of as many axes as a convolution that does what torch's does.
+    """Return whether `norm` is torch's batch norm with as many axes as the convolution `layer`.
 
     >>> is_norm_for(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1))
     True
@@ -162,7 +161,7 @@ def is_norm_for(norm: object, layer: nn.Module) -> bool:
 
 
 def activation_of(part: object) -> str | None:
-    """Return the name of an activation that can be joined, a module or a function.
+    """Return the name of an activation, a module or a function, if it can be joined, or None.
 
     >>> activation_of(nn.ReLU()), activation_of(F.hardswish), activation_of(nn.Tanh())
     ('relu', 'hardswish', None)
@@ -174,7 +173,7 @@ def activation_of(part: object) -> str | None:
 
 
 def copied(module: nn.Module, *, share: bool = False) -> nn.Module:
-    """Return a copy of a module, with the same numbers in memory of its own or, to `share`, theirs.
+    """Return a copy of a module with its own tensors or, with `share`, the same ones.
 
     Raises TypeError for a module that Python cannot copy.
 
@@ -185,7 +184,7 @@ def copied(module: nn.Module, *, share: bool = False) -> nn.Module:
     memo: dict[int, Any] = {}
     if share:
         memo = {id(tensor): tensor for tensor in [*module.parameters(), *module.buffers()]}
-    for part in module.modules():  # what old hooks compute weights to cannot be copied by Python
+    for part in module.modules():  # deepcopy rejects tensors that old hooks compute from weights
         for value in vars(part).values():
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
@@ -198,10 +197,10 @@ def copied(module: nn.Module, *, share: bool = False) -> nn.Module:
 def folded(
     weight: Tensor, bias: Tensor | None, norm: dict[str, Any], eps: float, groups: int | None
 ) -> tuple[Tensor, Tensor]:
-    """Return weight and bias of a convolution times what a norm multiplies by, and so on.
+    """Return weight and bias of a convolution that includes the norm after it.
 
-    `norm` has weight, bias, running_mean and running_var. `groups` is None for a convolution, that
-    of the weight for a transposed one. In float64.
+    `norm` holds weight, bias, running_mean and running_var. `groups` is None for a convolution and
+    the number of groups for a transposed one. The products are formed in float64.
 
     >>> conv, norm = nn.Conv1d(1, 1, 1), nn.BatchNorm1d(1).eval()
     >>> parts = {**norm._parameters, **norm._buffers}

@@ -1,8 +1,8 @@
-"""Calls of modules in turn, put together where one may compute what several do.
+"""Join calls of modules that follow one another if one computation can replace them.
 
-That is done only where the one who calls them all is seen to give what the one gives to nobody but
-the next: an `nn.Sequential`, and methods of modules as `rewriting` shows. Whoever calls a part in
-any other way gets what that part gives.
+Calls are joined only if the caller evidently passes each result to the next module and to nothing
+else. This holds for an `nn.Sequential`, and for methods of modules that `rewriting` has analysed.
+A part that is called in any other way computes what it always did.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def reason_against(layer: nn.Module) -> str | None:
     base = base_of(layer, LAYERS)
     name = type(layer).__name__
     if base is None or isinstance(layer, torch.jit.ScriptModule):
-        return f"{name} is none of the layers that are computed here"
+        return f"{name} is not a layer that can be accelerated"
     own = changes(layer, base)
     convolves = base in (*CONVOLUTIONS, *TRANSPOSED)
     if own == ["forward"] and base in CONVOLUTIONS:
@@ -56,11 +56,11 @@ def reason_against(layer: nn.Module) -> str | None:
     if own:
         return f"{name} has its own {', '.join(own)}"
     if type(vars(layer).get("forward")) not in (type(None), Planned):
-        return "another forward was put into it"
+        return "its forward was replaced"
     if overridden(layer):
-        return f"another {', '.join(overridden(layer))} was put into it"
+        return f"its {', '.join(overridden(layer))} was replaced"
     if hooked(layer):
-        return "something is hooked to it"
+        return "it has hooks"
     parameters = raw(vars(layer)["_parameters"])
     if convolves and not {"weight", "bias"} <= parameters.keys():
         return "its weight is computed from others"
@@ -71,7 +71,7 @@ def reason_against(layer: nn.Module) -> str | None:
 
 
 class Joins:
-    """What is computed at once of what one module calls: found in a contest, and used after it."""
+    """The joined calls of one module, found during a contest and used after it."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -86,11 +86,11 @@ class Joins:
         self._known = {}
 
     def find(self, *parts: Any) -> Planned | None:
-        """Return what computes the first of some callables at once, as many as can be; or None.
+        """Return a `Planned` for the first callables, as many as can be joined, or None.
 
-        Keys are the identities of parts, which live as long as what is found by them.
+        The keys are the identities of the parts, which each `Planned` keeps alive.
         """
-        if len(self._known) != len(self.planned):  # a copy of another
+        if len(self._known) != len(self.planned):  # this is a copy
             self._known = {tuple(map(id, each.parts)): each for each in self.planned}
         for count in range(len(parts), 1, -1):
             some = parts[:count]
@@ -105,7 +105,7 @@ class Joins:
         return None
 
     def steps(self, callables: tuple[Any, ...]) -> list[Any]:
-        """Return what computes some callables in turn, with fewer where there are such."""
+        """Return callables that compute these in turn, with joined ones in place of several."""
         found, at = [], 0
         while at < len(callables):
             planned = self.find(*callables[at : at + 3])
@@ -114,7 +114,7 @@ class Joins:
         return found
 
     def row(self, *callables: Any) -> Callable[..., Any]:
-        """Return what computes f(g(h(...))) of f, g, h."""
+        """Return a callable that computes f(g(h(...))), given f, g, h."""
         first, *others = self.steps(callables[::-1])
 
         def run(*arguments: Any, **options: Any) -> Any:
@@ -127,7 +127,7 @@ class Joins:
 
 
 def _fit(parts: tuple[Any, ...]) -> bool:
-    """Tell a convolution with a norm, an activation, or both after it."""
+    """Return whether the parts are a convolution and a norm, an activation, or both after it."""
     layer, *after = parts
     base = base_of(layer, LAYERS)
     if base is None or "Conv" not in base.__name__ or reason_against(layer) is not None:
@@ -143,7 +143,7 @@ def _fit(parts: tuple[Any, ...]) -> bool:
 
 
 class JoinedRow:
-    """The forward of an `nn.Sequential`, the modules in it put together where that was found."""
+    """The forward of an `nn.Sequential`, with its modules joined where possible."""
 
     def __init__(self, owner: nn.Module, joins: Joins) -> None:
         self.owner, self.joins = owner, joins
@@ -170,7 +170,7 @@ class JoinedRow:
 
 
 class JoinedMethod:
-    """A method of a module, with calls in it put together where that was found."""
+    """A method of a module, with the calls in it joined where possible."""
 
     def __init__(self, owner: nn.Module, name: str, joins: Joins) -> None:
         self.owner, self.name, self.joins = owner, name, joins
@@ -180,7 +180,7 @@ class JoinedMethod:
         return {**vars(self), "_made": (None, None)}
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Do what the method does."""
+        """Call the method with its calls joined."""
         function = getattr(type(self.owner), self.name)
         if torch.compiler.is_compiling():
             return function(self.owner, *arguments, **options)
@@ -192,7 +192,7 @@ class JoinedMethod:
 
 
 def put_together(module: nn.Module, place: Place) -> None:
-    """Let the methods of a module that call others in turn give these to what may join them."""
+    """Replace the methods of a module that call others in turn by versions that join the calls."""
     cls, own = type(module), vars(module)
     if isinstance(module, torch.jit.ScriptModule):
         return

@@ -1,9 +1,9 @@
-"""Whether the weights that something was packed from are still those: without looking at them.
+"""Notice changed weights without comparing them at every call.
 
-Who wants to change a parameter or buffer must first take hold of it, which `Held` notes; a copy is
-made before it is handed out. As long as somebody may have it, the numbers are compared with that
-copy, bit for bit, and so they are once after nobody has it any more. Nothing is compared where
-nobody had any.
+Code that changes a parameter or buffer must first get it from its module. `Held` notes that, and
+copies the numbers before it hands the tensor out. As long as other code may have a reference, the
+numbers are compared with the copy, bit for bit, and once more after the last reference is gone. If
+no other code had a reference, nothing is compared.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _unchanged: ContextVar[bool] = ContextVar("unchanged", default=False)
 
 @contextmanager
 def unchanged() -> Iterator[None]:
-    """Compare no weights in here: whoever asks for this vouches that nobody changes them.
+    """Compare no weights in this context, in which the caller guarantees that none change.
 
-    While networks that share their weights are timed, each would else compare all of them at every
-    call, as it never does once it is alone.
+    Networks that share weights are timed within it: otherwise each would compare all weights at
+    every call, which it never does once it is the only one.
 
     >>> layer = torch.nn.Conv1d(1, 1, 1)
     >>> (held, _), weight = hold(layer), layer.weight
@@ -55,7 +55,7 @@ def unchanged() -> Iterator[None]:
 
 
 class Held(dict[str, Any]):
-    """The parameters or buffers of a module, in the place of the dict that torch keeps them in.
+    """The parameters or buffers of a module, in place of the dict that torch keeps them in.
 
     >>> import numpy as np
     >>> layer = torch.nn.Conv1d(1, 1, 1)
@@ -75,7 +75,7 @@ class Held(dict[str, Any]):
 
     @property
     def plain(self) -> bool:
-        """Tell whether all are known to be no more than numbers: nobody can have changed that.
+        """Whether all tensors are known to be plain numbers, and no other code has one.
 
         >>> (held, _) = hold(torch.nn.Conv1d(1, 1, 1).requires_grad_(False))
         >>> before = held.plain
@@ -86,7 +86,7 @@ class Held(dict[str, Any]):
         return self._plain and not self._lent
 
     def settled(self) -> int:
-        """Return a number that is another one if the tensors have changed since it was asked."""
+        """Return a version number, which differs from the last one if the tensors have changed."""
         if self._lent and not _unchanged.get():
             with _lock:
                 self._settle()
@@ -105,8 +105,8 @@ class Held(dict[str, Any]):
             self._kept = _copies(tensors)
 
     def _lend(self) -> None:
-        """Keep a copy of what is handed out; who calls this has taken hold of it before."""
-        if torch.compiler.is_compiling():  # what is compiled does this each time, and no more
+        """Keep a copy of the tensors before they are handed out."""
+        if torch.compiler.is_compiling():  # compiled code repeats only these assignments
             self._lent, self._kept = True, None
             return
         with _lock:
@@ -152,27 +152,27 @@ class Held(dict[str, Any]):
         dict.__delitem__(self, name)
 
     def pop(self, name: str, *default: Any) -> Any:
-        """Take a tensor out."""
+        """Remove and return a tensor."""
         self._lend()
         return dict.pop(self, name, *default)
 
     def popitem(self) -> tuple[str, Any]:
-        """Take the last tensor out."""
+        """Remove and return the last name and tensor."""
         self._lend()
         return dict.popitem(self)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """Return a tensor, putting the default in its place if there is none."""
+        """Return a tensor, after storing the default if there is none."""
         self._lend()
         return dict.setdefault(self, name, default)
 
     def update(self, *others: Any, **more: Any) -> None:
-        """Put several tensors in."""
+        """Store several tensors."""
         self._lend()
         dict.update(self, *others, **more)
 
     def clear(self) -> None:
-        """Take all out."""
+        """Remove all tensors."""
         self._lend()
         dict.clear(self)
 
@@ -194,7 +194,7 @@ class Held(dict[str, Any]):
 
 
 def hold(module: torch.nn.Module) -> tuple[Held, Held]:
-    """Put the parameters and buffers of a module into what notes who takes hold of them."""
+    """Put the parameters and buffers of a module into `Held` dicts and return these."""
     for name in ("_parameters", "_buffers"):
         if not isinstance(vars(module)[name], Held):
             vars(module)[name] = Held(vars(module)[name])
@@ -202,7 +202,7 @@ def hold(module: torch.nn.Module) -> tuple[Held, Held]:
 
 
 def raw(held: dict[str, Any]) -> dict[str, Any]:
-    """Return the tensors for a moment, without handing them out.
+    """Return the tensors for internal use, without noting them as handed out.
 
     >>> raw(Held({"bias": None}))
     {'bias': None}
@@ -211,19 +211,19 @@ def raw(held: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_others(held: dict[str, Any], name: str) -> bool:
-    """Tell whether anybody else has a tensor, or its memory."""
+    """Return whether other code may hold a reference to a tensor or its memory."""
     tensor = dict.__getitem__(held, name)
     if not isinstance(tensor, Tensor):
         return False
     plain = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.layout is torch.strided
     if not plain or tensor.is_shared():
         return True
-    del tensor  # or it would be counted
+    del tensor  # this reference would be counted
     return _holders(held, name) != _nobody_else()
 
 
 def _is_plain(tensor: Any) -> bool:
-    """Tell a tensor that torch need not see, whatever is done with it."""
+    """Return whether torch never needs to follow operations on a tensor."""
     if tensor is None:
         return True
     watched = tensor.requires_grad or tensor.is_meta or goes_forward(tensor)
@@ -231,7 +231,7 @@ def _is_plain(tensor: Any) -> bool:
 
 
 def _holders(held: dict[str, Any], name: str) -> tuple[int, ...]:
-    """Count who has a tensor, its memory, or the objects of Python that stand for them."""
+    """Count the references to a tensor, its memory, and the Python objects of both."""
     tensor = dict.__getitem__(held, name)
     storage = tensor.untyped_storage()
     count = torch._C._storage_Use_Count(storage._cdata)
@@ -240,7 +240,7 @@ def _holders(held: dict[str, Any], name: str) -> tuple[int, ...]:
 
 @functools.cache
 def _nobody_else() -> tuple[int, ...]:
-    """Return the counts of a tensor that only its module has."""
+    """Return the reference counts of a tensor that only its module has."""
     return _holders({"weight": torch.nn.Parameter(torch.ones(1), requires_grad=False)}, "weight")
 
 

@@ -1,4 +1,4 @@
-"""A layer of torch, and a norm and an activation right after it, computed as it was found best."""
+"""Compute a layer of torch, with a norm and an activation after it, in the fastest way found."""
 
 from __future__ import annotations
 
@@ -46,27 +46,27 @@ from convlens.compute.reading.adaptive import even_size
 __all__ = ["APART", "WAYS", "Place", "Planned"]
 
 SHAPES = 8
-"""Shapes of input that a layer is kept ready for: packed weights cost memory for each."""
+"""The most input shapes a layer keeps weights packed for, since each costs memory."""
 
 WAYS = ("torch", "onednn", "plan")
-"""How parts may be computed together."""
+"""The ways of computing several parts together."""
 
 APART = "apart"
-"""The way of parts that are better called one by one: folding would lose too much."""
+"""The way of parts that are called one by one, because folding would lose too much accuracy."""
 
 WEIGHTED = (*CONVOLUTIONS, *TRANSPOSED)
 
 HOW = ("stride", "padding", "dilation", "groups", "padding_mode")
-"""What a convolution is done with beside its weight, in the order of torch's functions."""
+"""The options of a convolution, in the order of torch's functions."""
 
 Run = Callable[[Tensor], Any]
 
 
 @dataclass
 class Place:
-    """What the layers of a network share: the layout, memory for results, a contest while it is on.
+    """What the layers of a network share: the layout, memory for results, and a running contest.
 
-    `last` says that arrays lie channels last.
+    `last` is True if arrays are in channels last.
     """
 
     last: bool = False
@@ -79,7 +79,7 @@ class Place:
 
 @dataclass
 class _Packed:
-    """What was made of the numbers of a layer, as long as they are those: `numbers` tells."""
+    """What was prepared from the weights of a layer, valid while `numbers` stays the same."""
 
     numbers: Any = None
     own: tuple[Tensor, Tensor | None] | None = None
@@ -87,15 +87,15 @@ class _Packed:
 
 
 class Planned:
-    """What some modules compute one after another, in the best way known for a shape of input.
+    """Modules that are called one after another, computed together in the fastest way known.
 
-    `parts` are a layer and, perhaps, a norm, an activation, or both, called right after it. Alone
-    it stands in the place of the layer's `forward`. `way` is "torch", "onednn" (packed weights) or
-    "plan"; what it needs is made ready once a shape of input, and anew when the numbers change.
-    Where torch must see what happens, as for a gradient, or where a part is not as it was, as a
-    norm in training, the parts are called.
+    `parts` are a layer and perhaps a norm, an activation, or both after it. A layer alone has this
+    in place of its `forward`. `way` is "torch", "onednn" (packed weights), "plan" or `APART`. Each
+    input shape is prepared once, and again if the weights change. The parts themselves are called
+    if torch must follow, such as for a gradient, or if a part has changed, such as a norm in
+    training.
 
-    Raises TypeError for a layer that does not compute what torch's does.
+    Raises TypeError for a layer whose `forward` cannot be taken over.
     """
 
     def __init__(self, parts: tuple[Any, ...], place: Place) -> None:
@@ -128,12 +128,12 @@ class Planned:
 
     @property
     def count(self) -> int:
-        """Return how many are computed at once."""
+        """The number of parts."""
         return len(self.parts)
 
     @property
     def what(self) -> str:
-        """Return the names of all parts."""
+        """The names of all parts, joined by "+"."""
         named = (getattr(p, "__name__", type(p).__name__) for p in self.parts)
         return " + ".join(named)
 
@@ -143,10 +143,10 @@ class Planned:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._is_set_up, self._forward = False, None  # the modules may not be whole yet
+        self._is_set_up, self._forward = False, None  # the modules may not be complete yet
 
     def __call__(self, *given: Any, **options: Any) -> Any:
-        """Compute the parts one after another."""
+        """Return what the parts compute, one after another."""
         if len(given) != 1 or options or torch.compiler.is_compiling() or not self._able(given[0]):
             return self.called(*given, **options)
         if self._forward is not None:
@@ -154,7 +154,7 @@ class Planned:
         return self._run(given[0], None, self.called)
 
     def called(self, *given: Any, **options: Any) -> Any:
-        """Call the parts; torch's own forward of a layer whose forward this is."""
+        """Call the parts themselves; if this replaces a layer's forward, call the original."""
         alone = len(self.parts) == 1
         first = partial(type(self.layer).forward, self.layer) if alone else self.layer
         y = first(*given, **options)
@@ -163,7 +163,7 @@ class Planned:
         return y
 
     def _able(self, x: Any) -> bool:
-        """Tell whether these parts, as they are now, may compute this in a way of ours."""
+        """Return whether the parts, in their present state, may compute `x` together."""
         if type(x) not in (Tensor, nn.Parameter) or x.device.type != "cpu":
             return False
         if torch._C._is_any_autocast_enabled() or is_watched():
@@ -188,7 +188,7 @@ class Planned:
         return not seen_by_torch(*tensors)
 
     def _weighted(self) -> bool:
-        """Tell whether weights and statistics are where torch's own layers have them."""
+        """Return whether weights and statistics are where torch's own layers have them."""
         names = vars(self.layer)["_parameters"].keys()
         if "weight" not in names or "bias" not in names:
             return False
@@ -199,7 +199,7 @@ class Planned:
         return kept and not self.norm.training
 
     def _now(self) -> _Packed:
-        """Return what was made of the numbers as they are, beginning anew where they changed."""
+        """Return what was prepared from the present weights, empty if they have changed."""
         own = vars(self.layer)
         numbers = (
             [held.settled() for _, _, held in self._held],
@@ -211,13 +211,13 @@ class Planned:
         return self._packed
 
     def forget(self) -> None:
-        """Let go what was made ready."""
+        """Discard everything that was prepared."""
         self._packed = _Packed()
 
     def _numbers(self) -> tuple[Tensor, Tensor | None]:
-        """Return weight and bias, which must not be kept if they are the layer's own.
+        """Return weight and bias, with the norm folded in if there is one.
 
-        A norm, if there is one, is folded into them.
+        Without a norm they are the layer's own, and no reference to them may be kept.
         """
         mine = raw(vars(self.layer)["_parameters"])
         weight: Tensor = mine["weight"].detach()
@@ -229,7 +229,7 @@ class Planned:
         return weight, bias
 
     def _own(self, packed: _Packed) -> tuple[Tensor, Tensor | None]:
-        """Return weight and bias in memory of their own, in the layout, once for all shapes."""
+        """Return copies of weight and bias in the network's layout, made once for all shapes."""
         if packed.own is None:
             weight, bias = self._numbers()
             if self.norm is None:
@@ -238,14 +238,14 @@ class Planned:
         return packed.own
 
     def _within(self, function: Any, *given: Any, **options: Any) -> Any:
-        """Take the place of a convolution that the forward of a layer's class returns."""
+        """Compute the convolution that the forward of a layer's class returns."""
         x: Any = given[0] if given else options.get("input")
         more = given[1:]
         others = {name: part for name, part in options.items() if given or name != "input"}
         how = self._how_of(function, more, others)
 
         def plain(x: Any) -> Any:
-            # Only of torch's own functions it is known that x is their first.
+            # Only torch's own functions are known to have x as their first argument.
             parts, named = (given, options) if how is None else ((x, *more), others)
             words = {name: part_given(self.layer, part) for name, part in named.items()}
             y = function(*(part_given(self.layer, part) for part in parts), **words)
@@ -256,7 +256,7 @@ class Planned:
         return plain(x) if how is None or not self._able(x) else self._run(x, how, plain)
 
     def _how_of(self, function: Any, more: Any, options: Any) -> dict[str, Any] | None:
-        """Return how a function called so convolves, if it is torch's with weight and bias."""
+        """Return the options of this call, or None unless it is torch's with weight and bias."""
         method = getattr(function, "__func__", None)
         if method in (self.base.forward, self.base._conv_forward):
             whole = ("weight", "bias") if method is self.base._conv_forward else ()
@@ -288,7 +288,7 @@ class Planned:
         return {name: frozen(vars(self.layer)[name]) for name in names}
 
     def _run(self, x: Tensor, how: dict[str, Any] | None, plain: Run) -> Any:
-        """Compute what `plain` does, convolving as `how` says or, without, as the layer does."""
+        """Compute what `plain` does; `how` holds the options if they are not the layer's own."""
         if self.place.contest is not None:
             self.place.contest.hold(self, x, how, plain)
         if self.way == APART:
@@ -304,7 +304,7 @@ class Planned:
         return run(x)  # type: ignore[misc]
 
     def ready(self, way: str, x: Tensor, how: dict[str, Any] | None = None) -> Run | None:
-        """Return what computes inputs as `x` in a way; None if it cannot go that way."""
+        """Return a function for inputs like `x` that computes in this way, or None."""
         packed = self._now()
         if way == "onednn":
             return self._by_onednn(x, how)
@@ -313,7 +313,7 @@ class Planned:
         return partial(self._by_torch, packed, how)
 
     def method(self, way: str, run: Run) -> str:
-        """Return the name of what computes in the end."""
+        """Return the name of the method that finally computes."""
         return f"convlens {run.planned.method}" if way == "plan" else way  # type: ignore[attr-defined]
 
     def _by_torch(self, packed: _Packed, how: dict[str, Any] | None, x: Tensor) -> Any:
@@ -337,7 +337,7 @@ class Planned:
         return y if self.activation is None else ACTIVATIONS[self.activation](y)
 
     def _by_onednn(self, x: Tensor, how: dict[str, Any] | None) -> Run | None:
-        """Pack the weights for oneDNN once, as torch does at every call; it activates, too."""
+        """Pack the weights for oneDNN once, which torch does at every call; join activations."""
         reorders: dict[type, Any] = {
             nn.Conv2d: torch._C._nn.mkldnn_reorder_conv2d_weight,
             nn.Conv3d: torch._C._nn.mkldnn_reorder_conv3d_weight,
@@ -373,7 +373,7 @@ class Planned:
     def _by_plan(self, packed: _Packed, x: Tensor, how: dict[str, Any] | None) -> Run | None:
         try:
             planned = self._plan(packed, x, how)
-        except (TypeError, ValueError):  # what we refuse, torch may do
+        except (TypeError, ValueError):  # torch may accept what a plan refuses
             return None
         if planned is None:
             return None
@@ -389,7 +389,7 @@ class Planned:
         return run
 
     def _plan(self, packed: _Packed, x: Tensor, how: dict[str, Any] | None) -> Plan | None:
-        """Return the plan for inputs as `x`; None where it is not one of ours."""
+        """Return the plan for inputs like `x`, or None if convlens has no such operation."""
         layer: Any = self.layer
         if self.base in WEIGHTED:
             words = self._how() if how is None else how

@@ -1,4 +1,4 @@
-"""What a layer of torch is called with, and how its results are laid out."""
+"""Read the parts of a torch layer's call, and lay out its results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def function_of(base: type[nn.Module]) -> Any:
-    """Return torch's function of a class of convolution."""
+    """Return torch's function for a class of convolutions."""
     return getattr(F, base.__name__.lower().replace("transpose", "_transpose"))
 
 
@@ -53,18 +53,18 @@ def laid_out(y: Tensor, last: bool) -> Tensor:
 
 
 def parameter_named(part: Any) -> str | None:
-    """Return the name of the parameter that stands in the text of a forward, or None."""
+    """Return the name of the parameter that a string in a rewritten forward stands for, or None."""
     return {"__convlens_raw__weight": "weight", "__convlens_raw__bias": "bias"}.get(
         part if isinstance(part, str) else ""
     )
 
 
 def part_given(layer: Any, part: Any) -> Any:
-    """Return the parameter that a part of a forward's text stands for, or the part itself."""
+    """Return the parameter that a part of a rewritten forward stands for, or the part itself."""
     name = parameter_named(part)
     return part if name is None else getattr(layer, name)
 
 
 def raw_parameter(layer: nn.Module, name: str) -> Any:
-    """Return a parameter as its module holds it, without looking it up by attribute."""
+    """Return a parameter from its module's dict, without noting it as handed out."""
     return dict.__getitem__(vars(layer)["_parameters"], name)

@@ -1,10 +1,10 @@
-"""Methods of a module with the calls in them that follow one another put together, or taken over.
+"""Rewrite methods of modules so that calls in them can be joined or taken over.
 
-What a convolution gives and who reads it is seen in the text of the method that calls both, for
-every path through it: in `self.norm(self.conv(x))` nobody else can have it, and in
-`y = self.conv(x)` followed by `y = self.norm(y)` nobody has it any more. The method is compiled
-anew with these calls given to what may put them together; all else in it stays as it was. The text
-is that of the method: compiled unchanged, it must be the same code.
+The source of the calling method shows which code reads a convolution's result. In
+`self.norm(self.conv(x))` only the norm does, and so in `y = self.conv(x)` followed by
+`y = self.norm(y)`. The method is compiled again with such calls passed to a function that may join
+them; the rest stays as it is. To be sure that the source is the method's, it is first compiled
+unchanged, which must give the same code.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ __all__ = ["joining", "taking_over"]
 ROW, FIND, SITE, RAW, LEFT, FOUND = (
     f"__convlens_{name}__" for name in ("row", "find", "site", "raw", "left", "found")
 )
-"""Names in the new text: what is given to it, and two variables of its own."""
+"""The names in the new source: of the functions passed in, and of two variables."""
 
 MOST = 3
-"""Calls that are put together at most: a convolution, a norm and an activation."""
+"""The most calls that are joined: a convolution, a norm and an activation."""
 
 DESCRIBING = {"shape", "size", "dim", "ndim", "dtype", "device", "numel", "is_floating_point"}
-"""What may be asked of a weight without taking hold of it."""
+"""The attributes of a weight that can be read without keeping a reference to it."""
 
 
 def joining(function: Any, row: Callable[..., Any], find: Callable[..., Any]) -> Any:
-    """Return a method with calls within calls given to `row`, calls in turn to `find`, or None.
+    """Return a method with nested calls passed to `row` and successive ones to `find`, or None.
 
-    `row(f, g, h)` returns what computes f(g(h(...))). `find(f, g, h)` returns what computes
-    h(g(f(...))) or g(f(...)), with the `count` of them, or None if these are just to be called.
+    `row(f, g, h)` returns a callable for f(g(h(...))). `find(f, g, h)` returns a callable for
+    h(g(f(...))) or g(f(...)), whose `count` says how many it joins, or None if it joins none.
     """
     return _anew(function, _Joining, {ROW: row, FIND: find})
 
 
 def taking_over(function: Any, site: Callable[..., Any], raw: Callable[..., Any]) -> Any:
-    """Return the `forward` of a convolution which returns what `site` computes, or None.
+    """Return a convolution's `forward` that returns what `site` computes, or None.
 
-    Every way through the method must end by returning a convolution with the layer's weight and
-    bias: `site(f, x, ...)` is called in place of f(x, ...), with the names of these in their place.
-    `raw(self, name)` gives weight or bias where they are asked for their shape.
+    Every path through the method must end by returning a convolution f(x, ...) with the layer's
+    weight and bias. `site(f, x, ...)` replaces it, with strings in place of weight and bias. Where
+    the method only reads their shape, `raw(self, name)` supplies them.
     """
     return _anew(function, _TakingOver, {SITE: site, RAW: raw})
 
@@ -68,7 +68,7 @@ def _anew(function: Any, how: Any, given: dict[str, Any]) -> Any:
 
 @functools.lru_cache(1024)
 def _rewritten(function: Any, how: Any) -> CodeType | None:
-    """Return the new code of a method, or None where nothing is to be changed or can be shown."""
+    """Return the new code of a method, or None if nothing changes or the source proves nothing."""
     if type(function) is not FunctionType:
         return None
     code = function.__code__
@@ -84,7 +84,7 @@ def _rewritten(function: Any, how: Any) -> CodeType | None:
     ast.increment_lineno(tree, code.co_firstlineno - 1)
     text = tree.body[0]
     if any(name.startswith("__") and not name.endswith("__") for name in _names(text)):
-        return None  # the class changes such names
+        return None  # the class mangles such names
     imports = _imports("".join(inspect.findsource(function)[0]))
     same = _compiled(text, code, (), imports)
     if same is None or not _same(same, code):
@@ -98,7 +98,7 @@ def _rewritten(function: Any, how: Any) -> CodeType | None:
 
 @functools.lru_cache(64)
 def _imports(source: str) -> tuple[str, ...]:
-    """Return the names that a file imports: calls of what is in them are compiled otherwise."""
+    """Return the names that a file imports; calls of their attributes compile to other code."""
     found: list[str] = []
     nodes: list[ast.AST] = [ast.parse(source)]
     while nodes:
@@ -113,7 +113,7 @@ def _imports(source: str) -> tuple[str, ...]:
 def _compiled(
     text: ast.FunctionDef, code: CodeType, given: tuple[str, ...], imports: tuple[str, ...]
 ) -> CodeType | None:
-    """Compile a function that finds what its like finds around it, and more that is given."""
+    """Compile a function within the same free variables and imports, and the `given` names."""
     around = ast.parse(f"def around({', '.join((*code.co_freevars, *given))}): pass").body[0]
     if not isinstance(around, ast.FunctionDef):
         return None
@@ -136,7 +136,7 @@ def _compiled(
 
 
 def _same(one: CodeType, other: CodeType) -> bool:
-    """Tell whether two codes do the same, wherever they stand."""
+    """Return whether two code objects do the same, whatever their position in the source."""
     names = "code names varnames freevars cellvars argcount posonlyargcount kwonlyargcount"
     attributes = [f"co_{name}" for name in (*names.split(), "exceptiontable")]
     if any(getattr(one, name) != getattr(other, name) for name in attributes):
@@ -158,7 +158,7 @@ def _names(tree: ast.AST) -> list[str]:
 
 
 class _Rewriter(ast.NodeTransformer):
-    """What is changed in the text of a method; functions within it are left alone."""
+    """A change to the source of a method, which leaves nested functions alone."""
 
     given: tuple[str, ...] = ()
 
@@ -186,7 +186,7 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def rooted(self, node: ast.expr) -> bool:
-        """Tell an attribute of the module itself, at any depth."""
+        """Return whether this is an attribute of the module itself, at any depth."""
         while isinstance(node, ast.Attribute):
             node = node.value
             if isinstance(node, ast.Name):
@@ -195,7 +195,7 @@ class _Rewriter(ast.NodeTransformer):
 
 
 class _Joining(_Rewriter):
-    """Calls within calls, and calls in turn."""
+    """A rewriter that passes nested and successive calls on to be joined."""
 
     given = (ROW, FIND)
 
@@ -217,13 +217,13 @@ class _Joining(_Rewriter):
         return ast.copy_location(ast.Call(whole, arguments, keywords), node)
 
     def own(self, node: ast.expr) -> bool:
-        """Tell what is found from a variable of the method, not a function of a library."""
+        """Return whether a callable comes from a variable of the method, not from a library."""
         while isinstance(node, ast.Attribute | ast.Subscript):
             node = node.value
         return isinstance(node, ast.Name) and node.id in self.code.co_varnames
 
     def visit_Try(self, node: ast.Try) -> Any:
-        return node  # what is left by a statement that fails may be read behind it
+        return node  # after a failed statement, later code may read the intermediate result
 
     def visit_TryStar(self, node: Any) -> Any:
         return node
@@ -237,7 +237,7 @@ class _Joining(_Rewriter):
         return node
 
     def in_turn(self, block: list[Any]) -> list[Any]:
-        """Let calls of a variable's value that replace it be put together."""
+        """Join successive statements that each replace a variable by a call of its value."""
         new: list[Any] = []
         at = 0
         while at < len(block):
@@ -250,9 +250,9 @@ class _Joining(_Rewriter):
         return new
 
     def call(self, statement: ast.stmt, read: str | None = None) -> Any:
-        """Return the variable and the call of `y = self.f(...)`, at the end of `return self.f(y)`.
+        """Return the variable and the call of `y = self.f(...)`, or last of `return self.f(y)`.
 
-        With `read`, the call must be of this variable alone, and be put into it.
+        With `read`, the call must have only this variable as argument, and replace it.
         """
         value = getattr(statement, "value", None)
         if not isinstance(value, ast.Call) or not self.rooted(value.func):
@@ -275,7 +275,7 @@ class _Joining(_Rewriter):
         return target.id, value
 
     def joined(self, name: str, block: list[Any]) -> list[Any]:
-        """Return statements with a count of those that are done already."""
+        """Return statements that skip those a joined call has already done, by counting them."""
         self.changed += 1
         new: list[Any] = [_statement(f"{LEFT} = 0")]
         for at, statement in enumerate(block):
@@ -303,7 +303,7 @@ class _Joining(_Rewriter):
 
 
 class _TakingOver(_Rewriter):
-    """Convolutions that are returned."""
+    """A rewriter that replaces the convolutions which a forward returns."""
 
     given = (SITE, RAW)
 
@@ -327,7 +327,7 @@ class _TakingOver(_Rewriter):
         return node
 
     def convolves(self, function: ast.expr) -> bool:
-        """Tell a function of torch by its name, or the forward of the layer's class."""
+        """Return whether this names a convolution of torch, or a forward of the layer's class."""
         if isinstance(function, ast.Attribute):
             value = function.value
             if isinstance(value, ast.Call):
@@ -337,13 +337,13 @@ class _TakingOver(_Rewriter):
         return isinstance(function, ast.Name) and function.id in ("conv1d", "conv2d", "conv3d")
 
     def part(self, node: ast.expr) -> ast.expr:
-        """Return a string in the place of the layer's weight or bias."""
+        """Return a string in place of the layer's weight or bias."""
         name = self.weight_or_bias(node)
         found: ast.expr = ast.Constant(f"{RAW}{name}") if name else self.visit(node)
         return found
 
     def within(self, node: ast.AST) -> Any:
-        """Leave functions within alone, and the whole: whatever they do, they may do later."""
+        """Give up on a method with nested functions, which may act at any later time."""
         self.strange += 1
         return node
 
@@ -378,7 +378,7 @@ def _statement(text: str) -> ast.stmt:
 
 
 def _looked_up(function: ast.expr) -> ast.expr:
-    """Return what finds a callable, or None where it is not there yet."""
+    """Return an expression for a callable that gives None if the attribute does not exist yet."""
     if not isinstance(function, ast.Attribute):
         return ast.Name(function.id, ast.Load())  # type: ignore[attr-defined]
     look: Any = _statement("getattr(0, '', None)").value  # type: ignore[attr-defined]
