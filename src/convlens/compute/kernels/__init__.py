@@ -1,28 +1,28 @@
-"""A small compiler's worth of vectors: how a convolution is brought near the limit of a core.
+"""Bring convolutions near the limit of a core, with a small compiler for vector kernels.
 
-Read in this order.
+Read the files in this order.
 
-`machine`: a processor multiplies and adds a whole *vector* in an instruction, 16 numbers of 32 bits
-on the widest. Two facts decide the rest: how many vector registers there are, and how much memory
-lies close.
+`machine`: a processor multiplies and adds a whole *vector* in one instruction, up to 16 numbers of
+32 bits. The number of vector registers and the size of the caches determine the rest.
 
-`words`: the words kernels are written in. They are Python to the reader, to mypy and to ruff.
-`records`: the arguments of a kernel, which it reads by name. `shapes` has some that many share.
-`flattening`: the text of a kernel, with the fields of its records made single numbers.
-`translating`: the little of Python around them, into LLVM's instructions.
-`emitting`: the instructions each word becomes.
+`language/words`: the words that kernels are written in, plain Python to mypy and ruff.
+`records`: the arguments of a kernel, which it reads by name; `shapes` holds shared ones.
+`language/flattening`: turns the fields of records into single numbers in a kernel's source.
+`language/translating`: translates the Python around the words into LLVM instructions.
+`language/emitting`: defines the instructions of each word.
 
-`blocks`: the register blocks. A multiply-add has its result four cycles later, and a core starts
-one or two a cycle, so at least eight must be under way that do not wait for each other; and a
-number loaded must be used several times, since loads are no cheaper than multiply-adds. Both follow
-from keeping a *block* of results in registers: m rows of v vectors take m + v loads for m * v
-multiply-adds.
-`filter_blocks`: those for filters, where several rows of one image share what is loaded.
-`image_blocks`, `pool_blocks`: those for small kernels and windows, where to pack would cost more
-than to compute: edges are masked. `outer_blocks`: those for the derivative to the weight.
+`blocks`: the register blocks. A multiply-add takes four cycles, and a core starts one or two per
+cycle, so at least eight independent ones must be in flight. A load costs as much as a multiply-add,
+so each loaded number must be used several times. A *block* of results in registers achieves both: m
+rows of v vectors need m + v loads for m * v multiply-adds.
+`blocks/filters`: blocks for filters, where several rows of one image share what is loaded.
+`blocks/images`, `blocks/pools`: blocks for small kernels and windows, for which packing would cost
+more than computing; they mask the edges. `blocks/outer`: blocks for the derivative to the weight.
+`blocks/texts`: the source that several blocks share.
 
-`block_texts`: what the texts of several of them share.
+`rows`: copies, packs and combines rows of numbers.
+`transforms`: convolves tiles by Fourier transforms, and bounds the errors.
 
-`compiling`: text into machine code, once a machine, kept in the user's cache.
-`launching`: that code over its tasks in several threads.
+`language/compiling`: compiles a kernel once per machine and keeps it in the user's cache.
+`launching`: runs the compiled code over its tasks in several threads.
 """

@@ -1,4 +1,4 @@
-"""What this machine is to a kernel: the width of its vectors, its registers, its caches."""
+"""Find what kernels need to know of this machine: vector width, registers and caches."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 __all__ = ["WIDTHS", "Machine", "machine"]
 
 WIDTHS = {"float32": 4, "float64": 8, "int32": 4, "int64": 8}
-"""The element types that kernels compute in, and their bytes."""
+"""The element types that kernels compute in, and their sizes in bytes."""
 
 
 @dataclass(frozen=True)
 class Machine:
     """One kind of processor, as LLVM and the operating system describe it.
 
-    `vector` is the width of a vector and `level1`, `level2` the sizes of a core's caches, in
-    bytes; `registers` counts the vector registers; `fused` tells whether a * b + c is one
+    `vector` is the width of a vector, `level1` and `level2` are the sizes of a core's caches, all
+    in bytes. `registers` counts the vector registers. `fused` is True if a * b + c is one
     instruction.
     """
 
@@ -47,7 +47,7 @@ def machine() -> Machine:
     >>> machine().vector in (16, 32, 64)
     True
     """
-    import llvmlite.binding as llvm  # a quarter of a second, and only kernels need it
+    import llvmlite.binding as llvm  # loading takes 0.25 s, and only kernels need it
 
     features = llvm.get_host_cpu_features()
     level1, level2 = _cache(1, 32 * 1024), _cache(2, 512 * 1024)
@@ -62,7 +62,7 @@ def machine() -> Machine:
 
 
 def _cache(level: int, otherwise: int) -> int:
-    """Return the bytes of a core's data cache of a level, or a common size where unknown."""
+    """Return the bytes of a core's data cache of a level, or `otherwise` if unknown."""
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         try:
             found = int((folder / "level").read_text())

@@ -1,4 +1,4 @@
-"""Records: the arguments of a kernel, as frozen dataclasses that it reads by name.
+"""Define records, the arguments of a kernel: frozen dataclasses that it reads by name.
 
 A record's fields are numbers and other records. An `int` is passed to the kernel as a word, a
 `Pointer` as the address of an array, and a `Fixed` number is compiled in. A record `InMemory` is
@@ -26,13 +26,13 @@ __all__ = [
 class Fixed(int):
     """A number that is compiled into the kernel as a constant.
 
-    An `int` field may hold one, too: then only the kernel's own text reads it as a constant, and
-    the functions that get the record take it as an argument.
+    An `int` field may also hold one. Then only the kernel's own source reads it as a constant; the
+    functions that the record is passed to take it as an argument.
     """
 
 
 class Pointer(int):
-    """The address of an array's first element; it keeps the array alive. The one of None is 0.
+    """The address of an array's first element, 0 for None; it keeps the array alive.
 
     Raises ValueError for an array that is not contiguous.
 
@@ -59,14 +59,14 @@ class Pointer(int):
 
 
 class InMemory:
-    """The base of a record that lies in memory as a table: for more numbers than registers hold.
+    """The base of a record that is kept in memory as a table, for more numbers than registers.
 
-    To a kernel, its number `g.wide` is `word(g, i)`; none may be `Fixed`.
+    A kernel reads its number `g.wide` as `word(g, i)`. No number may be `Fixed`.
     """
 
     @functools.cached_property
     def table(self) -> np.ndarray[Any, Any]:
-        """Return all numbers, in the order of the fields."""
+        """All numbers, in the order of the fields."""
         kind: type = type(self)
         return np.array(_getter(kind)(self), np.int64)
 
@@ -92,8 +92,8 @@ def record_type(kind: object) -> bool:
 def leaves(kind: type) -> tuple[Leaf, ...]:
     """Return every number of a record type, in the order of the fields.
 
-    Raises TypeError for a field that is neither a number nor a record, for a fixed one in memory,
-    and for a type whose instances could change or be made by position.
+    Raises TypeError for a type that is not frozen or has positional fields. Raises it also for a
+    field that is neither a number nor a record, and for a fixed one in memory.
 
     >>> from convlens.compute.kernels.shapes import Axes
     >>> [leaf.path for leaf in leaves(Axes)]
@@ -125,7 +125,7 @@ def leaves(kind: type) -> tuple[Leaf, ...]:
 
 @functools.cache
 def _getter(kind: type) -> Callable[[Any], tuple[int, ...]]:
-    """Return what gets all numbers of a record."""
+    """Return a function that returns all numbers of a record."""
     paths = [leaf.path for leaf in leaves(kind)]
     if len(paths) > 1:
         return typing.cast(Callable[[Any], tuple[int, ...]], attrgetter(*paths))
@@ -135,8 +135,8 @@ def _getter(kind: type) -> Callable[[Any], tuple[int, ...]]:
 def fixed(record: object, name: str) -> tuple[tuple[str, int], ...]:
     """Return the constants of a kernel whose parameter `name` is this record.
 
-    Raises TypeError for a field of type `Fixed` that holds another number, and ValueError for two
-    such fields of one name that differ.
+    Raises TypeError for a field of type `Fixed` that holds any other type, and ValueError for two
+    constants of the same name that differ.
 
     >>> from convlens.compute.kernels.shapes import Axes
     >>> fixed(Axes(d=Fixed(1), h=4, w=5), "space")
@@ -160,7 +160,7 @@ def fixed(record: object, name: str) -> tuple[tuple[str, int], ...]:
 
 
 def words_of(record: object) -> list[int]:
-    """Return what is passed to a kernel for its record: the numbers not fixed, or one address.
+    """Return the arguments for a record: the numbers that are not fixed, or one address.
 
     >>> from convlens.compute.kernels.shapes import Axes
     >>> words_of(Axes(d=Fixed(1), h=4, w=5))

@@ -1,4 +1,4 @@
-"""The sizes of problems with three axes of space, as records of kernels."""
+"""Define records for the sizes of problems with three axes of space."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Axes:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvShape:
-    """A convolution: channels in and out of a group, and along space strides, inputs, outputs."""
+    """A convolution: input and output channels of a group; strides, inputs and outputs in space."""
 
     each: int
     out_each: int
@@ -36,7 +36,7 @@ class ConvShape:
 
 @dataclass(frozen=True, kw_only=True)
 class PoolShape:
-    """A pooling: inputs and outputs along space."""
+    """A pooling: inputs and outputs in space."""
 
     space: Axes
     out: Axes

@@ -1,4 +1,4 @@
-"""How a problem is cut into tasks, and which part of it a task is."""
+"""Divide a problem into tasks, and find the part that a task computes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from math import ceil
 __all__ = ["band_rows", "place_of"]
 
 TASKS = 16
-"""Images are cut into bands until every thread has so many tasks."""
+"""The tasks per thread that dividing images into bands aims at."""
 
 
 def band_rows(images: int, high: int, block: int, threads: int) -> int:
-    """Return how many rows, in whole blocks, of images of so many rows a task does.
+    """Return how many of an image's `high` rows, in whole blocks, a task computes.
 
     >>> band_rows(1, 1024, 4, 2), band_rows(96, 112, 4, 2)
     (32, 112)
@@ -23,7 +23,7 @@ def band_rows(images: int, high: int, block: int, threads: int) -> int:
 def place_of(
     task: int, shares: int, pieces: int, bands: int, planes: int, groups: int
 ) -> tuple[int, int, int, int, int, int]:
-    """Return the share, piece, band, plane, group and image of a task; the share goes fastest.
+    """Return the share, piece, band, plane, group and image of a task; the share varies fastest.
 
     >>> place_of(23, 2, 1, 3, 1, 2)
     (1, 0, 2, 0, 1, 1)

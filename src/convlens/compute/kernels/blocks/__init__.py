@@ -1,1 +1,1 @@
-"""Blocks of registers: the innermost loops of the kernels, written out as text."""
+"""Write the source of register blocks, the innermost loops of kernels."""

@@ -1,14 +1,14 @@
-"""Register blocks for filters: several rows of one image, each input loaded once for all of them.
+"""Write register blocks for filters, which load each input once for several rows of one image.
 
-A *filter block* keeps m rows of v vectors of the results of one channel in registers. Where kernels
-have more than one row, a line of the input belongs to several rows of the result: to the first by
-the last tap of a column of taps, to the second by the last but one, and so on. So a *step* is such
-a column, `taps` of them, a line apart: m + taps - 1 lines are loaded for m * taps multiply-adds.
-Every result is one chain of multiply-adds in the order of the steps, whatever the block's shape.
+A *filter block* keeps m rows of v vectors of the results of one channel in registers. If kernels
+have more than one row, several rows of the result read the same line of the input: the first with
+the last tap of a column of taps, the second with the last but one, and so on. A *step* is such a
+column of `taps` taps, one line apart; it loads m + taps - 1 lines for m * taps multiply-adds. Every
+result is one chain of multiply-adds in the order of the steps, whatever the shape of the block.
 
-For columns of few taps the loop over the lines is written out and the weights stay in registers;
-for more than `MOST_WRITTEN` there is a loop over those lines that all rows see, and a weight is
-loaded for every row, no more than a vector of the input would cost.
+For columns of up to `MOST_WRITTEN` taps, the loop over the lines is unrolled and the weights stay
+in registers. For longer columns there is a loop over the lines that all rows read. It loads a
+weight for every row, which costs no more than loading a vector of the input.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from convlens.compute.kernels.language.words import generated
 __all__ = ["MOST_WRITTEN", "across_rows", "down_rows", "filter_blocks", "filter_rows"]
 
 MOST_WRITTEN = 7
-"""Columns of more taps are a loop."""
+"""The most taps of a column whose lines are unrolled."""
 
 
 @generated
@@ -32,17 +32,17 @@ def filter_rows(
 ) -> None:  # fmt: skip
     """Compute up to `rows` rows of n results each.
 
-    `w` are the weights in the order in which they are met, `x` is where the first line is. `layers`
-    has an int64 for each of `layer_count` layers: how many elements from `x` on it lies. `steps`
-    has two for each step: how many elements further its first line lies, and its taps, which fall
-    from step to step. `counts` says how many steps have as many taps as each of the kinds that are
-    written, in their order. Lines lie `pitch` elements apart, rows of results `y_pitch`. `kept`
-    rows are written; all start from `bias`.
+    `w` are the weights in the order of use, `x` is the address of the first line. `layers` has an
+    int64 for each of `layer_count` layers: its offset from `x` in elements. `steps` has two for
+    each step: the further offset of its first line, and its number of taps, which never rises.
+    `counts` says how many steps there are of each number of taps, in the order of the source. Lines
+    are `pitch` elements apart, rows of results `y_pitch`. `kept` rows are written; all start from
+    `bias`.
     """
 
 
 across_rows = down_rows = filter_rows
-"""The names of the two that one kernel has."""
+"""The two versions of it that one kernel has."""
 
 ARGUMENTS = ", ".join(parameters(filter_rows))
 
@@ -50,13 +50,12 @@ ARGUMENTS = ", ".join(parameters(filter_rows))
 def filter_blocks(
     rows: int, vectors: int, rest: int, taps: Sequence[int], name: str = "filter"
 ) -> str:
-    """Return the text of `filter_rows`, which computes up to `rows` rows of n results each.
+    """Return the source of `filter_rows`, which computes up to `rows` rows of n results each.
 
-    `name` stands before all names in it, so that a kernel can have two.
-
-    Blocks have `vectors` vectors, but the last of a row only `rest`, if those are enough. `taps`
-    falls; its first may be 0, which stands for the loop: for steps of `rows` - 1 taps and more.
-    Whole vectors of input are read, for all rows.
+    All its names start with `name`, so that a kernel can have two versions. Blocks have `vectors`
+    vectors; the last of a row has `rest` if these suffice. `taps` lists the numbers of taps,
+    falling. A 0 in front adds the loop, for steps of at least `rows` - 1 taps. Whole vectors of
+    input are read, for all rows.
 
     >>> filter_blocks(2, 2, 1, [3]).count("def ")
     3
@@ -97,7 +96,7 @@ def _block(name: str, rows: int, vectors: int, taps: Sequence[int]) -> str:
 
 
 def _line(vectors: int, weights: Sequence[tuple[int, str]], indent: str) -> list[str]:
-    """Return the text for one line, which some rows, each with a weight, see."""
+    """Return the source for one line, which some rows read, each with its own weight."""
     lines = [f"{indent}x{v} = load(p, {v} * LANES)" for v in range(vectors)]
     for r, weight in weights:
         if not weight.startswith("w"):
@@ -108,7 +107,7 @@ def _line(vectors: int, weights: Sequence[tuple[int, str]], indent: str) -> list
 
 
 def _written(rows: int, vectors: int, taps: int) -> list[str]:
-    """Return the text of a step of so many taps, all its lines written out."""
+    """Return the source of a step of `taps` taps with all its lines unrolled."""
     indent = " " * 12
     lines = [f"{indent}w{b} = broadcast(w, {b})" for b in range(taps)]
     for i in range(rows + taps - 1):
@@ -118,7 +117,7 @@ def _written(rows: int, vectors: int, taps: int) -> list[str]:
 
 
 def _loop(rows: int, vectors: int) -> list[str]:
-    """Return the text of a step of `rows` - 1 taps or more: the lines that all rows see, a loop."""
+    """Return the source of a step of any taps from `rows` - 1 on: a loop over the shared lines."""
     indent = " " * 12
     lines = [f"{indent}taps = word(step, 1)"]
     for i in range(rows - 1):

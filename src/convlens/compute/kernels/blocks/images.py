@@ -1,11 +1,11 @@
-"""Register blocks for small kernels over images that are read where they lie, padding and all.
+"""Write register blocks for small kernels over images that are read in place, without packing.
 
-An *image block* keeps m rows of v vectors of the results of one channel in registers. It takes the
-kernel a column of taps at a time: every line of the input under the block is loaded once, masked
-where it sticks out at an end, and belongs to as many rows of the result as the taps say. A line
-above or below the image is read from a line of zeros. So nothing is packed, which for layers of
-nine taps would cost more than the multiply-adds. With a stride of 2 the columns come in pairs: one
-load of two vectors gives the even elements to one and the odd ones to the other.
+An *image block* keeps m rows of v vectors of the results of one channel in registers. It processes
+the kernel one column of taps at a time. Each line of the input under the block is loaded once,
+masked outside the image, and used for all rows of the result that read it. Lines above and below
+the image are read from a line of zeros. For layers of nine taps, packing would cost more than the
+multiply-adds. With a stride of 2 the columns are processed in pairs: two vectors are loaded at
+once, and one column uses their even elements, the other the odd ones.
 
 Every result is one chain of multiply-adds, in an order that the block's shape does not change.
 """
@@ -25,9 +25,9 @@ __all__ = ["ImageTaps", "image_blocks", "image_rows"]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTaps:
-    """The taps of a kernel that are not in its text: `depth` planes, and dilations.
+    """The sizes of a kernel that its source does not contain: `depth` planes, and dilations.
 
-    `zeros` are as many as a line of the input has.
+    `zeros` is a line of zeros as long as a line of the input.
     """
 
     zeros: Pointer
@@ -43,10 +43,10 @@ def image_rows(
 ) -> None:  # fmt: skip
     """Compute up to `rows` rows of n results each.
 
-    `w` are the weights of one channel out, column by column; `x` is where the first plane of its
-    group is, `y` where the first result is; all start from `bias`. The first tap is in plane
-    `front`, row `top` and column `left`; what lies outside of the input is 0. `kept` rows are
-    written.
+    `w` are the weights of one output channel, column by column. `x` is the address of the first
+    plane of its group, `y` that of the first result. All results start from `bias`. The first tap
+    is in plane `front`, row `top` and column `left`; outside the input there are zeros. `kept` rows
+    are written.
     """
 
 
@@ -56,10 +56,10 @@ ARGUMENTS = parameters(image_rows)
 def image_blocks(
     rows: int, vectors: int, rest: int, size: tuple[int, int], stride: tuple[int, int], apart: int
 ) -> str:
-    """Return the text of `image_rows`, which computes up to `rows` rows of n results each.
+    """Return the source of `image_rows`, which computes up to `rows` rows of n results each.
 
     `size` and `stride` are those of rows and columns, `apart` is the dilation of rows. Blocks have
-    `vectors` vectors, but the last of a row only `rest`, if those are enough.
+    `vectors` vectors; the last of a row has `rest` if these suffice.
 
     >>> image_blocks(2, 2, 1, (3, 3), (1, 1), 1).count("def ")
     3
@@ -83,7 +83,7 @@ def _moved(stride: int) -> str:
 def _block(
     rows: int, vectors: int, size: tuple[int, int], stride: tuple[int, int], apart: int
 ) -> str:
-    step = min(stride[1], size[1])  # columns of the kernel taken together
+    step = min(stride[1], size[1])  # columns of the kernel that are processed together
     lines = [
         f"def image_{rows}_{vectors}({', '.join(ARGUMENTS)}):",
         "    b = broadcast(bias, 0)",
@@ -98,7 +98,7 @@ def _block(
         f"        for _ in range({size[1] // step}):",
         *_columns(rows, vectors, size[0], stride, apart, step),
     ]
-    if size[1] % step:  # the last column has none beside it
+    if size[1] % step:  # the last column has no partner
         lines += [line[4:] for line in _columns(rows, vectors, size[0], stride, apart, 1)]
     lines += written(rows, vectors, "shape_out_w")
     return "\n".join(lines) + "\n"
@@ -107,7 +107,7 @@ def _block(
 def _columns(
     rows: int, vectors: int, taps: int, stride: tuple[int, int], apart: int, together: int
 ) -> list[str]:
-    """Return the text for one column of taps, or for two side by side."""
+    """Return the source for one column of taps, or for two neighbouring ones."""
     indent = " " * 12
     loaded = vectors * stride[1]  # vectors of one line
     lines = [f"{indent}w{e}_{a} = broadcast(w, {e * taps + a})"

@@ -1,9 +1,8 @@
-"""Register blocks with the channels out in the lanes: inputs are spread, weights are the vectors.
+"""Write register blocks with output channels in the lanes: vectors of weights, broadcast inputs.
 
 A *lane block* keeps m positions of v vectors of channels in registers. A step loads the v vectors
-of one tap's weights, one after another in memory, and takes each position's input from wherever it
-lies: nothing need be laid out, whatever the stride. The results come out with the channels together
-and must be turned over once.
+of one tap's weights, which are contiguous, and reads the input of each position in place: nothing
+is packed, whatever the stride. The results have the channels innermost and must be transposed once.
 """
 
 from __future__ import annotations
@@ -19,15 +18,14 @@ def spread_positions(
 ) -> None:
     """Compute `positions` results of `vectors` vectors of channels.
 
-    `places` holds an int64 for every position: the elements from `x` to its window. `offsets` holds
-    one for each of the `steps`: the elements from there to the input of a tap. `w` are the weights,
-    (steps, channels), and the channels start from `bias`. The results are written to `to`,
-    (positions, channels).
+    `places` holds an int64 per position: the offset of its window from `x`, in elements. `offsets`
+    holds one per step: the further offset of a tap's input. `w` are the weights, (steps, channels);
+    the channels start from `bias`. The results are written to `to`, (positions, channels).
     """
 
 
 def lane_block(positions: int, vectors: int) -> str:
-    """Return the text of `spread_positions` for that many positions and vectors.
+    """Return the source of `spread_positions` for these numbers of positions and vectors.
 
     >>> lane_block(2, 3).count("fma(")
     6

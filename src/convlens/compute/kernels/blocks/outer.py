@@ -1,9 +1,9 @@
-"""Register blocks for the derivative to the weight: sums over all places, which lie in the lanes.
+"""Write register blocks for the derivative to the weight: sums over places, which are in the lanes.
 
-An *outer block* keeps m x v sums in registers, of m channels of the gradient by v taps of the
-input. Every step it takes the next vector of places: m loads of the gradient, v of the input,
-shifted by each tap's offset, and m * v multiply-adds. At the end the lanes are added up. So neither
-side is laid out anew, and a sum over n places is one of n / lanes in each lane.
+An *outer block* keeps m x v sums in registers, for m channels of the gradient and v taps of the
+input. Every step handles the next vector of places: m loads of the gradient, v loads of the input,
+shifted by each tap's offset, and m * v multiply-adds. At the end the lanes are added up. Neither
+side is packed, and a sum over n places is a sum of n / lanes numbers in each lane.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from convlens.compute.kernels.machine import Machine
 __all__ = ["add_products", "best_block", "outer_blocks"]
 
 LOAD = 0.85
-"""What a load takes, of a cycle of multiply-adds: one in two is not aligned."""
+"""The cost of a load relative to a multiply-add; every second load is unaligned."""
 
 
 @generated
 def add_products(
     g: int, pitch: int, x: int, offsets: int, n: int, to: int, to_pitch: int, kept: int, some: int
 ) -> None:
-    """Add to `to` the sums over n places of some rows of g times x from some offsets on.
+    """Add to `to` the sums over n places of rows of g times x shifted by the taps' offsets.
 
-    The rows of g lie `pitch` elements apart, those of `to` `to_pitch`. `offsets` has an int64 for
-    each tap, in elements. Only the first `kept` rows and `some` taps are there; nothing else is
-    read or written.
+    The rows of g are `pitch` elements apart, those of `to` `to_pitch`. `offsets` has an int64 for
+    each tap, in elements. Only the first `kept` rows and `some` taps exist; nothing else is read
+    or written.
     """
 
 
@@ -34,7 +34,7 @@ ARGUMENTS = ", ".join(parameters(add_products))
 
 
 def best_block(machine: Machine, channels: int, taps: int) -> tuple[int, int]:
-    """Return the rows and taps of a block where there are so many channels out and taps in all.
+    """Return the rows and taps of the fastest block for this many output channels and taps.
 
     >>> best_block(Machine("any", 64, 32, True, 32768, 2**20), 64, 576)
     (4, 6)
@@ -50,7 +50,7 @@ def best_block(machine: Machine, channels: int, taps: int) -> tuple[int, int]:
 
 
 def outer_blocks(rows: int, taps: int) -> str:
-    """Return the text of `add_products` for up to `rows` rows and `taps` taps.
+    """Return the source of `add_products` for up to `rows` rows and `taps` taps.
 
     >>> outer_blocks(4, 6).count("fma(")
     48
@@ -73,7 +73,7 @@ def outer_blocks(rows: int, taps: int) -> str:
 
 
 def _step(rows: int, taps: int, load: str) -> list[str]:
-    """Return the text for one vector of places."""
+    """Return the source for one vector of places."""
     lines = [f"        b{r} = {load.format(f'g{r}')}" for r in range(rows)]
     for v in range(taps):
         lines.append(f"        c = {load.format(f'x{v}')}")

@@ -1,10 +1,10 @@
-"""Register blocks for small windows of pooling over images that are read where they lie.
+"""Write register blocks for pooling with small windows over images that are read in place.
 
-A *pool block* keeps m rows of v vectors of the results of one image in registers, as an image block
-of a convolution does (see `image_blocks`): every line of the input under it is loaded once, masked
-where it sticks out at an end, its columns combined, and what they come to combined with all the
-rows that see it. With a stride of 2, vectors are loaded in pairs, of which the even and the odd
-elements are drawn out.
+A *pool block* keeps m rows of v vectors of the results of one image in registers, like an image
+block of a convolution (see `blocks/images`). Each line of the input under the block is loaded once
+and masked outside the image. Its columns are combined, and the result is combined into all rows
+that read the line. With a stride of 2, vectors are loaded in pairs and split into even and odd
+elements.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__ = ["PoolTaps", "pool_blocks", "pool_rows"]
 
 @dataclass(frozen=True, kw_only=True)
 class PoolTaps:
-    """The taps of a window that are not in its text: `depth` planes, `depth_dilation` apart.
+    """The sizes of a window that its source does not contain: `depth` planes, their dilation.
 
-    The `identity` changes nothing it is combined with; `outside` is a line of the input made of it.
+    Combining with `identity` changes nothing; `outside` is a line of the input filled with it.
     """
 
     identity: Pointer
@@ -40,9 +40,9 @@ def pool_rows(
 ) -> None:  # fmt: skip
     """Compute up to `rows` rows of n results each.
 
-    `x` is where the first plane of the image is, `y` where the first result is. The first tap is in
-    plane `front`, row `top` and column `left`. `kept` rows are written. A mean is divided by
-    `times`, by the int64 of `row_counts` of its row and by the element of `counts` of its column.
+    `x` is the address of the first plane of the image, `y` that of the first result. The first tap
+    is in plane `front`, row `top` and column `left`. `kept` rows are written. A mean is divided by
+    `times`, by its row's int64 in `row_counts` and by its column's element in `counts`.
     """
 
 
@@ -52,10 +52,10 @@ ARGUMENTS = parameters(pool_rows)
 def pool_blocks(
     rows: int, vectors: int, rest: int, size: tuple[int, int], stride: tuple[int, int], mean: bool
 ) -> str:
-    """Return the text of `pool_rows`, which computes up to `rows` rows of n results each.
+    """Return the source of `pool_rows`, which computes up to `rows` rows of n results each.
 
-    `size` and `stride` are those of rows and columns. Blocks have `vectors` vectors, but the last
-    of a row only `rest`, if those are enough.
+    `size` and `stride` are those of rows and columns. Blocks have `vectors` vectors; the last of a
+    row has `rest` if these suffice.
 
     >>> pool_blocks(2, 2, 1, (3, 3), (1, 1), False).count("def ")
     3
@@ -118,7 +118,7 @@ def _block(
 
 
 def _across(v: int, size: int, stride: int) -> list[str]:
-    """Return the text for vector v of one line: its columns combined, in `c`."""
+    """Return the source that combines the columns of vector v of one line into `c`."""
     lines = []
     for e in range(0, size, stride):
         loaded = [f"load_lanes(p, left + {e} + {stride * v + i} * LANES, mask{e}_{stride * v + i},"
@@ -134,7 +134,7 @@ def _across(v: int, size: int, stride: int) -> list[str]:
 
 
 def _result(r: int, v: int, mean: bool) -> list[str]:
-    """Return the text that writes vector v of row r."""
+    """Return the source that writes vector v of row r."""
     at, left = f"{r} * shape_out_w + {v} * LANES", f"n - {v} * LANES"
     if not mean:
         return [f"store_some(y, {at}, a{r}_{v}, {left})"]

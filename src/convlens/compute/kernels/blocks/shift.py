@@ -1,10 +1,10 @@
-"""Register blocks: the innermost loops, written out for the registers a machine has.
+"""Write register blocks for the method `shift`, sized for the registers of a machine.
 
-A *shift block* keeps m rows of v vectors of results in registers. Row r is one output channel,
-a column one output position; every step multiplies the m weights of one tap with v vectors of the
-input, which for a convolution of stride 1 is the input itself, shifted by the tap's offset: a
-matrix product whose second operand is never laid out. Every result is one chain of multiply-adds in
-the order of the steps, whatever the block's shape, so all block shapes give the same bits.
+A *shift block* keeps m rows of v vectors of results in registers. A row is an output channel, a
+column an output position. Every step multiplies the m weights of one tap by v vectors of the input.
+With stride 1 these are the input itself, shifted by the tap's offset: a matrix product whose second
+operand is never formed. Every result is one chain of multiply-adds in the order of the steps,
+whatever the shape of the block, so all block shapes give the same bits.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["best_rows", "best_vectors", "shift_block", "shift_blocks", "shift_ro
 
 
 def best_rows(machine: Machine, count: int) -> int:
-    """Return how many rows a block should have where there are `count` in all.
+    """Return how many rows a block should have if there are `count` in all.
 
-    A block takes as long as its rows and what it loads; one of few sizes, that few be compiled.
+    The time of a block grows with its rows and loads. Few sizes exist, so few kernels compile.
 
     >>> best_rows(Machine("any", 64, 32, True, 32768, 2**20), 33)
     6
@@ -31,7 +31,7 @@ def best_rows(machine: Machine, count: int) -> int:
 
 
 def best_vectors(machine: Machine, rows: int) -> int:
-    """Return how many vectors a row of a block of so many rows should have.
+    """Return how many vectors a row should have in a block of `rows` rows.
 
     The registers hold rows * v results, v inputs and one weight.
 
@@ -48,10 +48,10 @@ def shift_rows(
 ) -> None:  # fmt: skip
     """Compute n columns of up to `rows` rows of results.
 
-    `w` are the weights, (steps, rows); `offsets` has an int64 for each step: how many elements from
-    `x` on the input of column 0 lies. Row r of the results is at `y`, r * `pitch` elements further.
-    The first `kept` rows are written, and nothing beyond column n. Each of the `rows` rows starts
-    from its `bias`, or where `resumed` is not 0 from what `y` holds.
+    `w` are the weights, (steps, rows). `offsets` has an int64 for each step: the offset from `x` of
+    the input of column 0, in elements. Row r of the results is r * `pitch` elements from `y`. The
+    first `kept` rows are written, and nothing beyond column n. Each row starts from its `bias`, or
+    from the values in `y` if `resumed` is not 0.
     """
 
 
@@ -59,7 +59,7 @@ ARGUMENTS = ", ".join(parameters(shift_rows))
 
 
 def shift_blocks(rows: int, vectors: int) -> str:
-    """Return the text of `shift_rows`, by blocks of `rows` rows and at most `vectors` vectors.
+    """Return the source of `shift_rows`, with blocks of `rows` rows and at most `vectors` vectors.
 
     Input is read up to `vectors` whole vectors from each step's offset.
 
@@ -91,7 +91,7 @@ def _call(rows: int, vectors: int, indent: str) -> list[str]:
 
 
 def shift_block(rows: int, vectors: int) -> str:
-    """Return the text of one block, `shift_<rows>_<vectors>`, with the arguments of `shift_rows`.
+    """Return the source of one block, `shift_<rows>_<vectors>`, with `shift_rows`'s arguments.
 
     >>> shift_block(1, 1).splitlines()[0]
     'def shift_1_1(w, x, offsets, steps, y, pitch, kept, n, resumed, bias):'

@@ -1,4 +1,4 @@
-"""What the texts of several register blocks share: their way along a row, and their results."""
+"""Write the source that several register blocks share: the loop along a row, and the stores."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ __all__ = ["along_rows", "written"]
 
 
 def along_rows(name: str, rows: int, vectors: int, rest: int, arguments: str, moved: str) -> str:
-    """Return the text of `NAME_rows(arguments)`, which does n columns by blocks of some vectors.
+    """Return the source of `NAME_rows(arguments)`, which computes n columns block by block.
 
-    Blocks have `vectors` vectors, but the last of a row only `rest`, if those are enough; `moved`
-    are the arguments for the columns from `column` on.
+    Blocks have `vectors` vectors; the last of a row has `rest` if these suffice. `moved` are the
+    arguments for the columns from `column` on.
 
     >>> print(along_rows("filter", 2, 3, 1, "y, n", "y + column * WIDTH, n - column"))
     def filter_rows(y, n):
@@ -33,7 +33,7 @@ def along_rows(name: str, rows: int, vectors: int, rest: int, arguments: str, mo
 
 
 def written(rows: int, vectors: int, pitch: str) -> list[str]:
-    """Return the text that writes the first `kept` rows, n elements of each, `pitch` apart."""
+    """Return the source that writes n elements of each of the first `kept` rows, `pitch` apart."""
     lines = [f"    if n >= {vectors} * LANES:"]
     for r in range(rows):
         lines.append(f"        if kept > {r}:")

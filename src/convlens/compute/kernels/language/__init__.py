@@ -1,1 +1,1 @@
-"""The language of kernels: a little of Python, translated for LLVM and compiled once a machine."""
+"""Translate the language of kernels, a subset of Python, for LLVM; compile it once per machine."""

@@ -1,4 +1,4 @@
-"""What instructions of LLVM the words of a kernel become."""
+"""Emit the LLVM instructions of the words of kernels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUFFIX = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"}
 
 Emit = Callable[..., Any]
 Table = dict[str, tuple[tuple[Any, ...], Emit]]
-"""Words with the types of their arguments and what appends their instructions."""
+"""Words, each with the types of its arguments and the function that appends its instructions."""
 
 
 @functools.cache
@@ -40,7 +40,7 @@ def vocabulary(dtype: str, vector: int, fused: bool) -> dict[str, Word]:
 
 
 class _Vector:
-    """Vectors of one element type, and what several words do with them."""
+    """Vectors of one element type, and the operations on them that several words share."""
 
     def __init__(self, dtype: str, vector: int) -> None:
         self.dtype, self.width = dtype, WIDTHS[dtype]
@@ -69,7 +69,7 @@ class _Vector:
         return _shuffle(builder, one, undefined, [0] * self.lanes)
 
     def before(self, builder: Any, n: Any) -> Any:
-        """Return a mask of the lanes before number n, an integer of any size."""
+        """Return a mask of the lanes before lane n; n may be below 0 or beyond the last lane."""
         for sign, end in ((">", I64(self.lanes)), ("<", I64(0))):
             n = builder.select(builder.icmp_signed(sign, n, end), end, n)
         numbers = ir.VectorType(I32, self.lanes)
@@ -79,7 +79,7 @@ class _Vector:
         return builder.icmp_signed(">", counts, ir.Constant(numbers, list(range(self.lanes))))
 
     def intrinsic(self, builder: Any, name: str, result: Any, *parts: Any) -> Any:
-        """Return what a function of LLVM's own gives: its name lacks the type of the vectors."""
+        """Call an LLVM intrinsic, with the type of the vectors in place of "*" in its name."""
         signature = ir.FunctionType(result, [part.type for part in parts])
         name = name.replace("*", f"v{self.lanes}{SUFFIX[self.dtype]}")
         return builder.call(_declared(builder.module, signature, name), parts)
@@ -89,7 +89,7 @@ class _Vector:
         return builder.zext(builder.bitcast(truths, ir.IntType(self.lanes)), I64)
 
     def lanewise(self, of_floats: str, of_integers: str) -> Emit:
-        """Return what appends one instruction of two operands."""
+        """Return a function that appends one instruction of two operands."""
         name = of_floats if self.floating else of_integers
         return lambda builder, a, b: getattr(builder, name)(a, b)
 
@@ -104,7 +104,7 @@ def _declared(module: ir.Module, signature: ir.FunctionType, name: str) -> ir.Fu
 
 
 def _memory(kind: _Vector) -> Table:
-    """Return the words that read and write whole vectors, or an element into every lane."""
+    """Return the words that load and store whole vectors, or fill all lanes with one value."""
     width = kind.width
     return {
         "load": (
@@ -122,7 +122,7 @@ def _memory(kind: _Vector) -> Table:
 
 
 def _masks(kind: _Vector) -> Table:
-    """Return the words that read and write some lanes."""
+    """Return the words that load and store some of the lanes."""
     width = ir.Constant(I32, kind.width)
 
     def between(builder: Any, low: Any, high: Any) -> Any:
@@ -150,7 +150,7 @@ def _masks(kind: _Vector) -> Table:
 
 
 def _scalars(kind: _Vector) -> Table:
-    """Return the words about single elements."""
+    """Return the words for single elements."""
     element, plus = kind.element, kind.lanewise("fadd", "add")
 
     def number(builder: Any, s: Any) -> Any:
@@ -178,7 +178,7 @@ def _scalars(kind: _Vector) -> Table:
 
 
 def _arithmetic(kind: _Vector, fused: bool) -> Table:
-    """Return the words that calculate lane by lane."""
+    """Return the words for arithmetic, lane by lane."""
 
     def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
         if not kind.floating:
@@ -197,14 +197,14 @@ def _arithmetic(kind: _Vector, fused: bool) -> Table:
 
 
 def _comparisons(kind: _Vector) -> Table:
-    """Return the words that compare numbers of any type; not-a-number wins."""
+    """Return the words that compare numbers of any type; NaN wins."""
 
     def extreme(sign: str) -> Emit:
         def emit(builder: Any, a: Any, b: Any) -> Any:
             if not kind.floating:
                 return builder.select(builder.icmp_signed(sign, a, b), a, b)
-            # Where b is not a number the comparison is false and takes it; where a is none, neither
-            # is a + b. To take a itself would be merged with the comparison, and be no maximum.
+            # If b is NaN, the comparison is false and selects it. If a is NaN, so is a + b. LLVM
+            # would merge selecting a itself with the comparison, which loses the NaN.
             best = builder.select(builder.fcmp_ordered(sign, a, b), a, b)
             return builder.select(builder.fcmp_unordered("uno", a, a), builder.fadd(a, b), best)
 
@@ -223,7 +223,7 @@ def _comparisons(kind: _Vector) -> Table:
 
 
 def _fractions(kind: _Vector) -> Table:
-    """Return the words that only floating-point numbers have."""
+    """Return the words for floating-point numbers only."""
 
     def of_one(name: str) -> Emit:
         return lambda builder, v: kind.intrinsic(builder, f"llvm.{name}.*", kind.whole, v)
@@ -232,8 +232,8 @@ def _fractions(kind: _Vector) -> Table:
         return lambda b, x, y: b.select(b.fcmp_ordered(sign, x, y), x, y)
 
     def rough_root(builder: Any, v: Any) -> Any:
-        # Half the exponent, and the fraction halved with it: linear between powers of 4. Rounded
-        # up, the least subnormal number is more than nothing.
+        # Halve the exponent and the fraction with it: linear between powers of 4. Rounding up makes
+        # the root of the least subnormal number differ from that of 0.
         bits = ir.IntType(8 * kind.width)
         numbers = ir.VectorType(bits, kind.lanes)
         one = {"float32": 127 << 23, "float64": 1023 << 52}[kind.dtype]
@@ -256,7 +256,7 @@ def _fractions(kind: _Vector) -> Table:
 
 
 def _shuffles(kind: _Vector) -> Table:
-    """Return the words that take lanes of two vectors in another order."""
+    """Return the words that rearrange the lanes of two vectors."""
     lanes = kind.lanes
     half = range(lanes // 2)
     orders = {
@@ -273,7 +273,7 @@ def _shuffles(kind: _Vector) -> Table:
 
 
 def _integers(kind: _Vector) -> Table:
-    """Return the words about integers of 64 bits in memory."""
+    """Return the words for integers of 64 bits in memory."""
     return {
         "word": ((I64, I64), lambda b, p, i: b.load(kind.at(b, p, i, I64))),
         "put_word": ((I64, I64, I64), lambda b, p, i, n: b.store(n, kind.at(b, p, i, I64))),

@@ -1,9 +1,9 @@
-"""The text of kernel functions, with records flattened into numbers: `a_rows` is `a.rows`.
+"""Flatten the records in the source of kernel functions into numbers: `a.rows` to `a_rows`.
 
 A parameter that is a record becomes one parameter for each of its numbers, and so does a record
-that is passed on. Fixed numbers become names of constants. `shape = a.shape` is no instruction: it
-only gives a record a shorter name. A call may make a record of what it passes on. One `InMemory`
-stays one parameter, its address: `a.rows` is `word(a, 3)` then.
+argument. Fixed numbers become names of constants. `shape = a.shape` emits no instruction; it only
+names a record. A call may construct a record as an argument. A record `InMemory` stays one
+parameter, its address, and `a.rows` becomes `word(a, 3)`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _annotated(function: Function) -> Mapping[str, type | None]:
 
 @functools.cache
 def record_of(function: Function) -> tuple[str, type] | None:
-    """Return the name and the type of a function's record: of the last parameter, or None."""
+    """Return the name and type of a function's last parameter if it is a record, or None."""
     found = list(_annotated(function).items())
     name, kind = found[-1] if found else ("", None)
     return None if kind is None else (name, kind)
@@ -46,7 +46,7 @@ def record_of(function: Function) -> tuple[str, type] | None:
 
 @functools.cache
 def parameters(function: Function, constants: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return the names of a function's parameters in flattened text, without those of constants."""
+    """Return the names of a function's flattened parameters, without those in `constants`."""
     found: list[str] = []
     for name, kind in _annotated(function).items():
         found += [name] if kind is None else _flat(name, kind, fixed=False)
@@ -54,7 +54,7 @@ def parameters(function: Function, constants: tuple[str, ...] = ()) -> tuple[str
 
 
 def _flat(prefix: str, kind: type, *, fixed: bool) -> list[str]:
-    """Return the flattened names of a record's numbers; with `fixed`, of constants, too."""
+    """Return the flattened names of a record's numbers; with `fixed`, also of its constants."""
     if in_memory(kind):
         return [prefix]
     return [
@@ -66,9 +66,9 @@ def _flat(prefix: str, kind: type, *, fixed: bool) -> list[str]:
 
 @functools.cache
 def _read(function: Function) -> Mapping[str, Any]:
-    """Return what a function reads of its module, by name: kernel functions and integers.
+    """Return the kernel functions and integers that a function reads from its module, by name.
 
-    An attribute that has the name of one counts, too: then a kernel has a text it does not use.
+    An attribute with the same name counts, too; the kernel then contains a function it never uses.
     """
     plain = inspect.unwrap(function)
     found = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}
@@ -76,7 +76,7 @@ def _read(function: Function) -> Mapping[str, Any]:
 
 
 def _own(value: Any) -> bool:
-    """Return whether this is a function with a text of its own: no word, and none of a block."""
+    """Return whether this is a function with its own source, not a word nor a generated one."""
     return (
         isinstance(value, FunctionType)
         and value.__module__ != words.__name__
@@ -87,8 +87,8 @@ def _own(value: Any) -> bool:
 def reached(functions: Iterable[Function], written: Collection[str]) -> dict[str, Function]:
     """Return these functions and all that they call, by name, each after those that it calls.
 
-    The text of those named in `written` is elsewhere. Raises NotImplementedError for two functions
-    of one name.
+    Those named in `written` are left out. Raises NotImplementedError for two functions of the same
+    name.
     """
     found: dict[str, Function] = {}
 
@@ -108,9 +108,9 @@ def reached(functions: Iterable[Function], written: Collection[str]) -> dict[str
 
 
 def constants_in(functions: Iterable[Function], known: Mapping[str, int]) -> dict[str, int]:
-    """Return the integers that functions read of their modules, where they are not `known`.
+    """Return the integers that functions read from their modules and that are not `known`.
 
-    Raises NotImplementedError for two of one name that differ.
+    Raises NotImplementedError for two of the same name that differ.
     """
     found: dict[str, int] = {}
     for function in functions:
@@ -122,7 +122,7 @@ def constants_in(functions: Iterable[Function], known: Mapping[str, int]) -> dic
 
 @functools.cache
 def _texts(path: str) -> Mapping[int, str]:
-    """Return the functions of a file by their first lines: much faster than `inspect.getsource`."""
+    """Return the functions of a file by first line, much faster than `inspect.getsource`."""
     lines = linecache.getlines(path)
     found = {}
     for node in ast.parse("".join(lines)).body:
@@ -134,10 +134,10 @@ def _texts(path: str) -> Mapping[int, str]:
 
 @functools.cache
 def source(function: Function, constants: tuple[str, ...] = ()) -> str:
-    """Return a function's text, flattened and without types; `constants` are no parameters.
+    """Return a function's source, flattened and without types; `constants` are not parameters.
 
-    Raises NotImplementedError for a record used as a number, or a variable that has the name of a
-    flattened one, and TypeError for a record that is passed as another.
+    Raises NotImplementedError for a record used as a number and for a variable named like a
+    flattened parameter, TypeError for a record passed as another type.
     """
     taken = {*function.__code__.co_varnames} & {*parameters(function)} - {*_annotated(function)}
     if taken:
@@ -154,7 +154,7 @@ def source(function: Function, constants: tuple[str, ...] = ()) -> str:
 
 
 class _Flattener(ast.NodeTransformer):
-    """Replace the records in one function."""
+    """A transformer that replaces the records in one function."""
 
     def __init__(self, function: Function) -> None:
         self.function = function
@@ -170,14 +170,14 @@ class _Flattener(ast.NodeTransformer):
         )
 
     def record(self, node: ast.expr) -> tuple[str, type] | None:
-        """Return the flattened name and the type of the record an expression is, or None."""
+        """Return the flattened name and type of a record that an expression denotes, or None."""
         match self.found(node):
             case name, type() as kind:
                 return name, kind
         return None
 
     def found(self, node: ast.expr) -> tuple[str, type | None] | None:
-        """Return the flattened name of a record, or of a number of one, and the record's type."""
+        """Return the flattened name of a record and its type, or of its number and None."""
         match node:
             case ast.Name(name):
                 return self.records.get(name)
@@ -194,7 +194,7 @@ class _Flattener(ast.NodeTransformer):
         return None
 
     def read(self, node: ast.expr) -> ast.expr | None:
-        """Return how a number of a record in memory is read, or None for any other expression."""
+        """Return the call that reads a number of a record in memory; None for other expressions."""
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.insert(0, node.attr)
@@ -209,7 +209,7 @@ class _Flattener(ast.NodeTransformer):
         return ast.Call(ast.Name("word", ast.Load()), [ast.Name(name, ast.Load()), place], [])
 
     def made(self, node: ast.expr) -> tuple[type, list[ast.expr]] | None:
-        """Return the type and the numbers of a record that an expression makes, or None."""
+        """Return the type and the numbers of a record that an expression constructs, or None."""
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             return None
         kind = self.globals.get(node.func.id)
@@ -232,13 +232,13 @@ class _Flattener(ast.NodeTransformer):
         return ast.Name(found[0], ast.Load())
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        """Keep a name that is no record."""
+        """Return the name itself; refuse that of a record."""
         if node.id in self.records:
             raise self.refuse(node)
         return node
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt | None:
-        """Remember a name for a record; keep any other assignment."""
+        """Remove an assignment that names a record, and remember it; keep any other."""
         names: list[ast.expr] = node.targets[:1]
         values = [node.value]
         if isinstance(names[0], ast.Tuple) and isinstance(node.value, ast.Tuple):
@@ -254,7 +254,7 @@ class _Flattener(ast.NodeTransformer):
         return None
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        """Replace the records that a call passes on by their numbers."""
+        """Replace the record arguments of a call by their numbers."""
         self.check(node)
         arguments: list[ast.expr] = []
         for argument in node.args:
@@ -269,7 +269,7 @@ class _Flattener(ast.NodeTransformer):
         return node
 
     def kind(self, argument: ast.expr) -> type | None:
-        """Return the type of the record that an argument is, or None."""
+        """Return the type of a record argument, or None."""
         found, made = self.record(argument), self.made(argument)
         return found[1] if found else made[0] if made else None
 

@@ -1,11 +1,11 @@
-"""The text of a kernel into LLVM's instructions: the part of Python that kernels are written in.
+"""Translate the source of a kernel, in a subset of Python, into LLVM instructions.
 
-That part is small, so little lies between the text and the machine, and it takes milliseconds:
-functions of integers (64 bits, as addresses are) and vectors; assignments, `if`, `while`, `for`
-over a `range`; `+ - * // % | & << >>`, comparisons, `and`, `or`, `not`, `min`, `max`. Division
-rounds down, as Python's does. What a name is at its first assignment it stays. Words, which are
-called like functions, append their own instructions (see `emitting`). A function marked `@apart` is
-compiled once and called, any other may be put where it is called. Anything else is refused.
+The subset is small, so a translation takes milliseconds. It has functions of integers (64 bits, as
+addresses are) and vectors; assignments, `if`, `while`, `for` over a `range`; `+ - * // % | & <<
+>>`, comparisons, `and`, `or`, `not`, `min`, `max`. Division rounds down, as in Python. A variable
+keeps the type of its first value. Words are called like functions and append their own instructions
+(see `emitting`). A function marked `@apart` is always called, any other may be inlined. Anything
+else is refused.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COMPARED: dict[type[ast.cmpop], str] = {
 
 @dataclass(frozen=True)
 class Word:
-    """One word: the types of its arguments, and the function that appends its instructions.
+    """A word: the types of its arguments, and the function that appends its instructions.
 
     `emit(builder, *values)` returns a value or None.
     """
@@ -52,16 +52,16 @@ class Word:
 
 
 def translated(text: str, words: Mapping[str, Word]) -> ir.Module:
-    """Return the module in which `run(block)` is what the text defines as `run`.
+    """Return the LLVM module of a kernel's source, which defines `run(block)`.
 
-    The text holds functions, integers by name, and other names for words. Raises
-    NotImplementedError, naming function and expression, for what is not translated.
+    The source holds functions, named integers and aliases of words. Raises NotImplementedError,
+    naming function and expression, for anything outside the subset.
     """
     return _Module(text, words).module
 
 
 class _Module:
-    """The functions of one text; each is translated when it is first called."""
+    """The functions of one kernel, each translated when it is first called."""
 
     def __init__(self, text: str, words: Mapping[str, Word]) -> None:
         self.module = ir.Module(name="kernel")
@@ -101,7 +101,7 @@ class _Module:
         return found
 
     def _result(self, node: ast.FunctionDef, types: tuple[Any, ...]) -> Any:
-        """Return the type of what a function returns, known once it has been translated."""
+        """Return the type of a function's result, known once the function has been translated."""
         trial = ir.Function(
             self.module, ir.FunctionType(ir.VoidType(), types), f"{node.name}.trial"
         )
@@ -113,7 +113,7 @@ class _Module:
 
 @dataclass
 class _Function:
-    """One function while it is translated."""
+    """A function during its translation."""
 
     home: _Module
     node: ast.FunctionDef
@@ -173,7 +173,7 @@ class _Function:
                 raise self.refuse(node)
 
     def finish(self, value: Any) -> None:
-        """Return a value, of several a structure."""
+        """Translate a return of a value, or of several as a structure."""
         if self.trial:
             if value is not None:
                 several = isinstance(value, tuple)
@@ -213,7 +213,7 @@ class _Function:
         self, test: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt]
     ) -> None:
         value = self.truth(self.value(test))
-        if isinstance(value, ir.Constant):  # a kernel's constant: the other side need not fit
+        if isinstance(value, ir.Constant):  # the branch not taken need not be valid
             self.body(then if value.constant else otherwise)
             return
         yes, no, after = (self.function.append_basic_block() for _ in range(3))
@@ -339,7 +339,7 @@ class _Function:
         return found
 
     def either(self, all_of_them: bool, parts: Sequence[ast.expr]) -> Any:
-        """Translate `and` or `or`: what need not be asked is not."""
+        """Translate `and` or `or`, which stop at the first part that decides."""
         with self.builder.goto_entry_block():
             place = self.builder.alloca(I1)
         after = self.function.append_basic_block()
@@ -362,7 +362,7 @@ class _Function:
         return self.builder.icmp_signed("!=", value, I64(0))
 
     def whole(self, value: Any) -> Any:
-        """Return a truth as the integer it is in Python."""
+        """Return a boolean as the integer it is in Python."""
         if not isinstance(value, tuple) and value.type == I1:
             return self.builder.zext(value, I64)
         return value
@@ -392,7 +392,7 @@ class _Function:
 
 
 class _Given(ast.expr):
-    """A number that lies in a place already."""
+    """A number that is already stored in memory."""
 
     def __init__(self, place: Any) -> None:
         super().__init__()
@@ -410,7 +410,7 @@ _TRUE: dict[str, Callable[[int, int], bool]] = {
 
 
 def _folded(operator: ast.operator, left: Any, right: Any) -> int | None:
-    """Return what two constants come to."""
+    """Return the result of an operator on two constants, or None."""
     if not isinstance(left, ir.Constant) or not isinstance(right, ir.Constant):
         return None
     expression = ast.Expression(

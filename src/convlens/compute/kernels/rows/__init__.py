@@ -1,1 +1,1 @@
-"""Rows of numbers: copied, padded, interleaved, combined."""
+"""Copy, pad, interleave and combine rows of numbers."""

@@ -1,4 +1,4 @@
-"""Results that were computed apart, one row a phase, put where they belong: in turn, in one row."""
+"""Interleave results that were computed as one row per phase."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["interleave", "interleave_2", "interleave_4"]
 
 
 def interleave(to: int, source: int, apart: int, count: int, n: int) -> None:
-    """Write n elements, taken in turn from `count` rows that lie `apart` elements from each other.
+    """Write n elements, taken in turn from `count` rows that are `apart` elements apart.
 
-    Of each row whole vectors are read.
+    Whole vectors are read from each row.
     """
     if count == 1:
         copy(to, source, n)
@@ -37,7 +37,7 @@ def interleave(to: int, source: int, apart: int, count: int, n: int) -> None:
 
 
 def interleave_2(to: int, source: int, apart: int, n: int) -> None:
-    """Do that for two rows."""
+    """Interleave two rows."""
     i = 0
     while i < n:
         a, b = load(source, i // 2), load(source, i // 2 + apart)
@@ -51,7 +51,7 @@ def interleave_2(to: int, source: int, apart: int, n: int) -> None:
 
 
 def interleave_4(to: int, source: int, apart: int, n: int) -> None:
-    """Do that for four rows."""
+    """Interleave four rows."""
     i = 0
     while i < n:
         a, b = load(source, i // 4), load(source, i // 4 + apart)

@@ -1,6 +1,6 @@
-"""Rows of windows: combined from rows of the input, halved in place, drawn out a stride apart.
+"""Pool along rows: combine rows of the input, shift and combine in place, and pick by stride.
 
-`combine` is the maximum or the sum; its *identity*, which changes nothing, stands in the padding.
+`combine` is the maximum or the sum. Its *identity*, which changes nothing, fills the padding.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["PoolCounts", "PoolDraw", "combine_rows", "draw", "fill", "halve", "m
 
 @dataclass(frozen=True, kw_only=True)
 class PoolCounts:
-    """The numbers of elements that a mean counts, along each axis: integers, but `w` elements."""
+    """The numbers of elements in a mean, along each axis: int64, but of the element type in `w`."""
 
     d: Pointer
     h: Pointer
@@ -43,10 +43,10 @@ class PoolCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class PoolDraw:
-    """How windows are drawn out of a row: `size` taps, `dilation` apart, every `stride`.
+    """The windows along a row: `size` taps, `dilation` apart, one window every `stride`.
 
-    `SIZE` and `STRIDE` are 0 where the kernel reads `size` and `stride` instead. If `MEAN` is 1,
-    sums are divided by counts.
+    `SIZE` and `STRIDE` are 0 if the kernel reads `size` and `stride` instead. If `MEAN` is 1, sums
+    are divided by counts.
     """
 
     MEAN: Fixed
@@ -69,7 +69,7 @@ def combine_rows(
     to: int, source: int, planes: int, plane_step: int, rows: int, row_step: int, n: int,
     identity: int,
 ) -> None:  # fmt: skip
-    """Write what the n columns of so many rows of so many planes combine to, column by column."""
+    """Combine rows of planes into one row of n elements, column by column."""
     i = 0
     while i + 4 * LANES <= n:
         a = broadcast(identity, 0)
@@ -88,7 +88,7 @@ def combine_rows(
         store(to, i + 3 * LANES, d)
         i += 4 * LANES
     while i < n and n >= LANES:
-        i = min(i, n - LANES)  # the last vector again covers some columns that are done
+        i = min(i, n - LANES)  # the last vector overlaps the one before it
         a = broadcast(identity, 0)
         for plane in range(planes):
             row = source + (plane * plane_step + i) * WIDTH
@@ -108,9 +108,9 @@ def combine_rows(
 
 
 def halve(to: int, source: int, fresh: int, n: int) -> None:
-    """Combine n elements of `to` with those of `source`, or if `fresh` copy these.
+    """Combine n elements of `to` with those of `source`, or copy these if `fresh` is not 0.
 
-    `source` may lie behind `to` in the same memory. Whole vectors are written.
+    `source` may be later in the same memory as `to`. Whole vectors are written.
     """
     i = 0
     while i < n:
@@ -134,7 +134,7 @@ def every(row: int, i: int, a: PoolDraw) -> Any:
 
 
 def window_at(row: int, i: int, a: PoolDraw) -> Any:
-    """Return a vector of windows combined, a STRIDE apart, the first from element i on."""
+    """Return a vector of combined windows, a STRIDE apart, the first starting at element i."""
     v = every(row, i, a)
     if a.SIZE != 0:
         for e in range(1, a.SIZE):
@@ -147,7 +147,7 @@ def window_at(row: int, i: int, a: PoolDraw) -> Any:
 
 def mean(sums: Any, counts: Any, times: int) -> Any:
     """Return the sums divided by their counts, each multiplied by `times`."""
-    # No result is a negative zero, whether or not padding, which is 0, was among what was summed.
+    # Adding 0 turns a negative zero into a positive one, as padding among the elements does.
     return div(add(sums, zero()), mul(splat(number(times)), counts))
 
 
@@ -171,7 +171,7 @@ def draw(y: int, row: int, n: int, counts: int, times: int, a: PoolDraw) -> None
 
 
 def pick(y: int, row: int, n: int, counts: int, times: int, a: PoolDraw) -> None:
-    """Do what `draw` does for windows of one tap, any stride apart."""
+    """Write n windows of one tap as `draw` does, with any stride."""
     for q in range(n):
         put(y, q, get(row, q * a.stride))
     if a.MEAN != 0:

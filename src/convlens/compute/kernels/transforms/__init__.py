@@ -1,1 +1,1 @@
-"""Fourier transforms of tiles in the registers, and how far off their results may be."""
+"""Convolve tiles by Fourier transforms in registers, and bound the errors of the results."""

@@ -1,12 +1,12 @@
-"""Butterflies: Fourier transforms of a few vectors, written out with their constants folded in.
+"""Write butterflies: Fourier transforms of a few vectors, unrolled and with constants folded in.
 
-A *butterfly* of R transforms R complex vectors lane by lane: as many transforms as there are lanes,
-side by side, and nothing is shuffled. Complex numbers are two vectors, the real and the imaginary
-part, so that the inverse transform is the same text with the two exchanged.
+A *butterfly* of radix R transforms R complex vectors lane by lane: one transform per lane, without
+shuffling. A complex number is two vectors, the real and the imaginary part. Exchanging the two
+turns the same source into the inverse transform.
 
-Long transforms are passes of butterflies. Forward, numbers are multiplied by the twiddle factors
-after each (decimation in frequency), which leaves the frequencies in an order of their own;
-backward before each (decimation in time), which starts from that order. So nothing is ever sorted.
+Long transforms are passes of butterflies. Forward, the twiddle factors are applied after each
+butterfly (decimation in frequency), which leaves the frequencies permuted. Backward, they are
+applied before each one (decimation in time), which starts from that order. Nothing is ever sorted.
 
 Source: Cooley & Tukey, *Math. Comp.* 19 (1965); Gentleman & Sande, *AFIPS* 29 (1966); Van Loan,
 *Computational Frameworks for the Fast Fourier Transform*, chapters 1 and 2.
@@ -22,39 +22,38 @@ from convlens.compute.kernels.language.words import generated
 __all__ = ["ENTRY", "RADICES", "butterflies", "exchange", "exchange_text", "transform"]
 
 RADICES = (2, 3, 4, 5, 8)
-"""How many vectors a butterfly may transform: a larger one finds too few registers."""
+"""The radices of the butterflies; a larger one needs too many registers."""
 ENTRY = 8
-"""The words that describe a pass in a schedule: see `transform`."""
+"""The number of integers that describe a pass in a schedule, see `transform`."""
 
 
 @generated
 def transform(
     re: int, im: int, schedule: int, passes: int, count: int, step: int, shift: int, backward: int
 ) -> None:
-    """Transform `count` columns of vectors in place, which lie `step` elements apart.
+    """Transform `count` columns of vectors, `step` elements apart, in place.
 
-    `re` and `im` are where the real and the imaginary parts begin. The schedule holds `ENTRY`
-    integers for each of the passes: the radix R, how many groups of butterflies, how many elements
-    from one to the next, how many butterflies in each, the elements between the R numbers of a
-    butterfly and from one butterfly to the next, the address of the twiddle factors, and whether
-    there are any. These are, for butterfly i and 0 < r < R, the two parts of a complex number;
-    `shift` is added to i. Backward, with the imaginary parts for `re` and the real ones for `im`,
-    all is undone, times the length.
+    `re` and `im` are the addresses of the real and the imaginary parts. The schedule holds `ENTRY`
+    integers for each pass: the radix R; the number of groups of butterflies and their distance;
+    the butterflies per group; the distances of the R numbers of one and of neighbours; the address
+    of the twiddle factors, and whether there are any. Distances are in elements. Butterfly i has a
+    complex factor for each 0 < r < R; `shift` is added to i. To invert the transform, times its
+    length, set `backward` and exchange `re` and `im`.
     """
 
 
 @generated
 def exchange(p: int, step: int) -> None:
-    """Transpose as many vectors as there are lanes, `step` elements apart."""
+    """Transpose a square of as many vectors as there are lanes, `step` elements apart."""
 
 
 Part = tuple[bool, str]
-"""A vector by name, and whether its negative is meant: a sign costs nothing until it is stored."""
+"""A vector's name, with True in front for its negative; a sign costs nothing until it is stored."""
 Number = tuple[Part, Part]
 
 
 class _Writer:
-    """The lines of a function, one operation each, with a fresh name for every result."""
+    """The lines of a function, one operation each, with a new name for every result."""
 
     def __init__(self, indent: int) -> None:
         self.lines: list[str] = []
@@ -85,7 +84,7 @@ class _Writer:
         return False, str(found)
 
     def settled(self, a: Part) -> str:
-        """Return the name of a vector that needs no sign any more."""
+        """Return the name of a vector in which the sign has been applied."""
         return self.name(f"sub(zero(), {a[1]})") if a[0] else a[1]
 
 
@@ -105,7 +104,7 @@ def _turned(writer: _Writer, a: Number, steps: int, whole: int) -> Number:
     """Multiply by exp(-2 pi i steps / whole)."""
     real, imaginary = a
     steps %= whole
-    if 4 * steps >= whole:  # a quarter turn is an exchange
+    if 4 * steps >= whole:  # a quarter turn exchanges the parts
         return _turned(writer, (imaginary, _minus(real)), steps * 4 - whole, 4 * whole)
     if steps == 0:
         return a
@@ -139,7 +138,7 @@ def _transform(writer: _Writer, x: list[Number]) -> list[Number]:
 
 
 def _odd_transform(writer: _Writer, x: list[Number]) -> list[Number]:
-    """Return the transform of an odd number of numbers, straight from the definition."""
+    """Return the transform of an odd number of numbers, computed from the definition."""
     n, half = len(x), range(1, len(x) // 2 + 1)
     sums = [_sum(writer, x[j], x[n - j]) for j in half]
     differences = [_difference(writer, x[j], x[n - j]) for j in half]
@@ -165,7 +164,7 @@ def _odd_transform(writer: _Writer, x: list[Number]) -> list[Number]:
 
 
 def butterflies(lanes: int) -> str:
-    """Return the text of `transform` and `exchange`.
+    """Return the source of `transform` and `exchange`.
 
     >>> "def transform(" in butterflies(4)
     True
@@ -194,7 +193,7 @@ def butterflies(lanes: int) -> str:
 
 
 def exchange_text(lanes: int) -> str:
-    """Return the text of `exchange`: shuffled like cards log2(lanes) times, rows are columns."""
+    """Return the source of `exchange`: log2(lanes) perfect shuffles transpose the square."""
     names = [f"v{i}" for i in range(lanes)]
     lines = [f"def exchange({', '.join(parameters(exchange))}):"]
     lines += [f"    {name} = load(p, {i} * step)" for i, name in enumerate(names)]
@@ -210,7 +209,7 @@ def exchange_text(lanes: int) -> str:
 
 
 def _pass(radix: int) -> str:
-    """Return the text of `pass_<radix>`, one pass of a transform over columns of vectors.
+    """Return the source of `pass_<radix>`, one pass of a transform over columns of vectors.
 
     `twist` is 0 without twiddle factors, 1 to multiply by them before the butterfly, 2 after it.
     """

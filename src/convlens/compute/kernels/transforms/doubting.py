@@ -1,14 +1,14 @@
-"""Which results of a transform may be too far off beside their own windows, and these summed anew.
+"""Find the results of a transform that may be too inaccurate for their windows, and sum them again.
 
-The error of a transform is spread over its tiles: it is about the same everywhere, and may be too
-large where a window's products are small. How large it may be follows from the input's magnitudes
-and from the energy of the spectrum (see `fourier_doubts`); `weighing.limit_of` gives the least sum
-of products, |x| |w|, beside which it is small enough. A result is beyond doubt if it is that large
-itself, which no sum of smaller products can be; or if whole blocks of its window prove that much
-(`weighing.uncertain_blocks`); or the products of the largest taps do. The others are summed
-directly, by a second kernel, which most inputs never need.
+The error of a transform is about the same everywhere in a tile. It may be too large for a window
+whose products are small. A bound of it follows from the input's magnitudes and the energy of the
+spectrum (see `fft.doubts`). `weighing.limit_of` returns the smallest sum of products |x| |w|
+that justifies it. A result is certain if it is that large itself, because smaller products
+cannot add up to it. It is also certain if whole blocks of its window prove that much
+(`weighing.uncertain_blocks`), or if the products of the largest taps do. The other results are
+summed directly, most of them by a second kernel that few inputs ever need.
 
-An *area* is a tile as the windows see it, on a line all in one row.
+An *area* is a tile as the windows read it; of a line it is a single row.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from convlens.compute.kernels.transforms.weighing import mask_of, uncertain_bloc
 __all__ = ["SPLIT", "count_doubts", "settle_tiles"]
 
 SPLIT = 8
-"""The most tasks that share the doubtful results of a pair of tiles."""
+"""The most tasks among which the doubtful results of a pair of tiles are divided."""
 
 AT_HAND = 4
-"""The doubtful fours of vectors of a tile that are summed where they are found."""
+"""The number of doubtful groups of four vectors per tile that are summed at once."""
 
 AT_ONCE = 128
-"""The products that are summed in a row, before such sums are summed."""
+"""The number of products that are summed in sequence, before these sums are summed."""
 
 
 def pack_area(to: int, image: int, corner: Axes, g: FourierGeometry) -> None:
-    """Write a tile as the windows see it."""
+    """Write a tile as the windows read it."""
     if g.tile.line == 0:
         pack_planes(to, image, corner, 0, g.tile.depth, g)
         return
@@ -61,7 +61,7 @@ def pack_area(to: int, image: int, corner: Axes, g: FourierGeometry) -> None:
 def doubtful_four(
     y: int, count: int, area: int, at: int, doubt: DoubtLimit, g: FourierGeometry
 ) -> int:
-    """Return an integer other than 0 if any of up to four vectors of results is doubtful.
+    """Return a nonzero integer if any of up to four vectors of results is doubtful.
 
     Their windows begin at element `at` of the area, which is that of the channel with the largest
     taps.
@@ -93,9 +93,9 @@ def doubtful_four(
 
 
 def reach_out(to: int, areas: int, g: FourierGeometry) -> None:
-    """Write for every element the sum of magnitudes from there on, as far as a window is wide.
+    """Write, for every element, the sum of magnitudes over a window's width from there on.
 
-    Over all channels.
+    The sum is over all channels.
     """
     count = g.area
     for i in range(0, count, LANES):
@@ -112,7 +112,7 @@ def reach_out(to: int, areas: int, g: FourierGeometry) -> None:
 
 
 def stirring_four(reached: int, at: int, count: int, g: FourierGeometry) -> int:
-    """Return an integer other than 0 if the windows of four vectors hold other than zeros."""
+    """Return a nonzero integer if the windows of four vectors hold anything but zeros."""
     bits = 0
     for i in range(0, min(count, 4 * LANES), LANES):
         found = zero()
@@ -127,16 +127,16 @@ def stirring_four(reached: int, at: int, count: int, g: FourierGeometry) -> int:
 def met(
     position: int, spread: int, size: int, apart: int, begin: int, until: int
 ) -> tuple[int, int]:  # fmt: skip
-    """Return the first of a window's taps along an axis that meet the input, and the first beyond.
+    """Return the range of taps along an axis with which windows meet the input.
 
-    That is of so many windows side by side, from a position of the padded input on.
+    These are `spread` neighbouring windows, the first at a position of the padded input.
     """
     first = min(size, max(0, begin - position - spread + apart) // apart)
     return first, max(first, min(size, (until - position + apart - 1) // apart))
 
 
 def taps_met(position: Axes, count: int, g: FourierGeometry) -> tuple[int, int, int, int, int, int]:
-    """Return the same of all axes, for `count` windows in a row from a position on."""
+    """Return the ranges of `met` for all axes, for `count` windows in a row from a position on."""
     d, h, w = position.d, position.h, position.w
     d0, d1 = met(d, 1, g.window.size.d, g.window.apart.d, g.window.begin.d, g.window.until.d)
     h0, h1 = met(h, 1, g.window.size.h, g.window.apart.h, g.window.begin.h, g.window.until.h)
@@ -147,10 +147,10 @@ def taps_met(position: Axes, count: int, g: FourierGeometry) -> tuple[int, int, 
 def sum_directly(
     y: int, count: int, areas: int, at: int, position: Axes, row: int, bias: int, g: FourierGeometry
 ) -> None:  # fmt: skip
-    """Write up to four vectors of results whose windows begin at element `at` of the areas.
+    """Write up to four vectors of results, summed directly.
 
-    That is a position of the padded input. Taps that meet nothing but its zeros are left out.
-    `AT_ONCE` products are summed at a time, then their sums.
+    Their windows begin at element `at` of the areas, at `position` of the padded input. Taps that
+    meet only its zeros are left out. `AT_ONCE` products are summed at a time, then their sums.
     """
     size, taps = g.taps.size, g.taps.offsets
     d0, d1, h0, h1, w0, w1 = taps_met(position, min(count, 4 * LANES), g)
@@ -180,10 +180,10 @@ def count_row(
     y: int, area: int, at: int, position: Axes, begin: int, end: int, fresh: int,
     doubt: DoubtLimit, before: int, settled: int, g: FourierGeometry,
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Return what `count_doubts` does, of a part of a row, and how many are settled then.
+    """Return what `count_doubts` returns, for part of a row, and how many groups are settled.
 
-    `position` of the padded input is where the row begins. Ahead of it, `before` fours were
-    doubtful and left so.
+    The row begins at `position` of the padded input. Before it, `before` groups of four vectors
+    were left doubtful.
     """
     d, h, w = position.d, position.h, position.w
     doubts, sums = 0, 0
@@ -212,17 +212,17 @@ def count_row(
 def count_doubts(
     y: int, image: int, blocks: int, area: int, corner: Axes, doubt: DoubtLimit, g: FourierGeometry
 ) -> tuple[int, int]:
-    """Return how many fours of vectors of a tile's results are doubtful, and the products in these.
+    """Return how many groups of four vectors of results are doubtful, and the products in these.
 
-    The first few, of one channel, are summed here and now, and not counted. `y` is the plane of
-    results, `image` and `blocks` are those of the channel with the largest taps. The area, two of
-    them, is written if it is needed.
+    If there is one channel, the first few are summed at once and not counted. `y` is the plane of
+    results; `image` and `blocks` are those of the channel with the largest taps. The area, with
+    room for two, is written if it is needed.
     """
     packed, whole, doubts, sums, settled = 0, 0, 0, 0, 0
     d0, h0, w0 = corner.d, corner.h, corner.w
     along, down = g.blocks.along, g.blocks.down
-    # A lane of the blocks stands for `along` results: the four vectors of them are looked at one by
-    # one where each stands for four vectors of results and more.
+    # A lane of the blocks stands for `along` results. The four vectors of blocks are examined one
+    # by one if each stands for at least four vectors of results.
     part = 4 * LANES * along
     if along >= 4:
         part = LANES * along
@@ -248,7 +248,7 @@ def count_doubts(
                     if along >= 4 and (bits >> (j - i) // part * 16) & 65535 == 0:
                         continue
                     for r in range(h, min(h + down, high)):
-                        # One row's part has up to two fours; for more than are at hand all is read.
+                        # A row's part has up to two groups; beyond `AT_HAND` all is packed.
                         if whole == 0 and (g.tile.line != 0 or settled > AT_HAND - 2):
                             pack_area(area, image, corner, g)
                             whole = 1
@@ -266,7 +266,7 @@ def count_doubts(
 def settle_four(
     y: int, count: int, areas: int, at: int, position: Axes, doubt: DoubtLimit, g: FourierGeometry
 ) -> None:
-    """Sum up to four vectors of results directly if any is doubtful; of zeros the sum is 0."""
+    """Sum up to four vectors of results directly if any is doubtful; zeros need no sum."""
     channel = areas + word(g.taps.channel, doubt.row) * g.area * WIDTH
     reached = areas + g.each * g.area * WIDTH
     if doubtful_four(y, count, channel, at, doubt, g) == 0:
@@ -282,7 +282,7 @@ def settle_part(
     scratch: int, x: int, y: int, limits: int, chunk: int, split: int, tile: int, group: int,
     g: FourierGeometry,
 ) -> None:  # fmt: skip
-    """Settle share number `chunk` of `split` of a tile's results, of all kernels of a group."""
+    """Settle share `chunk` of `split` of a tile's doubtful results, for all kernels of a group."""
     line, each, outs = g.tile.line, g.each, g.outs
     n, d0, h0, w0 = origin(tile, g)
     if n >= g.grid.batch:
@@ -322,8 +322,8 @@ def settle_tiles(
 ) -> None:  # fmt: skip
     """Sum one of `split` shares of the doubtful results of a pair of tiles directly.
 
-    `limits` holds for every pair of tiles and every kernel the limit where something is doubtful,
-    or 0.
+    `limits` holds, for every pair of tiles and every kernel, the limit if anything is doubtful,
+    else 0.
     """
     chunk, rest = task % split, task // split
     if rest >= g.grid.pairs * g.groups:

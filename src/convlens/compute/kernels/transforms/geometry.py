@@ -1,7 +1,7 @@
-"""What is constant in a problem for the kernels that convolve by transforms: a record in memory.
+"""Define the constants of a problem for the kernels that convolve by transforms.
 
-It has too many numbers for the registers, so the kernels get its address and read what they need.
-Lengths and distances are in elements.
+They are too many for the registers, so the kernels get the address of a record and read what they
+need. Lengths and distances are in elements.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class FourierTile:
-    """A tile in memory: (depth, high, columns) vectors, the rows `wide`.
+    """A tile in memory: (depth, high, columns) vectors, in rows of `wide` elements.
 
-    Rows lie `pitch` apart and planes `plane`. The real and the imaginary part take `elements` each.
-    `line` is 1 where the three axes are one.
+    Rows are `pitch` apart and planes `plane`. The real and the imaginary part take `elements` each.
+    `line` is 1 if the three axes form a single signal.
     """
 
     depth: int
@@ -37,9 +37,9 @@ class FourierTile:
 
 @dataclass(frozen=True, kw_only=True)
 class FourierInputs:
-    """The input and its padding: which planes and rows stand at a padded position, and `ends`.
+    """The input and its padding: the planes and rows at padded positions, and the `ends` of rows.
 
-    `end` are the padded sizes. Along a row, the input lies as it is from `first` to `last`.
+    `end` holds the padded sizes. Along a row, the input is unchanged from `first` to `last`.
     """
 
     space: Axes
@@ -53,9 +53,9 @@ class FourierInputs:
 
 @dataclass(frozen=True, kw_only=True)
 class FourierGrid:
-    """The results of an image, the `step` of them that a tile gives, and how many tiles there are.
+    """The results of an image, the `step` of them that a tile gives, and the `count` of tiles.
 
-    `pairs` of tiles make up the whole batch.
+    The whole batch has `pairs` pairs of tiles.
     """
 
     out: Axes
@@ -67,7 +67,7 @@ class FourierGrid:
 
 @dataclass(frozen=True, kw_only=True)
 class AxisPasses:
-    """The schedule of the passes along an axis (see `butterflies`), and how many they are."""
+    """The schedule of the passes along an axis (see `butterflies`), and their number."""
 
     schedule: Pointer
     count: int
@@ -77,8 +77,8 @@ class AxisPasses:
 class FourierPasses:
     """The passes along the axes and across the lanes.
 
-    Along D and H, `columns_d` and `columns_h` columns are transformed at a time. Backward, only the
-    `wanted_columns` and `wanted_rows` are. `shift` is a row's part in the twiddle factors along D.
+    `columns_d` and `columns_h` columns are transformed at a time along D and H. Backward, only the
+    `wanted_columns` and `wanted_rows` are. A row adds `shift` to the twiddle index along D.
     """
 
     d: AxisPasses
@@ -96,9 +96,9 @@ class FourierPasses:
 class FourierStrips:
     """The strips of a plane: `count` of them, `elements` apart, each of `rows` rows.
 
-    A strip is `groups` of as many vectors as there are lanes: `leap` from one to the next, `step`
-    within one. The `twiddles` across the lanes lie `sweep` vectors apart from strip to strip,
-    `jump` from group to group, `advance` from vector to vector.
+    A strip consists of `groups` groups of as many vectors as there are lanes; groups are `leap`
+    apart, vectors `step`. The `twiddles` across the lanes are `sweep` vectors apart between strips,
+    `jump` between groups and `advance` between vectors.
     """
 
     count: int
@@ -115,7 +115,7 @@ class FourierStrips:
 
 @dataclass(frozen=True, kw_only=True)
 class FourierErrors:
-    """The factors of an error, and the numbers beyond which none is known: see `weighing`."""
+    """The factors of an error, and the limits beyond which no error is known; see `weighing`."""
 
     mean: Pointer
     peak: Pointer
@@ -129,11 +129,11 @@ class FourierErrors:
 
 @dataclass(frozen=True, kw_only=True)
 class ProofBlocks:
-    """Blocks of `down` rows and `along` columns, and what they prove of windows: see `weighing`.
+    """Blocks of `down` rows and `along` columns, and what they prove about windows; see `weighing`.
 
-    From one row of blocks to the next there are `pitch` elements, in all `elements`. For every
-    kernel, `count` blocks of a window have `floors` and `places`; the `first` ones are tried
-    first, and `sums` add up all floors.
+    Rows of blocks are `pitch` elements apart and take `elements` in all. For each kernel, `count`
+    blocks of a window have `floors` and `places`. The `first` of them are tried first; `sums` holds
+    the sum of all floors.
     """
 
     down: int
@@ -149,10 +149,10 @@ class ProofBlocks:
 
 @dataclass(frozen=True, kw_only=True)
 class LargestTaps:
-    """The `terms` largest taps of one channel of every kernel, their places, and that channel.
+    """The `terms` largest taps of one channel of each kernel, with their places and that channel.
 
-    And all `weights`, with the `offsets` of the taps in a tile, `size` of them, and how far a
-    window reaches.
+    It also holds all `weights`, `size` per channel, the `offsets` of the taps in a tile, and the
+    `reach` of a window.
     """
 
     largest: Pointer
@@ -167,9 +167,9 @@ class LargestTaps:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSpans:
-    """How many taps there are along the axes, and how far `apart`.
+    """The numbers of taps along the axes, and their distances `apart`.
 
-    From `begin` until `until`, the padded input holds more than the zeros of its padding.
+    Before `begin` and from `until` on, the padded input holds only zeros of padding.
     """
 
     size: Axes
@@ -180,10 +180,10 @@ class WindowSpans:
 
 @dataclass(frozen=True, kw_only=True)
 class FourierGeometry(InMemory):
-    """All that is constant in a problem: sizes, schedules and tables.
+    """All constants of a problem: sizes, schedules and tables.
 
-    `each` and `outs` are the channels in and out of a group. `length` is that of a tile as the
-    windows see it, and `area` leaves room behind it.
+    `each` and `outs` are the input and output channels of a group. `length` is that of a tile as
+    the windows read it, and `area` the same with some room after it.
     """
 
     tile: FourierTile
@@ -207,10 +207,10 @@ class FourierGeometry(InMemory):
 
 @dataclass(frozen=True, kw_only=True)
 class DoubtLimit:
-    """What decides whether the results of a kernel are in doubt.
+    """The criterion for results of a kernel that are in doubt.
 
-    In every lane `limit` is the least sum of products that makes a result certain; `row` is the
-    kernel's number and `bias` the address of its bias.
+    Each lane of `limit` is the smallest sum of products that makes a result certain. `row` is the
+    number of the kernel and `bias` the address of its bias.
     """
 
     limit: int

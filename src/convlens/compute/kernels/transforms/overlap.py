@@ -1,15 +1,15 @@
-"""Two tiles of the input, as the parts of one complex array, convolved by way of their transforms.
+"""Convolve pairs of tiles by Fourier transforms, each pair as one complex array.
 
-A real kernel leaves the two parts apart, so nothing need be done to tell two real tiles apart. A
-tile is (depth, high, columns) vectors; rows lie `pitch` and planes `plane` elements apart, so
-padded that the numbers of a column do not fall upon each other in the cache. First its columns are
-transformed along all three axes by butterflies; then, multiplied by twiddle factors, across the
-lanes, for which as many vectors as there are lanes are transposed. There the product with the
-transform of the kernel is taken, in whatever order the frequencies lie, and all is undone. What can
-be done in one plane, and in it in one *strip* of a few rows, is done there before the next.
+Two real tiles are the real and the imaginary part; a real kernel never mixes them. A tile has
+(depth, high, columns) vectors. Its rows are `pitch` and its planes `plane` elements apart, so that
+the numbers of a column do not compete for the same cache lines. Butterflies first transform the
+columns along all three axes. Then twiddle factors are applied, squares of vectors transposed, and
+the lanes transformed. There the data are multiplied by the transform of the kernel, in whatever
+order the frequencies are, and all steps are undone. Work within a plane, and within a *strip* of a
+few of its rows, is finished before the next begins.
 
-A single signal, a line, is such a tile too, its vectors one after another; then the passes along
-the three axes are those of one transform, and twiddle factors depend on the row (`shift`).
+A single signal, a line, is such a tile too, with its vectors in sequence. The passes along the
+three axes then form one transform, and the twiddle factors depend on the row (`shift`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = ["convolve_tiles"]
 
 
 def depths(re: int, im: int, rows: int, columns: int, backward: int, g: FourierGeometry) -> None:
-    """Transform columns along D, so many rows and columns of them."""
+    """Transform the first `rows` rows and `columns` columns along D."""
     if g.passes.d.count == 0:
         return
     for row in range(rows):
@@ -61,7 +61,7 @@ def depths(re: int, im: int, rows: int, columns: int, backward: int, g: FourierG
 
 
 def heights(re: int, im: int, columns: int, backward: int, g: FourierGeometry) -> None:
-    """Transform so many columns of a plane along H."""
+    """Transform the first `columns` columns of a plane along H."""
     if g.passes.h.count == 0:
         return
     for column in range(0, columns, g.passes.columns_h):
@@ -73,7 +73,7 @@ def heights(re: int, im: int, columns: int, backward: int, g: FourierGeometry) -
 
 
 def widths(re: int, im: int, backward: int, g: FourierGeometry) -> None:
-    """Transform the rows of a strip along M."""
+    """Transform the rows of a strip along W."""
     rows, pitch = g.strips.rows, g.tile.pitch
     transform(re, im, g.passes.w.schedule, g.passes.w.count, rows, pitch, 0, backward)
 
@@ -90,7 +90,7 @@ def twist(re: int, im: int, twiddles: int, g: FourierGeometry) -> None:
 
 
 def multiply(to_re: int, to_im: int, re: int, im: int, kernel: int, g: FourierGeometry) -> int:
-    """Write the sum over channels of a group of vectors times the transform of the kernel.
+    """Write a group of vectors times the transform of the kernel, summed over channels.
 
     Return the sums of the squares.
     """
@@ -134,7 +134,7 @@ def strip_backward(
 ) -> int:
     """Multiply a strip by the transform of the kernel and undo `strip_forward`.
 
-    The real and the imaginary part are exchanged from the product on, so forward is backward.
+    From the product on, the real and the imaginary part are exchanged, which inverts transforms.
     Return the sums of the squares of the product.
     """
     step, energy = g.strips.step, zero()
@@ -153,7 +153,7 @@ def strip_backward(
 
 
 def write_row(to: int, source: int, n: int, scale: int, bias: int, least: int) -> int:
-    """Write n results; return in every lane the least magnitude there, or `least`."""
+    """Write n results; return, per lane, the smallest of their magnitudes and `least`."""
     s, b, i = broadcast(scale, 0), broadcast(bias, 0), 0
     while i + LANES <= n:
         v = fma(load(source, i), s, b)
@@ -170,7 +170,7 @@ def write_row(to: int, source: int, n: int, scale: int, bias: int, least: int) -
 def write_tile(
     to: int, source: int, corner: Axes, bias: int, limit: int, g: FourierGeometry
 ) -> int:
-    """Write the results of a tile whose windows lie in it; 0: none of them is below the limit."""
+    """Write the results whose windows lie in a tile; return 0 if none is below the limit."""
     wide, line, least = g.tile.wide, g.tile.line, broadcast(g.errors.most, 0)
     depth, high = g.tile.depth, g.tile.high
     if line == 0:
@@ -194,9 +194,9 @@ def write_tile(
 def pack_pair(
     pair: int, group: int, to: int, stats: int, blocks: int, x: int, g: FourierGeometry
 ) -> None:  # fmt: skip
-    """Write two tiles of every channel of a group, as real and imaginary parts, and go along D.
+    """Pack two tiles of every channel of a group as complex numbers and transform them along D.
 
-    And how large they are, to `stats`, and their blocks.
+    Write their magnitudes to `stats` and what their blocks prove to `blocks`.
     """
     each, tile = g.each, g.tile.elements
     volume = g.inputs.space.d * g.inputs.space.h * g.inputs.space.w
@@ -222,9 +222,9 @@ def pack_pair(
 def convolve_plane(
     to: int, scratch: int, plane: int, kernel: int, first: int, g: FourierGeometry
 ) -> int:
-    """Take a plane through all else and back, for one channel out; forward if it is the first.
+    """Transform a plane, multiply and transform back, for one output channel.
 
-    Return the sums of the squares of its spectrum, once convolved.
+    Only the `first` needs the forward transform. Return the convolved spectrum's sums of squares.
     """
     energy = zero()
     each, tile = g.each, g.tile.elements * WIDTH
@@ -252,10 +252,10 @@ def convolve_plane(
 def convolve_tiles(
     task: int, scratch: int, x: int, y: int, limits: int, counts: int, g: FourierGeometry
 ) -> None:
-    """Do two tiles of one group of channels.
+    """Convolve two tiles of one group of channels.
 
-    Where some of their results are doubtful, write the limit of each kernel to `limits`, and how
-    many vectors must be summed directly to `counts`.
+    If some results are doubtful, write the limit of their kernel to `limits`. Write the number of
+    products to be summed directly to `counts`.
     """
     pair, group = task % g.grid.pairs, task // g.grid.pairs
     each, outs, tile = g.each, g.outs, g.tile.elements * WIDTH
@@ -270,7 +270,7 @@ def convolve_tiles(
     pack_pair(pair, group, scratch, stats, blocks, x, g)
     sums = 0
     for k in range(outs):
-        # The last channel out may overwrite what no other needs any more.
+        # The last output channel may overwrite the transformed input, which is not needed again.
         to = scratch
         if k < outs - 1:
             to += 2 * each * tile

@@ -1,4 +1,4 @@
-"""A tile of the input in memory: where tiles lie, and how one is packed."""
+"""Locate tiles of the input, and pack them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["origin", "pack_planes", "pack_tile_row"]
 
 
 def origin(t: int, g: FourierGeometry) -> tuple[int, int, int, int]:
-    """Return the image of tile t, and the output at which it begins: d, h, w."""
+    """Return the image of tile t and its first output: n, d, h, w."""
     row = g.grid.count.w
     plane = g.grid.count.h * row
     whole = g.grid.count.d * plane
@@ -22,9 +22,9 @@ def origin(t: int, g: FourierGeometry) -> tuple[int, int, int, int]:
 def pack_tile_row(
     to: int, image: int, corner: Axes, d: int, h: int, g: FourierGeometry
 ) -> None:  # fmt: skip
-    """Write row h of plane d of the tile at a padded position, its padding included.
+    """Write row h of plane d of the tile at a padded position, including its padding.
 
-    On a line every row goes on where that before it ends.
+    If the tile is a line, every row continues the one before it.
     """
     wide, start, found_d, found_h = g.tile.wide, corner.w, 0, 0
     if g.tile.line != 0:
@@ -48,7 +48,7 @@ def pack_tile_row(
 def pack_planes(
     to: int, image: int, corner: Axes, begin: int, end: int, g: FourierGeometry
 ) -> None:  # fmt: skip
-    """Write some planes of the tile at a padded position, its padding included."""
+    """Write some planes of the tile at a padded position, including its padding."""
     for d in range(begin, end):
         for h in range(g.tile.high):
             pack_tile_row(to, image, corner, d, h, g)

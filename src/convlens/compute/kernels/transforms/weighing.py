@@ -1,12 +1,12 @@
-"""How large tiles are, how far off their transforms may be, and which results are beyond doubt.
+"""Measure the magnitudes of tiles, bound the errors of transforms, and find the certain results.
 
-All by sums over *blocks* of some rows and columns, taken as a tile is packed. By the inequality of
-Cauchy and Schwarz the products of the numbers a of a block and the taps w they meet come to
+It uses sums over *blocks* of some rows and columns, formed while a tile is packed. By the
+Cauchy-Schwarz inequality, the numbers a of a block and the taps w that they meet satisfy
 
-    sum |a| |w|  >=  (sum sqrt |a|)^2 / (sum 1 / |w|),
+    sum |a| |w|  >=  (sum sqrt |a|)^2 / (sum 1 / |w|).
 
-so one number for a block, and one for where it may lie in a window, prove how large the window's
-products are, at least. See `doubting`, and `fourier_doubts` for the sums of 1 / |w|.
+One number per block, and one per place of a block in a window, thus give a lower bound of the
+window's products. See `doubting`, and `fft.doubts` for the sums of 1 / |w|.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ __all__ = [
 
 
 def weigh_column(row: int, i: int, squares: int, g: FourierGeometry) -> tuple[int, int]:
-    """Return sums of roots over the rows of a block, one vector of them, and of squares."""
+    """Return a vector of sums of roots over the rows of a block, and the sums of squares."""
     found = zero()
     if i < g.tile.wide:
         for r in range(g.blocks.down):
             v = load(row, i + r * g.tile.pitch)
             squares, found = fma(v, v, squares), add(rough_root(v), found)
     else:
-        found = broadcast(g.errors.most, 0)  # no window holds it
+        found = broadcast(g.errors.most, 0)  # outside every window
     return found, squares
 
 
 def weigh_two(
     row: int, i: int, squares: int, others: int, g: FourierGeometry
 ) -> tuple[int, int, int]:
-    """Return sums of roots over neighbours in two vectors, and sums of squares of either."""
+    """Return sums of roots over pairs in a row, and the sums of squares of both vectors."""
     a, squares = weigh_column(row, i, squares, g)
     b, others = weigh_column(row, i + LANES, others, g)
     return add(evens(a, b), odds(a, b)), squares, others
@@ -89,9 +89,9 @@ def weigh_eight(
 def weigh_rows(
     blocks: int, row: int, squares: int, most: int, least: int, g: FourierGeometry
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Return sums of squares, the largest of a few of them and the least block, with some rows.
+    """Add rows to the sums of squares, the largest partial sum and the smallest block.
 
-    Write to `blocks` the square of the sum of the roots of the magnitudes of every block.
+    Write the square of the sum of the roots of the magnitudes of every block to `blocks`.
     """
     along, n, found = g.blocks.along, 0, zero()
     for i in range(0, g.tile.wide, along * LANES):
@@ -115,10 +115,10 @@ def weigh_rows(
 def pack_weighed(
     to: int, image: int, corner: Axes, blocks: int, g: FourierGeometry
 ) -> tuple[int, int]:  # fmt: skip
-    """Write a tile, as `pack_planes` does, and to `blocks` what its blocks prove, then the least.
+    """Write a tile as `pack_planes` does, and to `blocks` what its blocks prove, then the smallest.
 
-    Return the sums of squares and the largest of a few of them, lane by lane. What was just written
-    is read while it is near.
+    Return, per lane, the sums of squares and the largest partial sum. The rows are read again while
+    they are in the cache.
     """
     squares, most, down, least = zero(), zero(), g.blocks.down, broadcast(g.errors.most, 0)
     for d in range(g.tile.depth):
@@ -137,7 +137,7 @@ def pack_weighed(
 
 
 def holds_zeros(tiles: int, g: FourierGeometry) -> int:
-    """Return 1 if two tiles hold nothing but zeros, else 0."""
+    """Return 1 if two tiles hold only zeros, else 0."""
     most = zero()
     for part in range(2):
         for d in range(g.tile.depth):
@@ -154,11 +154,11 @@ def holds_zeros(tiles: int, g: FourierGeometry) -> int:
 
 
 def weigh(stats: int, squares: int, most: int, tiles: int, g: FourierGeometry) -> None:
-    """Write how large a channel's pair of tiles is: its part in the error, and the largest number.
+    """Write the share in the error of a channel's pair of tiles, and its largest number.
 
-    The part is the root mean square and a share of the largest: the error of a lone number is not
-    spread evenly. The largest is that of a few numbers' length: more, never less. Where all squares
-    are 0 and the numbers are not, nothing is known of them.
+    The share is the root mean square plus a fraction of the largest number, because the error of a
+    single large number is not spread evenly. The largest number is estimated from partial sums of
+    squares, never too low. If all squares underflow to 0, no bound is known.
     """
     store(stats, 0, most)
     most = broadcast(stats, 0)
@@ -173,10 +173,10 @@ def weigh(stats: int, squares: int, most: int, tiles: int, g: FourierGeometry) -
 
 
 def limit_of(stats: int, row: int, energy: int, g: FourierGeometry) -> int:
-    """Return in every lane the least sum of products that makes a result of a kernel certain.
+    """Return, in every lane, the smallest sum of products that makes a kernel's result certain.
 
-    `energy` is the sum of the squares of the spectrum of both tiles, once convolved. Where numbers
-    are too large or too small for that to be known, the limit is not a number: nothing is certain.
+    `energy` is the sum of the squares of the convolved spectrum of both tiles. If numbers are too
+    large or too small for a bound, the limit is NaN, and no result is certain.
     """
     found = mul(root(energy), broadcast(g.errors.spectral, 0))
     most = zero()
@@ -188,12 +188,12 @@ def limit_of(stats: int, row: int, energy: int, g: FourierGeometry) -> int:
     small = below(most, broadcast(g.errors.least, 0)) | below(found, broadcast(g.errors.floor, 0))
     if below(broadcast(g.errors.most, 0), most) != 0 or (some != 0 and small != 0):
         found = broadcast(g.errors.never, 0)
-    result: int = fma(found, zero(), found)  # what is infinite is no limit either
+    result: int = fma(found, zero(), found)  # turns an infinite limit into NaN
     return result
 
 
 def mask_of(count: int) -> int:
-    """Return a bit for each of the lanes that hold one of `count` results."""
+    """Return a mask with a bit for each lane that holds one of `count` results."""
     held: int = max(0, min(LANES, count))
     return (1 << held) - 1
 
@@ -201,7 +201,7 @@ def mask_of(count: int) -> int:
 def add_two(
     blocks: int, at: int, places: int, floors: int, n: int, f0: int, f1: int
 ) -> tuple[int, int]:  # fmt: skip
-    """Return sums for two vectors, with what four more blocks prove of each."""
+    """Return the bounds of two vectors after adding what four more blocks prove."""
     w, v = broadcast(floors, n), broadcast(floors, n + 1)
     a, b = at + word(places, n), at + word(places, n + 1)
     g0, g1 = mul(load(blocks, a), w), mul(load(blocks, a + LANES), w)
@@ -216,7 +216,7 @@ def add_two(
 def add_four(
     blocks: int, at: int, places: int, floors: int, n: int, f0: int, f1: int, f2: int, f3: int
 ) -> tuple[int, int, int, int]:
-    """Return the same for four vectors."""
+    """Return the bounds of four vectors after adding what four more blocks prove."""
     f0, f1 = add_two(blocks, at, places, floors, n, f0, f1)
     f2, f3 = add_two(blocks, at + 2 * LANES, places, floors, n, f2, f3)
     return f0, f1, f2, f3
@@ -225,7 +225,7 @@ def add_four(
 def uncertain_two(
     blocks: int, at: int, held: int, limit: int, places: int, floors: int, g: FourierGeometry
 ) -> int:  # fmt: skip
-    """Return what `uncertain_blocks` does, for `held` lanes of two vectors."""
+    """Return what `uncertain_blocks` returns, for `held` lanes of two vectors."""
     m0, m1 = mask_of(held), mask_of(held - LANES)
     f0, f1, bits, n = zero(), zero(), 1, g.blocks.first
     for first in range(0, n, 4):
@@ -243,10 +243,10 @@ def uncertain_two(
 def uncertain_blocks(
     blocks: int, at: int, left: int, limit: int, row: int, g: FourierGeometry
 ) -> int:
-    """Return which lanes of four vectors of blocks leave a result uncertain: 16 bits a vector.
+    """Return which lanes of four vectors of blocks leave a result uncertain, 16 bits per vector.
 
-    A lane stands for the results whose windows begin in its block, of which `left` are to come in
-    a row. All of another block stands in the window of each of these. `blocks` are those of the
+    A lane stands for the results whose windows begin in its block; `left` results remain in the
+    row. The other blocks used lie entirely in all of these windows. `blocks` are those of the
     channel with the largest taps, the four vectors from element `at` on.
     """
     held = (left + g.blocks.along - 1) // g.blocks.along
@@ -272,7 +272,7 @@ def uncertain_blocks(
 
 
 def may_doubt(blocks: int, limit: int, row: int, g: FourierGeometry) -> int:
-    """Return an integer other than 0 if blocks as small as the least leave results uncertain."""
+    """Return a nonzero integer if blocks as small as the smallest would leave results uncertain."""
     found = mul(load(blocks, g.blocks.elements - LANES), broadcast(g.blocks.sums, row))
     bits: int = below(found, limit)
     return bits
