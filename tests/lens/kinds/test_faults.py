@@ -213,8 +213,10 @@ def test_terms_region_and_cost_are_of_one_kind() -> None:
     x = torch.rand(3, 3, generator=torch.Generator().manual_seed(0))
     seen = record(lambda x: x.norm(p="nuc"), x)
     step = seen.steps[0]
-    assert bound(seen, step)[0].name == "composed"
-    assert explain(seen, 0, ()).rule == "slope"
+    # Some builds of LAPACK round otherwise without vectors; then what is beneath does not count.
+    kind = bound(seen, step)[0].name
+    assert kind in ("composed", "universal")
+    assert (explain(seen, 0, ()).kind, explain(seen, 0, ()).rule) == (kind, "slope")
     assert region(seen, step.outputs[0], ()).upper_bound
     assert costs_of(seen).rows[0].uncounted
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from convlens.lens import Recording, record
 from convlens.lens.kinds import bound
 from convlens.lens.recorder.keeping import Keeper
+from convlens.lens.recording import Value
 from convlens.lens.trees import replace_refs, tensors_in
 from tests.cases.networks import NETWORKS, Raises, build
 
@@ -21,6 +22,12 @@ def flat(outputs: object) -> list[Tensor]:
     return tensors_in(outputs)
 
 
+def copied(value: Value) -> Tensor:
+    """Return a copy that requires a gradient if a parameter did: torch may fold products then."""
+    copy = value.tensor.clone()
+    return copy.requires_grad_(value.kind == "parameter" and copy.is_floating_point())
+
+
 def replayed_wrongly(seen: Recording) -> list[int]:
     """Return the steps whose recorded inputs, run again, do not give their recorded outputs."""
     wrong = []
@@ -28,7 +35,7 @@ def replayed_wrongly(seen: Recording) -> list[int]:
         if step.op == "alias" or not step.outputs:
             continue
         args, kwargs = replace_refs(
-            (step.args, step.kwargs), lambda ref: seen.values[ref.id].tensor.clone()
+            (step.args, step.kwargs), lambda ref: copied(seen.values[ref.id])
         )
         with torch.no_grad():
             made = step.function(*args, **kwargs)
