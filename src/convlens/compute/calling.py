@@ -6,14 +6,14 @@ same protocol. Where no mode is active, that costs next to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from convlens.compute.deciding import Prepared
 from convlens.compute.dispatching import execute
 from convlens.compute.memory.arena import check_memory
 from convlens.compute.methods import check_method
@@ -25,9 +25,6 @@ from convlens.compute.operators.operators import goes_forward
 from convlens.compute.problems import Problem
 
 __all__ = ["ShownCall", "answer", "call"]
-
-Compute = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
-"""Takes x (n, c, *space) and a place for the result; returns the result, and indices if asked."""
 
 _NO_TENSOR = torch.empty(0)
 """Stands for arrays of NumPy, so that a mode of torch is shown one call, not its parts."""
@@ -50,37 +47,32 @@ def call(problem: Problem, given: Operands, method: str = "auto") -> Any:
         cast = given.cast_pooled(len(problem.windows))
         if cast is not given:
             given, problem = cast, problem.in_type("float32")
-
-    def compute(x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return execute(problem, x, *given.weights, method, y)
-
-    return answer(problem, given, method, compute)
+    return answer(problem, given, method)
 
 
-def answer(
-    problem: Problem, given: Operands, method: str, compute: Compute, settled: bool = False
-) -> Any:
-    """Return what `compute` makes of x as an array like x, or in `out`; with indices, a pair.
+def answer(problem: Problem, given: Operands, method: str, prepared: Prepared | None = None) -> Any:
+    """Return the result as an array like x, or in `out`; with indices, a pair.
 
-    Where torch must see the computation, to differentiate it for instance, torch's operators do it
-    instead. `settled` says that `compute` is the same in every call. Raises ValueError if another
-    method was asked for then, if `out` cannot be written to, or if memory runs out.
+    A plan passes what it has `prepared`, which is used for its own weights. Where torch must see
+    the computation, to differentiate it for instance, torch's operators do it instead. Raises
+    ValueError if another method was asked for then, if `out` cannot be written to, or if memory
+    runs out.
     """
     if torch.compiler.is_compiling():
-        return _answer(problem, given, method, compute, settled)
+        return _answer(problem, given, method, prepared)
     try:
-        return _answer(problem, given, method, compute, settled)
+        return _answer(problem, given, method, prepared)
     except (MemoryError, RuntimeError) as error:
         check_memory(error, f"a result of shape {problem.y_shape}")
         raise
 
 
 @autocast_off
-def _answer(problem: Problem, given: Operands, method: str, compute: Compute, settled: bool) -> Any:
+def _answer(problem: Problem, given: Operands, method: str, prepared: Prepared | None) -> Any:
     inputs = given.inputs
     if not torch.compiler.is_compiling() and has_torch_function(inputs):
         tensors = [array for array in inputs if isinstance(array, Tensor)]
-        shown = ShownCall(problem, method, settled or method != "auto", compute)
+        shown = ShownCall(problem, method, prepared)
         more = {} if given.out is None else {"out": given.out}
         return handle_torch_function(shown, tensors or [_NO_TENSOR], *inputs, **more)
     if given.out is not None:
@@ -91,13 +83,22 @@ def _answer(problem: Problem, given: Operands, method: str, compute: Compute, se
     canonical = to_tensor(given.x)
     if not problem.batched:
         canonical = canonical.unsqueeze(0)
-    y, places = compute(canonical, given.target(problem))
+    y, places = _computed(problem, given, method, prepared, canonical)
     if not problem.batched:
         y, places = y.squeeze(0), None if places is None else places.squeeze(0)
     result = given.result(problem, y)
     if not problem.return_indices or places is None:
         return result
     return result, places if isinstance(given.x, Tensor) else places.numpy()
+
+
+def _computed(
+    problem: Problem, given: Operands, method: str, prepared: Prepared | None, x: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Return the result (n, k, *outputs) of x (n, c, *space), and the indices if asked for."""
+    if prepared is not None and prepared.serves(problem, given.weight, given.bias):
+        return prepared.compute(x, given.target(problem))
+    return execute(problem, x, *given.weights, method, given.target(problem))
 
 
 def _check_underived(inputs: list[Any]) -> None:
@@ -122,27 +123,33 @@ def _by_torch(problem: Problem, given: Operands, method: str) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class ShownCall:
-    """One operation as torch's function modes are shown it: called with x, weight, bias, `out`.
+    """One operation as torch's function modes see it: a function of x, weight, bias and `out`.
 
-    `problem` says what it computes; `settled` that it computes it the same way in every call.
+    It computes `problem` with whatever arrays it is called with. A plan's call has what the plan
+    `prepared`.
     """
 
     problem: Problem
     method: str
-    settled: bool
-    compute: Compute = field(repr=False)
+    prepared: Prepared | None = field(default=None, repr=False)
 
     @property
     def __name__(self) -> str:
         """Return the operation's name."""
         return self.problem.operation
 
+    @property
+    def settled(self) -> bool:
+        """Return whether every call computes in the same way."""
+        return self.prepared is not None or self.method != "auto"
+
     def __call__(self, *arrays: Any, out: Any = None) -> Any:
-        """Compute."""
+        """Compute; raise ValueError for an array of another shape or type than the problem's."""
         x, weight, bias = (*arrays, None, None)[:3]
         given = Operands(x, weight, bias, out)
-        return answer(self.problem, given, self.method, self.compute, self.settled)
+        given.check(self.problem)
+        return answer(self.problem, given, self.method, self.prepared)
 
     def sloped(self) -> ShownCall:
         """Return the same call in float32, by any method that torch can differentiate."""
-        return replace(self, problem=self.problem.in_type("float32"), method="auto")
+        return ShownCall(self.problem.in_type("float32"), "auto")

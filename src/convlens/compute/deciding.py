@@ -142,6 +142,11 @@ class Prepared:
             self._held[count] = bytes_held(self.weight, self.bias, self._run, self.plain)
         return self._held[count]
 
+    def serves(self, problem: Problem, weight: object, bias: object) -> bool:
+        """Return whether a call is for this very problem and these weights."""
+        own = weight is self.weight and bias is self.bias
+        return own and problem is self.decision.problem
+
     def compute(self, x: Tensor, y: Tensor | None = None) -> Computed:
         """Return the result (n, k, *outputs) of x (n, c, *space), and the indices if asked for.
 

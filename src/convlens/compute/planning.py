@@ -111,7 +111,7 @@ class Plan:
         self._check(x)
         prepared = self.prepared
         given = Operands(x, prepared.weight, prepared.bias, out)
-        return answer(self.problem, given, self.asked, prepared.compute, settled=True)
+        return answer(self.problem, given, self.asked, prepared)
 
     def _check(self, x: Array) -> None:
         """Raise unless x is as planned."""

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from convlens.compute.operands.arrays import Array, check_out, store, to_array, to_tensor
+from convlens.compute.operands.arrays import (
+    Array,
+    check_out,
+    dtype_of,
+    store,
+    to_array,
+    to_tensor,
+)
 from convlens.compute.operands.autocast import cast_pooled, cast_weighted
 from convlens.compute.problems import Problem
 
@@ -62,6 +69,23 @@ class Operands:
         """Return these as torch's autocast casts the array of a pooling over `axes` axes."""
         x = cast_pooled(self.x, axes)
         return self if x is self.x else replace(self, x=x)
+
+    def check(self, problem: Problem) -> None:
+        """Raise ValueError for an array whose shape or element type is not the problem's."""
+        bias_shape = None if self.bias is None else (problem.channels_out,)
+        shapes = {"x": problem.x_shape, "weight": problem.weight_shape, "bias": bias_shape}
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            found = None if array is None else tuple(array.shape)
+            if found != shape:
+                raise ValueError(
+                    f"`{name}` has shape {found}, not {shape} as the call had; reshape it"
+                )
+            if array is not None and dtype_of(name, array) != problem.dtype:
+                raise ValueError(
+                    f"`{name}` holds {dtype_of(name, array)} values, not {problem.dtype} as in the "
+                    "call; convert it"
+                )
 
     def check_out(self, problem: Problem) -> None:
         """Raise ValueError or TypeError unless `out`, if there is one, fits the result."""

@@ -46,6 +46,7 @@ SLACK = 8
 def refuses(problem: ConvTranspose) -> str | None:
     """Return why this method cannot do the problem, or None.
 
+    >>> from convlens.windows import TransposedWindow
     >>> refuses(ConvTranspose(space=(4,), windows=(TransposedWindow(2),), dtype="int32"))
     """
     return refuses_arrays(problem)
@@ -54,6 +55,7 @@ def refuses(problem: ConvTranspose) -> str | None:
 def cost(problem: ConvTranspose) -> float:
     """Return about how long it takes, in seconds: multiply-adds in full blocks, and the result.
 
+    >>> from convlens.windows import TransposedWindow
     >>> window = TransposedWindow(4, stride=2, before=1, after=1)
     >>> of = lambda c: ConvTranspose(
     ...     channels=c, space=(64, 64), channels_out=32, windows=(window,) * 2, dtype="float32"
@@ -263,13 +265,7 @@ def prepare(problem: ConvTranspose, weight: Tensor, bias: Tensor | None) -> Fill
     text = shift_blocks(rows, best_vectors(machine(), rows))
     kernel = Kernel.of("transposed", problem.dtype, drive, arguments, blocks=text)
     numbers = each * band.pitch + row.stride * column.stride * rows * reach + SLACK * lanes
-    launch = Launch(kernel, arguments, tasks=tasks * shares, scratch=numbers * width)
-
-    def run(x: Tensor, y: Tensor) -> None:
-        if tasks:
-            launch(x.data_ptr(), y.data_ptr())
-
-    return run
+    return Launch(kernel, arguments, tasks=tasks * shares, scratch=numbers * width).fill
 
 
 METHOD = ConvMethod(

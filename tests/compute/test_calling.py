@@ -1,0 +1,79 @@
+"""A call as function modes see it computes with the arrays that it is given."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from convlens.compute import conv, conv_transpose, max_pool, plan
+from convlens.compute.calling import ShownCall
+
+X, WEIGHT, BIAS = torch.randn(1, 4, 9, 9), torch.randn(4, 4, 3, 3), torch.randn(4)
+
+
+class Watch(TorchFunctionMode):
+    """Keep the calls of our own functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[ShownCall] = []
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if isinstance(function, ShownCall):
+            self.calls.append(function)
+        return function(*args, **(kwargs or {}))
+
+
+def shown(action: Callable[[], object]) -> ShownCall:
+    watch = Watch()
+    with watch:
+        action()
+    return watch.calls[0]
+
+
+@pytest.mark.parametrize(
+    ("action", "right"),
+    [
+        (lambda: conv(X, WEIGHT, BIAS), F.conv2d),
+        (lambda: conv(X, WEIGHT, BIAS, method="direct"), F.conv2d),
+        (lambda: plan(X, WEIGHT, BIAS, measure=False)(X), F.conv2d),
+        (lambda: plan(X, WEIGHT, BIAS, method="shift")(X), F.conv2d),
+        (lambda: conv_transpose(X, WEIGHT, BIAS), F.conv_transpose2d),
+    ],
+    ids=["conv", "direct", "plan", "shift", "transposed"],
+)
+def test_other_weights_are_computed_with(
+    action: Callable[[], Tensor], right: Callable[..., Tensor]
+) -> None:
+    call = shown(action)
+    for weight, bias in ((WEIGHT, BIAS), (2 * WEIGHT, BIAS), (WEIGHT, 3 * BIAS), (WEIGHT, None)):
+        expected = right(X, weight, bias)
+        torch.testing.assert_close(call(X, weight, bias), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_array_of_another_shape_or_type_is_refused() -> None:
+    call = shown(lambda: conv(X, WEIGHT, BIAS))
+    with pytest.raises(ValueError, match=r"`x` has shape \(1, 4, 9, 5\), not \(1, 4, 9, 9\)"):
+        call(X[..., :5], WEIGHT, BIAS)
+    with pytest.raises(ValueError, match=r"`weight` has shape None, not \(4, 4, 3, 3\)"):
+        call(X)
+    with pytest.raises(ValueError, match=r"`bias` has shape \(3,\), not \(4,\)"):
+        call(X, WEIGHT, BIAS[:3])
+    with pytest.raises(ValueError, match="`weight` holds float64 values, not float32"):
+        call(X, WEIGHT.double(), BIAS)
+    pooled = shown(lambda: max_pool(X, 3))
+    with pytest.raises(ValueError, match="`weight` has shape"):
+        pooled(X, WEIGHT)
+
+
+def test_integers_are_differentiated_as_fractions() -> None:
+    x, weight = torch.arange(9).reshape(1, 1, 9), torch.tensor([[[1, 2, 3]]])
+    call = shown(lambda: conv(x, weight)).sloped()
+    expected = F.conv1d(x.float(), weight.float())
+    torch.testing.assert_close(call(x.float(), weight.float()), expected)
