@@ -80,11 +80,9 @@ def measure() -> Limits:
 def _peak() -> float:
     rounds, tasks = 200_000, 4 * torch.get_num_threads()
     data = np.zeros(16 * 16, np.float32)
-    fixed = {"rounds": rounds, "data": address_of(data)}
-    kernel = Kernel("multiply_add", "float32", multiply_add)
-    launch = Launch(kernel, tasks=tasks, scratch=1024, fixed=fixed, changing=())
+    launch = Launch(Kernel("multiply_add", "float32", multiply_add), tasks=tasks, scratch=1024)
     lanes = machine().lanes("float32")
-    return 2 * lanes * CHAINS * rounds * tasks / _least(launch, 9)
+    return 2 * lanes * CHAINS * rounds * tasks / _least(lambda: launch(rounds, address_of(data)), 9)
 
 
 def _bandwidth(size: int) -> float:
@@ -93,12 +91,9 @@ def _bandwidth(size: int) -> float:
     n = size // 8 // count // 64 * 64  # elements a thread reads, and as many that it writes
     rounds = max(1, 2**28 // size)
     x, y = torch.ones(n * count), torch.zeros(n * count)
-    fixed = {"rounds": rounds, "n": n, "x": x.data_ptr(), "y": y.data_ptr()}
-    launch = Launch(
-        Kernel("copy", "float32", copy), tasks=count, scratch=0, fixed=fixed, changing=()
-    )
+    launch = Launch(Kernel("copy", "float32", copy), tasks=count)
     moved = 8 * n * count
-    ours = moved * rounds / _least(launch, 5)
+    ours = moved * rounds / _least(lambda: launch(rounds, n, x.data_ptr(), y.data_ptr()), 5)
     return max(ours, moved / _least(lambda: y.copy_(x), 5 * min(rounds, 20)))
 
 

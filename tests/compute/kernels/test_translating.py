@@ -1,6 +1,7 @@
 """Kernels mean what the same text means in Python; what they cannot mean is refused."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from convlens.compute.kernels.language.compiling import Kernel, address
 from convlens.compute.kernels.language.words import LANES, broadcast, load, put_word, store, word
-from convlens.compute.kernels.launching import Launch
+from convlens.compute.kernels.launching import Launch, address_of
+from convlens.compute.kernels.records import Fixed
 
 PLACES = 16
 
@@ -73,24 +75,17 @@ def record_loops(task: int, scratch: int, x: int, y: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("drive", "plain", "uses"),
-    [
-        (record_arithmetic, arithmetic, (arithmetic, record)),
-        (record_loops, loops, (first_of, loops, record)),
-    ],
+    ("drive", "plain"), [(record_arithmetic, arithmetic), (record_loops, loops)]
 )
-def test_integers_do_as_in_python(
-    drive: Callable[..., None], plain: Callable[..., Any], uses: tuple[Callable[..., Any], ...]
-) -> None:
-    kernel = Kernel(drive.__name__, "int64", drive, uses)
+def test_integers_do_as_in_python(drive: Callable[..., None], plain: Callable[..., Any]) -> None:
     x, y = np.zeros(2, np.int64), np.zeros(PLACES, np.int64)
-    launch = Launch(kernel, tasks=1, scratch=0, fixed={"x": x, "y": y}, changing=())
+    launch = Launch(Kernel(drive.__name__, "int64", drive), tasks=1)
 
     @settings(max_examples=300, deadline=None)
     @given(st.integers(-40, 40), st.integers(-9, 9).filter(bool))
     def check(a: int, b: int) -> None:
         x[:] = a, b
-        launch()
+        launch(address_of(x), address_of(y))
         assert tuple(y[:5].tolist()) == tuple(map(int, plain(a, b)))
 
     check()
@@ -105,16 +100,17 @@ def guarded(task: int, scratch: int, x: int, y: int) -> None:
 
 def test_what_need_not_be_asked_is_not() -> None:
     y = np.zeros(2, np.int64)
-    kernel = Kernel("guarded", "int64", guarded)
-    Launch(kernel, tasks=1, scratch=0, fixed={"x": 0, "y": y}, changing=())()
+    Launch(Kernel("guarded", "int64", guarded), tasks=1)(0, address_of(y))
     assert y.tolist() == [0, 1]
 
 
-KNOWN = 0
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    KNOWN: Fixed
 
 
-def chosen(task: int, scratch: int, x: int, y: int) -> None:
-    if KNOWN == 1:
+def chosen(task: int, scratch: int, x: int, y: int, a: Choice) -> None:
+    if a.KNOWN == 1:
         v = load(x, 0)
     else:
         v = broadcast(x, 1)
@@ -124,9 +120,10 @@ def chosen(task: int, scratch: int, x: int, y: int) -> None:
 
 @pytest.mark.parametrize("known", [0, 1])
 def test_a_vector_is_chosen_by_a_constant(known: int) -> None:
-    kernel = Kernel("chosen", "float64", chosen, constants=(("KNOWN", known),))
+    choice = Choice(KNOWN=Fixed(known))
     x, y = np.arange(64.0), np.zeros(64)
-    Launch(kernel, tasks=1, scratch=0, fixed={"x": x, "y": y}, changing=())()
+    launch = Launch(Kernel.of("chosen", "float64", chosen, choice), choice, tasks=1)
+    launch(address_of(x), address_of(y))
     assert y[:2].tolist() == ([0.0, 1.0] if known else [1.0, 1.0])
 
 

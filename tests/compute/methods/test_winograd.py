@@ -1,5 +1,6 @@
 """Winograd's convolution: near enough, the same bits in any bands, nothing infinite unnoticed."""
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -9,14 +10,16 @@ import torch
 from hypothesis import strategies as st
 
 from convlens.compute.kernels.language.compiling import Kernel
-from convlens.compute.kernels.language.words import WIDTH, put_word, word
-from convlens.compute.kernels.launching import Launch
+from convlens.compute.kernels.language.words import WIDTH, put_word
+from convlens.compute.kernels.launching import Launch, address_of
 from convlens.compute.kernels.machine import Machine, machine
+from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.methods import reference
 from convlens.compute.methods.method import ConvMethod
-from convlens.compute.methods.winograd import tiles as winograd_tiles
-from convlens.compute.methods.winograd.method import F2, F4, _best, _Shape
-from convlens.compute.methods.winograd.tiles import is_uneven
+from convlens.compute.methods.winograd.bands import TileShape, best_band
+from convlens.compute.methods.winograd.method import F2, F4
+from convlens.compute.methods.winograd.tiles import Tile, is_uneven
+from convlens.compute.methods.winograd.transforms import weight_matrix
 from convlens.compute.problems import Conv, MaxPool, Unfit, Unsuited
 from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
@@ -203,16 +206,15 @@ def test_bands_leave_no_thread_idle() -> None:
             windows=(Window(3),) * 2,
             dtype="float32",
         )
-        alone, together = (_best(_Shape.of(problem, 4), count, here) for count in (1, 2))
+        alone, together = (best_band(TileShape.of(problem, 4), count, here) for count in (1, 2))
         assert together.cycles < 0.6 * alone.cycles
 
 
 def test_a_wrong_transform_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """One part in a thousand of one of the six values must not pass for rounding."""
-    right = winograd_tiles.weight_matrix
 
     def wrong(m: int) -> Any:
-        matrix = right(m)
+        matrix = weight_matrix(m)
         matrix[1] *= 1.001
         return matrix
 
@@ -221,12 +223,24 @@ def test_a_wrong_transform_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         check(F4, "float32", 1, {"x": (1, 8, 9, 9), "weight": (8, 8, 3, 3)})
 
 
-def gauged(task: int, scratch: int, sizes: int, factors: int, shape: int, y: int) -> None:
-    span, lead = word(shape, 0), word(shape, 1)
-    columns = sizes + word(shape, 2) * span * WIDTH
+@dataclass(frozen=True, kw_only=True)
+class Gauge:
+    sizes: Pointer
+    factors: Pointer
+    span: int
+    lead: int
+    inputs: int
+    high: int
+    count: int
+    wide: int
+    tile: Tile
+
+
+def gauged(task: int, scratch: int, y: int, a: Gauge) -> None:
+    columns = a.sizes + a.inputs * a.span * WIDTH
     found = is_uneven(
-        sizes + lead * WIDTH, span, word(shape, 3), word(shape, 4), word(shape, 5),
-        factors + 2 * task * WIDTH, columns + lead * WIDTH,
+        a.sizes + a.lead * WIDTH, a.span, a.high, a.count, a.wide,
+        a.factors + 2 * task * WIDTH, columns + a.lead * WIDTH, a.tile,
     )  # fmt: skip
     put_word(y, task, found)
 
@@ -255,14 +269,10 @@ def test_the_test_of_evenness_is_its_definition(m: int, high: int) -> None:
         ]
         cases += [(ratio * 1.001, 1.0), (ratio * 0.999, 1.0)] if m == 4 else []
         y = np.full(len(cases), -1, np.int64)
-        Launch(
-            Kernel("gauged", "float32", gauged, uses=(is_uneven,), constants=(("M", m),)),
-            tasks=len(cases),
-            scratch=0,
-            fixed={
-                "sizes": sizes, "factors": np.array(cases, np.float32), "y": y,
-                "shape": np.array([span, lanes, m + 2, high, count, wide]),
-            },
-            changing=(),
-        )()  # fmt: skip
+        gauge = Gauge(
+            sizes=Pointer(sizes), factors=Pointer(np.array(cases, np.float32)), span=span,
+            lead=lanes, inputs=m + 2, high=high, count=count, wide=wide, tile=Tile(M=Fixed(m)),
+        )  # fmt: skip
+        kernel = Kernel.of("gauged", "float32", gauged, gauge)
+        Launch(kernel, gauge, tasks=len(cases))(address_of(y))
         assert (y != 0).tolist() == [False, False, True, False, True][: len(cases)]

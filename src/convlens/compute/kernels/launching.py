@@ -12,9 +12,8 @@ import ctypes
 import functools
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -68,43 +67,34 @@ def one_thread() -> Iterator[None]:
 
 
 class Launch:
-    """A kernel with its arguments, all but those that change from call to call.
+    """A kernel with its record, ready to be called with what `drive` takes before the record.
 
-    The record holds the arguments, and what `drive` takes before it is given at every call. Kernels
-    without a record take their arguments by name from `fixed`: an array stands for its address, and
-    `changing` names the parameters given at every call. Arrays are kept alive. `scratch` is in
-    bytes a thread.
+    A call runs all `tasks`. The record is kept alive, and so are its arrays. `scratch` is the
+    number of bytes that each thread gets. Raises TypeError for a record whose fixed numbers are not
+    those the kernel was compiled for.
     """
 
     def __init__(
-        self,
-        kernel: Kernel,
-        record: object | None = None,
-        *,
-        tasks: int,
-        scratch: int = 0,
-        fixed: Mapping[str, int | Tensor | np.ndarray[Any, Any]] = MappingProxyType({}),
-        changing: tuple[str, ...] = ("x", "y"),
+        self, kernel: Kernel, record: object | None = None, *, tasks: int, scratch: int = 0
     ) -> None:
+        words = [] if record is None else words_of(record)
+        if record is not None and kernel.constants != fixed_in(kernel.drive, record):
+            raise TypeError(f"kernel {kernel.name} was compiled for other fixed numbers")
         self.tasks, self.scratch = tasks, -(-scratch // 64) * 64
-        self._words = [0, tasks, 0, 0, self.scratch, 0]
-        order, self._kept = kernel.parameters, (record, fixed)
-        if record is None:
-            self._words += _by_name(kernel, fixed, changing)
-            self._places = [HEAD + order.index(name) for name in changing]
-        else:
-            if kernel.constants != fixed_in(kernel.drive, record):
-                raise TypeError(f"kernel {kernel.name} was compiled for other fixed numbers")
-            words = words_of(record)
-            count = len(order) - len(words)
-            self._places = [HEAD + i for i in range(count)]
-            self._words += [0] * count + words
+        self._kernel, self._record = kernel, record
+        self._count = len(kernel.parameters) - len(words)
+        self._words = [0, tasks, 0, 0, self.scratch, 0, *[0] * self._count, *words]
         self.address = address(kernel)
         self._function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
         self._blocks: list[Any] = []
 
-    def __call__(self, *changing: int) -> None:
-        """Run all tasks with these addresses or integers, and return when they are done."""
+    def __call__(self, *given: int) -> None:
+        """Run all tasks with these addresses or integers, and return when they are done.
+
+        Raises TypeError unless there are as many as the kernel takes.
+        """
+        if len(given) != self._count:
+            raise TypeError(f"kernel {self._kernel.name} takes {self._count}, not {len(given)}")
         count = min(threads(), self.tasks)
         try:
             block = self._blocks.pop()  # no other thread has it then
@@ -118,35 +108,16 @@ class Launch:
             memory = np.empty(size, np.uint8)
         block[0], block[2], block[3] = 0, 0, (address_of(memory) + 63) // 64 * 64
         block[5] = max(1, self.tasks // (SHARES * count))
-        for place, value in zip(self._places, changing, strict=True):
-            block[place] = value
+        block[HEAD : HEAD + self._count] = given
         _in_parallel(self._function, self.address, ctypes.addressof(block), count)
         self._blocks.append(block)
         if len(free) < POOLED:
             free.append(memory)
 
-
-def _by_name(
-    kernel: Kernel,
-    fixed: Mapping[str, int | Tensor | np.ndarray[Any, Any]],
-    changing: tuple[str, ...],
-) -> list[int]:
-    """Return the words of a kernel without a record: those of `changing` are 0.
-
-    Raises TypeError unless the names are those of its parameters.
-    """
-    order = kernel.parameters
-    if set(order) != {*fixed, *changing} or len(order) != len(fixed) + len(changing):
-        odd = set(order) ^ {*fixed, *changing}
-        raise TypeError(f"kernel {kernel.name} and its launch do not agree on {odd}")
-    words = [0] * len(order)
-    for name, value in fixed.items():
-        if isinstance(value, Tensor):
-            value = value.data_ptr()
-        elif isinstance(value, np.ndarray):
-            value = address_of(value)
-        words[order.index(name)] = int(value)
-    return words
+    def fill(self, x: Tensor, y: Tensor) -> None:
+        """Fill y from x, both contiguous, with a kernel that takes their addresses."""
+        if self.tasks:
+            self(x.data_ptr(), y.data_ptr())
 
 
 def address_of(array: np.ndarray[Any, Any]) -> int:

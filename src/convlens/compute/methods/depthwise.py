@@ -223,13 +223,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     stride = row.stride, column.stride
     blocks = image_blocks(block.rows, block.vectors, block.rest, size, stride, row.dilation)
     kernel = Kernel.of("depthwise", problem.dtype, drive, arguments, blocks=blocks)
-    launch = Launch(kernel, arguments, tasks=images * bands)
-
-    def run(x: Tensor, y: Tensor) -> None:
-        if launch.tasks:
-            launch(x.data_ptr(), y.data_ptr())
-
-    return run
+    return Launch(kernel, arguments, tasks=images * bands).fill
 
 
 METHOD = ConvMethod(

@@ -261,13 +261,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     blocks = lane_block(positions, vectors) + exchange_text(lanes)
     kernel = Kernel.of("lanes", problem.dtype, drive, arguments, blocks=blocks)
     scratch = (packed + places + turned * wide) * width
-    launch = Launch(kernel, arguments, tasks=tasks * shares, scratch=scratch)
-
-    def run(x: Tensor, y: Tensor) -> None:
-        if tasks:
-            launch(x.data_ptr(), y.data_ptr())
-
-    return run
+    return Launch(kernel, arguments, tasks=tasks * shares, scratch=scratch).fill
 
 
 def _packing(shape: Shape, band: _Band, mode: str) -> Packing:

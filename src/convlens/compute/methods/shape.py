@@ -144,40 +144,6 @@ class Shape:
             depth_first=depth[0], depth_last=depth[1], row_first=row[0], row_last=row[1]
         )
 
-    def arguments(self, mode: str) -> dict[str, Any]:
-        """Return what kernels that call `pack_band` are told of the convolution, by name."""
-        depth, row, column = self.windows
-        first, last = packing.middle(column, self.space[2])
-        ends = packing.ends_or_none(column, self.space[2], mode)
-        tables = [
-            packing.sources(window, n, mode)
-            for window, n in zip((depth, row), self.space[:2], strict=True)
-        ]
-        return {
-            "depth_table": tables[0],
-            "row_table": tables[1],
-            "column_ends": 0 if ends is None else ends,
-            "depth_end": len(tables[0]),
-            "row_end": len(tables[1]),
-            "column_end": packing.covered(column, self.space[2]),
-            "first": first,
-            "last": last,
-            "depth_stride": depth.stride,
-            "row_stride": row.stride,
-            "column_stride": column.stride,
-            "each": self.each,
-            "out_each": self.out_each,
-            **{f"space_{axis}": n for axis, n in zip("dhw", self.space, strict=True)},
-            **{f"out_{axis}": n for axis, n in zip("dhw", self.outputs, strict=True)},
-        }
-
-    def inside(self) -> dict[str, int]:
-        """Return between which positions planes and rows lie as they are, by name."""
-        found = {}
-        for name, window, n in zip(("depth", "row"), self.windows, self.space, strict=False):
-            found[f"{name}_first"], found[f"{name}_last"] = packing.middle(window, n)
-        return found
-
 
 def phases(window: Window) -> int:
     """Return how many places within a stride the taps of a window fall on, at most.

@@ -31,7 +31,7 @@ from convlens.compute.kernels.shapes import Axes
 from convlens.windows import Window, padded_source
 
 __all__ = [
-    "PACK_ROW", "Packing", "clear", "copy", "covered", "edge", "ends", "ends_or_none", "middle",
+    "Packing", "clear", "copy", "covered", "edge", "ends", "ends_or_none", "middle",
     "pack_band", "pack_row", "sources",
 ]  # fmt: skip
 
@@ -303,7 +303,3 @@ def pack_band(
                         else:
                             pack_row(to, row, a.column_ends, first, last, begin, step, count)
                         to += a.length * WIDTH
-
-
-PACK_ROW = (copy, clear, edge, pack_row)
-"""What a kernel that calls `pack_row` uses."""

@@ -251,13 +251,7 @@ def prepare(problem: Pool) -> Fill:
     )
     blocks = f"combine = {'add' if layout.sums else 'maximum'}"
     kernel = Kernel.of("pooling", problem.dtype, drive, arguments, blocks=blocks)
-    launch = Launch(kernel, arguments, tasks=layout.tasks(band), scratch=layout.bytes(band))
-
-    def run(x: Tensor, y: Tensor) -> None:
-        if launch.tasks:
-            launch(x.data_ptr(), y.data_ptr())
-
-    return run
+    return Launch(kernel, arguments, tasks=layout.tasks(band), scratch=layout.bytes(band)).fill
 
 
 METHOD = PoolMethod(

@@ -9,8 +9,6 @@ import functools
 from dataclasses import dataclass
 from math import ceil, prod
 
-from torch import Tensor
-
 from convlens.compute.kernels.blocks.pools import PoolTaps, pool_blocks, pool_rows
 from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import WIDTH, word
@@ -192,13 +190,7 @@ def prepare(problem: Pool) -> Fill:
     kernel = Kernel.of(
         "small_pooling", problem.dtype, drive, arguments, uses=(mean,), blocks=blocks
     )
-    launch = Launch(kernel, arguments, tasks=planes * bands)
-
-    def run(x: Tensor, y: Tensor) -> None:
-        if launch.tasks:
-            launch(x.data_ptr(), y.data_ptr())
-
-    return run
+    return Launch(kernel, arguments, tasks=planes * bands).fill
 
 
 METHOD = PoolMethod(

@@ -107,6 +107,51 @@ class FilterRows:
     shape: ConvShape
 
 
+def _signal(
+    kernel: int, source: int, layers: int, steps: int, result: int, wide: int, start: int,
+    a: FilterRows,
+) -> None:  # fmt: skip
+    """Compute `wide` outputs of a signal that is laid on lines."""
+    done = 0
+    while wide - done >= a.ROWS * a.FOLD:
+        filter_rows(
+            kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts, a.FOLD,
+            result + done * WIDTH, a.FOLD, a.ROWS, a.FOLD, start,
+        )  # fmt: skip
+        done += a.ROWS * a.FOLD
+    if done > 0 and wide > done:  # a whole block again rather than a part of one
+        done = wide - a.ROWS * a.FOLD
+        filter_rows(
+            kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts, a.FOLD,
+            result + done * WIDTH, a.FOLD, a.ROWS, a.FOLD, start,
+        )  # fmt: skip
+        done = wide
+    while wide > done:
+        count = max(1, (wide - done) // a.FOLD)
+        filter_rows(
+            kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts, a.FOLD,
+            result + done * WIDTH, a.FOLD, count, min(a.FOLD, wide - done), start,
+        )  # fmt: skip
+        done += count * a.FOLD
+
+
+def _image(
+    kernel: int, source: int, layers: int, steps: int, result: int, line: int, high: int,
+    wide: int, start: int, a: FilterRows,
+) -> None:  # fmt: skip
+    """Compute `high` rows of `wide` outputs."""
+    for residue in range(a.SPREAD):
+        row = residue
+        while row < high:
+            kept = min(a.ROWS, (high - row + a.SPREAD - 1) // a.SPREAD)
+            filter_rows(
+                kernel, source + row * line * WIDTH, layers, a.layer_count, steps, a.counts,
+                a.SPREAD * line, result + row * a.shape.out.w * WIDTH, a.SPREAD * a.shape.out.w,
+                kept, wide, start,
+            )  # fmt: skip
+            row += a.ROWS * a.SPREAD
+
+
 def drive(task: int, scratch: int, x: int, y: int, a: FilterRows) -> None:
     """Do one band of one image and group."""
     shape, space, out, stride = a.shape, a.shape.space, a.shape.out, a.shape.stride
@@ -147,39 +192,9 @@ def drive(task: int, scratch: int, x: int, y: int, a: FilterRows) -> None:
             result += ((front + d) * result_area + top * out.w + left) * WIDTH
             start = a.bias + channel * WIDTH
             if a.FOLD != 0:
-                done = 0
-                while wide - done >= a.ROWS * a.FOLD:
-                    filter_rows(
-                        kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts,
-                        a.FOLD, result + done * WIDTH, a.FOLD, a.ROWS, a.FOLD, start,
-                    )  # fmt: skip
-                    done += a.ROWS * a.FOLD
-                if done > 0 and wide > done:  # a whole block again rather than a part of one
-                    done = wide - a.ROWS * a.FOLD
-                    filter_rows(
-                        kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts,
-                        a.FOLD, result + done * WIDTH, a.FOLD, a.ROWS, a.FOLD, start,
-                    )  # fmt: skip
-                    done = wide
-                while wide > done:
-                    count = max(1, (wide - done) // a.FOLD)
-                    filter_rows(
-                        kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts,
-                        a.FOLD, result + done * WIDTH, a.FOLD, count, min(a.FOLD, wide - done),
-                        start,
-                    )  # fmt: skip
-                    done += count * a.FOLD
+                _signal(kernel, source, layers, steps, result, wide, start, a)
             else:
-                for residue in range(a.SPREAD):
-                    row = residue
-                    while row < high:
-                        kept = min(a.ROWS, (high - row + a.SPREAD - 1) // a.SPREAD)
-                        filter_rows(
-                            kernel, source + row * line * WIDTH, layers, a.layer_count, steps,
-                            a.counts, a.SPREAD * line, result + row * out.w * WIDTH,
-                            a.SPREAD * out.w, kept, wide, start,
-                        )  # fmt: skip
-                        row += a.ROWS * a.SPREAD
+                _image(kernel, source, layers, steps, result, line, high, wide, start, a)
 
 
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
@@ -230,13 +245,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     slack = _reach(block, band, block.fold or band.length, taken)
     size = shape.each * band.planes * band.plane + slack + 2 * machine().lanes(problem.dtype)
     tasks = problem.batch * groups * chunks * bands * pieces
-    launch = Launch(kernel, arguments, tasks=tasks, scratch=size * WIDTHS[problem.dtype])
-
-    def run(x: Tensor, y: Tensor) -> None:
-        if tasks:
-            launch(x.data_ptr(), y.data_ptr())
-
-    return run
+    return Launch(kernel, arguments, tasks=tasks, scratch=size * WIDTHS[problem.dtype]).fill
 
 
 @dataclass(frozen=True)

@@ -200,13 +200,7 @@ def prepare(
     kernel = Kernel.of("separable_images", dtype, drive, arguments, blocks=blocks)
     size = (band.lines + rows) * length + 2 * MORE * machine().lanes(dtype)
     tasks = images * arguments.bands * arguments.pieces
-    launch = Launch(kernel, arguments, tasks=tasks, scratch=size * WIDTHS[dtype])
-
-    def run(x: Tensor, y: Tensor) -> None:
-        if launch.tasks:
-            launch(x.data_ptr(), y.data_ptr())
-
-    return run
+    return Launch(kernel, arguments, tasks=tasks, scratch=size * WIDTHS[dtype]).fill
 
 
 def _band(shape: Shape, dtype: str, images: int) -> FilterBand:

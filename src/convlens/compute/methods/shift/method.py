@@ -237,13 +237,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     kernel = Kernel.of("shift_gemm", problem.dtype, drive, arguments, blocks=blocks)
     size = band.channels * (padded if shape.plain else shape.size[0] * band.plane)
     scratch = (size + SLACK * lanes) * width
-    launch = Launch(kernel, arguments, tasks=tasks * shares, scratch=scratch)
-
-    def run(x: Tensor, y: Tensor) -> None:
-        if tasks:
-            launch(x.data_ptr(), y.data_ptr())
-
-    return run
+    return Launch(kernel, arguments, tasks=tasks * shares, scratch=scratch).fill
 
 
 def _arranged(
