@@ -129,7 +129,7 @@ def test_every_task_is_done_once_whatever_the_threads() -> None:
 
 
 def test_words_have_no_meaning_outside_a_kernel() -> None:
-    with pytest.raises(RuntimeError, match="`load` has a meaning only inside a compiled kernel"):
+    with pytest.raises(RuntimeError, match="`load` works only inside a compiled kernel"):
         load(0, 0)
     with pytest.raises(AttributeError, match="has no attribute 'jump'"):
         words.jump  # noqa: B018

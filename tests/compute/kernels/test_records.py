@@ -201,8 +201,8 @@ def unknown(task: int, scratch: int, y: int, a: Outer) -> None:
     [
         (swapped, TypeError, r"`of_space\(y, a.space, 1\)` in swapped does not fit the parameters"),
         (named, NotImplementedError, "named has variables named as parts of a record: {'a_extra'}"),
-        (twice, NotImplementedError, "`space = a.space` in twice is no part of kernels"),
-        (unknown, NotImplementedError, "`a.inner.high` in unknown is no part of kernels"),
+        (twice, NotImplementedError, "`space = a.space` in twice is not supported in kernels"),
+        (unknown, NotImplementedError, "`a.inner.high` in unknown is not supported in kernels"),
     ],
 )
 def test_what_records_are_not_is_refused(
@@ -215,7 +215,7 @@ def test_what_records_are_not_is_refused(
 def test_a_record_is_no_number() -> None:
     """A word gets its numbers, too many for it."""
     record = example()
-    with pytest.raises(NotImplementedError, match="is no part of kernels"):
+    with pytest.raises(NotImplementedError, match="is not supported in kernels"):
         Launch(Kernel.of("number", "int64", number, record), record, tasks=1)
 
 
@@ -236,9 +236,7 @@ def test_a_block_is_called_as_its_parameters_say() -> None:
     kernel = Kernel.of("blocked", "int64", blocked, a, blocks=block)
     Launch(kernel, a, tasks=1)(y.ctypes.data)
     assert y[0] == 5
-    with pytest.raises(
-        RuntimeError, match="`of_block` has a meaning only inside a compiled kernel"
-    ):
+    with pytest.raises(RuntimeError, match="`of_block` works only inside a compiled kernel"):
         of_block(0, a)
 
 
@@ -306,9 +304,11 @@ def test_what_records_in_memory_are_not_is_refused() -> None:
         leaves(FixedTable)
     with pytest.raises(TypeError, match=r"`of_space\(y, 1, g.space\)` in whole does not fit"):
         flattening.source(whole)
-    with pytest.raises(NotImplementedError, match=r"`Axes\(d=1, h=2\)` in unmade is no part"):
+    with pytest.raises(NotImplementedError, match=r"`Axes\(d=1, h=2\)` in unmade is not supported"):
         flattening.source(unmade)
-    with pytest.raises(NotImplementedError, match=r"`g.last` in unread is no part of kernels"):
+    with pytest.raises(
+        NotImplementedError, match=r"`g.last` in unread is not supported in kernels"
+    ):
         flattening.source(unread)
 
 

@@ -153,5 +153,5 @@ def mixed(task: int, scratch: int, y: int) -> None:
     ],
 )
 def test_what_kernels_cannot_say_is_refused(drive: Callable[..., None], told: str) -> None:
-    with pytest.raises(NotImplementedError, match=told + " is no part of kernels"):
+    with pytest.raises(NotImplementedError, match=told + " is not supported in kernels"):
         address(Kernel("refused", "float32", drive))

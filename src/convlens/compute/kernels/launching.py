@@ -1,8 +1,8 @@
-"""A compiled kernel run over its tasks by several threads: those of OpenMP that torch has, if any.
+"""Run a compiled kernel over its tasks in several threads, those of torch's OpenMP if possible.
 
-The threads take some tasks, then some more, so that a slow one holds nobody up; the tasks of one
-share lie side by side, since two cores that walk through the same pages hinder each other. A region
-costs about a microsecond where torch's OpenMP is found; elsewhere Python's threads do, at fifty.
+Each thread repeatedly takes a share of the tasks, so that a slow thread does not delay the others.
+The tasks of a share are neighbours in memory, because cores that work on the same pages slow each
+other down. Starting the threads takes about 1 us with torch's OpenMP, 50 us with Python's threads.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from convlens.compute.kernels.records import words_of
 __all__ = ["Launch", "address_of", "one_thread", "threads"]
 
 SHARES = 12
-"""How often a thread takes some tasks, one after another: neighbours in memory are its own then."""
+"""The number of shares of neighbouring tasks that a thread takes, on average."""
 
 POOLED = 4
-"""Scratch memories of one size that are kept."""
+"""The most scratch buffers of one size that are kept."""
 
 _forked = False
 _alone = threading.local()
 _pool: dict[int, list[np.ndarray[Any, Any]]] = {}
-"""Scratch memory by its size, not in use: a fresh page costs more than most convolutions."""
+"""Free scratch buffers by size; touching new pages takes longer than most convolutions."""
 
 
 def _after_fork() -> None:
-    """Work alone in a forked process, and let torch: OpenMP waits for threads that are not there.
+    """Use one thread in a forked process, and make torch do so: OpenMP's threads do not survive.
 
-    Whether they were ever started cannot be asked.
+    It cannot be found out whether they were ever started.
     """
     global _forked
     _forked = True
@@ -52,13 +52,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def threads() -> int:
-    """Return how many threads a kernel may use here: torch's number, 1 in a forked process."""
+    """Return how many threads a kernel may use: torch's number, or 1 in a forked process."""
     return 1 if _forked or getattr(_alone, "on", False) else torch.get_num_threads()
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let `threads` say 1 to this thread for a while."""
+    """Limit the kernels that this thread runs to one thread within this context."""
     _alone.on = True
     try:
         yield
@@ -67,11 +67,11 @@ def one_thread() -> Iterator[None]:
 
 
 class Launch:
-    """A kernel with its record, ready to be called with what `drive` takes before the record.
+    """A kernel with its record, called with the parameters of `drive` that precede the record.
 
-    A call runs all `tasks`. The record is kept alive, and so are its arrays. `scratch` is the
-    number of bytes that each thread gets. Raises TypeError for a record whose fixed numbers are not
-    those the kernel was compiled for.
+    A call runs all `tasks`. The record and its arrays are kept alive. `scratch` is in bytes per
+    thread. Raises TypeError for a record whose fixed numbers are not those that the kernel was
+    compiled for.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Launch:
         self._blocks: list[Any] = []
 
     def __call__(self, *given: int) -> None:
-        """Run all tasks with these addresses or integers, and return when they are done.
+        """Run all tasks with these addresses or integers, and wait until they are done.
 
         Raises TypeError unless there are as many as the kernel takes.
         """
@@ -97,10 +97,10 @@ class Launch:
             raise TypeError(f"kernel {self._kernel.name} takes {self._count}, not {len(given)}")
         count = min(threads(), self.tasks)
         try:
-            block = self._blocks.pop()  # no other thread has it then
+            block = self._blocks.pop()  # now no other thread can take it
         except IndexError:
             block = (ctypes.c_int64 * len(self._words))(*self._words)
-        size = 1 << (self.scratch * count + 63).bit_length()  # few sizes, for many kernels
+        size = 1 << (self.scratch * count + 63).bit_length()  # few sizes, shared by many kernels
         free = _pool.setdefault(size, [])
         try:
             memory = free.pop()
@@ -121,12 +121,12 @@ class Launch:
 
 
 def address_of(array: np.ndarray[Any, Any]) -> int:
-    """Return where the first element of an array lies."""
+    """Return the address of an array's first element."""
     return int(array.__array_interface__["data"][0])
 
 
 def _in_parallel(function: Any, start: int, block: int, count: int) -> None:
-    """Run a function on a block in so many threads at once."""
+    """Run a function on a block in `count` threads at once."""
     if count <= 1:
         function(block)
         return
@@ -144,7 +144,7 @@ def _in_parallel(function: Any, start: int, block: int, count: int) -> None:
 
 @functools.cache
 def _openmp() -> Any:
-    """Return GOMP_parallel(function, data, threads, flags) of the OpenMP that torch runs on."""
+    """Return GOMP_parallel(function, data, threads, flags) of torch's OpenMP, or None."""
     for path in sorted(Path(torch.__file__).parent.glob("lib/libgomp*.so*")):
         try:
             region = ctypes.CDLL(str(path)).GOMP_parallel

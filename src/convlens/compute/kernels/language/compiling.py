@@ -1,4 +1,4 @@
-"""The text of a kernel, compiled once a machine: in memory, and in a folder of the user's cache."""
+"""Compile kernels once per machine, and keep them in memory and in the user's cache."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from convlens.files import cache_folder, write_cached
 __all__ = ["Kernel", "address", "at_hand", "fixed_in"]
 
 HEAD = 6
-"""The words of an argument block that `launching` fills in, before those of the kernel."""
+"""The words of an argument block that `launching` fills in, before the kernel's own."""
 
 DIGEST = hashlib.sha256().digest_size
-"""The bytes of a digest."""
+"""The number of bytes of a digest."""
 
 _compiled: dict[Kernel, Any] = {}
-"""Engines of LLVM, each with one kernel."""
+"""The LLVM engines, one for each kernel."""
 
 _lock = threading.RLock()
 
-# A fork while another thread compiles would leave the compiler locked in the child for ever.
+# A fork while another thread compiles would leave the compiler locked in the child.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
@@ -39,13 +39,13 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(frozen=True)
 class Kernel:
-    """What one thread does with one task after another.
+    """A program that a thread runs for one task after another.
 
-    `drive(task, scratch, ...)` is written in `words` and does task number `task`, with `scratch`,
-    the address of memory of the thread's own. Its further parameters are integers or addresses, and
-    last a record, if any. It may call what the text `blocks` defines and other functions, which are
-    found by their names; `uses` are those that only `blocks` calls. Integers of their modules are
-    found by name, too, unless `constants` has them.
+    `drive(task, scratch, ...)` is written in `words` and computes one task. `scratch` is the
+    address of memory that belongs to the thread. Further parameters are integers or addresses; the
+    last may be a record. It may call functions of the source `blocks` and other functions, which
+    are found by name; `uses` are those that only `blocks` calls. Integers of their modules are also
+    found by name, unless `constants` has them.
     """
 
     name: str
@@ -66,27 +66,27 @@ class Kernel:
         uses: tuple[Callable[..., Any], ...] = (),
         blocks: str = "",
     ) -> Kernel:
-        """Return the kernel for a record: its fixed numbers are the constants.
+        """Return the kernel for a record, whose fixed numbers become the constants.
 
-        Raises TypeError unless the record is of the type that `drive` takes.
+        Raises TypeError unless the record has the type that `drive` takes.
         """
         return cls(name, dtype, drive, uses, blocks, fixed_in(drive, record))
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Return the names of what `drive` takes beside the task and the scratch memory.
+        """The names of the parameters of `drive` after the task and the scratch memory.
 
-        A record is flattened, and its fixed numbers are left out.
+        A record is flattened, without its fixed numbers.
         """
         return flattening.parameters(self.drive, self._names)[2:]
 
     @property
     def _names(self) -> tuple[str, ...]:
-        """Return the names of the constants."""
+        """The names of the constants."""
         return tuple(name for name, _ in self.constants)
 
     def text(self) -> str:
-        """Return the text that is compiled: what the kernel is made of, and `run(block)`."""
+        """Return the source to compile: the functions of the kernel, and `run(block)`."""
         here, known = machine(), dict(self.constants)
         written = re.findall(r"^def (\w+)", self.blocks, re.MULTILINE)
         functions = flattening.reached((*self.uses, self.drive), written).values()
@@ -114,7 +114,7 @@ class Kernel:
 def fixed_in(drive: Callable[..., None], record: object) -> tuple[tuple[str, int], ...]:
     """Return the constants of a kernel for a record.
 
-    Raises TypeError unless the record is of the type that `drive` takes.
+    Raises TypeError unless the record has the type that `drive` takes.
     """
     match flattening.record_of(drive):
         case name, kind if kind is type(record):
@@ -123,7 +123,7 @@ def fixed_in(drive: Callable[..., None], record: object) -> tuple[tuple[str, int
 
 
 def address(kernel: Kernel) -> int:
-    """Return where the compiled kernel starts, after compiling it if need be: a second or less."""
+    """Return the address of the compiled kernel; compile it first if needed, in up to a second."""
     found = _compiled.get(kernel)
     if found is None:
         with _lock:
@@ -133,7 +133,7 @@ def address(kernel: Kernel) -> int:
 
 
 def at_hand(kernel: Kernel) -> bool:
-    """Tell whether `address` answers in some milliseconds: compiled before, here or on disk."""
+    """Return whether a kernel has been compiled, in memory or on disk: `address` takes some ms."""
     if kernel in _compiled:
         return True
     folder = cache_folder()
@@ -141,9 +141,9 @@ def at_hand(kernel: Kernel) -> bool:
 
 
 def _code(kernel: Kernel) -> bytes:
-    """Return the machine code of a kernel, as an object file: that in the cache, or made anew.
+    """Return the machine code of a kernel as an object file, from the cache or newly compiled.
 
-    A file of the cache starts with the digest of the rest, so that a damaged one is not loaded.
+    A file in the cache starts with the digest of the rest, so that a damaged one is not loaded.
     """
     folder = cache_folder()
     path = None if folder is None else _file(folder, kernel)
@@ -168,7 +168,7 @@ def _file(folder: Path, kernel: Kernel) -> Path:
 
 @functools.cache
 def _versions() -> str:
-    """Return what compiled code depends on beside its text."""
+    """Return what compiled code depends on besides its source."""
     import llvmlite
 
     here = Path(__file__)
@@ -178,14 +178,14 @@ def _versions() -> str:
 
 @functools.cache
 def _features() -> str:
-    """Return the instructions this machine has beyond those of its kind, in LLVM's words."""
+    """Return the instruction set extensions of this machine, in LLVM's notation."""
     import llvmlite.binding as llvm
 
     return str(llvm.get_host_cpu_features().flatten())
 
 
 def _target() -> Any:
-    """Return this machine as LLVM compiles for it."""
+    """Return LLVM's description of this machine as a target."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -196,7 +196,7 @@ def _target() -> Any:
 
 
 def _make(kernel: Kernel) -> bytes:
-    """Compile a kernel."""
+    """Return the object file of a kernel, compiled by LLVM."""
     import llvmlite.binding as llvm
 
     from convlens.compute.kernels.language.emitting import vocabulary
@@ -207,7 +207,7 @@ def _make(kernel: Kernel) -> bytes:
     target = _target()
     module = llvm.parse_assembly(str(translated(kernel.text(), words)))
     module.verify()
-    # Loops over vectors are written as such; LLVM need not look for more.
+    # Kernels are written in vectors, so LLVM need not vectorise loops.
     options = llvm.create_pipeline_tuning_options(3)
     options.loop_vectorization = options.slp_vectorization = False
     passes = llvm.create_pass_builder(target, options)
@@ -216,7 +216,7 @@ def _make(kernel: Kernel) -> bytes:
 
 
 def _load(code: bytes) -> Any:
-    """Return an engine of LLVM with the code of an object file in memory that may be run."""
+    """Return an LLVM engine with the code of an object file in executable memory."""
     import llvmlite.binding as llvm
 
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())

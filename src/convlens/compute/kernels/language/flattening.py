@@ -166,7 +166,7 @@ class _Flattener(ast.NodeTransformer):
     def refuse(self, node: ast.AST) -> NotImplementedError:
         """Return the error for an expression that has no meaning in kernels."""
         return NotImplementedError(
-            f"`{ast.unparse(node)}` in {self.function.__name__} is no part of kernels"
+            f"`{ast.unparse(node)}` in {self.function.__name__} is not supported in kernels"
         )
 
     def record(self, node: ast.expr) -> tuple[str, type] | None:

@@ -134,7 +134,7 @@ class _Function:
 
     def refuse(self, node: ast.AST) -> NotImplementedError:
         text = ast.unparse(node)
-        return NotImplementedError(f"`{text}` in {self.node.name} is no part of kernels")
+        return NotImplementedError(f"`{text}` in {self.node.name} is not supported in kernels")
 
     def body(self, statements: Sequence[ast.stmt]) -> None:
         for statement in statements:

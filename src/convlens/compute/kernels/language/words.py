@@ -72,7 +72,7 @@ def generated(function: F) -> F:
     @functools.wraps(function)
     def stand_in(*_: Any) -> Any:
         name = function.__name__
-        raise RuntimeError(f"`{name}` has a meaning only inside a compiled kernel")
+        raise RuntimeError(f"`{name}` works only inside a compiled kernel")
 
     return cast(F, stand_in)
 
@@ -82,6 +82,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def word(*_: Any) -> Any:
-        raise RuntimeError(f"`{name}` has a meaning only inside a compiled kernel")
+        raise RuntimeError(f"`{name}` works only inside a compiled kernel")
 
     return word

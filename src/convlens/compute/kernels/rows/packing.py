@@ -1,7 +1,7 @@
-"""Rows of the input as the windows see them: padding put in, every stride-th element drawn out.
+"""Pack rows of the input as windows read them: with padding, and every stride-th element.
 
-Python gives the positions as tables: `sources`, or along rows, which may be long, only the `ends`
-before and behind the `middle`, where the input lies as it is. The words here move the numbers.
+Python prepares tables of positions: `sources`, or for rows, which may be long, only the `ends`
+before and after the `middle`, which the input fills unchanged. The kernel functions move the data.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ __all__ = [
 
 
 def sources(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
-    """Return for every position that windows cover, from the first on, which of n inputs it is.
+    """Return, for every position that windows cover, the index of its input among n; -1 for a zero.
 
-    -1 stands for a zero. The windows are those of a convolution.
+    The windows are those of a convolution.
 
     >>> sources(Window(3, before=1, after=1), 4, "zeros").tolist()
     [-1, 0, 1, 2, 3, -1]
@@ -51,7 +51,7 @@ def sources(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
 
 
 def ends(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
-    """Return `sources` without its `middle`: what lies before it, then what lies behind.
+    """Return `sources` without its `middle`: the part before it, then the part after it.
 
     >>> ends(Window(3, before=1, after=1), 4, "reflect").tolist()
     [1, 2]
@@ -63,7 +63,7 @@ def ends(window: Window, n: int, mode: str) -> np.ndarray[Any, Any]:
 
 
 def ends_or_none(window: Window, n: int, mode: str) -> np.ndarray[Any, Any] | None:
-    """Return the `ends`, or None where all of them are zeros and the stride is one of `pack_line`.
+    """Return the `ends`, or None if all are zeros and `pack_line` supports the stride.
 
     >>> ends_or_none(Window(3, before=1, after=1), 4, "zeros")
     """
@@ -71,7 +71,7 @@ def ends_or_none(window: Window, n: int, mode: str) -> np.ndarray[Any, Any] | No
 
 
 def covered(window: Window, n: int) -> int:
-    """Return how many positions the windows cover, from the first on.
+    """Return how many positions the windows cover.
 
     >>> covered(Window(3, before=1, after=1), 4)
     6
@@ -80,7 +80,7 @@ def covered(window: Window, n: int) -> int:
 
 
 def middle(window: Window, n: int) -> tuple[int, int]:
-    """Return between which positions of `sources` the input lies as it is, one after another.
+    """Return the first and the end position of `sources` between which the input is unchanged.
 
     >>> middle(Window(3, before=1, after=1), 4)
     (1, 5)
@@ -96,7 +96,7 @@ def copy(to: int, source: int, n: int) -> None:
         store(to, i, load(source, i))
         i += LANES
     if i < n:
-        if n >= LANES:  # the last vector again covers some that were copied: no loop over the rest
+        if n >= LANES:  # the last vector overlaps the one before it, which avoids a loop
             store(to, n - LANES, load(source, n - LANES))
         else:
             store_some(to, 0, load_some(source, 0, n), n)
@@ -111,7 +111,7 @@ def clear(to: int, n: int) -> None:
 
 
 def edge(to: int, q: int, row: int, ends: int, i: int) -> None:
-    """Write to element q what stands at position i of the ends: some input, or a zero."""
+    """Write to element q the input, or the zero, at position i of the ends."""
     found = word(ends, i)
     if found < 0:
         put(to, q, number(0))
@@ -120,7 +120,7 @@ def edge(to: int, q: int, row: int, ends: int, i: int) -> None:
 
 
 def clear_whole(to: int, n: int) -> None:
-    """Write n zeros, and more up to a whole vector."""
+    """Write n zeros, rounded up to whole vectors."""
     i = 0
     while i < n:
         store(to, i, zero())
@@ -128,7 +128,7 @@ def clear_whole(to: int, n: int) -> None:
 
 
 def copy_whole(to: int, source: int, stride: int, n: int) -> None:
-    """Copy n elements a stride of 1 or 2 apart; behind them write zeros up to a whole vector."""
+    """Copy n elements, a stride of 1 or 2 apart; fill the last vector with zeros."""
     i = 0
     if stride == 1:
         while i + LANES <= n:
@@ -149,9 +149,9 @@ def copy_whole(to: int, source: int, stride: int, n: int) -> None:
 def pack_line(
     to: int, row: int, first: int, last: int, start: int, stride: int, length: int
 ) -> None:
-    """Do what `pack_row` does for a stride of 1 or 2 where all ends are zeros, in whole vectors.
+    """Pack as `pack_row` does for a stride of 1 or 2 and zero ends, in whole vectors.
 
-    Up to a vector behind the `length` elements is written, too.
+    Up to a vector after the `length` elements is overwritten.
     """
     low = min(length, max(0, (first - start + stride - 1) // stride))
     high = max(low, min(length, (last - start + stride - 1) // stride))
@@ -163,11 +163,11 @@ def pack_line(
 def pack_two(
     to: int, other: int, row: int, first: int, last: int, start: int, n: int, m: int
 ) -> None:
-    """Write every other input from padded position `start` on to `to`, those between to `other`.
+    """Write every other input from padded position `start` on to `to`, the others to `other`.
 
-    The first n of the ones, the first m of the others. All ends are zeros.
+    The first n go to `to` and the first m to `other`. All ends are zeros.
     """
-    low = max(0, (first - start + 1) // 2)  # from here on both of a pair are no padding
+    low = max(0, (first - start + 1) // 2)  # from this pair on, neither element is padding
     clear(to, min(low, n))
     clear(other, min(low, m))
     if low > 0 and start + 2 * low - 1 >= first and low <= m and last > first:
@@ -226,13 +226,13 @@ def pack_row(
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How `pack_band` packs a band of the input.
+    """The layout of a band of the input that `pack_band` packs.
 
-    For each of `planes`, `depth_dilation` apart, it writes `lines` lines of `length` elements for
-    every one of `phases` rows within a stride and every one of `slots` columns, which are the
-    `starts`. `depth_table` and `row_table` are `sources`, and `column_ends` are `ends_or_none`:
-    between `column_first` and `column_last` a row lies as it is. All of them cover the positions
-    before `depth_end`, `row_end` and `column_end`.
+    For each of `planes`, `depth_dilation` apart, for each of `phases` rows within a stride and each
+    of `slots` columns (the `starts`), there are `lines` lines of `length` elements. `depth_table`
+    and `row_table` are `sources`; `column_ends` are `ends_or_none`, for rows whose input is
+    unchanged from `column_first` to `column_last`. They cover the positions before `depth_end`,
+    `row_end` and `column_end`.
     """
 
     depth_table: Pointer
@@ -257,10 +257,10 @@ class Packing:
 def pack_band(
     x: int, to: int, d: int, top: int, left: int, channels: int, a: Packing, space: Axes
 ) -> None:
-    """Pack a band of the input: d, top and left are the padded positions where it begins.
+    """Pack a band of the input; d, top and left are the padded positions where it begins.
 
-    `x` is the first of `channels` channels of shape `space`. What lies behind the ends of the
-    tables is left as it is, and up to a vector behind the last line is written.
+    `x` is the first of `channels` channels of shape `space`. Positions beyond the tables are left
+    unwritten. Up to a vector after the last line is overwritten.
     """
     first, last, step = a.column_first, a.column_last, a.column_stride
     for c in range(channels):
@@ -290,7 +290,7 @@ def pack_band(
                         row = x + ((c * space.d + plane) * space.h + found) * space.w * WIDTH
                         other = to + a.lines * a.length * WIDTH
                         more = max(0, min(a.length, (a.column_end - begin) // 2))
-                        # In the order of memory, so that what is written behind a line is no loss.
+                        # In the order of memory, so that the next line overwrites the excess.
                         if found < 0 and two:
                             clear(to, count)
                             clear(other, more)
