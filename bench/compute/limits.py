@@ -12,11 +12,11 @@ import torch
 from bench.compute.cases import Case
 from bench.figures import repeat
 from convlens.compute.kernels.language.compiling import Kernel
-from convlens.compute.kernels.language.words import LANES, add, fma, load, store
+from convlens.compute.kernels.language.words import LANES, load, store
 from convlens.compute.kernels.launching import Launch, address_of
 from convlens.compute.kernels.machine import machine
+from convlens.compute.kernels.speed import CHAINS, multiply_add
 
-CHAINS = 12  # sums under way at once: enough to hide a latency of 4 cycles twice over
 SIZES = tuple(2**power for power in range(18, 29))  # 256 KB to 256 MB, read and written together
 
 
@@ -39,21 +39,6 @@ class Limits:
 
     def to_dict(self) -> dict[str, object]:
         return {"flops": self.flops, "bandwidth": {str(n): r for n, r in self.bandwidth.items()}}
-
-
-def multiply_add(task: int, scratch: int, rounds: int, data: int) -> None:
-    a, b = load(data, 12 * LANES), load(data, 13 * LANES)
-    s0, s1, s2 = load(data, 0), load(data, LANES), load(data, 2 * LANES)
-    s3, s4, s5 = load(data, 3 * LANES), load(data, 4 * LANES), load(data, 5 * LANES)
-    s6, s7, s8 = load(data, 6 * LANES), load(data, 7 * LANES), load(data, 8 * LANES)
-    s9, s10, s11 = load(data, 9 * LANES), load(data, 10 * LANES), load(data, 11 * LANES)
-    for _ in range(rounds):
-        s0, s1, s2 = fma(s0, a, b), fma(s1, a, b), fma(s2, a, b)
-        s3, s4, s5 = fma(s3, a, b), fma(s4, a, b), fma(s5, a, b)
-        s6, s7, s8 = fma(s6, a, b), fma(s7, a, b), fma(s8, a, b)
-        s9, s10, s11 = fma(s9, a, b), fma(s10, a, b), fma(s11, a, b)
-    store(scratch, 0, add(add(add(s0, s1), add(s2, s3)), add(add(s4, s5), add(s6, s7))))
-    store(scratch, LANES, add(add(s8, s9), add(s10, s11)))
 
 
 def copy(task: int, scratch: int, rounds: int, n: int, x: int, y: int) -> None:

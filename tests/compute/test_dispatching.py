@@ -145,7 +145,7 @@ def test_little_is_not_worth_a_plan_before_it_comes_often(
 def test_what_takes_longer_than_estimated_is_worth_a_plan(
     ways: Ways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatching, "estimate", lambda name, problem: 0.0)
+    monkeypatch.setattr(dispatching, "seconds_of", lambda name, problem: 0.0)
     monkeypatch.setattr(dispatching, "OFTEN", 10**9)
     monkeypatch.setattr(dispatching, "ENOUGH", 1e-9)
     ways.forced = "torch"
@@ -388,7 +388,7 @@ def test_what_is_no_plain_sum_must_be_worth_it(
     plain: float, transformed: float, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = {"torch": plain, "fft_library": transformed}
-    monkeypatch.setattr(dispatching, "estimate", lambda name, problem: seconds.get(name, 1.0))
+    monkeypatch.setattr(dispatching, "seconds_of", lambda name, problem: seconds.get(name, 1.0))
     assert dispatching._quick(problem_of(1000, 31), exact=False) == name
 
 

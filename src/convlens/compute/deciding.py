@@ -11,15 +11,17 @@ from torch import Tensor
 
 from convlens.compute import background, measuring
 from convlens.compute.kernels.launching import one_thread
+from convlens.compute.kernels.machine import nominal
+from convlens.compute.kernels.speed import measure_speed
 from convlens.compute.memory.arena import Arena
 from convlens.compute.memory.holding import bytes_held
 from convlens.compute.methods import (
     METHODS,
     Run,
     check_method,
-    estimate,
     prepared,
     refused,
+    seconds_of,
 )
 from convlens.compute.methods.promise import promised
 from convlens.compute.operands.arrays import Array, to_tensor
@@ -183,6 +185,9 @@ def decide(
     With a `tolerance` of 0, methods that are not one plain sum are not tried unless named. Raises
     ValueError if the method cannot compute the problem, or if no method can.
     """
+    check_method(method)
+    if measure and method == "auto" and problem.device == "cpu":
+        measure_speed()
     candidates = _considered(problem, method, tolerance)
     able = [name for name, candidate in candidates.items() if candidate.refused is None]
     contest = MethodContest(problem, _own(weight), _own(bias), tolerance, candidates)
@@ -206,7 +211,6 @@ def decide(
 
 def _considered(problem: Problem, method: str, tolerance: float) -> dict[str, Candidate]:
     """Return every method with its estimate or refusal; raise when none is left."""
-    check_method(method)
     candidates = {}
     for name in METHODS:
         reason = refused(name, problem)
@@ -214,7 +218,7 @@ def _considered(problem: Problem, method: str, tolerance: float) -> dict[str, Ca
             reason = "it does not promise the same bits for any number of threads"
         if reason is None and not (tolerance or name == method or METHODS[name].exact):
             reason = "it is not one plain sum, as a tolerance of 0 asks"
-        found = None if reason is not None else estimate(name, problem)
+        found = None if reason is not None else seconds_of(name, problem)
         candidates[name] = Candidate(refused=reason, estimate=found)
     if method in METHODS and candidates[method].refused is not None:
         reason = candidates[method].refused
@@ -263,10 +267,10 @@ class MethodContest:
             self.runs[name] = prepared(name, self.problem, self.weight, self.bias, self.arena)
 
     def always(self, able: list[str]) -> str:
-        """Return the least by an estimate for one thread and image: others must not change bits."""
+        """Return the least by estimates that no thread, batch or machine changes: nor do bits."""
         one = replace(self.problem, batch=1)
-        with one_thread():
-            able = sorted(able, key=lambda name: estimate(name, one))
+        with one_thread(), nominal():
+            able = sorted(able, key=lambda name: seconds_of(name, one))
         return next(name for name in able if self._suits(name))
 
     def by_estimate(self, able: list[str]) -> str:

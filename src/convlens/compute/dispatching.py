@@ -20,7 +20,7 @@ from convlens.compute import background
 from convlens.compute.deciding import Prepared, decide
 from convlens.compute.kernels.launching import threads
 from convlens.compute.memory.arena import MOST_SHARED, Arena
-from convlens.compute.methods import METHODS, estimate, prepared, refused
+from convlens.compute.methods import METHODS, prepared, refused, seconds_of
 from convlens.compute.problems import Problem, Unfit, Unsuited
 
 __all__ = ["execute"]
@@ -120,7 +120,7 @@ def execute(
     if entry.calls > 1:  # the first meets fresh pages, and tells little
         entry.spent += time.perf_counter() - began
     often = entry.calls >= OFTEN or entry.spent > ENOUGH
-    worth = often or estimate(entry.quick, problem) > LONG
+    worth = often or seconds_of(entry.quick, problem) > LONG
     if worth and not entry.asked:  # after the answer, which a compiler at work would hold up
         _ask(problem, entry, weight, bias)
     return found
@@ -188,7 +188,7 @@ def _quick(problem: Problem, exact: bool) -> str:
     plain = [name for name in able if METHODS[name].exact]
     if not plain:
         return decide(problem, tolerance=0.0, measure=False).decision.method
-    seconds = {name: estimate(name, problem) for name in every}
+    seconds = {name: seconds_of(name, problem) for name in every}
     best, safe = (min(names, key=lambda name: seconds[name]) for names in (able, plain))
     if seconds[safe] > COMPILING:
         safe = min(filter(lambda name: METHODS[name].exact, every), key=lambda name: seconds[name])

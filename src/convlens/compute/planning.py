@@ -171,7 +171,7 @@ def plan(
       axis 0: Window(size=3, stride=1, dilation=1, before=0, after=0, ceil=False)
     ...
       torch       refused: torch has no convolution of int8
-      reference   about 0.00021 s, chosen
+      reference   about ... s, chosen
     """
     problem = read_weighted(
         x,

@@ -323,11 +323,11 @@ def test_on_a_gpu_long_kernels_go_through_a_fourier_transform(
 
 
 def test_costs_rise_with_the_work(method: ModuleType) -> None:
-    def cost(n: int, k: int) -> float:
+    def seconds(n: int, k: int) -> float:
         return float(method.METHOD.seconds(Conv(space=(n,), windows=(Window(k),), dtype="float32")))
 
-    assert cost(10**6, 2047) > 5 * cost(10**5, 2047)
-    assert cost(10**6, 2**17) > cost(10**6, 2047)
+    assert seconds(10**6, 2047) > 5 * seconds(10**5, 2047)
+    assert seconds(10**6, 2**17) > seconds(10**6, 2047)
 
 
 @pytest.mark.parametrize("radix", butterflies.RADICES)

@@ -68,12 +68,12 @@ def test_tiles_see_what_stands_for_the_padding(mode: str, monkeypatch: pytest.Mo
 
 def test_the_way_is_the_cheapest() -> None:
     filters = Conv(space=(10**6,), windows=(Window(2047),), dtype="float32")
-    assert way(filters, 8, 36, 5e-5, 2 * 2047, 1) == "directly"
-    assert way(filters, 8, 36, 5e-5, 800 * 2047, 1) == "tiles"
-    assert way(filters, 8, 36, 5e-5, 28_800 * 2047, 36) == "wide"
+    assert way(filters, 8, 36, 1.5e5, 2 * 2047, 1) == "directly"
+    assert way(filters, 8, 36, 1.5e5, 800 * 2047, 1) == "tiles"
+    assert way(filters, 8, 36, 1.5e5, 28_800 * 2047, 36) == "wide"
     image = Conv(space=(1000, 1000), windows=(Window(31), Window(31)), dtype="float64")
-    assert way(image, 8, 36, 5e-4, 500 * 961, 1) == "directly"
-    assert way(image, 8, 36, 5e-4, 30_000 * 961, 36) == "plainly"
+    assert way(image, 8, 36, 1.5e6, 500 * 961, 1) == "directly"
+    assert way(image, 8, 36, 1.5e6, 30_000 * 961, 36) == "plainly"
 
 
 def test_a_method_that_random_numbers_do_not_suit_is_out_of_the_contest(

@@ -8,6 +8,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from convlens.compute.kernels.blocks.filters import filter_blocks
+from convlens.compute.kernels.speed import NOMINAL
 from convlens.compute.methods import reference
 from convlens.compute.methods.rows import method as rows
 from convlens.compute.methods.rows.layout import FilterBlock, block_of, choose_band, steps_of
@@ -146,7 +147,7 @@ def test_a_signal_is_laid_on_lines() -> None:
 def test_blocks_fit_the_registers_and_bands_the_cache() -> None:
     windows = (Window(1), Window(5, before=2, after=2), Window(5, before=2, after=2))
     shape = Shape(1, 1, (1, 2000, 3000), (1, 2000, 3000), windows)
-    block = block_of(shape, "float32")
+    block = block_of(shape, "float32", NOMINAL.load)
     assert block.rows * block.vectors + block.vectors + 5 <= 32
     band = choose_band(shape, block, "float32", 1, 2)
     assert band.planes * band.plane * 4 < 1.2e6

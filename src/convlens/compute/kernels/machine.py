@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
 import re
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-__all__ = ["WIDTHS", "Machine", "machine"]
+__all__ = ["WIDTHS", "Machine", "is_nominal", "machine", "nominal"]
 
 WIDTHS = {"float32": 4, "float64": 8, "int32": 4, "int64": 8}
 """The element types that kernels compute in, and their sizes in bytes."""
+
+LEVEL1, LEVEL2 = 2**15, 2**20
+"""The bytes of a core's caches on the nominal machine."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,38 @@ class Machine:
         return self.vector // WIDTHS[dtype]
 
 
-@functools.lru_cache(1)
+_local = threading.local()
+
+
+@contextlib.contextmanager
+def nominal() -> Iterator[None]:
+    """Let this thread see caches, and a speed, that are the same on all machines for a while."""
+    before = is_nominal()
+    _local.nominal = True
+    try:
+        yield
+    finally:
+        _local.nominal = before
+
+
+def is_nominal() -> bool:
+    """Return whether this thread is within `nominal`."""
+    return getattr(_local, "nominal", False)
+
+
 def machine() -> Machine:
     """Return the machine this process runs on.
 
     >>> machine().vector in (16, 32, 64)
     True
     """
+    here = _machine()
+    return replace(here, level1=LEVEL1, level2=LEVEL2) if is_nominal() else here
+
+
+@functools.lru_cache(1)
+def _machine() -> Machine:
+    """Return the machine as it is."""
     import llvmlite.binding as llvm  # loading takes 0.25 s, and only kernels need it
 
     features = llvm.get_host_cpu_features()

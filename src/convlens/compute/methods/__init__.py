@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convlens.compute.kernels.speed import Estimate, speed
 from convlens.compute.memory.arena import Arena
 from convlens.compute.methods import depthwise, eager, lanes, reference, taps
 from convlens.compute.methods.borders import meets_zeros, surrounded, without_padding
@@ -26,7 +27,7 @@ from convlens.compute.methods.winograd.method import F2, F4
 from convlens.compute.problems import DTYPES, Conv, ConvTranspose, Problem
 from convlens.integers import shown
 
-__all__ = ["METHODS", "Run", "check_method", "estimate", "prepared", "refused"]
+__all__ = ["METHODS", "Run", "check_method", "prepared", "refused", "seconds_of"]
 
 Run = Callable[[Tensor, Tensor | None], Computed]
 """Takes x (n, c, *space) and perhaps a place for the result; returns the result, and indices."""
@@ -51,6 +52,10 @@ METHODS: dict[str, AnyMethod] = {
     "reference": reference.METHOD,
 }
 """Every method by name."""
+
+
+WIDENED = 3.0
+"""Cycles that an element takes to be made wider, or narrow again."""
 
 
 def check_method(method: Any) -> None:
@@ -82,14 +87,15 @@ def refused(name: str, problem: Problem) -> str | None:
     return reason
 
 
-def estimate(name: str, problem: Problem) -> float:
+def seconds_of(name: str, problem: Problem) -> float:
     """Return about how many seconds a method takes; widening is a pass over everything."""
     method, wide = METHODS[name], widened(problem)
     if wide is None or method.refused(problem) is None:
         return method.seconds(problem)
     moved = prod((problem.channels, *problem.space))
     moved += prod((problem.channels_out, *problem.outputs))
-    return method.seconds(wide) + 1e-9 * problem.batch * moved
+    widening = Estimate(cycles=WIDENED * problem.batch * moved)
+    return (method.estimated(wide) + widening).at(speed())
 
 
 def prepared(

@@ -20,13 +20,14 @@ from convlens.compute.kernels.launching import Launch, threads
 from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.shapes import Axes, ConvShape
+from convlens.compute.kernels.speed import Estimate, speed
 from convlens.compute.kernels.tasks import band_rows, place_of
 from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape
 from convlens.compute.problems import DTYPES, Conv
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 MOST_TAPS, MOST_STRIDE = 7, 4
@@ -40,8 +41,8 @@ FAR, FLAT = 2**24, 3
 line by line: there blocks have at most so many rows (96 channels of 112 x 112, batch 8: 2.8 ms by
 blocks of 2 x 5, 7.5 ms by 10 x 2)."""
 
-CLOCK = 2.4e9
-"""Cycles in a second, some lost to what blocks wait for."""
+STALLS = 1.25
+"""Cycles that pass for one of a block: some are lost to what it waits for."""
 
 ALIASED = 1.7
 """Lines that lie some pages apart meet in the same place of the cache, and take so much longer."""
@@ -73,8 +74,8 @@ def refuses(problem: Conv) -> str | None:
     return None
 
 
-def cost(problem: Conv) -> float:
-    """Return about how long it takes, in seconds: multiply-adds, loads, and memory.
+def estimate(problem: Conv) -> Estimate:
+    """Return about what it takes: multiply-adds, loads, and memory.
 
     >>> from convlens.windows import Window
     >>> of = lambda c: Conv(
@@ -85,14 +86,14 @@ def cost(problem: Conv) -> float:
     ...     dtype="float32",
     ...     groups=c,
     ... )
-    >>> 2 < cost(of(256)) / cost(of(64)) < 5
+    >>> 2 < estimate(of(256)).cycles / estimate(of(64)).cycles < 5
     True
     """
     shape = Shape.of(problem)
     moved = _moved(problem)
-    block = block_of(shape, problem.dtype, moved > FAR)
-    computed = problem.batch * problem.channels_out * block.seconds
-    return 3e-6 + (computed + moved * 5e-11) / threads()
+    block = block_of(shape, problem.dtype, moved > FAR, speed().load)
+    computed = problem.batch * problem.channels_out * block.cycles
+    return Estimate(cycles=(computed + 0.15 * moved) / threads(), seconds=3e-6)
 
 
 def _moved(problem: Conv) -> int:
@@ -102,19 +103,19 @@ def _moved(problem: Conv) -> int:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of `rows` x `vectors`, the last of a row `rest`; `seconds` for one channel out."""
+    """A block of `rows` x `vectors`, the last of a row `rest`; `cycles` for one channel out."""
 
     rows: int
     vectors: int
     rest: int
-    seconds: float
+    cycles: float
 
 
 @functools.lru_cache(512)
-def block_of(shape: Shape, dtype: str, far: bool) -> Block:
+def block_of(shape: Shape, dtype: str, far: bool, load: float) -> Block:
     """Return the block that takes the least time, by the multiply-adds and loads it is made of.
 
-    `far` says that input and result do not fit the caches.
+    `far` says that input and result do not fit the caches; `load` is that of `Speed`.
     """
     registers, lanes = machine().registers, machine().lanes(dtype)
     row, column = shape.windows[1:]
@@ -127,22 +128,22 @@ def block_of(shape: Shape, dtype: str, far: bool) -> Block:
             used = rows * vectors + (vectors + 1) * column.stride + pairs * row.size
             if used > registers and rows * vectors > 1:
                 continue
-            whole, last = (_cycles(shape, rows, width) for width in (vectors, rest))
+            whole, last = (_cycles(shape, rows, width, load) for width in (vectors, rest))
             cycles = ceil(high / rows) * ((wide - 1) // (vectors * lanes) * whole + last)
             found.append((cycles, rows, vectors, rest))
     cycles, rows, vectors, rest = min(found)
     if shape.space[1] > 1 and shape.space[2] * WIDTHS[dtype] % 4096 == 0:
         cycles *= ALIASED
     layers = shape.outputs[0] * shape.windows[0].size * shape.each
-    return Block(rows, vectors, rest, cycles * layers / CLOCK)
+    return Block(rows, vectors, rest, cycles * layers * STALLS)
 
 
-def _cycles(shape: Shape, rows: int, vectors: int) -> float:
-    """Return the cycles of one layer of a block: a load that is not aligned is almost two."""
+def _cycles(shape: Shape, rows: int, vectors: int, load: float) -> float:
+    """Return the cycles of one layer of a block; some of its loads are aligned."""
     row, column = shape.windows[1:]
     lines = {r * row.stride + a * row.dilation for r in range(rows) for a in range(row.size)}
     times = ceil(column.size / column.stride)
-    loads = len(lines) * (vectors * column.stride * 1.5 + 2)
+    loads = len(lines) * (vectors * column.stride * (load - 0.2) + 2)
     products = rows * row.size * vectors * column.size / times
     return 12.0 + rows * vectors + times * (max(loads, products) + 6)
 
@@ -196,7 +197,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
     shape, groups = Shape.of(problem), problem.groups
     depth, row, column = shape.windows
-    block = block_of(shape, problem.dtype, _moved(problem) > FAR)
+    block = block_of(shape, problem.dtype, _moved(problem) > FAR, speed().load)
     images = problem.batch * groups * shape.outputs[0]
     band = band_rows(images, shape.outputs[1], block.rows, threads())
     bands = ceil(shape.outputs[1] / band)
@@ -234,6 +235,6 @@ METHOD = ConvMethod(
     compiles=True,
     skips=False,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )

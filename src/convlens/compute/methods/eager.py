@@ -16,11 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convlens.compute.kernels.speed import Estimate
 from convlens.compute.methods.method import WholeMethod
 from convlens.compute.methods.spans import divisors
 from convlens.compute.problems import AvgPool, Conv, ConvTranspose, MaxPool, Pool, Problem
 
-__all__ = ["METHOD", "cost", "refuses", "run"]
+__all__ = ["METHOD", "estimate", "refuses", "run"]
 
 CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED: dict[int, Callable[..., Tensor]] = {
@@ -88,8 +89,8 @@ def _unfolded(problem: Problem) -> int:
     return 8 * each * prod(problem.size)
 
 
-def cost(problem: Problem) -> float:
-    """Return about how long it takes, in seconds.
+def estimate(problem: Problem) -> Estimate:
+    """Return about what it takes.
 
     torch's fast layers want channels in and out; with one to three of both it unfolds the input or
     worse. Measured: 33 ms for a million samples and 3 taps, 12 s for 2047 of a signal; 30 ms for an
@@ -97,27 +98,29 @@ def cost(problem: Problem) -> float:
     taps of a first layer of 3 channels to 64.
 
     >>> from convlens.windows import Window
-    >>> cost(Conv(space=(4,), windows=(Window(2),), dtype="float32")) < 1e-4
-    True
+    >>> estimate(Conv(space=(4,), windows=(Window(2),), dtype="float32")).seconds
+    3e-05
     """
     if problem.device.startswith("cuda"):
         few = problem.channels // problem.groups < 8  # cuDNN's units want channels as well
-        return 2e-5 + (1e-12 if few else 1e-13) * problem.steps
+        return Estimate(seconds=2e-5 + (1e-12 if few else 1e-13) * problem.steps)
     unfolded = _unfolded(problem)
     if unfolded > FRESH:
-        return FRESH_BYTE * unfolded + 3e-10 * problem.steps
+        return Estimate(cycles=0.9 * problem.steps, seconds=FRESH_BYTE * unfolded)
     written = problem.batch * problem.channels_out * prod(problem.outputs)
     if isinstance(problem, Pool):
-        return 1e-5 + 4e-10 * problem.steps
+        return Estimate(cycles=1.2 * problem.steps, seconds=1e-5)
     each, outs = (n // problem.groups for n in (problem.channels, problem.channels_out))
     if each >= 4:
-        return 2e-5 + 2.5e-11 * problem.steps + 1e-10 * written
+        return Estimate(cycles=0.075 * problem.steps + 0.3 * written, seconds=2e-5)
     if len(problem.space) == 2 and problem.groups > 4:
-        return 2e-5 + (1e-10 if prod(problem.size) <= 64 else 5e-10) * problem.steps
+        step = 0.3 if prod(problem.size) <= 64 else 1.5
+        return Estimate(cycles=step * problem.steps, seconds=2e-5)
     if outs >= 8:
-        return 2e-5 + (1.5e-10 if each == 1 else 2e-11) * problem.steps + 1e-9 * written
-    step = 5e-9 if len(problem.space) == 1 else 3e-10
-    return 3e-5 + step * problem.steps + 2e-8 * written
+        step = 0.45 if each == 1 else 0.06
+        return Estimate(cycles=step * problem.steps + 3 * written, seconds=2e-5)
+    step = 15 if len(problem.space) == 1 else 0.9
+    return Estimate(cycles=step * problem.steps + 60 * written, seconds=3e-5)
 
 
 def run(
@@ -271,6 +274,6 @@ METHOD = WholeMethod(
     compiles=False,
     skips=True,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     run=run,
 )

@@ -29,6 +29,7 @@ from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.rows.packing import Packing, pack_band
 from convlens.compute.kernels.shapes import ConvShape
+from convlens.compute.kernels.speed import Estimate
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.kernels.transforms.butterflies import exchange, exchange_text
 from convlens.compute.methods.method import ConvMethod, Fill
@@ -36,7 +37,7 @@ from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.shape import Shape, Unpadded
 from convlens.compute.problems import Conv
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 FEWEST = 12
 """Channels out of a group, at least: fewer leave most lanes empty."""
@@ -59,14 +60,14 @@ def refuses(problem: Conv) -> str | None:
     return reason
 
 
-def cost(problem: Conv) -> float:
-    """Return about how long it takes, in seconds: multiply-adds, and turning the result over.
+def estimate(problem: Conv) -> Estimate:
+    """Return about what it takes: multiply-adds, and transposing the result.
 
     >>> from convlens.windows import Window
     >>> of = lambda c: Conv(
     ...     channels=c, space=(7, 7), channels_out=512, windows=(Window(3),) * 2, dtype="float32"
     ... )
-    >>> 2 < cost(of(64)) / cost(of(16)) < 5
+    >>> 2 < estimate(of(64)).cycles / estimate(of(16)).cycles < 5
     True
     """
     shape = Shape.of(problem)
@@ -78,7 +79,8 @@ def cost(problem: Conv) -> float:
     held = steps * vectors * machine().vector
     each = max(positions * vectors, vectors + positions) * (1.1 if held > machine().level2 else 1)
     turned = blocks * positions * vectors * lanes * 1.5
-    return 4e-6 + (blocks * (steps * each + 30) + turned) / 3.0e9 / threads()
+    cycles = (blocks * (steps * each + 30) + turned) / threads()
+    return Estimate(cycles=cycles, seconds=4e-6)
 
 
 def _block(shape: Shape, dtype: str) -> tuple[int, int]:
@@ -313,6 +315,6 @@ METHOD = ConvMethod(
     compiles=True,
     skips=False,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor
 
+from convlens.compute.kernels.speed import Estimate, speed
 from convlens.compute.problems import Conv, ConvTranspose, Pool, Problem
 
 __all__ = ["Computed", "ConvMethod", "Fill", "Method", "PoolMethod", "WholeMethod"]
@@ -30,7 +31,7 @@ class Method(Generic[P]):
     `repeats` that its bits are the same for any number of threads, batch and memory layout;
     `compiles` that kernels must be compiled first, a second or less, once on each machine; `skips`
     that no product is formed with padding. `refuses` returns why a problem of the type cannot be
-    computed, or None; `cost` about how many seconds one takes.
+    computed, or None; `estimate` what one is thought to take.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Method(Generic[P]):
     compiles: bool
     skips: bool
     refuses: Callable[[P], str | None]
-    cost: Callable[[P], float]
+    estimate: Callable[[P], Estimate]
 
     @property
     def direct(self) -> bool:
@@ -55,7 +56,11 @@ class Method(Generic[P]):
 
     def seconds(self, problem: Problem) -> float:
         """Return about how many seconds a problem takes that was not refused."""
-        return self.cost(self._own(problem))
+        return self.estimated(problem).at(speed())
+
+    def estimated(self, problem: Problem) -> Estimate:
+        """Return the estimate of a problem that was not refused."""
+        return self.estimate(self._own(problem))
 
     def _own(self, problem: Problem) -> P:
         """Return a problem as the type that the method solves; raise TypeError for another one."""

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.compute.kernels.speed import Estimate
 from convlens.compute.methods.method import WholeMethod
 from convlens.compute.problems import DTYPES, AvgPool, Conv, ConvTranspose, MaxPool, Problem
 from convlens.windows import TransposedWindow, Window, padded_source
 
-__all__ = ["METHOD", "at", "cost", "refuses", "run"]
+__all__ = ["METHOD", "at", "estimate", "refuses", "run"]
 
 
 Numbers = np.ndarray[Any, Any]
@@ -38,14 +39,14 @@ def refuses(problem: Problem) -> str | None:
     return None
 
 
-def cost(problem: Problem) -> float:
-    """Return about how long it takes, in seconds: a step in NumPy for every output and tap.
+def estimate(problem: Problem) -> Estimate:
+    """Return about what it takes: a step in NumPy for every output and tap.
 
-    >>> cost(MaxPool(space=(4,), windows=(Window(2),), dtype="int8")) > 1e-5
+    >>> estimate(MaxPool(space=(4,), windows=(Window(2),), dtype="int8")).cycles > 3e4
     True
     """
     numpy_steps = problem.steps / max(1, problem.batch * problem.channels * problem.channels_out)
-    return 1e-5 * numpy_steps + 5e-9 * problem.steps
+    return Estimate(cycles=3e4 * numpy_steps + 15 * problem.steps)
 
 
 def run(
@@ -197,6 +198,6 @@ METHOD = WholeMethod(
     compiles=False,
     skips=True,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     run=run,
 )

@@ -12,12 +12,13 @@ from math import ceil, prod
 from torch import Tensor
 
 from convlens.compute.kernels.machine import WIDTHS
+from convlens.compute.kernels.speed import Estimate
 from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.problems import Conv
 from convlens.windows import Window
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 Part = tuple[slice, slice]
@@ -40,15 +41,17 @@ def refuses(problem: Conv) -> str | None:
     return None
 
 
-def cost(problem: Conv) -> float:
-    """Return about how long it takes, in seconds: a pass over memory a tap.
+def estimate(problem: Conv) -> Estimate:
+    """Return about what it takes: a pass over memory for every tap.
 
     >>> of = lambda size: Conv(space=(10**6,), windows=(Window(size),), dtype="float32")
-    >>> 5 < cost(of(100)) / cost(of(10)) < 11
+    >>> 5 < estimate(of(100)).bytes / estimate(of(10)).bytes < 11
     True
     """
     written = problem.batch * problem.channels_out * prod(problem.outputs)
-    return 1e-5 + prod(problem.size) * (4e-6 + written * WIDTHS[problem.dtype] * 6e-11)
+    taps = prod(problem.size)
+    moved = 2 * taps * written * WIDTHS[problem.dtype]
+    return Estimate(bytes=moved, seconds=1e-5 + 4e-6 * taps)
 
 
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
@@ -104,6 +107,6 @@ METHOD = ConvMethod(
     compiles=False,
     skips=True,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )

@@ -21,39 +21,37 @@ from convlens.compute.methods.fft.tiles import Tiles
 from convlens.compute.problems import Conv
 from convlens.windows import Window
 
-__all__ = ["CLOCK", "Regions", "way"]
+__all__ = ["Regions", "way"]
 
-CLOCK = 3.7e9
-"""Cycles a second, or near, of a transform and of what is computed anew."""
-DIRECT, PLAIN = 6.0, 2.0
+DIRECT, PLAIN = 4.9, 1.6
 """Cycles that a product of four vectors takes, where doubtful results are summed, and all are."""
-WIDER, GATHER, ANEW = 3.0, 2e-4, 3e-3
-"""How many times as long as in float32 transforms in float64 take; the seconds it takes to lay out
-a pair of tiles for them, and to begin with another method."""
+WIDER, GATHER, ANEW = 3.0, 6e5, 9e6
+"""How many times as long as in float32 transforms in float64 take; the cycles it takes to lay out a
+pair of tiles for them, and to begin with another method."""
 
 
-def way(problem: Conv, lanes: int, tasks: int, seconds: float, products: int, pairs: int) -> str:
+def way(problem: Conv, lanes: int, tasks: int, cycles: float, products: int, pairs: int) -> str:
     """Return how to compute what is in doubt: "directly", "tiles", "wide", or "plainly" as a whole.
 
-    A transform of two tiles, of so many `tasks`, takes so many seconds; `pairs` of these have
+    A transform of two tiles, of which there are `tasks`, takes `cycles`; `pairs` of these have
     doubtful results, which in all are sums of so many `products` of four vectors.
 
     >>> problem = Conv(space=(10**6,), windows=(Window(2047),), dtype="float32")
-    >>> [way(problem, 8, 36, 5e-5, n * 800 * 2047, n) for n in (1, 36)]
+    >>> [way(problem, 8, 36, 1.5e5, n * 800 * 2047, n) for n in (1, 36)]
     ['tiles', 'wide']
-    >>> way(problem, 8, 36, 5e-5, 2 * 2047, 1)
+    >>> way(problem, 8, 36, 1.5e5, 2 * 2047, 1)
     'directly'
     """
-    each = problem.channels // problem.groups / CLOCK / threads()
+    each = problem.channels // problem.groups / threads()
     fours = problem.batch * problem.channels_out * prod(problem.outputs) / (4 * lanes)
     prices = {
         "directly": products * each * DIRECT,
         "plainly": fours * prod(problem.size) * each * PLAIN + ANEW,
     }
     if problem.dtype == "float32":
-        prices["wide"] = WIDER * tasks * seconds / threads()
+        prices["wide"] = WIDER * tasks * cycles / threads()
         if problem.groups == 1:
-            prices["tiles"] = pairs * (WIDER * seconds / min(2, threads()) + GATHER)
+            prices["tiles"] = pairs * (WIDER * cycles / min(2, threads()) + GATHER)
     return min(prices, key=lambda name: prices[name])
 
 

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from convlens.compute.kernels.launching import threads
 from convlens.compute.kernels.rows.packing import sources
+from convlens.compute.kernels.speed import NOMINAL, Estimate
 from convlens.compute.methods.fft.doubts import PEAK, REACH, SHARES, SLACK
 from convlens.compute.methods.fft.tiles import (
     Prices,
@@ -36,7 +37,7 @@ from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.promise import within
 from convlens.compute.problems import Conv, Unfit
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 AT_ONCE, AT_ONCE_CUDA = 2**18, 2**25
 """About how many numbers of the input are transformed at a time: on a CPU so few that they stay in
@@ -75,40 +76,40 @@ def refuses(problem: Conv) -> str | None:
     return refuses_numbers(problem)
 
 
-def cost(problem: Conv) -> float:
-    """Return about how long it takes, in seconds.
+def estimate(problem: Conv) -> Estimate:
+    """Return about what it takes.
 
     >>> from convlens.windows import Window
-    >>> cost(Conv(space=(10**6,), windows=(Window(2047),), dtype="float32")) < 0.1
+    >>> estimate(Conv(space=(10**6,), windows=(Window(2047),), dtype="float32")).cycles < 3e8
     True
     """
     if problem.device.startswith("cuda"):
-        return LAUNCHES + float(_tiles(problem)[1]) / FASTER
-    return float(_tiles(problem)[1] / threads() ** 0.5)
+        return Estimate(seconds=LAUNCHES + _tiles(problem)[1] / NOMINAL.clock / FASTER)
+    return Estimate(cycles=_tiles(problem)[1] / threads() ** 0.5)
 
 
 @functools.lru_cache(512)
 def _tiles(problem: Conv) -> tuple[Tiles, float]:
-    """Return the tiles to use, and about how many seconds all of them take."""
+    """Return the tiles to use, and about how many cycles all of them take."""
     c, k = problem.channels, problem.channels_out
     products = k * c // problem.groups
 
-    def seconds(length: tuple[Prices, ...], count: Prices) -> Prices:
+    def price(length: tuple[Prices, ...], count: Prices) -> Prices:
         points = np.prod(length, axis=0)
         transforms = (c + k) * points * (2.5 * np.log2(points) + 4)
         far = np.maximum(0, np.log2(np.maximum.reduce(length)) - 13)  # beyond the caches
-        each = transforms * (1 + 0.15 * far) / 1e10 + products * points * 6e-10
-        each += np.where(points > LARGE, 1e3, 0)
+        each = 0.3 * transforms * (1 + 0.15 * far) + 1.8 * products * points
+        each += np.where(points > LARGE, 3e12, 0)
         calls = np.ceil(count * c * points / _at_once(problem))
-        calls = calls * (5e-5 + k / problem.groups * 3e-5)
-        seconds: Prices = 2.0 * problem.batch * count * each + calls
-        return seconds
+        calls = calls * (1.5e5 + k / problem.groups * 9e4)
+        cycles: Prices = 2.0 * problem.batch * count * each + calls
+        return cycles
 
     windows = problem.windows
     longest = [
         n + window.before + window.after for n, window in zip(problem.space, windows, strict=True)
     ]
-    return choose(problem, [_smooth(2 * n) for n in longest], seconds)
+    return choose(problem, [_smooth(2 * n) for n in longest], price)
 
 
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
@@ -324,6 +325,6 @@ METHOD = ConvMethod(
     compiles=False,
     skips=False,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )

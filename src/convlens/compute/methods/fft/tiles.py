@@ -80,11 +80,11 @@ def power_of_two(weight: Tensor) -> float:
 def choose(
     problem: Conv,
     lengths: Sequence[Sequence[int]],
-    seconds: Callable[[tuple[Prices, ...], Prices], Prices],
+    price: Callable[[tuple[Prices, ...], Prices], Prices],
 ) -> tuple[Tiles, float]:
     """Return the cheapest tiles whose lengths are among those given an axis, and their price.
 
-    `seconds(length, count)` gets arrays of the same shape: for every choice the length a axis, and
+    `price(length, count)` gets arrays of the same shape: for every choice the length a axis, and
     the number of tiles. `lengths` are rising, the last is used where no other is long enough.
 
     >>> problem = Conv(space=(100,), windows=(Window(5),), dtype="float32")
@@ -100,7 +100,7 @@ def choose(
     grids = np.meshgrid(*(np.arange(len(axis)) for axis in axes), indexing="ij")
     rows = [np.array(axis, np.float64)[grid] for axis, grid in zip(axes, grids, strict=True)]
     count = np.prod([row[..., 2] for row in rows], axis=0)
-    prices = seconds(tuple(row[..., 0] for row in rows), count)
+    prices = price(tuple(row[..., 0] for row in rows), count)
     best = np.unravel_index(int(np.argmin(prices)), prices.shape)
     chosen = [axis[int(i)] for axis, i in zip(axes, best, strict=True)]
     length, step, counts = zip(*chosen, strict=True)

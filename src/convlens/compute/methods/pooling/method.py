@@ -32,13 +32,14 @@ from convlens.compute.kernels.rows.pooling import (
     pick,
 )
 from convlens.compute.kernels.shapes import PoolShape
+from convlens.compute.kernels.speed import Estimate
 from convlens.compute.methods.method import Fill, PoolMethod
 from convlens.compute.methods.pooling.layout import DRAWN, LARGEST, PoolBand, PoolLayout, steps_of
 from convlens.compute.methods.reach import refuses_arrays
 from convlens.compute.methods.spans import places, spans
 from convlens.compute.problems import DTYPES, AvgPool, Pool
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 def refuses(problem: Pool) -> str | None:
@@ -63,15 +64,15 @@ def refuses(problem: Pool) -> str | None:
     return None
 
 
-def cost(problem: Pool) -> float:
-    """Return about how long it takes, in seconds: what is moved, and what is combined.
+def estimate(problem: Pool) -> Estimate:
+    """Return about what it takes: what is moved, and what is combined.
 
     >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window
     >>> of = lambda c: MaxPool(
     ...     channels=c, space=(56, 56), windows=(Window(3, 2),) * 2, dtype="float32"
     ... )
-    >>> 2 < cost(of(256)) / cost(of(64)) < 5
+    >>> 2 < estimate(of(256)).cycles / estimate(of(64)).cycles < 5
     True
     """
     layout = PoolLayout.of(problem)
@@ -80,7 +81,8 @@ def cost(problem: Pool) -> float:
     moved = images * (prod(layout.space) + prod(layout.outputs)) * WIDTHS[problem.dtype]
     vectors = images * prod(layout.outputs) * layout.work(band) / layout.lanes
     lines = images * prod(layout.outputs) / band.columns
-    return 3e-6 + max(moved * 3e-11, (vectors * 6e-10 + lines * 2e-8) / threads())
+    cycles = (1.8 * vectors + 60 * lines) / threads()
+    return Estimate(cycles=cycles, bytes=moved, seconds=3e-6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,6 +264,6 @@ METHOD = PoolMethod(
     compiles=True,
     skips=False,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )

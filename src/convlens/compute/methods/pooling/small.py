@@ -17,13 +17,14 @@ from convlens.compute.kernels.machine import machine
 from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.rows.pooling import PoolCounts, mean
 from convlens.compute.kernels.shapes import Axes, PoolShape
+from convlens.compute.kernels.speed import Estimate, speed
 from convlens.compute.kernels.tasks import band_rows
 from convlens.compute.methods.method import Fill, PoolMethod
 from convlens.compute.methods.pooling import method as pooling
 from convlens.compute.methods.pooling.layout import PoolLayout
 from convlens.compute.problems import DTYPES, Pool
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 LARGEST, FARTHEST = 4, 4
@@ -32,8 +33,8 @@ LARGEST, FARTHEST = 4, 4
 WIDEST, TALLEST = 4, 8
 """Blocks are of at most so many vectors and rows."""
 
-CLOCK = 2.4e9
-"""Cycles in a second, some lost to what blocks wait for."""
+STALLS = 1.25
+"""Cycles that pass for one of a block: some are lost to what it waits for."""
 
 
 def refuses(problem: Pool) -> str | None:
@@ -61,36 +62,39 @@ def refuses(problem: Pool) -> str | None:
     return None
 
 
-def cost(problem: Pool) -> float:
-    """Return about how long it takes, in seconds: what is combined, loads, and memory.
+def estimate(problem: Pool) -> Estimate:
+    """Return about what it takes: what is combined, loads, and memory.
 
     >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window
     >>> of = lambda c: MaxPool(
     ...     channels=c, space=(56, 56), windows=(Window(3, 2),) * 2, dtype="float32"
     ... )
-    >>> 2 < cost(of(256)) / cost(of(64)) < 5
+    >>> 2 < estimate(of(256)).cycles / estimate(of(64)).cycles < 5
     True
     """
     layout = PoolLayout.of(problem)
     moved = layout.images * (prod(layout.space) + prod(layout.outputs)) * layout.width
-    computed = layout.images * layout.outputs[0] * block_of(layout).seconds
-    return 3e-6 + max(moved * 3e-11, computed / threads())
+    computed = layout.images * layout.outputs[0] * block_of(layout, speed().load).cycles
+    return Estimate(cycles=computed / threads(), bytes=moved, seconds=3e-6)
 
 
 @dataclass(frozen=True)
 class PoolBlock:
-    """A block of `rows` x `vectors`, the last of a row `rest`; `seconds` for one plane out."""
+    """A block of `rows` x `vectors`, the last of a row `rest`; `cycles` for one plane out."""
 
     rows: int
     vectors: int
     rest: int
-    seconds: float
+    cycles: float
 
 
 @functools.lru_cache(512)
-def block_of(layout: PoolLayout) -> PoolBlock:
-    """Return the block that takes the least time, by the steps and loads it is made of."""
+def block_of(layout: PoolLayout, load: float) -> PoolBlock:
+    """Return the block that takes the least time, by the steps and loads it is made of.
+
+    `load` is that of `Speed`.
+    """
     high, wide = layout.outputs[1:]
     found = []
     for vectors in range(1, min(WIDEST, max(1, ceil(wide / layout.lanes))) + 1):
@@ -98,19 +102,19 @@ def block_of(layout: PoolLayout) -> PoolBlock:
         for rows in range(1, min(TALLEST, max(1, high)) + 1):
             if rows * vectors + 6 > machine().registers and rows * vectors > 1:
                 continue
-            whole, last = (_cycles(layout, rows, width) for width in (vectors, rest))
+            whole, last = (_cycles(layout, rows, width, load) for width in (vectors, rest))
             cycles = ceil(high / rows) * ((wide - 1) // (vectors * layout.lanes) * whole + last)
             found.append((cycles, rows, vectors, rest))
     cycles, rows, vectors, rest = min(found)
-    return PoolBlock(rows, vectors, rest, cycles / CLOCK)
+    return PoolBlock(rows, vectors, rest, cycles * STALLS)
 
 
-def _cycles(layout: PoolLayout, rows: int, vectors: int) -> float:
+def _cycles(layout: PoolLayout, rows: int, vectors: int, load: float) -> float:
     """Return the cycles of a block: a maximum is some steps, a mean ends in a division."""
     depth, row, column = layout.windows
     step = 0.5 if layout.sums else 1.5
     lines = (rows - 1) * min(row.stride, row.size) + row.size
-    loads = 1.5 * column.size + (column.size if column.stride == 2 else 0)
+    loads = (load - 0.2) * column.size + (column.size if column.stride == 2 else 0)
     each = lines * (loads + column.size * step) + rows * row.size * step
     done = rows * vectors * (12 if layout.sums else 2)
     return 20 + 6 * column.size * vectors + depth.size * (each * vectors + 2 * lines) + done
@@ -163,7 +167,7 @@ def prepare(problem: Pool) -> Fill:
     """Return `run(x, y)`, which fills y (n, c, *outputs) from x (n, c, *space)."""
     layout = PoolLayout.of(problem)
     depth, row, column = layout.windows
-    block = block_of(layout)
+    block = block_of(layout, speed().load)
     planes = layout.images * layout.outputs[0]
     band = band_rows(planes, layout.outputs[1], block.rows, threads())
     bands = ceil(layout.outputs[1] / band)
@@ -201,6 +205,6 @@ METHOD = PoolMethod(
     compiles=True,
     skips=False,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )

@@ -17,6 +17,7 @@ import numpy as np
 
 from convlens.compute.kernels.blocks.filters import MOST_WRITTEN
 from convlens.compute.kernels.machine import WIDTHS, Machine, machine
+from convlens.compute.kernels.speed import NOMINAL
 from convlens.compute.methods.shape import Shape, phase, phases
 from convlens.windows import Window
 
@@ -34,8 +35,8 @@ __all__ = [
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
-CLOCK = 3.1e9
-"""Multiply-adds of a vector in a second, or near."""
+HIDDEN = 0.97
+"""Cycles that pass for one of a block: some are hidden behind others."""
 
 WIDEST, TALLEST = 6, 12
 """Blocks are of at most so many vectors and rows."""
@@ -65,7 +66,7 @@ class FilterBlock:
     """A register block of `rows` x `vectors`, the last of a row `rest`, and the steps it takes.
 
     `fold` is the length of a line where a signal is laid on lines, else 0; `spread` is how many
-    lines lie from one row of a block to the next. `seconds` is an estimate for one kernel over one
+    lines lie from one row of a block to the next. `cycles` is an estimate for one kernel over one
     channel and all its outputs.
     """
 
@@ -74,7 +75,7 @@ class FilterBlock:
     rest: int
     fold: int
     spread: int
-    seconds: float
+    cycles: float
 
     @property
     def high(self) -> int:
@@ -83,30 +84,43 @@ class FilterBlock:
 
 
 @functools.lru_cache(512)
-def block_of(shape: Shape, dtype: str) -> FilterBlock:
-    """Return the block that takes the least time, by the multiply-adds and loads it is made of."""
+def block_of(shape: Shape, dtype: str, load: float) -> FilterBlock:
+    """Return the block that takes the least time, by the multiply-adds and loads it is made of.
+
+    `load` is that of `Speed`. It has no say in fold and spread, which order the sums.
+    """
+    common = min(_blocks(shape, dtype, NOMINAL.load), key=_by_cycles)
+    blocks = _blocks(shape, dtype, load)
+    same = [b for b in blocks if (b.fold, b.spread) == (common.fold, common.spread)]
+    return min(same, key=_by_cycles)
+
+
+def _by_cycles(block: FilterBlock) -> tuple[float, ...]:
+    return block.cycles, block.rows, block.vectors, block.rest, block.fold, block.spread
+
+
+def _blocks(shape: Shape, dtype: str, load: float) -> list[FilterBlock]:
+    """Return every block that the registers hold."""
     here, lanes = machine(), machine().lanes(dtype)
     wide = shape.outputs[2]
+    layers = shape.outputs[0] * shape.windows[0].size * HIDDEN
     found = []
     for fold, spread in _ways(shape, lanes):
-        vectors = [fold // lanes] if fold else range(1, min(WIDEST, ceil(wide / lanes)) + 1)
+        widths = [fold // lanes] if fold else range(1, min(WIDEST, ceil(wide / lanes)) + 1)
         counts = Counter(len(step.taps) for step in steps_of(shape, fold, spread))
-        for v in vectors:
-            for rows in range(1, TALLEST + 1):
-                if not _held(here, rows, v, counts):
-                    continue
-                if fold:
-                    rest, blocks = v, ceil(wide / (fold * rows))
-                    cycles = blocks * _cycles(rows, v, counts)
-                else:
-                    rest = ceil(((wide - 1) % (v * lanes) + 1) / lanes)
-                    blocks = spread * ceil(ceil(shape.outputs[1] / spread) / rows)
-                    cycles = blocks * ((wide - 1) // (v * lanes)) * _cycles(rows, v, counts)
-                    cycles += blocks * _cycles(rows, rest, counts)
-                found.append((cycles, rows, v, rest, fold, spread))
-    cycles, rows, v, rest, fold, spread = min(found)
-    layers = shape.outputs[0] * shape.windows[0].size
-    return FilterBlock(rows, v, rest, fold, spread, cycles * layers / CLOCK)
+        for v, rows in product(widths, range(1, TALLEST + 1)):
+            if not _held(here, rows, v, counts):
+                continue
+            if fold:
+                rest, blocks = v, ceil(wide / (fold * rows))
+                cycles = blocks * _cycles(rows, v, counts, load)
+            else:
+                rest = ceil(((wide - 1) % (v * lanes) + 1) / lanes)
+                blocks = spread * ceil(ceil(shape.outputs[1] / spread) / rows)
+                cycles = blocks * ((wide - 1) // (v * lanes)) * _cycles(rows, v, counts, load)
+                cycles += blocks * _cycles(rows, rest, counts, load)
+            found.append(FilterBlock(rows, v, rest, fold, spread, cycles * layers))
+    return found
 
 
 def _ways(shape: Shape, lanes: int) -> list[tuple[int, int]]:
@@ -130,13 +144,13 @@ def _held(here: Machine, rows: int, vectors: int, counts: Counter[int]) -> bool:
     return rows * vectors + vectors + weights <= here.registers or rows * vectors == 1
 
 
-def _cycles(rows: int, vectors: int, counts: Counter[int]) -> float:
-    """Return the cycles of one layer of a block: a load that is not aligned is almost two."""
+def _cycles(rows: int, vectors: int, counts: Counter[int], load: float) -> float:
+    """Return the cycles of one layer of a block."""
     total = 3.0 + rows * vectors
     for taps, steps in counts.items():
         lines = rows + taps - 1
         weights = taps if taps <= MOST_WRITTEN else rows * lines
-        loads = 1.7 * lines * vectors + weights
+        loads = load * lines * vectors + weights
         total += steps * (max(float(rows * taps * vectors), loads, 4.0 * taps) + 2)
     return total
 

@@ -22,6 +22,7 @@ from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.rows.packing import Packing, pack_band
 from convlens.compute.kernels.shapes import Axes, ConvShape
+from convlens.compute.kernels.speed import Estimate, speed
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.reach import refuses_arrays
@@ -39,7 +40,7 @@ from convlens.compute.methods.rows.layout import (
 from convlens.compute.methods.shape import Shape, Unpadded
 from convlens.compute.problems import Conv
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 def refuses(problem: Conv) -> str | None:
@@ -51,19 +52,20 @@ def refuses(problem: Conv) -> str | None:
     return refuses_arrays(problem)
 
 
-def cost(problem: Conv) -> float:
-    """Return about how long it takes, in seconds: register blocks, packing and memory.
+def estimate(problem: Conv) -> Estimate:
+    """Return about what it takes: register blocks, packing and memory.
 
     >>> from convlens.windows import Window
     >>> of = lambda size: Conv(space=(1024, 1024), windows=(Window(size),) * 2, dtype="float32")
-    >>> 2 < cost(of(15)) / cost(of(7)) < 8
+    >>> 2 < estimate(of(15)).cycles / estimate(of(7)).cycles < 8
     True
     """
     shape = Shape.of(problem)
-    block = block_of(shape, problem.dtype)
-    computed = problem.batch * problem.channels_out * shape.each * block.seconds
+    block = block_of(shape, problem.dtype, speed().load)
+    computed = problem.batch * problem.channels_out * shape.each * block.cycles
     moved = problem.channels * prod(shape.space) + problem.channels_out * prod(shape.outputs)
-    return 4e-6 + (computed + problem.batch * moved * WIDTHS[problem.dtype] * 1e-10) / threads()
+    cycles = computed + 0.3 * problem.batch * moved * WIDTHS[problem.dtype]
+    return Estimate(cycles=cycles / threads(), seconds=4e-6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +202,7 @@ def drive(task: int, scratch: int, x: int, y: int, a: FilterRows) -> None:
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
     shape, groups = Shape.of(problem), problem.groups
-    block = block_of(shape, problem.dtype)
+    block = block_of(shape, problem.dtype, speed().load)
     steps = steps_of(shape, block.fold, block.spread)
     band = choose_band(shape, block, problem.dtype, problem.batch * groups, threads())
     chunks, bands, pieces = (ceil(n / m) for n, m in zip(shape.outputs, _sizes(band), strict=True))
@@ -318,6 +320,6 @@ METHOD = ConvMethod(
     compiles=True,
     skips=False,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )

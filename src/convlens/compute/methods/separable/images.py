@@ -22,6 +22,7 @@ from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.rows.packing import Packing, pack_band
 from convlens.compute.kernels.shapes import Axes
+from convlens.compute.kernels.speed import speed
 from convlens.compute.methods.rows.layout import (
     FilterBand,
     FilterBlock,
@@ -72,7 +73,7 @@ class PassLayout:
         """Return the pass that makes (high, wide) of lines `pitch` elements apart."""
         space = tuple(n + w.size - 1 for n, w in zip((high, wide), windows, strict=True))
         shape = Shape(1, 1, (1, *space), (1, high, wide), (Window(1), *windows))
-        block = block_of(shape, dtype)
+        block = block_of(shape, dtype, speed().load)
         steps = steps_of(shape, block.fold, block.spread)
         kinds, counts = kinds_of(steps)
         band = FilterBand(1, high, wide, 1, 1, 1, high, pitch)

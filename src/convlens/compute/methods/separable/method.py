@@ -18,6 +18,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from convlens.compute.kernels.speed import Estimate
 from convlens.compute.memory.arena import Arena
 from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.rows import method as rows
@@ -25,7 +26,7 @@ from convlens.compute.methods.separable import images as separable_images
 from convlens.compute.problems import Conv, Unsuited
 from convlens.windows import Window
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 RESIDUES = {"float32": 2e-6, "float64": 4e-15}
@@ -51,14 +52,14 @@ def refuses(problem: Conv) -> str | None:
     return None
 
 
-def cost(problem: Conv) -> float:
-    """Return about how long it takes, in seconds, if the weights are suited.
+def estimate(problem: Conv) -> Estimate:
+    """Return about what it takes if the weights are suited.
 
     >>> of = lambda size: Conv(space=(999, 999), windows=(Window(size),) * 2, dtype="float32")
-    >>> cost(of(41)) / cost(of(11)) < 5
+    >>> estimate(of(41)).cycles / estimate(of(11)).cycles < 5
     True
     """
-    return sum(rows.cost(step) for step in _steps(problem))
+    return sum((rows.estimate(step) for step in _steps(problem)), Estimate())
 
 
 def _steps(problem: Conv) -> list[Conv]:
@@ -170,6 +171,6 @@ METHOD = ConvMethod(
     compiles=True,
     skips=False,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )

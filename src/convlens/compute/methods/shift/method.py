@@ -23,6 +23,7 @@ from convlens.compute.kernels.machine import WIDTHS, machine
 from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.rows.packing import Packing, copy, pack_band
 from convlens.compute.kernels.shapes import ConvShape
+from convlens.compute.kernels.speed import Estimate
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.methods.method import ConvMethod, Fill
 from convlens.compute.methods.reach import refuses_arrays
@@ -31,7 +32,7 @@ from convlens.compute.methods.shift import layout as shift_layout
 from convlens.compute.methods.shift.layout import ShiftBand, laid_out
 from convlens.compute.problems import Conv
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 SLACK = 8
 """Vectors that a block may read behind the last column it needs."""
@@ -48,14 +49,14 @@ def refuses(problem: Conv) -> str | None:
     return refuses_arrays(problem)
 
 
-def cost(problem: Conv) -> float:
-    """Return about how long it takes, in seconds: multiply-adds in full blocks, and packing.
+def estimate(problem: Conv) -> Estimate:
+    """Return about what it takes: multiply-adds in full blocks, and packing.
 
     >>> from convlens.windows import Window
     >>> of = lambda c: Conv(
     ...     channels=c, space=(56, 56), channels_out=64, windows=(Window(3),) * 2, dtype="float32"
     ... )
-    >>> 2 < cost(of(64)) / cost(of(16)) < 5
+    >>> 2 < estimate(of(64)).cycles / estimate(of(16)).cycles < 5
     True
     """
     shape = Shape.of(problem)
@@ -65,9 +66,9 @@ def cost(problem: Conv) -> float:
     used = rows * vectors / (rows * vectors + 0.6 * (rows + vectors) * (rows * vectors < 20))
     blocks = ceil(shape.out_each / rows) * rows * problem.groups
     steps = shape.each * prod(shape.size)
-    seconds = problem.batch * columns * blocks * steps / (lanes * 3.0e9 * used)
-    packed = problem.batch * problem.channels * prod(shape.outputs) * shape.size[2] * 1.5e-10
-    return 3e-6 + (seconds + packed * shape.size[0]) / threads()
+    cycles = problem.batch * columns * blocks * steps / (lanes * used)
+    packed = problem.batch * problem.channels * prod(shape.outputs) * shape.size[2] * 0.45
+    return Estimate(cycles=(cycles + packed * shape.size[0]) / threads(), seconds=3e-6)
 
 
 def _block(out_each: int, dtype: str) -> tuple[int, int]:
@@ -263,6 +264,6 @@ METHOD = ConvMethod(
     compiles=True,
     skips=False,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )

@@ -23,6 +23,7 @@ from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.rows.interleaving import interleave
 from convlens.compute.kernels.rows.packing import clear, pack_row
 from convlens.compute.kernels.shapes import Axes, ConvShape
+from convlens.compute.kernels.speed import Estimate
 from convlens.compute.kernels.tasks import place_of
 from convlens.compute.methods.borders import is_finite
 from convlens.compute.methods.method import ConvMethod, Fill
@@ -37,7 +38,7 @@ from convlens.compute.methods.transposed.layout import (
 )
 from convlens.compute.problems import ConvTranspose, Unsuited
 
-__all__ = ["METHOD", "cost", "prepare", "refuses"]
+__all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 SLACK = 8
 """Vectors that a block may read behind the last column it needs."""
@@ -52,15 +53,15 @@ def refuses(problem: ConvTranspose) -> str | None:
     return refuses_arrays(problem)
 
 
-def cost(problem: ConvTranspose) -> float:
-    """Return about how long it takes, in seconds: multiply-adds in full blocks, and the result.
+def estimate(problem: ConvTranspose) -> Estimate:
+    """Return about what it takes: multiply-adds in full blocks, and the result.
 
     >>> from convlens.windows import TransposedWindow
     >>> window = TransposedWindow(4, stride=2, before=1, after=1)
     >>> of = lambda c: ConvTranspose(
     ...     channels=c, space=(64, 64), channels_out=32, windows=(window,) * 2, dtype="float32"
     ... )
-    >>> 2 < cost(of(64)) / cost(of(16)) < 5
+    >>> 2 < estimate(of(64)).cycles / estimate(of(16)).cycles < 5
     True
     """
     lanes, out_each = machine().lanes(problem.dtype), problem.channels_out // problem.groups
@@ -70,10 +71,10 @@ def cost(problem: ConvTranspose) -> float:
     filled = ceil(out_each / rows) * rows / out_each
     columns = problem.space[-1]
     filled *= (columns + 2) / columns if prod(problem.space[:-1]) > 1 else 1
-    seconds = problem.steps * filled / (lanes * 3.0e9 * used)
+    cycles = problem.steps * filled / (lanes * used)
     written = problem.batch * problem.channels_out * prod(problem.outputs)
     tasks = problem.batch * problem.groups * prod(problem.space[:-1])
-    return 5e-6 + (seconds + written * 3e-10 + tasks * 1e-7) / threads()
+    return Estimate(cycles=(cycles + 0.9 * written + 300 * tasks) / threads(), seconds=5e-6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,6 +277,6 @@ METHOD = ConvMethod(
     compiles=True,
     skips=False,
     refuses=refuses,
-    cost=cost,
+    estimate=estimate,
     prepare=prepare,
 )
