@@ -1,4 +1,4 @@
-"""Convolution and pooling of arrays in one, two and three dimensions."""
+"""Convolve and pool arrays in one, two and three dimensions."""
 
 from convlens.compute.operations import avg_pool, conv, conv_transpose, max_pool
 from convlens.compute.planning import Plan, plan

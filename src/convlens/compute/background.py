@@ -1,4 +1,4 @@
-"""Work that no call should wait for, done by one thread: plans made and kernels compiled."""
+"""Run jobs that no call should wait for in one thread: make plans and compile kernels."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from convlens.compute.kernels.machine import machine
 __all__ = ["ask", "go_on", "pause", "stand_still"]
 
 PAUSE = 0.03
-"""In seconds: to load LLVM holds Python's lock for a tenth of one, and the call that asked is to
-return before."""
+"""The seconds before the thread starts work, so that the call that asked returns first: loading
+LLVM holds Python's lock for 0.1 s."""
 
 Job = Callable[[], object]
 
 _lock = threading.Lock()
 
 _importing = threading.Lock()
-"""Held while LLVM is imported: a fork in between would leave that undone for ever."""
+"""Held while LLVM is imported: a fork meanwhile would leave its import unfinished in the child."""
 
 _gate, _working = threading.Lock(), threading.RLock()
-"""Held by who is about to fork, and by the thread at work: what it holds within torch or oneDNN
-in the middle of a computation would be held in the child for ever."""
+"""The first is held by a thread about to fork, the second by the thread at work: locks that torch
+or oneDNN hold during a computation would stay locked in the child."""
 
 
 class _Behind:
-    """The thread and what it has to do; it starts when first asked."""
+    """The thread with its queue of jobs; it starts at the first job."""
 
     def __init__(self) -> None:
         self.stopped = False
@@ -56,12 +56,12 @@ class _Behind:
         with _importing:
             machine()
         while (job := self.queue.get()) is not None and not self.stopped:
-            # The quick way stays right; a plan the user makes says what is wrong.
+            # After a failure the quick method stays in use; a plan of the user shows the error.
             with _working, contextlib.suppress(Exception):
                 job()
 
     def stop(self) -> None:
-        """Let the kernel in hand be finished: the compiler must not run while Python goes down."""
+        """Wait for the job at work: the compiler must not run while Python shuts down."""
         self.stopped = True
         self.queue.put(None)
         if self.thread is not None:
@@ -72,16 +72,16 @@ _behind = _Behind()
 
 
 def ask(job: Job, key: Hashable = None) -> None:
-    """Let a job be done sometime, unless the program ends before; its exceptions are lost.
+    """Queue a job, which may never run if the program ends first; its exceptions are ignored.
 
-    Of jobs with the same key, unless it is None, only the first is done.
+    Of several jobs with the same key, other than None, only the first is done.
     A forked process has none of the jobs of its parent and must ask for its own.
     """
     _behind.ask(job, key)
 
 
 def pause() -> None:
-    """Let those fork who wait for it; jobs call this where they hold nothing."""
+    """Let a waiting thread fork; a job calls this where it holds no locks."""
     if threading.current_thread() is _behind.thread and _gate.locked():
         _working.release()
         with _gate:
@@ -90,13 +90,13 @@ def pause() -> None:
 
 
 def stand_still() -> None:
-    """Wait until the thread is between two pieces of work, and keep it there, before a fork."""
+    """Wait until the thread is between two pieces of work, and keep it there during a fork."""
     _gate.acquire()
     _working.acquire()
 
 
 def go_on() -> None:
-    """Let the thread go on, after a fork."""
+    """Let the thread continue after a fork."""
     _working.release()
     _gate.release()
 
@@ -112,7 +112,7 @@ def _after_fork() -> None:
 
 
 def _in_child() -> None:
-    """Start from nothing: a forked process has none of its parent's threads."""
+    """Begin with an empty queue in a forked process, which has none of its parent's threads."""
     global _behind
     _after_fork()
     _behind = _Behind()

@@ -1,7 +1,7 @@
-"""One call: torch's operators where torch must see it, else the best method known; then its result.
+"""Compute one call by torch's operators where torch must see it, else by the best known method.
 
-A mode of torch, such as a recording, is shown every public call of torch; ours take part by the
-same protocol. Where no mode is active, that costs next to nothing.
+A mode of torch, such as a recording, sees every public call of torch. Calls of convlens take part
+through the same protocol. When no mode is active, this costs next to nothing.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ from convlens.compute.problems import Problem
 __all__ = ["ShownCall", "answer", "call"]
 
 _NO_TENSOR = torch.empty(0)
-"""Stands for arrays of NumPy, so that a mode of torch is shown one call, not its parts."""
+"""A stand-in for NumPy arrays, so that a mode of torch sees one call rather than its parts."""
 
 
 def call(problem: Problem, given: Operands, method: str = "auto") -> Any:
     """Compute a problem that was read from these arrays, by the best method known so far.
 
     Return an array of the kind of `x`, or `out`; with indices, a pair. Raises TypeError or
-    ValueError for a method that does not exist or cannot compute this, and for what `answer`
-    refuses.
+    ValueError for a method that does not exist or cannot compute this, and where `answer` does.
 
     >>> from convlens.compute.reading.options import read_pool
     >>> x = torch.tensor([[1, 5, 2, 3]])
@@ -53,10 +52,9 @@ def call(problem: Problem, given: Operands, method: str = "auto") -> Any:
 def answer(problem: Problem, given: Operands, method: str, prepared: Prepared | None = None) -> Any:
     """Return the result as an array like x, or in `out`; with indices, a pair.
 
-    A plan passes what it has `prepared`, which is used for its own weights. Where torch must see
-    the computation, to differentiate it for instance, torch's operators do it instead. Raises
-    ValueError if another method was asked for then, if `out` cannot be written to, or if memory
-    runs out.
+    A plan passes what it `prepared`, which serves calls with its own weights. If torch must see the
+    computation, to differentiate it for instance, torch's operators compute it. Raises ValueError
+    if another method was asked for then, if `out` cannot be written to, or if memory runs out.
     """
     if torch.compiler.is_compiling():
         return _answer(problem, given, method, prepared)
@@ -102,7 +100,7 @@ def _computed(
 
 
 def _check_underived(inputs: list[Any]) -> None:
-    """Raise ValueError where torch would have to follow what is written into `out`."""
+    """Raise ValueError if torch must differentiate what is written into `out`."""
     if needs_gradient(*inputs):
         raise ValueError("`out` cannot be used where a gradient is required; leave it out")
     if goes_forward(*inputs):
@@ -125,8 +123,8 @@ def _by_torch(problem: Problem, given: Operands, method: str) -> Any:
 class ShownCall:
     """One operation as torch's function modes see it: a function of x, weight, bias and `out`.
 
-    It computes `problem` with whatever arrays it is called with. A plan's call has what the plan
-    `prepared`.
+    It computes `problem` with the arrays it is called with. A plan's call uses what the plan
+    `prepared` if the weights are the same.
     """
 
     problem: Problem
@@ -135,12 +133,12 @@ class ShownCall:
 
     @property
     def __name__(self) -> str:
-        """Return the operation's name."""
+        """The name of the operation."""
         return self.problem.operation
 
     @property
     def settled(self) -> bool:
-        """Return whether every call computes in the same way."""
+        """Whether every call computes in the same way."""
         return self.prepared is not None or self.method != "auto"
 
     def __call__(self, *arrays: Any, out: Any = None) -> Any:

@@ -1,8 +1,8 @@
-"""Calls without a plan: answered at once, while the plan they would have wanted is being made.
+"""Answer calls without a plan at once, while a thread makes the plan that they would have wanted.
 
-The first call of a shape is computed by a method that needs no compiling. If the shape is worth it,
-a thread behind the scenes compiles and measures the likely methods; calls after that go the best
-way. What is kept: the decision by problem, and the packed weights last used with it.
+A method that needs no compiling computes the first call of a shape. If the shape is worth it, a
+background thread compiles and measures the likely methods, and later calls use the best. Kept are
+the decision for each problem, and the packed weights last used with it.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ __all__ = ["execute"]
 Computed = tuple[Tensor, Tensor | None]
 
 SHAPES, WEIGHTS = 512, 4
-"""Problems whose decision is kept, and packed weights for each."""
+"""The most problems whose decision is kept, and the most packed weights for each."""
 
 MOST_HELD = 2**29
-"""Bytes of the weights that are kept for all problems together, or of one, given and packed."""
+"""The most bytes of kept weights, given and packed, of all problems together and of each."""
 
 MOST_BYTES = 2**28
-"""Of weights that wait for their plans; and of the memory of results that is kept to be used again.
-"""
+"""The most bytes of weights that wait for their plans, and of results' memory kept for reuse."""
 
 LONG, OFTEN, ENOUGH = 3e-4, 20, 2e-3
-"""A plan is made for what takes so many seconds by the quick way as its method estimates, or was
-called so many times, or took so many seconds in all calls after the first."""
+"""A plan is made once the quick method is estimated to take `LONG` seconds, or after `OFTEN`
+calls, or when all calls after the first have taken `ENOUGH` seconds."""
 
 COMPILING = 1.0
-"""In seconds, what a kernel takes to be compiled, once a machine, at most."""
+"""The most seconds that compiling a kernel takes, once per machine."""
 
 LONG_SUM, SOONER = 1e-3, 2.0
-"""Where a plain sum takes so many seconds, and that many times another method's, that answers."""
+"""A method other than a plain sum answers first calls if the plain sum takes `LONG_SUM` seconds,
+and `SOONER` times as long as that method."""
 
 
 @dataclass
 class _Entry:
-    """What is known of one problem: the plans of its last weights, and how often it was asked.
+    """The state of one problem: the plans of its last weights, and how often it was called.
 
     `held`: the bytes that these plans keep.
     """
@@ -65,15 +65,15 @@ class _Entry:
     held: int = 0
 
 
-# One for all problems: an arena of each would hold the memory of results of every shape ever seen.
+# Shared by all problems: an arena for each would hold memory for the results of every shape seen.
 _arena = Arena(MOST_SHARED, MOST_BYTES)
 
-# The last asked for at the end. No OrderedDict: to walk over one hashes every problem again.
+# In order of use, the latest last. An OrderedDict would hash every problem again when iterated.
 _entries: dict[tuple[object, ...], _Entry] = {}
 _lock = threading.Lock()
 
 _waiting: dict[int, int] = {}
-"""The bytes of the copied weights of each entry, by its id, whose plan is still to be made."""
+"""The bytes of the copied weights of each entry whose plan is still to be made, by its id."""
 
 
 def execute(
@@ -88,9 +88,9 @@ def execute(
     """Return the result (n, k, *outputs) for x (n, c, *space), and the indices if asked for.
 
     `y`, if given, is where the result is put, if the method can. `exact` leaves out the methods
-    that are not one plain sum. The problem is one that was read; x, weight and bias are as it says.
+    `y`, if given, receives the result if the method can write there. `exact` excludes the methods
+    that are not a plain sum. The problem must have been read, and x, weight and bias must fit it.
     No gradient is recorded.
-
     >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window
     >>> problem = MaxPool(space=(4,), windows=(Window(2, 2),), dtype="float32")
@@ -102,7 +102,7 @@ def execute(
         if _same(plan.weight, weight) and _same(plan.bias, bias):
             before = len(plan.plain)
             found = plan.compute(x, y)
-            if len(plan.plain) > before:  # which packed these weights in another way as well
+            if len(plan.plain) > before:  # these weights were packed for another method, too
                 _keep(entry, plan)
             return found
     if method != "auto" or problem.device != "cpu":
@@ -110,18 +110,18 @@ def execute(
     if entry.quick is None:
         entry.quick = _quick(problem, entry.tolerance == 0)
     if entry.exact is not None:
-        # Decided, but for other weights: those are packed for this call, and kept for the next.
+        # Decided, but for other weights: pack these for this call, and keep them for the next.
         return _keep(entry, _plan(entry, problem, entry.exact, weight, bias)).compute(x, y)
     began = time.perf_counter()
     try:
         found = prepared(entry.quick, problem, weight, bias, Arena())(x, y)
     except (Unfit, Unsuited):
         found = prepared(_quick(problem, exact=True), problem, weight, bias, Arena())(x, y)
-    if entry.calls > 1:  # the first meets fresh pages, and tells little
+    if entry.calls > 1:  # the first call is slowed down by touching new pages
         entry.spent += time.perf_counter() - began
     often = entry.calls >= OFTEN or entry.spent > ENOUGH
     worth = often or seconds_of(entry.quick, problem) > LONG
-    if worth and not entry.asked:  # after the answer, which a compiler at work would hold up
+    if worth and not entry.asked:  # after the answer, which a compiler at work would delay
         _ask(problem, entry, weight, bias)
     return found
 
@@ -151,7 +151,7 @@ def _keep(entry: _Entry, plan: Prepared) -> Prepared:
     _hold(entry, [plan, *others[: WEIGHTS - 1]])
     with _lock:
         kept = sum(other.held for other in _entries.values())
-        for other in _entries.values():  # those asked for longest ago first
+        for other in _entries.values():  # the one used longest ago comes first
             if kept <= MOST_HELD:
                 break
             kept -= other.held
@@ -165,7 +165,7 @@ def _hold(entry: _Entry, plans: list[Prepared]) -> None:
 
 
 def _same(kept: object, given: Tensor | None) -> bool:
-    """Tell whether weights are bit for bit those that a plan has packed."""
+    """Return whether these weights equal, bit for bit, the ones that a plan has packed."""
     if kept is None or given is None:
         return kept is given
     return isinstance(kept, Tensor) and torch.equal(_bits(kept), _bits(given))
@@ -178,10 +178,10 @@ def _bits(weight: Tensor) -> Tensor:
 
 
 def _quick(problem: Problem, exact: bool) -> str:
-    """Return the likely quickest method that needs no compiling, of the exact ones if told.
+    """Return the method, probably the fastest, that needs no compiling; with `exact`, a plain sum.
 
-    One that is not exact, whose error nobody has measured yet, must be worth it; and where a plain
-    sum takes longer than compiling does, one that is compiled may be the quickest.
+    A method that is not exact must be worth it, as its error has not been measured yet. If a plain
+    sum takes longer than compiling, a compiled method is allowed, too.
     """
     every = [name for name in METHODS if refused(name, problem) is None]
     able = [name for name in every if not METHODS[name].compiles]
@@ -197,7 +197,7 @@ def _quick(problem: Problem, exact: bool) -> str:
 
 
 def _ask(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor | None) -> None:
-    """Let the plan of a problem be made, once; later, where too many weights wait for theirs."""
+    """Ask once for the plan of a problem; ask at a later call if too many weights are waiting."""
     size = sum(part.nbytes for part in (weight, bias) if part is not None)
     with _lock:
         if entry.asked or (_waiting and sum(_waiting.values()) + size > MOST_BYTES):
@@ -219,7 +219,7 @@ def _make(problem: Problem, entry: _Entry, weight: Tensor | None, bias: Tensor |
 
 
 def _before_fork() -> None:
-    background.stand_still()  # first: its thread may be waiting for the lock
+    background.stand_still()  # first, because its thread may be waiting for the lock
     _lock.acquire()
 
 
@@ -229,7 +229,7 @@ def _after_fork() -> None:
 
 
 def _in_child() -> None:
-    """Ask again for the plans that the parent's thread has not made yet."""
+    """Mark as not asked the plans that the parent's thread has not made yet."""
     _after_fork()
     _waiting.clear()
     for entry in _entries.values():

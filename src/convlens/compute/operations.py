@@ -1,4 +1,4 @@
-"""The four operations on arrays: convolution, transposed convolution, two kinds of pooling."""
+"""Convolve, convolve transposed, and pool arrays in two ways."""
 
 from __future__ import annotations
 
@@ -29,16 +29,15 @@ def conv(
     """Convolve `x` with the kernels `weight`, in the sense of neural networks: without a flip.
 
     `x` is (n, c, *space) or (c, *space) with 1 to 3 axes of space, `weight` (k, c/groups, *size),
-    `bias` (k,); the result is (n, k, *outputs) or (k, *outputs), of the kind, element type and
-    device of `x`, written into `out` if given; under autocast, of the type that torch gives.
-    `stride`, `padding` and `dilation` count positions and are one integer or one an axis; `padding`
-    also a (low, high) pair an axis, or "valid", "same" (stride 1), "same_upper" or "same_lower"
-    (ceil(n / stride) outputs), "full". `padding_mode` is "zeros", "reflect", "replicate" or
-    "circular".
-    Half types are summed in float32, integers exactly, modulo 2 to the number of bits; `out_dtype`
-    "int32" keeps the whole sums of 8-bit integers. `method` is "auto", the quickest here; "direct",
-    the quickest whose results are the same bits for any number of threads, batch and memory layout,
-    each one sum of products in a fixed order; or a name of those a plan prints.
+    `bias` (k,). The result is (n, k, *outputs) or (k, *outputs), of the kind, element type and
+    device of `x`, or under autocast of torch's type. It is written into `out` if given.
+    `stride`, `padding` and `dilation` count positions, in one integer or one per axis. `padding`
+    may also be a (low, high) pair per axis, or "valid", "same" (stride 1), "same_upper" or
+    "same_lower" (ceil(n / stride) outputs), or "full". `padding_mode` is "zeros", "reflect",
+    "replicate" or "circular". Half types are summed in float32, integers exactly modulo 2 to the
+    number of bits; `out_dtype` "int32" keeps the whole sums of 8-bit integers. `method` is "auto",
+    the fastest; "direct", the fastest whose results are the same bits for any number of threads,
+    batch and memory layout, each a sum of products in a fixed order; or a name that a plan prints.
 
     Raises ValueError or TypeError, before anything is allocated, for arguments that do not fit.
 
@@ -76,12 +75,12 @@ def conv_transpose(
     method: str = "auto",
     out_dtype: Any = None,
 ) -> Any:
-    """Write every element of `x` over the result through `weight`: the transpose of `conv`.
+    """Add every element of `x`, times the kernel, to the result: the transpose of `conv`.
 
     `x` is (n, c, *space) or (c, *space), `weight` (c, k/groups, *size), `bias` (k,); the result is
-    (n, k, *outputs) or (k, *outputs). `padding` counts the positions cut off the ends,
-    `output_padding` those added at the far ends; both are one integer or one an axis, `padding`
-    also a (low, high) pair an axis, or "same_upper" or "same_lower" (n * stride outputs).
+    (n, k, *outputs) or (k, *outputs). `padding` counts the positions cut off at the ends,
+    `output_padding` those added after the end. Both are one integer or one per axis. `padding` may
+    also be a (low, high) pair per axis, "same_upper" or "same_lower" (n * stride outputs).
     Everything else is as in `conv`.
 
     Raises ValueError or TypeError, before anything is allocated, for arguments that do not fit.
@@ -115,14 +114,14 @@ def max_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Take the largest element of every window.
+    """Return the largest element of every window.
 
-    `x` is (n, c, *space), or (c, *space) if `size` has one entry an axis; the result is
-    (n, c, *outputs) or (c, *outputs). `stride` is `size` unless given; `padding` is as in `conv`,
-    as uneven and large as wanted, and never wins: a window of nothing but padding gives the lowest
-    value. Not-a-number wins. With `return_indices`, also the place of each within the axes of
-    space, flattened (-1 where there is none). With `ceil_mode`, a last window that starts inside
-    may hang over the end.
+    `x` is (n, c, *space), or (c, *space) if `size` has one entry per axis; the result is
+    (n, c, *outputs) or (c, *outputs). `stride` defaults to `size`. `padding` is as in `conv`, and
+    may be uneven and of any size. Padding never wins: a window of only padding gives the lowest
+    value. NaN wins. With `return_indices`, the result is a pair with the place of each maximum,
+    flattened over the axes of space (-1 where there is none). With `ceil_mode`, a last window that
+    starts inside may extend beyond the end.
 
     Raises ValueError or TypeError for arguments that do not fit, complex numbers among them.
 
@@ -155,11 +154,11 @@ def avg_pool(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Any:
-    """Take the mean of every window.
+    """Return the mean of every window.
 
-    Shapes and options are those of `max_pool`. The divisor counts the elements of the window on
-    the input and, with `count_include_pad`, on the padding, which are zeros; never what
-    `ceil_mode` lets hang over the end. A window with nothing to count gives 0, as in torch.
+    Shapes and options are those of `max_pool`. The divisor counts the window's elements on the
+    input and, with `count_include_pad`, those on the zero padding, but never those beyond it that
+    `ceil_mode` allows. A window with nothing to count gives 0, as in torch.
 
     Raises ValueError or TypeError for arguments that do not fit, integers among them.
 

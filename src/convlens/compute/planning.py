@@ -1,4 +1,4 @@
-"""Plans: a convolution or pooling decided once, with its weights packed, and called many times."""
+"""Plan a convolution or pooling once, with its weights packed, to call it many times."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["METHODS", "Plan", "plan", "plan_pool"]
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """One convolution or pooling, decided: call it with an input, or print it to see why.
+    """A convolution or pooling with its chosen method; call it with an input, or print it.
 
-    `decision` says what every method would cost, or why it cannot, and which one was chosen. The
-    weights are packed for it: changing the array afterwards changes nothing. Several threads may
+    `decision` holds what every method costs, or why it was refused, and which one was chosen. The
+    weights are packed for it: changing the array afterwards has no effect. Several threads may
     call a plan at once.
 
     >>> import numpy as np
@@ -44,65 +44,65 @@ class Plan:
 
     @property
     def problem(self) -> Problem:
-        """Return what is computed."""
+        """The problem that is computed."""
         return self.decision.problem
 
     @property
     def asked(self) -> str:
-        """Return the method that was asked for."""
+        """The method that was asked for."""
         return self.decision.asked
 
     @property
     def method(self) -> str:
-        """Return the method chosen."""
+        """The method chosen."""
         return self.decision.method
 
     @property
     def candidates(self) -> Mapping[str, Candidate]:
-        """Return what became of each method."""
+        """The outcome for each method."""
         return self.decision.candidates
 
     @property
     def windows(self) -> tuple[Window | TransposedWindow, ...]:
-        """Return the window along each axis of space."""
+        """The window along each axis of space."""
         return self.problem.windows
 
     @property
     def groups(self) -> int:
-        """Return the number of groups the channels are divided into."""
+        """The number of groups the channels are divided into."""
         return self.problem.groups
 
     @property
     def dtype(self) -> str:
-        """Return the name of the element type of input and result."""
+        """The name of the element type of input and result."""
         return self.problem.dtype
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of "x", "y" and, for a convolution, "weight"."""
+        """The shapes of "x", "y" and, for a convolution, "weight"."""
         shapes = {"x": self.problem.x_shape, "y": self.problem.y_shape}
         weight = self.problem.weight_shape
         return shapes if weight is None else {**shapes, "weight": weight}
 
     @property
     def refused(self) -> dict[str, str]:
-        """Return why each refused method cannot compute this problem."""
+        """Why each refused method cannot compute this problem."""
         return self.decision.refused
 
     @property
     def cost(self) -> dict[str, float]:
-        """Return the seconds that each possible method takes, measured or estimated."""
+        """The seconds that each possible method takes, measured or estimated."""
         return self.decision.cost
 
     @property
     def held(self) -> int:
-        """Return the bytes of the weights kept, as they were given and packed."""
+        """The bytes of the weights kept, as they were given and packed."""
         return self.prepared.held
 
     def __call__(self, x: Array, *, out: Array | None = None) -> Any:
-        """Return the result for `x`, in `out` if given; with indices, the result and these.
+        """Return the result for `x`, in `out` if given; with indices, a pair of result and indices.
 
-        Raises ValueError or TypeError unless `x` is as planned and `out` as the result.
+        Raises ValueError or TypeError unless `x` is as planned and `out` fits the result.
 
         >>> import numpy as np
         >>> plan_pool("max_pool", np.ones((1, 1, 4)), 2)(np.arange(4.0).reshape(1, 1, 4))
@@ -114,9 +114,9 @@ class Plan:
         return answer(self.problem, given, self.asked, prepared)
 
     def _check(self, x: Array) -> None:
-        """Raise unless x is as planned."""
+        """Raise ValueError or TypeError unless x is as planned."""
         problem = self.problem
-        # The common case first, at less cost: a plain tensor.
+        # A plain tensor is the common case, so it is checked first, at less cost.
         if (
             type(x) is Tensor
             and self.kind == "torch"
@@ -134,7 +134,7 @@ class Plan:
             )
 
     def __str__(self) -> str:
-        """Say what is computed, and what every method costs or why it lost."""
+        """Describe what is computed, and what every method costs or why it was refused."""
         return str(self.decision)
 
 
@@ -155,15 +155,15 @@ def plan(
     measure: bool = True,
     out_dtype: Any = None,
 ) -> Plan:
-    """Decide how to compute `conv` or, if `transposed`, `conv_transpose`, and get ready for it.
+    """Decide how to compute `conv` or, if `transposed`, `conv_transpose`, and prepare it.
 
-    `x` is an array (n, c, *space) or (c, *space), or a (shape, dtype) that stands for one; `weight`
-    and the options are those of `conv` and `conv_transpose`. The likely methods are compiled,
-    seconds once a machine, and measured on random numbers, once a shape; without `measure` their
-    estimates decide. Methods that are not one plain sum, as Winograd's and Fourier's, are taken if
-    the root mean square of their error, measured with these weights, is at most `tolerance` times
-    that of the output; whatever the input, they are right beside each output's own products (see
-    `convlens.compute.methods.promise`). Raises ValueError or TypeError for what `conv` refuses.
+    `x` is an array (n, c, *space) or (c, *space), or a (shape, dtype) in its place; `weight` and
+    the options are those of `conv` and `conv_transpose`. The likely methods are compiled (seconds,
+    once per machine) and measured on random numbers (once per shape); without `measure` their
+    estimates decide. Winograd's, Fourier's and other methods that are not a plain sum are allowed
+    if their error with these weights is at most `tolerance` times the output, in root mean
+    squares. `convlens.compute.methods.promise` bounds the error of each output.
+    Raises ValueError or TypeError where `conv` does.
 
     >>> import torch
     >>> print(plan(((1, 1, 9), "int8"), torch.ones(1, 1, 3).to(torch.int8), method="reference"))
@@ -196,7 +196,7 @@ def plan_pool(
 ) -> Plan:
     """Decide how to compute "max_pool" or "avg_pool"; the options are those of the function.
 
-    Raises ValueError or TypeError for what these refuse.
+    Raises ValueError or TypeError where these do.
 
     >>> import numpy as np
     >>> plan_pool("avg_pool", np.ones((3, 8, 8)), (2, 2), method="reference").method

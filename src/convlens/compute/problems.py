@@ -1,4 +1,4 @@
-"""One convolution or pooling, read and checked: all that a method must know besides the numbers."""
+"""Describe one convolution or pooling completely: all that a method must know but the numbers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class _Once(Generic[T]):
-    """A property computed once; that of functools has a lock, which torch.compile cannot trace."""
+    """A property computed once; functools' has a lock, which torch.compile cannot trace."""
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
         self.compute, self.name, self.__doc__ = compute, compute.__name__, compute.__doc__
@@ -57,28 +57,28 @@ class _Once(Generic[T]):
 
 
 class Unfit(ArithmeticError):
-    """Numbers for which a method is not right; one that sums directly must compute them."""
+    """Numbers for which a method is inaccurate, so that a plain sum must compute them."""
 
 
 class Unsuited(ValueError):
-    """Weights that a method cannot compute with, though it did not refuse the problem."""
+    """Weights that a method cannot compute with, though it accepted the problem."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A fully specified operation; `convlens.compute.reading` makes them.
+    """A fully specified operation, made by `convlens.compute.reading`.
 
     `batch`, `channels` and `space` are the sizes of the input, `channels_out` and `outputs` those
     of the result; `windows` has one window for each axis of space. `dtype` is the name of the
-    element type, `device` torch's name of the place where the arrays are. `gradient` says that
-    torch will want to differentiate the result.
+    element type, `device` torch's name for the device of the arrays. `gradient` says that torch
+    will differentiate the result.
     """
 
     operation: ClassVar[str]
     spoken: ClassVar[str]
-    """What the operation is called in a sentence."""
+    """The name of the operation in a sentence."""
     plural: ClassVar[str]
-    """What a method of such problems computes, in a sentence."""
+    """The name of several such operations in a sentence."""
 
     space: tuple[int, ...]
     windows: tuple[Window | TransposedWindow, ...]
@@ -92,22 +92,22 @@ class Problem:
 
     @property
     def groups(self) -> int:
-        """Return the number of groups that the channels are divided into."""
+        """The number of groups that the channels are divided into."""
         return 1
 
     @property
     def padding_mode(self) -> str:
-        """Return what stands in the padding, in torch's words."""
+        """What stands in the padding, in torch's words."""
         return "zeros"
 
     @property
     def out_dtype(self) -> str | None:
-        """Return the element type of the result where it is not that of the input."""
+        """The element type of the result where it is not that of the input."""
         return None
 
     @property
     def return_indices(self) -> bool:
-        """Return whether the places of the maxima are asked for."""
+        """Whether the places of the maxima are asked for."""
         return False
 
     def in_type(self, dtype: str) -> Self:
@@ -117,7 +117,7 @@ class Problem:
 
     @property
     def y_dtype(self) -> str:
-        """Return the name of the element type of the result."""
+        """The name of the element type of the result."""
         return self.out_dtype or self.dtype
 
     @_Once
@@ -143,12 +143,12 @@ class Problem:
 
     @property
     def weight_shape(self) -> tuple[int, ...] | None:
-        """Return (k, c / groups, *size), transposed (c, k / groups, *size), None for pooling."""
+        """The shape (k, c / groups, *size), transposed (c, k / groups, *size), None for pooling."""
         return None
 
     @property
     def steps(self) -> int:
-        """Return the number of products, comparisons or sums, those on padding included.
+        """The number of products, comparisons or sums, those on padding included.
 
         >>> plane = (Window(3), Window(3))
         >>> Conv(space=(16, 16), windows=plane, dtype="float32", channels=4, channels_out=2).steps
@@ -172,12 +172,12 @@ class Conv(Problem):
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
-        """Return (k, c / groups, *size)."""
+        """The shape (k, c / groups, *size)."""
         return (self.channels_out, self.channels // self.groups, *self.size)
 
     @property
     def steps(self) -> int:
-        """Return the number of products, those with padding included."""
+        """The number of products, those with padding included."""
         return super().steps * (self.channels // self.groups)
 
 
@@ -195,12 +195,12 @@ class ConvTranspose(Problem):
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
-        """Return (c, k / groups, *size)."""
+        """The shape (c, k / groups, *size)."""
         return (self.channels, self.channels_out // self.groups, *self.size)
 
     @property
     def steps(self) -> int:
-        """Return the number of products."""
+        """The number of products."""
         places = self.batch * prod(self.space) * self.channels
         return places * (self.channels_out // self.groups) * prod(self.size)
 

@@ -79,12 +79,13 @@ class Operands:
             found = None if array is None else tuple(array.shape)
             if found != shape:
                 raise ValueError(
-                    f"`{name}` has shape {found}, not {shape} as the call had; reshape it"
+                    f"`{name}` has shape {found}, but this call was made for shape {shape}; pass "
+                    "an array of that shape"
                 )
             if array is not None and dtype_of(name, array) != problem.dtype:
                 raise ValueError(
-                    f"`{name}` holds {dtype_of(name, array)} values, not {problem.dtype} as in the "
-                    "call; convert it"
+                    f"`{name}` holds {dtype_of(name, array)} values, but this call was made for "
+                    f"{problem.dtype}; convert them"
                 )
 
     def check_out(self, problem: Problem) -> None:
