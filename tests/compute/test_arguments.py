@@ -1,4 +1,4 @@
-"""Nonsense for the arguments that test_nonsense leaves out: refused by their name."""
+"""Nonsense for the arguments that test_nonsense leaves out is refused by argument name."""
 
 import warnings
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from convlens.windows import AdaptiveWindow, TransposedWindow, Window, padded_so
 
 X, W = np.ones((1, 2, 8, 8)), np.ones((2, 2, 3, 3))
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # torch says that nested tensors are in their infancy
+    warnings.simplefilter("ignore")  # torch warns that nested tensors are a prototype
     NESTED = torch.nested.nested_tensor([torch.ones(2)])
 SPARSE = torch.eye(3).to_sparse()
 NONSENSE: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Under torch's autocast and other defaults: the element types of torch, and its numbers."""
+"""Under torch's autocast and other defaults, element types and numbers are torch's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -72,7 +72,7 @@ def test_poolings_of_ours_take_part() -> None:
 
 @pytest.mark.parametrize("method", ["torch", "reference", "fft_library"])
 def test_nothing_within_is_cast(method: str) -> None:
-    """A plan computes in the type it was made for, arrays of NumPy in theirs."""
+    """A plan computes in the type it was made for, and NumPy arrays in theirs."""
     x, weight = torch.randn(1, 3, 20, 20), torch.randn(4, 3, 3, 3)
     expected = plan(x, weight, method=method)(x)
     with torch.autocast("cpu", torch.bfloat16):

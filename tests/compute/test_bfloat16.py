@@ -1,4 +1,4 @@
-"""Arrays of bfloat16, which NumPy has from ml_dtypes: every operation, layout and way to call."""
+"""NumPy arrays of ml_dtypes' bfloat16: every operation, layout and way to call."""
 
 from collections.abc import Callable
 from typing import Any

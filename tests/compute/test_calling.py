@@ -1,4 +1,4 @@
-"""A call as function modes see it computes with the arrays that it is given."""
+"""A call shown to a function mode computes with the arrays that it is given."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ X, WEIGHT, BIAS = torch.randn(1, 4, 9, 9), torch.randn(4, 4, 3, 3), torch.randn(
 
 
 class Watch(TorchFunctionMode):
-    """Keep the calls of our own functions."""
+    """A mode that records the calls of convlens."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Calls without a plan: the first answer at once, the planned way after it, right all the while."""
+"""Calls without a plan: the first is answered at once, later ones by plan, and all are right."""
 
 import os
 import subprocess
@@ -30,14 +30,14 @@ INEXACT = [name for name in METHODS if not METHODS[name].exact]
 
 @dataclass
 class Ways:
-    """How calls were answered: by which plans, of which methods, and when one was made."""
+    """A record of how calls were answered: by which plans and methods, and when one was made."""
 
     forced: str = "auto"
     answered: list[str] = field(default_factory=list)
     made: threading.Event = field(default_factory=threading.Event)
 
     def planned(self) -> Prepared:
-        """Wait for the plan of the only problem asked for."""
+        """Wait for the plan of the only problem that was called."""
         assert self.made.wait(PATIENCE), "no plan was made"
         (entry,) = dispatching._entries.values()
         return entry.plans[0]
@@ -45,7 +45,7 @@ class Ways:
 
 @pytest.fixture
 def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
-    """Start from no decisions; `forced` is the method that plans made behind the scenes take."""
+    """Start without decisions; `forced` is the method that background plans use."""
     idle = threading.Event()
     background.ask(idle.set)
     assert idle.wait(PATIENCE), "what other tests asked for is not done"
@@ -81,7 +81,7 @@ def layer(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def check(y: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
-    """Raise unless y is the padded convolution of a layer, and not a number where that is none."""
+    """Raise unless y is the padded convolution of a layer, with NaN in the same places."""
     expected = F.conv2d(x.double(), weight.double(), bias.double(), padding=1)
     torch.testing.assert_close(y.double(), expected, rtol=0, atol=1e-3, equal_nan=True)
 
@@ -108,7 +108,7 @@ def test_the_first_call_of_a_shape_needs_no_compiling(
     for signal, taps in ((torch.randn(1, 1, 50_000), 31), (torch.randn(1, 1, 50_000), 2001)):
         kernel = torch.randn(1, 1, taps)
         found = conv(signal, kernel)[0, 0].double().numpy()
-        # By NumPy: torch's own sums in float64 take a gigabyte.
+        # By NumPy, because torch's own sums in float64 take a gigabyte.
         expected = np.correlate(signal[0, 0].double().numpy(), kernel[0, 0].double().numpy())
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
     assert ways.answered == []
@@ -187,13 +187,13 @@ def test_weights_are_let_go_where_they_are_too_many_bytes(
         "shift",
         "reference",
         "torch",
-    ):  # a problem each, asked for in this order
+    ):  # one problem each, called in this order
         for seed in range(2):
             other = layer(seed)[1]
             check(conv(x, other, bias, padding=1, method=method), x, other, bias)
     kept = [len(entry.plans) for entry in dispatching._entries.values()]
     assert kept == [0, 0, 0, 2]
-    # The last is kept however large, and what was let go is planned again.
+    # The last is kept whatever its size, and what was dropped is planned again.
     monkeypatch.setattr(dispatching, "MOST_HELD", 1)
     check(conv(x, weight, bias, padding=1, method="rows"), x, weight, bias)
     assert [len(entry.plans) for entry in dispatching._entries.values()] == [0, 0, 0, 1]
@@ -207,14 +207,14 @@ def test_packed_weights_count_with_all_that_is_packed(
     for seed in range(2):
         conv(x, layer(seed)[1], bias, padding=1, method="winograd4")
         (entry,) = dispatching._entries.values()
-        (plan,) = entry.plans  # two would be given and packed in ten times these bytes
-    # 36 products stand for 9 weights; beside them lie the weights as they were given.
+        (plan,) = entry.plans  # two plans would keep ten times these bytes, given and packed
+    # 36 products stand for 9 weights; the weights as given are kept, too.
     assert 5 * weight.nbytes <= entry.held == plan.held < 5.2 * weight.nbytes
     spoilt = x.clone()
     spoilt[0, 3, 20, 20] = torch.nan
     conv(spoilt, layer(1)[1], bias, padding=1, method="winograd4")
     assert entry.plans == [plan]
-    assert entry.held == plan.held > 6.9 * weight.nbytes  # packed for a method that sums, too
+    assert entry.held == plan.held > 6.9 * weight.nbytes  # also packed for a method that sums
 
 
 def test_results_of_all_shapes_lie_in_one_memory(ways: Ways) -> None:
@@ -277,7 +277,7 @@ def test_what_is_not_finite_stays_in_its_windows(ways: Ways, method: str) -> Non
         assert int((~y.isfinite()).sum()) == 32 * 9
         check(y, spoilt, weight, bias)
     check(conv(x, weight, bias, padding=1), x, weight, bias)
-    # Transforms may settle it themselves; the others leave it to a method that sums.
+    # Transforms may settle it themselves; other methods leave it to a plain sum.
     assert set(ways.answered) > {method} or method.startswith("fft")
 
 
@@ -295,7 +295,7 @@ def test_the_quick_way_gives_over_where_numbers_are_not_finite(
 
 
 def test_two_threads_at_once(ways: Ways) -> None:
-    """Each with weights of its own, from the first call on, while the plan is being made."""
+    """Each thread has its own weights, from the first call on, while the plan is being made."""
     ways.forced = "fft_library"
     ready = threading.Barrier(2)
     wrong: list[BaseException] = []
@@ -379,7 +379,7 @@ def test_a_long_sum_is_transformed_unless_told_not_to() -> None:
     ("plain", "transformed", "name"),
     [
         (0.9e-3, 1e-5, "torch"),  # too short to matter
-        (9e-3, 6e-3, "torch"),  # not sooner enough
+        (9e-3, 6e-3, "torch"),  # not enough sooner
         (9e-3, 4e-3, "fft_library"),
         (9e-3, 20e-3, "torch"),
     ],

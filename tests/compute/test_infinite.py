@@ -1,4 +1,4 @@
-"""Weights that are not finite, beside padding: every method and every name answers alike."""
+"""Infinite and NaN weights on padding: every method and every padding mode agree."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
 
 
 def _explicit(x: torch.Tensor, weight: torch.Tensor, how: dict[str, Any]) -> torch.Tensor:
-    """Convolve what is laid out with its zeros, so that nothing can be left out."""
+    """Convolve the input padded with explicit zeros, so that no product can be left out."""
     axes = x.ndim - 2
     padding = how["padding"] if isinstance(how["padding"], list) else [how["padding"]] * axes
     pairs = [(p, p) if isinstance(p, int) else p for p in padding]

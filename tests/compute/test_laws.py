@@ -1,4 +1,4 @@
-"""The laws that convolution and pooling obey, exactly on whole numbers, by every method."""
+"""Laws that convolution and pooling obey exactly on whole numbers, by every method."""
 
 from collections.abc import Callable, Iterator
 from math import lcm, prod
@@ -47,7 +47,7 @@ WHOLE_POOLS = [case for case in POOLS if "without batch" not in case.name]
 def answers(
     case: Case, x: Numbers, weight: Any = None, bias: Any = None, **options: Any
 ) -> Iterator[tuple[str, bool, Numbers]]:
-    """Yield the name of every method, whether it must be exact, and its answer."""
+    """Yield the name of every method, whether it must be exact, and its result."""
     planned = planned_of(case, x, weight, bias, **options)
     for method in methods_of(planned):
         found = computed_of(case, x, weight, bias, method, **options)
@@ -62,7 +62,7 @@ def unpadded(case: Case) -> list[Window]:
 
 
 def fits(case: Case) -> bool:
-    """Tell whether some axis has two places for the window without padding, and all have one."""
+    """Return whether each axis has a place for the window without padding, and some axis two."""
     windows = unpadded(case)
     room = [n - w.extent for n, w in zip(case.x[-len(windows) :], windows, strict=True)]
     return min(room) >= 0 and any(r >= w.stride for r, w in zip(room, windows, strict=True))
@@ -96,7 +96,7 @@ def test_transposed_convolution_is_the_adjoint(case: Case) -> None:
     fitted = [
         TransposedWindow(w.size, w.stride, w.dilation, w.before, w.after) for w in planned.windows
     ]
-    # What the last window leaves over is nobody's: it is 0, and where it is too much it is cut.
+    # Positions after the last window are filled with zeros, or cut off.
     left = [n - w.outputs(m) for n, w, m in zip(x.shape[2:], fitted, y.shape[2:], strict=True)]
     named = Case(case.name, "conv_transpose", y.shape, case.weight, options=back)
     more: dict[str, Any] = {"padding": ends_of(planned), "output_padding": tuple(left)}
@@ -110,7 +110,7 @@ def test_transposed_convolution_is_the_adjoint(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [c for c in [*BATCHED, *POOLS] if fits(c)], ids=str)
 def test_a_shifted_input_gives_a_shifted_result(case: Case) -> None:
-    """Without the first `stride` inputs there is no first output, and the rest is the same."""
+    """Without the first `stride` inputs, the first output is missing and the rest is the same."""
     x, weight, _ = arrays_of(case)
     options: dict[str, Any] = {"padding": 0}
     options |= {"padding_mode": "zeros"} if case.weight else {"ceil_mode": False}
@@ -140,7 +140,7 @@ def test_a_circle_may_begin_anywhere(name: str) -> None:
 
 @pytest.mark.parametrize("case", [c for c in ZEROS if "groups" not in c.options], ids=str)
 def test_two_convolutions_are_one_by_the_convolved_kernel(case: Case) -> None:
-    """Without flips, what composes two kernels is the true convolution of them."""
+    """Without flips, two kernels are composed by their true convolution."""
     x, weight, _ = arrays_of(case)
     second = whole_numbers((2, len(weight), *[2] * (x.ndim - 2)), 14)
     both = np.array(
@@ -214,7 +214,7 @@ def test_a_dilation_is_a_kernel_with_gaps(case: Case) -> None:
 
 @pytest.mark.parametrize("case", TRANSPOSED, ids=str)
 def test_transposed_is_a_convolution_of_the_input_with_gaps(case: Case) -> None:
-    """Zeros between the inputs, the kernel flipped, its channels exchanged, padding in full."""
+    """The input has zeros between its elements, the kernel is flipped, and the padding is full."""
     x, weight, _ = arrays_of(case)
     groups, axes = case.options.get("groups", 1), x.ndim - 2
     flipped = np.flip(weight, tuple(range(2, weight.ndim)))
@@ -246,7 +246,7 @@ def test_channels_may_stand_in_any_order(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [c for c in BATCHED if len(c.x) > 3], ids=str)
 def test_axes_may_stand_in_any_order(case: Case) -> None:
-    """Kernels favour the last axis; the answer must not."""
+    """Kernels treat the last axis specially; the result must not depend on it."""
     x, weight, bias = arrays_of(case)
     planned = planned_of(case, x, weight, bias)
     turned_windows = planned.windows[::-1]
@@ -296,7 +296,7 @@ def test_a_padding_mode_is_padding_first(case: Case, mode: str) -> None:
 
 
 def odd_bytes(x: Numbers) -> Numbers:
-    """Return the same numbers, none of them at an address its type would have."""
+    """Return the same numbers at addresses that are not aligned for their type."""
     memory = np.zeros(x.nbytes + 1, np.uint8)
     at = memory[1:].view(x.dtype).reshape(x.shape)
     at[...] = x
@@ -304,7 +304,7 @@ def odd_bytes(x: Numbers) -> Numbers:
 
 
 def in_gaps(x: Numbers) -> Numbers:
-    """Return the same numbers with others between them along every axis."""
+    """Return the same numbers with other numbers between them along every axis."""
     memory = np.full([2 * n + 1 for n in x.shape], 77, x.dtype)
     view = memory[tuple(slice(1, None, 2) for _ in x.shape)]
     view[...] = x
@@ -318,7 +318,7 @@ def read_only(x: Numbers) -> Numbers:
 
 
 def strange_one(x: Numbers) -> Numbers:
-    """Return the same numbers with an absurd stride along the axes of size 1."""
+    """Return the same numbers with an arbitrary stride along the axes of size 1."""
     steps = [17 if n == 1 else step for n, step in zip(x.shape, x.strides, strict=True)]
     return np.lib.stride_tricks.as_strided(x, x.shape, steps)
 
@@ -344,7 +344,7 @@ LAID_OUT = [
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("case", LAID_OUT, ids=str)
 def test_memory_layout_changes_no_bit(case: Case, layout: str) -> None:
-    """On whole numbers by every method, on any by those that promise it."""
+    """Test whole numbers by every method, and any numbers by those that promise the same bits."""
     lay = LAYOUTS[layout]
     rng = np.random.default_rng(18)
     whole = [part.astype(np.float32) for part in arrays_of(case)]
@@ -364,7 +364,7 @@ def test_memory_layout_changes_no_bit(case: Case, layout: str) -> None:
 
 @pytest.mark.parametrize("case", LAID_OUT, ids=str)
 def test_one_number_shown_everywhere_is_that_many_numbers(case: Case) -> None:
-    """An array of strides 0, as `numpy.broadcast_to` makes it."""
+    """Test an array with strides 0, as `numpy.broadcast_to` makes it."""
     x, weight, bias = arrays_of(case)
     row = np.broadcast_to(x[:1, :1, ..., :1], x.shape)
     kernels = np.broadcast_to(weight[:1], weight.shape) if case.weight else weight
@@ -414,7 +414,7 @@ def test_the_largest_keeps_order_and_the_mean_is_linear(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [c for c in POOLS if c.operation == "avg_pool"], ids=str)
 def test_a_mean_is_exact_where_it_is_whole(case: Case) -> None:
-    """Numbers that any count of the window divides have whole means, in whatever order summed."""
+    """Numbers divisible by every count of a window have whole means, in any order of summation."""
     planned = planned_of(case, np.zeros(case.x))
     unit = lcm(*range(1, min(12, prod(planned.problem.size)) + 1))
     x = whole_numbers(case.x, 21)
@@ -461,7 +461,7 @@ def test_direct_gives_a_batch_the_bits_of_its_members(case: Case, dtype: str) ->
 
 
 def test_the_laws_can_fail() -> None:
-    """A wrong answer by one in one place is seen by the comparison every law ends in."""
+    """Check that one result that is wrong by 1 fails the comparison that every law uses."""
     case = BY_NAME["a layer"]
     x, weight, _ = arrays_of(case)
     found = conv_transpose(x, weight[:4, :3])

@@ -1,4 +1,4 @@
-"""The same numbers in any memory give the same result: every operation, element type and layout."""
+"""Every memory layout gives the same result, for every operation and element type."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +19,7 @@ SPACES = [(131,), (12, 11), (5, 6, 5)]
 
 
 def layouts(x: Numbers) -> Iterator[tuple[str, Numbers]]:
-    """Yield the same numbers in the memory that users have them in."""
+    """Yield the same numbers in the memory layouts that users have."""
     back = (slice(None, None, -1),) * x.ndim
     yield "contiguous", np.ascontiguousarray(x)
     yield "Fortran", np.asfortranarray(x)
@@ -39,7 +39,7 @@ def layouts(x: Numbers) -> Iterator[tuple[str, Numbers]]:
 
 
 def numbers(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Numbers:
-    """Whole numbers so small that every sum of them is exact, in half types too."""
+    """Return whole numbers so small that all sums of them are exact, in half types, too."""
     least = 0 if dtype.startswith("u") else -4
     rng = np.random.default_rng(seed)
     x = rng.integers(least, 5, shape)
@@ -47,7 +47,7 @@ def numbers(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Numbers:
 
 
 def check_layouts(compute: Callable[[Any], Any], x: Numbers, *, tensors: bool = True) -> None:
-    """Raise unless numbers in any memory give, bit for bit, what they give in contiguous memory."""
+    """Raise unless numbers in any layout give the same bits as in contiguous memory."""
     for told, view in layouts(x):
         kinds: list[Any] = [view]
         if tensors and told in ("Fortran", "channels last", "batch last", "every other"):

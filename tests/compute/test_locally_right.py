@@ -1,4 +1,4 @@
-"""Locally right: every output within roundings of its own window's products, for any data."""
+"""Every output is within roundings of its own window's products, for any data."""
 
 from collections.abc import Callable
 from math import log2
@@ -38,9 +38,9 @@ def sums(x: Tensor, weight: Tensor, bias: Tensor | None, **options: Any) -> Tens
 def worst(
     found: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None, **options: Any
 ) -> float:
-    """Return the largest error of any output in roundings of its own window's products.
+    """Return the largest error of all outputs, in roundings of their own windows' products.
 
-    What is not finite must be so in the same places.
+    Infinities and NaN must be in the same places.
     """
     dtype = str(x.dtype).removeprefix("torch.")
     wide, size = (None if bias is None else part for part in (bias, bias))
@@ -61,7 +61,7 @@ def promised(problem: Conv, method: str) -> float:
 
 
 def by(method: str, x: Tensor, weight: Tensor, bias: Tensor | None, **options: Any) -> Any:
-    """Return what one method makes of arrays, or None where it cannot do that problem."""
+    """Return the result of one method and its problem, or None if it refuses."""
     problem = read_conv(x, weight, bias, **options)
     if refused(method, problem) is not None:
         return None
@@ -77,7 +77,7 @@ def noise(shape: tuple[int, ...], seed: int, dtype: str = "float32") -> Tensor:
     )
 
 
-# Each changes an array in place; `at` is anywhere in it, `size` a magnitude.
+# Each changes an array in place; `at` is any position in it, `size` a magnitude.
 PATTERNS: dict[str, Callable[[Tensor, int, float], Tensor]] = {
     "as it is": lambda x, at, size: x,
     "a spike": lambda x, at, size: x.view(-1)[at].fill_(size),
@@ -111,7 +111,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...], str, dict[str, Any]]] 
 
 @examples(data=st.data(), few=8, many=25)
 def test_every_output_is_right_beside_any_others(data: st.DataObject) -> None:
-    """Sizes from 1e-20 to 1e20, spikes, decaying tails, offsets, patches without data."""
+    """Test sizes from 1e-20 to 1e20, spikes, decaying tails, offsets, patches without data."""
     x_shape, weight_shape, dtype, options = SHAPES[data.draw(st.sampled_from(sorted(SHAPES)))]
     x, weight = noise(x_shape, 1, dtype), noise(weight_shape, 2, dtype)
     for array, patterns in ((x, sorted(PATTERNS)), (weight, ["as it is", *sorted(PATTERNS)])):
@@ -132,7 +132,7 @@ def test_every_output_is_right_beside_any_others(data: st.DataObject) -> None:
             continue
         found, problem = made
         most = promised(problem, name)
-        if name.startswith("winograd"):  # of it the window's inputs, by the largest weights
+        if name.startswith("winograd"):  # bounded by the window's inputs and the largest weights
             weight_of_bound = weight.abs().amax((0, *range(2, weight.ndim)), keepdim=True)
             error = worst_of_winograd(found, x, weight, weight_of_bound, bias, **options)
         else:
@@ -143,12 +143,12 @@ def test_every_output_is_right_beside_any_others(data: st.DataObject) -> None:
 def worst_of_winograd(
     found: Tensor, x: Tensor, weight: Tensor, largest: Tensor, bias: Tensor | None, **options: Any
 ) -> float:
-    """Return the largest error in roundings of the window's inputs, each by its largest weight."""
+    """Return the largest error in roundings of the window's inputs times their largest weights."""
     exact = sums(x, weight, None if bias is None else bias.double(), **options)
     own = sums(x.abs(), largest.expand_as(weight), None, **options)
     own += 0 if bias is None else bias.double().abs().reshape(-1, *[1] * (x.ndim - 2))
     dtype = str(x.dtype).removeprefix("torch.")
-    # Between the transforms stand numbers that are larger than any that stays.
+    # Values between the transforms are larger than those of the result.
     fits = own < torch.finfo(x.dtype).max / 1e3
     error = (found.double() - exact)[fits].abs() - weight[0].numel() * TINY[dtype] * 1e3
     ratio = torch.where(error > 0, error / (own[fits] * ROUNDING[dtype]), 0.0)
@@ -156,7 +156,7 @@ def worst_of_winograd(
 
 
 def field(name: str) -> tuple[Tensor, Tensor]:
-    """Return the input and the kernel of a case that was met."""
+    """Return the input and the kernel of a case that was once found."""
     if name == "an image with a patch without data":
         x = noise((1, 1, 180, 200), 1)
         x[..., 100:110, 100:110] = -9999
@@ -241,7 +241,7 @@ def test_a_chain_of_layers_stays_as_near_as_sums_do() -> None:
 
 
 def test_doubts_must_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the test of each window's own products, or with it too weak, errors are found."""
+    """Without the test of each window's own products, or with a weak one, there are errors."""
     x, weight = field("a loud start")
     monkeypatch.setattr(doubts, "SHARES", (1e-9, 1e-9))
     made = by("fft", x, weight, None)
@@ -255,7 +255,7 @@ def test_doubts_must_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("down", "along"), [(1, 1), (1, 4), (2, 1), (2, 2), (4, 2)])
 def test_blocks_prove_no_more_than_there_is(down: int, along: int) -> None:
-    """Whichever of its results a block stands for, and whatever stands in the other."""
+    """Check the floors of a block for every result whose window holds it."""
     taps = np.abs(np.random.default_rng(0).standard_normal((1, 2, 11, 9)))
     taps[0, 0, 5] = 0
     layout = FourierLayout(False, 4, 16, 8, 4, ((4,), (4, 4), (8,)), (4,))
@@ -269,7 +269,7 @@ def test_blocks_prove_no_more_than_there_is(down: int, along: int) -> None:
             for s in range(along):
                 met = taps[0, plane, i - r :, j - s :][:down, :along]
                 assert (i >= r, j >= s, *met.shape) == (True, True, down, along)
-                if met.all():  # the numbers by which least is proved: as 1 / met**2
+                if met.all():  # the numbers that prove the least, as 1 / met**2
                     rough = 9 / 8 * np.sum(1 / met) ** 2
                     assert floor * rough <= np.sum(1 / met) * (1 + 1e-9)
                 else:
@@ -285,9 +285,9 @@ def test_blocks_prove_no_more_than_there_is(down: int, along: int) -> None:
 def test_what_is_beyond_doubt_is_as_large_as_it_must_be(
     kind: str, space: tuple[int, ...], size: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Results whose own products come to less than the limit are summed anew, all of them.
+    """All results whose own products sum to less than the limit are recomputed.
 
-    The limit is twice the least; what is not summed anew is told by a factor that makes it wrong.
+    The limit is twice the least one. Spectra with a wrong factor show what is not recomputed.
     """
     x, weight = noise((1, 1, *space), 1), noise((1, 1, *size), 2)
     if kind == "patches":
@@ -319,15 +319,15 @@ def test_what_is_beyond_doubt_is_as_large_as_it_must_be(
     run(x, y)
     exact = sums(x, weight, None)
     wrong = (y - exact).abs() > 1e-4 * own
-    # A result beyond the limit passes by its own size; so low a limit, rounding alone may reach.
+    # A result above the limit passes by its own size, and rounding alone may reach a low limit.
     below = (own < limit * (1 - 1e-5)) & (y.abs() < limit)
     assert not (wrong & below).any()
-    assert wrong.any()  # those beyond doubt are left as they are
+    assert wrong.any()  # those beyond doubt are not recomputed
     assert below.any()
 
 
 def test_ordinary_data_is_not_in_doubt() -> None:
-    """What is settled one by one costs time: noise and pictures must not."""
+    """Recomputing results one by one is slow, so noise and pictures must not need it."""
     for x, weight in (
         (noise((1, 1, 9_000), 1), noise((1, 1, 500), 2)),
         (noise((1, 1, 200, 200), 1), noise((1, 1, 31, 31), 2)),
@@ -343,7 +343,7 @@ def test_ordinary_data_is_not_in_doubt() -> None:
 
 
 def test_numbers_of_a_short_kernel_are_not_taken_for_blocks_of_it() -> None:
-    """No two neighbours always lie in a window of so few taps, so blocks show nothing."""
+    """A window of so few taps need not hold two neighbours, so blocks prove nothing."""
     x = noise((1, 1, 60), 1) * torch.exp(-torch.arange(60.0) / 3)
     weight = noise((1, 1, 9), 2)
     made = by("fft", x, weight, None)

@@ -1,4 +1,4 @@
-"""Every option of every operation with every kind of nonsense; nothing large is ever allocated."""
+"""Every option of every operation with nonsense of every kind; nothing large is allocated."""
 
 import subprocess
 import sys
@@ -99,14 +99,14 @@ def test_nonsense_is_refused_by_name(operation: str, option: str) -> None:
         except (ValueError, TypeError) as refusal:
             with suppress_check(odd, what):
                 check_sentence(str(refusal), option, *(["x"] if what == "nested" else []))
-        except Exception as error:  # any other kind is what this test looks for
+        except Exception as error:  # this test looks for all other kinds
             odd[what] = f"{type(error).__name__}: {error}"
     assert not odd
 
 
 @contextmanager
 def suppress_check(odd: dict[str, str], what: str) -> Iterator[None]:
-    """Note a sentence that fails the check instead of ending at the first."""
+    """Note a message that fails the check, and go on."""
     try:
         yield
     except AssertionError as error:
@@ -207,7 +207,7 @@ def test_a_huge_number_that_means_something_is_answered(
     for n in HUGE:
         try:
             right = answers(n)
-        except Exception as error:  # any kind is wrong here, and all sizes are to be heard of
+        except Exception as error:  # every kind is wrong here, and all sizes are to be reported
             right, wrong = True, [*wrong, f"{n}: {error!r}"]
         wrong += [] if right else [f"{n}: another answer"]
     assert not wrong, what
@@ -236,7 +236,7 @@ FOLLOWED: list[tuple[str, Callable[[torch.Tensor, int], torch.Tensor]]] = [
 def test_a_huge_number_is_answered_or_refused_where_torch_follows(
     what: str, call: Callable[[torch.Tensor, int], torch.Tensor]
 ) -> None:
-    """As for a gradient, and for tensors without values: the numbers are those of a small one."""
+    """Test where a gradient is needed, and tensors without values, against a small number."""
     shape = (2, 2, 1, 1) if "trans" in what or "output" in what else (1, 2, 8, 8)
     channels = {"a dilation of one tap": 1}.get(what, 2)
     for n in HUGE:
@@ -279,12 +279,12 @@ def check_refused_lightly(call: Callable[[], object], *names: str) -> None:
 
 
 def wide(*shape: int, dtype: str = "float32") -> Any:
-    """Return an array of any shape that takes up one number."""
+    """Return an array of any shape in the memory of one number."""
     return np.broadcast_to(np.zeros(1, dtype), shape)
 
 
 def far(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Return a tensor of any shape that takes up nothing."""
+    """Return a tensor of any shape without memory."""
     return torch.empty(shape, dtype=dtype, device="meta")
 
 
@@ -329,13 +329,13 @@ def test_arrays_of_enormous_shape_are_refused_without_a_copy(
 
 
 def test_a_method_is_read_before_the_input_is_copied() -> None:
-    """An array that torch cannot share is copied, which must come last."""
+    """An array that torch cannot share is copied, which must happen last."""
     x = wide(1, 4, GIGA, 16)
     check_refused_lightly(lambda: conv(x, KERNEL, method="magic"), "method")
 
 
 def test_torch_allocates_nothing_either() -> None:
-    """tracemalloc does not see torch: the peak of a process of its own does."""
+    """tracemalloc does not see torch, but the peak memory of a separate process shows it."""
     code = (
         "import resource, sys\n"
         f"sys.path.insert(0, {sys.path[0]!r}); sys.path[:0] = {sys.path!r}\n"
@@ -358,7 +358,7 @@ def test_torch_allocates_nothing_either() -> None:
 
 
 def test_planning_for_tensors_without_values_allocates_nothing() -> None:
-    """A result of a terabyte on the meta device is planned, and made of nothing."""
+    """A result of a terabyte on the meta device is planned and computed without memory."""
     x, weight = far(1, 4, GIGA, 64), far(4, 4, 3, 3)
     planned = plan(x, weight, padding=1)
     assert planned.shapes["y"] == (1, 4, GIGA, 64)
@@ -429,7 +429,7 @@ def test_a_place_inside_an_input_is_refused_however_it_is_cut(step: int) -> None
 
 
 def test_comparing_memory_takes_no_time_without_end() -> None:
-    """Whether odd strides meet is a hard question in general; these do not, and it must end."""
+    """It is hard to decide in general whether odd strides overlap; this must end quickly."""
     memory = np.zeros(2**21, np.float32)
     shape = (9, 8, 9, 8, 9)
     steps = [4 * step for step in (30837, 30261, 30109, 30298, 30413)]
@@ -441,7 +441,7 @@ def test_comparing_memory_takes_no_time_without_end() -> None:
 
 
 def test_the_message_tells_the_cure() -> None:
-    """Doing as it says, the call goes through."""
+    """Check that the call succeeds after doing what the message says."""
     with pytest.raises(ValueError, match=r"use 1 or 2"):
         conv(X, W, groups=4)
     assert conv(X, W[:, :1], groups=2).shape == (1, 2, 6, 6)

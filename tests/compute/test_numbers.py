@@ -1,4 +1,4 @@
-"""Any problem of any element type by every method; and the numbers that are no ordinary ones."""
+"""Any problem of any element type by every method, and unusual numbers."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def axis_of(draw: st.DrawFn, axes: int, transposed: bool) -> tuple[int, ...]:
 
 @st.composite
 def problems(draw: st.DrawFn, operations: list[str]) -> Case:
-    """Draw a problem over every option that has an answer, an empty or missing batch with it."""
+    """Draw a problem with any options that has a result, even an empty batch or none."""
     operation = draw(st.sampled_from(operations))
     axes = draw(st.integers(1, 3))
     drawn = [axis_of(draw, axes, operation == "conv_transpose") for _ in range(axes)]
@@ -99,7 +99,7 @@ def parts_of(case: Case, dtype: str, seed: int) -> list[torch.Tensor]:
 
 
 def check_float(case: Case, dtype: str, parts: list[torch.Tensor], arrays: bool) -> None:
-    """Raise unless every method keeps the bound against the reference in double precision."""
+    """Raise unless every method stays within the bound against the reference in float64."""
     exact = [np.asarray(widened(part)).astype(WIDE.get(dtype, np.float64)) for part in parts]
     tensors: list[Any] = [*parts, None, None][:3]
     planned = planned_of(case, tensors[0], tensors[1], tensors[2])
@@ -149,7 +149,7 @@ def test_integers_of_any_problem_are_exact_modulo_their_width(
 
 
 def first_places(case: Case, x: Numbers) -> Numbers:
-    """Return where the first largest of every window lies, -1 in padding: by NumPy.
+    """Return where NumPy finds the first largest element of every window, -1 in padding.
 
     The numbers are made unequal by their places, so that of equal ones the first is largest.
     """
@@ -170,7 +170,7 @@ def first_places(case: Case, x: Numbers) -> Numbers:
     many=150,
 )
 def test_the_largest_of_any_problem_and_its_place(case: Case, dtype: str, seed: int) -> None:
-    """Of only three values, so that many are the largest: the first place counts."""
+    """There are only three values, so that many are the largest: the first place counts."""
     values = np.random.default_rng(seed).integers(0, 3, case.x)
     x = torch.from_numpy(values).to(DTYPES[dtype])
     planned = planned_of(case, x, return_indices=True)
@@ -193,7 +193,7 @@ def test_the_largest_of_any_problem_and_its_place(case: Case, dtype: str, seed: 
 
 @examples(problems(["max_pool"]), st.sampled_from(REALS), st.integers(0, 2**32), few=25, many=150)
 def test_the_largest_of_any_problem_with_bad_numbers(case: Case, dtype: str, seed: int) -> None:
-    """Not-a-number wins wherever it stands in a window, and infinities are numbers."""
+    """NaN wins anywhere in a window, and infinities are ordinary numbers."""
     some = np.array([0.0, 1, 2, -1, np.inf, -np.inf, np.nan])
     values = np.random.default_rng(seed).choice(some, case.x)
     x = tensor_of(values, dtype)
@@ -213,7 +213,7 @@ def test_the_largest_of_any_problem_with_bad_numbers(case: Case, dtype: str, see
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("case", [c for c in LARGER if c.operation != "max_pool"], ids=str)
 def test_larger_problems_keep_their_bound(case: Case, dtype: str) -> None:
-    """Where blocks are full: against SciPy and NumPy, which are quick enough."""
+    """Test full blocks, against SciPy and NumPy, which are fast enough."""
     parts = parts_of(case, dtype, 31)
     exact: list[Any] = [widened(p).astype(WIDE.get(dtype, np.float64)) for p in parts]
     exact, given = [*exact, None, None][:3], [*parts, None, None][:3]
@@ -240,7 +240,7 @@ def test_larger_problems_keep_their_bound(case: Case, dtype: str) -> None:
 def test_larger_integer_problems_are_exact(name: str, dtype: str) -> None:
     case = next(c for c in LARGER if c.name == name)
     x, weight, bias = parts_of(case, dtype, 32)
-    # What NumPy sums in 64 bits is right modulo 2**64, and so modulo any smaller width.
+    # NumPy's 64-bit sums are right modulo 2**64, and so modulo any smaller width.
     wide = [widened(part).astype(np.int64) for part in (x, weight, bias)]
     with np.errstate(over="ignore"):
         expected = plain_sum(case, wide).astype(dtype)
@@ -288,7 +288,7 @@ TOUCHED = [
 
 
 def touching(case: Case, x_shape: tuple[int, ...], places: list[tuple[int, ...]]) -> Numbers:
-    """Return which outputs read any of the places, by SciPy: a kernel of ones over a flag."""
+    """Return which outputs read any of the places, by SciPy with a kernel of ones over a flag."""
     flags = np.zeros(x_shape)
     for place in places:
         flags[place] = 1
@@ -297,7 +297,7 @@ def touching(case: Case, x_shape: tuple[int, ...], places: list[tuple[int, ...]]
 
 
 def class_of(values: Numbers) -> Numbers:
-    """Return 0 for a finite number, 1 and -1 for the infinities, 2 for not-a-number."""
+    """Return 0 for a finite number, 1 and -1 for the infinities, 2 for NaN."""
     infinite = np.where(np.isinf(values), np.sign(values), 0)
     return np.where(np.isnan(values), 2, infinite)
 
@@ -307,7 +307,7 @@ SPOILING = [
     pytest.param(
         *(bad, dtype),
         id=f"{name}-{dtype}",
-        # One type meets every number and every type meets both infinities; others are slow.
+        # Only one type is tested with every number, because that is slow; all meet both infinities.
         marks=[] if dtype == "float32" or name == "both" else pytest.mark.slow,
     )
     for name, bad in BAD.items()
@@ -320,7 +320,7 @@ SPOILING = [
 def test_a_bad_number_spoils_its_own_windows_alone(
     case: Case, bad: list[float], dtype: str
 ) -> None:
-    """Touched outputs are what IEEE 754 says, others the same bits as without it."""
+    """Outputs that read it follow IEEE 754; all others have the same bits as without it."""
     x, weight, bias = (tensor_of(part, dtype) for part in arrays_of(case))
     weight = weight.abs() + 1
     last = [n - 1 for n in case.x[2:]]
@@ -332,7 +332,7 @@ def test_a_bad_number_spoils_its_own_windows_alone(
         spoilt[place] = value
     places = places[: len(bad)]
     touched = touching(case, case.x, places)
-    # All weights are positive, so the sign of an infinity is that of the number.
+    # All weights are positive, so an infinity keeps its sign.
     signs = [touching(case, case.x, [place]) for place in places]
     expected = np.where(signs[0], class_of(np.asarray(bad[0])), 0)
     if len(bad) == 2:
@@ -372,14 +372,14 @@ SMALL = [BY_NAME[n] for n in ("a layer", "depthwise", "dilated", "doubling", "a 
 @pytest.mark.parametrize("dtype", REALS)
 @pytest.mark.parametrize("case", [*SMALL, LONG, TALL, BY_NAME["the largest, padded"]], ids=str)
 def test_subnormal_numbers_are_kept(case: Case, dtype: str) -> None:
-    """Multiples of the least number of all, whose sums are multiples of it again, exactly."""
+    """Sums of multiples of the least number are again multiples of it, and exact."""
     rng = np.random.default_rng(33)
     units = rng.integers(0, 4, case.x) * (rng.random(case.x) < 8 / np.prod(case.weight[1:] or 1))
     kernel = rng.integers(0, 2, case.weight or (0,)).astype(np.float64)
     zeros = np.zeros_like(arrays_of(case)[2])
     expected = expected_of(case, units.astype(np.float64), kernel, zeros)
     assert 0 < expected.max() < 255
-    # The product with the least number is exact in float64, and so is going down to the type.
+    # The product with the least number is exact in float64, and so is the conversion.
     x = tensor_of(units * LEAST[dtype], dtype)
     parts = [tensor_of(part, dtype) for part in (kernel, zeros)]
     planned = planned_of(case, x, parts[0], parts[1])
@@ -394,7 +394,7 @@ def test_subnormal_numbers_are_kept(case: Case, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", REALS)
 @pytest.mark.parametrize("case", [*SMALL, LONG, TALL, DEEP], ids=str)
 def test_sums_overflow_where_the_exact_sum_does_and_nowhere_else(case: Case, dtype: str) -> None:
-    """Multiples of an eighth of the power of two that is just too large, all of one sign."""
+    """Use multiples of an eighth of the least power of two that overflows, all of one sign."""
     eighth = float(np.ldexp(0.5, int(np.frexp(LARGEST[dtype])[1]) - 2))
     rng = np.random.default_rng(34)
     each = int(np.prod(case.weight[1 if case.operation == "conv" else 2 :]))
@@ -418,7 +418,7 @@ def test_sums_overflow_where_the_exact_sum_does_and_nowhere_else(case: Case, dty
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("case", [BY_NAME["a layer"], BY_NAME["doubling"], DEEP], ids=str)
 def test_half_types_may_overflow_on_the_way(case: Case, dtype: str) -> None:
-    """What float16 could not hold cancels again in float32; in bfloat16 small parts survive."""
+    """Sums too large for float16 cancel in float32; in bfloat16 small parts survive."""
     c = case.x[1]
     x = np.ones(case.x)
     x[:, : c // 2] = 256 if dtype == "bfloat16" else 60000
@@ -432,16 +432,16 @@ def test_half_types_may_overflow_on_the_way(case: Case, dtype: str) -> None:
 
 
 def test_every_method_is_drawn_for() -> None:
-    """The drawn problems must not all be refused: each plain problem has two methods at least."""
+    """Check that not all random problems are refused: each plain one has two methods at least."""
     w = torch.ones(4, 4, 3, 3)
     assert len(methods_of(plan(((1, 4, 8, 8), "float32"), w))) >= 3
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_the_check_notices_an_error_of_the_size_of_the_last_place(dtype: str) -> None:
-    """A transform has 16 times the largest sum; one part in two thousand is too much for it, too.
+    """A transform may err by 16 times the largest sum, but not by one part in two thousand.
 
-    Float16 and bfloat16 are coarser than that in themselves: they are off by four of their units.
+    Float16 and bfloat16 are coarser, so for them the error is four units.
     """
     case = BY_NAME["a layer"]
     parts: list[Any] = parts_of(case, dtype, 35)
@@ -457,7 +457,7 @@ def test_the_check_notices_an_error_of_the_size_of_the_last_place(dtype: str) ->
 
 
 def test_a_spoilt_neighbour_would_be_noticed() -> None:
-    """torch itself makes not-a-numbers beside an infinity in bfloat16; an added one is seen."""
+    """torch itself gives NaN next to an infinity in bfloat16; another NaN is noticed."""
     case = BY_NAME["a layer"]
     flags = touching(case, case.x, [(0, 0, 3, 2)])
     assert 0 < flags.sum() < flags.size
@@ -473,7 +473,7 @@ RAGGED = conv_transpose("t", (1, 1, 5), (1, 1, 2), stride=5)
 @pytest.mark.parametrize("dtype", REALS)
 @pytest.mark.parametrize("case", [*POOLED, RAGGED], ids=["max_pool", "avg_pool", "transposed"])
 def test_negative_zero_and_the_largest_number_pass(case: Case, dtype: str) -> None:
-    """A mean of the largest number overflows only if its sum does, which float64 cannot widen."""
+    """The sum for a mean of the largest number overflows in float64, so averages use -0.0."""
     value = LARGEST[dtype] if case.operation != "avg_pool" else -0.0
     x = torch.full(case.x, value, dtype=DTYPES[dtype])
     weight = torch.ones(case.weight or (0,), dtype=DTYPES[dtype])

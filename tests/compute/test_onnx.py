@@ -1,4 +1,4 @@
-"""Every convolution and pooling among the backend tests of ONNX, by every method of ours."""
+"""Every convolution and pooling among the backend tests of ONNX, by every method of convlens."""
 
 import warnings
 from collections import Counter
@@ -19,7 +19,7 @@ from tests.oracles.compute import Numbers, check_sum
 
 onnx: Any = pytest.importorskip("onnx")
 
-pytestmark = pytest.mark.xdist_group("onnx")  # ONNX makes its node tests for 5 s: once is enough
+pytestmark = pytest.mark.xdist_group("onnx")  # generating ONNX tests takes 5 s: do it once
 
 KINDS = ("node", "pytorch-converted", "pytorch-operator")
 """The collections of tests with these operators in them."""
@@ -46,7 +46,7 @@ It is one off in one of them: (0.8816 + 0.4353 + 0.5772 + 0.6623) / 9 is 0.28404
 
 
 class Sums:
-    """What the last convolution was the sum of: absolute products and their number."""
+    """The absolute products that the last convolution summed, and their number."""
 
     planned: Plan | None = None
     total: Numbers = np.zeros(0)
@@ -54,7 +54,7 @@ class Sums:
 
 
 class RefusedError(Exception):
-    """The method cannot do the problem of this test."""
+    """A problem that the method refuses."""
 
 
 Example = tuple[str, Any, list[tuple[list[Any], list[Any]]]]
@@ -64,7 +64,7 @@ _examples: dict[str, tuple[Example, ...]] = {}
 
 
 def examples_of(kind: str) -> tuple[Example, ...]:
-    """Return name, model and (inputs, outputs) of the tests with an operator of ours."""
+    """Return name, model and (inputs, outputs) of the tests with a supported operator."""
     if kind not in _examples:
         _examples[kind] = loaded_examples(kind)
     return _examples[kind]
@@ -73,7 +73,7 @@ def examples_of(kind: str) -> tuple[Example, ...]:
 def loaded_examples(kind: str) -> tuple[Example, ...]:
     loader = import_module("onnx.backend.test.loader")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # making the tests of other operators overflows
+        warnings.simplefilter("ignore")  # generating the tests of other operators overflows
         loaded = loader.load_model_tests(kind=kind)
     found = []
     for test in loaded:
@@ -87,7 +87,7 @@ def loaded_examples(kind: str) -> tuple[Example, ...]:
 
 
 def data_sets(folder: Path) -> list[tuple[list[Any], list[Any]]]:
-    """Read the arrays that lie beside a model."""
+    """Read the arrays stored next to a model."""
 
     def arrays(data: Path, kind: str) -> list[Any]:
         files = sorted(data.glob(f"{kind}_*.pb"), key=lambda f: int(f.stem.split("_")[1]))
@@ -100,7 +100,7 @@ def data_sets(folder: Path) -> list[tuple[list[Any], list[Any]]]:
 def ends_of(
     n: int, window: Window, auto_pad: str, pads: list[int] | None, axis: int, axes: int
 ) -> tuple[int, int]:
-    """Return the padding at either end: given, or by name as ONNX counts it."""
+    """Return the padding at either end, from numbers or from a name as ONNX defines it."""
     if auto_pad == "VALID":
         return 0, 0
     if not auto_pad.startswith("SAME"):
@@ -112,7 +112,7 @@ def ends_of(
 
 
 def windows_of(space: tuple[int, ...], size: tuple[int, ...], options: dict[str, Any]) -> Any:
-    """Return stride, dilation and padding of every axis in our words."""
+    """Return stride, dilation and padding of every axis as convlens takes them."""
     axes = len(size)
     strides = options.get("strides") or [1] * axes
     dilations = options.get("dilations") or [1] * axes
@@ -126,7 +126,7 @@ def windows_of(space: tuple[int, ...], size: tuple[int, ...], options: dict[str,
 
 
 def transposed_ends(space: tuple[int, ...], size: tuple[int, ...], options: dict[str, Any]) -> Any:
-    """Return padding and output padding of a transposed convolution that names its outputs."""
+    """Return padding and output padding of a transposed convolution that specifies its outputs."""
     axes = len(size)
     fitted = windows_of(space, size, options | {"auto_pad": "NOTSET"})
     added = list(options.get("output_padding") or [0] * axes)
@@ -148,7 +148,7 @@ def transposed_ends(space: tuple[int, ...], size: tuple[int, ...], options: dict
 def convolve(
     op: str, x: Numbers, weight: Numbers, bias: Numbers | None, method: str, **options: Any
 ) -> Numbers:
-    """Do Conv or ConvTranspose by a method of ours; remember what it was the sum of."""
+    """Compute Conv or ConvTranspose by a method, and record the products that it summed."""
     transposed = op == "ConvTranspose"
     fit = transposed_ends if transposed else windows_of
     ours = fit(x.shape[2:], weight.shape[2:], options)
@@ -174,7 +174,7 @@ def convolve_integers(
     method: str,
     **options: Any,
 ) -> Numbers:
-    """Do ConvInteger: 8-bit numbers less their zero points, summed in 32 bits."""
+    """Compute ConvInteger: 8-bit numbers minus their zero points, summed in 32 bits."""
     x, weight = x.astype(np.int32), weight.astype(np.int32)
     if x_zero is not None:
         x = x - x_zero.astype(np.int32)
@@ -184,7 +184,7 @@ def convolve_integers(
 
 
 def pool(op: str, x: Numbers, method: str, indices: bool, **options: Any) -> tuple[Numbers, ...]:
-    """Do a pooling by a method of ours; remember what it was the sum of."""
+    """Compute a pooling by a method, and record the products that it summed."""
     size = tuple(options.get("kernel_shape") or x.shape[2:])
     ours = windows_of(x.shape[2:], size, options) | {"ceil_mode": bool(options.get("ceil_mode"))}
     ours["measure"] = False
@@ -207,7 +207,7 @@ def pool(op: str, x: Numbers, method: str, indices: bool, **options: Any) -> tup
 
 
 def onnx_places(shape: tuple[int, ...], places: Numbers, columns_first: bool) -> Numbers:
-    """Return the places as ONNX counts them: through batch and channels too, or column by column.
+    """Return the places in ONNX's numbering, through batch and channels, or column by column.
 
     >>> onnx_places((1, 2, 2, 3), np.array([[[[1]], [[2]]]]), False).tolist()
     [[[[1]], [[8]]]]
@@ -221,7 +221,7 @@ def onnx_places(shape: tuple[int, ...], places: Numbers, columns_first: bool) ->
 
 
 def operators(method: str) -> list[type]:
-    """Return the seven operators as ONNX's evaluator takes them, done by a method of ours."""
+    """Return the seven operators for ONNX's evaluator, computed by a method."""
     ancestor = import_module("onnx.reference.op_run").OpRun
 
     def conv_by(op: str) -> Callable[..., Any]:
@@ -246,8 +246,8 @@ def check_outputs(
 ) -> None:
     """Raise unless the outputs are those of ONNX.
 
-    ONNX's sums are rounded as ours are, so the bound holds twice. A graph that goes on after the
-    convolution does so with numbers near 1, by operations that enlarge no error.
+    ONNX's sums are rounded, too, so the bound counts twice. Operations after the convolution
+    work on numbers near 1 and do not enlarge the error.
     """
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
@@ -270,7 +270,7 @@ def check_outputs(
 def run_example(
     name: str, model: Any, sets: list[tuple[list[Any], list[Any]]], method: str
 ) -> bool:
-    """Raise unless a method answers as ONNX does; return False when it refuses."""
+    """Raise unless a method agrees with ONNX; return False if it refuses."""
     evaluator = import_module("onnx.reference").ReferenceEvaluator(model, new_ops=operators(method))
     names = [entry.name for entry in model.graph.input]
     for inputs, outputs in sets:
@@ -286,7 +286,7 @@ def run_example(
 @pytest.mark.parametrize("method", ["auto", *(["direct"] if DIRECT else []), *METHODS])
 @pytest.mark.parametrize("operator", FEWEST)
 def test_onnx_agrees(operator: str, method: str) -> None:
-    """Every test that has the operator, each failure with its name."""
+    """Run every test with the operator, and report each failure by name."""
     wrong, ran, refused = [], 0, 0
     for kind in KINDS:
         for name, model, sets in examples_of(kind):
@@ -307,7 +307,7 @@ def test_onnx_agrees(operator: str, method: str) -> None:
 
 
 def test_every_test_of_onnx_is_accounted_for() -> None:
-    """None is lost between finding and running, and none is refused that does not exist."""
+    """Check that no test is lost between finding and running, and that all refused ones exist."""
     found: Counter[str] = Counter()
     names = set()
     for kind in KINDS:
@@ -321,7 +321,7 @@ def test_every_test_of_onnx_is_accounted_for() -> None:
 
 
 def test_the_comparison_with_onnx_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Padding swapped end for end must be noticed in every operator that pads unevenly."""
+    """Check that swapped padding is noticed for every operator that pads unevenly."""
     swapped = ends_of
     monkeypatch.setitem(globals(), "ends_of", lambda *parts: swapped(*parts)[::-1])
     seen = set()

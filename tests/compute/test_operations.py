@@ -1,4 +1,4 @@
-"""The operations as a user meets them: kinds, shapes, plans, `out`, and what is refused."""
+"""The operations as users meet them: kinds, shapes, plans, `out`, and refusals."""
 
 import subprocess
 import sys
@@ -142,7 +142,7 @@ def test_a_plan_is_called_again_and_again() -> None:
 
 
 def test_a_plan_keeps_the_weights_it_was_made_for() -> None:
-    """Whichever way a call takes: not-a-numbers and gradients leave the packed weights aside."""
+    """This holds for NaN and for gradients, too, which do not use the packed weights."""
     random = np.random.default_rng(1)
     x, weight, bias = (random.standard_normal(s) for s in ((1, 8, 9, 9), (8, 8, 3, 3), (8,)))
     made = plan(x, weight, bias)
@@ -181,7 +181,7 @@ def test_the_result_can_be_written_where_one_wants_it() -> None:
 
 
 class Watching(TorchDispatchMode):
-    """One who sees whatever torch does and changes nothing."""
+    """A mode that sees what torch does and changes nothing."""
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -322,7 +322,7 @@ def test_another_type_of_result_is_refused() -> None:
 def test_a_call_that_was_held_up_once_does_not_lose_the_race(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As by another process: the first call of the quickest takes many times as long."""
+    """The first call of the fastest method takes many times as long, as if interrupted."""
     now = 0.0
     calls = {"quick": iter([5e-3, 20e-3, *[1e-4] * 99]), "slow": iter([1e-3] * 99)}
 

@@ -1,4 +1,4 @@
-"""The page on how a call becomes a kernel names files and functions that are there."""
+"""The page on how a call becomes a kernel names files and functions that exist."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ NAMED = re.compile(r"`(\w+)`")
 
 
 def named_and_missing(text: str) -> tuple[set[str], set[str]]:
-    """The names in backticks, and those that no file linked from the page has."""
+    """Return the names in backticks, and those that are in no file linked from the page."""
     files = [(PAGE.parent / target).read_text() for target in LINK.findall(text)]
     prose = re.sub(r"```.*?```", "", LINK.sub("", text), flags=re.S)
     names = set(NAMED.findall(prose)) - {"x", "y"}

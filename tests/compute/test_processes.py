@@ -1,4 +1,4 @@
-"""Threads, forked and spawned processes, and a cache folder in any state: right all the same."""
+"""Threads, forked and spawned processes, and caches in any state: results are always right."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ import pytest
 
 from tests.cases.methods import DIRECT
 
-# They share two cores and compile: together they would only wait for each other.
+# They share two cores and compile, so they would only wait for each other.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("compute processes")]
 
 ROOT = Path(__file__).parents[2]
 
 
 def start(task: str, *words: str, **environment: str) -> subprocess.Popen[str]:
-    """Start a process that does a task of `compute_work`."""
+    """Start a process that runs a task of `compute_work`."""
     path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])
     settings = {k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS",)}
     settings |= {"PYTHONPATH": path} | environment
@@ -34,7 +34,7 @@ def start(task: str, *words: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> str:
-    """Return what a process printed; raise with what it complained of."""
+    """Return what a process printed; raise with its errors if it failed."""
     try:
         out, err = process.communicate(timeout=250)
     except subprocess.TimeoutExpired:
@@ -51,7 +51,7 @@ def run(task: str, *words: str, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a cache folder after one process has worked with it."""
+    """Return a cache folder that one process has used."""
     folder = tmp_path_factory.mktemp("cache")
     run("measured", XDG_CACHE_HOME=str(folder))
     return folder
@@ -92,7 +92,7 @@ def test_direct_gives_the_same_bits_with_any_number_of_threads() -> None:
     "place", ["/proc/nowhere", pytest.param("not/absolute", marks=pytest.mark.slow)]
 )
 def test_a_cache_folder_nowhere(place: str) -> None:
-    """Not even root can make the first; the second is nowhere, as the standard says."""
+    """Even root cannot create the first; the second is relative, which the standard forbids."""
     run("measured", XDG_CACHE_HOME=place)
 
 
@@ -105,7 +105,7 @@ def test_a_file_where_our_folder_should_be(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cache_folder_that_may_only_be_read(warm: Path, tmp_path: Path) -> None:
-    """Root is not held back by the mode; for all others this is a read-only home."""
+    """For root the mode has no effect; for all others this is a read-only home."""
     folder = tmp_path / "cache"
     shutil.copytree(warm, folder)
     for path in [folder, *folder.rglob("*")]:
@@ -143,9 +143,9 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 4))])
 def test_damaged_files_in_the_cache(warm: Path, tmp_path: Path, first: int) -> None:
-    """What was compiled and measured, each file damaged in the next of the ways from `first` on.
+    """Damage each compiled kernel and measurement in the next of the ways from `first` on.
 
-    A damaged text is written anew with all beside it, so first it stays as it was.
+    A damaged text is written again with all files next to it, so the first run leaves it intact.
     """
     folder = tmp_path / "cache"
     shutil.copytree(warm, folder)

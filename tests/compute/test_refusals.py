@@ -1,4 +1,4 @@
-"""What the operations refuse, with the sentence they refuse it in."""
+"""What the operations refuse, and the messages."""
 
 import time
 from collections.abc import Callable
@@ -261,7 +261,7 @@ BAD: list[tuple[Callable[[], object], type[Exception], str]] = [
 def test_bad_input_is_refused_in_a_sentence(
     call: Callable[[], object], kind: type[Exception], text: str
 ) -> None:
-    start = time.thread_time()  # its own: others may keep the machine busy
+    start = time.thread_time()  # of this thread: other processes may keep the machine busy
     with pytest.raises(kind) as raised:
         call()
     assert time.thread_time() - start < 1

@@ -28,7 +28,7 @@ def whole(*shape: int) -> Numbers:
 def by_onnx(
     runtime: str, operator: str, padding: str, inputs: list[Numbers], **attributes: Any
 ) -> Numbers:
-    """Compute one node by ONNX's own definition or by ONNX Runtime."""
+    """Compute one node by ONNX's reference or by ONNX Runtime."""
     onnx: Any = pytest.importorskip("onnx")
     make, kind = onnx.helper, onnx.TensorProto.FLOAT
     names = [f"input{i}" for i in range(len(inputs))]
@@ -51,7 +51,7 @@ def by_onnx(
 
 @pytest.mark.parametrize("padding", NAMES)
 def test_windows_are_those_of_tensorflow(padding: str) -> None:
-    """Its formula, for no dilation, as `tf.nn`'s *Notes on padding* has it; ONNX's with one."""
+    """TensorFlow's formula (*Notes on padding* in `tf.nn`) has no dilation; ONNX's has one."""
     for n, size, stride, dilation in CASES:
         extent = (size - 1) * dilation + 1
         rest = n % stride
@@ -66,13 +66,13 @@ def test_windows_are_those_of_tensorflow(padding: str) -> None:
         assert transposed.outputs(n) == n * stride
         forward = Window.padded(padding, size, stride, dilation, n * stride)
         ends = forward.before, forward.after
-        assert (transposed.before, transposed.after) == ends  # it transposes that window
+        assert (transposed.before, transposed.after) == ends  # it is the transpose of that window
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "onnxruntime"])
 @pytest.mark.parametrize("padding", NAMES)
 def test_results_are_those_of_onnx(padding: str, runtime: str) -> None:
-    """Where they have any: neither knows a dilation here, nor a size below the stride."""
+    """Test where they give results: neither supports dilation here, nor a size below the stride."""
     for n, size, stride, dilation in CASES:
         if dilation > 1 or size < stride or size > n or n not in (5, 8):
             continue
@@ -89,7 +89,7 @@ def test_results_are_those_of_onnx(padding: str, runtime: str) -> None:
             conv_transpose(x, turned, **how), right, f"{n} {size} {stride}"
         )
         if runtime == "onnx":
-            continue  # its definition of pooling gives fewer outputs than its text says
+            continue  # its reference for pooling gives fewer outputs than its specification says
         right = by_onnx(runtime, "MaxPool", padding, [x], **spelt)
         np.testing.assert_array_equal(max_pool(x, size, **how), right, f"{n} {size} {stride}")
         found = avg_pool(x, size, **how, count_include_pad=False)
@@ -115,7 +115,7 @@ def test_every_method_and_every_name_knows_them() -> None:
     np.testing.assert_array_equal(pooled(x), functional.max_pool2d(tensors[0], 3, **how))
     turned = functional.conv_transpose2d(*tensors, **how)
     assert turned.shape == (2, 4, 18, 20)
-    # One word an axis, and what stands in the padding.
+    # One name per axis, and the padding modes.
     mixed = conv(x, weight, stride=(1, 2), padding=("valid", "same_lower"), padding_mode="circular")
     assert mixed.shape == (2, 4, 7, 5)
     np.testing.assert_array_equal(

@@ -1,4 +1,4 @@
-"""The words of kernels, compiled for this machine and, in other processes, for lesser ones."""
+"""The words of kernels, compiled for this machine and, in other processes, for weaker ones."""
 
 import itertools
 import subprocess
@@ -83,7 +83,7 @@ def rooted(task: int, scratch: int, x: int, y: int) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rough_roots_are_the_root_or_a_little_more(dtype: str) -> None:
-    """Its square is at most 9 / 8 of the number; nothing is told from the least there is."""
+    """Check that its square is at most 9 / 8 of the number; subnormal numbers are excepted."""
     n, limits = machine().lanes(dtype), np.finfo(dtype)
     generator = np.random.default_rng(0)
     tenfold = generator.uniform(np.log10(limits.tiny), np.log10(limits.max), 64 * n)
@@ -251,7 +251,7 @@ def blocks_in_doubt(
 
 @pytest.mark.parametrize("along", [1, 4])
 def test_blocks_prove_the_sums_of_what_stands_at_their_places(along: int) -> None:
-    """For every limit just above and below a lane's own sum; of two vectors and of four."""
+    """Test limits just above and just below each lane's own sum, with two vectors and with four."""
     dtype, random = "float32", np.random.default_rng(0)
     lanes = machine().lanes(dtype)
     blocks = random.integers(0, 9, 5 * lanes + 60).astype(dtype)
@@ -291,7 +291,7 @@ def test_blocks_prove_the_sums_of_what_stands_at_their_places(along: int) -> Non
 
 
 def test_taps_that_meet_the_input_are_those_of_the_definition() -> None:
-    """Of one window or several side by side, dilated or not, in the padding or beyond it."""
+    """Test one window and several neighbours, dilated or not, in the padding and beyond it."""
     cases = itertools.product(range(12), (1, 2, 5), (1, 3), (1, 2, 3), (0, 3), (4, 6))
     for position, spread, size, apart, begin, until in cases:
         meeting = [

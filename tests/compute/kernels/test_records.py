@@ -1,4 +1,4 @@
-"""Records hold what kernels take, are flattened in their order, and refuse what does not fit."""
+"""Records hold what kernels take, are flattened in order, and refuse what does not fit."""
 
 import ast
 import dataclasses
@@ -213,7 +213,7 @@ def test_what_records_are_not_is_refused(
 
 
 def test_a_record_is_no_number() -> None:
-    """A word gets its numbers, too many for it."""
+    """A word receives the numbers of the record, which are too many for it."""
     record = example()
     with pytest.raises(NotImplementedError, match="is not supported in kernels"):
         Launch(Kernel.of("number", "int64", number, record), record, tasks=1)
@@ -278,7 +278,7 @@ def test_a_record_in_memory_is_one_address() -> None:
     assert "of_table(y, g, 0, task + 1, word(g, 0) - 2)" in text
     Launch(kernel, record, tasks=1)(y.ctypes.data)
     assert y.tolist() == [3, 46]
-    Launch(kernel, table(first=2), tasks=1)(y.ctypes.data)  # compiled once, for any numbers
+    Launch(kernel, table(first=2), tasks=1)(y.ctypes.data)  # compiled once for all numbers
     assert y.tolist() == [2, 36]
 
 

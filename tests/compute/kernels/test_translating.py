@@ -1,4 +1,4 @@
-"""Kernels mean what the same text means in Python; what they cannot mean is refused."""
+"""Kernels compute what the same text computes in Python; what they do not support is refused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ PLACES = 16
 
 
 def arithmetic(a: int, b: int) -> tuple[int, ...]:
-    """Return what a kernel may do with two integers, the second of them not 0."""
+    """Return a result of every operation on integers; `b` is not 0."""
     first, second = a // b, a % b
     found = first * 7 - second + (a << 2) - (b >> 1) + (a & b) + (a | 12) + -a
     ordered = (a < b) + 2 * (a <= b) + 4 * (a == b) + 8 * (a != b) + 16 * (a > b) + 32 * (a >= b)

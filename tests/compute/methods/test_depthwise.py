@@ -1,4 +1,4 @@
-"""Small kernels over images read where they lie: every way for a window to stick out of them."""
+"""Small kernels over images read in place, with windows that extend beyond every side."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def check(
     dtypes: tuple[str, ...] = ("float64",),
     **options: Any,
 ) -> None:
-    """Of whole numbers the reference says the same for every type."""
+    """Compare with the reference, which gives the same whole numbers for every type."""
     expected = None
     for dtype in dtypes:
         numbers, kernel = whole(x, dtype, seed), whole(weight, dtype, seed + 1)
@@ -134,7 +134,7 @@ def test_threads_and_batch_change_no_bit(
 
 
 def test_a_block_loads_every_line_once_for_all_its_rows() -> None:
-    """Of m rows and kernels of (t, u): m + t - 1 lines for a column; under a stride of 2, pairs."""
+    """A column of m rows and kernels of (t, u) loads m + t - 1 lines; in pairs for stride 2."""
     plain = image_blocks(4, 2, 2, (3, 3), (1, 1), 1)
     assert plain.count("load_lanes(") == (4 + 3 - 1) * 2
     assert plain.count("fma(") == 4 * 3 * 2

@@ -1,4 +1,4 @@
-"""Every method against the reference: bounds, drawn problems, layouts, gradients."""
+"""Every method against the reference: bounds, random problems, layouts, gradients."""
 
 import itertools
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def random_numbers(
 
 
 def check_case(case: Case, dtype: str, method: str, seed: int = 0) -> None:
-    """Raise unless a method keeps the bound of `check_sum` on random numbers of a type."""
+    """Raise unless a method stays within the bound of `check_sum` on random numbers of a type."""
     rng = np.random.default_rng(seed)
     shapes = [part.shape for part in arrays_of(case)]
     given, exact = zip(*(random_numbers(shape, dtype, rng) for shape in shapes), strict=True)
@@ -93,7 +93,7 @@ def test_sums_keep_their_bound(case: Case, dtype: str) -> None:
 
 
 def test_the_bound_is_narrow_enough_to_catch_half_precision_sums() -> None:
-    """Some builds of torch sum a transposed convolution of float16 so, which must not pass."""
+    """Some builds of torch sum transposed convolutions in float16, which must not pass."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, 64, 6, 6, generator=generator).half()
     weight = torch.randn(64, 8, 3, 3, generator=generator).half()
@@ -141,7 +141,7 @@ def test_infinity_and_not_a_number_stay_in_their_windows(name: str, bad: float, 
 
 @st.composite
 def problems(draw: st.DrawFn) -> Case:
-    """Draw a problem over every option, small enough for the reference."""
+    """Draw a problem with any options, small enough for the reference."""
     axes = draw(st.integers(1, 3))
     most = {1: 9, 2: 6, 3: 4}[axes]
     space = draw(st.tuples(*[st.integers(1, most)] * axes))

@@ -1,4 +1,4 @@
-"""Convolution through Fourier transforms: right to the rounding of its tiles, or refused."""
+"""Convolution through Fourier transforms: within the rounding of its tiles, or refused."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def method(request: pytest.FixtureRequest) -> ModuleType:
 
 @pytest.fixture(params=["best tiles", "smallest tiles"])
 def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Take the tiles that are cheapest, or the smallest there can be, so that there are many."""
+    """Use the cheapest tiles, or the smallest possible ones, so that there are many."""
 
     def smallest(problem: Conv, lengths: Any, seconds: Any) -> tuple[Tiles, float]:
         return choose(problem, lengths, lambda length, count: np.prod(length, axis=0))
@@ -92,10 +92,10 @@ def expected(x: Numbers, weight: Numbers, bias: Numbers | None = None, **options
 
 
 def check(found: Numbers, exact: Numbers, x: Numbers, weight: Numbers, dtype: str) -> None:
-    """Raise unless every result is as near as a transform of all the input would bring it.
+    """Raise unless every result is as accurate as one transform of the whole input.
 
     Higham, *Accuracy and Stability*, 2nd ed., theorem 24.2: each transform errs by less than
-    log2(n) * 7 units of rounding times the norm; in practice by far less, hence 16 in all.
+    log2(n) * 7 units of rounding times the norm; far less in practice, hence 16 in all.
     """
     assert found.shape == exact.shape
     reach = np.linalg.norm(weight.reshape(len(weight), -1), axis=1).max(initial=0)
@@ -154,7 +154,7 @@ def test_any_convolution_is_what_the_reference_says(data: st.DataObject) -> None
     found = computed(method, x, weight, bias, dtype, **options)
     wide = [array.astype(np.float64) for array in (x, weight, bias)]
     exact = expected(*wide, **options)
-    # Padding repeats the input: it may count as often as the kernel is long.
+    # The padding repeats the input, so an element may count as often as the kernel is long.
     often = max(d * (k - 1) + 1 for k, d in zip(size, dilation, strict=True))
     check(found, exact, np.tile(wide[0], often), wide[1], dtype)
 
@@ -166,7 +166,7 @@ def test_any_convolution_is_what_the_reference_says(data: st.DataObject) -> None
 def test_many_tiles_of_many_images(
     method: ModuleType, tiles: str, shape: Any, size: Any, batch: int
 ) -> None:
-    """Pairs of tiles: an odd one out, and pairs of two images, each channel with its kernel."""
+    """Test a single tile left over from pairs, and pairs from two images, in each channel."""
     random = np.random.default_rng(5)
     x = random.integers(-8, 9, (batch, 2, *shape)).astype(np.float64)
     weight = random.integers(-8, 9, (2, 1, *size)).astype(np.float64)
@@ -300,7 +300,7 @@ def test_others_are_refused(method: ModuleType) -> None:
 def test_on_a_gpu_long_kernels_go_through_a_fourier_transform(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same code as on the CPU, on larger shares; here the GPU's arrays are the CPU's."""
+    """The code is the CPU's, on larger shares; the GPU's arrays are replaced by the CPU's here."""
     example = measuring.example
     monkeypatch.setattr(measuring, "example", lambda p: example(replace(p, device="cpu")))
     empty = torch.empty
@@ -333,7 +333,7 @@ def test_costs_rise_with_the_work(method: ModuleType) -> None:
 @pytest.mark.parametrize("radix", butterflies.RADICES)
 @pytest.mark.parametrize("twist", [0, 1, 2])
 def test_a_butterfly_is_a_small_fourier_transform(radix: int, twist: int) -> None:
-    """The text of a pass, run as Python on single numbers."""
+    """Run the text of a pass as Python on single numbers."""
     random = np.random.default_rng(radix)
     values = random.standard_normal(radix) + 1j * random.standard_normal(radix)
     factors = np.exp(-0.3j * np.arange(radix))
@@ -353,7 +353,7 @@ def test_a_butterfly_is_a_small_fourier_transform(radix: int, twist: int) -> Non
     }
 
     class Place(tuple[str]):
-        """An address to which only multiples of a width of 0 are added."""
+        """An address whose offsets are all multiples of a width of 0."""
 
         def __add__(self, other: Any) -> Any:
             return self

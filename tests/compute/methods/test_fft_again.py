@@ -1,4 +1,4 @@
-"""What a transform leaves in doubt, computed anew in each of the ways there are."""
+"""Results that a transform may get wrong are recomputed, in each of the possible ways."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
 
 
 def with_outliers(x: Tensor) -> Tensor:
-    """A spike in one place, and a patch without data in another."""
+    """Return the numbers with a spike in one place and a patch without data in another."""
     x.view(-1)[x.numel() // 2 + 17] = 1e6
     x[..., 20:25] = -9999.0
     return x
@@ -79,7 +79,7 @@ def test_the_way_is_the_cheapest() -> None:
 def test_a_method_that_random_numbers_do_not_suit_is_out_of_the_contest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of so few taps all is in doubt: what then is left to others is not what is measured."""
+    """With so few taps all is in doubt; another method's result must not be measured as its own."""
     monkeypatch.setattr(fft, "way", lambda *_: "plainly")
     x, weight = noise((1, 32, 40, 40), 1), noise((32, 32, 3, 3), 2)
     problem = read_conv(x, weight, padding=1)
@@ -91,7 +91,7 @@ def test_a_method_that_random_numbers_do_not_suit_is_out_of_the_contest(
 
 
 def test_what_float64_leaves_in_doubt_is_summed() -> None:
-    """Of numbers that decay by 40 decades even transforms in float64 lose most."""
+    """For numbers that decay by 40 decades, even transforms in float64 lose most digits."""
     x = noise((1, 1, 200, 256), 1) * torch.exp(-torch.arange(256.0) / 2.8)
     weight = noise((1, 1, 31, 31), 2)
     plan = convlens.plan(x, weight, method="fft")
@@ -99,7 +99,7 @@ def test_what_float64_leaves_in_doubt_is_summed() -> None:
 
 
 def test_a_few_doubtful_results_need_no_second_kernel() -> None:
-    """A corner of noise in which the window lies mostly outside, and a lone one within."""
+    """Test a corner of noise that windows mostly miss, and a patch that a single window reads."""
     x = torch.ones(1, 1, 200, 200) + noise((1, 1, 200, 200), 5) / 8
     x[..., 100:121, 100:121] *= 1e-4  # one window reads nothing else
     weight = noise((1, 1, 21, 21), 6)
@@ -109,14 +109,14 @@ def test_a_few_doubtful_results_need_no_second_kernel() -> None:
     run(x, y)
     assert "_settle" not in vars(run)
     assert worst(y, x, weight) <= within(run.problem)
-    x[..., 90:130, 90:130] *= 1e-4  # and now several hundred
+    x[..., 90:130, 90:130] *= 1e-4  # several hundred windows read only this
     run(x, y)
     assert "_settle" in vars(run)
     assert worst(y, x, weight) <= within(run.problem)
 
 
 def test_silence_is_counted_by_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planes of a tile are read as they are needed: all of them where sums tell silence."""
+    """Planes of a tile are read as needed, but all are read before sums count as silent."""
     x = torch.zeros(1, 1, 40, 30, 30)
     x[:, :, :4] = 1e4 * noise((1, 1, 4, 30, 30), 8)
     weight, asked = noise((1, 1, 7, 7, 7), 9), []
@@ -127,7 +127,7 @@ def test_silence_is_counted_by_what_was_read(monkeypatch: pytest.MonkeyPatch) ->
         return "directly"
 
     monkeypatch.setattr(fft, "way", chosen)
-    for _ in range(2):  # the first one has its scratch memory fresh
+    for _ in range(2):  # the scratch memory of the first run is new
         y = poisoned(read_conv(x, weight), x, run)
         assert worst(y, x, weight) <= within(read_conv(x, weight))
     (first, again) = asked
@@ -135,7 +135,7 @@ def test_silence_is_counted_by_what_was_read(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_lies_outside_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the corners of an image a kernel as large meets few taps: only these are priced."""
+    """In the corners of an image, a kernel of its size meets few taps; only those cost time."""
     x, weight, asked = noise((1, 1, 64, 64), 1).double(), noise((1, 1, 64, 64), 2).double(), []
     problem = read_conv(x, weight, padding=63)
 
@@ -147,5 +147,5 @@ def test_what_lies_outside_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     run, y = fft.METHOD.ready(problem, weight, None), torch.empty(1, 1, 127, 127).double()
     run(x, y)
     assert asked
-    assert asked[0] < 127 * 4 * 64 * 64 / 8  # an eighth of what the doubtful edges would all take
+    assert asked[0] < 127 * 4 * 64 * 64 / 8  # an eighth of all taps of the doubtful edges
     assert worst(y, x, weight, padding=63) <= within(problem)

@@ -1,4 +1,4 @@
-"""Convolution with channels in the lanes: every placing of a band, in place and packed."""
+"""Convolution with channels in the lanes: bands at every position, in place and packed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pooling by rows: every window and band, exactly; what is not finite; nothing beyond memory."""
+"""Pooling by rows: every window and band, exactly; infinities and NaN; no access out of bounds."""
 
 import os
 import subprocess
@@ -58,7 +58,7 @@ def drawn(operation: str, x: torch.Tensor, layer: dict[str, Any]) -> Problem:
 
 
 def check_exactly(problem: Problem, x: torch.Tensor) -> None:
-    """Raise unless the method gives what the reference does, not-a-numbers at the same places."""
+    """Raise unless the method gives the same as the reference, with NaN in the same places."""
     assert pooling.METHOD.refused(problem) is None
     expected, _ = reference.run(problem, x, None, None)
     found = poisoned(problem, x, pooling.METHOD.ready(problem, None, None))
@@ -89,7 +89,7 @@ def test_any_largest_is_the_reference(layer: dict[str, Any], dtype: str, seed: i
 def test_any_mean_is_the_reference(
     layer: dict[str, Any], counted: bool, dtype: str, seed: int
 ) -> None:
-    # The sums are exact, so that the quotient is the only thing rounded.
+    # The sums are exact, so that only the quotient is rounded.
     x = whole(layer["shape"], dtype, seed)
     check_exactly(drawn("avg_pool", x, {**layer, "count_include_pad": counted}), x)
 
@@ -198,7 +198,7 @@ def test_threads_batch_and_bands_change_no_bit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x = torch.randn((3, *shape[1:]), generator=torch.Generator().manual_seed(3))
-    # Zeros of both signs are equal and yet differ in a bit.
+    # Zeros of both signs are equal but differ in a bit.
     x[x.abs() < 0.2] = 0.0
     x[x.abs() < 0.4] = -0.0
     problem, one = (read_pool(operation, part, size, **options) for part in (x, x[1:2]))
@@ -261,7 +261,7 @@ SHORT: list[tuple[Any, Any, dict[str, Any]]] = [
 
 
 def run_walled(before: str) -> subprocess.CompletedProcess[str]:
-    """Run every way to compute between pages that nobody may touch, after some statement."""
+    """Run every way to compute between inaccessible pages, after an optional statement."""
     path = os.pathsep.join([str(Path(__file__).parents[3]), *(part for part in sys.path if part)])
     return subprocess.run(
         [sys.executable, "-c", WALLED.replace("BEFORE", before)],
@@ -277,7 +277,7 @@ def run_walled(before: str) -> subprocess.CompletedProcess[str]:
 def test_no_memory_beyond_the_arrays_is_touched() -> None:
     done = run_walled("pass")
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
-    # An input that is told to begin an element further on ends behind the wall.
+    # An input that starts one element later ends behind the wall.
     assert run_walled("x = x.flatten()[1:]").returncode != 0
 
 
@@ -398,7 +398,7 @@ def test_halvings_take_every_tap(size: int, sums: bool) -> None:
 
 @pytest.mark.parametrize("operation", ["max_pool", "avg_pool"])
 def test_a_wrong_step_is_seen(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One step of halving a place too far must not pass for the reference."""
+    """Check that one step of halving with a wrong offset fails the comparison."""
     right = pooling_layout.steps_of
 
     def wrong(*arguments: Any) -> Any:
@@ -408,7 +408,7 @@ def test_a_wrong_step_is_seen(operation: str, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(pooling, "steps_of", wrong)
     order = torch.randperm(1600, generator=torch.Generator().manual_seed(1))
-    x = order.double().reshape(1, 2, 20, 40)  # no two alike, or a wrong one could be as large
+    x = order.double().reshape(1, 2, 20, 40)  # all different, so that no wrong one is equal
     problem = read_pool(operation, x, 13, stride=1, padding=6)
     with pytest.raises(AssertionError):
         check_exactly(problem, x)

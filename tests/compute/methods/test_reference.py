@@ -1,4 +1,4 @@
-"""The reference against SciPy, NumPy and torch, which we did not write."""
+"""The reference against the independent results of SciPy, NumPy and torch."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +40,7 @@ def test_the_reference_equals_scipy_and_numpy(case: Case) -> None:
 
 
 def torch_answer(case: Case, x: Numbers, weight: Numbers, bias: Numbers) -> Numbers:
-    """Return what torch in float64 makes of a case whose padding torch takes as it stands."""
+    """Return torch's result in float64 for a case whose padding torch accepts directly."""
     name = f"{case.operation}{len(case.x) - 2}d"
     parts = [torch.from_numpy(x)]
     parts += [torch.from_numpy(weight), torch.from_numpy(bias)] if case.weight else []
@@ -49,7 +49,7 @@ def torch_answer(case: Case, x: Numbers, weight: Numbers, bias: Numbers) -> Numb
 
 
 def is_plain(case: Case) -> bool:
-    """Tell whether torch has the operation as it stands: even zero padding, batch, no extras."""
+    """Return whether torch accepts the operation directly: even zero padding, batch, no extras."""
     padding = case.options.get("padding", 0)
     uneven = padding == "full" or (isinstance(padding, tuple) and isinstance(padding[0], tuple))
     even_kernel = padding == "same" and any(size % 2 == 0 for size in case.weight[2:])
@@ -185,7 +185,7 @@ def test_not_a_number_wins_where_torch_says(
     size: int, stride: int, padding: int, method: str
 ) -> None:
     x = np.array([[[1.0, np.nan, 3.0, np.nan, 2.0, -np.inf, -np.inf, 5.0]]])
-    indices = method != "pooling"  # which keeps no places
+    indices = method != "pooling"  # the method "pooling" returns no indices
     planned = plan_pool(
         "max_pool", x, size, stride=stride, padding=padding, return_indices=indices, method=method
     )

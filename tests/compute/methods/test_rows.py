@@ -1,4 +1,4 @@
-"""Convolution by rows of one channel: every way to cut a filter into steps, blocks and bands."""
+"""Convolution by rows of one channel: every division of a filter into steps, blocks and bands."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_any_filter_is_the_reference(options: dict[str, Any], seed: int) -> None
 @pytest.mark.parametrize(
     ("x", "weight", "options"),
     [
-        ((1, 1, 5000), (1, 1, 3), {}),  # read where it lies
+        ((1, 1, 5000), (1, 1, 3), {}),  # read in place
         ((1, 1, 5000), (1, 1, 31), {"padding": 15}),  # its middle, too
         ((2, 3, 700), (3, 1, 400), {"padding": 200, "groups": 3}),  # long columns: a loop
         ((1, 2, 999), (2, 2, 40), {"stride": 3, "padding": 5}),
@@ -128,7 +128,7 @@ def test_threads_and_batch_change_no_bit(
 
 
 def test_a_block_reads_and_writes_as_often_as_it_must() -> None:
-    """For m rows of a column of t taps: m + t - 1 loads and m * t multiply-adds, a vector each."""
+    """For m rows of a column of t taps there are m + t - 1 loads and m * t multiply-adds."""
     written = filter_blocks(4, 2, 2, [3])
     assert written.count("load(p,") == (4 + 3 - 1) * 2
     assert written.count("fma(") == 4 * 3 * 2

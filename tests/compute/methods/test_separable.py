@@ -1,4 +1,4 @@
-"""Filters that are products of one filter an axis, and those that are not."""
+"""Filters that are products of one filter per axis, and filters that are not."""
 
 from typing import Any
 
@@ -80,7 +80,7 @@ def test_a_product_rounded_to_its_type_is_still_one() -> None:
 
 @pytest.mark.parametrize("change", [1.0001, float("nan"), float("inf")])
 def test_what_is_no_product_is_unsuited(change: float) -> None:
-    """However small the weight that is not: it may be the only one that meets the input."""
+    """A weight that breaks the product matters even if small: it may be the only one that counts."""
     weight = factors(2, 5, 5).float()
     weight[1, 0, 2] *= 1e-20
     weight[1, 0, 2, 3] *= change
@@ -90,7 +90,7 @@ def test_what_is_no_product_is_unsuited(change: float) -> None:
 
 
 def test_nothing_overflows_on_the_way() -> None:
-    """Large numbers, and weights of which one factor alone would be as large."""
+    """Test large numbers, and weights for which a single factor would be as large."""
     x = torch.full((1, 1, 12, 12), 1e38)
     weight = torch.full((1, 1, 3, 3), 0.1)
     weight[..., 0, :] = 0
@@ -118,7 +118,7 @@ def test_what_it_refuses() -> None:
 
 
 def test_a_product_whose_filters_leave_the_range_of_numbers_is_refused() -> None:
-    """The last axis would hold 3e38 * 125; the sums of the whole kernel are finite."""
+    """The last axis would hold 3e38 * 125, though the sums of the whole kernel are finite."""
     weight = torch.full((1, 1, 5, 5, 5), torch.finfo(torch.float32).max)
     x = torch.full((1, 1, 6, 6, 6), 1e-20)
     with pytest.raises(Unsuited, match="too large"):

@@ -83,7 +83,7 @@ def test_threads_batch_and_bands_change_no_bit() -> None:
 
 
 def test_a_wrong_table_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One tap read a position too far must not pass for the reference."""
+    """Check that reading one tap from the next position fails the comparison."""
     right = shift_layout.offsets
 
     def wrong(*arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Pooling by small windows read where they lie: every edge, exactly; what is not finite."""
+"""Pooling by small windows read in place: every edge, exactly; infinities and NaN."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def drawn(operation: str, x: torch.Tensor, layer: dict[str, Any]) -> Problem:
 
 
 def check_exactly(problem: Problem, x: torch.Tensor) -> None:
-    """Raise unless the method gives what the reference does, not-a-numbers at the same places."""
+    """Raise unless the method gives the same as the reference, with NaN in the same places."""
     assert small_pooling.METHOD.refused(problem) is None
     expected, _ = reference.run(problem, x, None, None)
     found = poisoned(problem, x, small_pooling.METHOD.ready(problem, None, None))

@@ -1,4 +1,4 @@
-"""Filters tap by tap: every placing of a window, and what is left out."""
+"""Filters tap by tap: windows at every position, and what is left out."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Transposed convolution by phases: every stride, every band, exactly, nothing beyond memory."""
+"""Transposed convolution by phases: every stride and band, exactly; no access out of bounds."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def problem_of(case: Case, dtype: str, seed: int | None = None) -> tuple[Problem
 
 
 WHOLE = [(case, "float32") for case in TRANSPOSED]
-# Every type has kernels of its own, which take seconds to compile: the integers get one each.
+# Every type has its own kernels, which take seconds to compile, so each integer gets one case.
 WHOLE += [(c, t) for c in TRANSPOSED if c.weight[1] == 2 for t in ("int32", "int64")]
 
 
@@ -149,7 +149,7 @@ def test_what_it_refuses() -> None:
 
 
 def test_a_wrong_shift_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One tap read a position too far must not pass for the reference."""
+    """Check that reading one tap from the next position fails the comparison."""
     right = steps_of
 
     def wrong(*arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Winograd's convolution: near enough, the same bits in any bands, nothing infinite unnoticed."""
+"""Winograd's convolution: accurate, with the same bits in any bands, and infinities noticed."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -32,7 +32,7 @@ UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 
 
 def check(method: ConvMethod[Conv], dtype: str, seed: int, layer: dict[str, Any]) -> None:
-    """Raise unless the method is as near to the reference as its transforms let it be."""
+    """Raise unless the method is as accurate as its transforms allow."""
     rng = np.random.default_rng(seed)
     layer = dict(layer)
     kind = getattr(torch, dtype)
@@ -126,7 +126,7 @@ def test_threads_batch_and_bands_change_no_bit(
 
 
 def test_the_error_is_that_of_good_points() -> None:
-    """The tolerance of plans is 1e-5 of the output; tiles of 4 by the usual points come near it."""
+    """The tolerance of plans is 1e-5 of the output; tiles of 4 at the usual points come near it."""
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(1, 512, 8, 8, generator=generator)
     weight = torch.randn(8, 512, 3, 3, generator=generator)
@@ -211,7 +211,7 @@ def test_bands_leave_no_thread_idle() -> None:
 
 
 def test_a_wrong_transform_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One part in a thousand of one of the six values must not pass for rounding."""
+    """Check that an error of a thousandth in one of the six values does not pass for rounding."""
 
     def wrong(m: int) -> Any:
         matrix = weight_matrix(m)
@@ -247,7 +247,7 @@ def gauged(task: int, scratch: int, y: int, a: Gauge) -> None:
 
 @pytest.mark.parametrize(("m", "high"), [(4, 4), (4, 3), (2, 2)])
 def test_the_test_of_evenness_is_its_definition(m: int, high: int) -> None:
-    """Just above and just below the limits, of the tile's largest and of the window's share."""
+    """Test just above and just below the limits of the tile's largest and the window's share."""
     lanes, tiles = machine().lanes("float32"), 11
     count, wide = tiles * m + 2, tiles * m - 1
     span = count // lanes * lanes + 4 * lanes

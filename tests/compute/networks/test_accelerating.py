@@ -1,4 +1,4 @@
-"""`accelerate`: the same outputs, the module left alone, and nothing folded that must not be."""
+"""`accelerate`: the same outputs, the module unchanged, and only permitted folding."""
 
 import copy
 import pickle
@@ -32,7 +32,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 @pytest.fixture(autouse=True)
 def _by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plans by the definition, which needs no compiling."""
+    """Let plans use the reference, which needs no compiling."""
     monkeypatch.setattr(layers, "plan", partial(plan, method="reference"))
     monkeypatch.setattr(layers, "plan_pool", partial(plan_pool, method="reference"))
 
@@ -49,13 +49,13 @@ def stirred(network: nn.Module) -> nn.Module:
 
 
 def planned_copies(network: nn.Module, x: tuple[Any, ...]) -> list[nn.Module]:
-    """The two copies that compete, whichever of them was faster."""
+    """Return the two copies that compete, whichever was faster."""
     with torch.no_grad():
         return [_planned(network, 1e-5, x, last=last)[0] for last in (False, True)]
 
 
 def joined(network: nn.Module) -> list[str]:
-    """What is computed by more than one module, and was."""
+    """Return the names of what several modules compute together."""
     found = {id(each): each for each in _all_planned(network) if each.count > 1}
     return [each.what for each in found.values()]
 
@@ -200,7 +200,7 @@ Pair = tuple[nn.Module, Any, Tensor]
 
 @pytest.fixture(params=[0, 1], ids=["contiguous", "channels last"])
 def pair(request: pytest.FixtureRequest) -> Pair:
-    """A network, its planned copy, every layer going by plan or packed, and an input."""
+    """Return a network, its copy with all layers planned or packed, and an input."""
     network, x = two_layers(), torch.randn(1, 2, 8, 8)
     found: Any = planned_copies(network, (x,))[request.param].requires_grad_(False)
     for planned, way in zip(working(found), ("plan", "onednn"), strict=True):
@@ -210,7 +210,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
 
 
 def working(network: nn.Module) -> list[Planned]:
-    """What computes in a network of `two_layers`: a convolution with its norm, and another."""
+    """Return the `Planned` of a convolution with its norm, and of another, in `two_layers`."""
     found = [each for each in _all_planned(network) if each.layer is not network[0] or each.norm]  # type: ignore[index]
     return sorted(found, key=lambda each: each.norm is None)
 
@@ -301,7 +301,7 @@ def test_parts_are_called_where_folding_would_lose_too_much(
 
 
 def prefer(monkeypatch: pytest.MonkeyPatch, winner: str) -> None:
-    """Let one network be measured the fastest, if it is in the race."""
+    """Let one network, if it competes, be measured as the fastest."""
 
     def told(actions: Any, **_: Any) -> dict[str, float]:
         return {name: 1.0 if name == winner else 2.0 for name in actions}
@@ -339,7 +339,7 @@ def test_layers_alike_are_each_compared(monkeypatch: pytest.MonkeyPatch) -> None
     parts[2].weight.mul_(100)
     for found in planned_copies(network, (x,)):
         apart = [each.way == layers.APART for each in working(found)]
-        assert apart == [False, True, False]  # the last: the second convolution, called alone
+        assert apart == [False, True, False]  # the last is the second convolution, called alone
         assert distance(found(x), network(x)) < 1e-6
 
 
@@ -389,7 +389,7 @@ def test_the_fastest_of_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_weights_are_compared_while_networks_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They share their weights then, and would all be slower than each of them is alone."""
+    """Copies share their weights then, so each would be slower than it is alone."""
     compared: list[bool] = []
     timing = False
 
@@ -508,7 +508,7 @@ def arenas_of(network: nn.Module) -> list[Arena]:
 
 
 def test_layers_share_the_memory_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever somebody still holds stays as it is; layers of all sizes use the rest again."""
+    """Results still in use stay unchanged; layers of all sizes share the rest of the memory."""
     monkeypatch.setattr(layers, "plan", partial(plan, method="fft_library"))
     monkeypatch.setattr(layers, "WAYS", ("torch", "plan"))
     network = nn.Sequential(*(nn.Conv2d(4, 4, size) for size in (3, 5, 3, 7, 5))).eval()
@@ -540,7 +540,7 @@ def test_layers_share_the_memory_of_results(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_larger_result_takes_the_place_of_a_smaller_one() -> None:
     arena = Arena(2)
     held = [arena.empty((n, 1000), torch.float32) for n in (100, 110)]
-    large = arena.empty((900, 1000), torch.float32)  # both are in use: not kept
+    large = arena.empty((900, 1000), torch.float32)  # both buffers are in use: not kept
     assert [len(buffer) for buffer in arena._buffers] == [400_000, 440_000]
     del large, held[0]
     address = arena.empty((900, 1000), torch.float32).data_ptr()
@@ -557,7 +557,7 @@ def test_an_arena_keeps_so_many_bytes_or_one_buffer() -> None:
     held = [arena.empty((n, 1000), torch.float32) for n in (100, 110, 80)]
     assert [len(buffer) for buffer in arena._buffers] == [400_000, 440_000]  # no room for a third
     del held[0]
-    held.append(arena.empty((120, 1000), torch.float32))  # in the place of the one that is free
+    held.append(arena.empty((120, 1000), torch.float32))  # replaces the one that is free
     assert sorted(len(buffer) for buffer in arena._buffers if len(buffer)) == [440_000, 480_000]
     held.clear()
     address = arena.empty((900, 1000), torch.float32).data_ptr()

@@ -1,4 +1,4 @@
-"""Put together is only what nobody else reads in between; what a class overrides stays."""
+"""Only values that nothing else reads in between are joined; what a class overrides is kept."""
 
 import copy
 from collections.abc import Callable
@@ -22,7 +22,7 @@ X = torch.randn(1, 4, 9, 9, generator=torch.Generator().manual_seed(3))
 
 @pytest.fixture(autouse=True)
 def _by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plans by the definition, which needs no compiling; layers in the place of the network win."""
+    """Let plans use the reference, which needs no compiling; planned layers win the contest."""
     monkeypatch.setattr(layers, "plan", partial(plan, method="reference"))
     monkeypatch.setattr(layers, "plan_pool", partial(plan_pool, method="reference"))
 
@@ -198,7 +198,7 @@ def test_whoever_calls_a_part_gets_what_it_gives(how: str) -> None:
 
 
 class Ends(nn.Module):
-    """An encoder that ends in a convolution, and a head that begins with the norm."""
+    """An encoder that ends with a convolution, and a head that begins with the norm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -239,11 +239,11 @@ def test_a_sequential_is_what_it_holds_at_the_time() -> None:
 
 
 class Plain(nn.Conv2d):
-    """A class of its own that changes nothing."""
+    """A subclass that changes nothing."""
 
 
 class Padded(nn.Conv2d):
-    """TensorFlow's padding, as most people write it."""
+    """TensorFlow's padding, as it is usually written."""
 
     def forward(self, input: Tensor) -> Tensor:
         size, taps = input.size()[-2:], self.weight.size()[-2:]
@@ -307,7 +307,7 @@ class NoBias(nn.Conv2d):
 
 
 class Row(nn.Sequential):
-    """A class of its own that changes nothing."""
+    """A subclass that changes nothing."""
 
 
 class Backwards(nn.Sequential):
@@ -316,7 +316,7 @@ class Backwards(nn.Sequential):
 
 
 class Norm(nn.BatchNorm2d):
-    """A class of its own that changes nothing."""
+    """A subclass that changes nothing."""
 
 
 class DoubleNorm(nn.BatchNorm2d):
@@ -424,7 +424,7 @@ def test_what_a_layer_does_decides(name: str) -> None:
     network, expected, reasons = SUBCLASSES[name]()
     plain = stirred(network)
     if name.startswith("old"):
-        plain(X)  # what is computed by hooks is no leaf then
+        plain(X)  # the weights that hooks compute are not leaves then
     x = X.to(torch.complex64) if name == "complex" else X
     found: Any = accelerate(plain, x)
     assert joined(found) == expected
@@ -480,7 +480,7 @@ def test_accelerated_under_autocast_is_right_outside_of_it() -> None:
 
 
 def method(source: str) -> Any:
-    """A method without a file to read its text from."""
+    """A method whose text is in no file."""
     names: dict[str, Any] = {}
     exec(source, names)
     return names["forward"]

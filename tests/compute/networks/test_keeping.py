@@ -1,4 +1,4 @@
-"""Every way that torch lets a weight change is seen by what was packed from it."""
+"""Every way in which torch can change a weight is noticed by what was packed from it."""
 
 import copy
 import pickle
@@ -25,7 +25,7 @@ ONES = torch.ones(4, 2, 3, 3)
 
 @pytest.fixture(autouse=True)
 def _by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plans by the definition, which needs no compiling."""
+    """Let plans use the reference, which needs no compiling."""
     monkeypatch.setattr(layers, "plan", partial(plan, method="reference"))
     monkeypatch.setattr(layers, "plan_pool", partial(plan_pool, method="reference"))
 
@@ -38,7 +38,7 @@ def network() -> Any:
 
 
 def fast(way: str, *, last: bool = False) -> Any:
-    """An accelerated copy which computes in a way, and has settled."""
+    """Return an accelerated copy that computes in the given way, after it has settled."""
     with torch.no_grad():
         found = _planned(network(), 1e-5, (X,), last=last)[0]
         for planned in _all_planned(found):
@@ -184,7 +184,7 @@ def test_nothing_is_compared_where_nobody_holds_anything(monkeypatch: pytest.Mon
     monkeypatch.undo()
     packed = [each._packed for each in _all_planned(found)]
     found(X)
-    assert [each._packed for each in _all_planned(found)] == packed  # looked at, and the same
+    assert [each._packed for each in _all_planned(found)] == packed  # checked, and unchanged
     assert not any(held._lent for held in held_of(found))
 
 
@@ -262,7 +262,7 @@ def test_types_under_autocast_are_those_of_the_network(way: str) -> None:
 
 @pytest.mark.parametrize("way", ["torch", "onednn", "plan"])
 def test_gradients_wanted_later_are_seen(way: str) -> None:
-    """Also where nobody has the weights any more when the next call comes."""
+    """It also works when nothing else holds the weights at the next call."""
     found = fast(way)
     found.requires_grad_(True)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Derivatives carried forward: by every way that computes, with and without a plan at hand."""
+"""Forward-mode derivatives by every way of computing, with and without a plan."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 
 @pytest.fixture(autouse=True)
 def _plans_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plans are there after the first call, by a method that is not torch's."""
+    """Make plans available after the first call, by a method other than torch's."""
     made = decide
     monkeypatch.setattr(dispatching, "_entries", {})
     monkeypatch.setattr(dispatching, "LONG", 0.0)
@@ -116,7 +116,7 @@ def test_the_way_back_carries_what_the_gradient_carries(
     with forward_ad.dual_level():
         back = torch.autograd.grad(y, leaves, forward_ad.make_dual(given, more))
         tangents = [forward_ad.unpack_dual(part).tangent for part in back]
-    # The way back is linear in what comes back.
+    # The backward pass is linear in the gradient.
     for tangent, expected in zip(
         tangents, torch.autograd.grad(f(*leaves, padding=padding), leaves, more), strict=True
     ):
@@ -132,7 +132,7 @@ def test_out_cannot_hold_a_tangent() -> None:
 
 
 def test_a_level_alone_changes_nothing() -> None:
-    """Here torch refuses the uneven padding of indices; nothing goes forward, so ours computes."""
+    """torch would refuse the uneven padding of indices; without derivatives, ours computes."""
     x = X.clone().requires_grad_()
     with forward_ad.dual_level():
         assert forward_ad.unpack_dual(conv(X, WEIGHT)).tangent is None

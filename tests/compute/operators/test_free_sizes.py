@@ -1,4 +1,4 @@
-"""Sizes that stand for any: one exported program and one compiled graph for all of them."""
+"""Symbolic sizes: one exported program and one compiled graph serve all sizes."""
 
 import itertools
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def test_one_program_for_all_sizes(name: str) -> None:
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.parametrize("batch", [(), (2,)])
 def test_maxima_beside_axes_that_stay_are_torchs(axes: int, batch: tuple[int, ...]) -> None:
-    x = torch.randn(*batch, 3, *(7, 5, 6)[:axes]).round()  # with equals
+    x = torch.randn(*batch, 3, *(7, 5, 6)[:axes]).round()  # with equal numbers
     x.view(-1)[4] = torch.nan
     theirs = getattr(torch.nn.functional, f"adaptive_max_pool{axes}d")
     for asked in itertools.product((None, 2, 4), repeat=axes):

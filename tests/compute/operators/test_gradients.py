@@ -37,7 +37,7 @@ SMOOTH = [c for c in CASES if not (c.operation == "max_pool" and "mostly padding
 
 @pytest.fixture(autouse=True)
 def _by_one_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sums of products as they are: a transform in between would not be exact on whole numbers."""
+    """Use plain sums, because a transform would not be exact on whole numbers."""
 
     def execute(problem: Problem, *parts: Tensor | None) -> Any:
         x, weight, bias = (*parts, None, None)[:3]
@@ -60,7 +60,7 @@ def computed(case: Case, x: Tensor, weight: Any = None, bias: Any = None) -> Ten
 
 
 def drawn(case: Case, dtype: torch.dtype, seed: int = 3) -> list[Tensor]:
-    """Random x, weight and bias of a case; x alone for pooling."""
+    """Return random x, weight and bias of a case; x alone for pooling."""
     generator = torch.Generator().manual_seed(seed)
     parts = arrays_of(case) if case.weight else arrays_of(case)[:1]
     return [torch.randn(part.shape, dtype=dtype, generator=generator) for part in parts]
@@ -102,7 +102,7 @@ def test_padding_on_one_side_alone_has_a_derivative() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("name", ["a layer", "grouped", "a volume", "doubling"])
 def test_derivatives_keep_the_bound_of_a_sum(name: str, dtype: torch.dtype) -> None:
-    """The derivative to the weight and to x are sums of products, rounded once."""
+    """The derivatives to the weight and to x are sums of products, rounded once."""
     case = BY_NAME[name]
     x, weight, _ = drawn(case, dtype)
     gradient = torch.randn_like(computed(case, x, weight))
@@ -125,7 +125,7 @@ def test_derivatives_keep_the_bound_of_a_sum(name: str, dtype: torch.dtype) -> N
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("operation", ["max_pool", "avg_pool"])
 def test_derivatives_of_pooling_keep_the_bound_of_a_sum(operation: str, dtype: torch.dtype) -> None:
-    """Windows that overlap: many gradients meet in one input."""
+    """Windows overlap, so that many gradients are added for one input."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, 60, generator=generator).to(dtype)
     gradient = torch.randn(2, 3, 44, generator=generator).to(dtype)
@@ -162,7 +162,7 @@ def _by_conv(problem: Conv, x: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _defined_weight_gradient(problem: Problem, x: Numbers, gradient: Numbers) -> Numbers:
-    """One product after the other, by the windows."""
+    """Add up one product after the other, as the windows define."""
     groups = problem.groups
     k, each = problem.channels_out, problem.channels // groups
     result = np.zeros((k, each, *problem.size))
@@ -304,7 +304,7 @@ MAPPED: dict[str, tuple[Any, list[tuple[int, ...]]]] = {
 
 @pytest.mark.parametrize("name", MAPPED)
 def test_mapping_is_a_loop(name: str) -> None:
-    """Whole numbers: every sum is exact, whatever its order."""
+    """With whole numbers, every sum is exact in any order."""
     f, shapes = MAPPED[name]
     generator = torch.Generator().manual_seed(0)
     for axes in itertools.product((None, 0, 1), repeat=len(shapes)):
@@ -388,7 +388,7 @@ def test_a_forward_derivative_that_torch_has_not_is_refused() -> None:
 
 
 def a_network(x: Tensor, weight: Tensor, back: Tensor) -> Tensor:
-    """Every operation once, as a user calls it."""
+    """A network with every operation once, called as a user would."""
     ends = (1, 0), (2, 1)
     y = conv(x, weight, stride=(1, 2), padding=ends, padding_mode="circular").relu()
     y = conv_transpose(max_pool(y, 2, ceil_mode=True), back, stride=2)
@@ -488,7 +488,7 @@ def test_no_batch_gives_gradients_of_zero() -> None:
 
 
 def test_a_dilation_beyond_32_bits_has_a_weight_gradient() -> None:
-    """torch would drop its upper bits: the first tap lies in the padding, the second on x."""
+    """torch would drop its upper bits: the first tap is in the padding, the second on x."""
     x = torch.full((1, 1, 1), 2.0)
     window = Window(2, dilation=2**40, before=2**40)
     problem = Conv(space=(1,), windows=(window,), dtype="float32")

@@ -1,4 +1,4 @@
-"""The derivative to the weight by our kernel: every band, block and share of places is right."""
+"""The derivative to the weight by the kernel of convlens: every band, block and share is right."""
 
 import threading
 from functools import partial
@@ -31,7 +31,7 @@ CONVOLUTIONS: Any = (
 
 
 def by_torch(x: Tensor, gradient: Tensor, shape: tuple[int, ...], **options: Any) -> Tensor:
-    """Return the derivative as torch's autograd has it, in double precision."""
+    """Return the derivative by torch's autograd, in double precision."""
     weight = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
     y = CONVOLUTIONS[x.ndim - 2](x.double(), weight, **options)
     return torch.autograd.grad(y, weight, gradient.double())[0]
@@ -81,7 +81,7 @@ def test_any_layer_is_what_torch_differentiates(options: dict[str, Any], seed: i
         ((1, 1, 9000), (1, 1, 31), {"padding": 15}),  # parts of one line, dealt out
         ((1, 3, 120, 110), (3, 3, 5, 5), {"padding": 2}),  # bands
         ((2, 40, 20, 19), (9, 40, 3, 3), {"padding": 1}),  # channels in shares
-        ((2, 30, 33, 31), (11, 30, 1, 1), {}),  # read where it lies
+        ((2, 30, 33, 31), (11, 30, 1, 1), {}),  # read in place
         ((2, 6, 28, 28), (6, 1, 5, 5), {"padding": 2, "groups": 6, "stride": 2}),
         ((1, 4, 6, 20, 20), (8, 4, 3, 3, 3), {"padding": 1}),
     ],
@@ -129,7 +129,7 @@ def test_threads_change_no_bit() -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_bad_number_behind_the_last_vector_is_not_read(bad: float) -> None:
-    """The places do not fill whole vectors: what lies behind them in memory must not count."""
+    """The places do not fill whole vectors: what follows them in memory must not count."""
     room = torch.full((2 * 37,), bad)
     room[:37] = 1.0
     x = room[:37].view(1, 1, 37)
@@ -146,7 +146,7 @@ def test_a_sum_of_nothing_is_zero(batch: int) -> None:
 
 
 def test_the_first_derivative_needs_no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until our kernel is compiled torch answers, and the kernel is asked for; then it is used."""
+    """torch answers until the kernel, which the first call asks for, has been compiled."""
     wanted: list[Any] = []
     used: list[Conv] = []
     monkeypatch.setattr(background, "ask", lambda job, key: wanted.append(job))
