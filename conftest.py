@@ -58,9 +58,9 @@ class Collector:
 
 
 def resident() -> int:
-    """The bytes of this process that lie in memory, or 0 where that is not told."""
-    told = Path("/proc/self/statm")
-    return 4096 * int(told.read_text().split()[1]) if told.exists() else 0
+    """The bytes of this process that lie in memory, or 0 where that is not known."""
+    counts = Path("/proc/self/statm")
+    return 4096 * int(counts.read_text().split()[1]) if counts.exists() else 0
 
 
 @pytest.fixture(scope="module", autouse=True)

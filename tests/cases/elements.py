@@ -53,8 +53,8 @@ def can_fail(explanation: Explanation) -> bool:
     size = float(np.abs(terms.product).sum()) + abs(explanation.bias) + abs(explanation.total)
     rounding = 2 * (4 + math.sqrt(len(terms) + 16)) * torch.finfo(dtype).eps / 2
     least = 2 * torch.finfo(dtype).smallest_normal * (1 + len(terms))
-    told = "rounded as numbers of size" in explanation.note
-    return told or explanation.bound <= 64 * (rounding * size + least)
+    noted = "rounded as numbers of size" in explanation.note
+    return noted or explanation.bound <= 64 * (rounding * size + least)
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:

@@ -71,8 +71,8 @@ def test_names_that_cannot_be_written_are_escaped(tmp_path: Path, encoding: str)
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     ended = subprocess.run([sys.executable, *words], env=environment, capture_output=True)
     assert ended.returncode == 0, ended.stderr
-    told = ended.stdout.decode(encoding).splitlines()[::2]
-    assert sorted(line.rpartition(" (")[0] for line in told) == sorted(
+    lines = ended.stdout.decode(encoding).splitlines()[::2]
+    assert sorted(line.rpartition(" (")[0] for line in lines) == sorted(
         name.replace("\n", "\\n").encode(encoding, "backslashreplace").decode(encoding)
         for name in names
     )

@@ -38,25 +38,25 @@ def test_record_prints_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
     text = run(capsys, "record", "digits")
     assert text.splitlines()[0].split() == ["step", "module", "operation", "output", "ms"]
     assert "conv2d" in text
-    told = json.loads(run(capsys, "record", "digits", "--json"))
-    assert [step["op"] for step in told["steps"]][:2] == ["conv2d", "relu"]
+    content = json.loads(run(capsys, "record", "digits", "--json"))
+    assert [step["op"] for step in content["steps"]][:2] == ["conv2d", "relu"]
 
 
 def test_explain_gives_the_numbers_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("explain", "digits", "--at", "conv2", "--index", "0,3,1,-1")
-    told = json.loads(run(capsys, *words, "--json", "--terms", "5"))
+    content = json.loads(run(capsys, *words, "--json", "--terms", "5"))
     opened = convlens.open_network("digits")
     assert opened.example is not None
     inputs, _ = convlens.read_inputs(opened, opened.example)
     explanation = convlens.explain(convlens.record(opened.network, inputs), "conv2", (0, 3, 1, 3))
-    assert told["recorded"] == explanation.recorded
-    assert told["total"] == explanation.total
-    assert told["index"] == [0, 3, 1, 3]
-    assert len(told["terms"]) == 5
-    closed = sum(row["product"] for row in told["terms"]) + told["others"] + told["bias"]
-    assert closed == pytest.approx(told["recorded"], abs=told["bound"])
+    assert content["recorded"] == explanation.recorded
+    assert content["total"] == explanation.total
+    assert content["index"] == [0, 3, 1, 3]
+    assert len(content["terms"]) == 5
+    closed = sum(row["product"] for row in content["terms"]) + content["others"] + content["bias"]
+    assert closed == pytest.approx(content["recorded"], abs=content["bound"])
     region = explanation.pixels()
-    assert told["pixels"]["count"] == region.count
+    assert content["pixels"]["count"] == region.count
     text = run(capsys, *words)
     assert text.splitlines()[0] == f"conv2[0,3,1,3] = {explanation.recorded!r}"
     assert f"made from {region.count:,} elements of input" in text
@@ -77,9 +77,9 @@ def test_random_weights_are_said_of_numbers_too(capsys: pytest.CaptureFixture[st
 
 
 def test_costs(capsys: pytest.CaptureFixture[str]) -> None:
-    told = json.loads(run(capsys, "costs", "digits", "--json"))
-    assert told["multiply_adds"] == sum(row["multiply_adds"] for row in told["rows"])
-    assert f"{told['multiply_adds']:,}" in run(capsys, "costs", "digits")
+    content = json.loads(run(capsys, "costs", "digits", "--json"))
+    assert content["multiply_adds"] == sum(row["multiply_adds"] for row in content["rows"])
+    assert f"{content['multiply_adds']:,}" in run(capsys, "costs", "digits")
 
 
 def test_own_network_on_an_array(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_explain_walks_a_detection_back(capsys: pytest.CaptureFixture[str], tmp_
     lines = run(capsys, *words).splitlines()
     assert lines[0].startswith("detection 1: class")
     assert [line.split()[1] for line in lines[1:]][-2:] == ["cells", "pixels"]
-    told = json.loads(run(capsys, *words, "--json"))
-    assert told["stations"][0]["text"] in lines[1]
+    content = json.loads(run(capsys, *words, "--json"))
+    assert content["stations"][0]["text"] in lines[1]
 
 
 def lab(*words: str) -> subprocess.CompletedProcess[str]:

@@ -79,14 +79,14 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("what", CALLS)
 def test_nonsense_is_refused_by_name(what: str) -> None:
     argument, *_ = what.split()
-    for told, value in NONSENSE.items():
+    for kind, value in NONSENSE.items():
         with pytest.raises((ValueError, TypeError)) as raised:
             CALLS[what](value)
         text = str(raised.value)
         named = any(f"`{name}" in text for name in (argument, *["x"] * (argument == "weight")))
-        assert named, (told, text)
-        assert "\n" not in text, (told, text)
-        assert len(text) < 450, (told, text)
+        assert named, (kind, text)
+        assert "\n" not in text, (kind, text)
+        assert len(text) < 450, (kind, text)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -48,17 +48,17 @@ def numbers(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Numbers:
 
 def check_layouts(compute: Callable[[Any], Any], x: Numbers, *, tensors: bool = True) -> None:
     """Raise unless numbers in any layout give the same bits as in contiguous memory."""
-    for told, view in layouts(x):
+    for layout, view in layouts(x):
         kinds: list[Any] = [view]
-        if tensors and told in ("Fortran", "channels last", "batch last", "every other"):
+        if tensors and layout in ("Fortran", "channels last", "batch last", "every other"):
             kinds.append(torch.from_numpy(view))
         expected = parts_of(compute(view.astype(x.dtype, order="C")))
         for given in kinds:
             found = parts_of(compute(given))
             assert len(found) == len(expected)
             for part, right in zip(found, expected, strict=True):
-                assert part.shape == right.shape, told
-                np.testing.assert_array_equal(part, right, f"{told}, {type(given).__name__}")
+                assert part.shape == right.shape, layout
+                np.testing.assert_array_equal(part, right, f"{layout}, {type(given).__name__}")
 
 
 def parts_of(result: Any) -> list[Numbers]:
@@ -116,15 +116,15 @@ def test_gradients_do_not_depend_on_the_layout() -> None:
     x, weight = numbers((2, 3, 12, 11), "float32"), numbers((4, 3, 2, 2), "float32", 1)
     for operation, more in ((conv, [torch.from_numpy(weight)]), (max_pool, [2]), (avg_pool, [2])):
         right = None
-        for told, view in layouts(x):
-            if told in ("backwards", "the other byte order", "read-only", "unaligned"):
+        for layout, view in layouts(x):
+            if layout in ("backwards", "the other byte order", "read-only", "unaligned"):
                 continue
             leaf = torch.from_numpy(np.array(view, subok=True, order="K")).requires_grad_()
             (found,) = torch.autograd.grad(operation(leaf, *more).square().sum(), leaf)
-            if told == "shown several times":
+            if layout == "shown several times":
                 continue
             right = found if right is None else right
-            assert torch.equal(found, right), (operation, told)
+            assert torch.equal(found, right), (operation, layout)
 
 
 @pytest.mark.parametrize("dtype", [*REAL, "bool"])

@@ -474,8 +474,8 @@ def test_whatever_a_value_says_of_itself_it_is_told_on_one_line() -> None:
             raise RuntimeError("no word")
 
     wrong = np.ones((2, 2), int)
-    for value, told in ((Mute(), "of type Mute"), (wrong, r"array\(\[\[1, 1\], \[1, 1\]\]\)")):
-        with pytest.raises((ValueError, TypeError), match=f"`padding` \\(={told}\\)") as raised:
+    for value, text in ((Mute(), "of type Mute"), (wrong, r"array\(\[\[1, 1\], \[1, 1\]\]\)")):
+        with pytest.raises((ValueError, TypeError), match=f"`padding` \\(={text}\\)") as raised:
             conv(X[..., 0], W[..., 0], padding=value)
         assert "\n" not in str(raised.value)
 
@@ -505,6 +505,6 @@ def test_memory_that_runs_out_is_told_by_what_was_wanted(
         (r"`output_size` \(=3\)", lambda: functional.adaptive_avg_pool1d(torch.ones(1, 1, 8), 3)),
         ("`input` padded for these `weights`", lambda: ndimage.correlate1d(X, [1.0, 2.0])),
     ]
-    for told, call in calls:
-        with pytest.raises(ValueError, match=f"^{told} needs more memory than is available"):
+    for what, call in calls:
+        with pytest.raises(ValueError, match=f"^{what} needs more memory than is available"):
             call()

@@ -61,7 +61,7 @@ def test_every_spelling_is_taken_or_refused_as_by_torch(name: str) -> None:
             for value in spellings(axes):
                 if "adaptive" in name and isinstance(value, np.int64 | torch.Tensor):
                     continue  # a number, but torch looks for its length
-                told = f"{name}, {option}={value!r}, input {tuple(x.shape)}"
+                label = f"{name}, {option}={value!r}, input {tuple(x.shape)}"
                 try:
                     right = call(F, name, x, option, value)
                 except Exception:  # of any of torch's kinds
@@ -71,7 +71,7 @@ def test_every_spelling_is_taken_or_refused_as_by_torch(name: str) -> None:
                 except (ValueError, TypeError) as refusal:
                     found, text = None, str(refusal)
                 if found is None and f"`{option}`" not in text:
-                    pytest.fail(f"{told}: {text}")
+                    pytest.fail(f"{label}: {text}")
                 if (
                     isinstance(value, str)
                     and value == "same"
@@ -81,10 +81,10 @@ def test_every_spelling_is_taken_or_refused_as_by_torch(name: str) -> None:
                     continue  # poolings know it here
                 if option == "stride" and 2**63 in (value if is_several(value) else (value,)):
                     continue  # one output, however far the next would be
-                assert (found is None) == (right is None), told
+                assert (found is None) == (right is None), label
                 if found is not None:
-                    assert found.shape == right.shape, told
-                    torch.testing.assert_close(found, right, rtol=1e-5, atol=1e-5, msg=told)
+                    assert found.shape == right.shape, label
+                    torch.testing.assert_close(found, right, rtol=1e-5, atol=1e-5, msg=label)
 
 
 @pytest.mark.parametrize("name", NAMES)

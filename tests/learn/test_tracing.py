@@ -139,9 +139,9 @@ def test_keypoints_lead_to_the_detections_own_maps() -> None:
 def test_a_trace_prints_and_is_ready_for_json() -> None:
     _, recording = seen("maskrcnn_resnet50_fpn")
     found = trace(recording, 0)
-    told = str(found).splitlines()
-    assert told[0].startswith("detection 0: class")
-    assert sum(line.startswith("  ~ ") for line in told) == 3
+    lines = str(found).splitlines()
+    assert lines[0].startswith("detection 0: class")
+    assert sum(line.startswith("  ~ ") for line in lines) == 3
     assert json.loads(json.dumps(found.to_dict()))["stations"][-1]["name"] == "pixels"
 
 

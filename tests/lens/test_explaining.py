@@ -217,9 +217,9 @@ def test_contributions_close_the_sum() -> None:
 
 def test_to_dict_is_json_and_the_text_names_the_numbers() -> None:
     explanation = explain(hand_made(), 0, (0, 0, 1, 1))
-    told = json.loads(json.dumps(explanation.to_dict(limit=2)))
-    assert [row["product"] for row in told["terms"]] == [20, 6]
-    assert told["others"] == -1
+    content = json.loads(json.dumps(explanation.to_dict(limit=2)))
+    assert [row["product"] for row in content["terms"]] == [20, 6]
+    assert content["others"] == -1
     text = str(explanation)
     assert "25.5" in text
     assert "5 × 4" in text

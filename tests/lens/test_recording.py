@@ -29,5 +29,5 @@ def test_prints_and_goes_to_json() -> None:
     assert text.splitlines()[0].split() == ["step", "module", "operation", "output", "ms"]
     assert len(text.splitlines()) == len(seen) + 1
     assert "branches.2" in text
-    told = json.loads(json.dumps(seen.to_dict()))
-    assert [step["op"] for step in told["steps"]] == [step.op for step in seen]
+    content = json.loads(json.dumps(seen.to_dict()))
+    assert [step["op"] for step in content["steps"]] == [step.op for step in seen]

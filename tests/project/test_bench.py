@@ -401,9 +401,9 @@ def test_a_small_run_from_end_to_end(
     ]
     assert command.main(words) == 0
     assert not forgotten.exists()
-    told = capsys.readouterr()
-    assert "first 2/2 largest" in told.err
-    assert "mean" not in told.out.partition("group")[0]
+    printed = capsys.readouterr()
+    assert "first 2/2 largest" in printed.err
+    assert "mean" not in printed.out.partition("group")[0]
     run = json.loads(written.read_text())
     assert [result["name"] for result in run["races"]["first"]] == ["a layer", "largest"]
     assert run["limits"]["flops"] > 0

@@ -100,11 +100,11 @@ def test_efficientnet_names_pictures(capsys: pytest.CaptureFixture[str]) -> None
     }
     for name, expected in right.items():
         (answer,) = predict(opened, real(name), top=len(expected))
-        told = {
+        scores = {
             answer.category(int(label)): float(score)
             for label, score in zip(answer.labels, answer.scores, strict=True)
         }
-        assert told == pytest.approx(expected, abs=2e-3)
+        assert scores == pytest.approx(expected, abs=2e-3)
     with pytest.raises(SystemExit) as ended:
         main(["predict", LITE, str(real("coffee.png")), "--weights", str(real(LITE_FILE))])
     assert not ended.value.code

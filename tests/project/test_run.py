@@ -46,8 +46,8 @@ def files(house: Path) -> list[str]:
 def test_help_is_told_in_a_fresh_checkout_and_nothing_is_made(house: Path) -> None:
     before = files(house)
     for word in ("-h", "--help", "help"):
-        told = run(house, word).stdout
-        assert all(f"./run {name} " in told for name in (*NAMES, "test", "real", "check"))
+        printed = run(house, word).stdout
+        assert all(f"./run {name} " in printed for name in (*NAMES, "test", "real", "check"))
     for name, ask in zip(NAMES, 4 * ("-h", "--help"), strict=True):
         done = run(house, name, "x", ask)
         assert done.returncode == 0, done.stderr
@@ -58,7 +58,7 @@ def test_help_is_told_in_a_fresh_checkout_and_nothing_is_made(house: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (["--help"], "  boxes "),
         (["-h", "boxes"], "  boxes "),
@@ -66,11 +66,11 @@ def test_help_is_told_in_a_fresh_checkout_and_nothing_is_made(house: Path) -> No
         (["compute", "--only", "x", "-h"], "--peers NAME"),
     ],
 )
-def test_help_of_the_benchmarks_starts_none(house: Path, words: list[str], told: str) -> None:
+def test_help_of_the_benchmarks_starts_none(house: Path, words: list[str], expected: str) -> None:
     before = files(house)
     done = run(house, "bench", *words)
     assert (done.returncode, done.stderr) == (0, "")
-    assert told in done.stdout
+    assert expected in done.stdout
     assert files(house) == before
 
 
@@ -99,7 +99,7 @@ def test_what_is_installed_answers_for_itself(house: Path) -> None:
     for name in ("convlens", "python"):
         (programs / name).write_text(f'#!/bin/sh\necho "{name} $*"\n')
         (programs / name).chmod(0o755)
-    # Nothing stands in `.installed-*`: told help, it must not install all the same.
+    # There is no `.installed-*` file, but asking for help must not install anything.
     assert run(house, "lab", "--help").stdout == "convlens lab --help\n"
     assert run(house, "bench", "--help").stdout == "python -m bench --help\n"
     settled = (house / "pyproject.toml").read_bytes() + (house / "constraints.txt").read_bytes()

@@ -51,11 +51,11 @@ def origins(data: st.DataObject, sizes: tuple[int, ...]) -> list[int]:
 
 @pytest.mark.parametrize("name", ndimage.__all__)
 def test_signatures_are_those_of_scipy(name: str) -> None:
-    def told(module: Any) -> list[tuple[str, Any, Any]]:
+    def signatures(module: Any) -> list[tuple[str, Any, Any]]:
         parameters = inspect.signature(getattr(module, name)).parameters.values()
         return [(p.name, p.default, p.kind) for p in parameters]
 
-    assert told(ndimage) == told(scipy_ndimage)
+    assert signatures(ndimage) == signatures(scipy_ndimage)
 
 
 @examples(
@@ -442,9 +442,9 @@ REFUSED: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("error", "told", "call"), REFUSED, ids=[row[1] for row in REFUSED])
-def test_bad_arguments_are_refused_in_a_sentence(error: Any, told: str, call: Any) -> None:
-    with pytest.raises(error, match=told) as caught:
+@pytest.mark.parametrize(("error", "message", "call"), REFUSED, ids=[row[1] for row in REFUSED])
+def test_bad_arguments_are_refused_in_a_sentence(error: Any, message: str, call: Any) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert type(caught.value) is error
     assert "\n" not in str(caught.value)

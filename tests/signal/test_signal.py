@@ -60,11 +60,11 @@ def covering(sizes: Any, mode: str) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("name", sorted(set(convolving.__all__) - {"sepfir2d"}))
 def test_signatures_are_those_of_scipy(name: str) -> None:
-    def told(module: Any) -> list[tuple[str, Any, Any]]:
+    def signatures(module: Any) -> list[tuple[str, Any, Any]]:
         parameters = inspect.signature(getattr(module, name)).parameters.values()
         return [(p.name, p.default, p.kind) for p in parameters]
 
-    assert told(signal) == told(scipy_signal)
+    assert signatures(signal) == signatures(scipy_signal)
 
 
 def test_a_user_changes_one_import() -> None:
@@ -300,11 +300,11 @@ def test_not_a_number_stays_in_its_windows(monkeypatch: pytest.MonkeyPatch) -> N
 def test_direct_asks_the_engine_for_plain_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def told(problem: Any, x: Any, weight: Any, *, exact: bool) -> Any:
+    def executed(problem: Any, x: Any, weight: Any, *, exact: bool) -> Any:
         asked.append(exact)
         return execute(problem, x, weight, exact=exact)
 
-    monkeypatch.setattr(sliding, "execute", told)
+    monkeypatch.setattr(sliding, "execute", executed)
     monkeypatch.setitem(sliding.PLAIN, "auto", False)
     one, two = whole((40, 30), "float64", 16), whole((5, 4), "float64", 17)
     for name in ("convolve", "correlate"):
@@ -358,9 +358,9 @@ REFUSED: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("error", "told", "call"), REFUSED)
-def test_bad_arguments_are_refused_in_a_sentence(error: Any, told: str, call: Any) -> None:
-    with pytest.raises(error, match=told) as caught:
+@pytest.mark.parametrize(("error", "message", "call"), REFUSED)
+def test_bad_arguments_are_refused_in_a_sentence(error: Any, message: str, call: Any) -> None:
+    with pytest.raises(error, match=message) as caught:
         call()
     assert type(caught.value) is error
     assert "\n" not in str(caught.value)

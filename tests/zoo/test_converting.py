@@ -50,12 +50,12 @@ def test_a_networks_weights_are_converted(released: Path, trained: dict[str, Ten
     loaded = model(NETWORK, weights=path).state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in trained.items())
     assert "classifier.0.num_batches_tracked" not in read_weights(path)
-    told = metadata(path)
-    assert told["network"] == NETWORK
-    assert told["weights"] == "IMAGENET1K_V1"
-    assert told["source"] == released.name
-    assert told["sha256"] == hashlib.sha256(released.read_bytes()).hexdigest()
-    assert "ImageNet" in told["licence"]
+    texts = metadata(path)
+    assert texts["network"] == NETWORK
+    assert texts["weights"] == "IMAGENET1K_V1"
+    assert texts["source"] == released.name
+    assert texts["sha256"] == hashlib.sha256(released.read_bytes()).hexdigest()
+    assert "ImageNet" in texts["licence"]
 
 
 def test_a_file_of_a_released_name_is_known(released: Path) -> None:
@@ -142,11 +142,11 @@ def test_a_released_name_with_another_networks_tensors_is_refused(
 
 
 def test_the_command_says_what_it_wrote(released: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = command(
+    output = command(
         capsys, "convert", NETWORK, "--weights", "IMAGENET1K_V1", "--out", "b.safetensors"
     )
     size = Path("b.safetensors").stat().st_size
-    first, second, third = told.splitlines()
+    first, second, third = output.splitlines()
     assert first == f"b.safetensors: {size:,} bytes, {NETWORK} IMAGENET1K_V1"
     assert second.split() == [
         *("from", f"{released.name},", "sha256"),

@@ -69,9 +69,9 @@ def test_the_command_prints_the_table_and_everything_as_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert command(capsys, "models", "vgg*") == networks_table(listed("vgg*")) + "\n"
-    told = json.loads(command(capsys, "models", "--json"))["networks"]
-    assert [network["name"] for network in told] == sorted(NETWORKS)
-    entries = {(entry["network"], entry["name"]): entry for row in told for entry in row["weights"]}
+    rows = json.loads(command(capsys, "models", "--json"))["networks"]
+    assert [network["name"] for network in rows] == sorted(NETWORKS)
+    entries = {(entry["network"], entry["name"]): entry for row in rows for entry in row["weights"]}
     assert len(entries) == sum(len(named) for named in RELEASED.values())
     found = entries["r3d_18", "KINETICS400_V1"]
     assert found["url"].endswith(found["file"])

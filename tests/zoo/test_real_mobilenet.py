@@ -59,7 +59,7 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Right answers
 
 
-def told(weights: str | Path, name: str) -> dict[str, float]:
+def scores_of(weights: str | Path, name: str) -> dict[str, float]:
     (answer,) = predict(NAME, picture(name), weights=weights)
     assert answer.error is None
     names = [answer.category(int(label)) for label in answer.labels]
@@ -67,8 +67,8 @@ def told(weights: str | Path, name: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_a_picture_is_told_as_torchs_own_forward_tells_it(name: str, cached: Path) -> None:
-    found = told(FIRST, name)
+def test_a_picture_is_classified_as_by_torchs_own_forward(name: str, cached: Path) -> None:
+    found = scores_of(FIRST, name)
     assert found == pytest.approx(RIGHT[name], abs=2e-3)
     assert list(found)[:3] == list(RIGHT[name])[:3]
 
@@ -116,7 +116,7 @@ def test_a_released_file_is_known_by_its_hash(cached: Path, tmp_path: Path) -> N
     network = model(NAME, renamed)
     assert vars(network)["released"].name == FIRST
     # Prepared for as an unknown file, that is as the DEFAULT, it would get 0.7545.
-    assert told(renamed, "cat.jpg") == told(FIRST, "cat.jpg")
+    assert scores_of(renamed, "cat.jpg") == scores_of(FIRST, "cat.jpg")
 
 
 def test_a_converted_file_gives_the_same_scores_bit_by_bit(cached: Path, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_converted_file_gives_the_same_scores_bit_by_bit(cached: Path, tmp_pat
         assert vars(network)["released"].name == FIRST
         with torch.no_grad():
             assert torch.equal(network(x), released(x))
-        assert told(converted, "coffee.png") == told(FIRST, "coffee.png")
+        assert scores_of(converted, "coffee.png") == scores_of(FIRST, "coffee.png")
 
 
 def test_a_flipped_bit_is_refused(cached: Path, capsys: pytest.CaptureFixture[str]) -> None:

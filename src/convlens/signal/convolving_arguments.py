@@ -71,8 +71,8 @@ def read_images(in1: Any, in2: Any, mode: str, boundary: str) -> tuple[Numbers, 
 def check_one_of(name: str, value: Any, names: tuple[str, ...]) -> None:
     """Raise ValueError unless `value` is one of `names`."""
     if not isinstance(value, str) or value not in names:
-        told = ", ".join(f'"{known}"' for known in names)
-        raise ValueError(f"`{name}` (={shown(value)}) must be one of {told}")
+        choices = ", ".join(f'"{known}"' for known in names)
+        raise ValueError(f"`{name}` (={shown(value)}) must be one of {choices}")
 
 
 def is_larger(one: Sequence[int], two: Sequence[int], axes: Iterable[int]) -> bool:

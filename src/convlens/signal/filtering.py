@@ -110,8 +110,8 @@ def _reach(sigma: float, truncate: Any, radius: Any) -> int:
         name, reach = "radius", read_integer("radius", radius)
     if not 0 <= reach < LARGEST:
         source = f"`sigma` (={sigma!r}) and `truncate` (={truncate!r}) give a radius of {reach}"
-        told = source if name == "sigma" else f"`radius` (={shown(radius)}) is out of range"
-        raise ValueError(f"{told}; it must be 0 to {LARGEST - 1}")
+        fault = source if name == "sigma" else f"`radius` (={shown(radius)}) is out of range"
+        raise ValueError(f"{fault}; it must be 0 to {LARGEST - 1}")
     return int(reach)
 
 
@@ -221,8 +221,8 @@ def extreme(
     _check_cval(cval, array)
     if footprint is not None:
         if size is not None:
-            told = "`size` is ignored because `footprint` is given; leave one out"
-            warnings.warn(told, UserWarning, stacklevel=3)
+            advice = "`size` is ignored because `footprint` is given; leave one out"
+            warnings.warn(advice, UserWarning, stacklevel=3)
         along = read_axes(axes, array.ndim)
         mask = _read_footprint(footprint, len(along))
         if not mask.all():

@@ -201,7 +201,10 @@ def one_each(name: str, value: Any, count: int) -> list[Any]:
         return [value] * count
     values = list(value)
     if len(values) != count:
-        raise ValueError(f"`{name}` (={shown(value)}) has {len(values)} entries for {count} axes")
+        raise ValueError(
+            f"`{name}` (={shown(value)}) has {len(values)} entries for {count} axes; give one "
+            "value for all, or one per axis"
+        )
     return values
 
 

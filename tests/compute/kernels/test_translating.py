@@ -144,7 +144,7 @@ def mixed(task: int, scratch: int, y: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("drive", "told"),
+    ("drive", "text"),
     [
         (powers, r"`2 \*\* task` in powers"),
         (indexed, r"`y\[0\]` in indexed"),
@@ -152,6 +152,6 @@ def mixed(task: int, scratch: int, y: int) -> None:
         (mixed, r"`load\(y, 0\) \+ 1` in mixed"),
     ],
 )
-def test_what_kernels_cannot_say_is_refused(drive: Callable[..., None], told: str) -> None:
-    with pytest.raises(NotImplementedError, match=told + " is not supported in kernels"):
+def test_what_kernels_cannot_say_is_refused(drive: Callable[..., None], text: str) -> None:
+    with pytest.raises(NotImplementedError, match=text + " is not supported in kernels"):
         address(Kernel("refused", "float32", drive))

@@ -80,7 +80,7 @@ def test_a_product_rounded_to_its_type_is_still_one() -> None:
 
 @pytest.mark.parametrize("change", [1.0001, float("nan"), float("inf")])
 def test_what_is_no_product_is_unsuited(change: float) -> None:
-    """A weight that breaks the product matters even if small: it may be the only one that counts."""
+    """A weight that breaks the product counts even if small: it may be alone on the input."""
     weight = factors(2, 5, 5).float()
     weight[1, 0, 2] *= 1e-20
     weight[1, 0, 2, 3] *= change

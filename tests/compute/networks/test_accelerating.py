@@ -303,10 +303,10 @@ def test_parts_are_called_where_folding_would_lose_too_much(
 def prefer(monkeypatch: pytest.MonkeyPatch, winner: str) -> None:
     """Let one network, if it competes, be measured as the fastest."""
 
-    def told(actions: Any, **_: Any) -> dict[str, float]:
+    def measured(actions: Any, **_: Any) -> dict[str, float]:
         return {name: 1.0 if name == winner else 2.0 for name in actions}
 
-    monkeypatch.setattr("convlens.compute.networks.accelerating.least_seconds", told)
+    monkeypatch.setattr("convlens.compute.networks.accelerating.least_seconds", measured)
 
 
 def test_a_network_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +317,7 @@ def test_a_network_beyond_the_tolerance_loses(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(LayerContest, "_able", lenient)
     monkeypatch.setattr(layers, "folded", lambda weight, bias, *more: (weight, bias))
     fast = accelerated(network, x)
-    assert fast.acceleration.layout.startswith("as it was")
+    assert fast.acceleration.layout.startswith("unchanged")
     assert {why for _, why in fast.acceleration.left} == {"the outputs would exceed `rtol`"}
     assert distance(fast(x), network(x)) < 1e-6
 
@@ -346,7 +346,7 @@ def test_layers_alike_are_each_compared(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_network_that_stays_says_so_of_every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     network, x = two_layers(), torch.randn(1, 2, 8, 8)
     network[0].register_forward_hook(lambda module, given, y: None)
-    for winner in ("as it was", "as it was, in channels last"):
+    for winner in ("unchanged", "unchanged, channels last"):
         prefer(monkeypatch, winner)
         report = accelerated(network, x).acceleration
         layers_of = [
@@ -357,7 +357,7 @@ def test_a_network_that_stays_says_so_of_every_layer(monkeypatch: pytest.MonkeyP
         assert "1 was left alone: the network was fastest unchanged" in str(report)
 
 
-@pytest.mark.parametrize("winner", ["as it was, in channels last", "channels last", "contiguous"])
+@pytest.mark.parametrize("winner", ["unchanged, channels last", "channels last", "contiguous"])
 def test_parameters_are_vectors_for_the_tools_of_torch(
     winner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,13 +378,13 @@ def accelerated(network: nn.Module, x: Tensor) -> Any:
 
 def test_the_fastest_of_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     network, x = two_layers(), torch.randn(1, 2, 8, 8)
-    for winner in ("as it was", "as it was, in channels last", "channels last", "contiguous"):
+    for winner in ("unchanged", "unchanged, channels last", "channels last", "contiguous"):
         prefer(monkeypatch, winner)
         fast = accelerated(network, x)
         report = fast.acceleration
         assert (report.layout, report.accelerated) == (winner, 1.0)
-        assert report.channels_last == (1.0 if winner == "as it was, in channels last" else 2.0)
-        assert len(report.changes) == (0 if winner.startswith("as") else 2)
+        assert report.channels_last == (1.0 if winner == "unchanged, channels last" else 2.0)
+        assert len(report.changes) == (0 if winner.startswith("unchanged") else 2)
         assert distance(fast(x), network(x)) < 1e-6
 
 

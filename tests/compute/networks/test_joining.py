@@ -26,10 +26,10 @@ def _by_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layers, "plan", partial(plan, method="reference"))
     monkeypatch.setattr(layers, "plan_pool", partial(plan_pool, method="reference"))
 
-    def told(actions: Any, **_: Any) -> dict[str, float]:
+    def measured(actions: Any, **_: Any) -> dict[str, float]:
         return {name: 1.0 if name == "contiguous" else 2.0 for name in actions}
 
-    monkeypatch.setattr("convlens.compute.networks.accelerating.least_seconds", told)
+    monkeypatch.setattr("convlens.compute.networks.accelerating.least_seconds", measured)
 
 
 def stirred(network: nn.Module) -> Any:

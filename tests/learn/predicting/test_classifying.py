@@ -19,9 +19,9 @@ def test_a_single_score_stays_as_it_is(score: float, shape: tuple[int, ...]) -> 
     assert (found.labels.tolist(), found.scores.tolist()) == ([0], [np.float32(score)])
     assert not found.probabilities
     assert str(found).splitlines()[1] == f"  score {score:.4g}  0"
-    told = found.to_dict()
-    assert told["probabilities"] is False
-    assert told["predictions"][0]["score"] == pytest.approx(score)
+    content = found.to_dict()
+    assert content["probabilities"] is False
+    assert content["predictions"][0]["score"] == pytest.approx(score)
     assert "%" not in str(found)
 
 

@@ -46,8 +46,8 @@ def test_a_run_that_goes_on_knows_whose_a_drawing_is(tmp_path: Path) -> None:
     assert files(out) == before
     assert picture(out / "cat.bmp.png").width == picture(first).width
     assert picture(out / drawing).width == picture(second).width
-    (job, told) = ran(folder, out)
-    assert (job.finished, told) == (2, [])
+    (job, warned) = ran(folder, out)
+    assert (job.finished, warned) == (2, [])
 
 
 def test_names_at_the_limit_are_shortened(tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def photos(tmp_path: Path) -> Path:
 
 def ran(network: Any, source: object, out: Path, **settings: Any) -> Job:
     job = predict_into(network, source, out, **{"pen": draw, **settings})
-    told = [prediction.name for prediction in job]
-    assert len(set(told)) >= job.predicted + job.failed
+    names = [prediction.name for prediction in job]
+    assert len(set(names)) >= job.predicted + job.failed
     return job
 
 
@@ -100,8 +100,8 @@ def test_maps_are_palette_pictures_too(photos: Path, tmp_path: Path) -> None:
     image = picture(out / "cat.jpg.map.png")
     assert (image.mode, image.size) == ("P", (451, 300))
     seen = set(np.unique(np.asarray(image)).tolist())
-    told = {row["category_id"] for row in rows_of(out)[0]["predictions"]}
-    assert told == seen - {0}
+    categories = {row["category_id"] for row in rows_of(out)[0]["predictions"]}
+    assert categories == seen - {0}
 
 
 def test_without_drawing(photos: Path, tmp_path: Path) -> None:

@@ -134,11 +134,11 @@ def test_no_tensor_is_larger_than_the_pictures_of_a_batch(threshold: float) -> N
     pictures = [noise(600, 800)] * 4
     inputs = 4 * 3 * 600 * 800 * 4
     with Largest() as largest:
-        told = list(predict(Fixed(), pictures, threshold=threshold))
+        predictions = list(predict(Fixed(), pictures, threshold=threshold))
     assert largest.bytes <= inputs
-    assert [len(one.labels) for one in told] == [1 if threshold else 30] * 4
+    assert [len(one.labels) for one in predictions] == [1 if threshold else 30] * 4
     # All masks of a picture take much less memory than one of them as pixels.
-    assert all(kept_bytes(one) < 30 * 600 * 800 / 8 for one in told)
+    assert all(kept_bytes(one) < 30 * 600 * 800 / 8 for one in predictions)
     # Able to fail: whole masks of all detections are larger.
     with Largest() as largest:
         Fixed()(torch.zeros(4, 3, 600, 800))

@@ -96,12 +96,12 @@ def test_a_map_lies_on_the_picture_and_knows_its_shares() -> None:
     assert found.shares() == pytest.approx({0: 0.575, 3: 0.25, 1: 0.175}, abs=0.03)
     chance = np.exp(9) / (np.exp(9) + np.exp(2.7) + 2)
     np.testing.assert_allclose(found.scores[1:], chance, atol=0.01)
-    told = found.to_dict()["predictions"]
-    assert [row["category"] for row in told] == [
+    rows = found.to_dict()["predictions"]
+    assert [row["category"] for row in rows] == [
         "blue",
         "red",
     ]  # the background is not a prediction
-    assert told[0]["segmentation"] == run_lengths(found.map == 3)
+    assert rows[0]["segmentation"] == run_lengths(found.map == 3)
 
 
 def test_a_tensor_of_scores_a_pixel_is_a_segmentation_too() -> None:

@@ -191,9 +191,9 @@ def test_the_bytes_of_a_clip_are_as_good_as_its_file(tmp_path: Path, name: str) 
     path = make(tmp_path / name, 5)
     content = path.read_bytes()
     assert is_clip(content)
-    told = [(f.picture.pixels.tobytes(), f.number, f.time) for f in clip_frames(path)]
-    assert len(told) == 5
-    assert [(f.picture.pixels.tobytes(), f.number, f.time) for f in clip_frames(content)] == told
+    frames = [(f.picture.pixels.tobytes(), f.number, f.time) for f in clip_frames(path)]
+    assert len(frames) == 5
+    assert [(f.picture.pixels.tobytes(), f.number, f.time) for f in clip_frames(content)] == frames
     with pytest.raises(ValueError, match=r"\(the bytes given\) must be a whole"):
         list(clip_frames(content[: len(content) // 3]))
 
@@ -233,16 +233,16 @@ def test_one_frame_at_five_a_second_does_not_move(tmp_path: Path) -> None:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     opened = open_network("r3d_18", weights="none")
-    (told,) = predict(opened, path)
-    assert "must have at least 2 frames to be seen moving, and has 1" in str(told.error)
+    (prediction,) = predict(opened, path)
+    assert "must have at least 2 frames to be seen moving, and has 1" in str(prediction.error)
     x, _ = read_inputs(opened, path)  # it stands still when it is seen
     assert tuple(x.shape) == (1, 3, 16, 112, 112)
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp", "png"])
 def test_an_animation_of_one_frame_is_a_still(tmp_path: Path, kind: str) -> None:
-    (told,) = predict("digits", animation(tmp_path / f"a.{kind}", 1))
-    assert told.frame is None
+    (prediction,) = predict("digits", animation(tmp_path / f"a.{kind}", 1))
+    assert prediction.frame is None
 
 
 def test_an_animated_png_is_a_clip(tmp_path: Path) -> None:

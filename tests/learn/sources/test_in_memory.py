@@ -323,7 +323,7 @@ def test_an_image_that_was_pickled_is_the_frame_it_stood_at(form: str) -> None:
     with Image.open(stored(form, save_all=True, append_images=[Image.new("RGB", (30, 20))])) as one:
         seen = read_inputs(DIGITS, one)[1]
         for copied in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):
-            assert [told.error for told in predict(DIGITS, copied)] == [None]
+            assert [each.error for each in predict(DIGITS, copied)] == [None]
             np.testing.assert_array_equal(read_inputs(DIGITS, copied)[1], seen)
 
 
@@ -333,9 +333,9 @@ def test_an_image_that_was_closed_says_so_and_is_not_called_damaged(form: str) -
     with Image.open(stored(form)) as kept:
         copied = kept.copy()
         kept.load()
-    assert [told.error for told in predict(DIGITS, copied)] == [None]
+    assert [each.error for each in predict(DIGITS, copied)] == [None]
     if form != "GIF":  # which does not say how many frames it has
-        assert [told.error for told in predict(DIGITS, kept)] == [None]
+        assert [each.error for each in predict(DIGITS, kept)] == [None]
     kept.close()
     file = stored(form)
     untouched = Image.open(file)

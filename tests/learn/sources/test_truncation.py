@@ -57,10 +57,10 @@ def test_the_first_half_of_a_clip_gives_its_frames_and_then_a_sentence(tmp_path:
     for name in ("a.avi", "a.mkv"):
         content = filmed(tmp_path / name, "mpeg4").read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) // 2])
-        told = list(predict("digits", tmp_path / name))
-        assert 3 < len(told) < 20
-        assert [p.error is None for p in told] == [True] * (len(told) - 1) + [False]
-        assert "bytes are missing" in str(told[-1].error)
+        predictions = list(predict("digits", tmp_path / name))
+        assert 3 < len(predictions) < 20
+        assert [p.error is None for p in predictions] == [True] * (len(predictions) - 1) + [False]
+        assert "bytes are missing" in str(predictions[-1].error)
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.avi", "mpeg4"), ("a.mkv", "mpeg4")])

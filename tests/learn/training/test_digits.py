@@ -32,8 +32,8 @@ def test_the_split_is_fixed_stratified_and_disjoint() -> None:
     assert not any(number.numpy().tobytes() in everywhere for number in data.held_out.inputs)
 
 
-def last(told: Iterator[Progress]) -> Progress:
-    for progress in told:
+def last(reports: Iterator[Progress]) -> Progress:
+    for progress in reports:
         final = progress
     return final
 

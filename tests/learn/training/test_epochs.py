@@ -33,13 +33,13 @@ def numbers(network: nn.Module) -> Tensor:
 
 def test_progress_is_yielded_after_every_epoch() -> None:
     network = small_network()
-    told = list(train(network, digits_data(), QUICK))
-    assert [(progress.epoch, progress.epochs) for progress in told] == [(1, 3), (2, 3), (3, 3)]
-    assert told[0].loss > told[1].loss > told[2].loss > 0
-    assert 0 < told[0].seconds < told[1].seconds < told[2].seconds
-    assert told[-1].accuracy == accuracy(network, digits_data().held_out) > 0.85
+    reports = list(train(network, digits_data(), QUICK))
+    assert [(progress.epoch, progress.epochs) for progress in reports] == [(1, 3), (2, 3), (3, 3)]
+    assert reports[0].loss > reports[1].loss > reports[2].loss > 0
+    assert 0 < reports[0].seconds < reports[1].seconds < reports[2].seconds
+    assert reports[-1].accuracy == accuracy(network, digits_data().held_out) > 0.85
     with pytest.raises(FrozenInstanceError):
-        told[0].loss = 0.0  # type: ignore[misc]
+        reports[0].loss = 0.0  # type: ignore[misc]
 
 
 def test_the_seed_settles_every_number_and_nothing_else_does() -> None:
@@ -170,13 +170,13 @@ def test_ctrl_c_ends_the_training_and_leaves_the_last_whole_epoch(
     tmp_path: Path, passes: int, whole: int
 ) -> None:
     out = tmp_path / "weights.safetensors"
-    told = []
+    epochs = []
     expected = None
     network = Interrupting(passes)
     for progress in train(network, digits_data(), QUICK, out):
-        told.append(progress.epoch)
+        epochs.append(progress.epoch)
         expected = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    assert told == list(range(1, whole + 1))
+    assert epochs == list(range(1, whole + 1))
     if expected is None:
         assert list(tmp_path.iterdir()) == []
     else:

@@ -39,11 +39,11 @@ def test_a_copy_leads_to_the_index_that_chose_it(name: str) -> None:
         assert explanation.rule == "copy"
         chooser = explanation.open(0, weight=True)
         at = explanation.terms.index(0, seen)
-        told = [int(n) for n in re.findall(r"-?\d+", explanation.note.split(" chosen by")[0])]
+        positions = [int(n) for n in re.findall(r"-?\d+", explanation.note.split(" chosen by")[0])]
         if name == "take":  # as if the data had one axis
-            assert told == [at[0] * 16 + at[1] * 4 + at[2]] == [chooser.recorded]
+            assert positions == [at[0] * 16 + at[1] * 4 + at[2]] == [chooser.recorded]
         else:
-            assert told[0] == at[told[1]] == chooser.recorded % 4
+            assert positions[0] == at[positions[1]] == chooser.recorded % 4
         assert "chosen by `" + ("sub@" if name == "negative" else "") in explanation.note
 
 

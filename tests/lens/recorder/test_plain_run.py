@@ -272,8 +272,8 @@ def test_what_a_layer_would_compute_as_one_is_named_once() -> None:
     network = nn.TransformerEncoder(layer(), 2, enable_nested_tensor=False).eval()
     with torch.no_grad():
         seen = record(network, TOKENS)
-    (told,) = seen.warnings
-    assert told.startswith("`layers.0`, `layers.1`: recorded by separate steps")
+    (warning,) = seen.warnings
+    assert warning.startswith("`layers.0`, `layers.1`: recorded by separate steps")
     assert explain(seen, "layers.1.linear1", (0, 0, 0)).rule == "sum"
     assert record(network, TOKENS).warnings == ()  # with gradients a plain run has these steps
     torch.backends.mha.set_fastpath_enabled(False)

@@ -47,8 +47,8 @@ def test_the_digest_holds_names_shapes_and_types_too(tmp_path: Path) -> None:
     safetensors.torch.save_file(stale, path, metadata(path))
     with pytest.raises(ValueError, match=f"left {DIGEST} as it was; .* save it without that text"):
         read_weights(path)
-    told = {key: text for key, text in metadata(path).items() if key != DIGEST}
-    safetensors.torch.save_file(stale, path, told)
+    texts = {key: text for key, text in metadata(path).items() if key != DIGEST}
+    safetensors.torch.save_file(stale, path, texts)
     assert torch.equal(read_weights(path)["bias"], stale["bias"])
 
 

@@ -54,12 +54,12 @@ class Server:
         return dataclasses.replace(weights("resnet18"), url=url)
 
     def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
-        told = request.headers.get("Range")
-        self.asked.append(told)
+        wanted = request.headers.get("Range")
+        self.asked.append(wanted)
         if self.status != 200:
             request.send_error(self.status)
             return
-        start = int(told.split("=")[1].rstrip("-")) if told and self.ranges != "ignored" else 0
+        start = int(wanted.split("=")[1].rstrip("-")) if wanted and self.ranges != "ignored" else 0
         if start and start >= len(self.content):
             request.send_error(416)
             return
@@ -276,11 +276,11 @@ def test_several_at_once_download_once(server: Server, capsys: pytest.CaptureFix
     ]
     for thread in threads:
         thread.start()
-    told, waiting = "", f"waiting for another process that downloads {FILE}"
-    while told.count(waiting) < 3:
-        assert all(thread.is_alive() for thread in threads), told
+    output, waiting = "", f"waiting for another process that downloads {FILE}"
+    while output.count(waiting) < 3:
+        assert all(thread.is_alive() for thread in threads), output
         time.sleep(0.01)
-        told += capsys.readouterr().err
+        output += capsys.readouterr().err
     server.on.set()
     for thread in threads:
         thread.join()

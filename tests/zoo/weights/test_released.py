@@ -103,10 +103,10 @@ def test_no_file_of_torchvisions_own_is_left_out() -> None:
 
 def test_clips_are_of_sixteen_frames_fifteen_a_second() -> None:
     for network in ("r3d_18", "mc3_18", "r2plus1d_18"):
-        told = oracle(network).DEFAULT.meta["_docs"]
+        text = oracle(network).DEFAULT.meta["_docs"]
         ours = weights(network)
-        assert f"clip_len={ours.frames}`" in told
-        assert f"frame_rate={ours.frames_per_second}`" in told
+        assert f"clip_len={ours.frames}`" in text
+        assert f"frame_rate={ours.frames_per_second}`" in text
     assert weights("resnet18").frames is None
 
 

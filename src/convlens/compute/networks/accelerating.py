@@ -53,9 +53,10 @@ class Acceleration:
     """A report of what `accelerate` changed and gained, for each layer and for the whole network.
 
     `eager`, `channels_last` and `accelerated` are the seconds of the given network, of the same
-    network in that memory format, and of the result. `layout` is the memory format of the result.
-    `error` is the root mean square of the outputs' error over that of the outputs. `left` holds the
-    path of every convolution, pooling and norm that was left alone, with the reason.
+    network in that memory format, and of the result. `layout` is the memory format of the result,
+    or begins with "unchanged" if no layer changed. `error` is the root mean square of the outputs'
+    error over that of the outputs. `left` holds the path of every convolution, pooling and norm
+    that was left alone, with the reason.
     """
 
     layout: str
@@ -130,7 +131,7 @@ def _fastest(module: nn.Module, inputs: tuple[Any, ...], rtol: float) -> nn.Modu
             "`module` gives another output when called again with the same `example`, so results "
             "cannot be compared; make it deterministic"
         )
-    networks = {"as it was": original, "as it was, in channels last": _laid_out(original)}
+    networks = {"unchanged": original, "unchanged, channels last": _laid_out(original)}
     contests = {}
     for layout, last in (("channels last", True), ("contiguous", False)):
         network, contest = _planned(original, rtol, _fresh(inputs), last=last)

@@ -39,14 +39,14 @@ def scan(path: Path, *numbers: int, **options: Any) -> Path:
 @pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}, {"big_tiff": True}])
 def test_every_page_of_a_tiff_is_answered(tmp_path: Path, options: dict[str, Any]) -> None:
     path = scan(tmp_path / "scan.tif", 3, 7, 1, **options)
-    told = list(predict("digits", path))
-    assert [(p.name, p.page, p.labels[0]) for p in told] == [
+    predictions = list(predict("digits", path))
+    assert [(p.name, p.page, p.labels[0]) for p in predictions] == [
         *(("scan.tif", 0, 3), ("scan.tif", 1, 7), ("scan.tif", 2, 1)),
     ]
-    assert [p.to_dict()["page"] for p in told] == [0, 1, 2]
-    assert str(told[1]).startswith("scan.tif, page 1 (128 x 128)")
+    assert [p.to_dict()["page"] for p in predictions] == [0, 1, 2]
+    assert str(predictions[1]).startswith("scan.tif, page 1 (128 x 128)")
     with Image.open(path) as image:
-        assert [p.to_dict() for p in predict("digits", image)] == [p.to_dict() for p in told]
+        assert [p.to_dict() for p in predict("digits", image)] == [p.to_dict() for p in predictions]
         image.seek(1)
         (alone,) = predict("digits", image)
         assert (alone.page, alone.labels[0]) == (None, 7)
@@ -104,11 +104,11 @@ def test_a_file_cut_short_gives_the_pages_before_and_a_sentence(
 ) -> None:
     content = scan(tmp_path / "scan.tif", 3, 7, 1, 4).read_bytes()
     (tmp_path / "cut.tif").write_bytes(content[: int(kept * len(content))])
-    told = list(predict("digits", tmp_path / "cut.tif"))
-    good = [int(p.labels[0]) for p in told if p.error is None]
+    predictions = list(predict("digits", tmp_path / "cut.tif"))
+    good = [int(p.labels[0]) for p in predictions if p.error is None]
     assert good == [3, 7, 1, 4][: len(good)]
     assert len(good) < 4
-    assert "truncated or damaged" in str(told[-1].error)
+    assert "truncated or damaged" in str(predictions[-1].error)
 
 
 def test_a_file_that_ends_where_a_page_would_begin_is_cut_short(tmp_path: Path) -> None:
@@ -121,10 +121,10 @@ def test_a_file_that_ends_where_a_page_would_begin_is_cut_short(tmp_path: Path) 
         directories.append(offset)
         place = offset + 2 + 12 * entries
     (tmp_path / "cut.tif").write_bytes(content[: directories[2]])
-    told = list(predict("digits", tmp_path / "cut.tif"))
-    assert [int(p.labels[0]) for p in told[:2]] == [3, 7]
-    assert [p.page for p in told] == [0, 1, 2]
-    assert "truncated or damaged" in str(told[2].error)
+    predictions = list(predict("digits", tmp_path / "cut.tif"))
+    assert [int(p.labels[0]) for p in predictions[:2]] == [3, 7]
+    assert [p.page for p in predictions] == [0, 1, 2]
+    assert "truncated or damaged" in str(predictions[2].error)
 
 
 def test_a_damaged_page_does_not_end_the_file(tmp_path: Path) -> None:
@@ -134,9 +134,9 @@ def test_a_damaged_page_does_not_end_the_file(tmp_path: Path) -> None:
         (place,), _ = image.tag_v2[273], image  # type: ignore[attr-defined]
     content[place : place + 40] = b"\x5a" * 40
     (tmp_path / "a.tif").write_bytes(content)
-    told = list(predict("digits", tmp_path / "a.tif"))
-    assert [(p.page, p.error is None) for p in told] == [(0, True), (1, False), (2, True)]
-    assert "page" in told[1].to_dict()
+    predictions = list(predict("digits", tmp_path / "a.tif"))
+    assert [(p.page, p.error is None) for p in predictions] == [(0, True), (1, False), (2, True)]
+    assert "page" in predictions[1].to_dict()
 
 
 def test_into_a_folder_and_on_after_it_was_stopped(tmp_path: Path) -> None:
