@@ -1,7 +1,7 @@
-"""Zeros of a padding multiplied where that says something: infinity times zero is not-a-number.
+"""Multiply the zeros of a padding where it matters: infinity times zero is NaN.
 
-Some methods form no product with what is padded, which saves time and changes nothing unless a
-weight is not finite. There the zeros are laid out around the input first: all methods agree.
+Some methods skip the products with padding. That saves time, and matters only for a weight that is
+infinite or NaN. For such weights the input is padded with zeros first, so that all methods agree.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ __all__ = ["is_finite", "meets_zeros", "surrounded", "without_padding"]
 
 
 def meets_zeros(problem: Problem, weight: Tensor) -> TypeGuard[Conv]:
-    """Tell whether a convolution has products of zeros around its input that are no zeros.
+    """Return whether a convolution multiplies padding by an infinite or NaN weight.
 
-    Elsewhere than on the CPU, and where a gradient must be seen, torch decides.
-
+    Torch decides on other devices, and where a gradient is needed.
     >>> from convlens.windows import Window
     >>> problem = Conv(space=(4,), windows=(Window(1, before=1),), dtype="float32")
     >>> meets_zeros(problem, torch.full((1, 1, 1), torch.inf)), meets_zeros(problem, torch.ones(1))
@@ -36,7 +35,7 @@ def meets_zeros(problem: Problem, weight: Tensor) -> TypeGuard[Conv]:
 
 
 def is_finite(weight: Tensor) -> bool:
-    """Tell whether all of these are finite, in one pass over memory.
+    """Return whether all elements are finite, in one pass over memory.
 
     >>> is_finite(torch.ones(2)), is_finite(torch.tensor([1.0, torch.nan]))
     (True, False)
@@ -48,7 +47,7 @@ def is_finite(weight: Tensor) -> bool:
 
 
 def without_padding(problem: Conv) -> Conv:
-    """Return the same convolution of an input that `surrounded` has laid out.
+    """Return the same convolution for an input that `surrounded` has padded.
 
     >>> from convlens.windows import Window
     >>> problem = Conv(space=(4,), windows=(Window(3, before=1, after=1),), dtype="float32")
@@ -64,7 +63,7 @@ def without_padding(problem: Conv) -> Conv:
 
 
 def surrounded(problem: Conv, x: Tensor) -> Tensor:
-    """Return x with the padding of a problem around it, in zeros.
+    """Return x padded with the zeros of a problem.
 
     >>> from convlens.windows import Window
     >>> problem = Conv(space=(2,), windows=(Window(3, before=1, after=2),), dtype="float32")

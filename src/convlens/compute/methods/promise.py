@@ -1,10 +1,10 @@
-"""How far from the exact result every output may be, whatever stands beside it.
+"""Promise how close every output is to the exact result, whatever its neighbours hold.
 
-The yardstick is the output's *own* window: the sum S of |x| |w| over its products, and |bias|. A
-plain sum of n products, in any order, is within (n + 2) u S of the exact one, where u is half the
-distance from 1 to the next number; no more can be said of sums in general. Methods that are no
-plain sum promise 8 (4 + sqrt(n)) u S, which is less wherever n is large. Winograd's promise it with
-the window's inputs alone: S has the largest weight of each input's channel in place of its own.
+The bound depends on the output's *own* window: S is the sum of |x| |w| over its products, plus
+|bias|, and u is half the distance from 1 to the next number. A plain sum of n products, in any
+order, is within (n + 2) u S of the exact one; sums in general promise no more. Other methods
+promise 8 (4 + sqrt(n)) u S, which is less for large n. For Winograd's methods, S has the largest
+weight of each input's channel in place of its own.
 
 Source: Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd edition, section 4.2 (sums).
 """
@@ -22,7 +22,7 @@ UNITS = {"float32": "2^-24", "float64": "2^-53"}
 
 
 def products(problem: Conv) -> int:
-    """Return how many products an output of a convolution is the sum of, at most.
+    """Return the most products that an output of a convolution sums.
 
     >>> from convlens.windows import Window
     >>> products(
@@ -58,7 +58,7 @@ def within(problem: Conv) -> float:
 
 
 def promised(problem: Problem, method: str, exact: bool) -> str | None:
-    """Return in a sentence how far off a method's outputs may be, or None if that is not said here.
+    """Return the bound of a method's outputs as a sentence, or None if there is no promise.
 
     >>> from convlens.windows import Window
     >>> promised(
@@ -66,11 +66,12 @@ def promised(problem: Problem, method: str, exact: bool) -> str | None:
     ...     "rows",
     ...     True,
     ... )
-    "within 14 x 2^-24 of every output's own |x| |w|, summed"
+    "errors are at most 14 x 2^-24 times an output's own sum of |x| |w|"
     """
     unit = UNITS.get(problem.dtype)
     if unit is None or not isinstance(problem, Conv) or problem.gradient:
         return None
     multiple = products(problem) + 2 if exact else within(problem)
-    beside = ", of each channel the largest |w|" if method.startswith("winograd") else ""
-    return f"within {multiple:.4g} x {unit} of every output's own |x| |w|, summed{beside}"
+    largest = ", with the largest |w| per channel" if method.startswith("winograd") else ""
+    own = f"an output's own sum of |x| |w|{largest}"
+    return f"errors are at most {multiple:.4g} x {unit} times {own}"

@@ -1,4 +1,4 @@
-"""Which arrays the kernels of ours can take, and how far their tables of positions go."""
+"""Refuse arrays that kernels cannot take, and axes too long for their tables."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from convlens.compute.problems import Problem
 __all__ = ["LONGEST", "refuses_arrays", "refuses_lengths"]
 
 LONGEST = 2**28
-"""Positions along an axis, padding included: their tables take 8 bytes each."""
+"""The most positions along an axis, padding included: tables take 8 bytes for each."""
 
 
 def refuses_arrays(problem: Problem) -> str | None:
-    """Return why no kernel of ours can work on arrays of this kind, place and length, or None.
+    """Return why kernels cannot work on arrays of this type, device and length, or None.
 
     >>> from convlens.compute.problems import Conv
     >>> refuses_arrays(Conv(space=(4,), windows=(), dtype="int8"))
@@ -23,12 +23,12 @@ def refuses_arrays(problem: Problem) -> str | None:
     if problem.device != "cpu":
         return f"its kernels run on the CPU, not on {problem.device}"
     if problem.gradient:
-        return "its kernels give no gradient by themselves"
+        return "its kernels give no gradient"
     return refuses_lengths(problem)
 
 
 def refuses_lengths(problem: Problem) -> str | None:
-    """Return why the tables of our methods would be too long for a problem, or None."""
+    """Return why the tables of kernels would be too long for a problem, or None."""
     for window, n, outputs in zip(problem.windows, problem.space, problem.outputs, strict=True):
         steps = max(n, outputs) * window.stride + window.extent
         if steps + window.before + window.after > LONGEST:

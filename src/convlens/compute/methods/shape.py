@@ -1,4 +1,4 @@
-"""A convolution with three axes of space, and where its taps fall under a stride."""
+"""Describe a convolution with three axes of space, and where its taps fall under a stride."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Shape", "Unpadded", "phase", "phases"]
 
 @dataclass(frozen=True, kw_only=True)
 class Unpadded:
-    """The padded positions of planes and rows between which they are those of the input."""
+    """The padded positions from the first to the last plane and row of the input."""
 
     depth_first: int
     depth_last: int
@@ -30,10 +30,10 @@ class Unpadded:
 
 @dataclass(frozen=True)
 class Shape:
-    """A convolution with three axes of space, those it lacks put before as axes of one.
+    """A convolution with three axes of space; those that the problem lacks come first, of size 1.
 
-    `each` and `out_each` are the channels of a group. Where all windows are single points the axes
-    of space are one.
+    `each` and `out_each` are the channels of a group. If all windows are single points, the axes
+    of space are merged into one.
     """
 
     each: int
@@ -73,17 +73,17 @@ class Shape:
 
     @property
     def size(self) -> tuple[int, ...]:
-        """Return the taps along every axis."""
+        """The number of taps along every axis."""
         return tuple(window.size for window in self.windows)
 
     @property
     def taps(self) -> int:
-        """Return the taps of one kernel and channel."""
+        """The number of taps of one kernel and channel."""
         return prod(self.size)
 
     @property
     def plain(self) -> bool:
-        """Tell whether the input can be read where it lies: one tap, no stride, no padding."""
+        """Whether the input can be read in place: one tap, no stride, no padding."""
         return all(window == Window(1) for window in self.windows)
 
     def record(self) -> ConvShape:
@@ -110,7 +110,7 @@ class Shape:
         phases: int,
         slots: int,
     ) -> Packing:
-        """Return how `pack_band` packs bands of the input for a padding mode."""
+        """Return the layout in which `pack_band` packs bands of the input for a padding mode."""
         depth, row, column = self.windows
         first, last = packing.middle(column, self.space[2])
         planes_of = packing.sources(depth, self.space[0], mode)
@@ -136,7 +136,7 @@ class Shape:
         )
 
     def unpadded(self) -> Unpadded:
-        """Return between which positions planes and rows are those of the input."""
+        """Return the positions of the planes and rows that belong to the input."""
         depth, row = (
             packing.middle(w, n) for w, n in zip(self.windows, self.space[:2], strict=False)
         )
@@ -146,7 +146,7 @@ class Shape:
 
 
 def phases(window: Window) -> int:
-    """Return how many places within a stride the taps of a window fall on, at most.
+    """Return the number of positions within a stride that the taps of a window fall on.
 
     >>> phases(Window(3, stride=2)), phases(Window(3, stride=2, dilation=2))
     (2, 1)
@@ -155,7 +155,7 @@ def phases(window: Window) -> int:
 
 
 def phase(window: Window, tap: int) -> tuple[int, int]:
-    """Return on which of the `phases` a tap falls, and how many strides further it reads.
+    """Return the one of the `phases` that a tap falls on, and how many strides further it reads.
 
     >>> phase(Window(3, stride=2), 2)
     (0, 1)

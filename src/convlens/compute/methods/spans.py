@@ -1,4 +1,4 @@
-"""Which taps of a window meet its input, for all outputs at once: what `Window` says, as tables."""
+"""Tabulate which taps of a window meet its input, for all outputs at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["divisors", "places", "spans"]
 
 
 def spans(window: Window, n: int, padded: bool = False) -> np.ndarray[Any, Any]:
-    """Return (outputs, 2): of every output the first of its taps and how many, as `Window.taps`.
+    """Return (outputs, 2): the first tap of every output on the input and their number.
 
     >>> spans(Window(3, before=1, after=1), 4).tolist()
     [[1, 2], [0, 3], [0, 3], [0, 2]]
@@ -28,9 +28,9 @@ def spans(window: Window, n: int, padded: bool = False) -> np.ndarray[Any, Any]:
 
 
 def places(window: Window, n: int) -> np.ndarray[Any, Any]:
-    """Return (outputs, 2): of every output the first input it reads and how many it reads.
+    """Return (outputs, 2): the first input that every output reads and the number that it reads.
 
-    Where it reads none, 0 stands for the first.
+    The first is 0 for an output that reads none.
 
     >>> places(Window(2, stride=2, before=3), 3).tolist()
     [[0, 0], [0, 1], [1, 2]]
@@ -42,9 +42,9 @@ def places(window: Window, n: int) -> np.ndarray[Any, Any]:
 
 
 def divisors(problem: AvgPool, like: Tensor) -> Tensor:
-    """Return over how many elements every window of an average counts, at least 1: (*outputs).
+    """Return (*outputs): the number of elements that every window of an average counts, at least 1.
 
-    The tensor has the element type and lies on the device of `like`.
+    The tensor has the element type and the device of `like`.
 
     >>> problem = AvgPool(space=(4,), windows=(Window(3, before=1, after=1),), dtype="float32")
     >>> divisors(problem, torch.zeros(())).tolist()
@@ -57,7 +57,7 @@ def divisors(problem: AvgPool, like: Tensor) -> Tensor:
 
 
 def _counted(window: Window, n: int, padded: bool, like: Tensor) -> Tensor:
-    """Return how many elements every window counts, by torch: n may be free while it compiles."""
+    """Return how many elements every window counts, by torch, so that n may be symbolic."""
     start = torch.arange(window.outputs(n), device=like.device) * window.stride - window.before
     low, high = (-window.before, n + window.after) if padded else (0, n)
     first = (-((start - low) // window.dilation)).clamp(min=0)

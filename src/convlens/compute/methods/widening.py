@@ -1,7 +1,7 @@
-"""Element types that kernels do not compute in, as ones they do: wider, or real part by real part.
+"""Replace element types that kernels do not support by types that they do.
 
-Half types are summed in float32. Integers are summed in 32 or 64 bits: what wraps around there has
-the right lower bits. A complex convolution is a real one of twice the channels, in and out.
+Half types are summed in float32. Integers are summed in 32 or 64 bits, whose lower bits are right
+even after an overflow. A complex convolution is a real one with twice the channels, in and out.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ WIDER = {
     "complex128": "float64",
 }
 SIGNED = {"uint16": torch.int16, "uint32": torch.int32, "uint64": torch.int64}
-"""Types with few operators in torch, and those whose bits stand for them."""
+"""Types with few operators in torch, and the signed types with the same bits."""
 
 VALUES = {"uint32": "int64", "uint64": None, "complex64": None, "complex128": None}
-"""What is wide enough for a maximum, where values and not bits are compared; None where nothing."""
+"""Types wide enough to compare values for a maximum; None where there is none."""
 
 
 def widened(problem: Problem) -> Problem | None:
-    """Return the problem in a type that kernels compute in, or None where there is no such way.
+    """Return the problem in a type that kernels compute in, or None if there is none.
 
     >>> from convlens.compute.problems import AvgPool
     >>> widened(MaxPool(channels=2, space=(4,), windows=(), dtype="uint8")).dtype
@@ -57,7 +57,7 @@ def widened(problem: Problem) -> Problem | None:
 
 
 def widen(x: Tensor, problem: Problem) -> Tensor:
-    """Return x (n, c, *space) in the wider type; complex x as (n, 2 c, *space), group by group."""
+    """Return x (n, c, *space) in the wider type; complex x as (n, 2 c, *space), by groups."""
     if not x.is_complex():
         return _wide(x, problem)
     n, c, *space = x.shape
@@ -92,7 +92,7 @@ def widen_bias(bias: Tensor | None, problem: Problem) -> Tensor | None:
 
 
 def narrow(y: Tensor, problem: Problem) -> Tensor:
-    """Return what was computed in the wider type, (n, k, *outputs), in the problem's own."""
+    """Return the result in the wider type, (n, k, *outputs), in the problem's own type."""
     if problem.dtype.startswith("complex"):
         n, k, *outputs = y.shape
         parts = y.reshape(n, problem.groups, 2, k // problem.groups // 2, *outputs)
@@ -100,7 +100,7 @@ def narrow(y: Tensor, problem: Problem) -> Tensor:
     if problem.dtype in SIGNED:
         return y.to(SIGNED[problem.dtype]).view(DTYPES[problem.dtype])
     if isinstance(problem, MaxPool) and "int" in problem.dtype:
-        # A window that lies on padding alone: the least of the wider type is not the least here.
+        # A window of only padding holds the least number of the wider type, not of this one.
         y = y.clamp(min=torch.iinfo(DTYPES[problem.dtype]).min)
     return y.to(DTYPES[problem.y_dtype])
 

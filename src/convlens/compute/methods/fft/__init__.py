@@ -1,1 +1,1 @@
-"""Convolution through Fourier transforms, of our own and of torch."""
+"""Convolve through Fourier transforms, by kernels of convlens and by torch."""

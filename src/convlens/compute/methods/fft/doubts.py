@@ -1,11 +1,11 @@
-"""What `kernels.doubting` must know of a kernel: how large an error may be, and the largest taps.
+"""Estimate how large the errors of a kernel's transforms may be, for the checks of `doubting`.
 
-The rounding of a transform behaves like noise that is spread evenly over a tile: its deviation
-grows with the logarithm of the tile's length, as that of the input's magnitudes, and, where these
-add up to a few high frequencies, of the spectrum once convolved. `SHARES` were measured: of
-6,400 pairs of inputs and kernels (noise, steps, spikes, waves, decays; in one and two dimensions)
-the largest error came to 0.73 of what they say, that of noise to 0.23. A lone spike leaves ghosts,
-larger at some places than at the rest: the share of the largest number is for these.
+The rounding of a transform behaves like noise spread evenly over a tile. Its deviation grows with
+the logarithm of the tile's length and with the size of the input. If a few frequencies hold most of
+the input, it also grows with the spectrum of the result. `SHARES` were measured with 6,400 pairs
+of inputs and kernels (noise, steps, spikes, waves, decays; in one and two dimensions). The largest
+error was 0.73 of the estimate; the largest for noise was 0.23. A single spike leaves ghosts that
+are larger in some places than elsewhere, which `PEAK` covers.
 
 Sources: Weinstein, *Roundoff noise in floating point fast Fourier transform computation*, IEEE
 Trans. Audio Electroacoust. 17 (1969); Schatzman, *Accuracy of the discrete Fourier transform and
@@ -40,33 +40,33 @@ __all__ = ["SLACK", "Doubts", "doubts_of"]
 Numbers = np.ndarray[Any, Any]
 
 SHARES = 1.5, 1.5
-"""Of the error in roundings, beside the logarithm: what the input and what the spectrum adds."""
+"""The errors from the input and from the spectrum, in roundings, per logarithm of the length."""
 
 PEAK = 1 / 4
-"""The share of the largest number of a tile."""
+"""The part of the input's error that grows with the largest number of a tile."""
 
 REACH = {"float32": 2.0**50, "float64": 2.0**450}
-"""The largest number of which squares are taken, and by its inverse the least."""
+"""The largest number that is squared; its inverse is the smallest."""
 
 SPARE = 1.8
-"""How many times the products of all blocks of a window should come to the limit, for noise."""
+"""The factor by which the products of all blocks of a window should exceed the limit, for noise."""
 
 PEAK_OF = {1: 4.7, 2: 4.7, 4: 4.8, 8: 5.3, 16: 5.8, 32: 6.8, 64: 8.3}
-"""The most that the squares in a lane of a block add up to, as a root: of 100,000 of noise."""
+"""The largest root of the sum of squares in a lane of 100,000 blocks of noise, by size."""
 
 LEAST_OF = {1: 1e-4, 2: 0.03, 4: 0.87, 8: 9.5, 16: 65.0, 32: 360.0, 64: 1800.0}
-"""The least block of noise among ten thousand, by how many numbers it has."""
+"""The smallest of ten thousand blocks of noise, by the count of their numbers."""
 
 ROUGH = 8 / 9
-"""What is left of the square of a sum of rough roots where these are as large as they may be."""
+"""The square of a sum of exact roots over that of rough roots that are as large as possible."""
 
 SLACK = 2.0**29
-"""How many roundings of float64 one of float32 is."""
+"""The number of roundings of float64 that make one of float32."""
 
 
 @dataclass(frozen=True)
 class Doubts:
-    """The parts of a `FourierGeometry` that are about doubts."""
+    """The parts of a `FourierGeometry` that decide which results are in doubt."""
 
     errors: FourierErrors
     blocks: ProofBlocks
@@ -77,14 +77,14 @@ class Doubts:
 def doubts_of(
     problem: Conv, weight: Tensor, layout: FourierLayout, points: int, factor: float, slack: float
 ) -> Doubts:
-    """Return what decides, for the kernels of a problem, which results are in doubt.
+    """Return what decides which results are in doubt, for the kernels of a problem.
 
-    The transforms, of `points` numbers, are of kernels divided by `factor`; `slack` is how many
-    roundings of the type make one of those that are promised.
+    The transforms, of `points` numbers, are of kernels divided by `factor`. `slack` is the number
+    of roundings of the type that make one of the promised ones.
     """
     dtype = problem.dtype
     kernels = np.ascontiguousarray(weight.double().numpy()).reshape(*weight.shape[:2], -1)
-    # Of the sums that these are compared with, one in a rounding is promised.
+    # One rounding of the sums that these are compared with is promised.
     rounding = log2(max(2, points)) / (within(problem) * slack)
     norms = np.sqrt((kernels**2).sum(2))
     channel = np.abs(kernels).sum(2).argmax(1)
@@ -100,7 +100,7 @@ def doubts_of(
 
 
 def _spans(problem: Conv) -> WindowSpans:
-    """Return of every axis how many taps there are, how far apart, and where the input lies."""
+    """Return the count and distance of the taps, and the range of the input, along every axis."""
     axes = [(1, 1, 0, 1)] * (3 - len(problem.windows))
     zeros = problem.padding_mode == "zeros"
     for window, n in zip(problem.windows, problem.space, strict=True):
@@ -111,12 +111,12 @@ def _spans(problem: Conv) -> WindowSpans:
 
 
 def _errors(spread: Numbers, spectral: float, points: int, dtype: str) -> FourierErrors:
-    """Return the factors of errors, by channels out and in and of the spectrum."""
+    """Return the factors of errors, by output and input channel and of the spectrum."""
 
     def one(number: float) -> Pointer:
         return Pointer(np.array([number], dtype))
 
-    most = np.finfo(dtype).max  # beside which nothing is certain
+    most = np.finfo(dtype).max  # an error so large puts every result in doubt
     return FourierErrors(
         mean=one(1 / points),
         peak=one(PEAK),
@@ -137,9 +137,9 @@ def _largest(
     layout: FourierLayout,
     dtype: str,
 ) -> LargestTaps:
-    """Return all taps of the kernels (k, c, taps), and first the largest of the `chosen` (k, taps).
+    """Return all taps of the kernels (k, c, taps), and the largest of the `chosen` (k, taps).
 
-    These are the magnitudes of the one `channel` of every kernel.
+    The chosen ones are the magnitudes in one `channel` of every kernel.
     """
     taps = kernels.shape[2]
     offsets = _offsets(window, layout)
@@ -160,7 +160,7 @@ def _largest(
 
 
 def _offsets(window: WindowSpans, layout: FourierLayout) -> Numbers:
-    """Return where in a tile the taps of a window lie, beside the first."""
+    """Return the offsets in a tile of the taps of a window, from the first tap."""
     size, apart = window.size, window.apart
     d = np.arange(size.d) * apart.d * layout.plane
     h = np.arange(size.h) * apart.h * layout.pitch
@@ -169,7 +169,7 @@ def _offsets(window: WindowSpans, layout: FourierLayout) -> Numbers:
 
 
 def _reach(window: WindowSpans) -> tuple[int, int, int]:
-    """Return how far a window reaches along the axes."""
+    """Return the extent of a window along the axes."""
     size, apart = window.size, window.apart
     return (
         (size.d - 1) * apart.d + 1,
@@ -186,10 +186,10 @@ def _proved(
     layout: FourierLayout,
     dtype: str,
 ) -> ProofBlocks:
-    """Return the blocks that suit kernels best, and what they prove.
+    """Return the blocks that suit the kernels best, and what they prove.
 
-    `chosen` are the magnitudes of the taps of one channel, and `norms` the roots of the sums of
-    squares of all channels.
+    `chosen` are the magnitudes of the taps of one channel, and `norms` the root of the sum of
+    squares of every channel.
     """
     of_input, of_spectrum = SHARES[0] * norms.sum(1), SHARES[1] * np.sqrt((norms**2).sum(1))
     even = (of_input + of_spectrum).max() * rounding
@@ -214,11 +214,11 @@ def _proved(
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks of `down` rows and `along` columns, of which the roots of the magnitudes are summed.
+    """Blocks of `down` rows and `along` columns, in which the roots of the magnitudes are summed.
 
-    For every kernel, of some blocks near that of an output: by what factor the square of its sum
-    proves products, the largest factor first, and how far it lies from the output's own. `enough`
-    are as many as noise needs; `sums` are of all there are.
+    Each kernel has some blocks near that of an output, with a factor and a place relative to it.
+    The factor times the square of the block's sum is a lower bound of the products; the largest
+    factor comes first. `enough` blocks suffice for noise; `sums` add up all factors.
     """
 
     down: int
@@ -229,16 +229,16 @@ class Blocks:
     enough: int = 0
 
     def first(self, enough: int, most: int) -> Blocks:
-        """Return `most` of them, `enough` of which are enough."""
+        """Return the first `most` blocks, of which `enough` suffice for noise."""
         most = min(most, self.floors.shape[1]) // 4 * 4
         floors, places = self.floors[:, :most], np.ascontiguousarray(self.places[:, :most])
         return replace(self, floors=floors, places=places, enough=min(enough, most))
 
 
 def _blocks(taps: Numbers, layout: FourierLayout, even: float, peak: float) -> Blocks:
-    """Return the blocks by which noise is certain at the least price, `taps` being (k, d, h, w).
+    """Return the blocks that prove results from noise at the lowest price; taps are (k, d, h, w).
 
-    Its products should come to `even`, and to `peak` times its largest number, some times over.
+    The products of noise should exceed `even`, plus `peak` times its largest number, by `SPARE`.
     """
     nothing = np.zeros((len(taps), 0))
     found = Blocks(1, 1, nothing, nothing.astype(np.int64), np.zeros(len(taps)))
@@ -248,14 +248,14 @@ def _blocks(taps: Numbers, layout: FourierLayout, even: float, peak: float) -> B
         if layout.high % down or (layout.line and (down > 1 or layout.columns % along)):
             continue
         blocks, noise = _proofs(taps, layout, down, along), even + peak * PEAK_OF[members]
-        # Of a magnitude of noise the mean is 0.8, of the products of roots 0.68.
+        # The mean of noise's magnitudes is 0.8, that of the products of their roots 0.68.
         mean = 0.8 * members + 0.68 * members * (members - 1)
         enough = np.cumsum(blocks.floors, axis=1) * mean >= SPARE * noise
         if not enough.shape[1] or not enough[:, -1].all():
             continue
         count = -(-int(enough.argmax(1).max() + 1) // 4) * 4
-        # Two vectors of blocks are done at a time, or four; a whole tile is, where its least block
-        # will do.
+        # Two or four vectors of blocks are checked together, or a whole tile if its smallest block
+        # is enough.
         fours = -(-layout.columns // (4 * along)) / (layout.columns * down)
         least = blocks.sums.min() * LEAST_OF[members]
         price = (6 + count) * fours if least < 1.5 * noise else 1e-3 / (1 + least)
@@ -267,16 +267,16 @@ def _blocks(taps: Numbers, layout: FourierLayout, even: float, peak: float) -> B
 def _proofs(taps: Numbers, layout: FourierLayout, down: int, along: int) -> Blocks:
     """Return all blocks of a shape in the windows of kernels, those that prove most first.
 
-    The sum of a |w| over a block is at least the square of the sum of the roots of a, divided by
-    the sum of 1 / |w| (Cauchy and Schwarz). Windows that begin at row r and column s of a block
-    meet another block so many rows and columns away with taps that are as far away, less r and s:
-    the largest sum of 1 / |w| counts.
+    Cauchy and Schwarz bound the sum of a |w| over a block: it is at least the square of the sum of
+    the roots of a, divided by the sum of 1 / |w|. The taps that meet a block depend on the row r
+    and column s of its own block at which a window begins: they are shifted by r and s. The largest
+    sum of 1 / |w| over all r and s counts.
     """
     with np.errstate(divide="ignore"):
         inverse = 1 / taps
     for axis, members in ((2, down), (3, along)):
         inverse = _slid(inverse, members, axis).sum(-1)
-        # The first block that lies in windows of all its columns is the next, not the own one.
+        # The first block inside the windows of all its columns is the next one, not its own.
         inverse = _slid(inverse, members, axis).max(-1)
         first = min(members > 1, inverse.shape[axis])
         inverse = inverse.take(range(first, inverse.shape[axis], members), axis)
@@ -292,12 +292,12 @@ def _proofs(taps: Numbers, layout: FourierLayout, down: int, along: int) -> Bloc
 
 
 def _slid(values: Numbers, members: int, axis: int) -> Numbers:
-    """Return every `members` values in a row along an axis, as one axis more."""
+    """Return all runs of `members` values along an axis, as a new last axis."""
     if values.shape[axis] < members:
         return np.zeros((*values.shape[:axis], 0, *values.shape[axis + 1 :], members))
     return sliding_window_view(values, members, axis)
 
 
 def _block_pitch(layout: FourierLayout, along: int) -> int:
-    """Return the elements from one row of blocks to the next, of whole vectors."""
+    """Return the elements from one row of blocks to the next, in whole vectors."""
     return -(-layout.columns // along) * layout.lanes

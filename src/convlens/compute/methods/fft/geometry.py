@@ -1,4 +1,4 @@
-"""What the kernels of a transform read of a problem: its sizes, tables of positions, and passes."""
+"""Make the records of a transform's kernels from a problem: sizes, tables, passes."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def geometry_of(
     bias: Numbers,
     doubts: Doubts,
 ) -> FourierGeometry:
-    """Return the record of a problem whose tiles lie in memory like `layout`.
+    """Return the record of a problem whose tiles are laid out in memory as `layout`.
 
-    `schedules` are those of `schedules_of`; `spectra` are the transforms of the kernels, and
-    `scale` is what the results are multiplied by.
+    `schedules` come from `schedules_of`. `spectra` are the transforms of the kernels; the results
+    are multiplied by `scale`.
     """
     return FourierGeometry(
         tile=_tile(layout),
@@ -70,12 +70,12 @@ def geometry_of(
 
 
 def _three(values: Sequence[int]) -> Axes:
-    """Return numbers of the last axes; those before are 1."""
+    """Return numbers of the last axes, preceded by 1 for those that are missing."""
     return Axes.of((1,) * (3 - len(values)) + tuple(values))
 
 
 def _tile(layout: FourierLayout) -> FourierTile:
-    """Return how a tile lies in memory."""
+    """Return the layout of a tile in memory."""
     return FourierTile(
         depth=layout.depth,
         high=layout.high,
@@ -89,7 +89,7 @@ def _tile(layout: FourierLayout) -> FourierTile:
 
 
 def _inputs(problem: Conv) -> FourierInputs:
-    """Return which of the input stands where once it is padded: tables, for columns of the ends."""
+    """Return tables of the input's place at every padded position; for columns, of the ends."""
     windows, mode = problem.windows, problem.padding_mode
     outer = [
         packing.sources(window, n, mode)
@@ -113,7 +113,7 @@ def _inputs(problem: Conv) -> FourierInputs:
 
 
 def _grid(problem: Conv, tiles: Tiles) -> FourierGrid:
-    """Return how many results there are, and how tiles share them."""
+    """Return the number of results, and their division into tiles."""
     return FourierGrid(
         out=_three(problem.outputs),
         step=_three(tiles.step),
@@ -124,7 +124,7 @@ def _grid(problem: Conv, tiles: Tiles) -> FourierGrid:
 
 
 def _passes(tiles: Tiles, layout: FourierLayout, schedules: Sequence[Numbers]) -> FourierPasses:
-    """Return the passes along the axes, and what of it is wanted."""
+    """Return the passes along the axes, and the part of their results that is needed."""
     line, step = layout.line, _three(tiles.step)
     columns = 1 if line else layout.columns
     d, h, w, across = (
@@ -144,12 +144,12 @@ def _passes(tiles: Tiles, layout: FourierLayout, schedules: Sequence[Numbers]) -
 
 
 def _at_once(length: int, columns: int) -> int:
-    """Return how many columns of `length` vectors to transform at a time: what level 1 holds."""
+    """Return how many columns of `length` vectors fit the first-level cache together."""
     return max(1, min(columns, machine().level1 // (4 * machine().vector * length)))
 
 
 def _strips(layout: FourierLayout, dtype: str) -> FourierStrips:
-    """Return how strips lie in a plane, and their twiddle factors across the lanes."""
+    """Return the layout of strips in a plane, and their twiddle factors across the lanes."""
     line, lanes = layout.line, layout.lanes
     return FourierStrips(
         count=layout.strips,
@@ -168,8 +168,8 @@ def _strips(layout: FourierLayout, dtype: str) -> FourierStrips:
 def schedules_of(layout: FourierLayout, dtype: str) -> tuple[list[Numbers], Numbers]:
     """Return the passes along D, H, W and across the lanes, and the twiddle factors they point to.
 
-    See `kernels.butterflies` for the entries. Only the addresses of the factors are in them, so
-    these must be kept.
+    `kernels.butterflies` describes the entries. They hold only addresses of the factors, which the
+    caller must keep alive.
     """
     lanes = layout.lanes
     entries: list[list[list[int]]] = []

@@ -1,4 +1,4 @@
-"""How tiles lie in memory for `kernels.overlap`, by which passes, and where frequencies end up."""
+"""Lay out tiles in memory for `kernels.overlap`, with their passes and order of frequencies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["FourierLayout", "cycles", "radices_of", "smooth"]
 
 Numbers = np.ndarray[Any, Any]
 CYCLES = {2: 4.0, 3: 7.0, 4: 6.0, 5: 11.0, 8: 9.0}
-"""The cycles a vector that a butterfly of each size takes, where its vectors lie in the cache."""
+"""The cycles per vector of a butterfly of each size, for vectors in the cache."""
 STRIP = 128
 """The most vectors of a strip of a line: its two parts take half of the first-level cache."""
 
 
 @functools.cache
 def radices_of(length: int) -> tuple[int, ...]:
-    """Return the butterflies whose product is a length, those that take the fewest cycles.
+    """Return the butterflies with a length as their product that take the fewest cycles.
 
     >>> radices_of(64), radices_of(48), radices_of(1)
     ((8, 8), (4, 4, 3), ())
@@ -39,15 +39,15 @@ def radices_of(length: int) -> tuple[int, ...]:
 
 
 def cycles(radices: Sequence[int]) -> float:
-    """Return what passes of butterflies take, in cycles a vector."""
+    """Return the cycles per vector that passes of butterflies take."""
     return sum(CYCLES[radix] for radix in radices)
 
 
 @functools.cache
 def line_radices(vectors: int, lanes: int) -> tuple[int, int, int]:
-    """Return the rows of planes, the planes and the vectors of a row that a line is folded into.
+    """Return the planes, the rows of a plane and the vectors of a row that a line is folded into.
 
-    Rows are multiples of the lanes, and short if they can be.
+    The vectors of a row are a multiple of the lanes, and few if possible.
 
     >>> line_radices(512, 16), line_radices(64, 16), line_radices(4096, 16)
     ((1, 4, 128), (1, 1, 64), (4, 8, 128))
@@ -68,7 +68,7 @@ def line_radices(vectors: int, lanes: int) -> tuple[int, int, int]:
 
 @functools.cache
 def smooth(limit: int, multiple: int) -> list[int]:
-    """Return multiples up to the first at or above a limit, whose factor is a product of 2, 3, 5.
+    """Return the multiples of a number, by products of 2, 3 and 5, up to the first at the limit.
 
     >>> smooth(100, 16)
     [16, 32, 48, 64, 80, 96, 128]
@@ -85,10 +85,10 @@ def smooth(limit: int, multiple: int) -> list[int]:
 
 @dataclass(frozen=True)
 class FourierLayout:
-    """How a tile lies in memory: (depth, high, columns) vectors of `lanes` elements.
+    """A tile in memory: (depth, high, columns) vectors of `lanes` elements.
 
     `radices` are the passes along D, H and M, `across` those across the lanes. With `line`, the
-    three are one axis.
+    three axes form one.
     """
 
     line: bool
@@ -101,7 +101,7 @@ class FourierLayout:
 
     @classmethod
     def of(cls, tiles: Tiles, lanes: int, turned: Sequence[bool]) -> FourierLayout:
-        """Return the layout of tiles; of three axes, only those `turned` are transformed."""
+        """Return the layout of tiles; of three axes, only those in `turned` are transformed."""
         across = radices_of(lanes)
         if len(tiles.length) == 1:
             depth, high, columns = line_radices(tiles.length[0] // lanes, lanes)
@@ -117,54 +117,54 @@ class FourierLayout:
 
     @property
     def pitch(self) -> int:
-        """Return the elements from one row to the next: an odd number of vectors."""
+        """The elements from one row to the next: an odd number of vectors."""
         return (self.columns | 1) * self.lanes
 
     @property
     def plane(self) -> int:
-        """Return the elements from one plane to the next: again odd."""
+        """The elements from one plane to the next: an odd number of vectors, too."""
         return ((self.high * self.pitch // self.lanes) | 1) * self.lanes
 
     @property
     def tile(self) -> int:
-        """Return the elements of one part of a tile; the other falls elsewhere in the cache."""
+        """The elements of one part of a tile; the other part uses other sets of the cache."""
         vectors = self.depth * self.plane // self.lanes
         return (ceil((vectors - 8) / 16) * 16 + 8) * self.lanes
 
     @property
     def length(self) -> int:
-        """Return the elements of a tile as the windows see it."""
+        """The elements of a tile that windows may read."""
         return self.vectors * self.lanes if self.line else self.tile
 
     @property
     def area(self) -> int:
-        """Return the same, with room behind it for what is read of windows at its end."""
+        """The same with room for what windows at the end read beyond it."""
         return self.length + 8 * self.lanes
 
     @property
     def vectors(self) -> int:
-        """Return how many vectors one part of a tile has."""
+        """The number of vectors of one part of a tile."""
         return self.depth * self.high * self.columns
 
     @property
     def rows(self) -> int:
-        """Return the rows of a strip."""
+        """The rows of a strip."""
         return 1 if self.line else self.lanes
 
     @property
     def strips(self) -> int:
-        """Return how many strips a plane has."""
+        """The number of strips of a plane."""
         return self.high // self.rows
 
     @property
     def lane_groups(self) -> int:
-        """Return how many groups of as many vectors as there are lanes make a strip."""
+        """The number of groups in a strip, each of as many vectors as there are lanes."""
         return self.columns // self.lanes if self.line else self.columns
 
     def frequencies(self) -> tuple[Numbers, Numbers, Numbers]:
-        """Return which frequency lies where, along D, H and W: arrays that broadcast together.
+        """Return the frequency at each place along D, H and W, as arrays that broadcast together.
 
-        Their shape is (depth, strips, lane groups, lanes, lanes). On a line the last counts.
+        Their shape is (depth, strips, lane groups, lanes, lanes). A line uses only the last.
         """
         lanes, m = self.lanes, self.columns
         turns = order(self.across).reshape(1, 1, 1, lanes, 1)
@@ -190,7 +190,7 @@ class FourierLayout:
 
 
 def order(radices: Sequence[int]) -> Numbers:
-    """Return which frequency the passes leave at each place.
+    """Return the frequency that the passes leave at each place.
 
     >>> order((2, 2)).tolist()
     [0, 2, 1, 3]

@@ -1,1 +1,1 @@
-"""Pooling by rows, and by small windows read in place."""
+"""Pool by rows, and by small windows read in place."""

@@ -1,4 +1,4 @@
-"""How a pooling is cut into bands of rows, and which of its windows are halved, in what steps."""
+"""Divide a pooling into bands of rows, and halve its large windows step by step."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from convlens.windows import Window
 __all__ = ["DRAWN", "LARGEST", "PoolBand", "PoolLayout", "halvings", "steps_of"]
 
 SLACK = 8
-"""Vectors that are read behind the last row of a band, at most."""
+"""The most vectors that are read after the last row of a band."""
 
 DRAWN = (1, 2, 4)
-"""The strides at which elements are drawn out of vectors; at others, one by one."""
+"""The strides at which vectors are read; at others, single elements are."""
 
 LARGEST = 2**26
-"""Bytes that a band may take in the memory of a thread."""
+"""The most bytes of a band in the memory of a thread."""
 
 
 @dataclass(frozen=True)
 class PoolBand:
-    """How much a task does: `columns` of so many output rows of so many planes."""
+    """The size of a task: `columns` of `rows` output rows of `planes` planes."""
 
     planes: int
     rows: int
@@ -37,7 +37,7 @@ class PoolBand:
 
 @dataclass(frozen=True)
 class PoolLayout:
-    """The problem with three axes of space, and which of its windows are halved before use."""
+    """A pooling with three axes of space, and which of its windows are halved before use."""
 
     images: int
     space: tuple[int, ...]
@@ -49,7 +49,7 @@ class PoolLayout:
 
     @classmethod
     def of(cls, problem: Pool) -> PoolLayout:
-        """Return the layout of a pooling; axes of space that it lacks are put before, of one.
+        """Return the layout of a pooling; axes of space that it lacks come first, of size 1.
 
         >>> from convlens.compute.problems import MaxPool
         >>> PoolLayout.of(
@@ -70,17 +70,17 @@ class PoolLayout:
         )
 
     def record(self) -> PoolShape:
-        """Return the sizes as kernels take them."""
+        """Return the sizes in the form that kernels take."""
         return PoolShape(space=Axes.of(self.space), out=Axes.of(self.outputs))
 
     @property
     def stride(self) -> int:
-        """Return how far windows lie apart along the last axis; where there is one, not at all."""
+        """The distance of windows along the last axis; 1 if there is only one window."""
         return self.windows[2].stride if self.outputs[2] > 1 else 1
 
     @property
     def halves_rows(self) -> bool:
-        """Return whether the rows of a window are halved, or all read for every output row."""
+        """Whether the rows of a window are halved, or all read for every output row."""
         depth, row, _ = self.windows
         lines = (self.outputs[1] - 1) * row.stride + row.extent
         halved = lines * (depth.size + 2 * log2(row.size) + 1)
@@ -88,42 +88,42 @@ class PoolLayout:
 
     @property
     def halves_columns(self) -> bool:
-        """Return whether the columns of a window are halved, or all drawn for every output."""
+        """Whether the columns of a window are halved, or all read for every output."""
         drawn = 12 if self.sums else 8
         return self.windows[2].size > (drawn if self.stride in DRAWN else 1)
 
     @property
     def in_place(self) -> bool:
-        """Return whether windows are drawn from the input itself wherever they meet no padding."""
+        """Whether windows are read from the input itself where they meet no padding."""
         depth, row, _ = self.windows
         return depth == row == Window(1) and not self.halves_columns
 
     @property
     def row_step(self) -> int:
-        """Return how many lines of a band lie between two output rows."""
+        """The number of lines of a band from one output row to the next."""
         return self.windows[1].stride if self.halves_rows else 1
 
     def lines(self, rows: int) -> int:
-        """Return how many lines of combined rows of the input so many output rows need."""
+        """Return the number of combined input rows that `rows` output rows need."""
         return (rows - 1) * self.row_step + (self.windows[1].extent if self.halves_rows else 1)
 
     def pitch(self, columns: int) -> int:
-        """Return how far these lines lie apart: a whole number of vectors."""
+        """Return the distance of these lines, a whole number of vectors."""
         column = self.windows[2]
         length = (columns - 1) * self.stride + column.extent
         return ceil(length / self.lanes) * self.lanes
 
     def elements(self, band: PoolBand) -> int:
-        """Return how many elements the lines of a band are."""
+        """Return the number of elements in the lines of a band."""
         return band.planes * self.lines(band.rows) * self.pitch(band.columns)
 
     def bytes(self, band: PoolBand) -> int:
-        """Return the memory a task needs: its lines, and where sums are halved, as many again."""
+        """Return the bytes a task needs: its lines, and as many again if sums are halved."""
         aside = self.sums and (self.halves_rows or self.halves_columns)
         return ((1 + aside) * self.elements(band) + SLACK * self.lanes) * self.width
 
     def tasks(self, band: PoolBand) -> int:
-        """Return how many bands there are."""
+        """Return the number of bands."""
         counts = zip(
             (self.images * self.outputs[0], *self.outputs[1:]),
             (band.planes, band.rows, band.columns),
@@ -132,7 +132,7 @@ class PoolLayout:
         return prod(ceil(count / part) for count, part in counts)
 
     def work(self, band: PoolBand) -> float:
-        """Return how many elements are read for an output, about."""
+        """Return about how many elements are read for an output."""
         depth, row, column = self.windows
         taps = depth.size * (2 * log2(row.size) + 1 if self.halves_rows else row.size)
         taps += 2 * log2(column.size) + 1 if self.halves_columns else column.size
@@ -140,13 +140,13 @@ class PoolLayout:
         return taps * self.tasks(band) * self.elements(band) / done
 
     def band(self, threads: int) -> PoolBand:
-        """Choose how much a task does: little beside what windows share, within the caches."""
+        """Choose the size of a task: it fits the caches, and computes few rows twice."""
         here, (_, high, wide), column = machine(), self.outputs, self.windows[2]
         unpadded = self.in_place and column.before == column.room_after == 0
 
         def price(band: PoolBand) -> float:
             size, done = self.bytes(band), band.planes * band.rows * band.columns
-            # While a task works in its lines it asks for no input: many short ones are best.
+            # Work within the lines leaves the memory idle, which favours many short tasks.
             far = 1.0 + 0.15 * (size > here.level1 // 6) + 0.3 * (size > here.level1 // 2)
             far += 2.0 * (size > here.level2 // 2) + 1e6 * (size > LARGEST)
             if unpadded and size <= LARGEST:
@@ -165,10 +165,10 @@ class PoolLayout:
 
 
 def halvings(size: int, sums: bool) -> Iterator[tuple[str, int, int]]:
-    """Yield (what, shift, taps): how windows of `size` taps come to have fewer, down to one.
+    """Yield (what, shift, taps): steps by which windows of `size` taps shrink to one.
 
-    Lines are combined with themselves so many taps further on ("halve"), or that is first laid
-    aside ("lay") or added to what lies there ("add"); at the end this is added again ("back").
+    "halve" combines lines with themselves, `shift` taps further on. An odd tap is first copied
+    aside ("lay") or added to what is there ("add"); "back" adds this to the result at the end.
 
     >>> list(halvings(7, sums=False))
     [('halve', 3, 4), ('halve', 2, 2), ('halve', 1, 1)]
@@ -190,7 +190,7 @@ def halvings(size: int, sums: bool) -> Iterator[tuple[str, int, int]]:
 
 
 def steps_of(layout: PoolLayout, band: PoolBand) -> np.ndarray[Any, Any]:
-    """Return (steps, 4): into which element, from which, whether it copies, and how many."""
+    """Return (steps, 4): the element to write, the one to read, whether to copy, and the count."""
     _, row, column = layout.windows
     pitch, beyond = layout.pitch(band.columns), layout.elements(band)
     last_line = (band.rows - 1) * layout.row_step
@@ -200,7 +200,7 @@ def steps_of(layout: PoolLayout, band: PoolBand) -> np.ndarray[Any, Any]:
         into = beyond if what in ("lay", "add") else 0
         found.append((into, beyond if what == "back" else start, int(what == "lay"), count))
 
-    # What is laid aside has one place a window, the lines themselves one a tap.
+    # What is laid aside has one element per window; the lines have one per tap.
     if layout.halves_rows:
         for what, shift, taps in halvings(row.size, layout.sums):
             more = (taps - 1) * row.dilation if what == "halve" else 0

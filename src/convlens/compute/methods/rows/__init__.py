@@ -1,1 +1,1 @@
-"""Convolution of a single channel, row by row."""
+"""Convolve single channels row by row."""

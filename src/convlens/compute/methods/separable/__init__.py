@@ -1,1 +1,1 @@
-"""Filters that are products of one filter along each axis."""
+"""Apply filters that are products of one filter along each axis."""

@@ -1,1 +1,1 @@
-"""Convolution as shifted matrix products."""
+"""Convolve by matrix products with shifted inputs."""

@@ -1,4 +1,4 @@
-"""How a band of the input is packed so that every tap is the same run of numbers, shifted."""
+"""Pack a band of the input so that every tap reads one run of numbers, at some shift."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class ShiftBand:
-    """How much a task does, and how the input it packs is laid out.
+    """The size of a task, and the layout of the input that it packs.
 
-    A task does `rows` output rows, or where there is only one row, `columns` of it. For every
-    channel and depth tap it packs `slots` copies of `lines` rows of `length` elements for each of
-    `phases`: rows that lie a stride apart follow each other. Where a task has several rows
-    the copies are one a tap of the last axis, so that output rows follow each other without a gap;
-    else one for each place within a stride.
+    A task computes `rows` output rows or, if there is only one row, `columns` of it. For every
+    channel and depth tap it packs `slots` copies of `lines` rows of `length` elements, for each of
+    `phases`: rows a stride apart follow each other. If there are several rows, there is one copy
+    for each tap of the last axis, so that output rows follow each other without a gap; otherwise
+    one for each position within a stride.
     """
 
     rows: int
@@ -37,12 +37,12 @@ class ShiftBand:
 
     @property
     def plane(self) -> int:
-        """Return the elements packed for one channel and depth tap."""
+        """The elements packed for one channel and depth tap."""
         return self.phases * self.slots * self.lines * self.length
 
 
 def laid_out(shape: Shape, rows: int, columns: int, channels: int) -> ShiftBand:
-    """Return how the input of so many rows, columns and channels of a task is packed."""
+    """Return the layout of the packed input for these rows, columns and channels of a task."""
     row, column = shape.windows[1:]
     copies = shape.outputs[1] > 1 and not (column.size == 1 and column.stride == 1)
     lines = rows + (row.extent - 1) // row.stride
@@ -52,7 +52,7 @@ def laid_out(shape: Shape, rows: int, columns: int, channels: int) -> ShiftBand:
 
 
 def offsets(shape: Shape, band: ShiftBand) -> Numbers:
-    """Return for every step where its input lies in the packed band, in elements."""
+    """Return the offset of every step's input in the packed band, in elements."""
     depth, row, column = shape.windows
     if shape.plain:
         return np.arange(shape.each, dtype=np.int64) * prod(shape.space)
@@ -70,7 +70,7 @@ def offsets(shape: Shape, band: ShiftBand) -> Numbers:
 
 
 def packing(shape: Shape, band: ShiftBand, mode: str) -> Packing:
-    """Return how a band is packed, for a padding mode."""
+    """Return the packing of a band for a padding mode."""
     depth, row, column = shape.windows
     apart = column.dilation if band.copies else 1
     return shape.packing(

@@ -1,1 +1,1 @@
-"""Transposed convolution, one phase of the stride at a time."""
+"""Convolve transposed, one phase of the stride at a time."""

@@ -1,1 +1,1 @@
-"""Convolution of small kernels by Winograd's minimal filtering."""
+"""Convolve small kernels by Winograd's minimal filtering."""
