@@ -1,4 +1,4 @@
-"""How a transposed convolution is cut into phases and bands, and what a task packs of its input."""
+"""Divide a transposed convolution into phases and bands, and lay out the input of a task."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Table = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class PhaseAxis:
-    """One axis: output q * stride + r reads, by every (tap, shift) of `phases[r]`, input q + shift.
+    """One axis: output q * stride + r reads input q + shift by every (tap, shift) of `phases[r]`.
 
-    q goes up to `count`; the shifts go from `first` to `last`.
+    q is below `count`; the shifts are from `first` to `last`.
     """
 
     inputs: int
@@ -39,7 +39,7 @@ class PhaseAxis:
         outputs = window.outputs(n)
         stride = min(window.stride, outputs)
         count = ceil(outputs / stride)
-        # So far from both ends of so many inputs, every tap of an output meets one.
+        # At this distance from both ends of enough inputs, every tap of an output meets one.
         far = window.extent + window.before
         many = 2 * far + window.after + 2
         phases = []
@@ -52,47 +52,47 @@ class PhaseAxis:
 
     @property
     def stride(self) -> int:
-        """Return how far the outputs of a phase lie apart."""
+        """The distance of the outputs of a phase."""
         return len(self.phases)
 
     @property
     def count(self) -> int:
-        """Return the outputs of the first phase; others may have one less."""
+        """The number of outputs of the first phase; others may have one less."""
         return ceil(self.outputs / self.stride)
 
     @property
     def shifts(self) -> tuple[int, ...]:
-        """Return the shifts of all phases in rising order."""
+        """The shifts of all phases in rising order."""
         return tuple(sorted({shift for taps in self.phases for _, shift in taps})) or (0,)
 
     @property
     def first(self) -> int:
-        """Return the lowest shift."""
+        """The lowest shift."""
         return self.shifts[0]
 
     @property
     def last(self) -> int:
-        """Return the highest shift."""
+        """The highest shift."""
         return self.shifts[-1]
 
     @property
     def halo(self) -> int:
-        """Return how many more inputs than outputs of a phase are read."""
+        """The number of inputs read beyond the number of outputs of a phase."""
         return self.last - self.first
 
     def table(self) -> Table:
-        """Return for every position that is packed which input it is; -1 stands for a zero."""
+        """Return the input at every packed position, -1 for a zero."""
         positions = np.arange(self.first, self.count + self.last, dtype=np.int64)
         return np.where((positions >= 0) & (positions < self.inputs), positions, -1)
 
     def ends(self) -> Table:
-        """Return the table without its middle, where inputs are read as they lie."""
+        """Return the table without its middle, where inputs are read in place."""
         outside = max(0, -self.first) + max(0, self.count + self.last - self.inputs)
         return np.full(outside, -1, np.int64)
 
 
 def axes_of(problem: ConvTranspose) -> list[PhaseAxis]:
-    """Return the axes of space, those that a problem lacks put before as axes of one."""
+    """Return the axes of space; those that a problem lacks come first, of size 1."""
     lacking = 3 - len(problem.windows)
     axes = [PhaseAxis.of(w, n) for w, n in zip(problem.windows, problem.space, strict=True)]
     return [PhaseAxis.of(TransposedWindow(1), 1)] * lacking + axes
@@ -100,12 +100,12 @@ def axes_of(problem: ConvTranspose) -> list[PhaseAxis]:
 
 @dataclass(frozen=True)
 class PhaseBand:
-    """How much a task does: of `deep` planes `rows` rows of every phase, `columns` of each.
+    """The size of a task: `columns` columns of `rows` rows of `deep` planes, in every phase.
 
-    For every channel it packs `planes` planes of `lines` rows of `length` inputs, and that once for
-    each of `slots`, the shifts with which packed rows begin; channels lie `pitch` elements apart.
-    Where rows are short there is a slot for every shift, so that the rows of a phase follow each
-    other without a gap; else one is enough.
+    For every channel it packs `planes` planes of `lines` rows of `length` inputs. Channels are
+    `pitch` elements apart. `slots` are the shifts with which packed rows begin, each with its own
+    copy. Short rows have a slot for every shift, so that the rows of a phase follow each other
+    without a gap; for long rows one slot is enough.
     """
 
     deep: int
@@ -119,18 +119,18 @@ class PhaseBand:
 
     @classmethod
     def of(cls, axes: list[PhaseAxis], lanes: int, deep: int, rows: int, columns: int) -> PhaseBand:
-        """Return the band of that many planes, rows and columns."""
+        """Return the band with that number of planes, rows and columns."""
         depth, row, column = axes
         planes, lines, length, slots = deep + depth.halo, rows + row.halo, columns, column.shifts
         if rows == 1 or column.halo * 16 < columns:
             length, slots = columns + column.halo, (column.first,)
         pitch = ceil(planes * len(slots) * lines * length / lanes) * lanes
-        # An odd number of vectors: channels then do not fall on the same lines of the cache.
+        # With an odd number of vectors, channels do not fall on the same lines of the cache.
         pitch += lanes * (pitch // lanes % 2 == 0)
         return cls(deep, rows, columns, planes, lines, length, slots, pitch)
 
     def place(self, axes: list[PhaseAxis], shifts: tuple[int, ...]) -> int:
-        """Return where in a channel the first input lies that is read with these shifts."""
+        """Return the place in a channel of the first input that is read with these shifts."""
         depth, row, _ = axes
         d, h, w = shifts
         slot = self.slots.index(w) if len(self.slots) > 1 else 0
@@ -139,7 +139,7 @@ class PhaseBand:
 
 
 def band_of(axes: list[PhaseAxis], each: int, dtype: str, tasks_elsewhere: int) -> PhaseBand:
-    """Choose how much a task does: a band that fits most of the cache, and enough tasks."""
+    """Choose a band that fits most of the cache and leaves enough tasks."""
     lanes, room = machine().lanes(dtype), machine().level2 * 3 // 4 // WIDTHS[dtype]
     depth, row, column = axes
     least, fewest = 6 * lanes, 4 * threads()
@@ -172,10 +172,10 @@ def band_of(axes: list[PhaseAxis], each: int, dtype: str, tasks_elsewhere: int) 
 def steps_of(
     axes: list[PhaseAxis], band: PhaseBand, weight: Tensor, rows: int
 ) -> tuple[Table, Table, Tensor]:
-    """Return what a phase does, where each step's input lies, and the weights block by block.
+    """Return a table of the phases, the place of each step's input, and the weights in blocks.
 
-    Of every phase: its number of steps, the first of them, and where its weights begin. `weight` is
-    (groups, k / groups, c / groups, *size).
+    For every phase the table holds the number of its steps, the first of them, and the start of its
+    weights. `weight` is (groups, k / groups, c / groups, *size).
     """
     groups, out_each, each, *size = weight.shape
     blocks = ceil(out_each / rows)
@@ -198,11 +198,11 @@ def steps_of(
 
 @dataclass(frozen=True, kw_only=True)
 class PhasePacking:
-    """How a band of the input is packed, in the words of `PhaseBand`.
+    """The packing of a band of the input; see `PhaseBand`.
 
-    `depth_table`, `row_table` and `column_ends` are those of the axes, which cover the positions
-    before `plane_end`, `row_end` and `column_end`. Between `column_start` and `column_stop` a row
-    lies as it is. `slots` are the columns with which the packed rows begin.
+    `depth_table`, `row_table` and `column_ends` are those of the axes, and cover the positions
+    before `plane_end`, `row_end` and `column_end`. From `column_start` to `column_stop` a row is
+    copied unchanged. `slots` are the columns with which the packed rows begin.
     """
 
     depth_table: Pointer
@@ -222,7 +222,7 @@ class PhasePacking:
 
 
 def packing_of(axes: list[PhaseAxis], band: PhaseBand) -> PhasePacking:
-    """Return how a band is packed."""
+    """Return the packing of a band."""
     depth, row, column = axes
     return PhasePacking(
         depth_table=Pointer(depth.table()),

@@ -1,4 +1,4 @@
-"""How Winograd's method cuts a problem into bands of tiles, by a model of what each band takes."""
+"""Divide a problem into bands of tiles for Winograd's method, by a model of the time they take."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["TileBand", "TileShape", "best_band"]
 class TileShape:
     """A problem as planes of tiles.
 
-    There are `outer` parts with `planes` planes of outputs each: with three axes of space a part is
-    a group of an image, with two a group of the whole batch, whose planes are the images.
+    There are `outer` parts with `planes` planes of outputs each. With three axes of space, a part
+    is a group of an image; with two, it is a group of the whole batch, and the images are planes.
     """
 
     m: int
@@ -54,26 +54,26 @@ class TileShape:
 
     @property
     def elements(self) -> int:
-        """Return the inputs, and the products, of a tile."""
+        """The number of inputs of a tile, and of its products."""
         return (self.m + 2) ** 2
 
     @property
     def halo(self) -> int:
-        """Return how many more planes are read than written."""
+        """The number of planes read beyond the number written."""
         return self.depth.extent - 1
 
     @property
     def steps(self) -> int:
-        """Return the products summed for every element: channels and taps of depth."""
+        """The number of products summed for every element: channels times taps of depth."""
         return self.each * self.depth.size
 
 
 @dataclass(frozen=True)
 class TileBand:
-    """How much a task does: `tall` rows of tiles in `deep` planes, for a share of the outputs.
+    """The size of a task: `tall` rows of tiles in `deep` planes, for a share of the outputs.
 
-    It keeps `pitch` tiles of every channel, and `reach` of every output. It does `chunk` blocks of
-    outputs together. `cycles` is about what the whole problem takes.
+    It keeps `pitch` tiles of every channel and `reach` of every output, and computes `chunk` blocks
+    of outputs together. `cycles` estimates the whole problem.
     """
 
     deep: int
@@ -88,7 +88,7 @@ class TileBand:
     def of(
         cls, shape: TileShape, deep: int, tall: int, shares: int, threads: int, here: Machine
     ) -> TileBand:
-        """Return the band of that size, with the cycles that the model gives it."""
+        """Return the band of that size, with its estimated cycles."""
         lanes, width = here.lanes(shape.dtype), WIDTHS[shape.dtype]
         rows = best_rows(here, shape.out_each)
         blocks = ceil(shape.out_each / rows)
@@ -96,7 +96,7 @@ class TileBand:
         vectors = ceil(deep * plane / lanes)
         pitch = ceil(shape.halo * plane / lanes + vectors) * lanes
         own = ceil(blocks / shares)
-        # Products are turned into outputs before they leave the cache.
+        # Products become outputs before they leave the cache.
         block_bytes = shape.elements * rows * vectors * lanes * width
         chunk = max(1, min(own, here.level2 // 3 // block_bytes))
         tasks = shape.outer * ceil(shape.planes / deep) * ceil(shape.tile_rows / tall) * shares
@@ -118,7 +118,7 @@ class TileBand:
 
 @functools.lru_cache(1024)
 def best_band(shape: TileShape, threads: int, here: Machine) -> TileBand:
-    """Return the band with which all threads finish soonest, by the model."""
+    """Return the band with which all threads finish first, by the model."""
     blocks = ceil(shape.out_each / best_rows(here, shape.out_each))
     shares = [s for s in (1, 2, 3, 4, 6, 8, 16) if s <= min(blocks, 4 * threads)]
     most = 32 * here.lanes(shape.dtype)
@@ -133,7 +133,7 @@ def best_band(shape: TileShape, threads: int, here: Machine) -> TileBand:
 
 
 def _parts(count: int) -> Iterator[int]:
-    """Yield the sizes of the equal parts into which `count` can be cut."""
+    """Yield the sizes of the equal parts into which `count` can be divided."""
     size = 0
     for pieces in range(count, 0, -1):
         if ceil(count / pieces) != size:

@@ -1,4 +1,4 @@
-"""The kernel of Winograd's method: transform tiles, multiply them, transform them back."""
+"""Run Winograd's method: transform tiles, multiply them, and transform the products back."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ __all__ = ["Tile", "TileSource", "TileTarget", "Winograd", "drive", "is_uneven"]
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """The size of a tile: it makes M by M outputs from M + 2 by M + 2 inputs."""
+    """The size of a tile, which makes M by M outputs from M + 2 by M + 2 inputs."""
 
     M: Fixed
 
 
 @dataclass(frozen=True, kw_only=True)
 class TileSource:
-    """How the planes and rows that tiles cover are read from the input.
+    """The layout of the input, in planes and rows that tiles cover.
 
     `depth_table` and `row_table` are `packing.sources`, `column_ends` are `packing.ends`. They
     cover the positions before `row_end` and `column_end`; from `column_first` to `column_last` a
-    row is copied as it is. `outer`, `channel` and `plane` are the elements from one of these to the
-    next, and a row has `width` elements.
+    row is copied unchanged. `outer`, `channel` and `plane` are the elements from one of these to
+    the next, and a row has `width` elements.
     """
 
     depth_table: Pointer
@@ -63,7 +63,7 @@ class TileSource:
 
 @dataclass(frozen=True, kw_only=True)
 class TileTarget:
-    """Where results go: elements from one outer part, channel and plane to the next, and sizes."""
+    """The layout of results: elements between outer parts, channels and planes, and the sizes."""
 
     outer: int
     channel: int
@@ -74,7 +74,7 @@ class TileTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class Winograd:
-    """The arguments of `drive`, in the words of `bands`.
+    """The arguments of `drive`; see `bands` for the sizes.
 
     The transformed weights `w` come in `block_count` blocks of `ROWS` output channels for every
     group and element; `offsets` has the place of each of `steps` inputs. `channel_sizes` weighs the
@@ -112,7 +112,7 @@ class Winograd:
 
 
 def gauge(to: int, line: int, count: int, weight: int) -> None:
-    """Add the magnitudes of a padded row of one channel, weighted, to those of others."""
+    """Add the weighted magnitudes of a padded row of one channel to those of other channels."""
     w = broadcast(weight, 0)
     for i in range(0, count, LANES):
         store(to, i, fma(magnitude(load(line, i)), w, load(to, i)))
@@ -121,13 +121,13 @@ def gauge(to: int, line: int, count: int, weight: int) -> None:
 def is_uneven(
     sizes: int, span: int, high: int, count: int, wide: int, uneven: int, columns: int, tile: Tile
 ) -> int:
-    """Return another integer than 0 if other numbers may drown out some output's products.
+    """Return a nonzero integer if other numbers may drown out the products of some output.
 
-    That is so if, in one of up to M rows of outputs, the largest of the `sizes` that a tile reads
-    exceeds `uneven` times the largest that the output's own window reads, wherever tiles begin in
-    the row. It is also so if one of the window's sizes exceeds the share of their sum that follows
-    `uneven`. `columns` keeps what is known of whole columns: the largest of a tile's, then the
-    largest and the sum of each window's.
+    There are two conditions, checked for up to M rows of outputs. The largest of the `sizes` that a
+    tile reads exceeds `uneven` times the largest that the output's own window reads, wherever tiles
+    begin in the row. Or one size in the window exceeds the share of their sum that follows
+    `uneven`. `columns` keeps results of whole columns: the largest of a tile's, then the largest
+    and the sum of each window's.
     """
     for w in range(0, count, LANES):
         most = zero()
@@ -143,7 +143,7 @@ def is_uneven(
     for w in range(0, wide, LANES):
         mask = (1 << min(LANES, wide - w)) - 1
         most = zero()
-        if tile.M == 4:  # with M = 2 every output is made of its own window only
+        if tile.M == 4:  # with M = 2, every output depends on its own window only
             for j in range(1 - tile.M, tile.M + 2):
                 most = maximum(load(columns, w + j), most)
         for row in range(high):
@@ -161,8 +161,8 @@ def transform_inputs(
 ) -> None:  # fmt: skip
     """Transform the tiles of a band: planes from d on, tile rows from `top` on.
 
-    Each channel is transformed alone, first along rows and then along columns, in `t`. `sizes`,
-    unless it is 0, gathers how large the numbers of all channels are.
+    Each channel is transformed separately in `t`, first along rows and then along columns. `sizes`,
+    unless it is 0, receives the magnitudes summed over all channels.
     """
     tile, source = a.tile, a.source
     tiles = a.tiles
@@ -205,7 +205,7 @@ def mark_uneven(
     sizes: int, span: int, d: int, top: int, planes: int, rows: int, uneven: int, image: int,
     a: Winograd,
 ) -> None:  # fmt: skip
-    """Set the word of `uneven` of each image that holds uneven tiles to 1."""
+    """Set the word of `uneven` to 1 for each image that holds uneven tiles."""
     tile = a.tile
     high = a.tall * tile.M + 2
     columns = sizes + (planes + a.halo) * high * span * WIDTH
@@ -224,7 +224,7 @@ def mark_uneven(
 def multiply(
     values: int, products: int, start: int, end: int, count: int, group: int, a: Winograd
 ) -> None:
-    """Multiply the values of all tiles by the weights of some blocks, summed over steps."""
+    """Multiply the values of all tiles by the weights of some blocks, and sum over the steps."""
     elements = (a.tile.M + 2) * (a.tile.M + 2)
     between = a.each * a.pitch + LANES
     for e in range(elements):
@@ -241,7 +241,7 @@ def write_tiles(
     products: int, z: int, y: int, bias: int, flag: int, top: int, planes: int, rows: int,
     count: int, a: Winograd,
 ) -> None:  # fmt: skip
-    """Turn the products of one output channel into outputs, and write them."""
+    """Turn the products of one output channel into outputs and write them."""
     tile, target = a.tile, a.target
     inverse(products, a.ROWS * a.reach, z, a.reach, bias, flag, count)
     for p in range(planes):
@@ -256,10 +256,10 @@ def write_tiles(
 
 
 def drive(task: int, scratch: int, x: int, y: int, flag: int, uneven: int, a: Winograd) -> None:
-    """Do one band of tiles for a share of the output channels.
+    """Compute one band of tiles for a share of the output channels.
 
-    The word at `flag` becomes 1 where a result is not finite, and the word of `uneven` that belongs
-    to an image becomes 1 where it holds uneven tiles.
+    The word at `flag` becomes 1 if a result is infinite or NaN, and the word of `uneven` that
+    belongs to an image becomes 1 if it holds uneven tiles.
     """
     tile = a.tile
     tiles = a.tiles
@@ -272,7 +272,7 @@ def drive(task: int, scratch: int, x: int, y: int, flag: int, uneven: int, a: Wi
     elements = (tile.M + 2) * (tile.M + 2)
     rows, planes = min(a.tall, a.tile_rows - top), min(a.deep, a.plane_count - d)
     count = ((((planes - 1) * a.tall + rows) * tiles) + LANES - 1) // LANES * LANES
-    between = a.each * a.pitch + LANES  # else all elements of a tile fall on one line of the cache
+    between = a.each * a.pitch + LANES  # otherwise all elements of a tile share one cache line
     t = scratch + (tiles + 2 * LANES) * tile.M * WIDTH
     z = t + (elements * (a.pitch + LANES) + LANES) * WIDTH
     products = z + (tile.M * tile.M * a.reach + LANES) * WIDTH

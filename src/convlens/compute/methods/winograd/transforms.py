@@ -1,20 +1,20 @@
-"""Winograd's transforms as texts, in registers, and the points they evaluate polynomials at.
+"""Write Winograd's transforms as texts for kernels, at well-chosen points of evaluation.
 
-A lane is a tile. F(m, 3) makes m outputs of m + 2 inputs x by m + 2 products instead of 3 m: inputs
-and weights are polynomials, multiplied by way of their values at m + 1 points and infinity. The
-points are 0, 1 and -1 for m = 2. For m = 4 they are 0, +-2/3 and +-3/2: two points that are each
-other's reciprocal save multiplications, and points near 1 save digits. The errors below are in
-millionths of the output's root mean square, in float32, for random numbers summed over channels:
+A lane is a tile. F(m, 3) makes m outputs of m + 2 inputs x by m + 2 products instead of 3 m. Inputs
+and weights are polynomials, multiplied through their values at m + 1 points and infinity. The
+points are 0, 1 and -1 for m = 2. For m = 4 they are 0, +-2/3 and +-3/2: a pair of reciprocals saves
+multiplications, and points near 1 keep more digits. The errors below are in millionths of the
+output's root mean square, in float32, for random numbers summed over channels:
 
                              64 channels        512 channels
                              rms    largest     rms    largest
     a direct sum             0.43               1.2
     m = 2                    0.26    1.2        0.69    3.3
-    m = 4: 0, 1, 2           1.8    24          4.4    84        (of Lavin & Gray)
-           0, 1/2, 3/2       0.94   11          2.5    28
-           0, 3/4, 5/4       1.1     7.2        2.7    18
-           0, 2^-1/2, 2^1/2  0.80    6.2        2.1    18
-           0, 2/3, 3/2       0.77    5.9        2.0    18
+    m = 4: 0, 1, 2:          1.8    24          4.4    84        (of Lavin & Gray)
+           0, 1/2, 3/2:      0.94   11          2.5    28
+           0, 3/4, 5/4:      1.1     7.2        2.7    18
+           0, 2^-1/2, 2^1/2: 0.80    6.2        2.1    18
+           0, 2/3, 3/2:      0.77    5.9        2.0    18
 
 Sources: Lavin & Gray, arXiv 1509.09308; Barabasz et al., *Error analysis and improving the accuracy
 of Winograd convolution for deep neural networks*, arXiv 1803.10986, which finds such points.
@@ -29,11 +29,11 @@ import numpy as np
 __all__ = ["transforms", "weight_matrix"]
 
 POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)}
-"""Where the polynomials are evaluated, infinity apart."""
+"""The points where the polynomials are evaluated, except infinity."""
 
 
 def weight_matrix(m: int) -> np.ndarray[Any, Any]:
-    """Return G (m + 2, 3), which takes three weights to their values at the points.
+    """Return G (m + 2, 3), which turns three weights into their values at the points.
 
     >>> weight_matrix(2).tolist()
     [[-1.0, -0.0, -0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]]
@@ -69,7 +69,7 @@ def _values(m: int, x: str, v: str) -> list[str]:
 
 
 def _outputs(m: int, x: str, y: str) -> list[str]:
-    """Return lines that set y0, y1 .. to the outputs whose values are x0, x1 .."""
+    """Return lines that set y0, y1 .. to the outputs with the values x0, x1 .."""
     if m == 2:
         return [
             f"{y}0 = add({x}0, add({x}1, {x}2))",
@@ -136,7 +136,7 @@ def _transform_row(m: int) -> list[str]:
 
 
 def _transform_columns(m: int) -> list[str]:
-    """Return `transform_columns(t, apart, to, between, tiles)`: the same downwards."""
+    """Return `transform_columns(t, apart, to, between, tiles)`: the same along columns."""
     side = m + 2
     lines = [f"x{k} = load(t, ({k * side} + q) * apart + i)" for k in range(side)]
     lines += _values(m, "x", "v")
@@ -153,8 +153,8 @@ def _transform_columns(m: int) -> list[str]:
 def _inverse(m: int) -> list[str]:
     """Return `inverse(products, between, to, apart, bias, flag, tiles)`: products to outputs.
 
-    Row i, column j of all tiles goes to row i * m + j of `to`. The word at `flag` becomes 1 where
-    an output is not finite: only such a number times 0 is not 0.
+    Row i, column j of all tiles goes to row i * m + j of `to`. The word at `flag` becomes 1 if an
+    output is infinite or NaN, since only such a number times 0 is not 0.
     """
     side, (_, a, _, b, _) = m + 2, POINTS[4]
     constants = _constants(m, a=a, b=b, a2=a * a, b2=b * b, a3=a**3, b3=b**3)
