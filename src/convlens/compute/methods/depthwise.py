@@ -1,7 +1,7 @@
-"""Small kernels over a channel or few at a time, the input read where it lies: depthwise layers.
+"""Apply small kernels to one or a few channels, reading the input in place: depthwise layers.
 
-A task does some rows of one image and group, every block of rows by `image_rows`. Nothing
-is packed and no memory is taken: what sticks out is masked.
+A task computes some rows of one image and group, block by block with `image_rows`. Nothing is
+packed and no memory is needed, because elements outside the image are masked.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 MOST_TAPS, MOST_STRIDE = 7, 4
-"""Columns of more taps, and rows further apart, would make a long text of little use."""
+"""The most taps of a column and the largest row stride, beyond which kernels would be too long."""
 
 WIDEST, TALLEST = 6, 14
-"""Blocks are of at most so many vectors and rows."""
+"""The most vectors and rows of a block."""
 
 FAR, FLAT = 2**24, 3
-"""Where more bytes than that are moved they come from memory, which likes to be read and written
-line by line: there blocks have at most so many rows (96 channels of 112 x 112, batch 8: 2.8 ms by
-blocks of 2 x 5, 7.5 ms by 10 x 2)."""
+"""Input and result of more than `FAR` bytes come from memory, which prefers line by line access.
+Their blocks have at most `FLAT` rows: 96 channels of 112 x 112, batch 8, take 2.8 ms in blocks of
+2 x 5 and 7.5 ms in blocks of 10 x 2."""
 
 STALLS = 1.25
 """Cycles that pass for one of a block: some are lost to what it waits for."""
@@ -49,7 +49,7 @@ ALIASED = 1.7
 
 
 def refuses(problem: Conv) -> str | None:
-    """Return why this method cannot do the problem, or None.
+    """Return why this method cannot compute the problem, or None.
 
     >>> from convlens.windows import Window
     >>> of = lambda *window: Conv(space=(9, 9), windows=(Window(*window),) * 2, dtype="float32")
@@ -68,9 +68,9 @@ def refuses(problem: Conv) -> str | None:
     if column.stride > 2 or row.stride > MOST_STRIDE:
         return f"it computes strides of up to {MOST_STRIDE} rows and 2 columns"
     if column.stride == 2 and column.dilation > 1:
-        return "it computes no dilation of columns under a stride"
+        return "it computes no dilation of columns with a stride"
     if machine().vector < 32:
-        return "vectors of 16 bytes have no masks here"
+        return "it needs vectors with masks, of more than 16 bytes"
     return None
 
 
@@ -152,8 +152,8 @@ def _cycles(shape: Shape, rows: int, vectors: int, load: float) -> float:
 class Depthwise:
     """The arguments of `drive`.
 
-    Results come in `bands` of `rows` rows, of which a block computes `ROWS`; `before` is the
-    padding, and a channel out has `weights` weights.
+    The result is divided into `bands` of `rows` rows, of which a block computes `ROWS`. `before` is
+    the padding, and an output channel has `weights` weights.
     """
 
     ROWS: Fixed
@@ -169,7 +169,7 @@ class Depthwise:
 
 
 def drive(task: int, scratch: int, x: int, y: int, a: Depthwise) -> None:
-    """Do one band of one plane of an image and group."""
+    """Compute one band of one plane of an image and group."""
     shape, space, out = a.shape, a.shape.space, a.shape.out
     _, _, band, d, group, n = place_of(task, 1, 1, a.bands, out.d, a.groups)
     end = min(out.h, (band + 1) * a.rows)

@@ -1,8 +1,8 @@
-"""torch's own operators, one call after another as torch runs them: the quick method.
+"""Compute by torch's own operators, called one after another: the method for first calls.
 
-What torch gets wrong is put right before it is called or refused: half types are summed in
-float32, uneven padding is laid out first, averages that torch does not know are sums over counts.
-Differentiable wherever torch is.
+What torch gets wrong is prepared first or refused. Half types are summed in float32; uneven padding
+is added before the call; averages that torch lacks are sums divided by counts. Torch can
+differentiate it wherever it can differentiate its operators.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRANSPOSED: dict[int, Callable[..., Tensor]] = {
     2: F.conv_transpose2d,
     3: F.conv_transpose3d,
 }
-# One axis is pooled as two: max_pool1d knows no integers.
+# One axis is pooled as two, because max_pool1d does not take integers.
 MAX_POOLS: dict[int, Callable[..., Any]] = {
     2: F.max_pool2d_with_indices,
     3: F.max_pool3d_with_indices,
@@ -38,13 +38,13 @@ AVG_POOLS: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d,
 
 
 MOST_UNFOLDED = 2**32
-"""In bytes; beyond them there may be no memory."""
+"""The most bytes of unfolded input; for more there may be no memory."""
 
 FRESH, FRESH_BYTE = 2**25, 8e-10
 """From so many bytes on, memory is of fresh pages, and takes so many seconds a byte to be had."""
 
 LARGEST = 2**30
-"""Many of torch's loops count in 32 bits and silently drop the rest; sums of two still fit."""
+"""The limit of integers, as many of torch's loops count in 32 bits; a sum of two still fits."""
 
 
 def refuses(problem: Problem) -> str | None:
@@ -68,7 +68,7 @@ def refuses(problem: Problem) -> str | None:
             return "torch's indices would count the uneven padding"
         for taps, n in zip(problem.windows, problem.space, strict=True):
             if taps.before and taps.dilation > n:
-                return "torch's indices of a window that lies on padding alone mean nothing"
+                return "torch's indices of windows on padding alone are meaningless"
     limit = {"reflect": 1, "circular": 0}.get(problem.padding_mode)
     if limit is not None:
         for window, n in zip(problem.windows, problem.space, strict=True):
@@ -78,11 +78,11 @@ def refuses(problem: Problem) -> str | None:
 
 
 def _unfolded(problem: Problem) -> int:
-    """Return how many bytes torch fills with all windows side by side: of doubles on the CPU."""
+    """Return the bytes that torch fills with all windows, as it does for doubles on the CPU."""
     doubles = problem.dtype in ("float64", "complex128") and problem.device == "cpu"
     if not doubles or isinstance(problem, Pool) or prod(problem.size) == 1:
         return 0
-    if isinstance(problem, Conv):  # of the whole batch, a group after another
+    if isinstance(problem, Conv):  # of the whole batch, one group after another
         each = problem.batch * problem.channels // problem.groups * prod(problem.outputs)
     else:
         each = problem.channels_out // problem.groups * prod(problem.space)
@@ -126,7 +126,7 @@ def estimate(problem: Problem) -> Estimate:
 def run(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the result (n, k, *outputs), and for pooling with indices those of the maxima."""
+    """Return the result (n, k, *outputs), and the indices of the maxima if asked for."""
     if isinstance(problem, MaxPool):
         return _max_pool(problem, x)
     if isinstance(problem, AvgPool):
@@ -136,7 +136,7 @@ def run(
     if not x.is_complex():
         parts = (x, weight) if bias is None else (x, weight, bias)
         return _in_working_type(partial(_convolved, problem), *parts), None
-    # torch multiplies complex numbers by three products, which cancel and lose infinities.
+    # torch multiplies complex numbers with three products, which cancel and lose infinities.
     f = partial(_convolved, problem)
     real = f(x.real, weight.real) - f(x.imag, weight.imag)
     imaginary = f(x.real, weight.imag) + f(x.imag, weight.real)
@@ -204,20 +204,20 @@ def _max_pool(problem: MaxPool, x: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def _indexable(x: Tensor) -> Tensor:
-    """Return x laid out so that torch's maximum pooling can count its positions.
+    """Return x in a layout in which torch's maximum pooling can count its positions.
 
-    Channels last it counts them in integers as wide as an element.
+    In channels last, torch counts them in integers as wide as an element.
     """
     narrow = not x.is_floating_point() and x.element_size() < 4
     if not narrow and prod(x.shape[2:]) <= LARGEST:
         return x
-    # A view anew: one channel may be contiguous and still have the strides of channels last.
+    # A new view: one channel may be contiguous and still have the strides of channels last.
     return x.contiguous().flatten().view(x.shape)
 
 
 def _avg_pool(problem: AvgPool, x: Tensor) -> Tensor:
     windows = problem.windows
-    # avg_pool3d wants the input alone, without padding, to be as large as the window.
+    # avg_pool3d requires the input without padding to be as large as the window.
     small = len(windows) == 3 and any(map(int.__lt__, problem.space, problem.size))
     if _even(problem) and all(w.extent == w.size for w in windows) and not small:
         padding, ceil = [w.before for w in windows], any(w.ceil for w in windows)
@@ -234,7 +234,7 @@ def _avg_pool(problem: AvgPool, x: Tensor) -> Tensor:
 
 
 def _in_working_type(f: Callable[..., Tensor], *parts: Tensor) -> Tensor:
-    """Run f on real parts, half types in float32 on the CPU, where torch may sum them in half."""
+    """Return f of real parts; half types go through float32 on the CPU, where torch may not."""
     dtype = parts[0].dtype
     if dtype not in (torch.float16, torch.bfloat16) or parts[0].is_cuda:
         return f(*parts)
@@ -242,14 +242,14 @@ def _in_working_type(f: Callable[..., Tensor], *parts: Tensor) -> Tensor:
 
 
 def _real_parts(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Run a linear f of real coefficients on complex numbers part by part."""
+    """Return a linear f with real coefficients, for complex numbers part by part."""
     if x.is_complex():
         return torch.complex(f(x.real), f(x.imag))
     return _in_working_type(f, x)
 
 
 def _even(problem: Pool) -> bool:
-    """Tell whether a pooling pads both ends alike and by at most half a window: torch's rule."""
+    """Return whether both ends have the same padding, at most half a window: torch's rule."""
     return all(w.before == w.after <= w.size // 2 for w in problem.windows)
 
 
@@ -262,7 +262,7 @@ def _dilations(problem: Problem) -> list[int]:
 
 
 def _ends(pairs: list[tuple[int, int]]) -> list[int]:
-    """Return (before, after) of every axis as F.pad wants them: the last axis first."""
+    """Return (before, after) of every axis for F.pad, which takes the last axis first."""
     return [count for pair in reversed(pairs) for count in pair]
 
 

@@ -1,8 +1,8 @@
-"""The definition: every product, in the widest type, straight from `Window`; never fast.
+"""Follow the definition: every product, in the widest type, straight from `Window`; never fast.
 
 The other methods are tested against this one, and this one against torch in float64 and SciPy.
-The loops go over outputs and taps, one step for the whole batch and all channels. Padding adds
-nothing: no product is formed with it, but where a weight is not finite (see `borders`).
+The loops run over outputs and taps, with one step for the whole batch and all channels. Products
+with padding are skipped, unless a weight is infinite or NaN (see `borders`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Pair = tuple[int, int]
 
 
 def refuses(problem: Problem) -> str | None:
-    """Return why this method cannot do the problem, or None.
+    """Return why this method cannot compute the problem, or None.
 
     >>> refuses(MaxPool(space=(4,), windows=(Window(2),), dtype="int8"))
     """
@@ -52,7 +52,7 @@ def estimate(problem: Problem) -> Estimate:
 def run(
     problem: Problem, x: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the result (n, k, *outputs), and for pooling with indices those of the maxima."""
+    """Return the result (n, k, *outputs), and the indices of the maxima if asked for."""
     numbers = _numbers(x)
     with np.errstate(all="ignore"):
         if isinstance(problem, MaxPool):
@@ -94,7 +94,7 @@ def at(problem: Problem, x: Tensor, weight: Tensor, o: tuple[int, ...]) -> Numbe
 
 
 def _weighted_sums(problem: Problem, x: Numbers, weight: Numbers) -> Numbers:
-    """Convolve, transposed or not: the windows say which tap meets which input."""
+    """Convolve, transposed or not, with the pairs of taps and inputs that the windows give."""
     n, g = problem.batch, problem.groups
     x = x.reshape(n, g, 1, problem.channels // g, *problem.space)
     if isinstance(problem, Conv):
@@ -109,9 +109,9 @@ def _weighted_sums(problem: Problem, x: Numbers, weight: Numbers) -> Numbers:
 
 
 def _max_pool(problem: Problem, x: Numbers) -> tuple[Numbers, Numbers]:
-    """Return the first largest of every window and where it lies; not-a-number is larger still.
+    """Return the first maximum of every window and its place; NaN counts as the largest.
 
-    A window that lies in the padding altogether has the lowest value there is, at index -1.
+    A window of only padding gives the lowest value of the type, at index -1.
     """
     floating = np.issubdtype(x.dtype, np.floating)
     lowest = -np.inf if floating else np.iinfo(x.dtype).min
@@ -127,7 +127,7 @@ def _max_pool(problem: Problem, x: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _avg_pool(problem: AvgPool, x: Numbers) -> Numbers:
-    """Return the mean of every window; that of a window with nothing to count is 0."""
+    """Return the mean of every window, which is 0 for a window with nothing to count."""
     y = np.zeros((*x.shape[:2], *problem.outputs), x.dtype)
     for o, pairs in _places(problem):
         for _, position in pairs:
@@ -143,7 +143,7 @@ def _avg_pool(problem: AvgPool, x: Numbers) -> Numbers:
 def _places(
     problem: Problem,
 ) -> Iterator[tuple[tuple[int, ...], list[tuple[tuple[int, ...], ...]]]]:
-    """Yield every output position with the taps and input positions that meet there."""
+    """Yield every output position with its pairs of taps and input positions."""
     axes = [
         _axis_pairs(window, n, problem.padding_mode)
         for window, n in zip(problem.windows, problem.space, strict=True)
@@ -159,7 +159,7 @@ def _at(place: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _axis_pairs(window: Window | TransposedWindow, n: int, mode: str) -> list[list[Pair]]:
-    """Return for every output along one axis the (tap, input position) pairs."""
+    """Return the (tap, input position) pairs of every output along one axis."""
     return [_pairs_at(window, o, n, mode) for o in range(window.outputs(n))]
 
 
@@ -172,13 +172,13 @@ def _pairs_at(window: Window | TransposedWindow, o: int, n: int, mode: str) -> l
 
 
 def _numbers(x: Tensor) -> Numbers:
-    """Return the values as NumPy can hold them; NumPy has no bfloat16, float32 holds it exactly."""
+    """Return the values as NumPy numbers, bfloat16 as float32, which holds it exactly."""
     x = x.detach().cpu().resolve_conj().resolve_neg()
     return (x.float() if x.dtype is torch.bfloat16 else x).numpy()
 
 
 def _widest(x: Numbers) -> Numbers:
-    """Return float64, complex128, or int64, whose overflow is that of every integer type."""
+    """Return float64, complex128, or int64, which overflows as every integer type does."""
     kind = {"f": np.float64, "c": np.complex128}.get(x.dtype.kind, np.int64)
     return x.astype(kind)
 

@@ -25,7 +25,7 @@ Part = tuple[slice, slice]
 
 
 def refuses(problem: Conv) -> str | None:
-    """Return why this method cannot do the problem, or None.
+    """Return why this method cannot compute the problem, or None.
 
     >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
     >>> refuses(Conv(channels=2, space=(4,), windows=(Window(2),), dtype="float32"))

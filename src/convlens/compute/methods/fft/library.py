@@ -1,14 +1,14 @@
-"""Convolution through torch's Fourier transforms, tile by tile: long kernels with no compiling.
+"""Convolve through torch's Fourier transforms, tile by tile: long kernels without compiling.
 
-It runs wherever torch does, so on a GPU it is what long kernels go through.
+It runs wherever torch does, and serves long kernels on a GPU.
 
-What a transform of a tile makes of a sum of products is one product: every channel in is
-transformed once, every channel out once. Tiles overlap by the extent of the kernel less one
-(see `fourier_tiles`); some of them at a time are transformed together, so that memory stays small.
+A transform turns a sum of products into one product. Every input channel and every output channel
+is transformed once. Tiles overlap by the extent of the kernel minus one (see `fourier_tiles`). Only
+some tiles are transformed at a time, so that memory stays small.
 
-An error is spread evenly over its tile, and not in proportion to each output. So float32 is
-transformed in float64. Where outputs are in doubt even then (see `fourier_doubts`), the magnitudes
-are convolved as well, and outputs whose own products are too small are summed one by one.
+Errors spread evenly over a tile, whatever the size of an output. So float32 is transformed in
+float64. If outputs are in doubt even then (see `fourier_doubts`), the magnitudes are convolved,
+and outputs whose own products are too small are summed one by one.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from convlens.compute.problems import Conv, Unfit
 __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 AT_ONCE, AT_ONCE_CUDA = 2**18, 2**25
-"""About how many numbers of the input are transformed at a time: on a CPU so few that they stay in
-a cache, on a GPU so many that all of it works."""
+"""About how many input numbers are transformed at a time: few enough for a cache on a CPU, enough
+to occupy all of a GPU."""
 LAUNCHES, FASTER = 3e-4, 50.0
 """What a GPU takes at least, in seconds, and how many times faster it is than one core: guesses."""
 LARGE = 2**21
-"""The positions of a tile above which smaller ones are taken whatever they waste."""
+"""The positions of a tile above which smaller tiles are used, whatever they waste."""
 SUMMED, GATHERED = 2**27, 2**19
 """The most products of outputs that are summed one by one, and about how many at a time."""
 
@@ -64,7 +64,7 @@ def _smooth(limit: int) -> list[int]:
 
 
 def refuses(problem: Conv) -> str | None:
-    """Return why this method cannot do the problem, or None.
+    """Return why this method cannot compute the problem, or None.
 
     >>> from convlens.windows import Window
     >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
@@ -115,8 +115,8 @@ def _tiles(problem: Conv) -> tuple[Tiles, float]:
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
-    `run` raises Unfit if too many outputs are in doubt to be summed one by one. Raises Unsuited for
-    weights that are not finite.
+    `run` raises Unfit if too many outputs are in doubt to sum them one by one. Raises Unsuited for
+    weights that are infinite or NaN.
     """
     return LibraryRun(problem, weight.detach(), bias)
 
@@ -132,8 +132,8 @@ class LibraryRun:
             for window, n in zip(problem.windows, problem.space, strict=True)
         ]
         self.scale = power_of_two(weight)
-        # The kernels are divided by a power of two near the largest weight, so that nothing over-
-        # or underflows between the transforms that does not in the result.
+        # The kernels are divided by a power of two near the largest weight, so that transforms
+        # overflow or underflow only where the result does.
         shape = (self.groups, -1, problem.channels // self.groups, *problem.size)
         self.weight = weight.double().reshape(shape)
         self.bias = None if bias is None else bias.detach().double().reshape(self.groups, -1)
@@ -146,7 +146,7 @@ class LibraryRun:
 
     @functools.cached_property
     def magnitudes(self) -> Tensor:
-        """Return the spectra of the kernels without their signs."""
+        """The spectra of the kernels without their signs."""
         return self._spectra(self.weight.abs())
 
     def _spectra(self, weight: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ class LibraryRun:
         return tuple(range(-len(self.tables), 0))
 
     def _sizes(self, stacked: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what tiles (n, g, c/g, *tiles, *length) add to errors, and their largest."""
+        """Return what tiles (n, g, c/g, *tiles, *length) contribute to errors, and their maxima."""
         largest = stacked.abs().amax(self._space)
         size = stacked.square().mean(self._space).sqrt() + PEAK * largest
         return size, largest.amax(2)
@@ -199,7 +199,7 @@ class LibraryRun:
     def _one(
         self, stacked: Tensor, transformed: Tensor, size: Tensor, largest: Tensor, k: int
     ) -> tuple[Tensor, Tensor]:
-        """Return the results (n, g, *space) of one kernel of each group, and which are certain."""
+        """Return the results (n, g, *space) of one kernel per group, and which are certain."""
         axes = len(self.tables)
         product = _product(transformed, self.spectra[:, k], axes)
         energy = 2 * (product.real.square() + product.imag.square()).sum(self._space)
@@ -230,7 +230,7 @@ class LibraryRun:
         taps = each * prod(self.problem.size)
         places = doubts.nonzero()
         if len(places) * taps > SUMMED:
-            raise Unfit(f"{len(places)} results are in doubt; a method that sums directly is right")
+            raise Unfit(f"{len(places)} results are in doubt; use a method that sums directly")
         flat = inputs.flatten(3)
         for some in places.split(max(1, GATHERED // taps)):
             n, g, k, *outputs = some.unbind(1)
@@ -266,7 +266,7 @@ def _at_once(problem: Conv) -> int:
 
 
 def _shares(problem: Conv, tiles: Tiles) -> tuple[int, list[Box]]:
-    """Return how many images to do at a time, and the boxes of tiles: a range of them a axis."""
+    """Return how many images to compute at a time, and the boxes of tiles: one range per axis."""
     room = max(1, _at_once(problem) // (tiles.points * problem.channels))
     sides = []
     for count in reversed(tiles.count):
@@ -280,7 +280,7 @@ def _shares(problem: Conv, tiles: Tiles) -> tuple[int, list[Box]]:
 
 
 def _stack(x: Tensor, tables: list[Table], tiles: Tiles, box: Box) -> Tensor:
-    """Return the tiles of a box, padded: (n, g, c/g, *tiles, *length), a view where it can be."""
+    """Return the padded tiles of a box, (n, g, c/g, *tiles, *length), as a view if possible."""
     for axis, (table, held) in enumerate(zip(tables, box, strict=True), start=3):
         length, step = tiles.length[axis - 3], tiles.step[axis - 3]
         place = held.start * step
@@ -293,7 +293,7 @@ def _stack(x: Tensor, tables: list[Table], tiles: Tiles, box: Box) -> Tensor:
 
 
 def _take(x: Tensor, axis: int, wanted: Table) -> Tensor:
-    """Return elements of an axis one after another; -1 stands for a zero."""
+    """Return the wanted elements of an axis; -1 stands for a zero."""
     if wanted[0] >= 0 and np.array_equal(wanted, np.arange(wanted[0], wanted[0] + len(wanted))):
         return x.narrow(axis, int(wanted[0]), len(wanted))
     places = torch.from_numpy(np.maximum(wanted, 0)).to(x.device)
@@ -302,14 +302,14 @@ def _take(x: Tensor, axis: int, wanted: Table) -> Tensor:
 
 
 def _lay_out(found: Tensor, axes: int) -> Tensor:
-    """Put tiles side by side: (n, g, *tiles, *step) becomes (n, g, *space)."""
+    """Join tiles: (n, g, *tiles, *step) becomes (n, g, *space)."""
     order = [part for axis in range(axes) for part in (2 + axis, 2 + axes + axis)]
     space = [found.shape[2 + axis] * found.shape[2 + axes + axis] for axis in range(axes)]
     return found.permute(0, 1, *order).reshape(*found.shape[:2], *space)
 
 
 def _put(found: Tensor, y: Tensor, box: Box) -> None:
-    """Write the outputs of a box of tiles to their place in y, those beyond its end left out."""
+    """Write the outputs of a box of tiles to their place in y, without those beyond its end."""
     for axis, held in enumerate(box, start=2):
         start = held.start * (found.shape[axis] // len(held))
         count = min(found.shape[axis], y.shape[axis] - start)

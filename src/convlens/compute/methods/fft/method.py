@@ -61,7 +61,7 @@ Numbers = np.ndarray[Any, Any]
 
 
 def refuses(problem: Conv) -> str | None:
-    """Return why this method cannot do the problem, or None.
+    """Return why this method cannot compute the problem, or None.
 
     >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
     >>> refuses(Conv(space=(4,), windows=(Window(2, stride=2),), dtype="float32"))

@@ -1,8 +1,8 @@
-"""How an input is cut into overlapping tiles, each transformed by itself: overlap-save.
+"""Divide an input into overlapping tiles, each transformed separately: overlap-save.
 
-A tile of L positions gives the (L - extent) // stride + 1 outputs whose windows lie in it, at one
-price a position: long tiles waste little on the overlap, short ones stay in the cache. Which is
-cheaper is asked of a price for every size that is possible.
+A tile of L positions gives the (L - extent) // stride + 1 outputs whose windows lie in it. Long
+tiles waste little on the overlap, and short ones stay in the cache. A price for every possible size
+decides.
 
 Source: Oppenheim & Schafer, *Discrete-Time Signal Processing*, section 8.7.3 (overlap-save).
 """
@@ -26,14 +26,14 @@ __all__ = ["Tiles", "choose", "power_of_two", "refuses_numbers"]
 
 Prices = np.ndarray[Any, np.dtype[np.float64]]
 DEAR = 2**28
-"""Bytes that the transforms of the kernels may take."""
+"""The most bytes that the transforms of the kernels may take."""
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles along every axis: how many positions each holds, `step` between two, and how many.
+    """Tiles along every axis: the `length` of each, the `step` between two, and their `count`.
 
-    A tile gives step / stride outputs a axis.
+    A tile gives step / stride outputs per axis.
     """
 
     length: tuple[int, ...]
@@ -42,12 +42,12 @@ class Tiles:
 
     @property
     def points(self) -> int:
-        """Return the positions of one tile."""
+        """The positions of one tile."""
         return prod(self.length)
 
 
 def refuses_numbers(problem: Conv) -> str | None:
-    """Return why no convolution of these arrays goes through a Fourier transform, or None."""
+    """Return why no Fourier transform can convolve arrays of this kind, or None."""
     if problem.dtype not in ("float32", "float64"):
         return f"it transforms float32 and float64, not {problem.dtype}"
     if problem.gradient:
@@ -60,10 +60,10 @@ def refuses_numbers(problem: Conv) -> str | None:
 
 
 def power_of_two(weight: Tensor) -> float:
-    """Return a power of two near the largest weight; raises Unsuited if that is not finite.
+    """Return a power of two near the largest weight.
 
-    Kernels are divided by it before they are transformed, so that nothing over- or underflows on
-    the way that does not in the end.
+    Kernels are divided by it before they are transformed, so that transforms overflow or underflow
+    only where the result does. Raises Unsuited if the largest weight is infinite or NaN.
 
     >>> import torch
     >>> power_of_two(torch.tensor([0.0, -3.0]))
@@ -71,7 +71,7 @@ def power_of_two(weight: Tensor) -> float:
     """
     largest = float(weight.detach().abs().max())
     if not isfinite(largest):
-        raise Unsuited("a weight is not finite, and a Fourier transform would spread it")
+        raise Unsuited("a weight is infinite or NaN, which a Fourier transform would spread")
     if largest == 0:
         return 1.0
     return 2.0 ** (frexp(largest)[1] - 1)
@@ -82,10 +82,10 @@ def choose(
     lengths: Sequence[Sequence[int]],
     price: Callable[[tuple[Prices, ...], Prices], Prices],
 ) -> tuple[Tiles, float]:
-    """Return the cheapest tiles whose lengths are among those given an axis, and their price.
+    """Return the cheapest tiles with the given lengths of each axis, and their price.
 
-    `price(length, count)` gets arrays of the same shape: for every choice the length a axis, and
-    the number of tiles. `lengths` are rising, the last is used where no other is long enough.
+    `price(length, count)` takes arrays of one shape: for every choice the length per axis, and
+    the number of tiles. `lengths` ascend; the last is used where no other is long enough.
 
     >>> problem = Conv(space=(100,), windows=(Window(5),), dtype="float32")
     >>> choose(problem, [[4, 16, 64, 128]], lambda length, count: count * length[0])[0]

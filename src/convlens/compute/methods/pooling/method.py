@@ -43,7 +43,7 @@ __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 def refuses(problem: Pool) -> str | None:
-    """Return why this method cannot do the problem, or None.
+    """Return why this method cannot compute the problem, or None.
 
     >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window

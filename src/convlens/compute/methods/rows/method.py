@@ -44,7 +44,7 @@ __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 def refuses(problem: Conv) -> str | None:
-    """Return why this method cannot do the problem, or None.
+    """Return why this method cannot compute the problem, or None.
 
     >>> from convlens.windows import Window
     >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))

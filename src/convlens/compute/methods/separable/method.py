@@ -34,7 +34,7 @@ RESIDUES = {"float32": 2e-6, "float64": 4e-15}
 
 
 def refuses(problem: Conv) -> str | None:
-    """Return why this method cannot do the problem, or None; the weights may yet be unsuited.
+    """Return why this method cannot compute the problem, or None; the weights may yet be unsuited.
 
     >>> refuses(Conv(space=(9, 9), windows=(Window(3), Window(3)), dtype="float32"))
     >>> refuses(Conv(space=(9,), windows=(Window(3),), dtype="float32"))

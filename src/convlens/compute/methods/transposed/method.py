@@ -45,7 +45,7 @@ SLACK = 8
 
 
 def refuses(problem: ConvTranspose) -> str | None:
-    """Return why this method cannot do the problem, or None.
+    """Return why this method cannot compute the problem, or None.
 
     >>> from convlens.windows import TransposedWindow
     >>> refuses(ConvTranspose(space=(4,), windows=(TransposedWindow(2),), dtype="int32"))
