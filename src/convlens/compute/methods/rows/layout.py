@@ -35,7 +35,7 @@ __all__ = [
 
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
-HIDDEN = 0.97
+HIDDEN = 0.968
 """Cycles that pass for one of a block: some are hidden behind others."""
 
 WIDEST, TALLEST = 6, 12
