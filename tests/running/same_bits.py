@@ -1,8 +1,28 @@
 """The same bits, whatever the number of threads and however the batch is cut."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
+
+from convlens.compute.methods.method import ConvMethod
+from convlens.compute.problems import Conv
+from convlens.compute.reading.options import read_conv
+from tests.running.poisoned_memory import poisoned
+
+
+def check_method(
+    method: ConvMethod[Conv], x: tuple[int, ...], weight: tuple[int, ...], **options: Any
+) -> None:
+    """Check that threads and batch change no bit of what a method makes of random numbers."""
+    generator = torch.Generator().manual_seed(0)
+    numbers, kernel = torch.randn(x, generator=generator), torch.randn(weight, generator=generator)
+
+    def computed(x: torch.Tensor) -> torch.Tensor:
+        problem = read_conv(x, kernel, **options)
+        return poisoned(problem, x, method.ready(problem, kernel, None))
+
+    check_same_bits(computed, numbers)
 
 
 def check_same_bits(computed: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> None:

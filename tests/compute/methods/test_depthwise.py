@@ -17,7 +17,7 @@ from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
 from tests.running.poisoned_memory import poisoned, whole
-from tests.running.same_bits import check_same_bits
+from tests.running.same_bits import check_method
 
 WIDTHS = [1, 7, 16, 30, 70]
 
@@ -121,16 +121,7 @@ def test_a_bad_number_spoils_the_windows_over_it_alone(bad: float, at: tuple[int
 def test_threads_and_batch_change_no_bit(
     x: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any]
 ) -> None:
-    generator = torch.Generator().manual_seed(0)
-    numbers, kernel = torch.randn(x, generator=generator), torch.randn(weight, generator=generator)
-
-    def computed(x: torch.Tensor) -> torch.Tensor:
-        problem = read_conv(x, kernel, **options)
-        y = torch.empty(problem.y_shape)
-        depthwise.METHOD.ready(problem, kernel, None)(x, y)
-        return y
-
-    check_same_bits(computed, numbers)
+    check_method(depthwise.METHOD, x, weight, **options)
 
 
 def test_a_block_loads_every_line_once_for_all_its_rows() -> None:

@@ -13,7 +13,7 @@ from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
 from tests.running.poisoned_memory import poisoned, whole
-from tests.running.same_bits import check_same_bits
+from tests.running.same_bits import check_method
 
 
 @st.composite
@@ -68,15 +68,7 @@ def test_larger_layers_are_the_reference(
 
 
 def test_threads_and_batch_change_no_bit() -> None:
-    generator = torch.Generator().manual_seed(3)
-    x = torch.randn(3, 7, 20, 23, generator=generator)
-    weight = torch.randn(50, 7, 3, 3, generator=generator)
-
-    def computed(x: torch.Tensor) -> torch.Tensor:
-        problem = read_conv(x, weight, padding=1, stride=2)
-        return poisoned(problem, x, lanes.METHOD.ready(problem, weight, None))
-
-    check_same_bits(computed, x)
+    check_method(lanes.METHOD, (3, 7, 20, 23), (50, 7, 3, 3), padding=1, stride=2)
 
 
 def test_a_wrong_table_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

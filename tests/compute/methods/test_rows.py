@@ -18,7 +18,7 @@ from convlens.compute.reading.options import read_conv
 from convlens.windows import Window
 from tests.running.drawn_examples import examples
 from tests.running.poisoned_memory import poisoned, whole
-from tests.running.same_bits import check_same_bits
+from tests.running.same_bits import check_method
 
 WIDTHS = [1, 7, 16, 30, 70]
 
@@ -115,16 +115,7 @@ def test_a_bad_number_spoils_the_windows_over_it_alone(bad: float, at: int) -> N
 def test_threads_and_batch_change_no_bit(
     x: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any]
 ) -> None:
-    generator = torch.Generator().manual_seed(0)
-    numbers, kernel = torch.randn(x, generator=generator), torch.randn(weight, generator=generator)
-
-    def computed(x: torch.Tensor) -> torch.Tensor:
-        problem = read_conv(x, kernel, **options)
-        y = torch.empty(problem.y_shape)
-        rows.METHOD.ready(problem, kernel, None)(x, y)
-        return y
-
-    check_same_bits(computed, numbers)
+    check_method(rows.METHOD, x, weight, **options)
 
 
 def test_a_block_reads_and_writes_as_often_as_it_must() -> None:

@@ -44,7 +44,7 @@ def filter_rows(
 across_rows = down_rows = filter_rows
 """The two versions of it that one kernel has."""
 
-ARGUMENTS = ", ".join(parameters(filter_rows))
+ARGUMENTS = parameters(filter_rows)
 
 
 def filter_blocks(
@@ -61,20 +61,15 @@ def filter_blocks(
     3
     """
     widths = [vectors] if rest == vectors else [vectors, rest]
-    along = along_rows(name, rows, vectors, rest, ARGUMENTS, _moved())
+    moved = {one: f"{one} + column * WIDTH" for one in ("x", "y")}
+    along = along_rows(name, rows, vectors, rest, ARGUMENTS, moved)
     blocks = [_block(name, rows, width, taps) for width in widths]
     return "\n".join([*blocks, along]) + "\n"
 
 
-def _moved() -> str:
-    """Return the arguments for the columns from `column` on."""
-    moved = ARGUMENTS.replace(" x,", " x + column * WIDTH,").replace(" y,", " y + column * WIDTH,")
-    return moved.replace(" n,", " n - column,")
-
-
 def _block(name: str, rows: int, vectors: int, taps: Sequence[int]) -> str:
     lines = [
-        f"def {name}_{rows}_{vectors}({ARGUMENTS}):",
+        f"def {name}_{rows}_{vectors}({', '.join(ARGUMENTS)}):",
         "    b = broadcast(bias, 0)",
     ]
     lines += [f"    a{r}_{v} = b" for r in range(rows) for v in range(vectors)]

@@ -65,19 +65,10 @@ def image_blocks(
     3
     """
     widths = [vectors] if rest == vectors else [vectors, rest]
-    along = along_rows("image", rows, vectors, rest, ", ".join(ARGUMENTS), _moved(stride[1]))
+    moved = {"left": f"left + column * {stride[1]}", "y": "y + column * WIDTH"}
+    along = along_rows("image", rows, vectors, rest, ARGUMENTS, moved)
     blocks = [_block(rows, width, size, stride, apart) for width in widths]
     return "\n".join([*blocks, along]) + "\n"
-
-
-def _moved(stride: int) -> str:
-    """Return the arguments for the columns from `column` on."""
-    moved = {
-        "left": f"left + column * {stride}",
-        "y": "y + column * WIDTH",
-        "n": "n - column",
-    }
-    return ", ".join(moved.get(name, name) for name in ARGUMENTS)
 
 
 def _block(

@@ -61,20 +61,11 @@ def pool_blocks(
     3
     """
     widths = [vectors] if rest == vectors else [vectors, rest]
-    along = along_rows("pool", rows, vectors, rest, ", ".join(ARGUMENTS), _moved(stride[1]))
+    moved = {"left": f"left + column * {stride[1]}"}
+    moved |= {name: f"{name} + column * WIDTH" for name in ("y", "counts")}
+    along = along_rows("pool", rows, vectors, rest, ARGUMENTS, moved)
     blocks = [_block(rows, width, size, stride, mean) for width in widths]
     return "\n".join([*blocks, along]) + "\n"
-
-
-def _moved(stride: int) -> str:
-    """Return the arguments for the columns from `column` on."""
-    moved = {
-        "left": f"left + column * {stride}",
-        "y": "y + column * WIDTH",
-        "counts": "counts + column * WIDTH",
-        "n": "n - column",
-    }
-    return ", ".join(moved.get(name, name) for name in ARGUMENTS)
 
 
 def _block(

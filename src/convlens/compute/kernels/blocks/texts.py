@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 __all__ = ["along_rows", "written"]
 
 
-def along_rows(name: str, rows: int, vectors: int, rest: int, arguments: str, moved: str) -> str:
+def along_rows(
+    name: str,
+    rows: int,
+    vectors: int,
+    rest: int,
+    arguments: Sequence[str],
+    moved: Mapping[str, str],
+) -> str:
     """Return the source of `NAME_rows(arguments)`, which computes n columns block by block.
 
-    Blocks have `vectors` vectors; the last of a row has `rest` if these suffice. `moved` are the
-    arguments for the columns from `column` on.
+    Blocks have `vectors` vectors; the last of a row has `rest` if these suffice. `moved` says
+    which arguments change from column `column` on, and how; n is `n - column`.
 
-    >>> print(along_rows("filter", 2, 3, 1, "y, n", "y + column * WIDTH, n - column"))
+    >>> print(along_rows("filter", 2, 3, 1, ("y", "n"), {"y": "y + column * WIDTH"}))
     def filter_rows(y, n):
         column = 0
         while n - column > 1 * LANES:
@@ -20,14 +29,16 @@ def along_rows(name: str, rows: int, vectors: int, rest: int, arguments: str, mo
         if n > column:
             filter_2_1(y + column * WIDTH, n - column)
     """
+    moved = {**moved, "n": "n - column"}
+    given = ", ".join(moved.get(argument, argument) for argument in arguments)
     lines = [
-        f"def {name}_rows({arguments}):",
+        f"def {name}_rows({', '.join(arguments)}):",
         "    column = 0",
         f"    while n - column > {rest} * LANES:",
-        f"        {name}_{rows}_{vectors}({moved})",
+        f"        {name}_{rows}_{vectors}({given})",
         f"        column += {vectors} * LANES",
         "    if n > column:",
-        f"        {name}_{rows}_{rest}({moved})",
+        f"        {name}_{rows}_{rest}({given})",
     ]
     return "\n".join(lines)
 

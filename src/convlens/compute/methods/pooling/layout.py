@@ -122,6 +122,11 @@ class PoolLayout:
         aside = self.sums and (self.halves_rows or self.halves_columns)
         return ((1 + aside) * self.elements(band) + SLACK * self.lanes) * self.width
 
+    @property
+    def moved(self) -> int:
+        """Return the bytes of input and result."""
+        return self.images * (prod(self.space) + prod(self.outputs)) * self.width
+
     def tasks(self, band: PoolBand) -> int:
         """Return the number of bands."""
         counts = zip(

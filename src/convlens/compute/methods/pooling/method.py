@@ -20,7 +20,6 @@ from torch import Tensor
 from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import LANES, WIDTH, word
 from convlens.compute.kernels.launching import Launch, threads
-from convlens.compute.kernels.machine import WIDTHS
 from convlens.compute.kernels.records import Fixed, Pointer
 from convlens.compute.kernels.rows.pooling import (
     PoolCounts,
@@ -77,12 +76,10 @@ def estimate(problem: Pool) -> Estimate:
     """
     layout = PoolLayout.of(problem)
     band = layout.band(threads())
-    images = problem.batch * problem.channels
-    moved = images * (prod(layout.space) + prod(layout.outputs)) * WIDTHS[problem.dtype]
-    vectors = images * prod(layout.outputs) * layout.work(band) / layout.lanes
-    lines = images * prod(layout.outputs) / band.columns
+    vectors = layout.images * prod(layout.outputs) * layout.work(band) / layout.lanes
+    lines = layout.images * prod(layout.outputs) / band.columns
     cycles = (1.8 * vectors + 60 * lines) / threads()
-    return Estimate(cycles=cycles, bytes=moved, seconds=3e-6)
+    return Estimate(cycles=cycles, bytes=layout.moved, seconds=3e-6)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil
 
 from convlens.compute.kernels.blocks.pools import PoolTaps, pool_blocks, pool_rows
 from convlens.compute.kernels.language.compiling import Kernel
@@ -74,9 +74,8 @@ def estimate(problem: Pool) -> Estimate:
     True
     """
     layout = PoolLayout.of(problem)
-    moved = layout.images * (prod(layout.space) + prod(layout.outputs)) * layout.width
     computed = layout.images * layout.outputs[0] * block_of(layout, speed().load).cycles
-    return Estimate(cycles=computed / threads(), bytes=moved, seconds=3e-6)
+    return Estimate(cycles=computed / threads(), bytes=layout.moved, seconds=3e-6)
 
 
 @dataclass(frozen=True)
