@@ -238,3 +238,11 @@ def test_the_cache_is_one_folder_and_does_without_what_the_disk_refuses(
     write_cached(tmp_path / "new" / "a.o" / "b", b"code")  # its folder is a file
     write_cached(tmp_path / "new", b"code")  # it is a folder
     assert (tmp_path / "new" / "a.o").read_bytes() == b"code"
+
+
+def test_the_first_file_of_a_cache_removes_what_dead_processes_left(tmp_path: Path) -> None:
+    left = tmp_path / "kernels" / ".partial-4194305-0123abcd.o"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    write_cached(left.parent / "a.o", b"code")
+    assert [path.name for path in left.parent.iterdir()] == ["a.o"]

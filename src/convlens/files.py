@@ -143,11 +143,21 @@ def cache_folder() -> Path | None:
 
 
 def write_cached(path: Path, content: bytes | str) -> None:
-    """Write a file of the cache as `write_whole` does; if the disk refuses, leave it out."""
+    """Write a file of the cache as `write_whole` does; if the disk refuses, leave it out.
+
+    The first one in a folder removes what dead processes left there.
+    """
     # ValueError: a folder or a device has that name.
     with contextlib.suppress(OSError, ValueError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, content, durable=False)
+        _sweep_once(path.parent)
+
+
+@functools.cache
+def _sweep_once(folder: Path) -> None:
+    """Sweep a folder of the cache, once a process."""
+    sweep(folder)
 
 
 def expanded(path: str | Path) -> Path:

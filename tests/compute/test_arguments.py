@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from convlens.compute import avg_pool, conv, conv_transpose, max_pool, plan
-from convlens.compute.planning import METHODS, plan_pool
+from convlens.compute.methods import METHODS
+from convlens.compute.planning import plan_pool
 from convlens.windows import AdaptiveWindow, TransposedWindow, Window, padded_source
 
 X, W = np.ones((1, 2, 8, 8)), np.ones((2, 2, 3, 3))

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from convlens.compute import Plan, plan
-from convlens.compute.planning import METHODS, plan_pool
+from convlens.compute.methods import METHODS
+from convlens.compute.planning import plan_pool
 from convlens.windows import TransposedWindow, Window
 from tests.cases.methods import DIRECT, does, is_exact
 from tests.oracles.compute import Numbers, check_sum

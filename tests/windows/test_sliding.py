@@ -144,6 +144,13 @@ def test_reads_and_readers_agree_on_any_integers(
             assert reader in window.readers(i, n)
 
 
+def test_a_span_is_what_the_outputs_cover() -> None:
+    for window in convolution_windows():
+        for outputs in range(1, 6):
+            covered = [at for o in range(outputs) for at in window.covers(o)]
+            assert window.span(outputs) == max(covered) - min(covered) + 1
+
+
 def test_huge_integers_cost_nothing() -> None:
     window = Window(2, stride=2**61, dilation=2**62, before=2**62, after=2**62 + 1)
     assert window.reads(0, 5) == range(0, 1)

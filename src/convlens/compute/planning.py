@@ -10,7 +10,6 @@ from torch import Tensor
 
 from convlens.compute.calling import answer
 from convlens.compute.deciding import Candidate, Decision, Prepared, decide
-from convlens.compute.methods import METHODS
 from convlens.compute.operands.arrays import Array
 from convlens.compute.operands.operands import Operands
 from convlens.compute.problems import DTYPES, Problem
@@ -19,7 +18,7 @@ from convlens.compute.reading.options import read_pool, read_weighted
 from convlens.compute.reading.values import read_flag, read_tolerance
 from convlens.windows import TransposedWindow, Window
 
-__all__ = ["METHODS", "Plan", "plan", "plan_pool"]
+__all__ = ["Plan", "plan", "plan_pool"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,7 +100,7 @@ class Window:
             )
         n = count("n", n)
         outputs = -(-n // self.stride)
-        total = max((outputs - 1) * self.stride + self.extent - n, 0)
+        total = max(self.span(outputs) - n, 0)
         return Window(self.size, self.stride, self.dilation, *split_evenly(padding, total))
 
     @property
@@ -147,6 +147,14 @@ class Window:
                 "size or dilation"
             )
         return (room - self.extent) // self.stride + 1
+
+    def span(self, outputs: int) -> int:
+        """Return how many inputs, padding included, some consecutive outputs cover together.
+
+        >>> Window(3, stride=2).span(4)
+        9
+        """
+        return (count("outputs", outputs) - 1) * self.stride + self.extent
 
     def covers(self, o: int) -> range:
         """Return the positions of all taps of output `o`, padding included.

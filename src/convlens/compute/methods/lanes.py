@@ -132,8 +132,8 @@ def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> _Band:
         rows,
         columns,
         depth.extent,
-        (rows - 1) * row.stride + row.extent,
-        (columns - 1) * column.stride + column.extent,
+        row.span(rows),
+        column.span(columns),
     )
 
 

@@ -76,7 +76,7 @@ def covered(window: Window, n: int) -> int:
     >>> covered(Window(3, before=1, after=1), 4)
     6
     """
-    return (window.outputs(n) - 1) * window.stride + window.extent
+    return window.span(window.outputs(n))
 
 
 def middle(window: Window, n: int) -> tuple[int, int]:

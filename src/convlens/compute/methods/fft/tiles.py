@@ -112,7 +112,7 @@ def _axis(
 ) -> list[tuple[int, int, int]]:
     """Return the (length, step, count) worth trying along one axis, about `most` of them."""
     low = min(bisect_left(allowed, window.extent), len(allowed) - 1)
-    whole = (outputs - 1) * window.stride + window.extent
+    whole = window.span(outputs)
     high = min(max(bisect_left(allowed, whole), low), len(allowed) - 1)
     found: dict[int, tuple[int, int, int]] = {}
     for length in allowed[low : high + 1]:

@@ -82,7 +82,7 @@ class PoolLayout:
     def halves_rows(self) -> bool:
         """Whether the rows of a window are halved, or all read for every output row."""
         depth, row, _ = self.windows
-        lines = (self.outputs[1] - 1) * row.stride + row.extent
+        lines = row.span(self.outputs[1])
         halved = lines * (depth.size + 2 * log2(row.size) + 1)
         return halved < self.outputs[1] * depth.size * row.size
 

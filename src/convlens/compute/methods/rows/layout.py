@@ -251,7 +251,7 @@ def choose_band(
     in_place = row.stride == column.stride == 1 and column.before == column.after == 0
 
     def laid_out(deep: int, rows: int, columns: int) -> FilterBand:
-        planes = (deep - 1) * depth.stride + depth.extent
+        planes = depth.span(deep)
         lines = rows + (row.extent - 1) // row.stride
         length = ceil((columns + (column.extent - 1) // column.stride) / lanes) * lanes
         if length * WIDTHS[dtype] % 4096 == 0:  # or lines would meet in the same place of the cache
