@@ -29,26 +29,6 @@ MOST_WORDS = 30
 TO_BE_REWRITTEN = (
     "compute/deciding.py",
     "compute/measuring.py",
-    "compute/methods/__init__.py",
-    "compute/methods/depthwise.py",
-    "compute/methods/eager.py",
-    "compute/methods/fft/again.py",
-    "compute/methods/fft/library.py",
-    "compute/methods/fft/method.py",
-    "compute/methods/fft/tiles.py",
-    "compute/methods/lanes.py",
-    "compute/methods/method.py",
-    "compute/methods/pooling/method.py",
-    "compute/methods/pooling/small.py",
-    "compute/methods/reference.py",
-    "compute/methods/rows/layout.py",
-    "compute/methods/rows/method.py",
-    "compute/methods/separable/images.py",
-    "compute/methods/separable/method.py",
-    "compute/methods/shift/method.py",
-    "compute/methods/taps.py",
-    "compute/methods/transposed/method.py",
-    "compute/methods/winograd/method.py",
 )
 """Rooms whose prose is still to be gone through; none may join them."""
 

@@ -114,7 +114,7 @@ def test_a_block_loads_every_line_once_for_all_its_rows() -> None:
         (3, {"stride": (1, 3)}, "strides of up to"),
         (3, {"stride": (5, 1)}, "strides of up to"),
         (2, {"dilation": (2, 1)}, "no dilation"),
-        (2, {"return_indices": True}, "not where they lie"),
+        (2, {"return_indices": True}, "not their places"),
     ],
 )
 def test_what_it_refuses(size: int, options: dict[str, Any], why: str) -> None:

@@ -1,4 +1,4 @@
-"""The methods by name, and one way to get any of them ready for a problem."""
+"""List the methods by name, and prepare any of them for a problem."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from convlens.integers import shown
 __all__ = ["METHODS", "Run", "check_method", "prepared", "refused", "seconds_of"]
 
 Run = Callable[[Tensor, Tensor | None], Computed]
-"""Takes x (n, c, *space) and perhaps a place for the result; returns the result, and indices."""
+"""A function of x (n, c, *space) and an optional place for the result; it returns a `Computed`."""
 
 AnyMethod = ConvMethod[Conv] | ConvMethod[ConvTranspose] | PoolMethod | WholeMethod
 
@@ -51,11 +51,11 @@ METHODS: dict[str, AnyMethod] = {
     "torch": eager.METHOD,
     "reference": reference.METHOD,
 }
-"""Every method by name."""
+"""All methods by name."""
 
 
 WIDENED = 3.0
-"""Cycles that an element takes to be made wider, or narrow again."""
+"""The cycles it takes to widen an element, or to narrow it again."""
 
 
 def check_method(method: Any) -> None:
@@ -80,7 +80,7 @@ def refused(name: str, problem: Problem) -> str | None:
     """
     method = METHODS[name]
     reason = method.refused(problem)
-    # A method that makes its result itself does so in the type that is given.
+    # A `WholeMethod` computes its result in the type that is given.
     wide = None if isinstance(method, WholeMethod) else widened(problem)
     if reason is not None and wide is not None and method.refused(wide) is None:
         return None
@@ -88,7 +88,7 @@ def refused(name: str, problem: Problem) -> str | None:
 
 
 def seconds_of(name: str, problem: Problem) -> float:
-    """Return about how many seconds a method takes; widening is a pass over everything."""
+    """Return about how many seconds a method takes, including one pass to widen everything."""
     method, wide = METHODS[name], widened(problem)
     if wide is None or method.refused(problem) is None:
         return method.seconds(problem)

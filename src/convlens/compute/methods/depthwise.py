@@ -42,10 +42,10 @@ Their blocks have at most `FLAT` rows: 96 channels of 112 x 112, batch 8, take 2
 2 x 5 and 7.5 ms in blocks of 10 x 2."""
 
 STALLS = 1.25
-"""Cycles that pass for one of a block: some are lost to what it waits for."""
+"""The cycles that pass for one of a block, which sometimes waits."""
 
 ALIASED = 1.7
-"""Lines that lie some pages apart meet in the same place of the cache, and take so much longer."""
+"""The factor by which lines a multiple of 4,096 bytes apart, which share cache sets, are slower."""
 
 
 def refuses(problem: Conv) -> str | None:
@@ -103,7 +103,7 @@ def _moved(problem: Conv) -> int:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of `rows` x `vectors`, the last of a row `rest`; `cycles` for one channel out."""
+    """A block of `rows` x `vectors`, the last of a row `rest`; `cycles` for one output channel."""
 
     rows: int
     vectors: int
@@ -113,7 +113,7 @@ class Block:
 
 @functools.lru_cache(512)
 def block_of(shape: Shape, dtype: str, far: bool, load: float) -> Block:
-    """Return the block that takes the least time, by the multiply-adds and loads it is made of.
+    """Return the block that takes the least time, by its multiply-adds and loads.
 
     `far` says that input and result do not fit the caches; `load` is that of `Speed`.
     """

@@ -41,7 +41,7 @@ MOST_UNFOLDED = 2**32
 """The most bytes of unfolded input; for more there may be no memory."""
 
 FRESH, FRESH_BYTE = 2**25, 8e-10
-"""From so many bytes on, memory is of fresh pages, and takes so many seconds a byte to be had."""
+"""The bytes from which memory consists of new pages, and the seconds a byte of them takes."""
 
 LARGEST = 2**30
 """The limit of integers, as many of torch's loops count in 32 bits; a sum of two still fits."""
@@ -92,17 +92,17 @@ def _unfolded(problem: Problem) -> int:
 def estimate(problem: Problem) -> Estimate:
     """Return about what it takes.
 
-    torch's fast layers want channels in and out; with one to three of both it unfolds the input or
-    worse. Measured: 33 ms for a million samples and 3 taps, 12 s for 2047 of a signal; 30 ms for an
-    image of a million and 3 x 3 taps, 150 ms for 31 x 31; 12 ms for a batch of 8 through the 7 x 7
-    taps of a first layer of 3 channels to 64.
+    torch's fast layers need channels in and out. With one to three of both it unfolds the input, or
+    is slower still: 33 ms for a million samples and 3 taps, 12 s for a signal and 2,047 taps; 30 ms
+    for an image of a million pixels and 3 x 3 taps, 150 ms for 31 x 31. A batch of 8 takes 12 ms
+    through the 7 x 7 taps of a first layer from 3 channels to 64.
 
     >>> from convlens.windows import Window
     >>> estimate(Conv(space=(4,), windows=(Window(2),), dtype="float32")).seconds
     3e-05
     """
     if problem.device.startswith("cuda"):
-        few = problem.channels // problem.groups < 8  # cuDNN's units want channels as well
+        few = problem.channels // problem.groups < 8  # cuDNN is fast with channels only, too
         return Estimate(seconds=2e-5 + (1e-12 if few else 1e-13) * problem.steps)
     unfolded = _unfolded(problem)
     if unfolded > FRESH:

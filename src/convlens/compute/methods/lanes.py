@@ -1,9 +1,9 @@
-"""Convolution with the channels out in the lanes of vectors: long strides, small maps, frames.
+"""Convolve with output channels in the lanes of vectors: long strides, small maps, frames.
 
-The other way round than `shift`: inputs are read one by one from where they lie, in x itself
-or in a padded copy of the band, whatever the stride and however few they are; the weights of many
-channels out are the vectors. A task computes a panel of channels for some positions, in memory of
-its own, and turns it over into rows of the result.
+Unlike `shift`, it reads inputs one by one, from x in place or from a padded copy of a band. Any
+stride and any small number of them will do, because the vectors hold the weights of many output
+channels. A task computes a panel of channels for some positions in its own memory, and transposes
+it into rows of the result.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from convlens.compute.problems import Conv
 __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 FEWEST = 12
-"""Channels out of a group, at least: fewer leave most lanes empty."""
+"""The fewest output channels of a group; with fewer, most lanes would be empty."""
 MOST = 512
-"""Positions of a task, at most: their inputs stay in the first cache while panels go by."""
+"""The most positions of a task, so that their inputs stay in the first-level cache."""
 
 
 def refuses(problem: Conv) -> str | None:
@@ -51,12 +51,12 @@ def refuses(problem: Conv) -> str | None:
     >>> from convlens.windows import Window
     >>> refuses(Conv(space=(4,), channels_out=64, windows=(Window(2),), dtype="float32"))
     >>> refuses(Conv(space=(4,), channels_out=2, windows=(Window(2),), dtype="float32"))
-    'it needs at least 12 channels out in every group, not 2'
+    'it needs at least 12 output channels in every group, not 2'
     """
     reason = refuses_arrays(problem)
     out_each = problem.channels_out // problem.groups
     if reason is None and out_each < FEWEST:
-        return f"it needs at least {FEWEST} channels out in every group, not {out_each}"
+        return f"it needs at least {FEWEST} output channels in every group, not {out_each}"
     return reason
 
 
@@ -105,7 +105,7 @@ def _block(shape: Shape, dtype: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Band:
-    """How much a task does, of one depth: `rows` rows of `columns` positions."""
+    """The size of a task, at one depth: `rows` rows of `columns` positions."""
 
     rows: int
     columns: int
@@ -115,7 +115,7 @@ class _Band:
 
 
 def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> _Band:
-    """Choose the positions of a task: so many that weights are worth loading, that all have one."""
+    """Choose the positions of a task: enough to be worth loading weights, and enough tasks."""
     depth, row, column = shape.windows
     high, wide = shape.outputs[1:]
     columns = min(wide, MOST)
@@ -141,10 +141,10 @@ def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> _Band:
 class Lanes:
     """The arguments of `drive`.
 
-    The weights `w` come in `panels` of `VECTORS` vectors for each of `steps` taps, whose inputs lie
+    The weights `w` come in `panels` of `VECTORS` vectors for each of `steps` taps, whose inputs are
     at `offsets` in a packed band and at `offsets_there` in the input. `shares` tasks divide the
-    panels. A task does `rows` rows of `columns` positions, `POSITIONS` at a time. In its scratch
-    memory, `packed` elements are for the band, and its results are behind `results`.
+    panels. A task computes `rows` rows of `columns` positions, `POSITIONS` at a time. Its scratch
+    memory has `packed` elements for the band; its results begin at element `results`.
     """
 
     POSITIONS: Fixed
@@ -169,7 +169,7 @@ class Lanes:
 
 
 def drive(task: int, scratch: int, x: int, y: int, a: Lanes) -> None:
-    """Do some positions of one image and group for a share of the panels."""
+    """Compute some positions of one image and group for a share of the panels."""
     shape, space, out, stride = a.shape, a.shape.space, a.shape.out, a.shape.stride
     inside, packing = a.unpadded, a.packing
     share, piece, band, d, group, n = place_of(task, a.shares, a.pieces, a.bands, out.d, a.groups)
@@ -198,7 +198,7 @@ def drive(task: int, scratch: int, x: int, y: int, a: Lanes) -> None:
         for column in range(wide):
             put_word(places, q, row * stride.h * line + column * stride.w)
             q += 1
-    for more in range(a.POSITIONS):  # the last block goes on with the last position
+    for more in range(a.POSITIONS):  # the last block repeats the last position
         put_word(places, q + more, word(places, q - 1))
     wide_panel = a.VECTORS * LANES
     for panel in range(a.panels * share // a.shares, a.panels * (share + 1) // a.shares):
@@ -267,7 +267,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
 
 
 def _packing(shape: Shape, band: _Band, mode: str) -> Packing:
-    """Return how a band is packed: every row and column of it once."""
+    """Return the packing of a band: every row and column once."""
     return shape.packing(
         mode,
         starts=np.zeros(1, np.int64),
@@ -300,7 +300,7 @@ def _arranged(
 def _offsets(
     shape: Shape, planes: int, lines: int, length: int
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return for every step where its input lies in planes of lines of so many elements."""
+    """Return the offset of every step's input in planes of `lines` lines of `length` elements."""
     channels = np.arange(shape.each)
     a, b, e = (np.arange(window.size) * window.dilation for window in shape.windows)
     grid = ((channels[:, None] * planes + a)[..., None] * lines + b)[..., None] * length + e

@@ -1,4 +1,4 @@
-"""What a method is: how it says what it computes, what that costs, and how it gets ready."""
+"""Define what a method is: what it computes, what that costs, and how it is prepared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Computed = tuple[Tensor, Tensor | None]
 """A result (n, k, *outputs), and the places of the maxima if they were asked for."""
 
 Fill = Callable[[Tensor, Tensor], None]
-"""Fills y (n, k, *outputs) from x (n, c, *space), both contiguous."""
+"""A function that fills y (n, k, *outputs) from x (n, c, *space), both contiguous."""
 
 P = TypeVar("P", bound=Problem)
 W = TypeVar("W", Conv, ConvTranspose)
@@ -27,11 +27,11 @@ W = TypeVar("W", Conv, ConvTranspose)
 class Method(Generic[P]):
     """A way to compute the problems of one type.
 
-    `exact` says that every output is one sum of products, whose only error is its rounding;
-    `repeats` that its bits are the same for any number of threads, batch and memory layout;
-    `compiles` that kernels must be compiled first, a second or less, once on each machine; `skips`
-    that no product is formed with padding. `refuses` returns why a problem of the type cannot be
-    computed, or None; `estimate` what one is thought to take.
+    `exact` says that every output is one sum of products, whose only error is rounding; `repeats`
+    that its bits are the same for any number of threads, batch and memory layout; `compiles` that
+    kernels must be compiled first, in up to a second, once on each machine; `skips` that products
+    with padding are left out. `refuses` returns why it cannot compute a problem of its type, or
+    None. `estimate` returns what a problem takes.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Method(Generic[P]):
 
     @property
     def direct(self) -> bool:
-        """Return whether the bits are the same for any number of threads, batch and layout."""
+        """Whether the bits are the same for any number of threads, batch and layout."""
         return self.exact and self.repeats
 
     def refused(self, problem: Problem) -> str | None:
@@ -55,15 +55,15 @@ class Method(Generic[P]):
         return self.refuses(problem)
 
     def seconds(self, problem: Problem) -> float:
-        """Return about how many seconds a problem takes that was not refused."""
+        """Return about how many seconds a problem takes; it must not be refused."""
         return self.estimated(problem).at(speed())
 
     def estimated(self, problem: Problem) -> Estimate:
-        """Return the estimate of a problem that was not refused."""
+        """Return the estimate of a problem that is not refused."""
         return self.estimate(self._own(problem))
 
     def _own(self, problem: Problem) -> P:
-        """Return a problem as the type that the method solves; raise TypeError for another one."""
+        """Return a problem as the method's own type; raise TypeError for another one."""
         if not isinstance(problem, self.solves):
             raise TypeError(f"{self.name} computes {self.solves.plural}, not {problem.operation}")
         return problem
@@ -71,12 +71,12 @@ class Method(Generic[P]):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvMethod(Method[W]):
-    """A method of convolution, transposed or not: `prepare` packs the weights."""
+    """A method of convolution, transposed or not, whose `prepare` packs the weights."""
 
     prepare: Callable[[W, Tensor, Tensor | None], Fill]
 
     def ready(self, problem: Problem, weight: Tensor | None, bias: Tensor | None) -> Fill:
-        """Pack the weights, all contiguous. Raise Unsuited if they cannot be computed with."""
+        """Pack the weights, all contiguous; raise Unsuited if the method cannot use them."""
         if weight is None:
             raise ValueError(f"`weight` is missing; {self.solves.plural} need one")
         return self.prepare(self._own(problem), weight, bias)
@@ -89,12 +89,12 @@ class PoolMethod(Method[Pool]):
     prepare: Callable[[Pool], Fill]
 
     def ready(self, problem: Problem, weight: Tensor | None, bias: Tensor | None) -> Fill:
-        """Get ready for a problem; there are no weights."""
+        """Prepare for a problem; there are no weights."""
         return self.prepare(self._own(problem))
 
 
 @dataclass(frozen=True, kw_only=True)
 class WholeMethod(Method[Problem]):
-    """A method of all problems that makes its result itself."""
+    """A method for all problems that allocates its result itself."""
 
     run: Callable[[Problem, Tensor, Tensor | None, Tensor | None], Computed]

@@ -1,7 +1,7 @@
-"""Filters tap by tap: the input, moved, times one weight, added to the result. Nothing is compiled.
+"""Add up shifted inputs times one weight each, tap by tap, without compiling.
 
-It is what answers first calls of filters, for which torch's layers are slow: memory is passed over
-once a tap, but by torch's own quick loops. Windows in padding of zeros are left out.
+It computes first calls of filters, for which torch's layers are slow. It passes over memory once
+per tap, but in torch's own fast loops. Products with zero padding are left out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def refuses(problem: Conv) -> str | None:
     if problem.channels != problem.groups:
         return "it computes filters of one channel each, not sums over channels"
     if problem.padding_mode != "zeros":
-        return f"it leaves out what is padded, and {problem.padding_mode} padding is no zeros"
+        return f"it leaves out the padding, which must be zeros, not {problem.padding_mode}"
     return None
 
 
@@ -84,7 +84,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
 
 
 def _part(window: Window, tap: int, n: int) -> Part:
-    """Return which inputs a tap reads, of n, and for which outputs; none that lies in padding.
+    """Return the inputs that a tap reads, of n, and their outputs, both without padding.
 
     >>> _part(Window(3, before=1, after=1), 0, 5)
     (slice(0, 4, 1), slice(1, 5, None))

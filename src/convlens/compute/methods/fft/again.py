@@ -1,7 +1,7 @@
-"""What a transform leaves in doubt, computed anew by whatever is likely the quickest.
+"""Recompute results that a transform leaves in doubt, in the way that is probably the fastest.
 
-A few outputs are summed directly; tiles are transformed again in float64, or all of the input is;
-and where even that leaves much in doubt, a plain sum of everything is left to others.
+A few outputs are summed directly. For more, their tiles or the whole input are transformed again in
+float64. If even that leaves much in doubt, another method sums everything.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from convlens.windows import Window
 __all__ = ["Regions", "way"]
 
 DIRECT, PLAIN = 4.9, 1.6
-"""Cycles that a product of four vectors takes, where doubtful results are summed, and all are."""
+"""The cycles of a product of four vectors, where doubtful results are summed and where all are."""
 WIDER, GATHER, ANEW = 3.0, 6e5, 9e6
-"""How many times as long as in float32 transforms in float64 take; the cycles it takes to lay out a
-pair of tiles for them, and to begin with another method."""
+"""The time of a transform in float64 over one in float32; the cycles to gather a pair of tiles for
+it, and to start another method."""
 
 
 def way(problem: Conv, lanes: int, tasks: int, cycles: float, products: int, pairs: int) -> str:
-    """Return how to compute what is in doubt: "directly", "tiles", "wide", or "plainly" as a whole.
+    """Return how to compute what is in doubt: "directly", by "tiles", "wide", or all "plainly".
 
-    A transform of two tiles, of which there are `tasks`, takes `cycles`; `pairs` of these have
-    doubtful results, which in all are sums of so many `products` of four vectors.
+    There are `tasks` transforms of two tiles, of `cycles` each. `pairs` of them have doubtful
+    results, which are sums of `products` products of four vectors.
 
     >>> problem = Conv(space=(10**6,), windows=(Window(2047),), dtype="float32")
     >>> [way(problem, 8, 36, 1.5e5, n * 800 * 2047, n) for n in (1, 36)]
@@ -56,9 +56,9 @@ def way(problem: Conv, lanes: int, tasks: int, cycles: float, products: int, pai
 
 
 class Regions:
-    """Pairs of tiles of a problem, each computed as a convolution of its own in float64.
+    """Pairs of tiles of a problem, each computed as a separate convolution in float64.
 
-    `make(problem)` returns what computes such a problem: `run(x, y)`.
+    `make(problem)` returns `run(x, y)` for such a problem.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Regions:
         self.run, self.outputs = make(own), own.outputs
 
     def __call__(self, x: Tensor, y: Tensor, pairs: list[int]) -> None:
-        """Fill what these pairs of tiles give of y (n, k, *outputs) from x (n, c, *space)."""
+        """Fill the outputs of these pairs of tiles in y (n, k, *outputs) from x (n, c, *space)."""
         places = list(product(range(self.problem.batch), *map(range, self.tiles.count)))
         given = torch.zeros(2, self.problem.channels, *self.space, dtype=torch.float64)
         result = torch.empty(2, self.problem.channels_out, *self.outputs, dtype=torch.float64)
@@ -104,7 +104,7 @@ class Regions:
                 y[at] = part[wanted].to(y.dtype)
 
     def _gather(self, part: Tensor, x: Tensor, origin: list[int]) -> None:
-        """Write the input that the windows of a tile see, whatever stands for the padding."""
+        """Write the input that the windows of a tile read, with its padding."""
         where: list[slice] = []
         for axis, (source, begin) in enumerate(zip(self.sources, origin, strict=True)):
             read = source[begin : begin + self.space[axis]]

@@ -43,7 +43,7 @@ AT_ONCE, AT_ONCE_CUDA = 2**18, 2**25
 """About how many input numbers are transformed at a time: few enough for a cache on a CPU, enough
 to occupy all of a GPU."""
 LAUNCHES, FASTER = 3e-4, 50.0
-"""What a GPU takes at least, in seconds, and how many times faster it is than one core: guesses."""
+"""The least seconds of a call on a GPU, and how much faster it is than one core: guesses."""
 LARGE = 2**21
 """The positions of a tile above which smaller tiles are used, whatever they waste."""
 SUMMED, GATHERED = 2**27, 2**19

@@ -1,12 +1,12 @@
-"""Convolution by Fourier transforms of our own, for long and large kernels: overlap-save in tiles.
+"""Convolve long and large kernels through Fourier transforms of tiles, by overlap-save.
 
-Two tiles at a time are the real and the imaginary part of one transform: the next one of the signal
-or image, or where an image is one tile, the same of the next image. Each transform runs in memory
-that fits the second-level cache (see `kernels.overlap`).
+Two tiles are the real and the imaginary part of one transform: two tiles of a signal or image or,
+if an image is a single tile, those of two images. Each transform runs in memory that fits the
+second-level cache (see `kernels.overlap`).
 
-An error is spread evenly over two tiles: about 2e-7 of the root mean square of their outputs, in
-float32, and not of the output itself. Where that is too much beside an output's own products, it is
-computed anew (see `kernels.doubting` and `fourier_again`).
+Errors spread evenly over two tiles: in float32, they are about 2e-7 of the root mean square of the
+outputs, whatever the size of an output. Outputs whose own products are too small for that error are
+recomputed (see `kernels.doubting` and `fourier_again`).
 
 Source: Stockham, *High-speed convolution and correlation*, AFIPS 28 (1966).
 """
@@ -48,14 +48,14 @@ from convlens.windows import Window
 __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 TINY = {"float32": 2.0**-105, "float64": 2.0**-900}
-"""Kernels whose weights are all smaller are left to others."""
+"""The limit for the largest weight of a kernel, below which other methods compute."""
 HIDDEN, BEGUN = 0.81, 6000.0
-"""Cycles that pass for one that the model counts, and those it takes to begin a pair of tiles."""
+"""The cycles that pass for one of the model, and those to start a pair of tiles."""
 
 CORES = min(16, os.cpu_count() or 1)
-"""Tiles are chosen for so many cores, whatever the threads: the bits must not depend on these."""
+"""The number of cores that tiles are chosen for: bits must not depend on the number of threads."""
 FEW = 30_000
-"""Products of four vectors, in a pair of tiles, for which another task packs these again."""
+"""The products of four vectors in a pair of tiles for which another task packs them again."""
 
 Numbers = np.ndarray[Any, Any]
 
@@ -65,14 +65,14 @@ def refuses(problem: Conv) -> str | None:
 
     >>> refuses(Conv(space=(4,), windows=(Window(2),), dtype="float32"))
     >>> refuses(Conv(space=(4,), windows=(Window(2, stride=2),), dtype="float32"))
-    'it computes every output, and with a stride of (2,) most would be for nothing'
+    'it computes every output, most of which a stride of (2,) would leave out'
     """
     if problem.device != "cpu":
         return f"it runs on the CPU, not on {problem.device}"
     reason = refuses_numbers(problem)
     strides = tuple(window.stride for window in problem.windows)
     if reason is None and prod(strides) > 1:
-        return f"it computes every output, and with a stride of {strides} most would be for nothing"
+        return f"it computes every output, most of which a stride of {strides} would leave out"
     return reason
 
 
@@ -101,7 +101,7 @@ def _tiles(problem: Conv) -> tuple[Tiles, int, float]:
     ]
 
     def price(length: tuple[Prices, ...], count: Prices) -> Prices:
-        """Return the cycles of all pairs when every core takes its share."""
+        """Return the cycles of all pairs when every core has its share."""
         vectors = np.prod(length, axis=0) / lanes
         held = 2 * lanes * WIDTHS[problem.dtype] * vectors * (each + (outs > 1))
         far = np.maximum(0.0, np.log2(held / machine().level2))
@@ -124,7 +124,7 @@ def _tiles(problem: Conv) -> tuple[Tiles, int, float]:
 
 
 def _cycles_of(lengths: Prices, rows: bool) -> Prices:
-    """Return what transforms of so many vectors take: columns longer than level 1 lose it."""
+    """Return the cycles of transforms of these lengths in vectors; long columns miss the cache."""
     found, places = np.unique(lengths, return_inverse=True)
     table = np.array([cycles(radices_of(int(length))) for length in found])
     if not rows:
@@ -135,7 +135,7 @@ def _cycles_of(lengths: Prices, rows: bool) -> Prices:
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
-    Raises Unsuited for weights that are not finite, or so small that their transforms are
+    Raises Unsuited for weights that are infinite or NaN, or so small that their transforms are
     subnormal.
     """
     return FourierRun(problem, weight.detach(), bias)
@@ -144,9 +144,9 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
 class FourierRun:
     """The kernels of one problem, packed for its weights: `__call__(x, y)` fills y.
 
-    What the transform leaves in doubt is computed anew (see `fourier_again`). `slack` is how many
-    roundings of the type make one of those that are promised. A `part` of a problem is never left
-    to others.
+    What the transform leaves in doubt is recomputed (see `fourier_again`). `slack` is the number of
+    roundings of the type that make one of the promised ones. A `part` of a problem is never passed
+    on to other methods.
     """
 
     def __init__(
@@ -159,13 +159,13 @@ class FourierRun:
     ) -> None:
         self.problem, self.weight, self.bias = problem, weight, bias
         self.part = part
-        self._made: dict[Problem, FourierRun] = {}  # in float64, where it was wanted
+        self._made: dict[Problem, FourierRun] = {}  # in float64, made when needed
         tiles, pairs, self.cycles = _tiles(problem)
         lanes, width = machine().lanes(problem.dtype), WIDTHS[problem.dtype]
         layout = FourierLayout.of(tiles, lanes, _turned(problem.windows))
         spectra, factor, points = _spectra(problem, weight, tiles, layout)
         if factor < TINY[problem.dtype]:
-            raise Unsuited(f"the weights, of {factor:.1g} at most, are too near to nothing")
+            raise Unsuited(f"the weights, of {factor:.1g} at most, are too close to zero")
         given = bias.detach().numpy() if bias is not None else np.zeros(problem.channels_out)
         schedules, self._factors = schedules_of(layout, problem.dtype)
         self._geometry = geometry = geometry_of(
@@ -218,11 +218,11 @@ class FourierRun:
                 self._wide(self.problem)(x.double(), wide)
                 y.copy_(wide)
             case "plainly":
-                raise Unfit("so many results are in doubt that all are summed directly")
+                raise Unfit("so much is in doubt that summing all directly is faster")
 
     @functools.cached_property
     def _settle(self) -> Launch:
-        """Return the kernel that sums directly what is in doubt."""
+        """The kernel that sums directly what is in doubt."""
         kernel = Kernel.of(
             "fourier_doubts", self.problem.dtype, doubting.settle_tiles, self._geometry
         )
@@ -235,11 +235,11 @@ class FourierRun:
 
     @functools.cached_property
     def _regions(self) -> Regions:
-        """Return what computes pairs of tiles in float64."""
+        """The computation of pairs of tiles in float64."""
         return Regions(self.problem, _tiles(self.problem)[0], self._wide)
 
     def _wide(self, problem: Conv) -> FourierRun:
-        """Return the same for a problem in float64, which need only be right for float32."""
+        """Return the same for a problem in float64, with the accuracy of float32."""
         found = self._made.get(problem)
         if found is None:
             bias = None if self.bias is None else self.bias.double()
@@ -251,7 +251,7 @@ class FourierRun:
 
 
 def _turned(windows: Sequence[Window]) -> list[bool]:
-    """Return which of the last three axes are transformed: an extent of 1 needs no D or H."""
+    """Return which of the last three axes to transform; D and H of extent 1 need no transform."""
     turned = [window.extent > 1 for window in windows[:-1]]
     return [False] * (3 - len(windows)) + turned + [True]
 
@@ -261,8 +261,8 @@ def _spectra(
 ) -> tuple[Numbers, float, int]:
     """Return the transforms of the kernels in the order of the layout, a factor, and their length.
 
-    The factor is a power of two near the largest weight, by which these are divided before, so that
-    nothing over- or underflows on the way that does not in the end.
+    The factor is a power of two near the largest weight. The weights are divided by it first, so
+    that transforms overflow or underflow only where the result does.
     """
     windows = problem.windows
     lanes = layout.lanes

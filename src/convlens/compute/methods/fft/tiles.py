@@ -71,7 +71,7 @@ def power_of_two(weight: Tensor) -> float:
     """
     largest = float(weight.detach().abs().max())
     if not isfinite(largest):
-        raise Unsuited("a weight is infinite or NaN, which a Fourier transform would spread")
+        raise Unsuited("a weight is not finite, and a Fourier transform would spread it")
     if largest == 0:
         return 1.0
     return 2.0 ** (frexp(largest)[1] - 1)

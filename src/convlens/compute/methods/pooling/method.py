@@ -1,10 +1,10 @@
-"""Pooling by rows: the rows of a window combined first, then its columns, many windows at once.
+"""Pool by rows: combine the rows of windows first, then their columns, many windows at once.
 
-A task combines for a band of output rows the rows of the input under each, straight from where they
-lie, into rows of its own whose ends hold what stands in the padding; then it draws the results out
-of these. Where windows are large beside their stride, they are *halved* first: once every element
-has been combined with the one half a window further on, all windows are half as large. A sum of an
-odd number of taps sets the last aside before.
+For each output row of a band, a task combines the input rows of its windows, read in place, into a
+row of its own, whose ends hold the padding. From these rows it draws the results. Windows that are
+large compared with their stride are *halved* first: once every element has been combined with the
+one half a window further on, all windows are half as large. To halve a sum of an odd number of
+taps, the last tap is first set aside.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ def refuses(problem: Pool) -> str | None:
     >>> from convlens.windows import Window
     >>> refuses(MaxPool(space=(4,), windows=(Window(2),), dtype="int32"))
     >>> refuses(AvgPool(space=(4,), windows=(Window(2),), dtype="int32"))
-    'an average of integers is no integer'
+    'it cannot average integers to fractions'
     """
     if problem.return_indices:
-        return "it keeps the largest, not where they lie"
+        return "it returns the maxima, not their places"
     reason = refuses_arrays(problem)
     if reason is not None:
         return reason
     if isinstance(problem, AvgPool) and "int" in problem.dtype:
-        return "an average of integers is no integer"
+        return "it cannot average integers to fractions"
     layout = PoolLayout.of(problem)
     if layout.bytes(PoolBand(1, 1, 1)) > LARGEST:
-        return f"the rows under a window take more than {LARGEST} bytes"
+        return f"the rows of a window take more than {LARGEST} bytes"
     return None
 
 
@@ -86,11 +86,11 @@ def estimate(problem: Pool) -> Estimate:
 class PoolRows:
     """The arguments of `drive`.
 
-    A task does `planes` of every plane of the results, and of each `rows` rows of `columns`, which
-    come in `bands` and `pieces`. In its scratch memory a plane has `lines` lines, `pitch` elements
-    apart, and rows of the result lie `row_step` lines apart. `depth_table` and `row_table` are
-    `places`, and `steps` are `steps_of`. Windows reach over `extent` columns from `before` the
-    first. Up to element `in_place` of the input windows may be drawn from there; 0 means never.
+    A task computes `planes` planes of the results, and of each `rows` rows of `columns`; these come
+    in `bands` and `pieces`. In its scratch memory a plane has `lines` lines, `pitch` elements
+    apart, and rows of the result are `row_step` lines apart. `depth_table` and `row_table` are
+    `places`, and `steps` are `steps_of`. Windows extend over `extent` columns, starting `before`
+    the first. Up to element `in_place` of the input, windows may be read there; 0 means never.
     """
 
     identity: Pointer
@@ -118,7 +118,7 @@ class PoolRows:
 
 
 def drive(task: int, scratch: int, x: int, y: int, a: PoolRows) -> None:
-    """Do one band of the output rows of some planes."""
+    """Compute one band of the output rows of some planes."""
     space, out, draws = a.shape.space, a.shape.out, a.draws
     left = task % a.pieces * a.columns
     rest = task // a.pieces
@@ -127,7 +127,7 @@ def drive(task: int, scratch: int, x: int, y: int, a: PoolRows) -> None:
     planes = min(a.planes, a.every_plane - first)
     kept = a.lines - max(0, top + a.rows - out.h) * a.row_step
     rows, columns = min(a.rows, out.h - top), min(a.columns, out.w - left)
-    # Which of the inputs stand under the columns, and how many places before and behind them.
+    # The range of inputs under the columns, and the number of places before and after them.
     start = left * draws.stride - a.before
     length = (columns - 1) * draws.stride + a.extent
     begin = min(max(start, 0), space.w)
@@ -174,7 +174,7 @@ def drive(task: int, scratch: int, x: int, y: int, a: PoolRows) -> None:
 
 
 def identity_of(layout: PoolLayout, dtype: torch.dtype) -> Tensor:
-    """Return the one element that changes nothing it is combined with."""
+    """Return the one element that changes nothing when combined."""
     if layout.sums:
         return torch.zeros(1, dtype=dtype)
     lowest = -torch.inf if dtype.is_floating_point else torch.iinfo(dtype).min
@@ -182,7 +182,7 @@ def identity_of(layout: PoolLayout, dtype: torch.dtype) -> Tensor:
 
 
 def counts_of(layout: PoolLayout, problem: Pool) -> PoolCounts:
-    """Return over how many elements a mean counts along every axis, for all outputs; at least 1."""
+    """Return the elements that a mean counts along every axis, for all outputs; at least 1."""
     found = [np.ones(n, np.int64) for n in layout.outputs]
     if isinstance(problem, AvgPool):
         along = zip(layout.windows, layout.space, strict=True)
@@ -193,7 +193,7 @@ def counts_of(layout: PoolLayout, problem: Pool) -> PoolCounts:
 
 
 def _tables(layout: PoolLayout) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return for planes and for lines of a band where the first input lies, and how many follow."""
+    """Return the first input and the count of inputs for every plane and every line of a band."""
     depth, row, _ = layout.windows
     planes = places(depth, layout.space[0])
     if not layout.halves_rows:
@@ -204,7 +204,7 @@ def _tables(layout: PoolLayout) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, A
 
 
 def _draws(layout: PoolLayout) -> PoolDraw:
-    """Return how windows are drawn: of one tap each where their columns are halved before."""
+    """Return how windows are read; they have one tap if their columns are halved before."""
     column, stride = layout.windows[2], layout.stride
     size = 1 if layout.halves_columns else column.size
     return PoolDraw(

@@ -1,6 +1,6 @@
-"""Pooling by small windows, the input read where it lies: no rows of its own, no memory taken.
+"""Pool by small windows, reading the input in place: no rows are copied, no memory is needed.
 
-A task does some rows of one image, every block of rows by `pool_rows`.
+A task computes some rows of one image, block by block with `pool_rows`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 LARGEST, FARTHEST = 4, 4
-"""Windows of more rows or columns, and rows further apart, are for `pooling`."""
+"""The most rows and columns of a window, and the largest row stride; `pooling` takes the others."""
 
 WIDEST, TALLEST = 4, 8
-"""Blocks are of at most so many vectors and rows."""
+"""The most vectors and rows of a block."""
 
 STALLS = 1.25
-"""Cycles that pass for one of a block: some are lost to what it waits for."""
+"""The cycles that pass for one of a block, which sometimes waits."""
 
 
 def refuses(problem: Pool) -> str | None:
@@ -58,12 +58,12 @@ def refuses(problem: Pool) -> str | None:
     if max(row.dilation, column.dilation) > 1:
         return "it computes no dilation of rows and columns"
     if machine().vector < 32:
-        return "vectors of 16 bytes have no masks here"
+        return "it needs vectors with masks, of more than 16 bytes"
     return None
 
 
 def estimate(problem: Pool) -> Estimate:
-    """Return about what it takes: what is combined, loads, and memory.
+    """Return about what it takes: steps, loads, and memory.
 
     >>> from convlens.compute.problems import MaxPool
     >>> from convlens.windows import Window
@@ -80,7 +80,7 @@ def estimate(problem: Pool) -> Estimate:
 
 @dataclass(frozen=True)
 class PoolBlock:
-    """A block of `rows` x `vectors`, the last of a row `rest`; `cycles` for one plane out."""
+    """A block of `rows` x `vectors`, the last of a row `rest`; `cycles` are for one plane."""
 
     rows: int
     vectors: int
@@ -90,7 +90,7 @@ class PoolBlock:
 
 @functools.lru_cache(512)
 def block_of(layout: PoolLayout, load: float) -> PoolBlock:
-    """Return the block that takes the least time, by the steps and loads it is made of.
+    """Return the block that takes the least time, by its steps and loads.
 
     `load` is that of `Speed`.
     """
@@ -109,7 +109,7 @@ def block_of(layout: PoolLayout, load: float) -> PoolBlock:
 
 
 def _cycles(layout: PoolLayout, rows: int, vectors: int, load: float) -> float:
-    """Return the cycles of a block: a maximum is some steps, a mean ends in a division."""
+    """Return the cycles of a block: a maximum takes some steps, and a mean ends in a division."""
     depth, row, column = layout.windows
     step = 0.5 if layout.sums else 1.5
     lines = (rows - 1) * min(row.stride, row.size) + row.size
@@ -123,8 +123,8 @@ def _cycles(layout: PoolLayout, rows: int, vectors: int, load: float) -> float:
 class SmallPool:
     """The arguments of `drive`.
 
-    Results come in `bands` of `rows` rows, of which a block computes `ROWS`; `before` is the
-    padding.
+    The result is divided into `bands` of `rows` rows, of which a block computes `ROWS`. `before` is
+    the padding.
     """
 
     ROWS: Fixed
@@ -139,7 +139,7 @@ class SmallPool:
 
 
 def drive(task: int, scratch: int, x: int, y: int, a: SmallPool) -> None:
-    """Do one band of one plane of an image."""
+    """Compute one band of one plane of an image."""
     space, out, counts = a.shape.space, a.shape.out, a.counts
     band, plane = task % a.bands, task // a.bands
     d, image = plane % out.d, x + plane // out.d * space.d * space.h * space.w * WIDTH

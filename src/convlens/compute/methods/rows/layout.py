@@ -1,8 +1,8 @@
-"""How a filter is cut into steps and register blocks, and its input into bands: all before running.
+"""Divide a filter into steps and register blocks, and its input into bands.
 
-A step is a column of taps, each a line below the one before (see `filter_blocks`). In an
-image lines are its rows; under a stride, those on the same place within it, under a dilation every
-so many. A signal is laid on lines of L numbers, so that its taps L apart are a column too.
+A step is a column of taps, each reading the line below the one before (see `filter_blocks`). The
+lines of an image are its rows; with a stride or dilation, they are every stride-th or dilation-th
+row. A signal is folded into lines of L numbers, so that taps L apart are a column, too.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ __all__ = [
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 HIDDEN = 0.968
-"""Cycles that pass for one of a block: some are hidden behind others."""
+"""The cycles that pass for one of a block; some are hidden behind others."""
 
 WIDEST, TALLEST = 6, 12
-"""Blocks are of at most so many vectors and rows."""
+"""The most vectors and rows of a block."""
 
 
 LINE = 40
-"""Elements that could be packed in the time it takes to begin a line."""
+"""The elements that could be packed in the time it takes to start a line."""
 
 
 @dataclass(frozen=True)
 class FilterStep:
-    """A column of taps: where its first line lies, and which taps of the kernel it has.
+    """A column of taps: the place of its first line, and the taps of the kernel that it has.
 
-    `line` and `shift` count from the first position of a window, in strides; `phase` and `slot` say
-    on which place within a stride of rows and of columns it falls. `taps` count in (kh, kw).
+    `line` and `shift` count strides from the first position of a window. `phase` and `slot` are its
+    positions within a stride of rows and of columns. `taps` count in (kh, kw).
     """
 
     phase: int
@@ -63,10 +63,10 @@ class FilterStep:
 
 @dataclass(frozen=True)
 class FilterBlock:
-    """A register block of `rows` x `vectors`, the last of a row `rest`, and the steps it takes.
+    """A register block of `rows` x `vectors`, the last of a row `rest`, and its steps.
 
-    `fold` is the length of a line where a signal is laid on lines, else 0; `spread` is how many
-    lines lie from one row of a block to the next. `cycles` is an estimate for one kernel over one
+    `fold` is the length of a line if a signal is folded into lines, else 0. `spread` is the number
+    of lines from one row of a block to the next. `cycles` is an estimate for one kernel over one
     channel and all its outputs.
     """
 
@@ -79,15 +79,15 @@ class FilterBlock:
 
     @property
     def high(self) -> int:
-        """Return how many rows of the result a block reaches over."""
+        """The number of rows of the result that a block covers."""
         return self.rows * self.spread
 
 
 @functools.lru_cache(512)
 def block_of(shape: Shape, dtype: str, load: float) -> FilterBlock:
-    """Return the block that takes the least time, by the multiply-adds and loads it is made of.
+    """Return the block that takes the least time, by its multiply-adds and loads.
 
-    `load` is that of `Speed`. It has no say in fold and spread, which order the sums.
+    `load` is that of `Speed`. It does not affect fold and spread, which order the sums.
     """
     common = min(_blocks(shape, dtype, NOMINAL.load), key=_by_cycles)
     blocks = _blocks(shape, dtype, load)
@@ -100,7 +100,7 @@ def _by_cycles(block: FilterBlock) -> tuple[float, ...]:
 
 
 def _blocks(shape: Shape, dtype: str, load: float) -> list[FilterBlock]:
-    """Return every block that the registers hold."""
+    """Return every block that fits the registers."""
     here, lanes = machine(), machine().lanes(dtype)
     wide = shape.outputs[2]
     layers = shape.outputs[0] * shape.windows[0].size * HIDDEN
@@ -134,10 +134,10 @@ def _ways(shape: Shape, lanes: int) -> list[tuple[int, int]]:
 
 
 def _held(here: Machine, rows: int, vectors: int, counts: Counter[int]) -> bool:
-    """Return whether the registers hold a block, and whether its text has the steps."""
+    """Return whether the registers hold a block, and its text can have the steps."""
     written = [taps for taps in counts if taps <= MOST_WRITTEN]
     looped = [taps for taps in counts if taps > MOST_WRITTEN]
-    # Written out, the weights of a step are held; in a loop a few are loaded ahead.
+    # Unrolled steps hold all their weights; a loop loads a few ahead.
     weights = max([*written, 4 if looped else 1])
     if looped and rows > min(looped) + 1:
         return False
@@ -157,10 +157,10 @@ def _cycles(rows: int, vectors: int, counts: Counter[int], load: float) -> float
 
 @functools.lru_cache(512)
 def steps_of(shape: Shape, fold: int, spread: int) -> tuple[FilterStep, ...]:
-    """Return the steps of a kernel in the order in which they are taken: long columns first.
+    """Return the steps of a kernel in the order in which they are computed, long columns first.
 
-    `fold` and `spread` are those of the block. With a spread of 1, rows under a dilation are no
-    column: every tap is a step.
+    `fold` and `spread` are those of the block. With a spread of 1, dilated rows form no column, and
+    every tap is a step.
 
     >>> shape = Shape(1, 1, (1, 9, 9), (1, 7, 7), (Window(1), Window(3), Window(3)))
     >>> [step.taps for step in steps_of(shape, 0, 1)]
@@ -186,7 +186,7 @@ def steps_of(shape: Shape, fold: int, spread: int) -> tuple[FilterStep, ...]:
 
 
 def kinds_of(steps: tuple[FilterStep, ...]) -> tuple[list[int], Numbers]:
-    """Return the kinds of steps that `filter_blocks` is to write, and how many there are of each.
+    """Return the kinds of steps that `filter_blocks` must write, and the number of each.
 
     >>> [
     ...     kinds_of(steps)
@@ -202,7 +202,7 @@ def kinds_of(steps: tuple[FilterStep, ...]) -> tuple[list[int], Numbers]:
 
 
 def _classes(window: Window) -> list[tuple[int, int, int, list[int]]]:
-    """Return the taps by their phase: it, the first shift, how far from one to the next, the taps.
+    """Return (phase, first shift, distance, taps) for the taps of each phase.
 
     >>> _classes(Window(5, stride=2))
     [(0, 0, 1, [0, 2, 4]), (1, 0, 1, [1, 3])]
@@ -216,9 +216,9 @@ def _classes(window: Window) -> list[tuple[int, int, int, list[int]]]:
 
 @dataclass(frozen=True)
 class FilterBand:
-    """How much a task does, and how the input it packs is laid out.
+    """The size of a task, and the layout of the input that it packs.
 
-    A task does `deep` planes of `rows` rows of `columns` results. For every channel it packs
+    A task computes `deep` planes of `rows` rows of `columns` results. For every channel it packs
     `planes` planes of `phases` times `slots` times `lines` lines of `length` elements.
     """
 
@@ -233,16 +233,16 @@ class FilterBand:
 
     @property
     def plane(self) -> int:
-        """Return the elements packed for one channel and plane."""
+        """The elements packed for one channel and plane."""
         return self.phases * self.slots * self.lines * self.length
 
 
 def choose_band(
     shape: Shape, block: FilterBlock, dtype: str, elsewhere: int, threads: int
 ) -> FilterBand:
-    """Choose what packs little twice, fits half the cache and gives every thread tasks.
+    """Choose a band that packs little twice, fits half the cache and gives all threads tasks.
 
-    `elsewhere` is how many images and groups there are.
+    `elsewhere` is the number of images times groups.
     """
     lanes, room = machine().lanes(dtype), machine().level2 // 2
     depth, row, column = shape.windows
@@ -254,7 +254,7 @@ def choose_band(
         planes = depth.span(deep)
         lines = rows + (row.extent - 1) // row.stride
         length = ceil((columns + (column.extent - 1) // column.stride) / lanes) * lanes
-        if length * WIDTHS[dtype] % 4096 == 0:  # or lines would meet in the same place of the cache
+        if length * WIDTHS[dtype] % 4096 == 0:  # otherwise lines would share cache sets
             length += lanes
         return FilterBand(deep, rows, columns, planes, phases(row), phases(column), lines, length)
 
@@ -264,10 +264,10 @@ def choose_band(
             for n, m in zip(shape.outputs, (band.deep, band.rows, band.columns), strict=True)
         )
         size = shape.each * band.planes * band.plane
-        # A line costs some elements more; what lies in x as the windows see it is not packed.
+        # Starting a line costs some elements more; input that is read in place is not packed.
         packed = tasks * size * (1 + LINE / band.length) * (0.2 if in_place else 1.0)
         idle = ceil(tasks / threads) * threads / tasks
-        if tasks < 4 * threads:  # one slow thread must not hold up the others long
+        if tasks < 4 * threads:  # so that one slow thread does not delay the others much
             idle *= 1.1
         over = max(1.0, size * WIDTHS[dtype] / room)
         return (elsewhere * prod(shape.outputs) * 2.0 + packed) * idle * over, -band.columns
@@ -281,7 +281,7 @@ def choose_band(
 
 
 def _halves(whole: int, unit: int) -> list[int]:
-    """Return the whole, and a half, a quarter and so on of it, in multiples of a unit.
+    """Return the whole, a half, a quarter and so on of it, in multiples of a unit.
 
     >>> _halves(20, 4)
     [20, 12, 8, 4]
@@ -296,7 +296,7 @@ def _halves(whole: int, unit: int) -> list[int]:
 
 
 def offsets(steps: tuple[FilterStep, ...], band: FilterBand, pitch: int, in_place: bool) -> Numbers:
-    """Return for every step where its first line lies, in elements, and how many taps it has."""
+    """Return the offset of every step's first line, in elements, and its number of taps."""
     table = []
     for step in steps:
         first = 0 if in_place else (step.phase * band.slots + step.slot) * band.lines

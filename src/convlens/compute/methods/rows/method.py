@@ -1,9 +1,9 @@
-"""Convolution one channel at a time, several rows of it together: filters and depthwise layers.
+"""Convolve one channel at a time, several of its rows together: filters and depthwise layers.
 
-A task packs a band of one image and group, padded, with every stride-th element drawn out, into
-memory of its own that fits the second-level cache; or it reads the input where it lies, if that is
-what the windows see. Then each channel out is computed by `filter_rows`, every input
-loaded once for all rows of a block. A signal is laid on lines, by which it is an image.
+A task packs a padded band of one image and group, every stride-th element apart, into its own
+memory, which fits the second-level cache. It reads the input in place if windows see it unchanged.
+Then `filter_rows` computes each output channel and loads every input once for all rows of a block.
+A signal is folded into lines, which makes it an image.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def estimate(problem: Conv) -> Estimate:
 class FilterRows:
     """The arguments of `drive`.
 
-    Results come in `chunks` of `deep` planes, `bands` of `rows` rows and `pieces` of `columns`
-    columns, and blocks compute `ROWS` rows. A signal is laid on lines of `FOLD` numbers if that is
-    not 0; rows of one block lie `SPREAD` apart. `layers` and `steps` say where the lines of the
-    packed input lie, `layers_there` and `steps_there` where those of `x` do. If `in_place` is 1,
-    what lies there as the windows see it is not packed, where the `total` elements reach `farthest`
-    behind its first.
+    The result is divided into `chunks` of `deep` planes, `bands` of `rows` rows and `pieces` of
+    `columns` columns; blocks compute `ROWS` rows, `SPREAD` apart. A signal is folded into lines of
+    `FOLD` numbers if that is not 0. `layers` and `steps` are the places of lines in the packed
+    input, `layers_there` and `steps_there` those in `x`. If `in_place` is 1, input that windows see
+    unchanged is not packed, unless reading up to `farthest` after its first element would leave the
+    `total` elements.
     """
 
     ROWS: Fixed
@@ -113,7 +113,7 @@ def _signal(
     kernel: int, source: int, layers: int, steps: int, result: int, wide: int, start: int,
     a: FilterRows,
 ) -> None:  # fmt: skip
-    """Compute `wide` outputs of a signal that is laid on lines."""
+    """Compute `wide` outputs of a signal that is folded into lines."""
     done = 0
     while wide - done >= a.ROWS * a.FOLD:
         filter_rows(
@@ -121,7 +121,7 @@ def _signal(
             result + done * WIDTH, a.FOLD, a.ROWS, a.FOLD, start,
         )  # fmt: skip
         done += a.ROWS * a.FOLD
-    if done > 0 and wide > done:  # a whole block again rather than a part of one
+    if done > 0 and wide > done:  # recompute part of a block rather than compute a partial one
         done = wide - a.ROWS * a.FOLD
         filter_rows(
             kernel, source + done * WIDTH, layers, a.layer_count, steps, a.counts, a.FOLD,
@@ -155,7 +155,7 @@ def _image(
 
 
 def drive(task: int, scratch: int, x: int, y: int, a: FilterRows) -> None:
-    """Do one band of one image and group."""
+    """Compute one band of one image and group."""
     shape, space, out, stride = a.shape, a.shape.space, a.shape.out, a.shape.stride
     inside, packing = a.unpadded, a.packing
     _, piece, band, chunk, group, n = place_of(task, 1, a.pieces, a.bands, a.chunks, a.groups)
@@ -252,7 +252,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
 
 @dataclass(frozen=True)
 class FilterTables:
-    """Where layers and steps lie, in elements: those of a packed band and those of the input."""
+    """The offsets of layers and steps, in elements, in a packed band and in the input."""
 
     layers: Numbers
     layers_there: Numbers
@@ -261,7 +261,7 @@ class FilterTables:
 
 
 def _tables(shape: Shape, steps: tuple[FilterStep, ...], band: FilterBand) -> FilterTables:
-    """Return where layers and steps lie."""
+    """Return the offsets of layers and steps."""
     depth = shape.windows[0]
     taps = [(c, a * depth.dilation) for c in range(shape.each) for a in range(depth.size)]
     volume, area = prod(shape.space), prod(shape.space[1:])
@@ -276,14 +276,14 @@ def _tables(shape: Shape, steps: tuple[FilterStep, ...], band: FilterBand) -> Fi
 def _farthest(
     shape: Shape, tables: FilterTables, block: FilterBlock, band: FilterBand, taken: int
 ) -> int:
-    """Return how far behind the first element that a band needs blocks may read the input."""
+    """Return how far after the first element of a band's input blocks may read."""
     farthest = int(tables.layers_there.max() + tables.steps_there[::2].max())
     farthest += (band.deep - 1) * shape.windows[0].stride * prod(shape.space[1:])
     return farthest + _reach(block, band, block.fold or shape.space[2], taken)
 
 
 def _packing(shape: Shape, band: FilterBand, mode: str) -> Packing:
-    """Return how a band is packed: all planes that it covers."""
+    """Return the packing of a band, with all planes that it covers."""
     _, row, column = shape.windows
     return shape.packing(
         mode,
@@ -305,7 +305,7 @@ def _sizes(band: FilterBand) -> tuple[int, int, int]:
 
 
 def _reach(block: FilterBlock, band: FilterBand, line: int, taps: int) -> int:
-    """Return how many elements behind the first of a step the blocks of a band read, at most."""
+    """Return the most elements after the first of a step that the blocks of a band read."""
     lanes_more = block.vectors * 64
     if block.fold:
         return band.columns + (block.rows + taps) * block.fold + lanes_more

@@ -1,8 +1,8 @@
-"""Separable filters of images, down and across in one trip to memory.
+"""Filter images separably, down and across, in one pass over memory.
 
-A task packs a band of one image, padded, runs the filter down it into rows of its own, which stay
-in the cache, and the filter across these into the result. So input and result are moved once, where
-an axis after the other would move the image between them twice more.
+A task packs a padded band of one image and filters down it into rows of its own, which stay in the
+cache. Then it filters across these into the result. So input and result move once. One axis after
+the other would move the image in between twice more.
 """
 
 from __future__ import annotations
@@ -38,27 +38,24 @@ from convlens.windows import Window
 __all__ = ["prepare", "suits"]
 
 WIDE = 2048
-"""Columns of a band, at most: rows of it that are in use together fit the first-level cache."""
+"""The most columns of a band, so that the rows in use together fit the first-level cache."""
 
 MORE = 16
-"""Vectors that blocks may read or write behind the lines of a band."""
+"""The vectors that blocks may read or write after the lines of a band."""
 
 TASKS = 4
-"""Every thread has so many tasks, where bands do not become lower than a few blocks for it."""
+"""The tasks of every thread, unless bands would become lower than a few blocks."""
 
 
 def suits(problem: Conv) -> bool:
-    """Return whether the filter down and the filter across have a tap for every position.
-
-    The problem has two axes of space.
-    """
+    """Return whether both filters have a tap for every position, given two axes of space."""
     plain = all(window.stride == window.dilation == 1 for window in problem.windows)
     return plain and len(problem.space) == 2 and min(problem.size) > 1 and problem.outputs[0] > 1
 
 
 @dataclass(frozen=True)
 class PassLayout:
-    """One filter of the two, along one axis of a band of so many columns."""
+    """One of the two filters, along one axis of a band of a given width."""
 
     block: FilterBlock
     kinds: list[int]
@@ -70,7 +67,7 @@ class PassLayout:
     def of(
         cls, windows: tuple[Window, Window], high: int, wide: int, pitch: int, dtype: str
     ) -> PassLayout:
-        """Return the pass that makes (high, wide) of lines `pitch` elements apart."""
+        """Return the pass that computes (high, wide) from lines `pitch` elements apart."""
         space = tuple(n + w.size - 1 for n, w in zip((high, wide), windows, strict=True))
         shape = Shape(1, 1, (1, *space), (1, high, wide), (Window(1), *windows))
         block = block_of(shape, dtype, speed().load)
@@ -97,7 +94,7 @@ class PassLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterPass:
-    """The filter along one axis: `taps` weights a channel, and the steps of its blocks."""
+    """The filter along one axis: `taps` weights per channel, and the steps of its blocks."""
 
     w: Pointer
     taps: int
@@ -109,9 +106,9 @@ class FilterPass:
 class SeparableImages:
     """The arguments of `drive`.
 
-    Blocks compute `DOWN` rows of the one filter and `ACROSS` rows of the other. Results come in
-    `bands` of `rows` rows and `pieces` of `columns` columns; of every image there are `outs`
-    results. `layer` is where the only layer lies, and the filter down starts from `zeros`.
+    Blocks compute `DOWN` rows of one filter and `ACROSS` rows of the other. The result is divided
+    into `bands` of `rows` rows and `pieces` of `columns` columns; every image has `outs` results.
+    `layer` is the offset of the only layer, and the filter down starts from `zeros`.
     """
 
     DOWN: Fixed
@@ -133,7 +130,7 @@ class SeparableImages:
 
 
 def drive(task: int, scratch: int, x: int, y: int, a: SeparableImages) -> None:
-    """Do one band of one channel out."""
+    """Compute one band of one output channel."""
     down, across, space, out, packing = a.down, a.across, a.space, a.out, a.packing
     piece, rest = task % a.pieces, task // a.pieces
     band, image = rest % a.bands, rest // a.bands
@@ -205,14 +202,14 @@ def prepare(
 
 
 def _band(shape: Shape, dtype: str, images: int) -> FilterBand:
-    """Return how much a task does: what fits half the cache and gives every thread tasks."""
+    """Return a band that fits half the cache and gives all threads tasks."""
     row, column = shape.windows[1:]
     high, wide = shape.outputs[1:]
     lanes, width = machine().lanes(dtype), WIDTHS[dtype]
     pieces = ceil(wide / WIDE)
     columns = ceil(ceil(wide / pieces) / lanes) * lanes if pieces > 1 else wide
     length = ceil((columns + column.size - 1) / lanes) * lanes
-    if length * width % 4096 == 0:  # or lines would meet in the same place of the cache
+    if length * width % 4096 == 0:  # otherwise lines would share cache sets
         length += lanes
     rows = max(1, (machine().level2 // 2 // (length * width) - row.size) // 2)
     wanted = ceil(images * pieces * high / (TASKS * threads()))
@@ -221,7 +218,7 @@ def _band(shape: Shape, dtype: str, images: int) -> FilterBand:
 
 
 def _packing(shape: Shape, band: FilterBand, mode: str) -> Packing:
-    """Return how a band is packed: every row and column of the only plane once."""
+    """Return the packing of a band: every row and column of the only plane once."""
     packing = shape.packing(
         mode,
         starts=np.zeros(1, np.int64),

@@ -1,10 +1,10 @@
-"""Filters that are a product of one filter an axis, each run along its axis: k + k taps for k x k.
+"""Apply filters that are a product of one filter per axis, axis by axis: k + k taps for k x k.
 
-The filters are the lines through the largest weight; a kernel is their product if every weight is,
-but for rounding. Those of all axes but the last are scaled to sum to 1 in absolute value, so that
-nothing overflows on the way that does not in the end. Images are filtered down and across in one
-trip (see `images`). Else an axis before the last is taken with all those behind it as one
-row, where every input is loaded once for several outputs (see `rows`).
+The filters are the lines through the largest weight. A kernel is their product if every weight is,
+except for rounding. Filters of all axes but the last are scaled to an absolute sum of 1, so that
+overflow occurs only where the result overflows. Images are filtered down and across in one pass
+(see `images`). Otherwise, an axis before the last is filtered with all later axes merged into one
+row, so that every input is loaded once for several outputs (see `rows`).
 
 Source: Treitel & Shanks, *The design of multistage separable planar filters*, IEEE Trans.
 Geosci. Electron. 9 (1971).
@@ -30,23 +30,23 @@ __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 
 RESIDUES = {"float32": 2e-6, "float64": 4e-15}
-"""How far each weight, beside itself, may be from the product: some roundings."""
+"""The largest difference of a weight from the product, relative to the weight: some roundings."""
 
 
 def refuses(problem: Conv) -> str | None:
-    """Return why this method cannot compute the problem, or None; the weights may yet be unsuited.
+    """Return why this method cannot compute the problem, or None; weights may still be unsuited.
 
     >>> refuses(Conv(space=(9, 9), windows=(Window(3), Window(3)), dtype="float32"))
     >>> refuses(Conv(space=(9,), windows=(Window(3),), dtype="float32"))
-    'there is nothing to separate along one axis'
+    'a filter along one axis cannot be separated'
     """
     reason = rows.refuses(problem)
     if reason is not None:
         return reason
     if problem.dtype not in RESIDUES:
-        return f"its factors are fractions, there are none in {problem.dtype}"
+        return f"its factors are fractions, which {problem.dtype} cannot hold"
     if sum(size > 1 for size in problem.size) < 2:
-        return "there is nothing to separate along one axis"
+        return "a filter along one axis cannot be separated"
     if problem.channels != problem.groups:
         return "it computes filters of one channel each, not sums over channels"
     return None
@@ -93,12 +93,12 @@ def _steps(problem: Conv) -> list[Conv]:
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
-    Raises Unsuited for a kernel that is no product of one filter an axis.
+    Raises Unsuited for kernels that are not products of one filter per axis.
     """
     factors = _factors(weight[:, 0].double(), RESIDUES[problem.dtype])
     taps = [factor.to(weight.dtype) for factor in factors]
     if any(_leave_range(factor) for factor in taps):
-        raise Unsuited("a filter of one axis alone would be too large or too near to nothing")
+        raise Unsuited("the filter of one axis would be too large or too close to zero")
     if separable_images.suits(problem):
         down, across = taps
         return separable_images.prepare(problem, down, across, bias)
@@ -122,13 +122,13 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
 
 
 def _leave_range(factor: Tensor) -> bool:
-    """Return whether a number became infinite or lost digits to its size."""
+    """Return whether a number became infinite or lost digits because it is too small."""
     sizes = factor[factor != 0].abs()
     return bool((~sizes.isfinite() | (sizes < torch.finfo(factor.dtype).tiny)).any())
 
 
 def _factors(kernels: Tensor, residue: float) -> list[Tensor]:
-    """Return (k, size) for every axis of kernels (k, *size), of which they are the product.
+    """Return (k, size) for every axis of kernels (k, *size) that are their products.
 
     >>> kernel = torch.tensor([[1.0, 2.0], [2.0, 4.0]]).double()
     >>> [factor.numpy().round(3).tolist() for factor in _factors(kernel[None], 1e-9)]
@@ -142,7 +142,7 @@ def _factors(kernels: Tensor, residue: float) -> list[Tensor]:
         for factor in factors:
             product = product[..., None] * factor
         if bool(((product - kernel).abs() > residue * kernel.abs()).any()):
-            raise Unsuited("its kernels are no products of one filter an axis")
+            raise Unsuited("its kernels are not products of one filter per axis")
     return [torch.stack(factors) for factors in zip(*found, strict=True)]
 
 

@@ -1,10 +1,10 @@
-"""Convolution as a matrix product whose second operand is the input itself, shifted: any layer.
+"""Convolve any layer as a matrix product whose second operand is the input itself, shifted.
 
-The results of one output channel over a band of output rows are one long row; every tap of every
-channel in adds its weight times the input, shifted, to it. `blocks` holds eight such rows by three
-vectors in registers. A task packs the band of the input it needs, padded and with every
-stride-th element drawn out, into memory of its own that fits the second-level cache, and runs all
-output channels over it; a kernel of one tap is read where it lies.
+The results of one output channel over a band of output rows are one long row. Every tap of every
+input channel adds its weight times the shifted input to it. `blocks` holds eight such rows by three
+vectors in registers. A task packs the padded band of input that it needs, every stride-th element
+apart, into its own memory, which fits the second-level cache. It computes all output channels from
+this. For kernels of one tap, the input is read in place.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from convlens.compute.problems import Conv
 __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 SLACK = 8
-"""Vectors that a block may read behind the last column it needs."""
+"""The vectors that a block may read after the last column it needs."""
 
 
 def refuses(problem: Conv) -> str | None:
@@ -72,7 +72,7 @@ def estimate(problem: Conv) -> Estimate:
 
 
 def _block(out_each: int, dtype: str) -> tuple[int, int]:
-    """Return the rows and vectors of the register block for so many output channels a group."""
+    """Return the rows and vectors of the register block for `out_each` channels of a group."""
     here = machine()
     most = 8 if here.registers >= 32 else 4
     rows = min(
@@ -83,7 +83,7 @@ def _block(out_each: int, dtype: str) -> tuple[int, int]:
 
 
 def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> ShiftBand:
-    """Choose how much a task does: a band that fits half the cache, and enough tasks."""
+    """Choose a band that fits half the cache and leaves enough tasks."""
     lanes, width = machine().lanes(dtype), WIDTHS[dtype]
     room = machine().level2 // 2
     depth = shape.windows[0]
@@ -92,7 +92,7 @@ def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> ShiftBand:
         return band.channels * depth.size * band.plane * width <= room
 
     wide, high = shape.outputs[2], shape.outputs[1]
-    wanted = 32 * lanes  # columns of results in one run: long enough to start a block seldom
+    wanted = 32 * lanes  # columns of results in one run: long enough to start few blocks
     if high == 1:
         rows, columns = 1, min(wide, max(wanted, 1))
     else:
@@ -121,10 +121,10 @@ def _band(shape: Shape, dtype: str, tasks_elsewhere: int) -> ShiftBand:
 class Shift:
     """The arguments of `drive`.
 
-    The channels out of a group come in `block_count` blocks of `ROWS`, dealt out in `shares`, their
-    results in `bands` of `rows` rows and `pieces` of `columns` columns. A task takes `channels`
-    channels in at a time. If `plain` is 1 they are read where they lie, but for the last columns,
-    which are packed `padded` elements apart; `offsets` has those of the packed ones last.
+    The output channels of a group are divided into `block_count` blocks of `ROWS`, in `shares`; the
+    results into `bands` of `rows` rows and `pieces` of `columns` columns. A task reads `channels`
+    input channels at a time. If `plain` is 1, they are read in place, except the last columns,
+    which are packed `padded` elements apart; `offsets` has the packed ones last.
     """
 
     ROWS: Fixed
@@ -148,7 +148,7 @@ class Shift:
 
 
 def drive(task: int, scratch: int, x: int, y: int, a: Shift) -> None:
-    """Do one band of one image, group and output depth, for a share of the output channels."""
+    """Compute one band of one image, group and output depth, for a share of the output channels."""
     shape, space, out, packing = a.shape, a.shape.space, a.shape.out, a.packing
     share, piece, band, d, group, n = place_of(task, a.shares, a.pieces, a.bands, out.d, a.groups)
     top, left = band * a.rows, piece * a.columns

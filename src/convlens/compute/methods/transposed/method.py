@@ -1,10 +1,10 @@
-"""Transposed convolution as one convolution of stride 1 for every place within a stride.
+"""Convolve transposed as one convolution of stride 1 for every position within a stride.
 
-Outputs that lie a stride apart meet the same taps, one input further from one to the next: those of
-one *phase* are a convolution with some of the taps, and no zero between inputs is ever multiplied.
-A task packs the inputs that a band of rows meets, computes all phases from them, row by row of
-`blocks`, and writes those of the last axis in turn into rows of the result. Every output is one
-chain of multiply-adds over the channels, and within a channel over the taps in rising order.
+Outputs a stride apart meet the same taps, each one input further on. Those of one *phase* are a
+convolution with some of the taps, which multiplies no zeros between inputs. A task packs the inputs
+of a band of rows and computes all phases from them, row by row of `blocks`. It interleaves those of
+the last axis into rows of the result. Every output is one chain of multiply-adds over the channels,
+and within a channel over the taps in rising order.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from convlens.compute.problems import ConvTranspose, Unsuited
 __all__ = ["METHOD", "estimate", "prepare", "refuses"]
 
 SLACK = 8
-"""Vectors that a block may read behind the last column it needs."""
+"""The vectors that a block may read after the last column it needs."""
 
 
 def refuses(problem: ConvTranspose) -> str | None:
@@ -81,11 +81,11 @@ def estimate(problem: ConvTranspose) -> Estimate:
 class Transposed:
     """The arguments of `drive`.
 
-    The weights `w` come in `block_count` blocks of `ROWS` channels for every group and phase, and
-    `phases` and `offsets` are `steps_of`: those `offsets_in_place` are for an input that is read
-    where it lies, in whole vectors up to element `in_place`. `shares` tasks divide the blocks. A
-    task does `deep` planes of `rows` rows of `columns` of every phase; the axes have `count` of
-    each. Its results lie `reach` elements apart.
+    The weights `w` come in `block_count` blocks of `ROWS` channels for every group and phase.
+    `phases` and `offsets` are `steps_of`; `offsets_in_place` are for an input that is read in
+    place, in whole vectors up to element `in_place`. `shares` tasks divide the blocks. A task
+    computes `deep` planes of `rows` rows of `columns` of every phase; the axes have `count` of
+    each. Its results are `reach` elements apart.
     """
 
     ROWS: Fixed
@@ -136,7 +136,7 @@ def _phases(
     source: int, results: int, y: int, d: int, top: int, left: int, at: int, kept: int,
     offsets: int, a: Transposed,
 ) -> None:  # fmt: skip
-    """Do all phases of a plane's band for block number `at` of the output channels."""
+    """Compute all phases of a plane's band for block number `at` of the output channels."""
     out, stride, count_of = a.shape.out, a.shape.stride, a.count
     reach, length = a.reach, a.packing.length
     lines = min(a.rows, count_of.h - top)
@@ -164,7 +164,7 @@ def _phases(
 
 
 def drive(task: int, scratch: int, x: int, y: int, a: Transposed) -> None:
-    """Do one band of one image and group for a share of the output channels."""
+    """Compute one band of one image and group for a share of the output channels."""
     shape, space, out, packing = a.shape, a.shape.space, a.shape.out, a.packing
     offsets = a.offsets
     share, piece, band, layer, _, image = place_of(task, a.shares, a.pieces, a.bands, a.layers, 1)
@@ -197,7 +197,7 @@ def drive(task: int, scratch: int, x: int, y: int, a: Transposed) -> None:
 
 
 def _shape(problem: ConvTranspose, axes: list[PhaseAxis]) -> ConvShape:
-    """Return the sizes as kernels take them."""
+    """Return the sizes in the form that kernels take."""
     return ConvShape(
         each=problem.channels // problem.groups,
         out_each=problem.channels_out // problem.groups,
@@ -208,13 +208,13 @@ def _shape(problem: ConvTranspose, axes: list[PhaseAxis]) -> ConvShape:
 
 
 def _read_in_place(problem: ConvTranspose, axes: list[PhaseAxis]) -> int:
-    """Return up to which element of x whole vectors may be read where it lies: all, or none."""
+    """Return the number of elements of x that may be read in place in whole vectors: all or 0."""
     whole = all(axis.halo == 0 and axis.first == 0 and axis.count == axis.inputs for axis in axes)
     return whole * problem.batch * problem.channels * prod(problem.space)
 
 
 def _starting(problem: ConvTranspose, weight: Tensor, bias: Tensor | None, wide: int) -> Tensor:
-    """Return the biases (groups, wide); behind them, and without any, there are zeros."""
+    """Return the biases (groups, wide), followed by zeros, or zeros if there are none."""
     starting = weight.new_zeros(problem.groups, wide)
     if bias is not None:
         each = problem.channels_out // problem.groups
@@ -225,7 +225,7 @@ def _starting(problem: ConvTranspose, weight: Tensor, bias: Tensor | None, wide:
 def prepare(problem: ConvTranspose, weight: Tensor, bias: Tensor | None) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space)."""
     if not is_finite(weight):
-        raise Unsuited("a weight is not finite, and is multiplied by zeros around the input")
+        raise Unsuited("a weight is not finite, and would be multiplied by zeros around the input")
     axes, groups = axes_of(problem), problem.groups
     depth, row, column = axes
     shape = _shape(problem, axes)

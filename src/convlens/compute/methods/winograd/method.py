@@ -1,16 +1,15 @@
-"""Winograd's convolution with 3 by 3 taps: fewer products, for some error and some sums.
+"""Convolve kernels of 3 by 3 taps by Winograd's method: fewer products, more sums, some error.
 
-Tiles of m by m outputs are made by (m + 2)^2 products a channel instead of 9 m^2: 4 times fewer for
-m = 4, 2.25 times for m = 2. What is multiplied are transforms of the input's tiles and of the
-weights; the products, summed over channels, are transformed back. Between the transforms stand
-(m + 2)^2 matrix products, done by `blocks`. A kernel of 3 dimensions is one of 2 with its taps of
-depth as further channels.
+Tiles of m by m outputs take (m + 2)^2 products per channel instead of 9 m^2: 4 times fewer for
+m = 4, 2.25 times for m = 2. The factors are transforms of the input's tiles and of the weights. The
+products, summed over channels, are transformed back. In between there are (m + 2)^2 matrix
+products, computed by `blocks`. Taps of depth of a three-dimensional kernel count as channels.
 
-The products of a window are off by roundings of whatever else stands in its tile; with m = 2 that
-is nothing but the window itself. An image so uneven that a window's own products may be lost beside
-others is summed directly. How large numbers are is gathered over channels, each by its largest
-weight. An input that is not finite spoils whole tiles: every result is looked
-at, and `Unfit` raised.
+The products of a window have roundings of everything in its tile; for m = 2, that is only the
+window itself. An image is summed directly if it is so uneven that other numbers may drown out a
+window's own products. This is judged by the sum of magnitudes over channels, each times its largest
+weight. An infinite or NaN input spoils whole tiles, so every result is checked, and `Unfit` is
+raised.
 """
 
 from __future__ import annotations
@@ -44,16 +43,16 @@ from convlens.compute.problems import Conv, Unfit, Unsuited
 __all__ = ["F2", "F4", "estimate", "prepare", "refuses"]
 
 ALONE = 0.7
-"""The largest share of a window's numbers, over all channels, that one of its places may have."""
+"""The largest share of a window's magnitudes, over all channels, in one of its places."""
 
 UNEVEN = 28.0
-"""How many roundings of its tile's largest numbers an output of F(4, 3) may be off."""
+"""The most roundings of its tile's largest numbers by which an output of F(4, 3) may be wrong."""
 
 HIDDEN = 0.86
-"""Cycles that pass for one that the model counts: some are hidden behind others."""
+"""The cycles that pass for one of the model; some are hidden behind others."""
 
 FEWEST = 8
-"""Channels in and out of a group below which the transforms take longer than what they spare."""
+"""The input and output channels of a group below which the transforms cost more than they save."""
 
 
 def refuses(problem: Conv) -> str | None:
@@ -66,13 +65,13 @@ def refuses(problem: Conv) -> str | None:
     'it computes kernels of 3 by 3 taps, of any depth, with stride and dilation 1'
     """
     if not problem.dtype.startswith("float"):
-        return f"its transforms need fractions, and {problem.dtype} has none"
+        return f"its transforms need fractions, which {problem.dtype} cannot hold"
     windows = problem.windows
     plane = all(w.size == 3 and w.stride == w.dilation == 1 for w in windows[-2:])
     if len(windows) < 2 or not plane or any(w.stride != 1 for w in windows):
         return "it computes kernels of 3 by 3 taps, of any depth, with stride and dilation 1"
     if min(problem.channels, problem.channels_out) // problem.groups < FEWEST:
-        return f"it needs at least {FEWEST} channels in and out, in every group"
+        return f"it needs at least {FEWEST} input and output channels in every group"
     return refuses_arrays(problem)
 
 
@@ -104,13 +103,13 @@ def _packed(shape: TileShape, groups: int, weight: Tensor, rows: int) -> Tensor:
 
 
 def _channel_sizes(weight: Tensor, groups: int) -> Tensor:
-    """Return the largest weight of every channel of every group beside the largest of all."""
+    """Return the largest weight of every channel, relative to the largest weight of all."""
     most = weight.detach().abs().reshape(groups, -1, weight.shape[1], prod(weight.shape[2:]))
     return (most.amax((1, 3)) / most.max().clamp(min=torch.finfo(weight.dtype).tiny)).contiguous()
 
 
 def _source(shape: TileShape, problem: Conv) -> TileSource:
-    """Return how the tiles' inputs are read."""
+    """Return the layout of the tiles' inputs."""
     tables = [
         packing.sources(window, n, problem.padding_mode)
         for window, n in zip(problem.windows[:-1], problem.space[:-1], strict=True)
@@ -137,7 +136,7 @@ def _source(shape: TileShape, problem: Conv) -> TileSource:
 
 
 def _target(shape: TileShape, problem: Conv) -> TileTarget:
-    """Return where the results go."""
+    """Return the layout of the results."""
     volume, plane = prod(problem.outputs), prod(problem.outputs[-2:])
     return TileTarget(
         outer=shape.out_each * volume,
@@ -154,7 +153,7 @@ def _arguments(
     """Return the arguments of the kernel."""
     groups, rows = problem.groups, best_rows(machine(), shape.out_each)
     size = weight.shape[1:2] + (1,) * (5 - weight.ndim) + weight.shape[2:]
-    starting = weight.new_zeros(problem.channels_out + rows)  # zeros alone at its end
+    starting = weight.new_zeros(problem.channels_out + rows)  # with zeros at its end
     if bias is not None:
         starting[: problem.channels_out] = bias
     depths = np.arange(shape.depth.size) * shape.depth.dilation * band.tall * shape.tiles
@@ -203,7 +202,7 @@ def _scratch(shape: TileShape, band: TileBand, rows: int, lanes: int) -> int:
 def prepare(problem: Conv, weight: Tensor, bias: Tensor | None, *, m: int) -> Fill:
     """Return `run(x, y)`, which fills y (n, k, *outputs) from x (n, c, *space).
 
-    `run` raises Unfit if a result is not finite; `prepare` raises Unsuited if a weight is not.
+    `run` raises Unfit if a result is infinite or NaN; `prepare` raises Unsuited if a weight is.
     """
     shape, here, dtype = TileShape.of(problem, m), machine(), problem.dtype
     rows, band = best_rows(here, shape.out_each), best_band(shape, threads(), here)
@@ -228,7 +227,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None, *, m: int) -> Fi
         lost, uneven = ctypes.c_int64(0), np.zeros(problem.batch, np.int64)
         launch(x.data_ptr(), y.data_ptr(), ctypes.addressof(lost), uneven.ctypes.data)
         if lost.value:
-            raise Unfit("a result is not finite; a method that sums directly is right")
+            raise Unfit("a result is not finite; use a method that sums directly")
         for i in np.flatnonzero(uneven).tolist():
             directly()(x[i : i + 1], y[i : i + 1])
 
