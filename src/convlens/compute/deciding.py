@@ -1,4 +1,4 @@
-"""Which method computes a problem, and why: every method asked, the likely ones measured."""
+"""Decide which method computes a problem: ask every method, and measure the likely ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Computed = tuple[Tensor, Tensor | None]
 
 @dataclass(frozen=True)
 class Candidate:
-    """What became of one method: why it was refused, or its estimate, time and error.
+    """The outcome for one method: why it was refused, or its estimate, time and error.
 
     `estimate` and `seconds` are in seconds; `error` is relative to the root mean square of the
     output. What was not measured is None.
@@ -55,7 +55,7 @@ class Candidate:
 
     @property
     def cost(self) -> float:
-        """Return the time measured, or else the one estimated, in seconds."""
+        """The measured time or, without one, the estimate, in seconds."""
         known = self.seconds if self.seconds is not None else self.estimate
         return float("inf") if known is None else known
 
@@ -69,10 +69,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Decision:
-    """The method chosen for a problem, and what each of the others would cost, or why it cannot.
+    """The method chosen for a problem, and what the others would cost, or why they were refused.
 
     It holds none of the user's arrays. `asked` is the method that was asked for, `method` the one
-    chosen for the weights at hand.
+    chosen for these weights.
     """
 
     problem: Problem
@@ -83,22 +83,22 @@ class Decision:
 
     @property
     def refused(self) -> dict[str, str]:
-        """Return why each refused method cannot compute this problem."""
+        """Why each refused method cannot compute this problem."""
         return {n: c.refused for n, c in self.candidates.items() if c.refused is not None}
 
     @property
     def cost(self) -> dict[str, float]:
-        """Return the seconds that each possible method takes, measured or estimated."""
+        """The seconds that each possible method takes, measured or estimated."""
         return {n: c.cost for n, c in self.candidates.items() if c.refused is None}
 
     @property
     def exact(self) -> str | None:
-        """Return the quickest method that is right for any weights, because it sums plainly."""
+        """The fastest method that is right for any weights, because it is a plain sum."""
         names = [name for name in self.cost if METHODS[name].exact]
         return min(names, key=lambda name: self.cost[name], default=None)
 
     def __str__(self) -> str:
-        """Say what is computed, and what every method costs or why it lost."""
+        """Describe what is computed, and what every method costs or why it was refused."""
         problem = self.problem
         shape = problem.weight_shape
         weight = "" if shape is None else f" with weight {shape}"
@@ -125,7 +125,7 @@ class Decision:
 class Prepared:
     """A decision with the weights packed for its method, and memory for its results.
 
-    Changing the arrays that it was made from changes nothing. Several threads may use it at once.
+    Changing the arrays that it was made from has no effect. Several threads may use it at once.
     """
 
     decision: Decision
@@ -138,14 +138,14 @@ class Prepared:
 
     @property
     def held(self) -> int:
-        """Return the bytes of the weights kept, as they were given and packed."""
-        count = len(self.plain)  # 1 once numbers were met that want another method
+        """The bytes of the weights kept, as they were given and packed."""
+        count = len(self.plain)  # 1 once some numbers needed another method
         if count not in self._held:
             self._held[count] = bytes_held(self.weight, self.bias, self._run, self.plain)
         return self._held[count]
 
     def serves(self, problem: Problem, weight: object, bias: object) -> bool:
-        """Return whether a call is for this very problem and these weights."""
+        """Return whether a call has this very problem and these weights."""
         own = weight is self.weight and bias is self.bias
         return own and problem is self.decision.problem
 
@@ -160,11 +160,11 @@ class Prepared:
             return self._direct().compute(x, y)
 
     def share(self, arena: Arena) -> None:
-        """Put results into the memory of an arena that others use as well."""
+        """Use the memory of an arena, which others use as well, for results."""
         self._arena.share(arena)
 
     def _direct(self) -> Prepared:
-        """Return the same by a method that is right for all numbers, prepared once."""
+        """Return the same problem prepared once by a method that is right for all numbers."""
         if not self.plain:
             problem = self.decision.problem
             self.plain.append(decide(problem, "direct", self.weight, self.bias, measure=False))
@@ -180,10 +180,10 @@ def decide(
     tolerance: float = 1e-5,
     measure: bool = True,
 ) -> Prepared:
-    """Choose a method, the one asked for or the best of "auto" or "direct", and pack its weights.
+    """Choose the method asked for, or the best one for "auto" or "direct", and pack its weights.
 
-    With a `tolerance` of 0, methods that are not one plain sum are not tried unless named. Raises
-    ValueError if the method cannot compute the problem, or if no method can.
+    With a `tolerance` of 0, methods that are not a plain sum are tried only by name. Raises
+    ValueError if the method, or every method, cannot compute the problem.
     """
     check_method(method)
     if measure and method == "auto" and problem.device == "cpu":
@@ -210,34 +210,34 @@ def decide(
 
 
 def _considered(problem: Problem, method: str, tolerance: float) -> dict[str, Candidate]:
-    """Return every method with its estimate or refusal; raise when none is left."""
+    """Return every method with its estimate or refusal; raise ValueError if none is left."""
     candidates = {}
     for name in METHODS:
         reason = refused(name, problem)
         if reason is None and method == "direct" and not METHODS[name].direct:
             reason = "it does not promise the same bits for any number of threads"
         if reason is None and not (tolerance or name == method or METHODS[name].exact):
-            reason = "it is not one plain sum, as a tolerance of 0 asks"
+            reason = "it is not one plain sum, as a tolerance of 0 requires"
         found = None if reason is not None else seconds_of(name, problem)
         candidates[name] = Candidate(refused=reason, estimate=found)
     if method in METHODS and candidates[method].refused is not None:
         reason = candidates[method].refused
         raise ValueError(f'`method` (="{method}") cannot do this: {reason}; use "auto"')
     if all(candidate.refused is not None for candidate in candidates.values()):
-        told = "; ".join(f"{name}: {c.refused}" for name, c in candidates.items())
-        raise ValueError(f"no `method` can do this ({told})")
+        reasons = "; ".join(f"{name}: {c.refused}" for name, c in candidates.items())
+        raise ValueError(f"no `method` can do this ({reasons})")
     return candidates
 
 
 def _measurable(problem: Problem) -> bool:
-    """Tell whether a problem may be run on random numbers, to see how far off a method is."""
+    """Return whether a problem may be run on random numbers to measure the error of a method."""
     arrays = prod(problem.x_shape) + prod(problem.y_shape)
     whole = problem.device != "meta" and problem.batch > 0 and not problem.gradient
     return whole and arrays * DTYPES[problem.dtype].itemsize <= LARGEST_MEASURED
 
 
 def _own(array: Array | None) -> Tensor | None:
-    """Return a tensor of the values that later changes do not reach, unless a gradient must."""
+    """Return a copy of the values as a tensor, or the tensor itself if it needs a gradient."""
     if array is None:
         return None
     tensor = to_tensor(array)
@@ -245,7 +245,7 @@ def _own(array: Array | None) -> Tensor | None:
 
 
 class MethodContest:
-    """The methods of one problem got ready, measured, and told apart."""
+    """A contest of the methods for one problem, which it prepares and measures."""
 
     def __init__(
         self,
@@ -267,7 +267,7 @@ class MethodContest:
             self.runs[name] = prepared(name, self.problem, self.weight, self.bias, self.arena)
 
     def always(self, able: list[str]) -> str:
-        """Return the least by estimates that no thread, batch or machine changes: nor do bits."""
+        """Return the best for one image and nominal thread: threads and batch change no bits."""
         one = replace(self.problem, batch=1)
         with one_thread(), nominal():
             able = sorted(able, key=lambda name: seconds_of(name, one))
@@ -281,12 +281,12 @@ class MethodContest:
         raise ValueError(f"no `method` stays within `tolerance` (={self.tolerance}); raise it")
 
     def by_time(self, able: list[str]) -> str:
-        """Return the method that took the least time, now or when it was measured before."""
+        """Return the method that took the least time, now or in an earlier measurement."""
         able = sorted(able, key=lambda name: self.candidates[name].cost)
         while len(able) > 1 and not self._fit(able[0]):
-            del able[0]  # the others are not to be compared with what cannot be
+            del able[0]  # a method that cannot be used sets no limit
         best = self.candidates[able[0]].cost
-        # torch compiles nothing and is what we are compared with: it is always heard, unless slow.
+        # torch compiles nothing, and users compare with it: it always takes part, unless slow.
         limits = {name: max(SHORTLIST * best, 1e-2 if name == "torch" else 0) for name in able}
         likely = [name for name in able if self.candidates[name].cost <= limits[name]]
         known = measuring.recalled(self.problem)
@@ -302,7 +302,7 @@ class MethodContest:
         return self.by_estimate([name for name in likely if name in known])
 
     def _suits(self, name: str) -> bool:
-        """Get a method ready if the weights suit it; say why if not."""
+        """Return whether the weights suit a method, and prepare it; otherwise note the reason."""
         try:
             self.ready(name)
         except Unsuited as reason:
@@ -311,7 +311,7 @@ class MethodContest:
         return True
 
     def _fit(self, name: str) -> bool:
-        """Get a method ready and tell whether its error is small enough; say why if not."""
+        """Return whether a method's error is small enough, and prepare it; else note the reason."""
         candidate = self.candidates[name]
         if candidate.refused is not None or name in self.runs:
             return candidate.refused is None
@@ -326,7 +326,7 @@ class MethodContest:
         try:
             y, _ = self.runs[name](self._example(), None)
         except Unfit as reason:
-            self.candidates[name] = replace(candidate, refused=f"of random numbers, {reason}")
+            self.candidates[name] = replace(candidate, refused=f"for random numbers, {reason}")
             return False
         y = y if self.bias is None else y - self.bias.reshape(-1, *[1] * len(self.problem.space))
         error = measuring.measured_error(self.problem, self._example(), self.weight, y)

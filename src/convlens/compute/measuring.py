@@ -1,7 +1,7 @@
-"""How long the candidates of a plan take here, and how far they are off: measured, remembered.
+"""Measure how long the candidates of a plan take and how accurate they are, and keep the times.
 
 Times are kept in the user's cache by machine, number of threads and problem, so that a shape is
-measured once. Errors depend on the weights and are measured anew, on a few outputs.
+measured once. Errors depend on the weights, and are measured each time on a few outputs.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from convlens.files import cache_folder, write_cached
 __all__ = ["example", "measured_error", "measured_seconds", "recalled", "remember"]
 
 ROUNDS, BUDGET = 7, 0.5
-"""At most so many turns of each candidate, and about so many seconds for all after the first."""
+"""The most turns of each candidate, and about the seconds for all turns after the first."""
 
 TURN, MOST = 1.5e-3, 12
-"""A turn is calls for so many seconds, at most so many: after a pause the first are slow."""
+"""The seconds and the most calls of a turn; it has several, since the first are slow."""
 
 FEW, LONG = 3, 0.03
-"""A turn is so many calls at least, unless they take so many seconds: one may have been held up."""
+"""The fewest calls of a turn, in case one is interrupted, unless they take `LONG` seconds."""
 
 HOPELESS = 1.6
-"""A candidate whose first turn's best took so many times the best of all is not run again."""
+"""The best time over that of the best candidate with which a candidate is not run again."""
 
 
 def example(problem: Problem) -> Tensor:
-    """Return an input (n, c, *space) of random numbers for a problem, of its element type."""
+    """Return an input (n, c, *space) of random numbers for a problem, in its element type."""
     shape = (problem.batch, problem.channels, *problem.space)
     generator = torch.Generator().manual_seed(0)
     dtype = DTYPES[problem.dtype]
@@ -54,9 +54,9 @@ def example(problem: Problem) -> Tensor:
 
 
 def measured_seconds(candidates: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the least time of each candidate, run in turn so that all see the same machine."""
+    """Return the least time of each candidate; they run in turn, under the same conditions."""
     best: dict[str, float] = {}
-    for name, action in candidates.items():  # first runs: caches, pages and clocks are warmed
+    for name, action in candidates.items():  # the first runs warm up caches, pages and clocks
         action()
         best[name] = _least(action)
     began = time.perf_counter()
@@ -86,7 +86,7 @@ def measured_error(
 ) -> float:
     """Return the error of y, a convolution of x without bias, relative to its size.
 
-    Root mean squares over some outputs, all channels, against sums in float64.
+    The root mean squares are over all channels of some outputs, against sums in float64.
     """
     rng = np.random.default_rng(0)
     n = int(rng.integers(problem.batch))
@@ -103,7 +103,7 @@ def measured_error(
 
 
 def recalled(problem: Problem) -> dict[str, float]:
-    """Return the times kept for a problem, by method; those of none if it was never measured."""
+    """Return the times kept for a problem, by method; none if it was never measured."""
     path = _path(problem)
     try:
         kept = json.loads(path.read_text())["seconds"] if path else {}
@@ -114,7 +114,7 @@ def recalled(problem: Problem) -> dict[str, float]:
 
 
 def remember(problem: Problem, seconds: Mapping[str, float]) -> None:
-    """Keep the times measured for a problem, where the cache can be written."""
+    """Keep the times measured for a problem, if the cache can be written."""
     path = _path(problem)
     if path:
         content = json.dumps({"problem": repr(problem), "seconds": dict(seconds)})
@@ -125,13 +125,13 @@ def _path(problem: Problem) -> Path | None:
     folder = cache_folder()
     if folder is None:
         return None
-    # What does not change the time does not part what is remembered.
+    # Problems that differ only in what does not affect the time share a file.
     key = f"{replace(problem, batched=True)!r} {threads()} {machine()!r} {_code()}"
     return folder / "measured" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
 
 
 @cache
 def _code() -> str:
-    """Return a digest of the methods as they are now: a changed one must be measured again."""
+    """Return a digest of the methods, so that changed ones are measured again."""
     texts = [path.read_text() for path in sorted(Path(__file__).parent.rglob("*.py"))]
     return hashlib.sha256("".join([*texts, torch.__version__]).encode()).hexdigest()
