@@ -97,7 +97,7 @@ class Problem:
 
     @property
     def padding_mode(self) -> str:
-        """What stands in the padding, in torch's words."""
+        """The values of the padding, by torch's name for them."""
         return "zeros"
 
     @property
