@@ -114,7 +114,7 @@ def test_a_method_that_cannot_is_named_with_what_it_cannot_do(method: str) -> No
 
 def test_separable_says_that_the_weights_are_no_products() -> None:
     weight = np.random.default_rng(0).random((1, 1, 5, 5), "f4")
-    text = r'`method` \(="separable"\) cannot do this with `weight`: its kernels are no products'
+    text = r'`method` \(="separable"\) cannot do this with `weight`: its kernels are not products'
     for call in (conv, plan):
         with pytest.raises(ValueError, match=text):
             call(np.ones((1, 1, 9, 9), "f4"), weight, method="separable")

@@ -218,7 +218,7 @@ class FourierRun:
                 self._wide(self.problem)(x.double(), wide)
                 y.copy_(wide)
             case "plainly":
-                raise Unfit("so much is in doubt that summing all directly is faster")
+                raise Unfit("too many results are in doubt; a method that sums directly is faster")
 
     @functools.cached_property
     def _settle(self) -> Launch:
