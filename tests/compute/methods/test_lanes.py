@@ -89,7 +89,7 @@ def test_what_it_refuses() -> None:
         is None
     )
     few = Conv(channels=2, space=(9,), channels_out=22, windows=window, dtype="float32", groups=2)
-    assert "12 channels out" in str(lanes.METHOD.refused(few))
+    assert "12 output channels" in str(lanes.METHOD.refused(few))
     assert "not max_pool" in str(
         lanes.METHOD.refused(MaxPool(channels=2, space=(9,), windows=window, dtype="float32"))
     )

@@ -48,7 +48,7 @@ def refuses(problem: Pool) -> str | None:
     >>> from convlens.windows import Window
     >>> refuses(MaxPool(space=(4,), windows=(Window(2),), dtype="int32"))
     >>> refuses(AvgPool(space=(4,), windows=(Window(2),), dtype="int32"))
-    'it cannot average integers to fractions'
+    'an average of integers may be a fraction'
     """
     if problem.return_indices:
         return "it returns the maxima, not their places"
@@ -56,7 +56,7 @@ def refuses(problem: Pool) -> str | None:
     if reason is not None:
         return reason
     if isinstance(problem, AvgPool) and "int" in problem.dtype:
-        return "it cannot average integers to fractions"
+        return "an average of integers may be a fraction"
     layout = PoolLayout.of(problem)
     if layout.bytes(PoolBand(1, 1, 1)) > LARGEST:
         return f"the rows of a window take more than {LARGEST} bytes"
