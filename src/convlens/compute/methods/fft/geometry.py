@@ -168,8 +168,8 @@ def _strips(layout: FourierLayout, dtype: str) -> FourierStrips:
 def schedules_of(layout: FourierLayout, dtype: str) -> tuple[list[Numbers], Numbers]:
     """Return the passes along D, H, W and across the lanes, and the twiddle factors they point to.
 
-    `kernels.butterflies` describes the entries. They hold only addresses of the factors, which the
-    caller must keep alive.
+    `transforms.butterflies` describes the entries. They hold only addresses of the factors, so the
+    caller must keep these alive.
     """
     lanes = layout.lanes
     entries: list[list[list[int]]] = []

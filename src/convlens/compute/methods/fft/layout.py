@@ -1,4 +1,4 @@
-"""Lay out tiles in memory for `kernels.overlap`, with their passes and order of frequencies."""
+"""Lay out tiles in memory for `transforms.overlap`, with their passes and order of frequencies."""
 
 from __future__ import annotations
 

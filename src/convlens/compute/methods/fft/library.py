@@ -3,11 +3,11 @@
 It runs wherever torch does, and serves long kernels on a GPU.
 
 A transform turns a sum of products into one product. Every input channel and every output channel
-is transformed once. Tiles overlap by the extent of the kernel minus one (see `fourier_tiles`). Only
+is transformed once. Tiles overlap by the extent of the kernel minus one (see `fft.tiles`). Only
 some tiles are transformed at a time, so that memory stays small.
 
 Errors spread evenly over a tile, whatever the size of an output. So float32 is transformed in
-float64. If outputs are in doubt even then (see `fourier_doubts`), the magnitudes are convolved,
+float64. If outputs are in doubt even then (see `fft.doubts`), the magnitudes are convolved,
 and outputs whose own products are too small are summed one by one.
 """
 

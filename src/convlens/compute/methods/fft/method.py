@@ -2,11 +2,11 @@
 
 Two tiles are the real and the imaginary part of one transform: two tiles of a signal or image or,
 if an image is a single tile, those of two images. Each transform runs in memory that fits the
-second-level cache (see `kernels.overlap`).
+second-level cache (see `transforms.overlap`).
 
 Errors spread evenly over two tiles: in float32, they are about 2e-7 of the root mean square of the
 outputs, whatever the size of an output. Outputs whose own products are too small for that error are
-recomputed (see `kernels.doubting` and `fourier_again`).
+recomputed (see `transforms.doubting` and `fft.again`).
 
 Source: Stockham, *High-speed convolution and correlation*, AFIPS 28 (1966).
 """
@@ -144,7 +144,7 @@ def prepare(problem: Conv, weight: Tensor, bias: Tensor | None) -> Fill:
 class FourierRun:
     """The kernels of one problem, packed for its weights: `__call__(x, y)` fills y.
 
-    What the transform leaves in doubt is recomputed (see `fourier_again`). `slack` is the number of
+    What the transform leaves in doubt is recomputed (see `fft.again`). `slack` is the number of
     roundings of the type that make one of the promised ones. A `part` of a problem is never passed
     on to other methods.
     """
