@@ -78,10 +78,9 @@ class Operands:
             array = getattr(self, name)
             found = None if array is None else tuple(array.shape)
             if found != shape:
-                raise ValueError(
-                    f"`{name}` has shape {found}, but this call was made for shape {shape}; pass "
-                    "an array of that shape"
-                )
+                cure = f"pass an array of shape {shape}" if shape else "leave it out"
+                what = f"of shape {found} does not fit this call" if found else "is missing"
+                raise ValueError(f"`{name}` {what}; {cure}")
             if array is not None and dtype_of(name, array) != problem.dtype:
                 raise ValueError(
                     f"`{name}` holds {dtype_of(name, array)} values, but this call was made for "
