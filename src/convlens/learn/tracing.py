@@ -147,7 +147,7 @@ class _Walk:
     def _stations(self) -> Iterator[Station]:
         chain = list(self._back(self.found["scores"], (self.detection,)))
         softmax = chain[-1]
-        row, label = softmax.index
+        row = softmax.index[0]
         proposals, local = self._proposals(row)
         proposal = self._in_picture(self._tensor(proposals)[local])
         yield Station(
@@ -158,13 +158,7 @@ class _Walk:
         yield from self._added()
         yield from self._chosen(chain, "box", self.box)
         yield self._score(softmax, proposal)
-        codes = self._output(anatomy.BOX_CODES)
-        shifts = [float(n) for n in self._tensor(codes)[row, 4 * label : 4 * label + 4]]
-        yield Station(
-            *("regression", f"the proposal's box shifted by {_listed(shifts)} (dx, dy, dw, dh)"),
-            *(codes, (row, 4 * label)),
-            box=proposal,
-        )
+        yield self._regression(softmax, proposal)
         yield from self._proposal(row, proposal)
         yield from self._samples(row, proposal)
 
@@ -198,6 +192,13 @@ class _Walk:
         text = f"softmax {softmax.recorded:.4g} of {float(every[label]):.4g} among {len(every)} "
         text += f"classes' scores; the background has {float(every[0]):.4g}"
         return Station("score", text, scores, (row, label), box=proposal)
+
+    def _regression(self, softmax: Explanation, proposal: Box) -> Station:
+        row, label = softmax.index
+        codes = self._output(anatomy.BOX_CODES)
+        shifted = _shifted(self._tensor(codes)[row, 4 * label : 4 * label + 4])
+        text = f"the proposal's box {shifted}"
+        return Station("regression", text, codes, (row, 4 * label), box=proposal)
 
     def _proposal(self, row: int, place: Box) -> Iterator[Station]:
         """Yield the proposal, why it was chosen, and the anchor it is made of."""
@@ -239,11 +240,9 @@ class _Walk:
         cell, kind = divmod(anchor, kinds)
         y, x = divmod(cell, w)
         where = f"anchor {kind} of {kinds} at cell ({y}, {x}) of level {level}, {h} x {w} cells"
-        shifts = [
-            float(n) for n in self._tensor(codes)[self.picture, 4 * kind : 4 * kind + 4, y, x]
-        ]
+        shifted = _shifted(self._tensor(codes)[self.picture, 4 * kind : 4 * kind + 4, y, x])
         yield Station(
-            *("anchor", f"{where}, shifted by {_listed(shifts)} (dx, dy, dw, dh)"),
+            *("anchor", f"{where}, {shifted}"),
             *(codes, (self.picture, 4 * kind, y, x)),
             box=place,
         )
@@ -375,5 +374,7 @@ def _said(box: Box) -> str:
     return f"x {x1:.1f} to {x2:.1f}, y {y1:.1f} to {y2:.1f}"
 
 
-def _listed(numbers: Sequence[float]) -> str:
-    return ", ".join(f"{number:+.3g}" for number in numbers)
+def _shifted(codes: Tensor) -> str:
+    """Say by which four numbers, its codes, a box is shifted."""
+    listed = ", ".join(f"{code:+.3g}" for code in codes.tolist())
+    return f"shifted by {listed} (dx, dy, dw, dh)"

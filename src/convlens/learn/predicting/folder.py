@@ -33,6 +33,8 @@ __all__ = ["Job", "predict_into"]
 LOCK = ".convlens.lock"
 """The file that a run locks while it writes into a folder, so that no other run does."""
 
+_CURE = "name another folder with --out, or start again with --restart"
+
 
 @dataclass(eq=False)
 class Job:
@@ -250,25 +252,29 @@ def _earlier(folder: Path, facts: dict[str, Any], names: Names) -> set[str]:
     """Return the names that an earlier run finished; raise ValueError if its settings differ."""
     if not (folder / RUN).is_file():
         return set()
-    cure = "name another folder with --out, or start again with --restart"
     try:
         before = json.loads((folder / RUN).read_text())
         different = next((key for key in facts if before.get(key) != facts[key]), None)
     except (ValueError, AttributeError) as error:
         raise ValueError(
-            f"`out` (={str(folder)!r}) must hold a {RUN} that can be read ({error}); {cure}"
+            f"`out` (={str(folder)!r}) must hold a {RUN} that can be read ({error}); {_CURE}"
         ) from error
-    if different == "digest":
-        raise ValueError(
-            f"`weights` (={facts['weights']!r}) must be the numbers that made the answers in "
-            f"{folder}, and are others; {cure}"
-        )
     if different is not None:
-        raise ValueError(
-            f"`{different}` (={facts[different]!r}) must be {before.get(different)!r}, which made "
-            f"the answers in {folder}; {cure}"
-        )
+        raise ValueError(_difference(different, before, facts, folder))
     return _finished(folder / LINES, names)
+
+
+def _difference(key: str, before: dict[str, Any], facts: dict[str, Any], folder: Path) -> str:
+    """Say that a setting is not the one of the earlier run, and the cure."""
+    if key == "digest":
+        return (
+            f"`weights` (={facts['weights']!r}) must be the numbers that made the answers in "
+            f"{folder}, and are others; {_CURE}"
+        )
+    return (
+        f"`{key}` (={facts[key]!r}) must be {before.get(key)!r}, which made the answers in "
+        f"{folder}; {_CURE}"
+    )
 
 
 def _finished(path: Path, names: Names) -> set[str]:
@@ -276,22 +282,21 @@ def _finished(path: Path, names: Names) -> set[str]:
     done: set[str] = set()
     if not path.is_file():
         return done
-    end, broken = 0, 0
+    end = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             row = _row(line)
             if row is None:
-                broken = number
+                if lines.read(1):
+                    raise ValueError(
+                        f"`out` ({path}) must have a JSON object on each line, and line {number} "
+                        "is not one; mend it, or start again with --restart"
+                    )
                 break
             remember(row, names)
             if row.get("last") or ("frame" not in row and "page" not in row):
                 done.add(row["image"])
                 end = lines.tell()
-        if lines.read(1):
-            raise ValueError(
-                f"`out` ({path}) must have a JSON object on each line, and line {broken} is not "
-                "one; mend it, or start again with --restart"
-            )
     os.truncate(path, end)
     return done
 

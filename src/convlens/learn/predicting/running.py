@@ -76,22 +76,25 @@ class Running:
         if self.device is not None:
             network.to(self.device)
         said, broken = doubts(network), broken_weights(network)
-        row = units(sources, self.opened, self.every)
-        ready = prefetched(
-            *(row, self._prepared),
-            ahead=self.batch,
-            workers=WORKERS,
-            weigh=weight_of,
-            most=MOST_BYTES,
-        )
         try:
-            with closing(ready):
+            with closing(self._ahead(sources)) as ready:
                 seen = (one for few in _batches(ready, self.batch) for one in self._answered(few))
                 for one in _of_known_form(seen):
                     yield one if not said else _with_warnings(one, said, broken)
         finally:
             for module in training:
                 module.training = True
+
+    def _ahead(self, sources: Iterable[Source]) -> Generator[_Ready, None, None]:
+        """Return what the network reads of each source, prepared ahead in threads."""
+        row = units(sources, self.opened, self.every)
+        return prefetched(
+            *(row, self._prepared),
+            ahead=self.batch,
+            workers=WORKERS,
+            weigh=weight_of,
+            most=MOST_BYTES,
+        )
 
     def _prepared(self, unit: Unit) -> _Ready:
         if unit.error is not None:
@@ -130,8 +133,7 @@ class Running:
             with torch.inference_mode():
                 output = self._answer(x)
                 what = "reading the network's answer"
-                sigmoid = self.by_sigmoid[0]
-                found = predictions_of(output, views, self.limits, by_sigmoid=sigmoid)
+                found = predictions_of(output, views, self.limits, by_sigmoid=self.by_sigmoid[0])
                 found = [self._doubted(one, output, n, x) for n, one in enumerate(found)]
                 outputs = outputs_of(output, len(views))
                 found = [self._named(one, outputs) for one in found]
@@ -214,10 +216,8 @@ def _of_known_form(seen: Iterable[Seen]) -> Iterator[Seen]:
             yield from held
             held = []
             yield one
-    for one in held:
-        if one.unknown_form is not None:
-            raise one.unknown_form
-    yield from held
+    if held and held[0].unknown_form is not None:  # the first one held always has it
+        raise held[0].unknown_form
 
 
 def _with_warnings(seen: Seen, said: tuple[str, ...], broken: str | None) -> Seen:

@@ -13,6 +13,7 @@ from torch import nn
 from convlens.learn.opening import Opened, arrays_for, open_network, opened_module
 from convlens.learn.predicting.predictions import Limits, Prediction
 from convlens.learn.predicting.running import Running, Seen
+from convlens.learn.preparing import Preparation
 from convlens.learn.sentences import first_line
 from convlens.learn.sources.reading import read_sources
 
@@ -122,13 +123,19 @@ def run_of(network: str | nn.Module | Opened, **settings: Unpack[Settings]) -> R
         normalize=given["normalize"],
     )
     batch, every = (_at_least_one(name, given[name]) for name in ("batch", "every"))
+    preparation = _preparation_of(opened)
+    device = _device(network, given["device"])
+    return Running(opened, preparation, limits, batch, every, device)
+
+
+def _preparation_of(opened: Opened) -> Preparation:
+    """Return the preparation of a network; raise ValueError if it reads no pictures or clips."""
     if opened.preparation is None:
         raise ValueError(
             f"`network` (={opened.name!r}) must read pictures or clips, and its first layer reads "
             f"neither; give it a `preparation`, or `convlens record` it on {arrays_for(opened)}"
         )
-    device = _device(network, given["device"])
-    return Running(opened, opened.preparation, limits, batch, every, device)
+    return opened.preparation
 
 
 def _at_least_one(name: str, value: int) -> int:

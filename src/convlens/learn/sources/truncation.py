@@ -41,9 +41,7 @@ def missing_end(source: bytes | Path) -> str | None:
     (None, 'its end mark is missing')
     """
     with opened(source) as file:
-        length = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        start = file.read(12)
+        start, length = _start_and_length(file)
         if start[:4] == b"RIFF":
             lacks = max((end for _, end, _ in _riffs(file, length)), default=0) - length
         elif start[:4] == _EBML:
@@ -68,10 +66,7 @@ def strange_part(source: bytes | Path) -> str | None:
     (None, 'what stands at byte 8 is not a part of it')
     """
     with opened(source) as file:
-        length = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        start = file.read(12)
-        place: int | None = None
+        start, length = _start_and_length(file)
         if start[:4] == b"RIFF":
             parts = [(begin, end) for begin, end, form in _riffs(file, length) if form == b"AVI"]
             found = (_strange_packet(file, begin + 12, end) for begin, end in parts)
@@ -85,6 +80,13 @@ def strange_part(source: bytes | Path) -> str | None:
 
 
 _NO_END = "its end mark is missing"
+
+
+def _start_and_length(file: BinaryIO) -> tuple[bytes, int]:
+    """Return the first 12 bytes of a file, and the number of all its bytes."""
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return file.read(12), length
 
 
 def _riffs(file: BinaryIO, length: int) -> Iterator[tuple[int, int, bytes]]:

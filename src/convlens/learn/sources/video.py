@@ -129,10 +129,7 @@ def _damaged(source: bytes | Path, name: str, said: str) -> str:
 def _pictures(
     container: av.container.InputContainer, name: str
 ) -> Iterator[tuple[Picture, float, float]]:
-    stream = _moving(container)
-    if stream.codec_context is None:
-        raise _NoFramesError(_NO_DECODER)
-    stream.thread_type = "AUTO"
+    stream = _decodable(container)
     _check_size(stream.codec_context.width, stream.codec_context.height, name)
     step = float(1 / (stream.average_rate or 25))
     start: float | None = None
@@ -188,6 +185,15 @@ class _Ends:
             raise _EndsEarlyError(
                 f"its header says {self._stated:.1f} s, and it ends after {self._reached:.1f}"
             )
+
+
+def _decodable(container: av.container.InputContainer) -> av.VideoStream:
+    """Return the stream of pictures, to be decoded in threads; raise if FFmpeg cannot decode it."""
+    stream = _moving(container)
+    if stream.codec_context is None:
+        raise _NoFramesError(_NO_DECODER)
+    stream.thread_type = "AUTO"
+    return stream
 
 
 def _moving(container: av.container.InputContainer) -> av.VideoStream:

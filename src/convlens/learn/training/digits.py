@@ -61,11 +61,9 @@ def digits_data() -> Data:
         pictures, labels = file["pictures"], file["labels"]
     inputs = torch.from_numpy(pictures.astype(np.float32) / 16)[:, None]
     targets = torch.from_numpy(labels.astype(np.int64))
-    train, held_out = (torch.from_numpy(part) for part in digits_split(labels))
-    return Data(
-        train=Examples(inputs[train], targets[train]),
-        held_out=Examples(inputs[held_out], targets[held_out]),
-    )
+    parts = [torch.from_numpy(part) for part in digits_split(labels)]
+    train, held_out = (Examples(inputs[part], targets[part]) for part in parts)
+    return Data(train=train, held_out=held_out)
 
 
 def digits_split(labels: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
