@@ -37,14 +37,19 @@ def rounding_bound(account: Account, value: Value) -> float:
     if account.exact or not value.dtype.is_floating_point:
         return 0.0
     n, u, tiny = account.count, unit_roundoff(value.dtype), smallest(value.dtype)
+    return 2 * ((4 + math.sqrt(n)) * u * _limited_size(account, value) + n * tiny)
+
+
+def _limited_size(account: Account, value: Value) -> float:
+    """Return S of `rounding_bound`; only numbers inside a formula may bring it above the limit."""
     size = account.magnitude
-    if not account.inside or not math.isfinite(size):
-        values = account.terms.value
-        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-        least = flushed(value.dtype) * (1 + largest)  # less than a normal number may become 0
-        most = MULTIPLE * (shown_size(account) + least)
-        size = min(size, most) if math.isfinite(size) else most
-    return 2 * ((4 + math.sqrt(n)) * u * size + n * tiny)
+    if account.inside and math.isfinite(size):
+        return size
+    values = account.terms.value
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    least = flushed(value.dtype) * (1 + largest)  # less than a normal number may become 0
+    most = MULTIPLE * (shown_size(account) + least)
+    return min(size, most) if math.isfinite(size) else most
 
 
 def bound_note(account: Account) -> str:

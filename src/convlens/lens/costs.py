@@ -129,12 +129,7 @@ def parameters_of(recording: Recording) -> int:
 
 def _row(recording: Recording, step: Step, counted: _Parameters) -> CostRow:
     """Return the cost of one step."""
-    for id in (*step.inputs, *step.outputs):
-        if -1 in recording.values[id].shape:
-            raise NotImplementedError(
-                f"`{recording.name_of(id)}` is nested: its parts differ in size, so step "
-                f"{step.index} (`{step.op}`) cannot be counted; record one part alone"
-            )
+    _check_not_nested(recording, step)
     out = recording.values[step.outputs[0]]
     kind, given = bound(recording, step)
     cost = kind.cost(given)
@@ -150,6 +145,16 @@ def _row(recording: Recording, step: Step, counted: _Parameters) -> CostRow:
         sum(value.tensor.element_size() * math.prod(value.shape) for value in made),
         cost.uncounted,
     )
+
+
+def _check_not_nested(recording: Recording, step: Step) -> None:
+    """Raise NotImplementedError if a step reads or makes a nested tensor."""
+    for id in (*step.inputs, *step.outputs):
+        if -1 in recording.values[id].shape:
+            raise NotImplementedError(
+                f"`{recording.name_of(id)}` is nested: its parts differ in size, so step "
+                f"{step.index} (`{step.op}`) cannot be counted; record one part alone"
+            )
 
 
 class _Parameters:

@@ -16,7 +16,7 @@ from convlens.lens.kinds import bound
 from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.naming import calls_named, which_call
 from convlens.lens.recording import Recording, Step, Value
-from convlens.lens.terms import Account, Terms, plain, unravel
+from convlens.lens.terms import Account, Ints, Terms, plain, unravel
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,7 @@ class Explanation:
         """
         if by not in ("term", "channel"):
             raise ValueError(f'`by` (={by!r}) must be "term" or "channel"; use one of them')
-        groups = np.arange(len(self.terms))
-        if by == "channel" and len(self.terms):
-            groups = groups // max(math.prod(self.terms.arrangement[1:]), 1)
+        groups = self._groups(by)
         count = int(groups[-1]) + 1 if len(groups) else 0
         sums = np.bincount(groups, self.terms.product, minlength=count)
         order = np.argsort(-np.abs(sums), kind="stable")
@@ -115,6 +113,13 @@ class Explanation:
             rest = tuple(int(i) for i in np.flatnonzero(np.isin(groups, order[limit:])))
             parts.append(Contribution("all others", float(sums[order[limit:]].sum()), rest))
         return tuple(parts)
+
+    def _groups(self, by: str) -> Ints:
+        """Return for each term the number of the part that it belongs to."""
+        terms = np.arange(len(self.terms))
+        if by == "channel" and len(terms):
+            return terms // max(math.prod(self.terms.arrangement[1:]), 1)
+        return terms
 
     def label(self, term: int) -> str:
         """Return the name and index of the element that a term reads."""
@@ -276,13 +281,16 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
     _check_readable(recording, value, step)
     at = _checked(index, value)
     if step is None:
-        note = "made outside the recording" if value.kind == "constant" else ""
-        recorded = float(value.tensor[at])
-        account = Account("given", Terms.none(), recorded, exact=True, note=note)
-        return _explanation(recording, value, at, value.kind, account)
+        return _explanation(recording, value, at, value.kind, _given(value, at))
     kind, given = bound(recording, step)
     account = kind.explain(given, value.slot, at)
     return _explanation(recording, value, at, kind.name, account)
+
+
+def _given(value: Value, at: tuple[int, ...]) -> Account:
+    """Return the account of an element that no step made."""
+    note = "made outside the recording" if value.kind == "constant" else ""
+    return Account("given", Terms.none(), float(value.tensor[at]), exact=True, note=note)
 
 
 def _check_readable(recording: Recording, value: Value, step: Step | None) -> None:

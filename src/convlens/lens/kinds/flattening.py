@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convlens.lens.kinds import moving, pointwise
 from convlens.lens.kinds.arguments import Arguments
@@ -60,10 +61,7 @@ class Flattening:
         while True:
             found = self._leaf(id, position)
             if found is not None:
-                number = self._number(id, position)
-                if found == _NOWHERE:
-                    return Account("given", Terms.none(), number, exact=True, note="a constant")
-                return Account.of_copy(Terms.build([found[0]], [found[1]], [number]))
+                return self._copied(found, self._number(id, position))
             account = self._account(id, position)
             if account.rule != "copy" or float(account.terms.weight[0]) != 1:
                 break
@@ -76,6 +74,13 @@ class Flattening:
             return self._summed(account, self._by_elements(id))
         except _NoSumError:
             return None
+
+    @staticmethod
+    def _copied(leaf: Element, number: float) -> Account:
+        """Return how an element is made that is a copy of a leaf's, or a constant."""
+        if leaf == _NOWHERE:
+            return Account("given", Terms.none(), number, exact=True, note="a constant")
+        return Account.of_copy(Terms.build([leaf[0]], [leaf[1]], [number]))
 
     # What is known of a value
 
@@ -181,11 +186,8 @@ class Flattening:
         by_elements: bool,
     ) -> None:
         """Add terms whose elements are the leaves'; for a weight that was computed, its terms."""
-        computed = np.zeros(len(mine), bool)
-        if by_elements:
-            for source in np.unique(terms.weight_source[mine]):
-                if source >= 0 and self._origin(int(source)) is None:
-                    computed |= terms.weight_source[mine] == source
+        weights = terms.weight_source[mine]
+        computed = self._computed(weights) if by_elements else np.zeros(len(mine), bool)
         plain = mine[~computed]
         at = terms.position[plain]
         self._add_rows(terms, plain, (origin[0][at], origin[1][at]), factor, by, by_elements)
@@ -194,6 +196,14 @@ class Flattening:
             here = int(origin[0][position]), int(origin[1][position])
             weight = int(terms.weight_source[k]), int(terms.weight_position[k])
             self._expand(weight, factor * float(terms.value[k]), here)
+
+    def _computed(self, sources: Ints) -> NDArray[np.bool_]:
+        """Return which elements are of values that operators computed, by the ids of the values."""
+        computed = np.zeros(len(sources), bool)
+        for source in np.unique(sources):
+            if source >= 0 and self._origin(int(source)) is None:
+                computed |= sources == source
+        return computed
 
     def _add_rows(
         self,

@@ -117,9 +117,7 @@ def _taken(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]
     pickers = _pickers(given, given["key"], len(at))
     wide = [p for p in pickers if p.seen >= 0]
     shape = _broadcast(given, wide)
-    seen = [p.seen + i for p in wide for i in range(len(p.shape) if p.boolean else 1)]
-    adjacent = seen == list(range(seen[0], seen[0] + len(seen))) if seen else True
-    start = seen[0] if seen and adjacent else 0
+    start = _first_axis(wide)
     place = out[start : start + len(shape)]
     found = []
     for p in pickers:
@@ -135,18 +133,19 @@ def _taken(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]
     return found
 
 
+def _first_axis(wide: Sequence[Picker]) -> int:
+    """Return the axis of the output at which the axes of the broadcast indices begin."""
+    seen = [p.seen + i for p in wide for i in range(len(p.shape) if p.boolean else 1)]
+    adjacent = bool(seen) and seen == list(range(seen[0], seen[0] + len(seen)))
+    return seen[0] if adjacent else 0
+
+
 def _put(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
     """Return the choices of `x[key] = value`: the elements that give this position."""
     if source == given.id("input"):
         return []
     pickers = _pickers(given, given["key"], len(out))
-    wide = [p for p in pickers if not p.boolean and p.seen >= 0 and p.ref]
-    shape = _broadcast(given, wide)
-    here = torch.ones(shape, dtype=torch.bool)
-    for p in wide:
-        numbers = given.recording.values[p.ref.id].tensor.cpu() if p.ref else torch.zeros(())
-        here &= numbers % given.value("input").shape[p.axis] == out[p.axis]
-    places = here.nonzero()
+    places = _places_put(given, pickers, out)
     found = []
     for p in pickers:
         if p.ref is None or not (p.boolean or len(places)):
@@ -159,6 +158,16 @@ def _put(given: Arguments, out: Index, source: int, at: Index) -> list[Choice]:
             words = f"put at position {out[p.axis]} of axis {p.axis} by {{}}"
             found.append(_choice(given, p.ref, mine, words))
     return found
+
+
+def _places_put(given: Arguments, pickers: Sequence[Picker], out: Index) -> torch.Tensor:
+    """Return the places (n, axes) in the broadcast indices whose numbers name a position."""
+    wide = [p for p in pickers if not p.boolean and p.seen >= 0 and p.ref]
+    here = torch.ones(_broadcast(given, wide), dtype=torch.bool)
+    for p in wide:
+        numbers = given.recording.values[p.ref.id].tensor.cpu() if p.ref else torch.zeros(())
+        here &= numbers % given.value("input").shape[p.axis] == out[p.axis]
+    return here.nonzero()
 
 
 def _pickers(given: Arguments, key: Any, rank: int) -> list[Picker]:

@@ -65,17 +65,14 @@ class Multiplying:
             weight_source=right.id if given["alpha"] in (None, 1) else -1,
             weight_position=column,
         )
-        formula, biased = "sum of input × weight", "sum of input × weight, + bias"
-        if given.has("bias"):
-            source = given.id("bias"), index[-1]
-            return Account.of_sum(terms, given.number("bias", index[-1:]), source, formula=biased)
+        formula = "sum of input × weight"
         if given["beta"] is None:
-            return Account.of_sum(terms, formula=formula)
+            return _with_bias(given, terms, index, formula)
         added, beta = given.value("input"), given.number("beta")
         at = broadcast_index(index, added.shape)
         term = beta * float(added.tensor[at]) if beta else 0.0  # as torch has it, even of 0 x NaN
         source_of_sum = (added.id, ravel(at, added.shape)) if beta == 1 else None
-        return Account.of_sum(terms, term, source_of_sum, formula=biased)
+        return Account.of_sum(terms, term, source_of_sum, formula=f"{formula}, + bias")
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return the row of the left factor and the column of the right, for each output."""
@@ -145,11 +142,7 @@ class Bilinear(KnownByName):
         )
         other = given.recording.name_of(two.id)
         formula = f"sum of input × weight × `{other}`"
-        if not given.has("bias"):
-            return Account.of_sum(terms, formula=formula)
-        source = (given.id("bias"), index[-1])
-        bias = given.number("bias", (index[-1],))
-        return Account.of_sum(terms, bias, source, formula=formula + ", + bias")
+        return _with_bias(given, terms, index, formula)
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return the rows of both inputs, and what of weights and bias the outputs read."""
@@ -160,6 +153,15 @@ class Bilinear(KnownByName):
         outputs = math.prod(given.output().shape)
         pairs = math.prod(given.value("weight").shape[1:])
         return Cost(outputs * pairs, outputs if given.has("bias") else 0)
+
+
+def _with_bias(given: Arguments, terms: Terms, index: tuple[int, ...], formula: str) -> Account:
+    """Return the sum of terms, and of the bias of the layer if it has one."""
+    if not given.has("bias"):
+        return Account.of_sum(terms, formula=formula)
+    source = given.id("bias"), index[-1]
+    bias = given.number("bias", index[-1:])
+    return Account.of_sum(terms, bias, source, formula=f"{formula}, + bias")
 
 
 def _factors(given: Arguments) -> tuple[Value, Value]:

@@ -89,12 +89,11 @@ def _place(
             place += index[axis : axis + skipped]
             axis += skipped
         else:
-            positions = range(shape[axis])[item]
-            if isinstance(positions, range):
-                if index[axis] not in positions:
-                    return None
-                place.append(positions.index(index[axis]))
-            elif index[axis] != positions:
+            picked = range(shape[axis])[item]
+            positions = picked if isinstance(picked, range) else (picked,)
+            if index[axis] not in positions:
                 return None
+            if isinstance(picked, range):
+                place.append(picked.index(index[axis]))
             axis += 1
     return (*place, *index[axis:])

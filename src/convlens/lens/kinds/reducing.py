@@ -165,13 +165,17 @@ def _nonlinear(given: Arguments, numbers: Floats) -> tuple[float, Floats, float,
         shares = np.exp(numbers - top)
         total = top + math.log(shares.sum())
         return total, shares / shares.sum(), abs(total) + abs(top) + 1, "log(sum(exp))"
-    order = float(_order(given))
+    return _norm(float(_order(given)), numbers)
+
+
+def _norm(order: float, numbers: Floats) -> tuple[float, Floats, float, str]:
+    """Return total, slopes, magnitude and formula of a norm."""
     total = float(np.linalg.norm(numbers, order))
     leaf = torch.from_numpy(numbers).requires_grad_()
     with torch.enable_grad():
         norm = torch.linalg.vector_norm(leaf, order)
         (slope,) = torch.autograd.grad(norm, leaf, materialize_grads=True)
-        slopes = slope.numpy() if total else np.zeros(n)
+        slopes = slope.numpy() if total else np.zeros(numbers.size)
     return total, slopes, abs(total), f"norm of order {order:g}"
 
 

@@ -115,9 +115,6 @@ class Watcher(TorchFunctionMode):
         self, outputs: Any, output_ids: tuple[int, ...], exception: Exception | None
     ) -> Recording:
         """Return what was seen, once the watcher is switched off."""
-        failure = None
-        if exception is not None:
-            failure = Failure(*(self._failed or self._failed_outside(exception)), exception)
         seen = Recording(
             tuple(self.steps),
             self.keeper.settled(),
@@ -125,7 +122,7 @@ class Watcher(TorchFunctionMode):
             outputs,
             output_ids,
             tuple(self.warnings),
-            failure,
+            None if exception is None else self._failure(exception),
             self.calls.aliases,
         )
         more = [caveats.of_separated(self.calls.separated)]
@@ -135,10 +132,12 @@ class Watcher(TorchFunctionMode):
         ]
         return replace(seen, warnings=(*seen.warnings, *filter(None, more)))
 
-    def _failed_outside(self, exception: Exception) -> Failed:
-        """Return where an error was raised outside all calls of torch."""
+    def _failure(self, exception: Exception) -> Failure:
+        """Return where an error was raised: in a call of torch, or outside all of them."""
+        if self._failed is not None:
+            return Failure(*self._failed, exception)
         module, source = self.calls.raised_in(exception)
-        return len(self.steps), module, "", source
+        return Failure(len(self.steps), module, "", source, exception)
 
     # Modules
 
