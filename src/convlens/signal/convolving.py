@@ -219,12 +219,7 @@ def _along_axes(peer: Any, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
         return np.array([])
     asked = read_axes(axes, one.ndim)
     sliding = [axis for axis in asked if one.shape[axis] != 1 and two.shape[axis] != 1]
-    for axis in set(range(one.ndim)) - set(sliding):
-        if one.shape[axis] != two.shape[axis] and 1 not in (one.shape[axis], two.shape[axis]):
-            raise ValueError(
-                f"`in1` and `in2` have shapes {one.shape} and {two.shape}, whose sizes along axis "
-                f"{axis} must be equal or 1; name it in `axes` to convolve along it"
-            )
+    _check_broadcast(one, two, set(range(one.ndim)) - set(sliding))
     if mode == "valid":
         is_larger(one.shape, two.shape, sliding)
     if not sliding:
@@ -234,6 +229,16 @@ def _along_axes(peer: Any, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
         return peer(one, two, mode, axes)
     spans = _spans(one, two, sliding, mode)
     return _convolve(one.astype(dtype), two.astype(dtype), spans, mode, "auto")
+
+
+def _check_broadcast(one: Numbers, two: Numbers, axes: Iterable[int]) -> None:
+    """Raise ValueError unless the sizes along each of `axes` are equal or one of them is 1."""
+    for axis in axes:
+        if one.shape[axis] != two.shape[axis] and 1 not in (one.shape[axis], two.shape[axis]):
+            raise ValueError(
+                f"`in1` and `in2` have shapes {one.shape} and {two.shape}, whose sizes along axis "
+                f"{axis} must be equal or 1; name it in `axes` to convolve along it"
+            )
 
 
 def _convolve(
@@ -274,14 +279,19 @@ def _within(x: Numbers, kernel: Numbers, ends: dict[int, tuple[int, int]]) -> Nu
     for taps in np.ndindex(*(kernel.shape[axis] for axis in ends)):
         at, read, written = ([slice(None)] * x.ndim for _ in range(3))
         for axis, tap in zip(ends, taps, strict=True):
-            first = tap - ends[axis][0]  # the input that the first output reads with this tap
-            low, high = max(0, -first), min(shape[axis], x.shape[axis] - first)
             at[axis] = slice(tap, tap + 1)
-            written[axis] = slice(low, max(low, high))
-            read[axis] = slice(low + first, max(low, high) + first)
+            first = tap - ends[axis][0]  # the input that the first output reads with this tap
+            written[axis], read[axis] = _without_ends(first, shape[axis], x.shape[axis])
         with np.errstate(invalid="ignore", over="ignore"):
             y[tuple(written)] += x[tuple(read)] * kernel[tuple(at)]
     return y
+
+
+def _without_ends(first: int, outputs: int, inputs: int) -> tuple[slice, slice]:
+    """Return the outputs, and the inputs they read, if output 0 reads input `first`."""
+    low = max(0, -first)
+    high = max(low, min(outputs, inputs - first))
+    return slice(low, high), slice(low + first, high + first)
 
 
 def _but(array: Numbers, axes: Iterable[int]) -> list[int]:

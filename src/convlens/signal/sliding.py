@@ -120,18 +120,28 @@ class _Folded:
         return _in_order(y.reshape(shape), self.order)
 
 
+def _runs(ndim: int, sliding: tuple[int, ...]) -> list[list[int]]:
+    """Return the axes from the first that slides on; neighbours that do not slide are one run.
+
+    >>> _runs(5, (1, 4))
+    [[1], [2, 3], [4]]
+    """
+    runs: list[list[int]] = []
+    for axis in range(sliding[0], ndim):
+        if runs and axis not in sliding and runs[-1][-1] not in sliding:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    return runs
+
+
 def _fold(x: Numbers, sliding: tuple[int, ...]) -> _Folded:
     """Lay out x for windows along some axes: as a view if rows stay long, else with these last.
 
     >>> _fold(np.ones((4, 5, 6, 7)), (1,)).array.shape, _fold(np.ones((4, 5, 3)), (1,)).array.shape
     ((4, 1, 5, 42), (12, 1, 5))
     """
-    runs: list[list[int]] = []
-    for axis in range(sliding[0], x.ndim):
-        if runs and axis not in sliding and runs[-1][-1] not in sliding:
-            runs[-1].append(axis)
-        else:
-            runs.append([axis])
+    runs = _runs(x.ndim, sliding)
     space = [prod(x.shape[axis] for axis in run) for run in runs]
     if len(runs) <= MOST_AXES and (x.ndim - 1 in sliding or space[-1] >= LONG_ROW):
         places = tuple(place for place, run in enumerate(runs) if run[0] in sliding)

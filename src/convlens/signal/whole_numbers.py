@@ -66,19 +66,16 @@ def whole_means(x: Numbers, box: Numbers, ends: Ends, border: str, cval: Any) ->
     >>> whole_means(np.array([2**63 - 1] * 2), np.ones(2, int), {0: (0, 1)}, "edge", 0).tolist()
     [9223372036854775807, 9223372036854775807]
     """
-    count = box.size
-    wide = x
-    if border == "constant":
-        least = int(np.iinfo(np.int64).min) if x.dtype.kind != "u" else 0
-        if not least <= int(cval) <= least + 2**64 - 1:
-            raise ValueError(f"`cval` (={cval!r}) must fit in 64 bits, signed as `input` is")
-    wide = extend(x.astype(np.int64 if x.dtype.kind != "u" else np.uint64), ends, border, cval)
+    bits = np.iinfo(np.uint64 if x.dtype.kind == "u" else np.int64)
+    if border == "constant" and not bits.min <= int(cval) <= bits.max:
+        raise ValueError(f"`cval` (={cval!r}) must fit in 64 bits, signed as `input` is")
+    wide = extend(x.astype(bits.dtype), ends, border, cval)
     sums = [
         correlate_along(part.astype(np.int64), box, dict.fromkeys(ends, (0, 0)))
         for part in (wide >> 32, wide & 0xFFFFFFFF)
     ]
-    quotient, left = np.divmod(sums[0], count)
-    rest, remainder = np.divmod((left << 32) + sums[1], count)
+    quotient, left = np.divmod(sums[0], box.size)
+    rest, remainder = np.divmod((left << 32) + sums[1], box.size)
     means = (quotient << 32) + rest
     if wide.dtype.kind == "i":
         means += (means < 0) & (remainder != 0)
