@@ -62,13 +62,10 @@ def conv_norm(
     Padded so that a stride of 1 keeps the size; (n, c, h, w) to (n, k, ceil(h / stride), ...).
     """
     padding = (size - 1) // 2 * dilation
-    layers: list[nn.Module] = [
-        nn.Conv2d(c, k, size, stride, padding, dilation, groups, bias=False),
-        norm(k),
-    ]
-    if activation is not None:
-        layers.append(activation(inplace=True))
-    return nn.Sequential(*layers)
+    conv = nn.Conv2d(c, k, size, stride, padding, dilation, groups, bias=False)
+    if activation is None:
+        return nn.Sequential(conv, norm(k))
+    return nn.Sequential(conv, norm(k), activation(inplace=True))
 
 
 def draw_weights(network: nn.Module, linear: float | None = None) -> None:

@@ -118,19 +118,11 @@ class MobileNetV3Block(nn.Module):
         super().__init__()
         stride = row.stride if dilation == 1 else 1
         wide, activation = row.expanded, nn.Hardswish if row.hard else nn.ReLU
+        active = partial(conv_norm, norm=norm, activation=activation)
         layers: list[nn.Module] = []
         if wide != c:
-            layers.append(conv_norm(c, wide, 1, norm=norm, activation=activation))
-        layers.append(
-            conv_norm(
-                *(wide, wide, row.size),
-                norm=norm,
-                activation=activation,
-                stride=stride,
-                groups=wide,
-                dilation=dilation,
-            )
-        )
+            layers.append(active(c, wide, 1))
+        layers.append(active(wide, wide, row.size, stride=stride, groups=wide, dilation=dilation))
         if row.squeeze:
             layers.append(SqueezeExcite(wide))
         layers.append(conv_norm(wide, row.out, 1, norm=norm, activation=None))

@@ -245,15 +245,17 @@ class _Index:
         similar = (small >= large * self.least) & (large >= small * self.least) & (b > a)
         a, b = a[similar], b[similar]
         # The sums of `box_iou` in the same order and type, so that the decisions are the same.
-        common = np.maximum(
-            np.minimum(self.x2[a], self.x2[b]) - np.maximum(self.x1[a], self.x1[b]), 0
-        )
-        common *= np.maximum(
-            np.minimum(self.y2[a], self.y2[b]) - np.maximum(self.y1[a], self.y1[b]), 0
-        )
+        common = _shared(self.x1, self.x2, a, b)
+        common *= _shared(self.y1, self.y2, a, b)
         with np.errstate(all="ignore"):
             much = common / (self.area[a] + self.area[b] - common) > self.threshold
         return done, a[much], b[much]
+
+
+def _shared(low: Array, high: Array, a: Array, b: Array) -> Array:
+    """Return the lengths that boxes a and b share along one axis, 0 for those that do not meet."""
+    lengths: Array = np.minimum(high[a], high[b]) - np.maximum(low[a], low[b])
+    return np.maximum(lengths, 0)
 
 
 def _runs(starts: Array, counts: Array) -> Array:

@@ -145,7 +145,7 @@ class RegionProposalNetwork(nn.Module):
         self, scores: Tensor, codes: Tensor, grid: Tensor, targets: Sequence[Target]
     ) -> dict[str, Tensor]:
         """Return two means over the anchors drawn: cross-entropy, and smooth L1 of the codes."""
-        answers, labels, errors, drawn = [], [], [], 0
+        answers, labels, errors = [], [], []
         for i, target in enumerate(targets):
             true = target["boxes"].to(grid)
             matched = match(true, grid, self.settings.sampling)
@@ -157,12 +157,10 @@ class RegionProposalNetwork(nn.Module):
             labels.append(label[both])
             wanted = encode_boxes(true[matched[positive]], grid[positive], WEIGHTS)
             errors.append(F.smooth_l1_loss(codes[i, positive], wanted, beta=1 / 9, reduction="sum"))
-            drawn += len(both)
+        truth = torch.cat(labels)
         return {
-            "loss_objectness": F.binary_cross_entropy_with_logits(
-                torch.cat(answers), torch.cat(labels)
-            ),
-            "loss_rpn_box_reg": torch.stack(errors).sum() / drawn,
+            "loss_objectness": F.binary_cross_entropy_with_logits(torch.cat(answers), truth),
+            "loss_rpn_box_reg": torch.stack(errors).sum() / len(truth),
         }
 
 

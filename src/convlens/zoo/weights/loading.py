@@ -55,17 +55,7 @@ def mapped_weights(path: str | Path) -> dict[str, Tensor]:
     released = released_file(path.name)
     if released is not None:
         _check_sha256(path, released)
-    found = _checked(path)
-    try:
-        if found.kind == "safetensors":
-            content: object = _read_safetensors(path)
-        else:
-            legacy = found.kind == "legacy"
-            content = read_torch(path, legacy=legacy, check=released is None)
-    except Refused as error:
-        said, cure = error.args
-        raise _refused(path, "must be a whole file of tensors", said, cure) from error.__cause__
-    content, other = table_of(content)
+    content, other = table_of(_content(path, _checked(path), check=released is None))
     if other:
         warnings.warn(f"`weights` ({path.name}): {other}", UserWarning, stacklevel=2)
     return _flat(content, path)
@@ -141,6 +131,17 @@ def _checked(path: Path) -> Found:
     if not found.kind:
         raise _refused(path, "must be a file of weights", found.said, found.cure)
     return found
+
+
+def _content(path: Path, found: Found, *, check: bool) -> object:
+    """Return what a file holds, with its sums compared if `check`; raise if it is damaged."""
+    try:
+        if found.kind == "safetensors":
+            return _read_safetensors(path)
+        return read_torch(path, legacy=found.kind == "legacy", check=check)
+    except Refused as error:
+        said, cure = error.args
+        raise _refused(path, "must be a whole file of tensors", said, cure) from error.__cause__
 
 
 def _check_sha256(path: Path, released: Weights) -> None:

@@ -6,6 +6,7 @@ import json
 import mimetypes
 import re
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +132,11 @@ def _zip(path: Path) -> Found:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         return Found("", f"is an archive of which a part is missing ({error})", _AGAIN)
+    return _archive_of(names)
+
+
+def _archive_of(names: Sequence[str]) -> Found:
+    """Return what an archive with files of these names is."""
     last = {name.rpartition("/")[2] for name in names}
     if "constants.pkl" in last and any("/code/" in f"/{name}" for name in names):
         cure = "save its weights: torch.save(torch.jit.load(path).state_dict(), 'weights.pth')"

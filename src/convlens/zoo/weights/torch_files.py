@@ -7,7 +7,7 @@ import mmap
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -42,19 +42,10 @@ def read_torch(path: Path, *, legacy: bool = False, check: bool = True) -> objec
 
     Raises `Refused`.
     """
-    mapped = False
     if legacy:
-        outline = _legacy_outline(path)
+        outline, mapped = _legacy_outline(path), False
     else:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                mapped = _checked_archive(archive, path)
-                outline = _outline(io.BytesIO(archive.read(_pickle_of(archive))), 1)
-                _check_records(archive, outline)
-                if check:
-                    _check_sums(archive)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
-            raise Refused(f"is damaged ({error})", "copy or download it again") from error
+        outline, mapped = _archive_outline(path, check)
     _check_claims(outline, path.stat().st_size)
     return _loaded(path, outline, mapped)
 
@@ -104,10 +95,7 @@ def _checked_archive(archive: zipfile.ZipFile, path: Path) -> bool:
         raise Refused(f"holds the record {twice!r} twice", "save it again")
     if any(record.flag_bits & 1 for record in records):
         raise Refused("is protected by a password", "unpack it with the password first")
-    odd = {record.compress_type for record in records} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-    if odd:
-        name = zipfile.compressor_names.get(odd.pop(), "a method")  # type: ignore[attr-defined]
-        raise Refused(f"is compressed by {name}, which torch does not read", "unpack and save it")
+    _check_compression(records)
     size, whole = path.stat().st_size, sum(record.file_size for record in records)
     if whole > MOST * size + LEAST:
         raise Refused(
@@ -118,6 +106,14 @@ def _checked_archive(archive: zipfile.ZipFile, path: Path) -> bool:
         record.CRC = record.CRC or None  # type: ignore[assignment]
     # torch would take the bytes of a compressed record that is mapped for the numbers themselves.
     return all(record.compress_type == zipfile.ZIP_STORED for record in records)
+
+
+def _check_compression(records: Iterable[zipfile.ZipInfo]) -> None:
+    """Refuse records that are compressed by a method which torch does not read."""
+    odd = {record.compress_type for record in records} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+    if odd:
+        name = zipfile.compressor_names.get(odd.pop(), "a method")  # type: ignore[attr-defined]
+        raise Refused(f"is compressed by {name}, which torch does not read", "unpack and save it")
 
 
 def _pickle_of(archive: zipfile.ZipFile) -> str:
@@ -141,6 +137,20 @@ def _outline(file: io.BytesIO | mmap.mmap, pickles: int) -> Outline:
 def _legacy_outline(path: Path) -> Outline:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         return _outline(mapped, 4)  # a number, a version, facts of the machine, the content
+
+
+def _archive_outline(path: Path, check: bool) -> tuple[Outline, bool]:
+    """Return the outline of a checked archive, and whether its records can be mapped."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            mapped = _checked_archive(archive, path)
+            outline = _outline(io.BytesIO(archive.read(_pickle_of(archive))), 1)
+            _check_records(archive, outline)
+            if check:
+                _check_sums(archive)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError) as error:
+        raise Refused(f"is damaged ({error})", "copy or download it again") from error
+    return outline, mapped
 
 
 def _check_records(archive: zipfile.ZipFile, outline: Outline) -> None:
