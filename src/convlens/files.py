@@ -173,16 +173,21 @@ def expanded(path: str | Path) -> Path:
     """
     text = os.fspath(path)
     found = os.path.expanduser(text)
-    is_home = text.startswith("~") and found == text
-    if is_home and (text == "~" or os.sep in text) and not os.path.lexists(text):
+    if text.startswith("~") and found == text:
+        _check_not_a_home(text)
+    path = Path(found)
+    is_here = str(path).startswith("~") and not text.startswith("~")
+    return path.absolute() if is_here else path  # this function may see the result again
+
+
+def _check_not_a_home(text: str) -> None:
+    """Raise ValueError if a path that begins with ~ means an unknown home, not a file here."""
+    if (text == "~" or os.sep in text) and not os.path.lexists(text):
         name = text.split(os.sep)[0]
         raise ValueError(
             f"`path` (={text!r}) must begin with the home folder of a known user, and {name} is "
             f"unknown; write the whole path, or ./{text} for a folder of that name"
         )
-    path = Path(found)
-    is_here = str(path).startswith("~") and not text.startswith("~")
-    return path.absolute() if is_here else path  # this function may see the result again
 
 
 def printed(text: str) -> str:

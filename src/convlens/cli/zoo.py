@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -67,7 +68,11 @@ def convert(
     from convlens.zoo.weights import metadata
 
     path = convert_weights(source, weights, out)
-    facts = metadata(path)
+    _print_written(path, metadata(path))
+
+
+def _print_written(path: Path, facts: dict[str, str]) -> None:
+    """Print what weights were written, and where they come from."""
     of = f", {facts['network']} {facts['weights']}" if "network" in facts else ""
     print(f"{path}: {path.stat().st_size:,} bytes{of}")
     print(f"  from {facts['source']}, sha256 {facts['sha256']}")

@@ -148,6 +148,15 @@ def _points(part: Points, place: int, scale: int) -> tuple[NDArray[np.float32], 
     return points[:, :2] * scale, seen
 
 
+def _corners_around(
+    points: NDArray[np.float32], margin: int, size: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the upper left and lower right corner of points with a margin, within the picture."""
+    low = np.floor(points.min(0)).astype(int) - margin
+    high = np.ceil(points.max(0)).astype(int) + margin
+    return np.maximum(low, 0), np.minimum(high, size)
+
+
 def _skeleton(
     picture: Image.Image,
     points: NDArray[np.float32],
@@ -159,9 +168,7 @@ def _skeleton(
     if not seen.any():
         return
     fine = 2
-    low = np.floor(points[seen].min(0)).astype(int) - 2 * thick
-    high = np.ceil(points[seen].max(0)).astype(int) + 2 * thick
-    low, high = np.maximum(low, 0), np.minimum(high, picture.size)
+    low, high = _corners_around(points[seen], 2 * thick, picture.size)
     if (high <= low).any():
         return
     width, height = (int(side) for side in high - low)

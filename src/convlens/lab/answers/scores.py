@@ -62,6 +62,7 @@ def scores_of(
     places = np.stack(np.unravel_index(labels, output.shape), 1).tolist()
     recorded = output.tensor.detach().reshape(-1)[labels].tolist()
     are_chances = classes["probabilities"]
+    rows = zip(places, labels.tolist(), recorded, classes["scores"].tolist(), strict=True)
     return [
         {
             "index": place,
@@ -70,9 +71,7 @@ def scores_of(
             "text": score_text(score, are_chances),
             "share": score if are_chances else None,
         }
-        for place, label, number, score in zip(
-            places, labels.tolist(), recorded, classes["scores"].tolist(), strict=True
-        )
+        for place, label, number, score in rows
     ]
 
 
