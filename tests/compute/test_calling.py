@@ -68,9 +68,7 @@ def test_an_array_of_another_shape_or_type_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`weight` holds float64 values, .* float32"):
         call(X, WEIGHT.double(), BIAS)
     pooled = shown(lambda: max_pool(X, 3))
-    with pytest.raises(
-        ValueError, match="`weight` of shape .*; leave it out"
-    ):
+    with pytest.raises(ValueError, match=r"`weight` of shape .*; leave it out"):
         pooled(X, WEIGHT)
 
 
