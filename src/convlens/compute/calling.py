@@ -81,22 +81,17 @@ def _answer(problem: Problem, given: Operands, method: str, prepared: Prepared |
     canonical = to_tensor(given.x)
     if not problem.batched:
         canonical = canonical.unsqueeze(0)
-    y, places = _computed(problem, given, method, prepared, canonical)
+    target = given.target(problem)
+    if prepared is not None and prepared.serves(problem, given.weight, given.bias):
+        y, places = prepared.compute(canonical, target)
+    else:
+        y, places = execute(problem, canonical, *given.weights, method, target)
     if not problem.batched:
         y, places = y.squeeze(0), None if places is None else places.squeeze(0)
     result = given.result(problem, y)
-    if not problem.return_indices or places is None:
+    if places is None or not problem.return_indices:
         return result
     return result, places if isinstance(given.x, Tensor) else places.numpy()
-
-
-def _computed(
-    problem: Problem, given: Operands, method: str, prepared: Prepared | None, x: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    """Return the result (n, k, *outputs) of x (n, c, *space), and the indices if asked for."""
-    if prepared is not None and prepared.serves(problem, given.weight, given.bias):
-        return prepared.compute(x, given.target(problem))
-    return execute(problem, x, *given.weights, method, given.target(problem))
 
 
 def _check_underived(inputs: list[Any]) -> None:

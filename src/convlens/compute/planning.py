@@ -107,14 +107,13 @@ class Plan:
         >>> plan_pool("max_pool", np.ones((1, 1, 4)), 2)(np.arange(4.0).reshape(1, 1, 4))
         array([[[1., 3.]]])
         """
-        self._check(x)
-        prepared = self.prepared
+        prepared, decision = self.prepared, self.decision
+        self._check(x, decision.problem)
         given = Operands(x, prepared.weight, prepared.bias, out)
-        return answer(self.problem, given, self.asked, prepared)
+        return answer(decision.problem, given, decision.asked, prepared)
 
-    def _check(self, x: Array) -> None:
+    def _check(self, x: Array, problem: Problem) -> None:
         """Raise ValueError or TypeError unless x is as planned."""
-        problem = self.problem
         # A plain tensor is the common case, so it is checked first, at less cost.
         if (
             type(x) is Tensor

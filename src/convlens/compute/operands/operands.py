@@ -116,10 +116,10 @@ class Operands:
 
     def result(self, problem: Problem, y: Tensor) -> Array:
         """Return a result as an array of the kind of `x`, written to `out` if that was given."""
-        found: Array = y
-        if not isinstance(self.x, Tensor):
-            # In the element type `out_dtype`, or with the byte order of x.
-            found = y.numpy() if problem.out_dtype is not None else to_array(y, self.x.dtype)
+        if isinstance(self.x, Tensor):
+            return y if self.out is None else self.stored(y, y)
+        # In the element type `out_dtype`, or with the byte order of x.
+        found = y.numpy() if problem.out_dtype is not None else to_array(y, self.x.dtype)
         return self.stored(found, y)
 
     def stored(self, found: Array, y: Tensor) -> Array:
