@@ -1,8 +1,11 @@
 """A call shown to a function mode computes with the arrays that it is given."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -77,3 +80,29 @@ def test_integers_are_differentiated_as_fractions() -> None:
     call = shown(lambda: conv(x, weight)).sloped()
     expected = F.conv1d(x.float(), weight.float())
     torch.testing.assert_close(call(x.float(), weight.float()), expected)
+
+
+def test_arrays_of_numpy_are_one_call_too() -> None:
+    x, weight = X.numpy(), WEIGHT.numpy()
+    call = shown(lambda: conv(x, weight))
+    np.testing.assert_allclose(call(x, 2 * weight), 2 * conv(x, weight), rtol=1e-4, atol=1e-4)
+
+
+FIRST = """
+import sys, torch
+from convlens.lens import record
+
+def forward(x):
+    import convlens.compute
+    return x + 1
+
+assert "convlens.compute" not in sys.modules
+print(*(step.op for step in record(forward, torch.ones(3)).steps))
+"""
+
+
+def test_a_first_import_is_no_step_of_a_recording() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert found.stdout.split() == ["add"]

@@ -26,9 +26,6 @@ from convlens.compute.problems import Problem
 
 __all__ = ["ShownCall", "answer", "call"]
 
-_NO_TENSOR = torch.empty(0)
-"""A stand-in for NumPy arrays, so that a mode of torch sees one call rather than its parts."""
-
 
 def call(problem: Problem, given: Operands, method: str = "auto") -> Any:
     """Compute a problem that was read from these arrays, by the best method known so far.
@@ -72,7 +69,7 @@ def _answer(problem: Problem, given: Operands, method: str, prepared: Prepared |
         tensors = [array for array in inputs if isinstance(array, Tensor)]
         shown = ShownCall(problem, method, prepared)
         more = {} if given.out is None else {"out": given.out}
-        return handle_torch_function(shown, tensors or [_NO_TENSOR], *inputs, **more)
+        return handle_torch_function(shown, tensors, *inputs, **more)
     if given.out is not None:
         _check_underived(inputs)
         given.check_out(problem)
