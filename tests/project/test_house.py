@@ -1,6 +1,7 @@
 """The house stays easy to enter: floors, lengths, names that mean one thing, imports in sight."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,3 +134,14 @@ def test_compute_can_be_taken_in_at_a_glance() -> None:
     assert sum(map(len, graph.values())) <= 60
     assert circles(graph) == set()
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {"a", "b", "c"}
+
+
+def test_compute_has_one_name() -> None:
+    """LLVM's engine, torch's and the name of a file format are others."""
+    other = re.compile(
+        r"LLVM engine|engine = llvm|engine\.|return engine|\.engine\b|Engines of LLVM"
+    )
+    for path in FILES:
+        assert not re.search(r"\bengine\b", re.sub(other, "", path.read_text()), re.IGNORECASE), (
+            path
+        )

@@ -280,7 +280,7 @@ def test_layouts_and_inputs_left_alone(call: Callable[[Any, Any], Any]) -> None:
 
 
 def test_not_a_number_stays_in_its_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine transforms so long a sum, but not where a transform would spread a NaN."""
+    """Compute transforms so long a sum, but not where a transform would spread a NaN."""
     for method in ("auto", "fft"):
         monkeypatch.setitem(sliding.PLAIN, method, False)
     x, w = np.ones(60_000), np.ones(2001)

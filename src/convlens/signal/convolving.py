@@ -4,7 +4,7 @@ Arguments, defaults, element types and results are those of SciPy 1.17. `convlen
 computes the sums, SciPy what it cannot: extended precision, objects, and integers whose sums may
 reach 2^40. Integers are exact. Any other plain sum of n terms is within gamma(n + 2) * sum|x||w| of
 the exact one; gamma(n) = n u / (1 - n u) (Higham, *Accuracy and Stability*, 2nd ed., section 3.1).
-For finite inputs the engine may use a Fourier transform: the error then stays below 1e-5 of the
+For finite inputs compute may use a Fourier transform: the error then stays below 1e-5 of the
 root mean square of the result.
 """
 
@@ -54,7 +54,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
 
     `mode` "full" gives size n1 + n2 - 1 along every axis. "same" gives its centre, of the size of
     `in1`, and "valid" the positions where one covers the other. `method` "direct" uses plain sums
-    and never a transform; with "auto" and "fft" the engine chooses. The element type is that of
+    and never a transform; with "auto" and "fft" compute chooses. The element type is that of
     `in1 * in2`. The accuracy is stated at the head of this module.
 
     Raises ValueError for another mode or method, axes that do not match and an empty array. In
@@ -104,7 +104,7 @@ def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any
     """Convolve along some axes and broadcast along the others, as `scipy.signal.fftconvolve` does.
 
     `axes` is an integer or several; None means all axes. Along the others the sizes are equal or 1.
-    Integers become float64. The engine decides whether to use a Fourier transform, and NaN reaches
+    Integers become float64. Compute decides whether to use a Fourier transform, and NaN reaches
     only the windows that contain it. An empty array gives an empty result.
 
     Raises ValueError for arguments that do not fit.
@@ -210,7 +210,7 @@ def sepfir2d(input: Any, hrow: Any, hcol: Any, /) -> Any:
 
 
 def _along_axes(peer: Any, in1: Any, in2: Any, mode: str, axes: Any) -> Any:
-    """Convolve as `fftconvolve` does; SciPy's function `peer` computes what the engine cannot."""
+    """Convolve as `fftconvolve` does; SciPy's function `peer` computes what compute cannot."""
     one, two = read_arrays(in1, in2)
     check_one_of("mode", mode, MODES)
     if one.ndim == 0:

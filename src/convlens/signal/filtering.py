@@ -192,7 +192,7 @@ def average(
         x, rest = _bordered(y, ends, border, cval, working)
         means = pool_along("avg_pool", x, {axis: extent}, rest)
         if y.dtype.kind in "bui" and is_whole(cval):
-            means = np.rint(means * extent) / extent  # exact, whichever method the engine used
+            means = np.rint(means * extent) / extent  # exact, whichever method compute used
         y = to_type(means, target.dtype)
     return target.take(y)
 
@@ -267,14 +267,14 @@ def _extreme_of(
 
 
 def _pooled(x: Numbers, sizes: dict[int, int], ends: Ends, least: bool) -> Numbers:
-    """Take extremes as maxima of types the engine knows; negation or `~` turns minima to maxima."""
+    """Take extremes as maxima of types compute knows; negation or `~` turns minima to maxima."""
     turn = np.negative if x.dtype.kind == "f" else np.invert
     y = turn(x) if least else x
     middle = None
     if x.dtype.kind == "b":
         y = y.view(np.uint8)
     elif x.dtype.kind == "u" and x.dtype.itemsize > 1:
-        # The engine has no unsigned integers of this width, only signed: shift the range.
+        # Compute has no unsigned integers of this width, only signed: shift the range.
         middle = x.dtype.type(1 << (8 * x.dtype.itemsize - 1))
         y = (y ^ middle).view(f"i{x.dtype.itemsize}")
     found = pool_along("max_pool", y, sizes, ends).view(x.dtype)
@@ -337,7 +337,7 @@ def _working_type(given: np.dtype[Any], wanted: np.dtype[Any], complex_sums: boo
 def _bordered(
     x: Numbers, ends: Ends, border: str, cval: Any, working: np.dtype[Any]
 ) -> tuple[Numbers, dict[int, tuple[int, int]]]:
-    """Return x padded in the working type, and the zero padding left to the engine, by axis."""
+    """Return x padded in the working type, and the zero padding left to compute, by axis."""
     if border == "constant" and cval == 0:
         return x.astype(working, copy=False), dict(ends)
     if border == "constant":

@@ -5,7 +5,7 @@ and `avg_pool` compute in float32 if input and output hold float32, else in floa
 uses float64. As there, integers are cut towards zero after every axis of a separable filter.
 
 A sum over n weights is within gamma(n + 2) * sum|x||w| of the exact one; gamma(n) = n u / (1 - n u)
-(Higham, *Accuracy and Stability*, 2nd ed., section 3.1). For a large kernel the engine may use a
+(Higham, *Accuracy and Stability*, 2nd ed., section 3.1). For a large kernel compute may use a
 Fourier transform: the error then stays below 1e-5 of the root mean square of the result. An integer
 may differ by one from SciPy's if the exact sum is that close to an integer, unless the weights are
 integers.

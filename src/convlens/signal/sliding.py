@@ -1,6 +1,6 @@
-"""Slide windows along some axes of an array, laid out as the engine needs it.
+"""Slide windows along some axes of an array, laid out as compute needs it.
 
-The engine takes (n, c, *space) with up to three axes of space. SciPy's functions take an array and
+Compute takes (n, c, *space) with up to three axes of space. SciPy's functions take an array and
 the axes to filter. This file turns one into the other, with as few copies as the layout allows.
 """
 
@@ -25,10 +25,10 @@ Numbers = np.ndarray[Any, Any]
 Ends = Mapping[int, tuple[int, int]]
 
 MOST_AXES = 3
-"""The number of axes that the engine can slide along at once."""
+"""The number of axes that compute can slide along at once."""
 
 PLAIN = {"auto": False, "direct": True, "fft": False}
-"""The methods of `scipy.signal.convolve`, and whether each forbids the engine to transform."""
+"""The methods of `scipy.signal.convolve`, and whether each forbids compute to transform."""
 
 LONG_ROW = 16
 """The elements from which an axis behind the window stays in place rather than being moved."""
@@ -37,7 +37,7 @@ LONG_ROW = 16
 def correlate_along(x: Numbers, weight: Numbers, ends: Ends, method: str = "auto") -> Numbers:
     """Return the sums of products of `weight` and the part of `x` under it, along some axes.
 
-    `x` and `weight` have equally many axes and the same element type, which the engine convolves.
+    `x` and `weight` have equally many axes and the same element type, which compute convolves.
     `ends` maps each axis to slide along to its zero padding (before, after); along the other axes
     `x` and `weight` are broadcast. `method` is "auto", "direct" or "fft", as in
     `scipy.signal.convolve`. `weight` is not conjugated.
@@ -182,7 +182,7 @@ def _in_order(y: Numbers, order: Sequence[int]) -> Numbers:
 def _correlate(
     x: Numbers, kernel: Numbers, padding: list[tuple[int, int]], groups: int, method: str
 ) -> Numbers:
-    """Return (n, groups * k, *outputs) from the engine, as plain sums if `method` is "direct"."""
+    """Return (n, groups * k, *outputs) from compute, as plain sums if `method` is "direct"."""
     problem = recall_conv(Operands(x, kernel), padding=padding, groups=groups)
     y, _ = execute(problem, to_tensor(x), to_tensor(kernel), exact=PLAIN[method])
     return np.asarray(y)

@@ -393,7 +393,7 @@ def test_no_weights_are_compared_while_networks_are_timed(monkeypatch: pytest.Mo
     compared: list[bool] = []
     timing = False
 
-    def alike(kept: Any, tensors: Any, truly: Any = keeping._alike) -> bool:
+    def equal(kept: Any, tensors: Any, truly: Any = keeping._equal) -> bool:
         compared.append(timing)
         return bool(truly(kept, tensors))
 
@@ -405,7 +405,7 @@ def test_no_weights_are_compared_while_networks_are_timed(monkeypatch: pytest.Mo
         finally:
             timing = False
 
-    monkeypatch.setattr(keeping, "_alike", alike)
+    monkeypatch.setattr(keeping, "_equal", equal)
     monkeypatch.setattr(accelerating, "least_seconds", timed)
     network = stirred(nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4)))
     accelerate(network, torch.randn(1, 2, 9, 9))

@@ -95,7 +95,7 @@ class Held(dict[str, Any]):
     def _settle(self) -> None:
         lent = any(_has_others(self, name) for name in dict.keys(self))
         tensors = raw(self)
-        if self._kept is None or not _alike(self._kept, tensors):
+        if self._kept is None or not _equal(self._kept, tensors):
             self._version += 1
             self._kept = None
         if not lent:
@@ -251,7 +251,7 @@ def _copies(tensors: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _alike(kept: dict[str, Any], tensors: dict[str, Any]) -> bool:
+def _equal(kept: dict[str, Any], tensors: dict[str, Any]) -> bool:
     return kept.keys() == tensors.keys() and all(
         _same_bits(one, tensors[name]) for name, one in kept.items()
     )
@@ -260,8 +260,8 @@ def _alike(kept: dict[str, Any], tensors: dict[str, Any]) -> bool:
 def _same_bits(one: Any, other: Any) -> bool:
     if not isinstance(one, Tensor) or not isinstance(other, Tensor):
         return one is other
-    alike = one.shape == other.shape and one.dtype is other.dtype and one.device == other.device
-    if not alike or one.device.type != "cpu" or one.layout is not torch.strided:
+    equal = one.shape == other.shape and one.dtype is other.dtype and one.device == other.device
+    if not equal or one.device.type != "cpu" or one.layout is not torch.strided:
         return False
     return torch.equal(_bits(one), _bits(other))
 

@@ -38,7 +38,7 @@ def joining(function: Any, row: Callable[..., Any], find: Callable[..., Any]) ->
     `row(f, g, h)` returns a callable for f(g(h(...))). `find(f, g, h)` returns a callable for
     h(g(f(...))) or g(f(...)), whose `count` says how many it joins, or None if it joins none.
     """
-    return _anew(function, _Joining, {ROW: row, FIND: find})
+    return _rebuilt(function, _Joining, {ROW: row, FIND: find})
 
 
 def taking_over(function: Any, site: Callable[..., Any], raw: Callable[..., Any]) -> Any:
@@ -48,10 +48,10 @@ def taking_over(function: Any, site: Callable[..., Any], raw: Callable[..., Any]
     weight and bias. `site(f, x, ...)` replaces it, with strings in place of weight and bias. Where
     the method only reads their shape, `raw(self, name)` supplies them.
     """
-    return _anew(function, _TakingOver, {SITE: site, RAW: raw})
+    return _rebuilt(function, _TakingOver, {SITE: site, RAW: raw})
 
 
-def _anew(function: Any, how: Any, given: dict[str, Any]) -> Any:
+def _rebuilt(function: Any, how: Any, given: dict[str, Any]) -> Any:
     found = _rewritten(function, how)
     if found is None:
         return None

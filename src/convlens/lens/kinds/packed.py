@@ -31,7 +31,7 @@ def weights(holder: Any) -> list[Tensor] | None:
         if part in name:
             try:
                 weight, bias = getattr(torch.ops.quantized, unpack)(holder)[:2]
-            except RuntimeError:  # packed for another engine
+            except RuntimeError:  # packed by another library of kernels
                 return None
             return [weight] if bias is None else [weight, bias]
     if "CellParams" in name:
