@@ -1,5 +1,9 @@
 """The machine's speed is measured once and kept; what must not depend on it does not."""
 
+import os
+import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -166,3 +170,27 @@ def test_blocks_that_a_measurement_chose_change_no_bit(
     for room in rooms:
         monkeypatch.setattr(room, "speed", lambda: replace(NOMINAL, load=load))
     assert computed() == common
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_while_another_thread_measures_can_measure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def slowly() -> Speed:
+        begun.set()
+        time.sleep(0.3)
+        return SLOW
+
+    monkeypatch.setattr(speeds, "_measured", slowly)
+    other = threading.Thread(target=measure_speed)
+    other.start()
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # or a locked lock would wait for ever
+        os._exit(0 if measure_speed() == SLOW else 1)
+    other.join()
+    assert os.waitpid(child, 0)[1] == 0

@@ -1,8 +1,8 @@
 """How fast this machine is: measured once in some milliseconds, and kept in the user's cache.
 
 Estimates count cycles and bytes, and a `Speed` turns them into seconds. Until the machine has been
-measured it counts as `NOMINAL`. What must not differ between machines, such as the choice of
-"direct", always does (see `nominal`).
+measured, the speed is `NOMINAL`. It always is where machines must not differ, as in the choice of
+"direct" (see `nominal`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -46,9 +47,9 @@ WITHIN = 16.0
 class Speed:
     """What a machine does in a second.
 
-    `clock` counts the multiply-adds of vectors that one core does in a second, which estimates call
-    cycles; `bandwidth` the bytes that all threads read and write in memory. `load` is how many
-    cycles a load takes that is not aligned.
+    `clock` is the number of multiply-adds of vectors that one core does; estimates call the time of
+    one a cycle. `bandwidth` is the number of bytes that all threads read and write in memory. An
+    unaligned load takes `load` cycles.
     """
 
     clock: float
@@ -62,10 +63,10 @@ NOMINAL = Speed(clock=3.0e9, bandwidth=3.3e10, load=1.7)
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a method is thought to take.
+    """The cost of a method for one problem.
 
-    `cycles` are those of the thread with the most to do, and `bytes` is what all threads move
-    to and from memory meanwhile. `seconds` come on top, at any speed.
+    `cycles` are those of the busiest thread. `bytes` is what all threads move to and from memory at
+    the same time. `seconds` are added, at any speed.
     """
 
     cycles: float = 0.0
@@ -90,6 +91,12 @@ class Estimate:
 _lock = threading.Lock()
 _known: dict[int, Speed] = {}
 """What was measured or read, by the number of threads."""
+
+# A fork while another thread measures would leave the lock locked in the child for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 def speed() -> Speed:
