@@ -284,7 +284,12 @@ def run_example(
     return bool(sets)
 
 
-@pytest.mark.parametrize("method", ["auto", *(["direct"] if DIRECT else []), *METHODS])
+ORDINARY = ["auto", *(["direct"] if DIRECT else []), "reference"]
+SLOW = [pytest.param(m, marks=pytest.mark.slow) for m in METHODS if m not in ORDINARY]
+"""Most of their time goes into compiling kernels that other tests compare with the reference."""
+
+
+@pytest.mark.parametrize("method", [*ORDINARY, *SLOW])
 @pytest.mark.parametrize("operator", FEWEST)
 def test_onnx_agrees(operator: str, method: str) -> None:
     """Run every test with the operator, and report each failure by name."""
