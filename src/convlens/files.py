@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import json
+import math
 import os
 import re
 import shutil
@@ -16,6 +18,7 @@ from pathlib import Path
 
 __all__ = [
     "cache_folder",
+    "cached_numbers",
     "expanded",
     "give_name",
     "printed",
@@ -152,6 +155,19 @@ def write_cached(path: Path, content: bytes | str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, content, durable=False)
         _sweep_once(path.parent)
+
+
+def cached_numbers(path: Path | None, part: str) -> dict[str, float]:
+    """Return the positive finite numbers by name in a part of a JSON file of the cache.
+
+    There are none if the file is missing or damaged, or if `path` is None.
+    """
+    try:
+        kept = json.loads(path.read_text())[part] if path else {}
+        found = {str(name): float(value) for name, value in kept.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {name: value for name, value in found.items() if 0 < value < math.inf}
 
 
 @functools.cache

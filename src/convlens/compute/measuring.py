@@ -24,7 +24,7 @@ from convlens.compute.kernels.launching import threads
 from convlens.compute.kernels.machine import machine
 from convlens.compute.methods import reference
 from convlens.compute.problems import DTYPES, Problem
-from convlens.files import cache_folder, write_cached
+from convlens.files import cache_folder, cached_numbers, write_cached
 
 __all__ = ["example", "measured_error", "measured_seconds", "recalled", "remember"]
 
@@ -104,13 +104,7 @@ def measured_error(
 
 def recalled(problem: Problem) -> dict[str, float]:
     """Return the times kept for a problem, by method; none if it was never measured."""
-    path = _path(problem)
-    try:
-        kept = json.loads(path.read_text())["seconds"] if path else {}
-        seconds = {str(name): float(value) for name, value in kept.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
-    return {name: value for name, value in seconds.items() if 0 < value < math.inf}
+    return cached_numbers(_path(problem), "seconds")
 
 
 def remember(problem: Problem, seconds: Mapping[str, float]) -> None:

@@ -55,9 +55,9 @@ def test_the_speed_is_measured_once_and_kept(folder: Path, monkeypatch: pytest.M
         "[]",
         "{}",
         "[" * 10**5,
-        '{"clock": "x"}',
-        '{"clock": 1e9, "bandwidth": NaN, "load": 1}',
-        '{"clock": 1, "bandwidth": 1, "load": 1}',
+        '{"speed": {"clock": "x"}}',
+        '{"speed": {"clock": 1e9, "bandwidth": NaN, "load": 1}}',
+        '{"speed": {"clock": 1, "bandwidth": 1, "load": 1}}',
     ],
 )
 def test_a_damaged_file_is_measured_again(folder: Path, content: str) -> None:

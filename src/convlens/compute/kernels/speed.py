@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
 import os
 import threading
 import time
@@ -26,7 +25,7 @@ from convlens.compute.kernels.language.compiling import Kernel
 from convlens.compute.kernels.language.words import LANES, WIDTH, add, fma, load, store
 from convlens.compute.kernels.launching import Launch, address_of, threads
 from convlens.compute.kernels.machine import is_nominal, machine
-from convlens.files import cache_folder, write_cached
+from convlens.files import cache_folder, cached_numbers, write_cached
 
 __all__ = ["CHAINS", "NOMINAL", "Estimate", "Speed", "measure_speed", "multiply_add", "speed"]
 
@@ -206,17 +205,15 @@ def _source() -> str:
 
 def _read(count: int) -> Speed | None:
     """Return the speed kept for a number of threads, or None."""
-    path = _path(count)
-    try:
-        kept = json.loads(path.read_text()) if path else {}
-        found = Speed(**{name: float(kept[name]) for name in asdict(NOMINAL)})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    kept = cached_numbers(_path(count), "speed")
+    if kept.keys() != asdict(NOMINAL).keys():
         return None
-    return found if all(map(math.isfinite, asdict(found).values())) and _plausible(found) else None
+    found = Speed(**kept)
+    return found if _plausible(found) else None
 
 
 def _write(count: int, found: Speed) -> None:
     """Keep the speed, where the cache can be written."""
     path = _path(count)
     if path:
-        write_cached(path, json.dumps(asdict(found)))
+        write_cached(path, json.dumps({"speed": asdict(found)}))
