@@ -16,13 +16,13 @@ from convlens.lens.repeating import run_again
 from convlens.lens.terms import Account, Cost, Floats, Ints, Terms, floats
 
 # These treat each plane (batch, channel) by itself, and all in the same way.
-_PLANEWISE = frozenset(
+PLANEWISE = frozenset(
     """interpolate upsample upsample_nearest upsample_bilinear upsample_nearest1d
     upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d upsample_bicubic2d
     upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa""".split()
 )
 _BY_GRID = frozenset(("grid_sample", "grid_sampler"))
-OPS = _PLANEWISE | _BY_GRID | {"fold", "col2im", "cumsum"}
+OPS = PLANEWISE | _BY_GRID | {"fold", "col2im", "cumsum"}
 
 
 class Resampling(KnownAsCalled):
@@ -43,7 +43,7 @@ class Resampling(KnownAsCalled):
         part, slope, place = _coefficients(given, slot, index)
         numbers, weights = floats(part[place]), floats(slope[place])
         indices = [axis.cpu().numpy() for axis in place]
-        planewise = step.op in _PLANEWISE
+        planewise = step.op in PLANEWISE
         if planewise:
             indices[0], indices[1] = indices[0] + index[0], indices[1] + index[1]
         positions = np.ravel_multi_index(tuple(indices), x.shape or (1,))
@@ -66,7 +66,7 @@ class Resampling(KnownAsCalled):
         """Return the elements with a coefficient in any output under the mask."""
         step, x = given.step, _resampled(given)
         wanted, shape = mask, x.shape
-        if step.op in _PLANEWISE:
+        if step.op in PLANEWISE:
             narrowed = masks.narrow(mask)
             lead = narrowed.shape[:2]
             wanted = narrowed.expand(*lead, *mask.shape[2:])
@@ -99,7 +99,7 @@ def _coefficients(
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """Return the elements an output may read, their coefficients, and where these are not 0."""
     x, at = _resampled(given).tensor, index
-    if given.step.op in _PLANEWISE:
+    if given.step.op in PLANEWISE:
         x = x[index[0] : index[0] + 1, index[1] : index[1] + 1]
         at = (0, 0, *index[2:])
     with torch.enable_grad():
