@@ -18,7 +18,7 @@ from torch import nn
 from convlens.learn.opening import Opened, open_network, read_inputs
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.arrays import read_array
-from convlens.zoo import digits
+from convlens.zoo import digits, model
 from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD
 from convlens.zoo.weights import DATA, DIGITS
 
@@ -71,6 +71,65 @@ def test_a_file_with_a_function_a_class_and_a_network(write: Write) -> None:
         assert opened.network(x).shape[2:] == (222, 222)
 
 
+def test_arguments_are_literals_and_are_checked(write: Write) -> None:
+    path = write("""
+        class Net(nn.Conv2d):
+            def __init__(self, width, *, name="a:b", sizes=(1,)):
+                super().__init__(3, width, sizes[-1])
+                self.called = name
+        ready = Net(2)
+    """)
+    network = open_network(f"{path}:Net(5, name='(x):y(', sizes=[2, 4])").network
+    assert network.get_parameter("weight").shape == (5, 3, 4, 4)
+    assert network.called == "(x):y("
+    assert open_network(f"{path}:Net(6)").call == f"convlens.open_network('{path}:Net(6)')"
+    with pytest.raises(TypeError, match=r"Net\(width, .*\) takes \(got an unexpected .*'depth'"):
+        open_network(f"{path}:Net(5, depth=3)")
+    with pytest.raises(TypeError, match="ready is a network that is already built"):
+        open_network(f"{path}:ready()")
+
+
+def test_a_file_alone_is_its_one_callable(write: Write) -> None:
+    body = "class _Part(nn.Conv2d): pass\ndef block(width): return nn.Conv2d(3, width, 1)\n"
+    path = write(body + "def build(width=4): return block(width)\n")
+    opened = open_network(path)
+    assert (opened.name, opened.network.get_parameter("weight").shape[0]) == (path, 4)
+    write(body + "def build(): pass\nclass Net(nn.Conv2d):\n def __init__(self): pass\n")
+    with pytest.raises(ValueError, match=r"callable of the file; it has build, Net; write .*:Net$"):
+        open_network(path)
+    write(body)
+    with pytest.raises(ValueError, match=r"block wants arguments; write .*:block\(\.\.\.\)$"):
+        open_network(path)
+    write("")
+    with pytest.raises(ValueError, match="it has none"):
+        open_network(path)
+
+
+# A module that is already built
+
+
+def test_a_module_is_opened_as_it_is() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Dropout().eval())
+    opened = open_network(network, size=40)
+    assert opened.network is network
+    assert (opened.name, opened.preparation) == ("Sequential", Preparation(40, channels=1))
+    assert [module.training for module in network.modules()] == [True, True, False]
+    assert opened.call == "convlens.open_network(network, size=40)"
+    with pytest.raises(ValueError, match=r"`weights` .* are for a network"):
+        open_network(network, weights="x.pt")
+
+
+def test_a_module_of_the_zoo_reads_what_the_zoo_says() -> None:
+    for name in ("digits", "filters", "mobilenet_v3_small_075", "resnet18"):
+        by_name, live = open_network(name, weights="none"), open_network(model(name, None))
+        assert live.preparation == by_name.preparation
+        assert (live.example, live.categories) == (by_name.example, by_name.categories)
+    assert open_network(digits()).preparation == Preparation(8, channels=1, ink=True)
+    own = digits()
+    own.preparation = Preparation(16, channels=1)  # type: ignore[assignment]
+    assert open_network(own).preparation == Preparation(16, channels=1)
+
+
 def test_a_file_finds_its_neighbours_and_is_read_again_each_time(
     tmp_path: Path, write: Write
 ) -> None:
@@ -113,7 +172,11 @@ def test_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("resnet5", "did you mean 'resnet50'"),
         ("zzz", "convlens.list_models() lists the zoo's"),
         ("", "must be a network of the zoo"),
-        ("net.py", "must say which callable of the file; write net.py:NAME"),
+        ("net.py", "must name an existing file; there is no net.py"),
+        ("torch.nn:Conv2d(1, open('x'))", "must give its arguments as literals"),
+        ("torch.nn:Conv2d(1, 2, 3)(4)", "must give its arguments as literals"),
+        ("torch.nn:Conv2d(**{'a': 1})", "must give its arguments as literals"),
+        ("torch.nn:Conv2d(1, 2", "did you mean 'Conv2d'"),
         ("/absent/net.py:build", "there is no /absent/net.py"),
         ("absent_package.net:build", "there is no absent_package; install it"),
         ("torch.absent:build", "there is no torch.absent"),
@@ -123,7 +186,7 @@ def test_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_cannot_be_found_is_refused(spec: str, said: str) -> None:
-    with pytest.raises(ValueError, match=r"^`network` \(='") as caught:
+    with pytest.raises(ValueError, match=r"^`network` \(=['\"]") as caught:
         open_network(spec)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -140,8 +203,12 @@ def test_what_cannot_be_found_is_refused(spec: str, said: str) -> None:
         ("def other(): pass", ValueError, "it has other"),
         ("build = 3", TypeError, "build is of type int"),
         ("def build(): return 'net'", TypeError, "build() returned str"),
-        ("def build(depth): pass", TypeError, "build wants depth"),
-        ("class build(nn.Module):\n def __init__(self, a, *, b): pass", TypeError, "wants a, b"),
+        ("def build(depth): pass", TypeError, "the arguments that build wants: depth; write"),
+        (
+            "class build(nn.Module):\n def __init__(self, a, *, b): pass",
+            TypeError,
+            "wants: a, b; write",
+        ),
         ("def build(): raise OSError('no\\ndisk')", ValueError, "build() raised OSError: no"),
     ],
 )

@@ -15,7 +15,7 @@ NetworkName = Annotated[
     str,
     Parameter(
         help="A network of the zoo (convlens models lists them), package.module:callable, "
-        "or path/file.py:callable."
+        "or path/file.py:callable, with arguments if need be: 'mine.py:Net(width=8)'."
     ),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -47,8 +48,11 @@ __all__ = [
 class Opened:
     """A network ready to be looked at.
 
-    `name`: as it was asked for. `network`: in evaluation mode. `preparation`: what a picture goes
-    through, and `example`: a picture to begin with; both are None if the network reads only arrays.
+    `name`: as it was asked for, the class of a module. `network`: in evaluation mode, but for a
+    module of the caller, which keeps its own; `convlens.learn.modes.mode` changes it for a while.
+    `call`: the Python that opens it, for a module with `network` in its place. `preparation`: what
+    a picture goes through, and `example`: a picture to begin with; both are None if the network
+    reads only arrays.
     `categories`: the names of its outputs, if known. `frames`: how many frames are one input of a
     network that reads clips (n, c, t, h, w), and how many of them a second; None if it reads
     pictures. `keypoints`: the names of those it finds.
@@ -61,10 +65,11 @@ class Opened:
     example: Path | None
     frames: tuple[int, float] | None = None
     keypoints: tuple[str, ...] | None = None
+    call: str = "convlens.open_network(network)"
 
 
 def open_network(
-    spec: str,
+    spec: str | nn.Module,
     *,
     weights: str | Path | None = None,
     size: int | tuple[int, int] | None = None,
@@ -73,9 +78,11 @@ def open_network(
 ) -> Opened:
     """Build the network that `spec` names and settle how a picture becomes its input.
 
-    `spec`: a name of the zoo, `package.module:callable` or `path/file.py:callable`. The callable
-    takes no arguments and returns a torch.nn.Module, or is one. Opening a network of your own runs
-    its code.
+    `spec`: a name of the zoo, `package.module:callable` or `path/file.py:callable`, or a module
+    that is already built. The callable returns a torch.nn.Module, or is one; its arguments may
+    follow as literals, as in `net.py:Net(width=8)`. `net.py` alone opens the one callable that the
+    file holds. Opening a network of your own runs its code. A module keeps its mode: `show`, the
+    lab and `predict` put it in evaluation mode while they run it.
 
     `weights`: a .safetensors, .pt or .pth file to load into it. For a network of the zoo also the
     name of released ones, such as "IMAGENET1K_V1"; None means "DEFAULT". "none" means weights drawn
@@ -83,10 +90,10 @@ def open_network(
     is cut from the middle of that, by default the square of `size`. `normalize`: "imagenet" for
     ImageNet's mean and deviation.
 
-    Pictures go into a network of the zoo as they did when the accuracy of its weights was measured.
-    For other weights they are prepared as for its DEFAULT. A network of your own may have the
-    attributes `preparation` (a `Preparation`) and `categories` (names). Without them its first
-    convolution decides. If that reads 1 channel (grey) or 3 (colours), the shorter side is scaled
+    Pictures go into a network of the zoo as they did when the accuracy of its weights was measured,
+    also into one that `model` built. For other weights they are prepared as for its DEFAULT. A
+    network of your own may have the attributes `preparation` (a `Preparation`) and `categories`
+    (names). Without them its first convolution decides. If that reads 1 channel (grey) or 3 (colours), the shorter side is scaled
     to 224 pixels, the middle is cut out, and values are 0 to 1. Other networks read arrays.
 
     Raises ValueError or TypeError if it cannot be found or built, or is not a Module.
@@ -96,15 +103,23 @@ def open_network(
     >>> open_network("r3d_18", weights="none").frames
     (16, 15)
     """
+    if isinstance(spec, nn.Module):
+        if weights is not None:
+            raise ValueError(
+                f"`weights` (={weights!r}) are for a network that is opened by its name; load them "
+                "with convlens.zoo.weights.load_weights(network, weights)"
+            )
+        return opened_module(spec, size=size, crop=crop, normalize=normalize)
     _check_normalize(normalize)
-    if ":" in spec:
+    if ":" in spec or spec.endswith(".py"):
         opened = _own_opened(spec, weights)
     elif spec in NETWORKS:
         opened = _zoo_opened(spec, "DEFAULT" if weights is None else weights)
     else:
         raise ValueError(unknown_network(spec))
     preparation = _adjusted(opened.preparation, size, crop, normalize, spec)
-    return dataclasses.replace(opened, preparation=preparation)
+    asked = {"weights": weights, "size": size, "crop": crop, "normalize": normalize}
+    return dataclasses.replace(opened, preparation=preparation, call=_call(repr(spec), asked))
 
 
 def read_inputs(opened: Opened, source: object = None) -> tuple[Tensor, NDArray[np.uint8] | None]:
@@ -189,7 +204,8 @@ def opened_module(
     """Settle how a picture becomes the input of a network that is already built.
 
     Pictures are prepared as `open_network` does it for a network of your own. If the network has
-    `released` weights (`convlens.zoo.Weights`), they are prepared as for those.
+    `released` weights (`convlens.zoo.Weights`) or `inputs` (`convlens.zoo.Inputs`), as those of the
+    zoo have, they are prepared as for these. Its attribute `preparation` goes before both.
 
     Raises ValueError or TypeError as `open_network` does.
 
@@ -200,15 +216,28 @@ def opened_module(
     name = type(network).__name__
     opened = _as_it_says(network, name)
     preparation = _adjusted(opened.preparation, size, crop, normalize, name)
-    return dataclasses.replace(opened, preparation=preparation)
+    asked = {"size": size, "crop": crop, "normalize": normalize}
+    return dataclasses.replace(opened, preparation=preparation, call=_call("network", asked))
+
+
+def _call(spec: str, asked: Mapping[str, object]) -> str:
+    """Return the Python that opens a network with the options that were given."""
+    given = [
+        f"{name}={(str(option) if isinstance(option, Path) else option)!r}"
+        for name, option in asked.items()
+        if option is not None
+    ]
+    return f"convlens.open_network({', '.join([spec, *given])})"
 
 
 def _as_it_says(network: nn.Module, name: str) -> Opened:
     categories = _categories(network, name)
     facts = getattr(network, "released", None)
-    if isinstance(facts, Weights):
-        opened = _opened_as(facts.inputs, name, network, categories)
-        return dataclasses.replace(opened, keypoints=facts.keypoint_names or None)
+    inputs = facts.inputs if isinstance(facts, Weights) else getattr(network, "inputs", None)
+    if isinstance(inputs, Inputs) and getattr(network, "preparation", None) is None:
+        points = facts.keypoint_names if isinstance(facts, Weights) else ()
+        opened = _opened_as(inputs, name, network, categories)
+        return dataclasses.replace(opened, keypoints=points or None)
     preparation = _own_preparation(network, name)
     example = None if preparation is None else DATA / "cat.jpg"
     return Opened(name, network, preparation, categories, example)
@@ -240,11 +269,7 @@ def _sound(opened: Opened, source: bytes | str | Path) -> Sound:
 
 
 def _zoo_opened(spec: str, weights: str | Path) -> Opened:
-    network = _built_of_zoo(spec, weights)
-    inputs = NETWORKS[spec].inputs
-    if inputs is None:  # the weights have them
-        return _as_it_says(network, spec)
-    return _opened_as(inputs, spec, network, _categories(network, spec))
+    return _as_it_says(_built_of_zoo(spec, weights), spec)
 
 
 def _opened_as(

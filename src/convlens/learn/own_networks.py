@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +26,18 @@ __all__ = ["own_network", "unknown_network"]
 
 _SPELLINGS = "a network of the zoo, package.module:callable or path/file.py:callable"
 
+_CALL = re.compile(r"(?P<place>.+?):(?P<name>[^\W\d]\w*)(?P<call>\(.*\))", re.DOTALL)
+"""A spelling whose callable is called with arguments: `path/file.py:Net(width=8)`."""
+
+
+@dataclass(frozen=True)
+class _Spelling:
+    """A spelling in its parts; a file alone has no `name`, and `arguments` are None without ()."""
+
+    place: str
+    name: str
+    arguments: tuple[list[object], dict[str, object]] | None = None
+
 
 def unknown_network(spec: str) -> str:
     """Return the error for a name that is neither in the zoo nor the place of a callable.
@@ -30,8 +45,6 @@ def unknown_network(spec: str) -> str:
     >>> unknown_network("digit").rpartition("; ")[2]
     "did you mean 'digits'?"
     """
-    if spec.endswith(".py"):
-        return f"`network` (={spec!r}) must say which callable of the file; write {spec}:NAME"
     near = difflib.get_close_matches(spec, NETWORKS, n=1)
     cure = f"did you mean {near[0]!r}?" if near else "convlens.list_models() lists the zoo's"
     cure = in_place_of_a_network(spec) or cure
@@ -41,20 +54,78 @@ def unknown_network(spec: str) -> str:
 def own_network(spec: str) -> nn.Module:
     """Return the network `spec` names: `package.module:callable` or `path/file.py:callable`.
 
+    Arguments may follow the callable as literals: `path/file.py:Net(width=8)`. A file alone stands
+    for the one callable in it that needs no arguments.
+
     Raises ValueError or TypeError if it cannot be found or built, or is not a Module.
 
     >>> type(own_network("convlens.zoo.small:digits")).__name__
     'Digits'
+    >>> own_network("torch.nn:Conv2d(1, 4, kernel_size=3)")
+    Conv2d(1, 4, kernel_size=(3, 3), stride=(1, 1))
     """
-    place, _, name = spec.rpartition(":")
-    if not place or not name:
-        raise ValueError(f"`network` (={spec!r}) must be {_SPELLINGS}; write both sides of the :")
+    spelling = _spelling(spec)
+    place = spelling.place
     # While its code runs, it can import its neighbours in the file's or the working folder.
     is_file = place.endswith(".py")
     folder = expanded(place).resolve().parent if is_file else Path.cwd()
     with _importing_from(folder):
         module = _from_file(expanded(place), spec) if is_file else _from_package(place, spec)
-        return _built(_found(module, name, spec), name, spec)
+        name = spelling.name or _only_callable(module, spec)
+        return _built(_found(module, name, spec), name, spelling.arguments, spec)
+
+
+def _spelling(spec: str) -> _Spelling:
+    called = _CALL.fullmatch(spec)
+    if called:
+        return _Spelling(called["place"], called["name"], _literals(called["call"], spec))
+    if spec.endswith(".py"):
+        return _Spelling(spec, "")
+    place, _, name = spec.rpartition(":")
+    if not place or not name:
+        raise ValueError(f"`network` (={spec!r}) must be {_SPELLINGS}; write both sides of the :")
+    return _Spelling(place, name)
+
+
+def _literals(call: str, spec: str) -> tuple[list[object], dict[str, object]]:
+    """Return the arguments of a call, each a literal of Python; nothing in it is run."""
+    try:
+        tree = ast.parse(f"_{call}", mode="eval").body
+        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+            raise ValueError(call)
+        named = {part.arg or "": ast.literal_eval(part.value) for part in tree.keywords}
+        given = [ast.literal_eval(part) for part in tree.args]
+        if "" in named:  # **more
+            raise ValueError(call)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError(
+            f"`network` (={spec!r}) must give its arguments as literals, and {call} has something "
+            "else; write numbers, texts, True, None, lists, as in (width=8, name='a')"
+        ) from error
+    return given, named
+
+
+def _only_callable(module: ModuleType, spec: str) -> str:
+    """Return the name of the one thing in a file that can be opened without arguments."""
+    own = [name for name, thing in vars(module).items() if _is_own(name, thing, module)]
+    ready = [name for name in own if not _wanted(vars(module)[name])]
+    if len(ready) == 1:
+        return ready[0]
+    if ready:
+        cure = f"it has {', '.join(ready)}; write {spec}:{ready[-1]}"
+    elif own:
+        cure = f"{own[-1]} wants arguments; write {spec}:{own[-1]}(...)"
+    else:
+        cure = "it has none; define a function that returns the network"
+    raise ValueError(f"`network` (={spec!r}) must say which callable of the file; {cure}")
+
+
+def _is_own(name: str, thing: object, module: ModuleType) -> bool:
+    """Return whether something was made in a file, to be opened: a network or a callable."""
+    if name.startswith("_"):
+        return False
+    here = getattr(thing, "__module__", "") == module.__name__
+    return isinstance(thing, nn.Module) or (here and callable(thing))
 
 
 @contextmanager
@@ -111,17 +182,25 @@ def _found(module: ModuleType, name: str, spec: str) -> object:
     raise ValueError(f"`network` (={spec!r}) must name a callable of the module; {cure}")
 
 
-def _built(made: object, name: str, spec: str) -> nn.Module:
+def _built(
+    made: object, name: str, arguments: tuple[list[object], dict[str, object]] | None, spec: str
+) -> nn.Module:
     if isinstance(made, nn.Module):
+        if arguments is not None:
+            raise TypeError(
+                f"`network` (={spec!r}) must have no arguments, as {name} is a network that is "
+                "already built; leave them out"
+            )
         return made
     if not callable(made):
         raise TypeError(
             f"`network` (={spec!r}) must be a torch.nn.Module or a callable that returns one, and "
             f"{name} is of type {type(made).__name__}; name another"
         )
-    _check_no_arguments(made, name, spec)
+    given, named = arguments or ([], {})
+    _check_arguments(made, name, given, named, spec)
     try:
-        network = made()
+        network = made(*given, **named)
     except (Exception, SystemExit) as error:
         raise ValueError(_failed(spec, f"{name}()", error)) from error
     if not isinstance(network, nn.Module):
@@ -132,22 +211,45 @@ def _built(made: object, name: str, spec: str) -> nn.Module:
     return network
 
 
-def _check_no_arguments(made: object, name: str, spec: str) -> None:
+def _check_arguments(
+    made: object, name: str, given: list[object], named: dict[str, object], spec: str
+) -> None:
+    """Raise TypeError unless a callable takes these arguments."""
+    wanted = _wanted(made)
+    if wanted and not given and not named:
+        raise TypeError(
+            f"`network` (={spec!r}) must give the arguments that {name} wants: "
+            f"{', '.join(wanted)}; write {name}({', '.join(f'{one}=...' for one in wanted)}), or give them defaults"
+        )
+    signature = _signature(made)
+    if signature is None:
+        return
     try:
-        signature = inspect.signature(made)  # type: ignore[arg-type]
+        signature.bind(*given, **named)
+    except TypeError as error:
+        raise TypeError(
+            f"`network` (={spec!r}) must give arguments that {name}{signature} takes ({error}); "
+            "change them"
+        ) from error
+
+
+def _signature(made: object) -> inspect.Signature | None:
+    """Return the signature of a callable; some that are written in C have none."""
+    try:
+        return inspect.signature(made)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return  # Some callables written in C have no signature; calling them will fail.
+        return None
+
+
+def _wanted(made: object) -> list[str]:
+    """Return the arguments that a callable cannot be called without; a network wants none."""
+    signature = None if isinstance(made, nn.Module) else _signature(made)
     open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    wanted = [
+    return [
         parameter.name
-        for parameter in signature.parameters.values()
+        for parameter in (signature.parameters.values() if signature else ())
         if parameter.default is parameter.empty and parameter.kind not in open_ended
     ]
-    if wanted:
-        raise TypeError(
-            f"`network` (={spec!r}) must be callable without arguments, and {name} wants "
-            f"{', '.join(wanted)}; give them defaults or name a function that calls it"
-        )
 
 
 def _failed(spec: str, what: str, error: BaseException) -> str:

@@ -39,7 +39,8 @@ def model(
 
     The attribute `released` holds the facts about the weights, by which `predict` prepares a
     picture. A released file is known by its sha256, whatever its name, and a converted one by the
-    texts in it. For other files, and for random weights, the facts are those of the DEFAULT.
+    texts in it. For other files, and for random weights, the facts are those of the DEFAULT. A
+    network without released weights has `inputs` (`convlens.zoo.Inputs`) instead.
     `categories` are the names of the outputs. `random_parts` are the paths of the modules whose
     weights are still as they were drawn, ("*",) for all of them.
 
@@ -69,6 +70,8 @@ def model(
         network.released = facts  # type: ignore[assignment]
         if len(facts.categories) == count:
             network.categories = facts.categories  # type: ignore[assignment]
+    else:
+        network.inputs = entry.inputs  # type: ignore[assignment]
     return network.eval()
 
 

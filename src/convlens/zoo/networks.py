@@ -18,7 +18,7 @@ from convlens.zoo.mobilenet_v2 import MobileNetV2
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
 from convlens.zoo.shipped import DIGITS
-from convlens.zoo.small import digits, filters
+from convlens.zoo.small import Digits, Filters, digits, filters
 from convlens.zoo.vgg import VGGS, vgg
 from convlens.zoo.video import VIDEOS, video
 from convlens.zoo.weights.released import AT_RANDOM, RELEASED, Weights
@@ -83,13 +83,13 @@ NETWORKS: dict[str, Network] = {
     "digits": Network(
         lambda name, classes: digits(),
         "classification",
-        inputs=Inputs(1, 8, 8, mean=None, std=None, ink=True, example="digit-3.png"),
+        inputs=Digits.inputs,
         shipped=DIGITS,
     ),
     "filters": Network(
         lambda name, classes: filters(),
         "template matching",
-        inputs=Inputs(resize=300, crop=None, mean=None, std=None),
+        inputs=Filters.inputs,
     ),
     **released(VGGS, vgg, 1000, ("classifier.6.",)),
     **released(RESNETS, resnet, 1000, ("fc.",)),

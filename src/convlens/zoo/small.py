@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from convlens.zoo.inputs import Inputs
 from convlens.zoo.shipped import DATA
 from convlens.zoo.weights.drawn import TrackedModule
 
@@ -42,6 +43,7 @@ class Digits(TrackedModule):
     """
 
     categories = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+    inputs = Inputs(1, 8, 8, mean=None, std=None, ink=True, example="digit-3.png")
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,6 +79,8 @@ class Filters(nn.Module):
     Nothing in it is learned. The kernels are `KERNELS`. The template is the part of the maps around
     the left eye of the shipped `cat.jpg`, and its response there is 1.
     """
+
+    inputs = Inputs(resize=300, crop=None, mean=None, std=None)
 
     def __init__(self) -> None:
         super().__init__()

@@ -19,6 +19,7 @@ from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.scores import classes_of
 from convlens.lab.answers.segments import Segments, segments_of
 from convlens.lab.answers.sheets import largest, numbers
+from convlens.learn.modes import mode
 from convlens.learn.opening import Opened, read_inputs, remark
 from convlens.learn.predicting.category_names import fitting_names
 from convlens.learn.predicting.forms import outputs_of
@@ -111,7 +112,8 @@ def look_at(opened: Opened, source: bytes | str | Path, name: str, number: int) 
     """
     began = time.perf_counter()
     inputs, shown = read_inputs(opened, source)
-    recording = record(opened.network, inputs)
+    with mode(opened.network, training=False):
+        recording = record(opened.network, inputs)
     pixels = None if shown is None else _frames(opened, inputs, shown)
     seconds = time.perf_counter() - began
     called = name or (Path(source).name if isinstance(source, str | Path) else "")

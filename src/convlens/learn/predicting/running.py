@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from convlens.files import printed
+from convlens.learn.modes import mode
 from convlens.learn.opening import Opened, placed
 from convlens.learn.predicting.category_names import fitting_names
 from convlens.learn.predicting.forms import outputs_of, predictions_of
@@ -71,19 +72,13 @@ class Running:
     def over(self, sources: Iterable[Source]) -> Generator[Seen, None, None]:
         """Yield the answer for each picture with the picture, in order."""
         network = self.opened.network
-        training = [module for module in network.modules() if module.training]
-        network.eval()
         if self.device is not None:
             network.to(self.device)
         said, broken = doubts(network), broken_weights(network)
-        try:
-            with closing(self._ahead(sources)) as ready:
-                seen = (one for few in _batches(ready, self.batch) for one in self._answered(few))
-                for one in _of_known_form(seen):
-                    yield one if not said else _with_warnings(one, said, broken)
-        finally:
-            for module in training:
-                module.training = True
+        with mode(network, training=False), closing(self._ahead(sources)) as ready:
+            seen = (one for few in _batches(ready, self.batch) for one in self._answered(few))
+            for one in _of_known_form(seen):
+                yield one if not said else _with_warnings(one, said, broken)
 
     def _ahead(self, sources: Iterable[Source]) -> Generator[_Ready, None, None]:
         """Return what the network reads of each source, prepared ahead in threads."""

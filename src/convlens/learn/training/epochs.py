@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlens.learn.modes import mode
 from convlens.learn.training.data import Data, Examples
 from convlens.learn.training.recipe import Progress, Recipe
 from convlens.zoo.weights.saving import check_destination, save_tensors
@@ -67,7 +67,7 @@ def accuracy(network: nn.Module, examples: Examples, batch: int = 256) -> float:
     """
     device = _device(network)
     batches = zip(examples.inputs.split(batch), examples.labels.split(batch), strict=True)
-    with _mode(network, training=False), torch.no_grad():
+    with mode(network, training=False), torch.no_grad():
         right = sum(
             int((network(inputs.to(device)).argmax(1) == labels.to(device)).sum())
             for inputs, labels in batches
@@ -124,7 +124,7 @@ def _epoch(
     device = _device(network)
     scores_of = getattr(network, "logits", network)
     total = torch.zeros((), dtype=torch.float64, device=device)
-    with _mode(network, training=True), torch.random.fork_rng(_forked(device)):
+    with mode(network, training=True), torch.random.fork_rng(_forked(device)):
         # The golden ratio's multiples keep the epochs of neighbouring seeds apart.
         torch.manual_seed((recipe.seed + epoch * 0x9E3779B97F4A7C15) % 2**63)
         for batch in _batches(torch.randperm(len(examples)), recipe.batch):
@@ -186,18 +186,6 @@ def _story(network: nn.Module, progress: Progress, recipe: Recipe) -> dict[str, 
     said = {"network": type(network).__name__, "accuracy": f"{progress.accuracy:.6f}"}
     said |= {"loss": f"{progress.loss:.6f}", "epoch": str(progress.epoch)}
     return said | {name: str(value) for name, value in asdict(recipe).items()}
-
-
-@contextmanager
-def _mode(network: nn.Module, *, training: bool) -> Iterator[None]:
-    """Put every module in training or evaluation mode, and restore its own mode afterwards."""
-    before = [(module, module.training) for module in network.modules()]
-    network.train(training)
-    try:
-        yield
-    finally:
-        for module, mode in before:
-            module.training = mode
 
 
 def _device(network: nn.Module) -> torch.device:
