@@ -93,8 +93,9 @@ def open_network(
     Pictures go into a network of the zoo as they did when the accuracy of its weights was measured,
     also into one that `model` built. For other weights they are prepared as for its DEFAULT. A
     network of your own may have the attributes `preparation` (a `Preparation`) and `categories`
-    (names). Without them its first convolution decides. If that reads 1 channel (grey) or 3 (colours), the shorter side is scaled
-    to 224 pixels, the middle is cut out, and values are 0 to 1. Other networks read arrays.
+    (names). Without them its first convolution decides. If that reads 1 channel (grey) or 3
+    (colours), the shorter side is scaled to 224 pixels, the middle is cut out, and values are 0 to
+    1. Other networks read arrays.
 
     Raises ValueError or TypeError if it cannot be found or built, or is not a Module.
 

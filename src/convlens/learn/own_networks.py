@@ -219,7 +219,8 @@ def _check_arguments(
     if wanted and not given and not named:
         raise TypeError(
             f"`network` (={spec!r}) must give the arguments that {name} wants: "
-            f"{', '.join(wanted)}; write {name}({', '.join(f'{one}=...' for one in wanted)}), or give them defaults"
+            f"{', '.join(wanted)}; write {name}({', '.join(f'{one}=...' for one in wanted)}), "
+            "or give them defaults"
         )
     signature = _signature(made)
     if signature is None:
