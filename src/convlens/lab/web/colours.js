@@ -1,15 +1,10 @@
-// Numbers to colours: diverging about zero, safe for the colour-blind, for light and dark pages.
+// Numbers to colours: one language for every signed number, orange below zero and blue above, and grey for pictures.
 
-// Anchors from most negative to most positive. Activations: ColorBrewer RdBu; weights: BrBG.
-// On a dark page the middle is dark, so that zero recedes into the ground.
+// Anchors from most negative to most positive; on a dark page zero recedes into the ground.
 const FAMILIES = {
-  activation: {
-    light: "67001f b2182b d6604d f4a582 fddbc7 f7f7f7 d1e5f0 92c5de 4393c3 2166ac 053061",
-    dark: "ffd9c4 f9a57c e5694a b8343a 5e1a24 1d1f23 12344f 1b619c 3b97d3 85c6ea d6effb",
-  },
-  weight: {
-    light: "543005 8c510a bf812d dfc27d f6e8c3 f5f5f5 c7eae5 80cdc1 35978f 01665e 003c30",
-    dark: "fbe6bd e8bd6c c88a2f 8c5a17 452d0e 1d1f23 0d3b37 0c665e 2c9c90 7acfc2 d0f2ec",
+  signed: {
+    light: "7f3b08 b35806 e08214 fdb863 fee0b6 f7f7f5 d1e5f0 92c5de 4393c3 2166ac 053061",
+    dark: "ffd9a3 f7a94b c9741a 8a4d12 50300f 202227 14334d 1d5480 2f7fb8 6bb3e6 c2e2fb",
   },
   picture: {
     light: "000000 000000 000000 000000 000000 000000 333333 666666 999999 cccccc ffffff",
@@ -18,7 +13,7 @@ const FAMILIES = {
 };
 const STEPS = 255; // colours on each side of zero
 
-/** @typedef {"activation" | "weight" | "picture"} Family */
+/** @typedef {"signed" | "picture"} Family */
 
 /** @type {Map<string, Uint8ClampedArray>} */
 const tables = new Map();
@@ -39,49 +34,51 @@ export function table(family, dark) {
     for (let i = 0; i <= 2 * STEPS; i++) {
       const at = (i / (2 * STEPS)) * (anchors.length - 1);
       const low = Math.min(Math.floor(at), anchors.length - 2);
-      for (let c = 0; c < 3; c++) {
-        made[3 * i + c] = anchors[low][c] + (at - low) * (anchors[low + 1][c] - anchors[low][c]);
-      }
+      for (let c = 0; c < 3; c++) made[3 * i + c] = anchors[low][c] + (at - low) * (anchors[low + 1][c] - anchors[low][c]);
     }
     tables.set(key, made);
   }
   return made;
 }
 
-/**
- * Return where in a table a number lies; `span` is the number of the last colour.
- * @param {number} x
- * @param {number} span
- */
+/** Return where in a table a number lies; `span` is the number of the last colour. @param {number} x @param {number} span */
 export function place(x, span) {
   if (!(span > 0)) return STEPS;
   return STEPS + Math.round(Math.max(-1, Math.min(1, x / span)) * STEPS);
 }
 
+/** The colour of what is not a finite number: a magenta that no scale contains. @type {[number, number, number]} */
+export const NOT_FINITE = [213, 0, 142];
+
 /**
  * Return a number's colour as red, green, blue.
  * @param {number} x
  * @param {number} span
- * @param {Family} family
- * @param {boolean} dark
+ * @param {Family} [family]
+ * @param {boolean} [dark]
  * @returns {[number, number, number]}
  */
-export function colour(x, span, family, dark) {
+export function colour(x, span, family = "signed", dark = isDark()) {
   if (!Number.isFinite(x)) return NOT_FINITE;
   const at = 3 * place(x, span);
   const colours = table(family, dark);
   return [colours[at], colours[at + 1], colours[at + 2]];
 }
 
-/** The colour of what is not a finite number: a violet that no scale contains. @type {[number, number, number]} */
-export const NOT_FINITE = [190, 60, 200];
+/** Return the largest finite size of a number. @param {ArrayLike<number>} numbers */
+export function largest(numbers) {
+  let most = 0;
+  for (let i = 0; i < numbers.length; i++) {
+    const size = Math.abs(numbers[i]);
+    if (size > most && size < Infinity) most = size;
+  }
+  return most;
+}
 
-/**
- * Return black or white, the one that is legible on a colour.
- * @param {[number, number, number]} rgb
- */
-export function ink([r, g, b]) {
-  return 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#111" : "#fff";
+/** Return black or white, the one with more contrast on a colour; never below 4.5. @param {[number, number, number]} rgb */
+export function ink(rgb) {
+  const [r, g, b] = rgb.map((c) => (c <= 10 ? c / 3294.6 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
 /** @param {[number, number, number]} rgb */
@@ -100,4 +97,15 @@ export function isDark() {
 export function onTheme(changed) {
   dark?.addEventListener("change", changed);
   return () => dark?.removeEventListener("change", changed);
+}
+
+/** @type {Map<string, string>} */
+const tokens = new Map();
+
+/** Return a colour of the style sheet by its name, read once a theme. @param {string} name @param {Element} [el] */
+export function token(name, el = document.querySelector(".stage") ?? document.body) {
+  const key = `${isDark()} ${name}`;
+  let found = tokens.get(key);
+  if (!found) tokens.set(key, (found = getComputedStyle(el).getPropertyValue(name).trim()));
+  return found;
 }

@@ -1,77 +1,106 @@
-// The page around the lab: its head, its columns, and the ways a file comes in.
+// The frame of the stage: its seats for everything that the parts draw.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
-import { count, shapeText } from "./numbers.js";
+import { percent, shapeText } from "./numbers.js";
+import { DISTANCES } from "./state.js";
 
 /**
- * @param {HTMLElement} el
- * @param {object} actions
- * @param {(file: File | null | undefined) => void} actions.take
- * @param {() => void} actions.help
- * @param {(event: KeyboardEvent) => void} actions.key
- * @param {(event: MouseEvent) => void} actions.click
+ * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {"menus" | "answer" | "find" | "acts" | "bar" | "band" | "alert" | "busy" | "strip" | "sentence" | "body" | "inspector" | "main" | "columns" | "dialog"} Part
  */
-export function frame(el, actions) {
-  render(html`<div class="lab" tabindex="-1" @keydown=${actions.key} @click=${actions.click}>
-      <header class="top">
-        <h1>convlens</h1><p class="title"></p><p class="progress" role="status"></p>
-        <input type="file" class="file" aria-label="A picture or .npy array" tabindex="-1"
-          @change=${(/** @type {{ target: HTMLInputElement }} */ e) => { actions.take(e.target.files?.[0]); e.target.value = ""; }}>
-        <button type="button" class="choose" @click=${() => chooseFile(el)}>Open picture…</button>
-        <button type="button" class="help" aria-label="Keys" title="Keys (?)" @click=${() => actions.help()}>?</button>
-      </header>
-      <p class="alert" role="alert"></p>
-      <main class="columns">
-        <nav class="outline" aria-label="Network"><div class="steps"></div><div class="answer"></div></nav>
-        <section class="maps" aria-label="Feature maps">
-          <header class="controls"></header>
-          <div class="sheet"></div><div class="bars"></div><p class="blank"></p>
-          <footer><output class="readout" aria-live="polite"></output>
-            <div class="legend" aria-hidden="true"><span></span><canvas></canvas><span></span></div></footer>
-        </section>
-        <section class="numbers" aria-label="Arithmetic">
-          <div class="arithmetic"></div><div class="picture"></div>
-        </section>
-      </main>
-      <dialog aria-label="Keys"></dialog>
-      <div class="drop" aria-hidden="true"><p>Drop a picture to run the network on it</p></div>
-    </div>`, el);
-  listen(/** @type {HTMLElement} */ (el.querySelector(".lab")), actions.take);
+
+/** Fill the stage's element with its frame. @param {Stage} stage @param {HTMLElement} el */
+export function frame(stage, el) {
+  render(html`<header><h1>convlens</h1><div class="menus"></div><span class="push"></span><div class="answer"></div><div class="find"></div>
+      <button type="button" class="undo" hidden @click=${() => stage.undo()}></button>
+      <button type="button" class="icon help" aria-label="A tour and the keys" title="A tour and the keys  ?" @click=${() => stage.tour()}>?</button></header>
+    <div class="band" hidden></div><div class="alert" role="alert" hidden></div>
+    <section class="bar" aria-label="Place, direction, distance"><nav class="crumbs" aria-label="Where you are"></nav><span class="push"></span><div class="acts"></div><div class="distances"></div></section>
+    <nav class="strip" aria-label="The network, from picture to answer"></nav>
+    <div class="columns"><main><p class="sentence" aria-live="polite"></p><div class="body"></div></main><aside class="inspector" aria-label="About this number"></aside></div>
+    <p class="busy" role="status"></p><dialog class="dialog"></dialog>`, el);
 }
 
-/** Write the network, the picture and what the run took in one line. @param {import("./answers.js").NetworkAnswer} network */
-export function title({ recording, name, picture_name, picture, frames, steps, parameters, seconds, inputs, values }) {
-  const short = html`<b title=${name}>${name.split("/").at(-1)}</b>`;
-  if (!recording) return short;
-  const input = values.find((value) => value.id === inputs[0]);
-  const on = picture_name ? html` on <b>${picture_name}</b>` : nothing;
-  const clip = frames && frames > 1 ? `, ${frames} frames` : "";
-  const size = picture ? `seen at ${picture[1]}×${picture[0]}${clip}` : input ? shapeText(input.shape) : "";
-  return html`${short}${on} <small>${size} · ${count(steps)} steps · ${count(parameters)} parameters · ${
-    seconds < 1 ? `${Math.round(seconds * 1e3)} ms` : `${seconds.toFixed(1)} s`}</small>`;
-}
-
-/** @param {HTMLElement} el */
-export function chooseFile(el) {
-  /** @type {HTMLInputElement} */ (el.querySelector(".file")).click();
-}
-
-/** Take files that are dropped or pasted. @param {HTMLElement} root @param {(file: File | null | undefined) => void} take */
-function listen(root, take) {
-  const holds = (/** @type {DragEvent} */ event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-  root.addEventListener("dragover", (event) => {
-    if (!holds(event)) return;
+/** @template {string} T @param {string} label @param {readonly (readonly [T, string])[]} choices @param {T} chosen @param {(choice: T) => void} choose */
+export function segments(label, choices, chosen, choose) {
+  const key = (/** @type {KeyboardEvent} */ event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by) return;
     event.preventDefault();
-    root.classList.add("dropping");
-  });
-  root.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) root.classList.remove("dropping");
-  });
-  root.addEventListener("drop", (event) => {
-    root.classList.remove("dropping");
-    if (!holds(event)) return;
-    event.preventDefault();
-    take(event.dataTransfer?.files[0]);
-  });
-  root.addEventListener("paste", (event) => take(event.clipboardData?.files[0]));
+    event.stopPropagation();
+    const at = choices.findIndex(([choice]) => choice === chosen);
+    choose(choices[(at + by + choices.length) % choices.length][0]);
+    /** @type {HTMLElement} */ (event.currentTarget).querySelector(/** @type {any} */ ("[aria-checked=true]"))?.focus();
+  };
+  return html`<div class="segments" role="radiogroup" aria-label=${label} @keydown=${key}>${choices.map(([choice, text]) => html`<button type="button" role="radio"
+    data-choice=${choice} tabindex=${choice === chosen ? 0 : -1} aria-checked=${choice === chosen} @click=${() => choose(choice)}>${text}</button>`)}</div>`;
 }
+
+/** Draw what stands above the stage: place, direction, distance, answer, undo. @param {Stage} stage */
+export function drawBar(stage) {
+  const { state, net } = stage;
+  const near = DISTANCES.indexOf(state.near);
+  render(segments("Distance", DISTANCES.map((d) => /** @type {const} */ ([d, d[0].toUpperCase() + d.slice(1)])), state.near, (d) => stage.go({ near: d })), stage.at("distances"));
+  const value = stage.value;
+  const windowed = Boolean(net.maker(value?.id ?? -1)?.windows.length);
+  const window = state.near === "window" && Boolean(net.maker(value?.id ?? -1));
+  render(html`${window ? html`<div class="player"><button type="button" class="icon" aria-label="One place back" title="One place back  ," @click=${() => stage.bench.next(-1)}>‹</button>
+      <button type="button" class="icon play" aria-label=${stage.bench.playing ? "Pause" : "Play"} title="Play  space" @click=${() => stage.bench.play()}>${stage.bench.playing ? "❙❙" : "▶\uFE0E"}</button>
+      <button type="button" class="icon" aria-label="One place on" title="One place on  ." @click=${() => stage.bench.next(1)}>›</button></div>` : nothing}
+    ${(window && windowed) || state.near === "number" ? segments("Direction", [["made", "made of"], ["feeds", "feeds"]], state.way, (way) => stage.go({ way: /** @type {"made" | "feeds"} */ (way), from: null })) : nothing}`, stage.at("acts"));
+  render(html`${crumbs(stage, near).map(([text, go, here], i) => html`${i ? html`<span class="soft" aria-hidden="true">›</span>` : nothing}
+    <button type="button" class="crumb" aria-current=${here ? "location" : nothing} @click=${go}>${text}</button>`)}${came(stage)}`, stage.at("crumbs"));
+  render(answer(stage), stage.at("answer"));
+  const count = state.set.length + state.mute.length + state.arg.length;
+  const undo = /** @type {HTMLButtonElement} */ (stage.at("undo"));
+  undo.hidden = !count;
+  undo.textContent = count > 1 ? `Undo ${count} changes` : "Undo";
+}
+
+/** @param {Stage} stage @param {number} near @returns {[string, () => void, boolean][]} */
+function crumbs(stage, near) {
+  const { net, state, value } = stage;
+  /** @type {[string, () => void, boolean][]} */
+  const list = [[net.told.name, () => stage.go({ near: "network" }), near === 0]];
+  if (!value || near < 1) return list;
+  list.push([net.title(value.id), () => stage.go({ near: "step" }), near === 1]);
+  if (near < 2 || !state.index) return list;
+  const space = net.spatial(value.id);
+  const map = value.shape.length > space && value.shape.length > 2 ? net.map(value.id, state.index[state.index.length - space - 1]) : "";
+  if (map) list.push([map, () => stage.go({ near: "window" }), near === 2]);
+  const spot = net.spot(value.id, state.index);
+  list.push([map ? spot.replace(`${map}, `, "") : spot, () => stage.go({ near: "number" }), near === 3]);
+  return list;
+}
+
+/** The numbers that led here, each of which leads back. @param {Stage} stage */
+function came({ net, state, go }) {
+  if (state.near !== "number" || !state.trail.length) return nothing;
+  return html`<span class="came soft">came from ${state.trail.map((stop, i) => {
+    const value = net.named(stop.at);
+    return value ? html`${i ? " › " : ""}<button type="button" class="crumb" @click=${() => go({ ...stop, trail: state.trail.slice(0, i) })}>${net.title(value.id)} ${stop.index.slice(1).join(", ")}</button>` : nothing;
+  })}</span>`;
+}
+
+/** The network's answer in a word, which leads to its number. @param {Stage} stage */
+function answer(stage) {
+  const { told } = stage.net;
+  const [best] = told.scores;
+  if (!best || told.output === null) return nothing;
+  const label = told.random ? `class ${best.index.at(-1)}` : best.label;
+  const output = stage.net.value(told.output);
+  return html`<button type="button" title="Go to the answer" @click=${() => stage.go({ at: output.name, index: best.index, near: "window" })}><span class="soft wide">answer </span><b>${label}</b>
+    ${best.share === null ? best.text : percent(best.share)}${stage.wasAnswer(label)}</button>`;
+}
+
+/** @param {Stage} stage */
+export function title(stage) {
+  const { told } = stage.net;
+  document.title = told.name ? `${told.name}: convlens` : "convlens";
+  const band = stage.at("band");
+  band.hidden = !told.random;
+  band.textContent = told.random ? "Random weights: the arithmetic is real, the answer means nothing." : "";
+}
+
+/** Return a shape and a name, as a card has them. @param {Stage} stage @param {number} id */
+export const caption = (stage, id) => `${stage.net.title(id)}, ${shapeText(stage.net.value(id).shape)}`;

@@ -1,6 +1,6 @@
 // The browser as a host: anywidget's model over fetch, the state in the address bar.
 
-import { render } from "./lab.js";
+import { render } from "./stage.js";
 
 /**
  * @typedef {import("./asking.js").Listener} Listener
@@ -22,8 +22,8 @@ function takeToken() {
 
 const token = takeToken();
 
-/** The part of a state whose change is a new entry in the browser's history. */
-const place = (/** @type {string} */ state) => state.replace(/&(scale|first|held|side|zoom|least|tint)=[^&]*/g, "");
+/** The part of a state whose change is a new entry in the browser's history: not the place within a map. */
+const place = (/** @type {string} */ state) => state.replace(/&(index|from|channel|scale|first|zoom|least|tint)=[^&]*/g, "");
 
 /** @implements {Model} */
 class Host {
@@ -110,5 +110,5 @@ async function answer(question, asked, buffers) {
   throw Object.assign(new Error(sentence), { status: response.status });
 }
 
-const el = document.getElementById("lab");
+const el = document.getElementById("stage");
 if (el) render({ model: new Host(), el });

@@ -32,6 +32,40 @@ export function short(x) {
   return minus(x.toPrecision(4));
 }
 
+/** Write a number as small as a cell is: at most five signs, `.81`, `~0` below .0005. @param {number} x */
+export function tight(x) {
+  if (x === 0 || !Number.isFinite(x)) return short(x);
+  const size = Math.abs(x);
+  const sign = x < 0 ? "−" : "";
+  if (size >= 9999.5) return minus(x.toExponential(0).replace("+", ""));
+  if (size >= 99.5) return sign + size.toFixed(0);
+  if (Number.isInteger(size)) return sign + size;
+  if (size >= 9.995) return sign + size.toFixed(1);
+  if (size >= 0.9995) return sign + size.toFixed(2);
+  if (size < 0.0005) return `${sign}~0`;
+  return sign + size.toFixed(size < 0.005 ? 3 : 2).replace(/^0/, "");
+}
+
+/** Write a number with its sign, to stand in a sum. @param {number} x */
+export function signed(x) {
+  return x < 0 ? short(x) : `+${short(x)}`;
+}
+
+/** Write a share of 1. @param {number} x */
+export function percent(x) {
+  return `${(100 * x).toFixed(1)} %`;
+}
+
+/** Write positions from first to before last: "5–7". @param {number} first @param {number} last */
+export function span(first, last) {
+  return last - first <= 1 ? String(first) : `${first}–${last - 1}`;
+}
+
+/** Write a count and its noun. @param {number} n @param {string} noun */
+export function plural(n, noun) {
+  return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+}
+
 /**
  * Return how to write the numbers of a list so that they line up: with enough decimals for four
  * digits of the largest.

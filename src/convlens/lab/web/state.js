@@ -2,56 +2,75 @@
 
 /**
  * @typedef {{ at: string, index: number[] }} Stop one number passed: a value's name and an index
- * @typedef {"unit" | "step" | "network"} Scale
+ * @typedef {{ at: string, index: number[], to: number }} SetNumber a number that the reader changed
+ * @typedef {{ at: string, channel: number }} Muted a map that the reader switched off
+ * @typedef {{ at: string, name: string, to: number }} SetArgument a stride, a padding, a dilation that the reader changed
+ * @typedef {"network" | "step" | "window" | "number"} Distance
  * @typedef {object} State
- * @property {string} at name of the value whose maps are shown
- * @property {number[] | null} index the number opened, none when null
+ * @property {string} at name of the value that is open; the door's when empty
+ * @property {number[] | null} index the number that is open
+ * @property {Distance} near
+ * @property {"made" | "feeds"} way
+ * @property {number[] | null} from the input cell that leads, when the way is "feeds"
+ * @property {number | null} channel the input map shown; the strongest when null
  * @property {Stop[]} trail the numbers passed through, first opened first
- * @property {Scale} scale what shares a colour scale
+ * @property {SetNumber[]} set
+ * @property {Muted[]} mute
+ * @property {SetArgument[]} arg
+ * @property {string} with what it is compared with
+ * @property {string[]} open blocks that are unfolded
+ * @property {"unit" | "step"} scale what shares a colour scale on a sheet
  * @property {number} first index on the first axis, where a sheet shows one of it
- * @property {number[]} held indices of the axes held still on the sheet
- * @property {number | null} side the axis laid out side by side, the sheet's own choice when null
  * @property {number} zoom steps above (+) or below (-) what fits
- * @property {number | null} detection the detection walked back, by its number in the network's answer
- * @property {number | null} station the station of its walk that is opened
+ * @property {number | null} found the detection walked back, by its number
+ * @property {number | null} station the station of its walk that is open
  * @property {number} least hundredths a detection must score to be listed
  * @property {number} tint how strongly segments colour the picture, in hundredths
  */
 
+/** @type {readonly Distance[]} */
+export const DISTANCES = ["network", "step", "window", "number"];
+
 /** @type {State} */
 export const START = {
-  at: "", index: null, trail: [], scale: "unit", first: 0, held: [], side: null, zoom: 0,
-  detection: null, station: null, least: 50, tint: 55,
+  at: "", index: null, near: "window", way: "made", from: null, channel: null, trail: [], set: [], mute: [], arg: [], with: "",
+  open: [], scale: "unit", first: 0, zoom: 0, found: null, station: null, least: 50, tint: 55,
 };
 
-/** Return the state at another value, with what the reader set for the whole page. @param {State} state @param {string} at @returns {State} */
-export function fresh({ scale, least, tint }, at) {
-  return { ...START, at, scale, least, tint };
+/** Return the state at another value: what belongs to one value goes, what holds for the page stays. @param {State} state @param {string} at @returns {State} */
+export function fresh(state, at) {
+  return { ...state, at, index: null, from: null, channel: null, first: 0, zoom: 0 };
+}
+
+/** Write the changes of a state, as the question `replay` takes them. @param {Pick<State, "set" | "mute" | "arg">} state */
+export function changes({ set, mute, arg }) {
+  return [
+    ...set.map((c) => `${encodeURIComponent(c.at)}!${c.index.join(",")}:${Number(c.to.toPrecision(9))}`),
+    ...mute.map((m) => `${encodeURIComponent(m.at)}!${m.channel}:mute`),
+    ...arg.map((a) => `${encodeURIComponent(a.at)}!${a.name}:${a.to}`),
+  ].join(";");
 }
 
 /** Write a state for the address bar; defaults are left out. @param {State} state */
 export function format(state) {
-  const parts = [`at=${encodeURIComponent(state.at)}`];
+  const parts = [];
+  const put = (/** @type {string} */ name, /** @type {string | number | null} */ text) => { if (text !== null && text !== "") parts.push(`${name}=${text}`); };
+  const changed = (/** @type {keyof State} */ name) => { if (state[name] !== START[name]) put(name, /** @type {string | number | null} */ (state[name])); };
+  put("at", encodeURIComponent(state.at));
   if (state.index) parts.push(`index=${state.index.join(",")}`);
-  if (state.trail.length) {
-    const steps = state.trail.map((e) => `${encodeURIComponent(e.at)}!${e.index.join(",")}`);
-    parts.push(`trail=${steps.join(";")}`);
-  }
-  if (state.scale !== START.scale) parts.push(`scale=${state.scale}`);
-  const own = state.index ?? [];
-  if (state.first !== (own[0] ?? 0)) parts.push(`first=${state.first}`);
-  if (state.held.some((at, axis) => at !== (own[axis] ?? 0))) parts.push(`held=${state.held.join(",")}`);
-  if (state.side !== null) parts.push(`side=${state.side}`);
-  if (state.zoom) parts.push(`zoom=${state.zoom}`);
-  if (state.detection !== null) parts.push(`detection=${state.detection}`);
-  if (state.station !== null) parts.push(`station=${state.station}`);
-  if (state.least !== START.least) parts.push(`least=${state.least}`);
-  if (state.tint !== START.tint) parts.push(`tint=${state.tint}`);
+  for (const name of /** @type {(keyof State)[]} */ (["near", "way"])) changed(name);
+  if (state.from) parts.push(`from=${state.from.join(",")}`);
+  changed("channel");
+  put("trail", state.trail.map((e) => `${encodeURIComponent(e.at)}!${e.index.join(",")}`).join(";"));
+  put("set", changes(state));
+  put("with", encodeURIComponent(state.with));
+  put("open", state.open.map(encodeURIComponent).join(";"));
+  for (const name of /** @type {(keyof State)[]} */ (["scale", "first", "zoom", "found", "station", "least", "tint"])) changed(name);
   return parts.join("&");
 }
 
 /**
- * Read what `format` wrote; ignore anything that cannot be read.
+ * Read what `format` wrote; what cannot be read is as if it were not there.
  * @param {string} text
  * @returns {State}
  */
@@ -62,27 +81,54 @@ export function parse(text) {
     const cut = part.indexOf("=");
     if (cut > 0) parts[part.slice(0, cut)] = part.slice(cut + 1);
   }
-  const trail = (parts.trail ?? "").split(";").flatMap((step) => {
-    const cut = step.lastIndexOf("!");
-    const index = cut < 0 ? null : indexOf(step.slice(cut + 1));
-    return index ? [{ at: decoded(step.slice(0, cut)), index }] : [];
-  });
+  const list = (/** @type {string} */ name) => (parts[name] ?? "").split(";").filter(Boolean);
   const zoom = Number(parts.zoom ?? 0);
-  const index = parts.index === undefined ? null : indexOf(parts.index);
   return {
     at: decoded(parts.at ?? ""),
-    index,
-    trail,
-    scale: parts.scale === "step" || parts.scale === "network" ? parts.scale : "unit",
-    first: whole(parts.first) ?? index?.[0] ?? 0,
-    held: parts.held ? indexOf(parts.held) ?? [] : index ?? [],
-    side: whole(parts.side),
+    index: parts.index === undefined ? null : indexOf(parts.index),
+    near: DISTANCES.find((d) => d === parts.near) ?? START.near,
+    way: parts.way === "feeds" ? "feeds" : "made",
+    from: parts.from ? indexOf(parts.from) : null,
+    channel: whole(parts.channel),
+    trail: list("trail").flatMap((stop) => {
+      const [at, index] = halves(stop);
+      const found = indexOf(index);
+      return at && found ? [{ at, index: found }] : [];
+    }),
+    ...changesOf(list("set")),
+    with: decoded(parts.with ?? ""),
+    open: list("open").map(decoded).filter(Boolean),
+    scale: parts.scale === "step" ? "step" : "unit",
+    first: whole(parts.first) ?? 0,
     zoom: Number.isInteger(zoom) ? Math.max(-12, Math.min(12, zoom)) : 0,
-    detection: whole(parts.detection),
-    station: whole(parts.detection) === null ? null : whole(parts.station),
+    found: whole(parts.found),
+    station: whole(parts.station),
     least: Math.min(100, whole(parts.least) ?? START.least),
     tint: Math.min(100, whole(parts.tint) ?? START.tint),
   };
+}
+
+/** @param {string[]} list @returns {Pick<State, "set" | "mute" | "arg">} */
+function changesOf(list) {
+  /** @type {Pick<State, "set" | "mute" | "arg">} */
+  const found = { set: [], mute: [], arg: [] };
+  for (const each of list) {
+    const [at, change] = halves(each);
+    const [where, to] = change.split(":");
+    const index = indexOf(where ?? "");
+    const number = Number(to);
+    if (!at || to === undefined || to === "") continue;
+    if (to === "mute" && index?.length === 1) found.mute.push({ at, channel: index[0] });
+    else if (index && Number.isFinite(number)) found.set.push({ at, index, to: number });
+    else if (/^(stride|padding|dilation)$/.test(where) && whole(to) !== null) found.arg.push({ at, name: where, to: number });
+  }
+  return found;
+}
+
+/** Cut at the last "!". @param {string} text @returns {[string, string]} */
+function halves(text) {
+  const cut = text.lastIndexOf("!");
+  return cut < 0 ? ["", ""] : [decoded(text.slice(0, cut)), text.slice(cut + 1)];
 }
 
 /** @param {string} text */

@@ -1,0 +1,328 @@
+// One operation side by side: what comes in with the window on it, the kernel, what goes out; each of them moves the window.
+
+import { html, nothing, render } from "./vendor/lit-html.js";
+import { familyOf } from "./families/table.js";
+import { feedsLine, channelSums } from "./families/windowed.js";
+import { largest } from "./colours.js";
+import { plural, short, signed } from "./numbers.js";
+import { Bars } from "./parts/bars.js";
+import { Cells } from "./parts/cells.js";
+
+/**
+ * @typedef {import("./families/family.js").View} View
+ * @typedef {import("./laid.js").Laid} Laid
+ * @typedef {import("./laid.js").Seat} Seat
+ * @typedef {{ cells: Cells, bars: Bars, bar: boolean }} BenchSeat a map, or a row of named bars
+ */
+
+const BEAT = 320; // milliseconds a place, while it plays
+const RING = 2; // cells of border that are drawn at most
+
+export class Bench {
+  /** @type {Laid | null} */ laid = null;
+  /** @type {number[] | null} */ #strong = null;
+  #timer = 0;
+  #moved = false;
+
+  /** @param {import("./stage.js").Stage} stage */
+  constructor(stage) {
+    this.stage = stage;
+    this.el = document.createElement("section");
+    this.el.className = "bench";
+    this.el.setAttribute("aria-label", "The window");
+    const leave = () => this.#point(null);
+    this.input = this.#seat("what comes in", (cell) => this.#overInput(cell), (cell) => this.#pressInput(cell), leave);
+    this.second = this.#seat("what else comes in", (cell) => this.#overOutput(cell), () => {}, leave);
+    this.output = this.#seat("what goes out", (cell) => this.#overOutput(cell), (cell) => this.#pressOutput(cell), leave);
+  }
+
+  /**
+   * @param {string} label @param {(cell: number[]) => void} over @param {(cell: number[]) => void} press @param {() => void} leave
+   * @returns {BenchSeat}
+   */
+  #seat(label, over, press, leave) {
+    const does = { over: (/** @type {number[]} */ cell) => { this.stop(); over(cell); }, press, leave };
+    return { cells: new Cells(label, does), bars: new Bars(label, does), bar: false };
+  }
+
+  get #family() {
+    return familyOf(this.laid?.answer.family ?? "");
+  }
+
+  get place() {
+    const index = this.stage.state.index ?? [];
+    return index.slice(index.length - (this.laid?.rank ?? 0));
+  }
+
+  /** Draw everything of a number's step. @param {Laid} laid */
+  draw(laid) {
+    this.laid = laid;
+    const seats = this.#sizes(laid);
+    const { net, state } = this.stage;
+    const caption = (/** @type {Seat} */ seat) => (seat.value === null ? nothing : html`<b>${net.title(seat.value)}</b> <span class="soft">${net.map(seat.value, seat.at.at(-1) ?? 0) || net.shape(seat.value)}</span>`);
+    const shown = laid.shown;
+    const second = laid.seat("in2");
+    this.el.classList.toggle("stacked", seats.narrow);
+    this.el.dataset.family = laid.answer.family;
+    render(html`<div class="seats">
+        ${shown ? html`<figure class="seat in"><figcaption>${caption(shown)}</figcaption><div .style=${`margin-top:${seats.dropIn}px`}>${this.input.bar ? this.input.bars.el : this.input.cells.el}</div></figure>
+          <span class="sign" aria-hidden="true">${second ? this.#sum() : this.#family.sign}</span>` : nothing}
+        ${second ? html`<figure class="seat in2"><figcaption>${caption(second)}</figcaption>${this.second.cells.el}</figure>`
+        : html`<figure class="seat mid"><figcaption>${this.#caption()}</figcaption><div class="middle"></div></figure>`}
+        <span class="sign" aria-hidden="true">=</span>
+        <figure class="seat out"><figcaption>${caption(laid.out)}</figcaption><div .style=${`margin-top:${seats.dropOut}px`}>${this.output.bar ? this.output.bars.el : this.output.cells.el}</div></figure>
+      </div><div class="chips"></div><div class="line" role="group" aria-label="how the number is made"></div>
+      ${this.#moved ? nothing : html`<p class="hint soft">${this.#hint(state.way)}</p>`}`, this.el);
+    this.update();
+  }
+
+  /** @param {string} way */
+  #hint(way) {
+    if (way === "feeds") return "Move over the input: what does each number feed?";
+    const change = this.laid?.seat("kernel") ? " Drag a weight up or down to change it." : "";
+    return matchMedia("(hover: none)").matches ? `Slide a finger over the maps.${change}` : `Move over the input, the kernel or the output.${change}`;
+  }
+
+  #sum() {
+    const { family, detail } = /** @type {Laid} */ (this.laid).answer;
+    return family === "multiply" ? (detail.sign === "/" ? "÷" : "×") : detail.sign === "-" ? "−" : "+";
+  }
+
+  #caption() {
+    const laid = /** @type {Laid} */ (this.laid);
+    const maps = laid.net.value(laid.answer.value).shape.at(-1 - laid.rank) ?? 1;
+    const here = laid.out.at.at(-1) ?? 0;
+    const to = (/** @type {number} */ by) => this.stage.turn(by);
+    return html`<b>${this.#family.caption(laid)}</b>${laid.seat("kernel") && laid.out.at.length > 0 && maps > 1 ? html`<span class="picker">
+      <button type="button" class="quiet" aria-label="previous kernel" title="Previous kernel  [" @click=${() => to(-1)}>‹</button>${here}<button type="button" class="quiet"
+      aria-label="next kernel" title="Next kernel  ]" @click=${() => to(1)}>›</button> <span class="soft">of ${maps}</span></span>` : nothing}`;
+  }
+
+  /** Give both maps one cell size, and one height to one place. @param {Laid} laid */
+  #sizes(laid) {
+    const width = this.stage.room;
+    const narrow = width < 860;
+    const [shown, out, second] = [laid.shown, laid.out, laid.seat("in2")];
+    const axes = laid.step?.windows ?? [];
+    const kernel = laid.seat("kernel");
+    const large = (shown?.shape.at(-1) ?? 1) > 28;
+    const middle = narrow || !shown ? 0 : second ? 0 : large && kernel ? Math.min(width * 0.34, 420) : 232;
+    const seats = (shown ? 1 : 0) + (second ? 1 : 0) + 1;
+    const each = narrow ? (width - 12) / 2 : Math.min(560, (width - middle - 88) / seats);
+    const height = Math.max(150, narrow ? each : innerHeight - 500);
+    const tall = { width: each, height };
+    for (const [seat, map] of /** @type {[BenchSeat, Seat | undefined][]} */ ([[this.input, shown], [this.second, second], [this.output, out]])) {
+      seat.bar = Boolean(map && map.value !== null && map.shape.length === 1 && map.shape[0] <= 1000 && (map.shape[0] <= 12 || this.stage.net.category(map.value, 0) !== null) && !axes.length);
+    }
+    const windowed = axes.length > 0 && axes.length === out.shape.length && shown !== undefined && shown.shape.length === axes.length && !axes.some((a) => a.adaptive);
+    const [last] = axes.slice(-1);
+    const stride = windowed ? last.stride : 1;
+    const before = windowed && !last.transposed && stride === 1 && (shown.shape.at(-1) ?? 0) < 30 ? axes.slice(-2).map((a) => Math.min(RING, a.before)) : [];
+    const ring = before.length === 2 ? before : before.length === 1 ? [0, before[0]] : [0, 0];
+    const [big, small] = windowed && last.transposed ? [1, stride] : [stride, 1]; // cells of the output, of the input
+    const wrap = (/** @type {Seat} */ seat) => (!axes.length && seat.shape.length === 1 && seat.shape[0] > 64 ? Math.ceil(Math.sqrt(seat.shape[0] * 1.4)) : undefined);
+    let unit = 56;
+    if (shown && windowed) {
+      const fit = (/** @type {number[]} */ shape, /** @type {number} */ times, /** @type {number[]} */ around) => Cells.fit({ shape, ...tall, ring: around, cell: 56 * times }) / times;
+      unit = Math.min(fit(shown.shape, small, ring), fit(out.shape, big, [0, 0]), 56);
+      if (unit * Math.min(big, small) >= 6) unit = Math.floor(unit);
+    }
+    const show = (/** @type {BenchSeat} */ seat, /** @type {Seat} */ map, /** @type {number} */ cell, /** @type {number[]} */ around) => {
+      const family = this.stage.net.isPicture(map.value ?? -1) ? "picture" : "signed";
+      if (seat.bar) seat.bars.show(map, this.stage.net, Math.min(each, 300));
+      else seat.cells.show({ numbers: map.numbers, shape: map.shape, ...tall, cell, ring: around, family, wrap: wrap(map), real: this.stage.realOf(map) });
+    };
+    if (shown) show(this.input, shown, windowed ? unit * small : 56, ring);
+    if (second) show(this.second, second, 56, [0, 0]);
+    show(this.output, out, windowed ? unit * big : 56, [0, 0]);
+    const extent = last ? (last.size - 1) * last.dilation + 1 : 1;
+    // The middle of the first window, from the top of the input's canvas, less half a cell of the output.
+    const drop = windowed && axes.length > 1 && !last.transposed ? (ring[0] + (extent - 1) / 2 - last.before + 0.5 - stride / 2) * unit : 0;
+    this.view = { small: !this.input.bar && this.input.cells.cell < 16, width: narrow ? Math.max(120, width * 0.42) : Math.max(middle, 160), narrow };
+    return { narrow, dropIn: Math.max(0, Math.round(-drop)), dropOut: Math.max(0, Math.round(drop)) };
+  }
+
+  view = { small: false, width: 200, narrow: false };
+
+  /** @returns {View} */
+  #view() {
+    const laid = /** @type {Laid} */ (this.laid);
+    const { stage, place } = this;
+    return { laid, place, terms: this.#family.terms(laid, place), strong: this.#strong, from: stage.state.from, stage, point: (k) => this.#point(k), ...this.view };
+  }
+
+  /** The window has moved: light it, and write its line. */
+  update() {
+    const { laid } = this;
+    if (!laid || !this.el.firstElementChild) return;
+    const view = this.#view();
+    if (this.stage.state.way === "feeds" && this.#family.readers && laid.shown) return this.#feeds(view);
+    const tap = this.#strong && view.terms.find((t) => String(t.k) === String(this.#strong));
+    const winners = view.terms.filter((t) => t.weight && "won" in t).flatMap((t) => (t.at ? [t.at] : []));
+    const cells = this.#family.lit?.(laid, view.place) ?? view.terms.flatMap((t) => (t.at ? [t.at] : []));
+    this.#light(this.input, { cells: this.#inRing(cells), strong: tap?.at ?? null, winners });
+    if (laid.seat("in2")) this.#light(this.second, { cells: [view.place] });
+    this.#light(this.output, { cells: [view.place], cover: this.#timer ? this.#flat(view.place) : null });
+    this.#write(view, this.#family.line(view));
+    this.#chips(view);
+  }
+
+  /** @param {BenchSeat} seat @param {import("./parts/cells.js").Lit} lit */
+  #light(seat, lit) {
+    if (seat.bar) seat.bars.light(lit);
+    else if (seat.cells.shown) seat.cells.light(lit);
+  }
+
+  /** Leave out what lies beyond the drawn border. @param {number[][]} cells */
+  #inRing(cells) {
+    const shape = this.laid?.shown?.shape ?? [];
+    const ring = this.input.cells.shown?.ring ?? [0, 0];
+    return cells.filter((cell) => cell.every((at, axis) => {
+      const edge = ring[axis - cell.length + 2] ?? 0;
+      return at >= -edge && at < shape[axis] + edge;
+    }));
+  }
+
+  /** @param {number[]} place */
+  #flat(place) {
+    return place.reduce((at, i, axis) => at * /** @type {Laid} */ (this.laid).out.shape[axis] + i, 0);
+  }
+
+  /** @param {View} view @param {unknown} line */
+  #write(view, line) {
+    const middle = this.el.querySelector(".middle");
+    if (middle) render(this.#family.middle(view), /** @type {HTMLElement} */ (middle));
+    render(line, /** @type {HTMLElement} */ (this.el.querySelector(".line")));
+    this.stage.say(this.#family.sentence(view));
+  }
+
+  /** The other direction: where an input cell is read. @param {View} view */
+  #feeds(view) {
+    const laid = view.laid;
+    const shown = /** @type {Seat} */ (laid.shown);
+    const axes = shown.shape.length;
+    const from = view.from?.slice(-axes) ?? view.terms.find((t, i) => t.at && i >= view.terms.length / 2)?.at ?? shown.shape.map(() => 0);
+    const fed = this.#family.readers?.(laid, from) ?? [];
+    const value = shown.numbers[from.reduce((at, i, axis) => at * shown.shape[axis] + i, 0)];
+    this.#light(this.input, { cells: [from] });
+    this.#light(this.output, { cells: fed.map((f) => f.place) });
+    this.#write({ ...view, terms: fed.map((f) => ({ at: f.place, k: f.k, value, weight: f.weight, product: f.product })) }, feedsLine(view, fed));
+    const where = laid.net.spot(shown.value ?? -1, [...shown.at, ...from]);
+    const map = laid.net.map(laid.answer.value, laid.out.at.at(-1) ?? 0) || laid.net.said(laid.answer.value);
+    this.stage.say(`The number ${short(value)} at ${where} of ${laid.net.said(shown.value ?? -1)} is read by ${plural(fed.length, "place")} of ${map}${fed.length > 1 ? ", each time under another weight of the kernel" : ""}.`);
+    render(nothing, /** @type {HTMLElement} */ (this.el.querySelector(".chips")));
+  }
+
+  /** The input maps, the one with most part in this number first. @param {View} view */
+  #chips({ laid, place }) {
+    const box = /** @type {HTMLElement} */ (this.el.querySelector(".chips"));
+    const id = laid.shown?.value ?? null;
+    const maps = laid.seat("kernel")?.shape[0] ?? 1;
+    if (id === null || maps === 1 || !laid.step?.windows.length) return render(nothing, box);
+    const ranked = channelSums(laid, place);
+    const many = this.view.narrow ? 3 : 5;
+    const list = ranked.slice(0, many);
+    const own = ranked.find(([c]) => c === laid.channel) ?? /** @type {[number, number]} */ ([laid.channel ?? 0, NaN]);
+    if (!list.some(([c]) => c === laid.channel)) list.push(own);
+    const known = laid.hasAll || String(place) === String(laid.answer.index.slice(-laid.rank));
+    const most = Math.abs(ranked[0]?.[1]) || 1;
+    const rest = known && laid.hasAll ? ranked.filter(([c]) => !list.some(([l]) => l === c)) : [];
+    render(html`<span class="soft">from</span>${list.map(([c, part]) => html`<button type="button" class="chip" aria-pressed=${c === laid.channel} @click=${() => this.stage.go({ channel: c }, { replace: true })}>
+        <b>${laid.net.map(id, c)}</b>${known && Number.isFinite(part) ? html`<i class=${part < 0 ? "negative" : "positive"} .style=${`width:${Math.max(2, (26 * Math.abs(part)) / most)}px`}></i>${signed(part)}` : nothing}</button>`)}
+      ${rest.length ? html`<span class="soft">${plural(rest.length, "other")} ${signed(rest.reduce((sum, [, part]) => sum + part, 0))}</span>` : nothing}`, box);
+  }
+
+  // Moving
+
+  /** @param {number[] | null} k */
+  #point(k) {
+    this.#strong = k;
+    if (this.laid) this.update();
+  }
+
+  /** @param {number[]} place */
+  #to(place) {
+    this.#moved = true;
+    this.el.querySelector(".hint")?.remove();
+    this.stage.move({ index: [.../** @type {Laid} */ (this.laid).answer.index.slice(0, -place.length || undefined), ...place] });
+  }
+
+  /** @param {number[]} cell */
+  #overOutput(cell) {
+    if (this.stage.state.way === "feeds") this.stage.move({ way: "made", from: null });
+    this.#strong = null;
+    this.#to(cell);
+  }
+
+  /** @param {number[]} cell */
+  #overInput(cell) {
+    const laid = /** @type {Laid} */ (this.laid);
+    if (this.stage.state.way === "feeds" && this.#family.readers) return this.stage.move({ from: [...(laid.shown?.at ?? []), ...cell] });
+    const place = this.#family.around(laid, cell);
+    this.#strong = this.#family.terms(laid, place).find((t) => String(t.at) === String(cell))?.k ?? null;
+    this.#to(place);
+  }
+
+  /** @param {number[]} cell */
+  #pressOutput(cell) {
+    this.#to(cell);
+    this.stage.nearer();
+  }
+
+  /** Open the input's own number. @param {number[]} cell */
+  #pressInput(cell) {
+    const shown = this.laid?.shown;
+    if (!shown || shown.value === null || this.stage.net.isPicture(shown.value)) return;
+    this.stage.go({ at: this.stage.net.value(shown.value).name, index: [...shown.at, ...cell] });
+  }
+
+  /** Move by places of the output. @param {number} down @param {number} right */
+  arrows(down, right) {
+    if (!this.laid) return;
+    this.stop();
+    const { shape } = this.laid.out;
+    const place = [...this.place];
+    const by = shape.length === 1 ? [down || right] : [...Array(shape.length - 2).fill(0), down, right];
+    this.#strong = null;
+    this.#to(place.map((at, axis) => Math.max(0, Math.min(shape[axis] - 1, at + by[axis]))));
+  }
+
+  /** Move to the next place, in reading order. @param {number} by */
+  next(by) {
+    if (!this.laid) return;
+    const { shape } = this.laid.out;
+    const size = shape.reduce((a, b) => a * b, 1);
+    let at = (this.#flat(this.place) + by + size) % size;
+    const place = shape.map(() => 0);
+    for (let axis = shape.length - 1; axis >= 0; axis--) { place[axis] = at % shape[axis]; at = Math.floor(at / shape[axis]); }
+    this.#strong = null;
+    this.#to(place);
+  }
+
+  /** Whether it plays. */
+  get playing() {
+    return this.#timer !== 0;
+  }
+
+  /** Play, from the first place on, until the map is full; with reduced motion it is one step. */
+  play() {
+    if (!this.laid) return;
+    if (this.#timer) return this.stop();
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return this.next(1);
+    this.#timer = setInterval(() => {
+      const { laid } = this;
+      if (!laid || this.#flat(this.place) === laid.out.numbers.length - 1) this.stop();
+      else this.next(1);
+    }, BEAT);
+    this.#to(this.laid.out.shape.map(() => 0));
+    this.stage.playing();
+  }
+
+  stop() {
+    if (!this.#timer) return;
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    this.update();
+    this.stage.playing();
+  }
+}

@@ -1,0 +1,97 @@
+// What every family of steps shares on the bench: products as a line, sums written out, cells of a kernel.
+
+import { html, nothing } from "../vendor/lit-html.js";
+import { colour, css, ink, largest } from "../colours.js";
+import { short, tight } from "../numbers.js";
+
+/**
+ * @typedef {import("../laid.js").Laid} Laid
+ * @typedef {import("../laid.js").Term} Term
+ * @typedef {import("../vendor/lit-html.js").TemplateResult} Template
+ *
+ * What a family draws from: the seats, the place of the output, its terms, and what is pointed at.
+ * @typedef {object} View
+ * @property {Laid} laid
+ * @property {number[]} place
+ * @property {Term[]} terms
+ * @property {number[] | null} strong the kernel's position that is pointed at
+ * @property {number[] | null} from the input cell that leads, when the way is "feeds"
+ * @property {boolean} small whether the maps are too small for numbers in their cells
+ * @property {number} width of the middle seat at most, in pixels
+ * @property {boolean} narrow whether the seats are stacked
+ * @property {import("../stage.js").Stage} stage
+ * @property {(k: number[] | null) => void} point
+ *
+ * A reader of an input cell: the place that reads it, and under which kernel position.
+ * @typedef {{ place: number[], k: number[], weight: number, product: number }} Reader
+ *
+ * @typedef {object} Family
+ * @property {(laid: Laid, place: number[]) => Term[]} terms what a number is made of, on the shown map
+ * @property {(laid: Laid, cell: number[]) => number[]} around the place whose window lies around an input cell
+ * @property {(laid: Laid, place: number[]) => number[][]} [lit] the cells of the input that light up; those of the terms when missing
+ * @property {(laid: Laid, cell: number[]) => Reader[]} [readers] the places that an input cell feeds
+ * @property {(view: View) => string} sentence
+ * @property {(view: View) => Template | string | typeof nothing} middle
+ * @property {(view: View) => Template | typeof nothing} line
+ * @property {string} sign between the input and the middle
+ * @property {(laid: Laid) => string} caption of the middle
+ */
+
+/** Return the sum of products. @param {{ product: number }[]} terms */
+export const sum = (terms) => terms.reduce((total, { product }) => total + product, 0);
+
+/** A product in its colour. @param {number} x @param {number} most */
+export function chip(x, most) {
+  const rgb = colour(x, most);
+  return html`<span class="product" .style=${`background:${css(rgb)};color:${ink(rgb)}`}>${tight(x)}</span>`;
+}
+
+/** @param {number[] | null} a @param {number[] | null} b */
+export const same = (a, b) => a !== null && b !== null && a.length === b.length && a.every((v, i) => v === b[i]);
+
+/** One product, written out. @param {View} view @param {Term} term @param {number} most */
+export function product({ strong, point }, term, most) {
+  return html`<span class="term ${same(strong, term.k) ? "lit" : ""} ${term.at === null ? "edge" : ""}"
+      @pointerenter=${() => point(term.k)} @pointerleave=${() => point(null)}>
+    <span class="factors">${tight(term.value)}<i> × </i>${tight(term.weight)}</span><i class="equals">=</i>${chip(term.product, most)}</span>`;
+}
+
+/**
+ * Products in rows as the kernel has them, each row with its sum; only the strongest where they are many.
+ * @param {View} view @param {number} columns
+ */
+export function products(view, columns) {
+  const { terms } = view;
+  const most = largest(terms.map((t) => t.product)) || 1;
+  if (terms.length > 81 || columns > 9) {
+    const top = [...terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, 9);
+    return html`<div class="products" .style=${"--k:3"}>${top.map((term) => product(view, term, most))}</div>
+      <p class="rest">${short(sum(top))} and the other ${terms.length - top.length}: ${short(sum(terms) - sum(top))}</p>`;
+  }
+  const rows = Array.from({ length: Math.ceil(terms.length / columns) }, (_, i) => terms.slice(i * columns, (i + 1) * columns));
+  return html`<div class="products rows" .style=${`--k:${columns}`}>${rows.map((row) => html`${row.map((term) => product(view, term, most))}
+    <span class="sum">${columns > 1 ? `= ${short(sum(row))}` : nothing}</span>`)}</div>`;
+}
+
+/**
+ * A sum with the names of its parts: `1.502 + 0.1750 bias = 1.677`.
+ * @param {View} view @param {[number, string][]} parts @param {number} total
+ */
+export function total({ stage, laid, place }, parts, total) {
+  return html`<p class="total">${parts.map(([x, name], i) => html`<span class=${i ? "soft" : ""}>${i ? (x < 0 ? " − " : " + ") : ""}${short(i ? Math.abs(x) : x)}${name ? ` ${name}` : ""}</span>`)}
+    = <b>${short(total)}</b>${stage.difference(laid, place)}</p>`;
+}
+
+/** Return rows and columns in words: "rows 5–7, columns 3–5", "rows 1, 3 and 5". @param {(number[] | null)[]} cells */
+export function where(cells) {
+  const inside = cells.filter((cell) => cell !== null);
+  if (!inside.length) return "nothing but border";
+  const names = [["position"], ["row", "column"], ["frame", "row", "column"]][inside[0].length - 1];
+  return names.map((name, axis) => {
+    const at = [...new Set(inside.map((cell) => cell[axis]))].sort((a, b) => a - b);
+    const last = at[at.length - 1];
+    if (at.length === 1) return `${name} ${at[0]}`;
+    if (last - at[0] === at.length - 1) return `${name}s ${at[0]}–${last}`;
+    return `${name}s ${at.slice(0, -1).join(", ")} and ${last}`;
+  }).join(", ");
+}

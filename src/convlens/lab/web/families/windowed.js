@@ -1,0 +1,200 @@
+// Convolution and transposed convolution on the bench: a kernel of weights over a window.
+
+import { html, nothing } from "../vendor/lit-html.js";
+import { editable } from "../change.js";
+import { colour, css, ink, largest } from "../colours.js";
+import { plural, ravel, short, tight, unravel } from "../numbers.js";
+import { around, readers, taps } from "../parts/windows.js";
+import { chip, products, same, sum, total, where } from "./family.js";
+
+/**
+ * @typedef {import("../laid.js").Laid} Laid
+ * @typedef {import("../laid.js").Seat} Seat
+ * @typedef {import("../laid.js").Term} Term
+ * @typedef {import("./family.js").View} View
+ */
+
+/** Return every combination of one entry of each list. @template T @param {T[][]} lists @returns {T[][]} */
+export function product(lists) {
+  return lists.reduce((/** @type {T[][]} */ made, list) => made.flatMap((head) => list.map((each) => [...head, each])), [[]]);
+}
+
+/** @param {Laid} laid */
+const axesOf = (laid) => laid.step?.windows ?? [];
+
+/** The kernel's slice that lies on an input map. @param {Laid} laid @param {number} [channel] among those of the group */
+export function slice(laid, channel = laid.inGroup) {
+  const kernel = /** @type {Seat} */ (laid.seat("kernel"));
+  const shape = kernel.shape.slice(1);
+  const size = shape.reduce((a, b) => a * b, 1);
+  return { shape, numbers: kernel.numbers.subarray(channel * size, (channel + 1) * size) };
+}
+
+/** @param {Laid} laid @param {number[]} place @param {Seat | undefined} seat @param {number} [channel] @returns {Term[]} */
+function termsOn(laid, place, seat, channel) {
+  if (!seat) return [];
+  const { shape, numbers } = slice(laid, channel);
+  return product(axesOf(laid).map((axis, i) => taps(axis, place[i]))).map((tap) => {
+    const k = tap.map((t) => t.k);
+    const cell = tap.map((t) => t.i);
+    const at = cell.some((i) => i === null) ? null : /** @type {number[]} */ (cell);
+    const value = at ? seat.numbers[ravel(at, seat.shape)] : 0;
+    const weight = numbers[ravel(k, shape)];
+    return { at, k, value, weight, product: value * weight };
+  });
+}
+
+/** The sum of each input map's products, the strongest first, where all maps are known. @param {Laid} laid @param {number[]} place @returns {[number, number][]} */
+export function channelSums(laid, place) {
+  const seat = laid.seat("in");
+  const kernel = laid.seat("kernel");
+  if (!seat || !kernel || !laid.hasAll) return laid.answer.channels;
+  const shape = seat.shape.slice(1);
+  const size = shape.reduce((a, b) => a * b, 1);
+  const first = (laid.channel ?? 0) - laid.inGroup;
+  const found = Array.from({ length: kernel.shape[0] }, (_, c) => /** @type {[number, number]} */ ([
+    first + c, sum(termsOn(laid, place, { ...seat, shape, numbers: seat.numbers.subarray(c * size, (c + 1) * size) }, c)),
+  ]));
+  return found.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
+}
+
+/** Where the window lies, its cells beyond the edge included. @param {Laid} laid @param {number[]} place */
+function lit(laid, place) {
+  const axes = axesOf(laid);
+  if (axes[0].transposed) return termsOn(laid, place, laid.shown).flatMap(({ at }) => (at ? [at] : []));
+  return product(axes.map((axis, i) => Array.from({ length: axis.size }, (_, k) => place[i] * axis.stride - axis.before + k * axis.dilation)));
+}
+
+/** @param {View} view */
+function sentence({ laid, place, terms }) {
+  const { net, step } = laid;
+  const source = laid.shown?.value ?? -1;
+  const kernel = /** @type {Seat} */ (laid.seat("kernel"));
+  const bias = laid.seat("bias") ? laid.number("bias") : null;
+  const made = laid.recorded(place);
+  const products = made - (bias ?? 0);
+  const map = laid.out.at.at(-1) ?? 0;
+  const maps = kernel.shape[0];
+  if (step?.family === "transposed") {
+    const size = kernel.shape.slice(1).reduce((a, b) => a * b, 1);
+    const inside = terms.filter((t) => t.at);
+    const land = inside.length === 1 ? "One lands" : inside.length ? `${inside.length} land` : "None lands";
+    return `Every number of ${net.said(source)} is spread over ${plural(size, "place")}, once for each weight. ${land} here${inside.length ? `, from ${where(inside.map((t) => t.at))}` : ""}${
+      bias === null ? "" : `, plus the bias ${short(bias)}`}: ${short(made)}.`;
+  }
+  const over = maps > 1 ? `, in each of ${maps} maps` : "";
+  const count = terms.length * maps;
+  const beyond = terms.filter((t) => t.at === null).length;
+  const border = beyond ? ` ${plural(beyond, "place")} of it ${beyond === 1 ? "lies" : "lie"} beyond the edge and count${beyond === 1 ? "s" : ""} 0.` : "";
+  const added = count === 1 ? `the product is ${short(products)}` : `the ${plural(count, "product")} add up to ${short(products)}`;
+  return `Kernel ${map} lies on ${where(terms.map((t) => t.at))} of ${net.said(source)}${over}. Every number is multiplied by the weight on it; ${added}${
+    bias === null ? "." : `, with the bias ${short(bias)} to ${short(made)}.`}${border}`;
+}
+
+/** @param {View} view */
+function middle(view) {
+  const { laid, terms, strong, small, narrow, stage, point } = view;
+  const { shape, numbers } = slice(laid);
+  const all = /** @type {Seat} */ (laid.seat("kernel"));
+  const most = largest(all.numbers) || 1;
+  const columns = shape.at(-1) ?? 1;
+  const blocks = shape.length === 3 ? shape[0] : 1;
+  const many = small && !narrow && columns > 1 && columns <= 7 && blocks === 1;
+  const side = cellSize(view, columns, many ? 2 : Math.min(blocks, 3));
+  const used = new Set(terms.map((t) => String(t.k)));
+  const transposed = laid.step?.family === "transposed";
+  const weight = laid.step?.weight ?? null;
+  const name = weight === null ? "" : laid.net.value(weight).name;
+  const at = (/** @type {number[]} */ k) => (transposed ? [laid.channel ?? 0, laid.out.at.at(-1) ?? 0, ...k] : [laid.out.at.at(-1) ?? 0, laid.inGroup, ...k]);
+  const cell = (/** @type {number} */ i) => {
+    const k = unravel(i, shape);
+    const x = numbers[i];
+    const rgb = colour(x, most);
+    const classes = `weight ${same(strong, k) ? "lit" : ""} ${transposed && !used.has(String(k)) ? "unused" : ""} ${stage.isSet(name, at(k)) ? "changed" : ""}`;
+    return html`<div class=${classes} .style=${`height:${side}px;background:${css(rgb)};color:${ink(rgb)}`} role="spinbutton" tabindex="0"
+      aria-label="weight ${k.join(", ")}" aria-valuetext=${short(x)} aria-valuenow=${x} title="Drag up or down, or use the arrow keys, to change this weight"
+      @pointerenter=${() => point(k)} @pointerleave=${() => point(null)} @focus=${() => point(k)}
+      @keydown=${editable.key(stage, name, at(k), x, most)} @pointerdown=${editable.drag(stage, name, at(k), x, most)} @dblclick=${() => stage.restoreNumber(name, at(k))}>${side >= 26 ? tight(x) : ""}</div>`;
+  };
+  const size = numbers.length / blocks;
+  return html`<div class="kernel">
+    ${many ? html`<div class="pair">${patch(view, side, columns)}<span class="sign">×</span><div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${Array.from(numbers, (_, i) => cell(i))}</div></div>`
+    : Array.from({ length: blocks }, (_, b) => html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>
+        ${Array.from({ length: size }, (_, i) => cell(b * size + i))}</div>`)}
+    ${laid.seat("bias") ? bias(view) : nothing}</div>`;
+}
+
+/** The pixels of a weight's cell. @param {View} view @param {number} columns @param {number} beside */
+function cellSize({ width, narrow }, columns, beside) {
+  return Math.max(14, Math.min(narrow ? 44 : 56, Math.floor((width - 24 * (beside - 1)) / beside / columns)));
+}
+
+/** What lies under the window, as cells as large as the kernel's. @param {View} view @param {number} side @param {number} columns */
+function patch({ laid, terms, strong, point }, side, columns) {
+  const most = largest(laid.shown?.numbers ?? []) || 1;
+  const family = laid.net.isPicture(laid.shown?.value ?? -1) ? "picture" : "signed";
+  return html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`} aria-hidden="true">${terms.map((t) => {
+    const rgb = colour(t.value, most, family);
+    return html`<div class="weight plain ${t.at ? "" : "edge"} ${same(strong, t.k) ? "lit" : ""}" .style=${t.at ? `height:${side}px;background:${css(rgb)};color:${ink(rgb)}` : `height:${side}px`}
+      @pointerenter=${() => point(t.k)} @pointerleave=${() => point(null)}>${side >= 26 ? tight(t.value) : ""}</div>`;
+  })}</div>`;
+}
+
+/** @param {View} view */
+function bias({ laid, stage }) {
+  const id = laid.step?.bias ?? null;
+  const name = id === null ? "" : laid.net.value(id).name;
+  const index = [laid.out.at.at(-1) ?? 0];
+  const x = laid.number("bias");
+  const most = Math.max(Math.abs(x), 1);
+  return html`<div class="bias soft">bias <div class="weight ${stage.isSet(name, index) ? "changed" : ""}" role="spinbutton" tabindex="0" aria-label="bias" aria-valuetext=${short(x)} aria-valuenow=${x}
+    @keydown=${editable.key(stage, name, index, x, most)} @pointerdown=${editable.drag(stage, name, index, x, most)} @dblclick=${() => stage.restoreNumber(name, index)}>${short(x)}</div></div>`;
+}
+
+/** @param {View} view */
+function line(view) {
+  const { laid, place, terms } = view;
+  const shape = slice(laid).shape;
+  const columns = laid.step?.family === "transposed" ? Math.max(1, new Set(terms.map((t) => t.k.at(-1))).size) : shape.at(-1) ?? 1;
+  const made = laid.recorded(place);
+  const here = sum(terms);
+  const offset = laid.seat("bias") ? laid.number("bias") : null;
+  const kernel = /** @type {Seat} */ (laid.seat("kernel"));
+  /** @type {[number, string][]} */
+  const parts = [[here, ""]];
+  if (kernel.shape[0] > 1) parts.push([made - (offset ?? 0) - here, kernel.shape[0] === 2 ? "the other map" : `${kernel.shape[0] - 1} other maps`]);
+  if (offset !== null) parts.push([offset, "bias"]);
+  return html`${products(view, columns)}${total(view, parts, made)}`;
+}
+
+/** @param {Laid} laid @param {number[]} cell */
+function readersOf(laid, cell) {
+  const { shape, numbers } = slice(laid);
+  const value = laid.shown ? laid.shown.numbers[ravel(cell, laid.shown.shape)] : 0;
+  return product(axesOf(laid).map((axis, i) => readers(axis, cell[i]))).map((tap) => {
+    const k = tap.map((t) => t.k);
+    const weight = numbers[ravel(k, shape)];
+    return { place: tap.map((t) => t.o), k, weight, product: weight * value };
+  });
+}
+
+/** What an input cell feeds, as a line. @param {View} view @param {import("./family.js").Reader[]} fed */
+export function feedsLine({ stage, laid }, fed) {
+  const most = largest(fed.map((f) => f.product)) || 1;
+  return html`<div class="products" .style=${"--k:3"}>${fed.slice(0, 9).map((f) => html`<button type="button" class="term" @click=${() => stage.go({ index: [...laid.out.at, ...f.place], way: "made", from: null })}>
+    <span class="factors">× ${tight(f.weight)}</span><i class="equals">=</i>${chip(f.product, most)}<i>→ ${f.place.join(", ")}</i></button>`)}</div>
+    ${fed.length > 9 ? html`<p class="rest">and ${plural(fed.length - 9, "other place")}</p>` : nothing}`;
+}
+
+/** @type {import("./family.js").Family} */
+export const windowed = {
+  terms: (laid, place) => termsOn(laid, place, laid.shown),
+  around: (laid, cell) => axesOf(laid).map((axis, i) => around(axis, cell[i])),
+  lit,
+  readers: readersOf,
+  sentence,
+  middle,
+  line,
+  sign: "×",
+  caption: () => "kernel",
+};

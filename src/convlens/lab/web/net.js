@@ -1,0 +1,133 @@
+// One recorded network: its values and steps, what reads what, and the names that people know them by.
+
+import { shapeText } from "./numbers.js";
+
+/**
+ * @typedef {import("./answers.js").NetworkAnswer} NetworkAnswer
+ * @typedef {import("./answers.js").StepRow} StepRow
+ * @typedef {import("./answers.js").ValueRow} ValueRow
+ */
+
+const COLOURS = ["red", "green", "blue"];
+
+export class Net {
+  /** @type {Map<number, ValueRow>} */ values;
+  /** @type {Map<number, StepRow>} */ #makers = new Map();
+  /** @type {Map<number, StepRow[]>} */ #readers = new Map();
+  /** @type {Map<string, ValueRow>} */ #named;
+
+  /** @param {NetworkAnswer} told */
+  constructor(told) {
+    this.told = told;
+    this.steps = told.steps;
+    this.values = new Map(told.values.map((value) => [value.id, value]));
+    this.#named = new Map(told.values.map((value) => [value.name, value]));
+    for (const step of told.steps) {
+      for (const id of step.outputs) this.#makers.set(id, step);
+      for (const id of new Set(step.inputs)) this.#readers.set(id, [...(this.#readers.get(id) ?? []), step]);
+    }
+    // A module's path names what it returned, also where something inside it made that.
+    for (const call of told.calls) {
+      const value = this.values.get(call.outputs[0]);
+      if (call.label && value && !this.#named.has(call.label)) this.#named.set(call.label, value);
+    }
+  }
+
+  /** @param {string} name */
+  named(name) {
+    return this.#named.get(name);
+  }
+
+  /** Return the step that made a value. @param {number} id */
+  maker(id) {
+    return this.#makers.get(id);
+  }
+
+  /** @param {number} id */
+  readers(id) {
+    return this.#readers.get(id) ?? [];
+  }
+
+  /** @param {number} id @returns {ValueRow} */
+  value(id) {
+    return /** @type {ValueRow} */ (this.values.get(id));
+  }
+
+  /** Whether a value is the picture that the network was given. @param {number} id */
+  isPicture(id) {
+    return id === this.told.picture_value;
+  }
+
+  /** How many of a value's last axes are space. @param {number} id */
+  spatial(id) {
+    const { shape, kind } = this.value(id);
+    const rank = shape.length;
+    if (kind === "parameter" || kind === "buffer") return Math.max(0, Math.min(3, rank - 2));
+    const step = this.maker(id) ?? this.readers(id)[0];
+    const windows = step?.windows.length ?? 0;
+    if (windows && (rank === windows + 2 || rank === windows + 1)) return windows;
+    return rank >= 5 ? 3 : rank === 4 ? 2 : 1;
+  }
+
+  /** Return a value's name for people; two outputs of one module keep their numbers. @param {number} id */
+  title(id) {
+    if (this.isPicture(id)) return "picture";
+    const { name } = this.value(id);
+    const plain = name.replace(/@\d+$/, "");
+    return this.#named.has(plain) && plain !== name ? name : plain;
+  }
+
+  /** Return a value in a sentence: "the picture", "conv1". @param {number} id */
+  said(id) {
+    return this.isPicture(id) ? "the picture" : this.title(id);
+  }
+
+  /** Return a shape without the sample's axis. @param {number} id */
+  shape(id) {
+    return shapeText(this.value(id).shape);
+  }
+
+  /** Return the name of one output, such as a class; null where it has none. @param {number} id @param {number} i @returns {string | null} */
+  category(id, i) {
+    const { categories, output, random } = this.told;
+    if (!categories || output === null) return null;
+    const { shape } = this.value(id);
+    const step = this.maker(output);
+    const same = id === output || (step?.family === "softmax" && step.x.includes(id));
+    if (!same || shape.at(-1) !== categories.length) return null;
+    return random ? `class ${i}` : categories[i];
+  }
+
+  /** Return a map's name: "map 5", "red". @param {number} id @param {number} channel */
+  map(id, channel) {
+    const { shape } = this.value(id);
+    const maps = shape[shape.length - this.spatial(id) - 1] ?? 1;
+    if (maps <= 1) return "";
+    return this.isPicture(id) && maps === 3 ? COLOURS[channel] : `map ${channel}`;
+  }
+
+  /** Return where a number lies, in words. @param {number} id @param {number[]} index */
+  spot(id, index) {
+    const space = this.spatial(id);
+    const { shape, kind } = this.value(id);
+    const place = index.slice(index.length - space);
+    const before = index.slice(0, index.length - space);
+    const parts = [];
+    if (kind === "parameter" || kind === "buffer") return `[${index.join(", ")}]`;
+    if (before.length > 1 && shape[0] > 1) parts.push(`sample ${before[0]}`);
+    const named = this.category(id, index.at(-1) ?? 0);
+    if (shape.length - space >= 1 && space > 0 && shape.length > 2) {
+      const map = this.map(id, before.at(-1) ?? 0);
+      if (map) parts.push(map);
+    }
+    if (space === 1 && shape.length <= 2) parts.push(named ? `“${named}”` : `number ${place[0]}`);
+    else parts.push(axes(place));
+    return parts.join(", ");
+  }
+}
+
+/** Return a place in words: "row 6, column 4". @param {number[]} place */
+export function axes(place) {
+  const names = [["position"], ["row", "column"], ["frame", "row", "column"]][place.length - 1] ?? [];
+  return place.map((at, axis) => `${names[axis]} ${at}`).join(", ");
+}
