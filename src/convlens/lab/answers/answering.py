@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TypedDict
 
 from convlens.lab.answers.arithmetic import Explained, Ranking, TermsAnswer, explained
+from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
 from convlens.lab.answers.detections import DetectionList, WalkAnswer
 from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.looking import Look, look_at
 from convlens.lab.answers.marking import Lit, lit_region
 from convlens.lab.answers.outline import OutlineNode, outline
 from convlens.lab.answers.scores import ClassScore, scores_of
-from convlens.lab.answers.segments import SegmentList, SegmentsAnswer
+from convlens.lab.answers.segments import SegmentList, SegmentsAnswer, Standing
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
 from convlens.lab.guarding import SENTENCES, StaleRecordingError
 from convlens.learn.opening import Opened
@@ -209,12 +210,27 @@ class Lab:
             found = explain_value(seen.recording, value, index)
         except SENTENCES as error:
             return answer | {"refusal": str(error) or type(error).__name__}
-        at_pixel = seen.segments is not None and seen.segments.value.id == value
-        standing = seen.segments.standing(index) if seen.segments and at_pixel else None
+        standing = _standing(seen, value, index)
         answer["explanation"] = explained(seen.recording, found, standing)
         if choices or found.rule != "chosen":
             answer["region"] = _region(seen, value, index)
         return answer
+
+    def bench(
+        self, recording: int, value: int, index: tuple[int, ...], channel: int | None = None
+    ) -> BenchAnswer:
+        """Return one number with the maps, kernels and functions that it is made with.
+
+        Args:
+            recording: the recording's number.
+            value: the id of the value that holds the number.
+            index: where the number lies in it.
+            channel: the input map of a convolution to show, instead of the one that adds most.
+        """
+        seen = self._at(recording)
+        found = seen.element(value, index)
+        standing = _standing(seen, value, index)
+        return bench_of(seen.recording, found, index, channel, standing)
 
     def terms(self, recording: int, value: int, index: tuple[int, ...], start: int) -> TermsAnswer:
         """Return the terms of a number from rank `start` on."""
@@ -312,6 +328,13 @@ def _categories(seen: Look) -> list[str] | None:
     if output is None or not output.shape or seen.classes is None:
         return None
     return list(seen.names) if output.shape[-1] == len(seen.names) else None
+
+
+def _standing(seen: Look, value: int, index: tuple[int, ...]) -> Standing | None:
+    """Return how a class stands at its pixel, where a number is the score of one."""
+    if seen.segments is None or seen.segments.value.id != value:
+        return None
+    return seen.segments.standing(index)
 
 
 def _sheet_or_none(seen: Look, value: int, first: int) -> SheetAnswer | None:

@@ -28,7 +28,7 @@ _WEIGHT = {
     5: ("output channel", "input channel", "frame", "row", "column"),
 }
 # Types whose numbers float32 cannot all hold.
-_WIDE = (torch.float64, torch.int64, torch.int32, torch.uint64, torch.uint32)
+WIDE = (torch.float64, torch.int64, torch.int32, torch.uint64, torch.uint32)
 
 
 class SheetAnswer(TypedDict):
@@ -153,7 +153,7 @@ def numbers(value: Value) -> torch.Tensor:
     tensor = value.tensor.detach()
     if tensor.is_complex():
         tensor = tensor.abs()
-    return tensor.to(torch.float64 if tensor.dtype in _WIDE else torch.float32).cpu()
+    return tensor.to(torch.float64 if tensor.dtype in WIDE else torch.float32).cpu()
 
 
 def largest(tensor: torch.Tensor) -> float:

@@ -124,6 +124,64 @@
  * @property {number} group_count
  * @property {Standing | null} standing
  *
+ * One number and all that it is made with: float64 sums over the numbers of its seats give `total` within `bound`.
+ * @typedef {object} BenchAnswer
+ * @property {number} value
+ * @property {number[]} index
+ * @property {number | null} step
+ * @property {string} family
+ * @property {number} recorded
+ * @property {number} total
+ * @property {number} bound
+ * @property {string} rule
+ * @property {string} formula
+ * @property {string} note why it is not shown as its step's family, if so
+ * @property {string} refusal why it is not explained
+ * @property {number | null} channel the input map shown
+ * @property {[number, number][]} channels the input maps that add most, each with its sum
+ * @property {SeatRow[]} seats
+ * @property {Float32Array | Float64Array} numbers of all seats
+ * @property {boolean} others whether input maps that are not shown add the rest
+ * @property {BenchDetail} detail
+ * @property {Explained | null} explained
+ *
+ * A map on the bench; its numbers begin at `start`.
+ * @typedef {object} SeatRow
+ * @property {string} role
+ * @property {number | null} value
+ * @property {number[]} at its leading index in its value
+ * @property {number[]} shape
+ * @property {number} start
+ *
+ * Facts of a number's family.
+ * @typedef {object} BenchDetail
+ * @property {number} [first] the first input map of the group
+ * @property {number} [divisor] of an average, at this place
+ * @property {number} [override] the divisor at every place
+ * @property {boolean} [counts_padding]
+ * @property {number[]} [padded] length of each axis with its padding
+ * @property {boolean} [place] the number is the place of the largest
+ * @property {number} [sign] of the second operand, or of scores
+ * @property {number} [alpha]
+ * @property {number} [beta]
+ * @property {boolean} [divides]
+ * @property {number} [column] of the factor, where the kernel is no row
+ * @property {BenchOrigin} [origin] the maps that were laid out as a row
+ * @property {number} [dim]
+ * @property {boolean} [log]
+ * @property {number} [scalar]
+ * @property {number} [negative_slope]
+ * @property {number} [low]
+ * @property {number} [high]
+ * @property {number} [operand] which of the joined values
+ * @property {number} [offset] where that begins
+ * @property {number[]} [taps] of each axis
+ *
+ * The maps that a row was.
+ * @typedef {object} BenchOrigin
+ * @property {number} value
+ * @property {number[]} shape
+ *
  * Terms shown together: one input channel's window, or one term.
  * @typedef {object} TermGroup
  * @property {number} first
@@ -225,6 +283,7 @@
  * @typedef {object} QuestionTable
  * @property {(asked: {}) => NetworkAnswer} network
  * @property {(asked: { recording: number, value: number, index: number[], sheet?: number, choices?: boolean }) => NumberAnswer} number
+ * @property {(asked: { recording: number, value: number, index: number[], channel?: number }) => BenchAnswer} bench
  * @property {(asked: { recording: number, value: number, index: number[], start: number }) => TermsAnswer} terms
  * @property {(asked: { recording: number, value: number, first?: number }) => SheetAnswer} sheet
  * @property {(asked: { recording: number, value: number, first?: number, map?: number }) => NumbersAnswer} numbers

@@ -55,7 +55,7 @@ class Multiplying:
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return a term for each element of the inner axis."""
-        left, right = _factors(given)
+        left, right = factors(given)
         row, column = _line(given.step, left, right, index)
         terms = Terms.build(
             left.id,
@@ -76,7 +76,7 @@ class Multiplying:
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return the row of the left factor and the column of the right, for each output."""
-        left, right = _factors(given)
+        left, right = factors(given)
         if given.step.op in ("addr", "addmv", "addbmm"):
             return by_slopes(given, slot, mask, given.step.inputs)
         matrix = mask
@@ -104,7 +104,7 @@ class Multiplying:
 
     def cost(self, given: Arguments) -> Cost:
         """Count outputs times the inner axis, of all pairs of matrices that are added up."""
-        left, right = _factors(given)
+        left, right = factors(given)
         outputs = math.prod(given.output().shape)
         if left.tensor.layout is not torch.strided or right.tensor.layout is not torch.strided:
             return Cost(operations=outputs, uncounted="one of its matrices is sparse")
@@ -164,7 +164,7 @@ def _with_bias(given: Arguments, terms: Terms, index: tuple[int, ...], formula: 
     return Account.of_sum(terms, bias, source, formula=f"{formula}, + bias")
 
 
-def _factors(given: Arguments) -> tuple[Value, Value]:
+def factors(given: Arguments) -> tuple[Value, Value]:
     """Return the two factors of a product, in order."""
     left, right, _ = _CALLS[given.step.op]
     return given.value(left), given.value(right)

@@ -81,7 +81,7 @@ class Reducing:
         """Return all along the reduced axes."""
         shape = given.value("input").shape
         if not given["keepdim"] and shape:
-            for dim in _dims(given, len(shape)):
+            for dim in reduced_axes(given, len(shape)):
                 mask = mask.unsqueeze(dim)
         return {given.id("input"): mask.expand(shape)}
 
@@ -90,7 +90,7 @@ class Reducing:
         return Cost(operations=given.tensor("input").numel())
 
 
-def _dims(given: Arguments, rank: int) -> tuple[int, ...]:
+def reduced_axes(given: Arguments, rank: int) -> tuple[int, ...]:
     """Return the reduced axes."""
     if isinstance(given["dim"], bool):  # var(x, unbiased): no dimension was given
         return tuple(range(rank))
@@ -106,7 +106,7 @@ def _order(given: Arguments) -> Any:
 def _lane(given: Arguments, index: tuple[int, ...]) -> tuple[Ints, Floats]:
     """Return positions and numbers of the elements reduced into one."""
     x = given.tensor("input")
-    dims = _dims(given, x.dim())
+    dims = reduced_axes(given, x.dim())
     at = list(index)
     if not given["keepdim"]:
         for dim in dims:

@@ -1,0 +1,1 @@
+"""The bench: one number with the maps, kernels and functions that it is made with."""

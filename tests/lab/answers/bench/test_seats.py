@@ -1,0 +1,132 @@
+"""The seats of a number give it: plain sums of float64 over them are what `explain` gives."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convlens import avg_pool, conv
+from convlens.lab.answers.bench.benching import bench_of
+from convlens.lab.answers.families import family_of
+from convlens.lens import Recording, record
+from convlens.lens.kinds import bound
+from tests.oracles.seats import RULES, recomputed
+
+Call = Callable[[Tensor], object]
+
+
+@functools.cache
+def drawn(*shape: int) -> Tensor:
+    """Return the same random numbers for the same shape, so that a second run makes no step."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+LINE, PLANE, SOLID = (2, 4, 9), (2, 4, 7, 6), (1, 2, 5, 4, 6)
+
+CASES: list[tuple[str, tuple[int, ...], Call]] = [
+    ("conv", LINE, lambda x: F.conv1d(x, drawn(6, 4, 3), drawn(6))),
+    ("conv", (4, 9), lambda x: F.conv1d(x, drawn(6, 4, 3), padding=1)),
+    ("conv", PLANE, lambda x: F.conv2d(x, drawn(6, 4, 3, 3), drawn(6), 2, 1)),
+    ("conv", PLANE, lambda x: F.conv2d(x, drawn(5, 4, 3, 5), padding="same")),
+    ("conv", PLANE, lambda x: F.conv2d(x, drawn(5, 4, 2, 3), None, (2, 1), (0, 2), (2, 1))),
+    ("conv", PLANE, lambda x: F.conv2d(x, drawn(6, 2, 3, 3), drawn(6), groups=2)),
+    ("conv", PLANE, lambda x: F.conv2d(x, drawn(8, 1, 3, 3), groups=4, padding=1)),
+    ("conv", PLANE[1:], lambda x: F.conv2d(x, drawn(3, 4, 1, 1), drawn(3))),
+    ("conv", SOLID, lambda x: F.conv3d(x, drawn(3, 2, 2, 3, 3), drawn(3), padding=1)),
+    ("conv", PLANE, lambda x: conv(x, drawn(3, 4, 3, 3), padding=((1, 0), (2, 1)))),
+    ("transposed", LINE, lambda x: F.conv_transpose1d(x, drawn(4, 3, 4), drawn(3), 2, 1)),
+    ("transposed", PLANE, lambda x: F.conv_transpose2d(x, drawn(4, 3, 3, 3), None, 2, 1, 1)),
+    ("transposed", PLANE, lambda x: F.conv_transpose2d(x, drawn(4, 3, 2, 2), drawn(3), 3)),
+    ("transposed", PLANE, lambda x: F.conv_transpose2d(x, drawn(4, 3, 3, 3), drawn(6), groups=2)),
+    ("transposed", SOLID, lambda x: F.conv_transpose3d(x, drawn(2, 3, 2, 2, 2), stride=2)),
+    ("max_pool", LINE, lambda x: F.max_pool1d(x, 3, 2)),
+    ("max_pool", PLANE, lambda x: F.max_pool2d(x, 3, 2, 1)),
+    ("max_pool", PLANE, lambda x: F.max_pool2d(x, 2, 2, ceil_mode=True)),
+    ("max_pool", PLANE, lambda x: F.max_pool2d(x, (3, 2), 1, dilation=(1, 2))),
+    ("max_pool", PLANE, lambda x: F.adaptive_max_pool2d(x, (3, 4))),
+    ("max_pool", PLANE, lambda x: F.max_pool2d(x, 2, return_indices=True)[1]),
+    ("max_pool", SOLID, lambda x: F.max_pool3d(x, 2)),
+    ("avg_pool", LINE, lambda x: F.avg_pool1d(x, 3, 2, 1)),
+    ("avg_pool", PLANE, lambda x: F.avg_pool2d(x, 3, 2, 1)),
+    ("avg_pool", PLANE, lambda x: F.avg_pool2d(x, 3, 2, 1, True)),
+    ("avg_pool", PLANE, lambda x: F.avg_pool2d(x, 3, 2, 1, True, False)),
+    ("avg_pool", PLANE, lambda x: F.avg_pool2d(x, 3, 2, divisor_override=5)),
+    ("avg_pool", PLANE, lambda x: F.adaptive_avg_pool2d(x, (3, 4))),
+    ("avg_pool", PLANE, lambda x: F.adaptive_avg_pool2d(x, 1)),
+    ("avg_pool", PLANE, lambda x: avg_pool(x, (3, 3), padding=((1, 0), (0, 1)))),
+    ("linear", (12,), lambda x: F.linear(x, drawn(5, 12), drawn(5))),
+    ("linear", (2, 12), lambda x: F.linear(x, drawn(5, 12))),
+    ("linear", (2, 3, 12), lambda x: F.linear(x, drawn(5, 12), drawn(5))),
+    ("linear", (2, 12), lambda x: F.linear(x, drawn(12))),
+    ("linear", (3, 12), lambda x: torch.addmm(drawn(4), x, drawn(12, 4), beta=2, alpha=0.5)),
+    ("linear", (2, 3, 12), lambda x: x @ x.mT),
+    ("linear", (3, 12), lambda x: drawn(12) @ x.T),
+    ("linear", (3, 12), lambda x: x @ drawn(12)),
+    ("softmax", (2, 10), lambda x: x.softmax(-1)),
+    ("softmax", PLANE, lambda x: x.softmax(1)),
+    ("softmax", PLANE, lambda x: F.log_softmax(x, 2)),
+    ("softmax", (10,), lambda x: F.softmin(x, 0)),
+    ("reduce", PLANE, lambda x: x.mean((2, 3))),
+    ("reduce", PLANE, lambda x: x.mean((2, 3), keepdim=True)),
+    ("reduce", PLANE, lambda x: x.sum(1)),
+    ("reduce", PLANE, lambda x: x.sum()),
+    ("reduce", PLANE, lambda x: x.amax((1, -1))),
+    ("reduce", SOLID, lambda x: x.var((0, 2, 3, 4))),
+    ("pointwise", PLANE, lambda x: F.relu(x)),
+    ("pointwise", PLANE, lambda x: F.hardswish(x)),
+    ("pointwise", PLANE, lambda x: torch.sigmoid(x)),
+    ("pointwise", PLANE, lambda x: F.gelu(x)),
+    ("pointwise", PLANE, lambda x: x.clamp(-0.5, 0.5)),
+    ("pointwise", PLANE, lambda x: x * 0.5),
+    ("pointwise", PLANE, lambda x: 3 - x),
+    ("pointwise", PLANE, lambda x: F.leaky_relu(x, 0.2)),
+    ("pointwise", PLANE, lambda x: F.prelu(x, torch.tensor([0.1, 0.2, 0.3, 0.4]))),
+    ("pointwise", LINE, lambda x: F.relu_(x.clone())),
+    ("add", PLANE, lambda x: x + x),
+    ("add", PLANE, lambda x: torch.add(x, drawn(4, 1, 1), alpha=0.5)),
+    ("add", PLANE, lambda x: x - drawn(6)),
+    ("add", PLANE, lambda x: torch.rsub(x, drawn(2, 1, 7, 1))),
+    ("multiply", PLANE, lambda x: x * drawn(2, 4, 1, 1)),
+    ("multiply", PLANE, lambda x: drawn(6) / x),
+    ("multiply", PLANE, lambda x: x * torch.tensor(2.0)),
+]
+
+
+def openings(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the corners of a value and some numbers between them."""
+    corners = list(itertools.product(*({0, n - 1} for n in shape)))
+    draw = np.random.default_rng(0)
+    return corners[:6] + corners[-6:] + [tuple(map(int, draw.integers(shape))) for _ in range(8)]
+
+
+def check_all(recording: Recording, family: str) -> None:
+    step = recording.steps[-1]
+    assert family_of(bound(recording, step)[0], step) == family
+    value = recording.output
+    assert value is not None
+    for index in openings(value.shape):
+        bench = bench_of(recording, value, index)
+        assert (bench["family"], bench["refusal"], bench["note"][:3]) in [
+            (family, "", note) for note in ("", "cho", "not", "rou")
+        ]
+        total = recomputed(recording, bench)
+        assert abs(total - bench["total"]) <= bench["bound"] + abs(bench["total"]) * 1e-12, index
+
+
+@pytest.mark.parametrize(
+    ("family", "shape", "call"), CASES, ids=[f"{n}-{c[0]}" for n, c in enumerate(CASES)]
+)
+def test_the_seats_give_the_number(family: str, shape: tuple[int, ...], call: Call) -> None:
+    call(drawn(*shape).clone())
+    check_all(record(call, drawn(*shape).clone()), family)
+
+
+def test_every_rule_is_tried() -> None:
+    assert {family for family, _, _ in CASES} == set(RULES)
