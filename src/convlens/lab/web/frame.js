@@ -6,7 +6,7 @@ import { DISTANCES } from "./state.js";
 
 /**
  * @typedef {import("./stage.js").Stage} Stage
- * @typedef {"menus" | "answer" | "find" | "acts" | "bar" | "band" | "alert" | "busy" | "strip" | "sentence" | "body" | "inspector" | "main" | "columns" | "dialog"} Part
+ * @typedef {"menus" | "answer" | "find" | "acts" | "bar" | "band" | "alert" | "busy" | "tour" | "strip" | "sentence" | "body" | "inspector" | "main" | "columns" | "dialog"} Part
  */
 
 /** Fill the stage's element with its frame. @param {Stage} stage @param {HTMLElement} el */
@@ -18,7 +18,7 @@ export function frame(stage, el) {
     <section class="bar" aria-label="Place, direction, distance"><nav class="crumbs" aria-label="Where you are"></nav><span class="push"></span><div class="acts"></div><div class="distances"></div></section>
     <nav class="strip" aria-label="The network, from picture to answer"></nav>
     <div class="columns"><main><p class="sentence" aria-live="polite"></p><div class="body"></div></main><aside class="inspector" aria-label="About this number"></aside></div>
-    <p class="busy" role="status"></p><dialog class="dialog"></dialog>`, el);
+    <section class="tour" aria-label="A tour" hidden></section><div class="busy" role="status"></div><dialog class="dialog"></dialog>`, el);
 }
 
 /** @template {string} T @param {string} label @param {readonly (readonly [T, string])[]} choices @param {T} chosen @param {(choice: T) => void} choose */

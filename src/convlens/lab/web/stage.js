@@ -1,7 +1,7 @@
 // The stage: one frame, four distances, two directions; where the reader stands goes in, the screen comes out.
 
-import { nothing } from "./vendor/lit-html.js";
-import { look } from "./asking.js";
+import { html, nothing, render as draw } from "./vendor/lit-html.js";
+import { ask, look } from "./asking.js";
 import { Bench } from "./bench.js";
 import { onTheme } from "./colours.js";
 import { drawBar, frame, title } from "./frame.js";
@@ -16,6 +16,7 @@ import { Questions } from "./questions.js";
 import { SheetView } from "./sheet.js";
 import { DISTANCES, START, format, fresh, parse } from "./state.js";
 import { Strip } from "./strip.js";
+import { Tour } from "./tour.js";
 
 /**
  * @typedef {import("./asking.js").Model} Model
@@ -54,6 +55,7 @@ export class Stage {
     this.number = new NumberView(this);
     this.inspector = new Inspector(this);
     this.menus = new Menus(this);
+    this.tours = new Tour(this);
     this.#listen();
   }
 
@@ -124,15 +126,23 @@ export class Stage {
     if (!file) return;
     if (file.name.endsWith(".py")) return this.alert(`${file.name} is a program, which this page never runs; open it from the command line: convlens lab ${file.name}`);
     if (file.size > LARGEST_FILE) return this.alert(`${file.name} is larger than 32 MiB, the most this page takes; make it smaller`);
-    const done = this.busy(`Running ${this.net.told.name || "the network"} on ${file.name}`);
+    const bytes = await file.arrayBuffer();
+    await this.running(`Running ${this.net.told.name || "the network"} on ${file.name}`, () => look(this.model, file.name, bytes));
+  }
+
+  /** Wait for another recording, and show it; the reader may cancel it. @param {string} text @param {() => Promise<unknown>} asked */
+  async running(text, asked) {
+    const turn = ++this.#loads;
+    const done = this.busy(text, true);
     try {
-      await look(this.model, file.name, await file.arrayBuffer());
+      await asked();
     } catch (error) {
-      return this.alert(error);
+      if (turn === this.#loads) this.alert(error);
+      return;
     } finally {
       done();
     }
-    await this.load();
+    if (turn === this.#loads) await this.load();
   }
 
   // Where the reader stands
@@ -146,15 +156,20 @@ export class Stage {
     if (!this.net.told.recording) return;
     const state = parse(String(this.model.get("state") ?? ""));
     const value = this.net.named(state.at);
-    const { door } = this.net.told;
-    if (!value && door) {
-      Object.assign(state, fresh(state, this.net.value(door.value).name), { index: door.index });
+    if (!value) {
+      Object.assign(state, fresh(state, ""), this.doorway());
     } else if (value && !inside(state.index, value.shape)) {
       Object.assign(state, { index: this.carry(value), trail: [] });
     }
     state.trail = state.trail.filter((stop) => inside(stop.index, this.net.named(stop.at)?.shape));
     this.state = state;
     return this.draw();
+  }
+
+  /** Where the page opens: the window of the first convolution. @returns {Partial<State>} */
+  doorway() {
+    const { door } = this.net.told;
+    return door ? { at: this.net.value(door.value).name, index: door.index, near: "window", way: "made", channel: null, trail: [] } : {};
   }
 
   /**
@@ -330,7 +345,9 @@ export class Stage {
     } catch (error) {
       if (turn === this.turnNumber) this.alert(error);
     }
-    if (turn === this.turnNumber) this.follow();
+    if (turn !== this.turnNumber) return;
+    this.follow();
+    this.tours.draw();
   }
 
   /** @param {number} turn */
@@ -375,11 +392,12 @@ export class Stage {
     el.textContent = text;
   }
 
-  /** Say what takes long; return what ends it. @param {string} text */
-  busy(text) {
+  /** Say what takes long; return what ends it. @param {string} text @param {boolean} [cancels] whether it can be cancelled */
+  busy(text, cancels = false) {
     const el = this.at("busy");
-    const late = setTimeout(() => { el.textContent = `${text} …`; }, 250);
-    return () => { clearTimeout(late); el.textContent = ""; };
+    const cancel = () => ask(this.model, "cancel", {}).catch((error) => this.alert(error));
+    const late = setTimeout(() => draw(html`${text} …${cancels ? html` <button type="button" @click=${cancel}>Cancel</button>` : nothing}`, el), 250);
+    return () => { clearTimeout(late); draw(nothing, el); };
   }
 
   find() {
@@ -387,7 +405,7 @@ export class Stage {
   }
 
   tour() {
-    this.menus.tour();
+    this.tours.begin();
   }
 }
 
