@@ -130,7 +130,7 @@ export class Bench {
     const show = (/** @type {BenchSeat} */ seat, /** @type {Seat} */ map, /** @type {number} */ cell, /** @type {number[]} */ around) => {
       const family = this.stage.net.isPicture(map.value ?? -1) ? "picture" : "signed";
       if (seat.bar) seat.bars.show(map, this.stage.net, Math.min(each, 300));
-      else seat.cells.show({ numbers: map.numbers, shape: map.shape, ...tall, cell, ring: around, family, wrap: wrap(map), real: this.stage.realOf(map) });
+      else seat.cells.show({ numbers: map.numbers, shape: map.shape, ...tall, cell, ring: around, family, wrap: wrap(map), real: this.#real(map) });
     };
     if (shown) show(this.input, shown, windowed ? unit * small : 56, ring);
     if (second) show(this.second, second, 56, [0, 0]);
@@ -140,6 +140,19 @@ export class Bench {
     const drop = windowed && axes.length > 1 && !last.transposed ? (ring[0] + (extent - 1) / 2 - last.before + 0.5 - stride / 2) * unit : 0;
     this.view = { small: !this.input.bar && this.input.cells.cell < 16, width: narrow ? Math.max(120, width * 0.42) : Math.max(middle, 160), narrow };
     return { narrow, dropIn: Math.max(0, Math.round(-drop)), dropOut: Math.max(0, Math.round(drop)) };
+  }
+
+  /** What a map was before a change. @param {Seat} map */
+  #real(map) {
+    const real = this.laid?.seat(map.role === "out" ? "real" : "real_in");
+    return this.stage.changes.any && real?.numbers.length === map.numbers.length ? real.numbers : null;
+  }
+
+  /** Show what a change does, where that is a few lines of arithmetic. @param {import("./state.js").SetNumber} change */
+  preview(change) {
+    if (!this.laid || this.stage.state.near !== "window") return;
+    this.laid.own();
+    if (this.#family.preview?.(this.laid, change)) this.draw(this.laid);
   }
 
   view = { small: false, width: 200, narrow: false };

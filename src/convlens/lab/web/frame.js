@@ -90,7 +90,7 @@ function answer(stage) {
   const label = told.random ? `class ${best.index.at(-1)}` : best.label;
   const output = stage.net.value(told.output);
   return html`<button type="button" title="Go to the answer" @click=${() => stage.go({ at: output.name, index: best.index, near: "window" })}><span class="soft wide">answer </span><b>${label}</b>
-    ${best.share === null ? best.text : percent(best.share)}${stage.wasAnswer(label)}</button>`;
+    ${best.share === null ? best.text : percent(best.share)}${stage.changes.was(label)}</button>`;
 }
 
 /** @param {Stage} stage */

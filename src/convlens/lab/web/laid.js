@@ -27,6 +27,15 @@ export class Laid {
     this.channel = channel ?? answer.channel;
   }
 
+  /** Make the numbers its own, so that a change that is tried does not reach the answer that is kept. */
+  own() {
+    if (this.#own) return;
+    this.#own = true;
+    for (const seat of this.#seats.values()) seat.numbers = seat.numbers.slice();
+  }
+
+  #own = false;
+
   /** @param {string} role */
   seat(role) {
     return this.#seats.get(role);

@@ -24,7 +24,6 @@ export class Questions {
 
   /** Ask about this recording from now on. @param {number} recording */
   about(recording) {
-    if (recording !== this.recording) this.#kept.clear();
     this.recording = recording;
   }
 
@@ -43,7 +42,7 @@ export class Questions {
   once(question, asked) {
     const kept = this.#kept.get(question) ?? new Map();
     this.#kept.set(question, kept);
-    const key = JSON.stringify(asked);
+    const key = JSON.stringify([this.recording, asked]);
     let answer = kept.get(key);
     kept.delete(key);
     if (!answer) {
@@ -63,7 +62,7 @@ export class Questions {
     const map = index.slice(0, index.length - rank);
     const kept = this.#kept.get("bench") ?? new Map();
     this.#kept.set("bench", kept);
-    const key = JSON.stringify([value, map, channel]);
+    const key = JSON.stringify([this.recording, value, map, channel]);
     const had = kept.get(key);
     const answer = had ?? ask(this.model, "bench", { recording: this.recording, value, index, ...(channel === null ? {} : { channel }) });
     if (!had) answer.catch(() => kept.delete(key));

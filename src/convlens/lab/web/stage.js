@@ -3,6 +3,7 @@
 import { html, nothing, render as draw } from "./vendor/lit-html.js";
 import { ask, look } from "./asking.js";
 import { Bench } from "./bench.js";
+import { Changes } from "./change.js";
 import { onTheme } from "./colours.js";
 import { drawBar, frame, title } from "./frame.js";
 import { Inspector } from "./inspector.js";
@@ -14,7 +15,7 @@ import { NO_NETWORK } from "./answers.js";
 import { NumberView } from "./number.js";
 import { Questions } from "./questions.js";
 import { SheetView } from "./sheet.js";
-import { DISTANCES, START, format, fresh, parse } from "./state.js";
+import { DISTANCES, START, changes, format, fresh, parse } from "./state.js";
 import { Strip } from "./strip.js";
 import { Tour } from "./tour.js";
 
@@ -56,6 +57,7 @@ export class Stage {
     this.inspector = new Inspector(this);
     this.menus = new Menus(this);
     this.tours = new Tour(this);
+    this.changes = new Changes(this);
     this.#listen();
   }
 
@@ -115,11 +117,25 @@ export class Stage {
     this.menus.draw();
     this.at("columns").hidden = !told.recording;
     if (!told.recording) return;
+    this.base = told.recording;
     this.questions.about(told.recording);
     this.laid = null;
+    this.changes.begin();
     this.strip.load();
     await this.restore();
   }
+
+  /** Show another recording of the same network, whose sizes may differ. @param {import("./answers.js").NetworkAnswer} told */
+  async reopen(told) {
+    this.net = new Net(told);
+    this.questions.about(told.recording);
+    this.strip.load();
+    const { value } = this;
+    if (value && !inside(this.state.index, value.shape)) this.state.index = this.carry(value);
+  }
+
+  /** The recording that changes are made to. */
+  base = 0;
 
   /** Run the network on a file that was dropped or chosen. @param {File | null | undefined} file */
   async take(file) {
@@ -163,7 +179,7 @@ export class Stage {
     }
     state.trail = state.trail.filter((stop) => inside(stop.index, this.net.named(stop.at)?.shape));
     this.state = state;
-    return this.draw();
+    return changes(state) ? this.changes.settle() : this.draw();
   }
 
   /** Where the page opens: the window of the first convolution. @returns {Partial<State>} */
@@ -187,6 +203,7 @@ export class Stage {
     if (other && !change.index) this.state.index = this.carry(value);
     const after = DISTANCES.indexOf(this.state.near);
     this.#write();
+    if (changes(this.state) !== changes(state)) return this.changes.settle();
     await this.#zoomed(after - before, () => this.draw());
   };
 
@@ -283,9 +300,10 @@ export class Stage {
 
   // Changing
 
-  /** Change a number. @param {import("./state.js").SetNumber} change */
+  /** Change a number: the page shows at once what it can compute, and the replay confirms it. @param {import("./state.js").SetNumber} change */
   change(change) {
     const set = this.state.set.filter((each) => each.at !== change.at || String(each.index) !== String(change.index));
+    this.bench.preview(change);
     return this.go({ set: [...set, change] });
   }
 
@@ -294,30 +312,32 @@ export class Stage {
     return this.go({ set: this.state.set.filter((each) => each.at !== at || String(each.index) !== String(index)) });
   }
 
+  /** Change a stride, a padding or a dilation. @param {import("./state.js").SetArgument} change */
+  argue(change) {
+    return this.go({ arg: [...this.state.arg.filter((each) => each.at !== change.at || each.name !== change.name), change] });
+  }
+
+  /** Switch a map off, or on again. @param {import("./state.js").Muted} map */
+  mute(map) {
+    const mute = this.state.mute.filter((each) => each.at !== map.at || each.channel !== map.channel);
+    return this.go({ mute: mute.length < this.state.mute.length ? mute : [...mute, map] });
+  }
+
   undo() {
     const { set, mute, arg } = this.state;
     if (arg.length) return this.go({ arg: arg.slice(0, -1) });
     return mute.length ? this.go({ mute: mute.slice(0, -1) }) : this.go({ set: set.slice(0, -1) });
   }
 
+  /** Take back a change that the network refuses, and say why. @param {unknown} error */
+  async refuseChange(error) {
+    this.alert(error);
+    this.undo();
+  }
+
   /** Whether a number is one that the reader changed. @param {string} at @param {number[]} index */
   isSet(at, index) {
     return this.state.set.some((each) => each.at === at && String(each.index) === String(index));
-  }
-
-  /** Return what a number was before a change. @param {Laid} _laid @param {number[]} _place */
-  difference(_laid, _place) {
-    return nothing;
-  }
-
-  /** @param {import("./laid.js").Seat} _seat @returns {Float32Array | Float64Array | null} */
-  realOf(_seat) {
-    return null;
-  }
-
-  /** @param {string} _label */
-  wasAnswer(_label) {
-    return nothing;
   }
 
   // Drawing

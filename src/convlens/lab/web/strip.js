@@ -15,6 +15,9 @@ export class Strip {
   /** A network has been recorded. */
   load() {}
 
+  /** The numbers have changed, the network has not. */
+  changed() {}
+
   /** The values in the order of their cards. @returns {number[]} */
   order() {
     const { net } = this.stage;

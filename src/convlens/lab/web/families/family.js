@@ -33,6 +33,7 @@ import { short, tight } from "../numbers.js";
  * @property {(view: View) => string} sentence
  * @property {(view: View) => Template | string | typeof nothing} middle
  * @property {(view: View) => Template | typeof nothing} line
+ * @property {(laid: Laid, change: import("../state.js").SetNumber) => boolean} [preview] shows a change at once, and says whether it could
  * @property {string} sign between the input and the middle
  * @property {(laid: Laid) => string} caption of the middle
  */
@@ -79,7 +80,7 @@ export function products(view, columns) {
  */
 export function total({ stage, laid, place }, parts, total) {
   return html`<p class="total">${parts.map(([x, name], i) => html`<span class=${i ? "soft" : ""}>${i ? (x < 0 ? " − " : " + ") : ""}${short(i ? Math.abs(x) : x)}${name ? ` ${name}` : ""}</span>`)}
-    = <b>${short(total)}</b>${stage.difference(laid, place)}</p>`;
+    = <b>${short(total)}</b>${stage.changes.difference(laid, place)}</p>`;
 }
 
 /** Return rows and columns in words: "rows 5–7, columns 3–5", "rows 1, 3 and 5". @param {(number[] | null)[]} cells */

@@ -1,7 +1,7 @@
 // Convolution and transposed convolution on the bench: a kernel of weights over a window.
 
 import { html, nothing } from "../vendor/lit-html.js";
-import { editable } from "../change.js";
+import { controls, editable } from "../change.js";
 import { colour, css, ink, largest } from "../colours.js";
 import { plural, ravel, short, tight, unravel } from "../numbers.js";
 import { around, readers, taps } from "../parts/windows.js";
@@ -121,7 +121,7 @@ function middle(view) {
     ${many ? html`<div class="pair">${patch(view, side, columns)}<span class="sign">×</span><div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${Array.from(numbers, (_, i) => cell(i))}</div></div>`
     : Array.from({ length: blocks }, (_, b) => html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>
         ${Array.from({ length: size }, (_, i) => cell(b * size + i))}</div>`)}
-    ${laid.seat("bias") ? bias(view) : nothing}</div>`;
+    ${laid.seat("bias") ? bias(view) : nothing}${controls(stage, laid)}</div>`;
 }
 
 /** The pixels of a weight's cell. @param {View} view @param {number} columns @param {number} beside */
@@ -149,6 +149,37 @@ function bias({ laid, stage }) {
   const most = Math.max(Math.abs(x), 1);
   return html`<div class="bias soft">bias <div class="weight ${stage.isSet(name, index) ? "changed" : ""}" role="spinbutton" tabindex="0" aria-label="bias" aria-valuetext=${short(x)} aria-valuenow=${x}
     @keydown=${editable.key(stage, name, index, x, most)} @pointerdown=${editable.drag(stage, name, index, x, most)} @dblclick=${() => stage.restoreNumber(name, index)}>${short(x)}</div></div>`;
+}
+
+/**
+ * Show at once what a changed weight or bias does to the map; return whether it is one of these.
+ * @param {Laid} laid @param {import("../state.js").SetNumber} change
+ */
+function preview(laid, { at, index, to }) {
+  const { step, net, out, shown } = laid;
+  if (!step) return false;
+  const name = (/** @type {number | null} */ id) => (id === null ? "" : net.value(id).name);
+  const map = out.at.at(-1) ?? 0;
+  if (at === name(step.bias) && index[0] === map) {
+    const seat = /** @type {Seat} */ (laid.seat("bias"));
+    const by = to - seat.numbers[0];
+    seat.numbers[0] = to;
+    out.numbers.forEach((x, i) => { out.numbers[i] = x + by; });
+    return true;
+  }
+  const [own, channel] = step.family === "transposed" ? [index[1], index[0]] : [index[0], index[1]];
+  const here = step.family === "transposed" ? (laid.channel ?? 0) : laid.inGroup;
+  if (at !== name(step.weight) || own !== map || channel !== here || !shown) return false;
+  const { shape, numbers } = slice(laid);
+  const k = index.slice(2);
+  const by = to - numbers[ravel(k, shape)];
+  numbers[ravel(k, shape)] = to;
+  for (let i = 0; i < out.numbers.length; i++) {
+    const place = unravel(i, out.shape);
+    const cell = step.windows.map((axis, a) => taps(axis, place[a]).find((t) => t.k === k[a])?.i ?? null);
+    if (!cell.includes(null)) out.numbers[i] += by * shown.numbers[ravel(/** @type {number[]} */ (cell), shown.shape)];
+  }
+  return true;
 }
 
 /** @param {View} view */
@@ -195,6 +226,7 @@ export const windowed = {
   sentence,
   middle,
   line,
+  preview,
   sign: "×",
   caption: () => "kernel",
 };
