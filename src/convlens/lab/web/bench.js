@@ -85,7 +85,7 @@ export class Bench {
 
   #sum() {
     const { family, detail } = /** @type {Laid} */ (this.laid).answer;
-    return family === "multiply" ? (detail.sign === "/" ? "÷" : "×") : detail.sign === "-" ? "−" : "+";
+    return family === "multiply" ? (detail.divides ? "÷" : "×") : (detail.sign ?? 1) < 0 ? "−" : "+";
   }
 
   #caption() {

@@ -69,8 +69,7 @@ export class Laid {
 
   /** The place of the shown map among those of its group. */
   get inGroup() {
-    const kernel = this.#seats.get("kernel");
-    return kernel ? (this.channel ?? 0) % kernel.shape[0] : 0;
+    return (this.channel ?? 0) - (this.answer.detail.first ?? 0);
   }
 
   /** The recorded number at a place. @param {number[]} place */
