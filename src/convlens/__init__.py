@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from convlens.compute import Plan, avg_pool, conv, conv_transpose, max_pool, plan
     from convlens.compute.networks.accelerating import accelerate
+    from convlens.lab.showing import show
     from convlens.learn.opening import Opened, open_network, read_inputs
     from convlens.learn.predicting.predictions import Prediction
     from convlens.learn.predicting.starting import predict
@@ -60,6 +61,7 @@ _HOME = {
     "read_inputs": "learn.opening",
     "read_picture": "learn.sources.pictures.decoding",
     "record": "lens",
+    "show": "lab.showing",
     "trace": "learn.tracing",
     "train": "learn.training.epochs",
     "train_digits": "learn.training.digits",
@@ -97,6 +99,7 @@ __all__ = [
     "read_inputs",
     "read_picture",
     "record",
+    "show",
     "trace",
     "train",
     "train_digits",

@@ -67,6 +67,12 @@ def page_files(folder: Traversable, path: str = "/") -> dict[str, tuple[bytes, s
     return found
 
 
+def page_texts() -> dict[str, str]:
+    """Return the texts of the page's files by their paths, for a page without a server."""
+    files_of = page_files(WEB)
+    return {path[1:] or "index.html": text.decode() for path, (text, _) in files_of.items()}
+
+
 def _static_route(path: str, content: bytes, media: str) -> Route:
     async def static(request: Request) -> Response:
         return Response(content, media_type=media)

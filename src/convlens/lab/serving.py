@@ -33,6 +33,7 @@ def serve(
     port: int = 0,
     open_browser: bool = True,
     host: str | None = None,
+    place: str = "",
 ) -> None:
     """Serve the page on a network and a picture until interrupted.
 
@@ -49,6 +50,7 @@ def serve(
         port: the port; any free one when 0.
         open_browser: whether to open the browser.
         host: another name that browsers may call the lab by, such as a proxy's.
+        place: where the page opens, as its address says it: "at=conv1&index=0,5,6,4".
 
     Raises:
         OSError: the port is taken.
@@ -58,8 +60,8 @@ def serve(
     hosts = frozenset(() if host is None else (checked_host(host),))
     with listen(port) as listening:
         with _no_collecting():
+            from convlens.lab import server  # noqa: F401 - loaded here, while nothing is collected
             from convlens.lab.answers.answering import Lab
-            from convlens.lab.server import application
             from convlens.learn.opening import read_inputs
 
         network = opened() if callable(opened) else opened
@@ -67,13 +69,42 @@ def serve(
         source = network.example if picture is None else picture
         if source is not None:
             read_inputs(network, source)
-        token = secrets.token_urlsafe(24)
-        server = _server(application(lab, token, hosts))
-        _announce(f"http://{ADDRESS}:{listening.getsockname()[1]}/#token={token}", open_browser)
-        threading.Thread(target=_look, args=(lab, source), daemon=True).start()
-        # uvicorn closes in good order on Ctrl-C, then raises it again.
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[listening])
+        start = threading.Thread(target=_look, args=(lab, source), daemon=True).start
+        _run(lab, listening, hosts, place, open_browser, start)
+
+
+def serve_lab(lab: Lab, place: str = "", *, open_browser: bool = True) -> None:
+    """Serve the page on a lab that has its recording, as `serve` does, on any free port.
+
+    Args:
+        lab: answers the questions.
+        place: where the page opens, as its address says it: "at=conv1&index=0,5,6,4".
+        open_browser: whether to open the browser.
+    """
+    with listen(0) as listening:
+        _run(lab, listening, frozenset(), place, open_browser)
+
+
+def _run(
+    lab: Lab,
+    listening: socket.socket,
+    hosts: frozenset[str],
+    place: str,
+    open_browser: bool,
+    start: Callable[[], None] | None = None,
+) -> None:
+    """Serve a lab until interrupted; call `start` once the address has been printed."""
+    from convlens.lab.server import application
+
+    token = secrets.token_urlsafe(24)
+    server = _server(application(lab, token, hosts))
+    address = f"http://{ADDRESS}:{listening.getsockname()[1]}/#token={token}"
+    _announce(f"{address}&{place}" if place else address, open_browser)
+    if start is not None:
+        start()
+    # uvicorn closes in good order on Ctrl-C, then raises it again.
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
 
 
 def _announce(address: str, open_browser: bool) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import TypedDict
+
+from torch import nn
 
 from convlens.lab.answers.arithmetic import Explained, Ranking, TermsAnswer, explained
 from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
 from convlens.lab.answers.detections import DetectionList, WalkAnswer
 from convlens.lab.answers.envelope import Bytes
-from convlens.lab.answers.looking import Look, look_at
+from convlens.lab.answers.looking import Look, look_at, look_of
 from convlens.lab.answers.marking import Lit, lit_region
 from convlens.lab.answers.outline import OutlineNode, outline
 from convlens.lab.answers.scores import ClassScore, scores_of
@@ -19,7 +20,7 @@ from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers,
 from convlens.lab.guarding import SENTENCES, StaleRecordingError
 from convlens.learn.opening import Opened
 from convlens.learn.predicting.reliability import doubts as doubts_of
-from convlens.lens import explain_value, region
+from convlens.lens import Recording, explain_value, region
 from convlens.lens.costs import parameters_of
 
 
@@ -106,13 +107,32 @@ class Lab:
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
+        self._held = False
         self._doubts = doubts_of(opened.network)
         self._looking = threading.Lock()
         self._settled = threading.Event()
         self._look: Look | None = None
         self._failure = ""
 
-    def look(self, source: bytes | str | Path, name: str = "") -> int:
+    @classmethod
+    def of_recording(cls, recording: Recording, opened: Opened | None = None) -> Lab:
+        """Return a lab on a recording that is there already.
+
+        `opened`: the network that ran. Without it, the lab takes no other picture.
+        """
+        lab = cls(opened or Opened("recording", nn.Module(), None, None, None))
+        lab._look, lab._held = look_of(lab._opened, recording, number=1), opened is None
+        lab._settled.set()
+        return lab
+
+    @property
+    def recording(self) -> Recording:
+        """The recording that is answered from; ValueError where there is none yet."""
+        if self._look is None:
+            raise ValueError("the lab has no recording yet; let it `look` at a picture first")
+        return self._look.recording
+
+    def look(self, source: object, name: str = "") -> int:
         """Run the network on a picture (or `.npy` array) and answer from it from now on.
 
         Returns the number of the new recording. On an error the previous one stays.
@@ -121,6 +141,11 @@ class Lab:
             ValueError: the network cannot be shown this; one sentence.
             MemoryError: the recording would need more than half of the free memory; one sentence.
         """
+        if self._held:
+            raise ValueError(
+                "this page shows a recording, not a network; `convlens.show(network, picture)` "
+                "opens one that runs on other pictures"
+            )
         with self._looking:
             try:
                 number = 1 if self._look is None else self._look.number + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ class Look:
 
     `pixels`: the frames as the network sees them, uint8 (t, h, w, 3), one for a picture; None where
     the input is not a picture. `classes`: what `predict` finds in one row of scores. `names`: the
-    names of the outputs; `doubts`: what the user must know of these names.
+    names of the outputs; `doubts`: what the user must know of these names. `source`: what the input
+    was read from, None if that is unknown.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Look:
     classes: dict[str, Any] | None
     names: tuple[str, ...]
     doubts: tuple[str, ...]
+    source: object = None
     walks: dict[int, WalkAnswer] = field(default_factory=dict)
 
     def value(self, id: int) -> Value:
@@ -103,7 +105,7 @@ class Look:
         return np.frombuffer(file.getvalue(), np.uint8)
 
 
-def look_at(opened: Opened, source: bytes | str | Path, name: str, number: int) -> Look:
+def look_at(opened: Opened, source: object, name: str, number: int) -> Look:
     """Run a network on a picture (or `.npy` array), as look `number`.
 
     Raises:
@@ -117,6 +119,18 @@ def look_at(opened: Opened, source: bytes | str | Path, name: str, number: int) 
     pixels = None if shown is None else _frames(opened, inputs, shown)
     seconds = time.perf_counter() - began
     called = name or (Path(source).name if isinstance(source, str | Path) else "")
+    called = ", ".join(part for part in (called, remark(opened, source)) if part)
+    look = look_of(opened, recording, number, pixels)
+    return replace(look, name=called, seconds=seconds, source=source)
+
+
+def look_of(
+    opened: Opened,
+    recording: Recording,
+    number: int,
+    pixels: npt.NDArray[np.uint8] | None = None,
+) -> Look:
+    """Return look `number`, of a recording that is there already; see `Look`."""
     found = detections_of(recording)
     names, doubts = _names(opened, recording, found)
     segments = segments_of(recording, names)
@@ -124,8 +138,8 @@ def look_at(opened: Opened, source: bytes | str | Path, name: str, number: int) 
         number=number,
         recording=recording,
         pixels=pixels,
-        name=", ".join(part for part in (called, remark(opened, source)) if part),
-        seconds=seconds,
+        name="",
+        seconds=sum(step.seconds for step in recording.steps),
         detections=found,
         segments=segments,
         classes=classes_of(recording) if found is None and segments is None else None,
