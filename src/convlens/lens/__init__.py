@@ -1,21 +1,28 @@
 """Open a network: record what it did, explain any number of it, count what it costs."""
 
+from convlens.lens.changing import Change, Mute, SetArgument, SetNumber, SetValue
 from convlens.lens.costs import CostRow, Costs, costs, costs_of
 from convlens.lens.explaining import Contribution, Explanation, explain, explain_value
 from convlens.lens.fields import Region, region
 from convlens.lens.recorder.running import record
 from convlens.lens.recording import Call, Failure, Recording, Step, Value
+from convlens.lens.replaying import replay
 from convlens.lens.terms import Terms
 
 __all__ = [
     "Call",
+    "Change",
     "Contribution",
     "CostRow",
     "Costs",
     "Explanation",
     "Failure",
+    "Mute",
     "Recording",
     "Region",
+    "SetArgument",
+    "SetNumber",
+    "SetValue",
     "Step",
     "Terms",
     "Value",
@@ -25,4 +32,5 @@ __all__ = [
     "explain_value",
     "record",
     "region",
+    "replay",
 ]

@@ -280,7 +280,7 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
     step = recording.steps[value.step] if value.step >= 0 else None
     _check_readable(recording, value, step)
     at = _checked(index, value)
-    if step is None:
+    if step is None or (value.put is not None and bool(value.put[at])):
         return _explanation(recording, value, at, value.kind, _given(value, at))
     kind, given = bound(recording, step)
     account = kind.explain(given, value.slot, at)
@@ -288,8 +288,9 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
 
 
 def _given(value: Value, at: tuple[int, ...]) -> Account:
-    """Return the account of an element that no step made."""
+    """Return the account of an element that no step made, or that a change put there."""
     note = "made outside the recording" if value.kind == "constant" else ""
+    note = "put here by a change" if value.step >= 0 else note
     return Account("given", Terms.none(), float(value.tensor[at]), exact=True, note=note)
 
 

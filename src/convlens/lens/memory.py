@@ -57,6 +57,28 @@ def opaque(tensor: Tensor) -> str:
     return ""
 
 
+def copy_of(tensor: Tensor) -> Tensor:
+    """Return a copy without a graph that lies in its memory as the tensor does.
+
+    Where the tensor has one element at several places, the copy has it at one.
+
+    >>> x = torch.ones(2, 4)[:, :3]
+    >>> x.clone().stride(), copy_of(x).stride()
+    ((3, 1), (4, 1))
+    """
+    copy = tensor.detach().clone()
+    if opaque(tensor) or copy.stride() == tensor.stride():
+        return copy
+    if any(
+        step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)
+    ):
+        return copy
+    laid = torch.empty_strided(
+        tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device
+    )
+    return laid.copy_(copy)
+
+
 def version_of(tensor: Tensor) -> int:
     """Return how often a tensor was written; 0 in inference mode, which does not count."""
     return 0 if tensor.is_inference() else tensor._version

@@ -36,6 +36,8 @@ class Value:
     `step` is the index of the step that made it (-1 for the other kinds), and `slot` says which of
     that step's outputs it is. `name` is that of a parameter, buffer or input. `version` is how
     often its tensor had been written when it was recorded (-1 for one with memory of its own).
+    `graded` says whether its tensor required gradients: torch multiplies matrices differently then.
+    `put` is the mask of the numbers that a change put there; None mostly.
     """
 
     id: int
@@ -47,6 +49,8 @@ class Value:
     slot: int = 0
     name: str = ""
     version: int = -1
+    graded: bool = False
+    put: torch.Tensor | None = field(default=None, repr=False)
 
     @property
     def opaque(self) -> str:
@@ -66,6 +70,7 @@ class Step:
     `args` and `kwargs` are the call's own, with `Ref` in place of every tensor. `inputs` and
     `outputs` are value ids. `module` is the path of the module it ran in, and `call` the number of
     that module's call, from 1. `source` is the file and line outside torch, `seconds` its time.
+    `written` are the inputs whose memory it wrote, such as that of an activation in place.
     """
 
     index: int
@@ -80,6 +85,7 @@ class Step:
     source: tuple[str, int]
     seconds: float
     note: str = ""
+    written: tuple[int, ...] = ()
 
     @property
     def label(self) -> str:
@@ -134,7 +140,8 @@ class Recording:
     It prints as a table. `recording["layer1.conv"]` gives the steps that ran inside a module, and
     `recording.step("layer1.conv")` the one that made the module's output. After a network that
     raised, it has the steps that ran, and the `error` at its step. `aliases` maps each other path
-    of a module that stands at several to the one that names it.
+    of a module that stands at several to the one that names it. `asked` are the values whose sizes
+    the network asked for, `taken` those whose numbers it took by a call that is not a step.
     """
 
     steps: tuple[Step, ...]
@@ -145,6 +152,8 @@ class Recording:
     warnings: tuple[str, ...]
     error: Failure | None
     aliases: dict[str, str] = field(default_factory=dict, repr=False)
+    asked: frozenset[int] = field(default=frozenset(), repr=False)
+    taken: frozenset[int] = field(default=frozenset(), repr=False)
     _kept: dict[str, dict[int, Any]] = field(default_factory=dict, init=False, repr=False)
     _names: dict[int, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False)
 

@@ -76,3 +76,14 @@ def made_or_changed(
 def writes_aside(op: str) -> bool:
     """Return whether what a call writes are running statistics, which are not its outputs."""
     return op.endswith(("batch_norm", "instance_norm"))
+
+
+def unannounced_writes(name: str, args: Any, kwargs: Any) -> list[torch.Tensor]:
+    """Return the running statistics that a normalization in training writes, unknown to torch."""
+    if not writes_aside(name):
+        return []
+    default = args[5] if len(args) > 5 else "instance" in name
+    if not kwargs.get("training", kwargs.get("use_input_stats", default)):
+        return []
+    statistics = (args[1:5], kwargs.get("running_mean"), kwargs.get("running_var"))
+    return [t for t in tensors_in(statistics) if not isinstance(t, torch.nn.Parameter)]

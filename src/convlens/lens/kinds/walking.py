@@ -44,6 +44,9 @@ def carried(
             if output in targets or not any(i in reached for i in step.inputs):
                 continue
             mask = wanted.pop(output, None)
+            put = recording.values[output].put
+            if mask is not None and put is not None:
+                mask = mask & ~put
             if mask is None or not bool(masks.narrow(mask).any()):
                 continue
             kind, given = bound(recording, step)

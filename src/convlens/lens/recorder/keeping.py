@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from convlens.lens.memory import memory_of, opaque, version_of
+from convlens.lens.memory import copy_of, memory_of, opaque, version_of
 from convlens.lens.recording import Value
 
 _ALIAS_SOURCES = 64
@@ -115,7 +115,10 @@ class Keeper:
             self.opaque.setdefault(why, []).append(id_)
         shape = tuple(tensor.shape) if not tensor.is_nested else _nested_shape(tensor)
         version = version_of(held) if kind != "computed" else -1
-        self.values.append(Value(id_, kind, held, shape, tensor.dtype, step, slot, name, version))
+        graded = tensor.requires_grad
+        self.values.append(
+            Value(id_, kind, held, shape, tensor.dtype, step, slot, name, version, graded)
+        )
         return id_
 
     def before_write(self, tensor: Tensor) -> None:
@@ -128,7 +131,7 @@ class Keeper:
                 continue
             if not opaque(value.tensor):
                 self._placements[id_] = self._placement(id_)
-            copy = value.tensor.detach().clone()
+            copy = copy_of(value.tensor)
             self.values[id_] = replace(value, tensor=copy, version=-1)
             self._count(memory_of(copy)[1])
         if living:

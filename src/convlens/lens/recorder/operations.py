@@ -14,6 +14,11 @@ QUESTIONS = frozenset(
     get_device element_size nelement is_signed is_same_size untyped_storage data_ptr
     __len__ __hash__ __repr__ __format__ requires_grad is_pinned __dlpack_device__""".split()
 )
+# The answers of these follow from sizes, which may change with a changed argument.
+SIZES = frozenset(
+    """size numel nelement stride storage_offset is_contiguous is_same_size __len__ get_shape
+    get_nbytes""".split()
+)
 # These attributes are tensors; every other attribute is a question.
 TENSOR_ATTRIBUTES = frozenset(
     f"get_{name}" for name in ("T", "mT", "H", "mH", "data", "real", "imag")
@@ -21,6 +26,11 @@ TENSOR_ATTRIBUTES = frozenset(
 # These take numbers out of torch, where nothing can be followed.
 READS = frozenset(
     "item tolist numpy __bool__ __int__ __float__ __index__ __array__ equal allclose".split()
+)
+# These ask what sort of tensor it is, which no number decides.
+KINDS_OF_TENSORS = frozenset(
+    """is_inference is_shared is_coalesced is_conj is_neg is_distributed is_leaf has_names can_cast
+    _is_view""".split()
 )
 # torch computes these in another way while a mode watches its operators.
 ASKING = frozenset(

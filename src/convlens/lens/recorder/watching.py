@@ -25,18 +25,23 @@ from convlens.lens.recorder.keeping import Alias, Keeper
 from convlens.lens.recorder.operations import (
     ASKING,
     EXPANDED,
+    KINDS_OF_TENSORS,
     QUESTIONS,
     READS,
+    SIZES,
     TENSOR_ATTRIBUTES,
     op_name,
 )
 from convlens.lens.recorder.sites import site
 from convlens.lens.recording import Failure, Recording, Ref, Step
-from convlens.lens.repeating import made_or_changed, writes_aside
+from convlens.lens.repeating import made_or_changed, unannounced_writes, writes_aside
 from convlens.lens.trees import replace_tensors, tensors_in
 
 # Our own operators choose how they compute by whether torch watches them.
 _OWN = "convlens.compute.", "convlens.functional."
+
+_NUMBERS = (bool, int, float, complex, list, tuple)
+"""What may hold numbers of a tensor."""
 
 Failed = tuple[int, str, str, tuple[str, int]]
 """Where an error was raised: step, module, operation, and file with line."""
@@ -68,6 +73,8 @@ class Watcher(TorchFunctionMode):
         self.keeper, self.calls, self.own = Keeper(budget), CallStack(), Bookkeeping()
         self.steps: list[Step] = []
         self.warnings: dict[str, None] = {}
+        self.asked: set[int] = set()  # the values whose sizes the network asked for
+        self.taken: set[int] = set()  # those whose numbers it took by a call that is not a step
         self.gradients = torch.is_grad_enabled()  # where the recording was asked for
         self._failed: Failed | None = None
         self._thread = threading.get_ident()
@@ -124,6 +131,8 @@ class Watcher(TorchFunctionMode):
             tuple(self.warnings),
             None if exception is None else self._failure(exception),
             self.calls.aliases,
+            frozenset(self.asked),
+            frozenset(self.taken),
         )
         more = [caveats.of_separated(self.calls.separated)]
         more += [
@@ -250,6 +259,8 @@ class Watcher(TorchFunctionMode):
         if name in QUESTIONS or (name.startswith("get_") and name not in TENSOR_ATTRIBUTES):
             self.own.depth += 1
             try:
+                if name in SIZES and threading.get_ident() == self._thread:
+                    self.asked.update(self.keeper.known(tensors_in(args)))
                 return func(*args, **kwargs)
             finally:
                 self.own.depth -= 1
@@ -288,7 +299,7 @@ class Watcher(TorchFunctionMode):
             raise
         seconds = time.perf_counter() - started
         with self.own:
-            self._add(call, tensors_in(out), seconds)
+            self._add(call, out, seconds)
         return out
 
     @contextlib.contextmanager
@@ -318,20 +329,19 @@ class Watcher(TorchFunctionMode):
             return Ref(ids[-1])
 
         refs = replace_tensors((args, kwargs), refer)
-        for tensor in writes:
+        for tensor in (*writes, *unannounced_writes(name, args, kwargs)):
             self.keeper.before_write(tensor)
-        if writes_aside(name):
-            for tensor in _unannounced_writes(name, args, kwargs):
-                self.keeper.before_write(tensor)
         return StartedCall(func, name, args, kwargs, refs, tensors, tuple(ids))
 
-    def _add(self, call: StartedCall, outs: list[Tensor], seconds: float) -> None:
+    def _add(self, call: StartedCall, out: Any, seconds: float) -> None:
         """Add the step that a call was, and keep what it made."""
         if writes_aside(call.op):
             self.keeper.forget_writes()
-        written = self.keeper.written_among(call.tensors)
+        written, outs = self.keeper.written_among(call.tensors), tensors_in(out)
         made = made_or_changed(call.args, call.kwargs, call.tensors, written, outs)
         if not made and not (call.op in READS and call.tensors):
+            if not outs and isinstance(out, _NUMBERS) and call.op not in KINDS_OF_TENSORS:
+                self.taken.update(call.ids)
             return
         index, source = len(self.steps), site()
         outputs = self.keeper.made(made, index)
@@ -354,14 +364,10 @@ class Watcher(TorchFunctionMode):
                 source,
                 seconds,
                 note,
+                tuple(i for t, i in zip(call.tensors, call.ids, strict=True) if _among(t, written)),
             )
         )
 
 
-def _unannounced_writes(name: str, args: Any, kwargs: Any) -> list[Tensor]:
-    """Return the running statistics that a normalization in training writes, unknown to torch."""
-    default = args[5] if len(args) > 5 else "instance" in name
-    if not kwargs.get("training", kwargs.get("use_input_stats", default)):
-        return []
-    statistics = (args[1:5], kwargs.get("running_mean"), kwargs.get("running_var"))
-    return [t for t in tensors_in(statistics) if not isinstance(t, nn.Parameter)]
+def _among(tensor: Tensor, tensors: list[Tensor]) -> bool:
+    return any(tensor is each for each in tensors)
