@@ -1,0 +1,109 @@
+"""Compare two recordings of one shape, step by step, and find where they first differ."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import torch
+
+from convlens.lab.guarding import SENTENCES
+from convlens.lens import Recording, Value, explain_value
+
+
+class DifferenceRow(TypedDict):
+    """How far two recordings are apart in one step.
+
+    `largest` is the largest difference of its first output, at `index`. A difference of NaN means
+    that one number is finite and the other is not. `bound` is what rounding allows at that number,
+    None where that is unknown.
+    """
+
+    step: int
+    value: int
+    largest: float
+    index: list[int]
+    bound: float | None
+
+
+class CompareAnswer(TypedDict):
+    """The steps in which two recordings differ, and the `first` that differs beyond its rounding.
+
+    `refusal` says why they cannot be compared.
+    """
+
+    first: int | None
+    rows: list[DifferenceRow]
+    refusal: str
+
+
+def compare(one: Recording, other: Recording) -> CompareAnswer:
+    """Return where two recordings of one shape differ.
+
+    >>> from convlens.lens import record
+    >>> relu = torch.nn.ReLU()
+    >>> found = compare(record(relu, torch.ones(2)), record(relu, torch.tensor([1.0, 3.0])))
+    >>> found["first"], found["rows"][0]["largest"], found["rows"][0]["index"]
+    (0, 2.0, [1])
+    """
+    refusal = _misfit(one, other)
+    if refusal:
+        return {"first": None, "rows": [], "refusal": refusal}
+    rows = [row for step in range(len(one.steps)) if (row := _row(one, other, step)) is not None]
+    first = next((row["step"] for row in rows if _beyond(row, one, other)), None)
+    return {"first": first, "rows": rows, "refusal": ""}
+
+
+def _misfit(one: Recording, other: Recording) -> str:
+    """Return why two recordings do not have the same steps; "" if they do."""
+    for a, b in zip(one.steps, other.steps, strict=False):
+        shapes = [one.values[id].shape for id in a.outputs]
+        if a.op != b.op or a.outputs != b.outputs:
+            return (
+                f"step {a.index} is `{a.op}` in one and `{b.op}` in the other; compare networks "
+                "of the same steps"
+            )
+        if shapes != [other.values[id].shape for id in b.outputs]:
+            return f"step {a.index}, `{a.op}`, makes other sizes; compare inputs of one size"
+    if len(one.steps) != len(other.steps):
+        return f"one has {len(one.steps)} steps, the other {len(other.steps)}; compare equal ones"
+    return ""
+
+
+def _row(one: Recording, other: Recording, step: int) -> DifferenceRow | None:
+    """Return how far two recordings are apart in a step; None if they are equal."""
+    if not one.steps[step].outputs:
+        return None
+    id = one.steps[step].outputs[0]
+    a, b = one.values[id], other.values[id]
+    if a.tensor is b.tensor or a.opaque or b.opaque or not a.tensor.numel():
+        return None
+    apart = (_numbers(a) - _numbers(b)).abs()
+    known = torch.isfinite(_numbers(a)) == torch.isfinite(_numbers(b))
+    odd = ~known
+    if bool(odd.any()):
+        at, largest = int(odd.flatten().int().argmax()), float("nan")
+    else:
+        apart = apart.nan_to_num(0.0, 0.0, 0.0)  # both are not finite
+        at = int(apart.flatten().argmax())
+        largest = float(apart.flatten()[at])
+    if largest == 0:
+        return None
+    index = [int(i) for i in torch.unravel_index(torch.tensor(at), a.shape)] if a.shape else []
+    return {"step": step, "value": id, "largest": largest, "index": index, "bound": None}
+
+
+def _numbers(value: Value) -> torch.Tensor:
+    tensor = value.tensor.detach()
+    if tensor.is_complex():
+        return tensor.abs()
+    return tensor if tensor.dtype == torch.float64 else tensor.to(torch.float32)
+
+
+def _beyond(row: DifferenceRow, one: Recording, other: Recording) -> bool:
+    """Return whether a difference is more than the rounding of both, which is kept in the row."""
+    try:
+        bounds = [explain_value(each, row["value"], row["index"]).bound for each in (one, other)]
+    except SENTENCES:
+        return True
+    row["bound"] = sum(bounds)
+    return not row["largest"] <= row["bound"]

@@ -1,0 +1,60 @@
+import copy
+import math
+
+import torch
+
+from convlens.lab.answers.comparing import compare
+from convlens.lens import record
+
+
+def network() -> torch.nn.Sequential:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8, 3)
+    )
+
+
+def test_equal_runs_do_not_differ() -> None:
+    net, x = network(), torch.ones(1, 1, 4, 4)
+    assert compare(record(net, x), record(net, x)) == {"first": None, "rows": [], "refusal": ""}
+
+
+def test_the_first_step_that_diverges_is_the_one_whose_weight_changed() -> None:
+    net, x = network(), torch.rand(1, 1, 4, 4)
+    other = copy.deepcopy(net)
+    with torch.no_grad():
+        other[3].bias[1] += 0.5
+    a, b = record(net, x), record(other, x)
+    found = compare(a, b)
+    assert found["first"] == 3
+    [row] = found["rows"]
+    assert row["index"] == [0, 1]
+    assert row["largest"] == float((a.output.tensor - b.output.tensor).abs().max())
+    assert row["bound"] is not None and row["bound"] < row["largest"]
+
+
+def test_a_difference_within_rounding_is_listed_but_is_not_the_first() -> None:
+    net, x = network(), torch.rand(1, 1, 4, 4)
+    other = copy.deepcopy(net)
+    with torch.no_grad():
+        other[0].bias += 3e-8
+    found = compare(record(net, x), record(other, x))
+    assert found["rows"] and found["first"] is None
+
+
+def test_a_nan_on_one_side_is_a_difference() -> None:
+    x = torch.ones(1, 1, 4, 4)
+    bad = x.clone()
+    bad[0, 0, 0, 0] = math.nan
+    found = compare(record(network(), x), record(network(), bad))
+    assert found["first"] == 0 and math.isnan(found["rows"][0]["largest"])
+
+
+def test_other_steps_and_other_sizes_are_refused() -> None:
+    relu, tanh = torch.nn.ReLU(), torch.nn.Tanh()
+    x = torch.ones(1, 3)
+    refusal = compare(record(relu, x), record(tanh, x))["refusal"]
+    assert "`relu` in one and `tanh` in the other" in refusal
+    assert "other sizes" in compare(record(relu, x), record(relu, torch.ones(1, 4)))["refusal"]
+    two = torch.nn.Sequential(relu, relu)
+    assert "one has 1 steps" in compare(record(relu, x), record(two, x))["refusal"]
