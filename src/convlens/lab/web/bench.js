@@ -145,7 +145,7 @@ export class Bench {
   /** What a map was before a change. @param {Seat} map */
   #real(map) {
     const real = this.laid?.seat(map.role === "out" ? "real" : "real_in");
-    return this.stage.changes.any && real?.numbers.length === map.numbers.length ? real.numbers : null;
+    return real?.numbers.length === map.numbers.length ? real.numbers : null;
   }
 
   /** Show what a change does, where that is a few lines of arithmetic. @param {import("./state.js").SetNumber} change */

@@ -70,10 +70,10 @@ export class Changes {
   /** What the number was before, and by how much it moved. @param {Laid} laid @param {number[]} place */
   difference(laid, place) {
     const real = laid.seat("real");
-    if (!this.any || !real) return nothing;
+    if (!real) return nothing;
     const was = real.numbers[place.reduce((at, i, axis) => at * real.shape[axis] + i, 0)];
     const now = laid.recorded(place);
-    return Object.is(was, now) ? nothing : html` <span class="delta">was ${short(was)}, ${signed(now - was)}</span>`;
+    return Object.is(was, now) ? nothing : html` <span class="delta">${this.any ? "was" : "there"} ${short(was)}, ${signed(now - was)}</span>`;
   }
 
   /** What the answer was before. @param {string} label */

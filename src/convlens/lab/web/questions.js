@@ -57,14 +57,15 @@ export class Questions {
   /**
    * Ask for the seats of a number; those of one output map serve every place of it.
    * @param {number} value @param {number[]} index @param {number | null} channel @param {number} rank the axes of a place
+   * @param {number | null} beside the recording whose maps come along
    */
-  bench(value, index, channel, rank) {
+  bench(value, index, channel, rank, beside) {
     const map = index.slice(0, index.length - rank);
     const kept = this.#kept.get("bench") ?? new Map();
     this.#kept.set("bench", kept);
-    const key = JSON.stringify([this.recording, value, map, channel]);
+    const key = JSON.stringify([this.recording, value, map, channel, beside]);
     const had = kept.get(key);
-    const answer = had ?? ask(this.model, "bench", { recording: this.recording, value, index, ...(channel === null ? {} : { channel }) });
+    const answer = had ?? ask(this.model, "bench", { recording: this.recording, value, index, ...(channel === null ? {} : { channel }), ...(beside === null ? {} : { beside }) });
     if (!had) answer.catch(() => kept.delete(key));
     kept.delete(key);
     kept.set(key, answer);

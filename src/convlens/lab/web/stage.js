@@ -4,6 +4,7 @@ import { html, nothing, render as draw } from "./vendor/lit-html.js";
 import { ask, look } from "./asking.js";
 import { Bench } from "./bench.js";
 import { Changes } from "./change.js";
+import { Compare } from "./compare.js";
 import { onTheme } from "./colours.js";
 import { drawBar, frame, title } from "./frame.js";
 import { Inspector } from "./inspector.js";
@@ -58,6 +59,7 @@ export class Stage {
     this.menus = new Menus(this);
     this.tours = new Tour(this);
     this.changes = new Changes(this);
+    this.compare = new Compare(this);
     this.#listen();
   }
 
@@ -121,6 +123,7 @@ export class Stage {
     this.questions.about(told.recording);
     this.laid = null;
     this.changes.begin();
+    this.compare.begin();
     this.strip.load();
     await this.restore();
   }
@@ -132,6 +135,11 @@ export class Stage {
     this.strip.load();
     const { value } = this;
     if (value && !inside(this.state.index, value.shape)) this.state.index = this.carry(value);
+  }
+
+  /** The recording whose numbers are shown beside: the one before the changes, or the one compared with. @returns {number | null} */
+  get beside() {
+    return this.changes.any ? this.base : this.compare.other;
   }
 
   /** The recording that changes are made to. */
@@ -353,7 +361,10 @@ export class Stage {
     const { state, value } = this;
     if (!value || !this.net.told.recording) return;
     const turn = ++this.turnNumber;
+    await this.compare.settle();
+    if (turn !== this.turnNumber) return;
     this.el.dataset.near = state.near;
+    this.compare.draw();
     drawBar(this);
     this.strip.draw();
     const made = Boolean(this.net.maker(value.id));
@@ -374,7 +385,7 @@ export class Stage {
   async #drawBench(turn) {
     const { state, value } = this;
     if (!value || !state.index) return;
-    const answer = await this.questions.bench(value.id, state.index, state.channel, this.net.spatial(value.id));
+    const answer = await this.questions.bench(value.id, state.index, state.channel, this.net.spatial(value.id), this.beside);
     if (turn !== this.turnNumber) return;
     this.laid = new Laid(answer, this.net.maker(value.id), this.net, state.channel);
     if (answer.refusal) this.alert(answer.refusal);
