@@ -108,7 +108,7 @@ export class Bench {
     const large = (shown?.shape.at(-1) ?? 1) > 28;
     const middle = narrow || !shown ? 0 : second ? 0 : large && kernel ? Math.min(width * 0.34, 420) : 232;
     const seats = (shown ? 1 : 0) + (second ? 1 : 0) + 1;
-    const each = narrow ? (width - 12) / 2 : Math.min(560, (width - middle - 88) / seats);
+    const each = narrow ? (width - 12) / 2 : Math.min(560, (width - middle - 104) / seats);
     const height = Math.max(150, narrow ? each : innerHeight - 500);
     const tall = { width: each, height };
     for (const [seat, map] of /** @type {[BenchSeat, Seat | undefined][]} */ ([[this.input, shown], [this.second, second], [this.output, out]])) {
@@ -128,9 +128,9 @@ export class Bench {
       if (unit * Math.min(big, small) >= 6) unit = Math.floor(unit);
     }
     const show = (/** @type {BenchSeat} */ seat, /** @type {Seat} */ map, /** @type {number} */ cell, /** @type {number[]} */ around) => {
-      const family = this.stage.net.isPicture(map.value ?? -1) ? "picture" : "signed";
+      const picture = this.stage.net.isPicture(map.value ?? -1);
       if (seat.bar) seat.bars.show(map, this.stage.net, Math.min(each, 300));
-      else seat.cells.show({ numbers: map.numbers, shape: map.shape, ...tall, cell, ring: around, family, wrap: wrap(map), real: this.#real(map) });
+      else seat.cells.show({ numbers: map.numbers, shape: map.shape, ...tall, cell, ring: around, picture, wrap: wrap(map), real: this.#real(map) });
     };
     if (shown) show(this.input, shown, windowed ? unit * small : 56, ring);
     if (second) show(this.second, second, 56, [0, 0]);

@@ -75,6 +75,23 @@ export function largest(numbers) {
   return most;
 }
 
+/**
+ * Return how the numbers of a map are coloured: signed about zero, or the greys of a picture from its darkest to its lightest.
+ * @param {ArrayLike<number>} numbers @param {boolean} picture @param {number} [span] the number with the strongest colour
+ * @returns {(x: number) => [number, number, number]}
+ */
+export function shades(numbers, picture, span = largest(numbers) || 1) {
+  const dark = isDark();
+  if (!picture) return (x) => colour(x, span, "signed", dark);
+  let low = 0;
+  let high = -Infinity;
+  for (let i = 0; i < numbers.length; i++) {
+    if (numbers[i] < low) low = numbers[i];
+    if (numbers[i] > high) high = numbers[i];
+  }
+  return (x) => colour((x - low) / (high - low || 1), 1, "picture", dark);
+}
+
 /** Return black or white, the one with more contrast on a colour; never below 4.5. @param {[number, number, number]} rgb */
 export function ink(rgb) {
   const [r, g, b] = rgb.map((c) => (c <= 10 ? c / 3294.6 : ((c / 255 + 0.055) / 1.055) ** 2.4));

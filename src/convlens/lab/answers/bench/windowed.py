@@ -11,7 +11,7 @@ from convlens.lens.kinds.convolving import Convolving
 from convlens.lens.kinds.pooling import Pooling, PoolingGeometry
 from convlens.windows import Window
 
-WHOLE = 2**17
+WHOLE = 2**18
 """All input maps of a group with up to this many numbers come at once."""
 
 RANKED = 64

@@ -69,6 +69,12 @@ export function products(view, columns) {
     return html`<div class="products" .style=${"--k:3"}>${top.map((term) => product(view, term, most))}</div>
       <p class="rest">${short(sum(top))} and the other ${terms.length - top.length}: ${short(sum(terms) - sum(top))}</p>`;
   }
+  if (columns > 4) {
+    const lit = terms.find((t) => same(view.strong, t.k));
+    return html`<div class="products compact" .style=${`--k:${columns}`}>${terms.map((term) => html`<span class="term ${same(view.strong, term.k) ? "lit" : ""} ${term.at ? "" : "edge"}"
+      @pointerenter=${() => view.point(term.k)} @pointerleave=${() => view.point(null)}>${chip(term.product, most)}</span>`)}</div>
+      <p class="rest">${lit ? html`${short(lit.value)} × ${short(lit.weight)} = <b>${short(lit.product)}</b>` : "Point at a product to see its factors."}</p>`;
+  }
   const rows = Array.from({ length: Math.ceil(terms.length / columns) }, (_, i) => terms.slice(i * columns, (i + 1) * columns));
   return html`<div class="products rows" .style=${`--k:${columns}`}>${rows.map((row) => html`${row.map((term) => product(view, term, most))}
     <span class="sum">${columns > 1 ? `= ${short(sum(row))}` : nothing}</span>`)}</div>`;

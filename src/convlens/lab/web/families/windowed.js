@@ -2,7 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { controls, editable } from "../change.js";
-import { colour, css, ink, largest } from "../colours.js";
+import { colour, css, ink, largest, shades } from "../colours.js";
 import { plural, ravel, short, tight, unravel } from "../numbers.js";
 import { around, readers, taps } from "../parts/windows.js";
 import { chip, products, same, sum, total, where } from "./family.js";
@@ -131,10 +131,9 @@ function cellSize({ width, narrow }, columns, beside) {
 
 /** What lies under the window, as cells as large as the kernel's. @param {View} view @param {number} side @param {number} columns */
 function patch({ laid, terms, strong, point }, side, columns) {
-  const most = largest(laid.shown?.numbers ?? []) || 1;
-  const family = laid.net.isPicture(laid.shown?.value ?? -1) ? "picture" : "signed";
+  const shade = shades(laid.shown?.numbers ?? [], laid.net.isPicture(laid.shown?.value ?? -1));
   return html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`} aria-hidden="true">${terms.map((t) => {
-    const rgb = colour(t.value, most, family);
+    const rgb = shade(t.value);
     return html`<div class="weight plain ${t.at ? "" : "edge"} ${same(strong, t.k) ? "lit" : ""}" .style=${t.at ? `height:${side}px;background:${css(rgb)};color:${ink(rgb)}` : `height:${side}px`}
       @pointerenter=${() => point(t.k)} @pointerleave=${() => point(null)}>${side >= 26 ? tight(t.value) : ""}</div>`;
   })}</div>`;

@@ -1,10 +1,9 @@
 // A map as a canvas of cells, with numbers where they fit, and over it a second canvas for the window.
 
-import { NOT_FINITE, colour, css, ink, isDark, largest, table, place as slot, token } from "../colours.js";
+import { ink, largest, shades, token } from "../colours.js";
 import { tight } from "../numbers.js";
 
 /**
- * @typedef {import("../colours.js").Family} Family
  * @typedef {object} Shown
  * @property {Float32Array | Float64Array} numbers
  * @property {number[]} shape one, two or three axes
@@ -12,7 +11,7 @@ import { tight } from "../numbers.js";
  * @property {number} height
  * @property {number} [cell] the most pixels of a cell
  * @property {number[]} [ring] cells of border before each of the last two axes
- * @property {Family} [family]
+ * @property {boolean} [picture] whether it is a picture, in greys
  * @property {number} [span] the number with the strongest colour
  * @property {ArrayLike<number> | null} [real] the numbers before a change
  * @property {number} [wrap] columns of a row of numbers that is folded into several
@@ -67,16 +66,18 @@ export class Cells {
     const pen = /** @type {CanvasRenderingContext2D} */ (this.under.getContext("2d"));
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     const span = shown.span ?? (largest(numbers) || 1);
+    this.shade = shades(numbers, Boolean(shown.picture), span);
     if (ring[0] || ring[1]) this.#hatch(pen, w, h);
-    this.#maps(pen, span);
+    this.#maps(pen);
     if (this.top) this.#curve(pen, w, span);
-    if (size >= TEXT) this.#numbers(pen, span);
+    if (size >= TEXT) this.#numbers(pen);
     if (shown.real && size >= 8) this.#corners(pen);
     return this;
   }
 
   rows = 1; columns = 1; across = 1; down = 1; cell = 1; top = 0; inner = { rows: 1, columns: 1 };
   /** @type {Shown | null} */ shown = null;
+  /** @type {(x: number) => [number, number, number]} */ shade = () => [0, 0, 0];
 
   /** The pixels of a cell's corner; cells may lie in the border. @param {number[]} cell @returns {[number, number]} */
   corner(cell) {
@@ -88,11 +89,10 @@ export class Cells {
     return [column * this.cell, row * this.cell + this.top];
   }
 
-  /** @param {CanvasRenderingContext2D} pen @param {number} span */
-  #maps(pen, span) {
-    const { numbers, shape, family = "signed" } = /** @type {Shown} */ (this.shown);
+  /** @param {CanvasRenderingContext2D} pen */
+  #maps(pen) {
+    const { numbers, shape } = /** @type {Shown} */ (this.shown);
     const { rows, columns } = this.inner;
-    const colours = table(family, isDark());
     const frames = shape.length === 3 ? shape[0] : 1;
     const bitmap = document.createElement("canvas");
     [bitmap.width, bitmap.height] = [Math.max(1, columns), Math.max(1, rows)];
@@ -102,10 +102,7 @@ export class Cells {
     for (let frame = 0; frame < frames; frame++) {
       const begin = frame * rows * columns;
       for (let i = 0; i < rows * columns; i++) {
-        const x = numbers[begin + i];
-        const at = 3 * slot(x, span);
-        const known = Number.isFinite(x);
-        for (let c = 0; c < 3; c++) image.data[4 * i + c] = known ? colours[at + c] : NOT_FINITE[c];
+        image.data.set(this.shade(numbers[begin + i]), 4 * i);
         image.data[4 * i + 3] = begin + i < numbers.length ? 255 : 0;
       }
       paint.putImageData(image, 0, 0);
@@ -123,16 +120,16 @@ export class Cells {
     for (let c = 1; c <= columns; c++) pen.fillRect(x + c * this.cell - 1, y, 1, rows * this.cell);
   }
 
-  /** @param {CanvasRenderingContext2D} pen @param {number} span */
-  #numbers(pen, span) {
-    const { numbers, shape, family } = /** @type {Shown} */ (this.shown);
+  /** @param {CanvasRenderingContext2D} pen */
+  #numbers(pen) {
+    const { numbers, shape } = /** @type {Shown} */ (this.shown);
     const large = this.cell >= 40;
     pen.font = `${large ? 13 : 11}px ${getComputedStyle(this.el).fontFamily}`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
     this.#each(shape, numbers.length, (cell, i) => {
       const [x, y] = this.corner(cell);
-      pen.fillStyle = ink(colour(numbers[i], span, family));
+      pen.fillStyle = ink(this.shade(numbers[i]));
       pen.fillText(tight(numbers[i]), x + (this.cell - 1) / 2, y + this.cell / 2);
     });
   }
