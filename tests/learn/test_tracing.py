@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,11 +12,20 @@ import torch
 from torch import Tensor, nn
 
 import convlens
-from convlens.learn.tracing import Station, Trace, is_detector, trace
+from convlens.learn.opening import read_inputs
+from convlens.learn.tracing import (
+    Station,
+    Trace,
+    candidates,
+    is_detector,
+    trace,
+    trace_candidate,
+)
 from convlens.lens import Recording, explain_value
-from convlens.zoo.detection.boxes import clip_boxes_to_image, decode_boxes
+from convlens.zoo.detection.boxes import box_iou, clip_boxes_to_image, decode_boxes
 from convlens.zoo.detection.proposals import anchors
-from tests.cases.detectors import finding
+from tests.cases.detectors import few_masks, finding
+from tests.cases.lab_networks import photo
 from tests.running.holding import LastOnly
 
 pytestmark = pytest.mark.xdist_group("gigabytes")  # one worker holds detectors at a time
@@ -51,27 +62,97 @@ def test_the_numbers_of_the_stations_make_the_detection(name: str, picture: int)
     assert len(answer["boxes"]) >= 5
     for detection in range(5):
         found = trace(recording, detection, picture)
-        at = stations(found)
         torch.testing.assert_close(torch.tensor(found.box), answer["boxes"][detection])
         assert found.label == answer["labels"][detection]
+        check_made(network, recording, found)
 
-        scores = recording.values[at["score"].value].tensor[at["score"].index[0]]
-        assert scores.softmax(0)[found.label].item() == pytest.approx(found.score)
-        assert at["score"].index == (at["regression"].index[0], found.label)
 
-        proposal = row(recording, at["proposal"])
-        shifts = row(recording, at["regression"])
-        box = decode_boxes(shifts[None], proposal[None], (10.0, 10.0, 5.0, 5.0))[0]
-        box = clip_boxes_to_image(box, (128, 179))[0]
-        back = torch.tensor([140 / 179, 100 / 128] * 2)
-        torch.testing.assert_close(box * back, torch.tensor(found.box), atol=1e-3, rtol=1e-5)
+def check_made(network: Any, recording: Recording, found: Trace) -> None:
+    """The score, the moves and the anchor of a walk make its box."""
+    at = stations(found)
+    scores = recording.values[at["score"].value].tensor[at["score"].index[0]]
+    assert scores.softmax(0)[found.label].item() == pytest.approx(found.score)
+    assert at["score"].index == (at["move"].index[0], found.label)
 
-        torch.testing.assert_close(made_of_its_anchor(network, recording, at["anchor"]), proposal)
-        assert at["objectness"].index == (
-            picture,
-            at["anchor"].index[1] // 4,
-            *at["anchor"].index[2:],
+    proposal = row(recording, at["proposal"])
+    shifts = row(recording, at["move"])
+    box = decode_boxes(shifts[None], proposal[None], (10.0, 10.0, 5.0, 5.0))[0]
+    box = clip_boxes_to_image(box, (128, 179))[0]
+    back = torch.tensor([140 / 179, 100 / 128] * 2)
+    torch.testing.assert_close(box * back, torch.tensor(found.box), atol=1e-3, rtol=1e-5)
+
+    torch.testing.assert_close(made_of_its_anchor(network, recording, at["anchor"]), proposal)
+    place = (found.picture, at["anchor"].index[1] // 4, *at["anchor"].index[2:])
+    assert at["objectness"].index == place
+    for station in found.stations:
+        if station.into is not None:  # the shift said is that of the centres
+            assert station.box is not None
+            (a, b, c, d), (e, f, g, h) = station.box, station.into
+            moved = (e + g - a - c) / 2, (f + h - b - d) / 2
+            assert station.brief == "{:+.1f}, {:+.1f} px".format(*moved).replace(
+                "-", "\N{MINUS SIGN}"
+            )
+    assert at["move"].into == found.box
+    assert at["anchor"].into == at["proposal"].box == at["move"].box
+
+
+@pytest.mark.parametrize("picture", [0, 1])
+@pytest.mark.parametrize("name", NAMES[:2])
+def test_candidates_are_the_best_that_scored_too_little(name: str, picture: int) -> None:
+    network, recording = seen(name)
+    found = candidates(recording, picture)
+    assert (found.least, len(found.best)) == (0.05, 10)
+    number = recording.made("roi_heads.box_predictor.cls_score")[0]
+    pool = next(call for call in recording.calls if call.path == "roi_heads.box_roi_pool")
+    counts = [len(recording.values[id].tensor) for id in pool.inputs[-2:]]
+    assert found.proposals == counts[picture]
+    scores = recording.values[number].tensor.softmax(1).split(counts)[picture][:, 1:]
+    low = scores[scores <= 0.05].sort(descending=True).values
+    torch.testing.assert_close(torch.tensor([each.score for each in found.best]), low[:10])
+    for each in found.best[:3]:
+        walk = trace_candidate(recording, each, picture)
+        assert (walk.label, walk.score, walk.box) == (each.label, each.score, each.box)
+        check_made(network, recording, walk)
+        assert walk.stations[-1].name == "pixels"
+        assert "box suppression" not in stations(walk)
+
+
+def test_a_network_that_finds_nothing_says_how_near_it_came() -> None:
+    opened = few_masks(least=0.99)
+    recording = convlens.record(opened.network, read_inputs(opened, photo())[0])
+    assert len(recording.outputs[0]["boxes"]) == 0
+    found = candidates(recording)
+    best = found.best[0]
+    assert found.sentence() == (
+        "No box scored 0.99, where this network begins to report. Best of 12 proposals: "
+        f"class {best.label}, {best.score:.3g}."
+    )
+    near = dataclasses.replace(best, score=0.98996)
+    assert dataclasses.replace(found, best=(near,)).sentence().endswith("0.98996.")
+    none = dataclasses.replace(found, proposals=0, best=()).sentence()
+    assert none.endswith("It made no proposals.")
+
+
+def test_why_a_box_was_chosen_is_counted_again() -> None:
+    _, recording = seen("fasterrcnn_mobilenet_v3_large_fpn")
+    for detection in range(3):
+        at = stations(trace(recording, detection))
+        kept = at["box suppression"]
+        boxes, scores = (
+            recording.values[id].tensor
+            for id in recording.steps[recording.values[kept.value].step].inputs
         )
+        (own,) = (int(recording.values[kept.value].tensor[kept.index]),)
+        rank = int((scores > scores[own]).sum()) + 1
+        assert kept.text.startswith(f"rank {rank:,} of {len(scores):,} by score; ")
+        overlaps = (box_iou(boxes[own : own + 1], boxes)[0] > 0.5).sum() - 1
+        told = re.search(r"survived, ([\d,]+) box", kept.text)
+        assert (int(told[1].replace(",", "")) if told else 0) == overlaps
+        ranking = at["proposal ranking"]
+        count = recording.values[
+            recording.steps[recording.values[ranking.value].step].inputs[0]
+        ].shape[-1]
+        assert ranking.text.startswith(f"rank {ranking.index[-1] + 1:,} of {count:,} by objectness")
 
 
 def made_of_its_anchor(network: Any, recording: Recording, station: Station) -> Tensor:
@@ -107,7 +188,7 @@ def test_every_station_can_be_explained_and_the_way_ends_at_pixels(name: str) ->
     cells = stations(found)["cells"]
     assert recording.name_of(cells.value).startswith("backbone.fpn")
     # The samples' box is the proposal's.
-    samples = stations(found)["RoI samples"]
+    samples = stations(found)["samples"]
     step = recording.steps[recording.values[samples.value].step]
     assert step.op == "roi_align"
     boxes = recording.values[step.inputs[1]].tensor
@@ -119,8 +200,11 @@ def test_selections_are_said_to_be_chosen() -> None:
     _, recording = seen("keypointrcnn_resnet50_fpn")
     links = {station.name: station.link for station in trace(recording, 0).stations}
     chosen = {name for name, link in links.items() if link == "chosen"}
-    assert chosen == {"keypoints", "box suppression", "proposal suppression", "proposal ranking"}
-    assert "score rank 1 of" in stations(trace(recording, 0))["box suppression"].text
+    assert chosen == {
+        *("keypoints", "level"),
+        *("box suppression", "proposal suppression", "proposal ranking"),
+    }
+    assert "rank 1 of" in stations(trace(recording, 0))["box suppression"].text
 
 
 def test_masks_lead_to_the_detections_own_maps() -> None:
@@ -141,7 +225,7 @@ def test_a_trace_prints_and_is_ready_for_json() -> None:
     found = trace(recording, 0)
     lines = str(found).splitlines()
     assert lines[0].startswith("detection 0: class")
-    assert sum(line.startswith("  ~ ") for line in lines) == 3
+    assert sum(line.startswith("  ~ ") for line in lines) == 4
     assert json.loads(json.dumps(found.to_dict()))["stations"][-1]["name"] == "pixels"
 
 
