@@ -118,6 +118,7 @@ QUESTIONS = questions(
     Question("walk", Lab.walk, "A detection walked back, station by station"),
     Question("mask", Lab.mask, "The pixels that belong to a detection"),
     Question("segments", Lab.segments, "The class of every pixel"),
+    Question("pixel", Lab.pixel, "The scores of all classes at one pixel"),
     Question("picture", Lab.picture, "The picture as the network sees it"),
 )
 """Every question, by its name in the address: `/api/NAME?recording=1&...`."""

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from convlens.lab import Lab
-from convlens.lab.answers.detections import WalkAnswer, detections_of
+from convlens.lab.answers.detections import detections_of
+from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.guarding import StaleRecordingError
-from convlens.learn.tracing import Trace, trace
+from convlens.learn.tracing import Trace, candidates, trace, trace_candidate
 from convlens.lens import Recording, record
-from tests.cases.detectors import CATEGORIES
+from tests.cases.detectors import CATEGORIES, few_masks
 from tests.cases.lab_networks import lab_of, marked, photo
 from tests.running.serving import Served
 
@@ -43,9 +44,10 @@ def test_detections_are_the_networks_own_best_first(
 
 
 def _same_walk(found: WalkAnswer, known: Trace) -> None:
+    framed = [s for s in known.stations if not s.name.endswith(("suppression", "ranking"))]
     names = [(s["name"], s["link"], s["text"], tuple(s["index"])) for s in found["stations"]]
-    assert names == [(s.name, s.link, s.text, s.index) for s in known.stations]
-    for station, other in zip(found["stations"], known.stations, strict=True):
+    assert names == [(s.name, s.link, s.text, s.index) for s in framed]
+    for station, other in zip(found["stations"], framed, strict=True):
         assert other.box is not None
         assert station["box"] is not None
         np.testing.assert_allclose(station["box"], other.box, atol=0.006)
@@ -56,6 +58,67 @@ def test_a_walk_is_the_trace_with_its_places(detector_lab: Lab, recording: Recor
         _same_walk(detector_lab.walk(1, number), trace(recording, number))
     with pytest.raises(AssertionError):
         _same_walk(detector_lab.walk(1, 0), trace(recording, 1))
+
+
+def test_each_frame_shows_what_its_station_is_about(
+    detector_lab: Lab, recording: Recording
+) -> None:
+    walk, known = detector_lab.walk(1, 1), trace(recording, 1)
+    frames = {station["name"]: station for station in walk["stations"]}
+    assert " ".join(station["frame"] for station in walk["stations"]) == (
+        "box map score move box move map map map cells pixels"
+    )
+    why = {station.name: station for station in known.stations}
+    for name in ("box", "proposal"):
+        chosen, reason = frames[name]["chosen"], why[f"{name} suppression"]
+        assert chosen is not None
+        assert chosen["text"] == f"Chosen: {reason.text}."
+        assert (chosen["value"], tuple(chosen["index"])) == (reason.value, reason.index)
+    assert [name for name in frames if frames[name]["chosen"]] == ["box", "proposal"]
+    assert frames["level"]["link"] == "chosen"
+    move = frames["move"]
+    assert move["into"] == frames["box"]["box"]
+    assert move["box"] is not None
+    assert move["into"] is not None
+    (a, b, c, d), (e, f, g, h) = move["box"], move["into"]
+    assert move["cut"] == [min(a, e), min(b, f), max(c, g), max(d, h)]
+    assert frames["box"]["cut"] == frames["box"]["box"]
+    for station in walk["stations"]:
+        if (part := station["map"]) is not None:
+            plane = recording.values[station["value"]].tensor[tuple(station["index"][:-2])]
+            assert part["size"] == list(plane.shape)
+            step = [-(-size // 64) for size in plane.shape]
+            sent = plane[:: step[0], :: step[1]]
+            assert part["shown"] == list(sent.shape)
+            numbers = walk["numbers"][part["start"] :][: sent.numel()]
+            np.testing.assert_array_equal(numbers, sent.reshape(-1))
+
+
+def test_candidates_are_listed_and_walked_like_detections(
+    detector_lab: Lab, recording: Recording
+) -> None:
+    found, known = detector_lab.network()["detections"], candidates(recording)
+    assert found is not None
+    assert (found["least"], found["proposals"], found["sentence"]) == (0.05, 12, "")
+    assert [each["number"] for each in found["candidates"]] == list(range(5, 15))
+    for each, other in zip(found["candidates"], known.best, strict=True):
+        assert (each["score"], each["label"]) == (other.score, CATEGORIES[other.label])
+        np.testing.assert_allclose(each["box"], other.box, atol=0.006)
+    _same_walk(detector_lab.walk(1, 7), trace_candidate(recording, known.best[2]))
+
+
+def test_a_detector_that_finds_nothing_says_how_near_it_came() -> None:
+    lab = Lab(few_masks(least=0.99))
+    lab.look(photo())
+    found = lab.network()["detections"]
+    assert found is not None
+    best = found["candidates"][0]
+    assert (found["count"], best["number"], found["least"]) == (0, 0, 0.99)
+    assert found["sentence"] == (
+        "No box scored 0.99, where this network begins to report. Best of 12 proposals: "
+        f"{best['label']}, {best['score']:.3g}."
+    )
+    assert lab.walk(1, 0)["stations"][-1]["name"] == "pixels"
 
 
 def test_the_places_of_a_walk_lie_where_they_should(recording: Recording) -> None:
@@ -70,9 +133,9 @@ def test_the_places_of_a_walk_lie_where_they_should(recording: Recording) -> Non
     np.testing.assert_allclose(proposal, row * np.tile(scale, 2), rtol=1e-5)
     # The middle bin of seven lies in the middle of the proposal.
     centre = (proposal[:2] + proposal[2:]) / 2
-    np.testing.assert_allclose((places["RoI samples"][:2] + places["RoI samples"][2:]) / 2, centre)
+    np.testing.assert_allclose((places["samples"][:2] + places["samples"][2:]) / 2, centre)
     np.testing.assert_allclose(
-        (places["RoI samples"][2:] - places["RoI samples"][:2]) * 7,
+        (places["samples"][2:] - places["samples"][:2]) * 7,
         proposal[2:] - proposal[:2],
         rtol=1e-5,
     )
@@ -122,6 +185,7 @@ def test_a_detector_of_another_kind_is_listed_with_its_keypoints(networks: Path)
         (0, "cat"),
     ]
     assert (found["maps"], found["walks"]) == (0, False)
+    assert (found["candidates"], found["proposals"], found["sentence"]) == ([], 0, "")
     np.testing.assert_array_equal(found["best"][1]["box"], [5.0, 5.0, np.nan, 9.0])
     sure = [is_sure for *_, is_sure in found["best"][2]["points"]]
     assert (sure.count(True), sure[3]) == (16, False)
@@ -147,7 +211,11 @@ def test_other_networks_have_no_detections(networks: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "says"),
     [
-        ("walk?recording=1&detection=5", 400, "`detection` (=5) must be one of the 5"),
+        (
+            "walk?recording=1&detection=15",
+            400,
+            "`detection` (=15) must be one of the 5 found, or of",
+        ),
         ("walk?recording=1&detection=-1", 400, "`detection`"),
         ("walk?recording=1", 400, "`detection`"),
         ("walk?recording=9&detection=0", 409, "another picture"),

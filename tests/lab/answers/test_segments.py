@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 from torch import nn
 
 from convlens.lab import Lab
@@ -39,6 +40,26 @@ def test_segments_are_the_largest_scores(networks: Path) -> None:
         assert winners[y, x] == label
         assert scores[label, y, x] == scores[label][winners == label].max()
         assert each["background"] == (label == 0)
+
+
+def test_the_scores_of_a_pixel_are_ranked(networks: Path) -> None:
+    lab = lab_of(f"{networks}:Segments", photo(), 16)
+    recording = recorded(f"{networks}:Segments", photo(), 16)
+    scores = recording.outputs["out"][0]
+    found = lab.pixel(1, 3, 5)
+    assert sorted(each["label"] for each in found["scores"]) == [0, 1, 2, 3]
+    tensor = recording.values[found["value"]].tensor
+    listed = [each["score"] for each in found["scores"]]
+    assert listed == sorted(scores[:, 3, 5].tolist(), reverse=True)
+    assert listed == [float(tensor[tuple(each["index"])]) for each in found["scores"]]
+    first, second, *_ = found["scores"]
+    assert first["label"] == int(scores[:, 3, 5].argmax())
+    assert found["sentence"] == (
+        f"Chosen: {first['name']}, the largest of 4 scores at row 3, column 5, "
+        f"{first['score'] - second['score']:.4g} above {second['name']}."
+    )
+    with pytest.raises(ValueError, match=r"`row` and `column` \(=16, 0\) must lie in the 16 x 16"):
+        lab.pixel(1, 16, 0)
 
 
 def test_a_score_says_where_it_stands_among_all(networks: Path) -> None:

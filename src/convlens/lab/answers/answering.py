@@ -9,13 +9,14 @@ from torch import nn
 
 from convlens.lab.answers.arithmetic import Explained, Ranking, TermsAnswer, explained
 from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
-from convlens.lab.answers.detections import DetectionList, WalkAnswer
+from convlens.lab.answers.detections import DetectionList
 from convlens.lab.answers.envelope import Bytes
+from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.looking import Look, look_at, look_of
 from convlens.lab.answers.marking import Lit, lit_region
 from convlens.lab.answers.outline import OutlineNode, outline
 from convlens.lab.answers.scores import ClassScore, scores_of
-from convlens.lab.answers.segments import SegmentList, SegmentsAnswer, Standing
+from convlens.lab.answers.segments import PixelAnswer, SegmentList, SegmentsAnswer, Standing
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
 from convlens.lab.guarding import SENTENCES, StaleRecordingError
 from convlens.learn.opening import Opened
@@ -287,10 +288,11 @@ class Lab:
 
     def segments(self, recording: int) -> SegmentsAnswer:
         """Return the class of every pixel."""
-        seen = self._at(recording)
-        if seen.segments is None:
-            raise ValueError("`recording` has no segments: this network gives pixels no classes")
-        return seen.segments.map()
+        return self._at(recording).segmented().map()
+
+    def pixel(self, recording: int, row: int, column: int) -> PixelAnswer:
+        """Return the scores of all classes at a pixel of the segments, the best first."""
+        return self._at(recording).segmented().pixel(row, column)
 
     def picture(self, recording: int) -> PictureAnswer:
         """Return the picture as the network sees it."""

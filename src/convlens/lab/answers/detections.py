@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TypedDict
 
 import torch
@@ -11,26 +12,38 @@ from torch import Tensor
 
 from convlens.draw.colours import category_colour
 from convlens.draw.detections import SEEN, limbs_of
+from convlens.lab.answers.filmstrip import WalkAnswer, filmstrip, rounded
 from convlens.lab.answers.marking import Lit, lit
 from convlens.learn.predicting.detections import may_be_chances
 from convlens.learn.predicting.parts import MAPS, POINTS
 from convlens.learn.predicting.predictions import score_text
 from convlens.learn.predicting.reliability import not_finite
-from convlens.learn.tracing import Station, detections, is_detector, trace
+from convlens.learn.tracing import (
+    Candidates,
+    Trace,
+    candidates,
+    detections,
+    is_detector,
+    trace,
+    trace_candidate,
+)
 from convlens.lens import Recording
 
 MOST = 300
 """The detections that are listed at most, the best ones; COCO's detectors find 100."""
 
+_OTHERS = (LookupError, RuntimeError, AttributeError, StopIteration, TypeError)
+"""What reading a recording raises if the detector is built in another way than the zoo's."""
+
 _INSIDE = 0.5  # the least chance with which a pixel belongs to a mask
 
 
 class Detection(TypedDict):
-    """One detection.
+    """One detection, or a candidate that scored too little to be one.
 
-    `number`: its place in the network's answer. `text`: its score as `predict` writes it. `box`:
-    x1, y1, x2, y2 in pixels of the picture. `points`: x, y of each point, and whether it is sure
-    enough to be drawn.
+    `number`: its place in the network's answer; candidates count on from there. `text`: its score
+    as `predict` writes it. `box`: x1, y1, x2, y2 in pixels of the picture. `points`: x, y of each
+    point, and whether it is sure enough to be drawn.
     """
 
     number: int
@@ -47,6 +60,8 @@ class DetectionList(TypedDict):
 
     `scores`: the id of the value that holds them all. `maps`: how many masks each has. `walks`:
     whether each can be walked back. `points`: the names of points. `limbs`: the pairs to join.
+    `candidates`: the best boxes that scored less than `least`, from which this network reports, of
+    all `proposals`. `sentence`: says so if nothing was found, else "".
     """
 
     scores: int
@@ -56,24 +71,19 @@ class DetectionList(TypedDict):
     walks: bool
     points: list[str]
     limbs: list[tuple[int, int, tuple[int, int, int]]]
+    candidates: list[Detection]
+    least: float
+    proposals: int
+    sentence: str
 
 
-class WalkStation(TypedDict):
-    """A place on the way from a detection back to the pixels (see `convlens.learn.tracing`)."""
+class _Nearly(TypedDict):
+    """The part of a `DetectionList` that is about the candidates."""
 
-    name: str
-    text: str
-    value: int
-    index: list[int]
-    link: str
-    box: list[float] | None
-
-
-class WalkAnswer(TypedDict):
-    """A detection and the stations it was walked back by."""
-
-    detection: int
-    stations: list[WalkStation]
+    candidates: list[Detection]
+    least: float
+    proposals: int
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -99,20 +109,43 @@ class Detections:
             "walks": is_detector(self.recording),
             "points": list(points),
             "limbs": self._limbs(),
+            **self._nearly(categories),
+        }
+
+    def _nearly(self, categories: tuple[str, ...]) -> _Nearly:
+        """Return what the network almost found."""
+        count, low = len(self.part("scores")), self.candidates
+        if low is None:
+            nothing = "" if count else "Nothing was found: no box scored enough to be reported."
+            return {"candidates": [], "least": 0.0, "proposals": 0, "sentence": nothing}
+        return {
+            "candidates": [
+                _listed(count + k, each.label, each.score, each.box, categories)
+                for k, each in enumerate(low.best)
+            ],
+            "least": low.least,
+            "proposals": low.proposals,
+            "sentence": "" if count else low.sentence(partial(name_of, categories=categories)),
         }
 
     def _detection(self, number: int, categories: tuple[str, ...]) -> Detection:
-        label = int(self.part("labels")[number])
-        score = float(self.part("scores")[number])
-        return {
-            "number": number,
-            "label": name_of(label, categories),
-            "score": score,
-            "text": score_text(score, may_be_chances(self.part("scores"))),
-            "box": _rounded(self.part("boxes")[number].tolist()),
-            "colour": category_colour(label),
+        label, box = int(self.part("labels")[number]), self.part("boxes")[number].tolist()
+        found = _listed(number, label, float(self.part("scores")[number]), box, categories)
+        sure = may_be_chances(self.part("scores"))
+        return found | {
+            "text": score_text(found["score"], sure),
             "points": self._points(number),
         }
+
+    @cached_property
+    def candidates(self) -> Candidates | None:
+        """What scored too little to be reported; None for a detector that is built differently."""
+        if not is_detector(self.recording):
+            return None
+        try:
+            return candidates(self.recording)
+        except _OTHERS:
+            return None
 
     def _maps(self) -> list[str]:
         return [part.name for part in MAPS if part.name in self.ids]
@@ -178,27 +211,40 @@ class Detections:
     def walk(self, detection: int) -> WalkAnswer:
         """Return a detection walked back to the pixels (see `convlens.learn.tracing.trace`).
 
-        Raises ValueError if it cannot be.
+        Candidates have the numbers after the detections'. Raises ValueError if it cannot be.
         """
         try:
-            stations = trace(self.recording, detection).stations
-        except (LookupError, RuntimeError, AttributeError) as error:
+            return filmstrip(self.recording, self._walk(detection), detection)
+        except _OTHERS as error:
             # A user's network may have the same module names and be built differently inside.
             raise ValueError(
                 f"`detection` (={detection}) cannot be walked back: this network is not built as "
                 "the zoo's detectors are; follow its numbers from the outline"
             ) from error
-        return {"detection": detection, "stations": [_station(each) for each in stations]}
+
+    def _walk(self, detection: int) -> Trace:
+        count, low = len(self.part("scores")), self.candidates
+        if low is None or detection < count:
+            return trace(self.recording, detection)
+        if detection >= count + len(low.best):
+            raise ValueError(
+                f"`detection` (={detection}) must be one of the {count} found, or of the "
+                f"{len(low.best)} candidates after them"
+            )
+        return trace_candidate(self.recording, low.best[detection - count])
 
 
-def _station(station: Station) -> WalkStation:
+def _listed(
+    number: int, label: int, score: float, box: Sequence[float], categories: tuple[str, ...]
+) -> Detection:
     return {
-        "name": station.name,
-        "text": station.text,
-        "value": station.value,
-        "index": list(station.index),
-        "link": station.link,
-        "box": None if station.box is None else _rounded(station.box),
+        "number": number,
+        "label": name_of(label, categories),
+        "score": score,
+        "text": score_text(score, True),
+        "box": rounded(box),
+        "colour": category_colour(label),
+        "points": [],
     }
 
 
@@ -211,11 +257,6 @@ def detections_of(recording: Recording) -> Detections | None:
 def name_of(label: int, categories: tuple[str, ...]) -> str:
     """Return a category's name, or its number if it has none."""
     return categories[label] if 0 <= label < len(categories) else f"class {label}"
-
-
-def _rounded(box: Iterable[float]) -> list[float]:
-    """Return the sides of a box in hundredths of a pixel."""
-    return [round(side, 2) for side in box]
 
 
 def _is_broken(numbers: Tensor) -> bool:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from convlens.lab.answers.detections import Detections, WalkAnswer, detections_of
+from convlens.lab.answers.detections import Detections, detections_of
 from convlens.lab.answers.envelope import Bytes
+from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.scores import classes_of
 from convlens.lab.answers.segments import Segments, segments_of
 from convlens.lab.answers.sheets import largest, numbers
@@ -91,6 +92,12 @@ class Look:
         if self.detections is None:
             raise ValueError("`recording` has no detections: its network is not a detector")
         return self.detections
+
+    def segmented(self) -> Segments:
+        """Return the segments; ValueError if the network gives pixels no classes."""
+        if self.segments is None:
+            raise ValueError("`recording` has no segments: this network gives pixels no classes")
+        return self.segments
 
     def png(self) -> Bytes:
         """Return the frames, one below the other, as the bytes of a PNG file.

@@ -48,6 +48,24 @@ class SegmentsAnswer(TypedDict):
     codes: Bytes
 
 
+class PixelScore(TypedDict):
+    """The score of a class at one pixel; `index` is where it lies in the scores."""
+
+    label: int
+    name: str
+    score: float
+    colour: tuple[int, int, int]
+    index: list[int]
+
+
+class PixelAnswer(TypedDict):
+    """The scores of every class at one pixel, the best first, and who won in a sentence."""
+
+    value: int
+    scores: list[PixelScore]
+    sentence: str
+
+
 class Standing(TypedDict):
     """How the score of a class stands among all scores at its pixel.
 
@@ -103,7 +121,7 @@ class Segments:
             "label": label,
             "name": name,
             "share": share,
-            "colour": GREY if background else category_colour(label),
+            "colour": self._colour(label),
             "background": background,
             "index": [0, label, *self._best_of(label)],
         }
@@ -115,6 +133,40 @@ class Segments:
     def map(self) -> SegmentsAnswer:
         """Return the class of every pixel."""
         return {"codes": self.winners.numpy().reshape(-1)}
+
+    def pixel(self, row: int, column: int) -> PixelAnswer:
+        """Return the scores of all classes at a pixel, the best first.
+
+        Raises ValueError for a pixel outside the map.
+        """
+        h, w = self.winners.shape
+        if not (0 <= row < h and 0 <= column < w):
+            raise ValueError(
+                f"`row` and `column` (={row}, {column}) must lie in the {h} x {w} pixels"
+            )
+        scores = self.scores[:, row, column].to("cpu", torch.float64)
+        order = scores.argsort(descending=True, stable=True).tolist()
+        names = [name_of(label, self.categories) for label in order[:2]]
+        ahead = float(scores[order[0]] - scores[order[1]])
+        return {
+            "value": self.value.id,
+            "scores": [
+                {
+                    "label": label,
+                    "name": name_of(label, self.categories),
+                    "score": float(scores[label]),
+                    "colour": self._colour(label),
+                    "index": [0, label, row, column],
+                }
+                for label in order
+            ],
+            "sentence": f"Chosen: {names[0]}, the largest of {len(scores)} scores at row {row}, "
+            f"column {column}, {ahead:.4g} above {names[1]}.",
+        }
+
+    def _colour(self, label: int) -> tuple[int, int, int]:
+        background = name_of(label, self.categories) in BACKGROUNDS
+        return GREY if background else category_colour(label)
 
     def standing(self, index: tuple[int, ...]) -> Standing | None:
         """Return how a score stands at its pixel; None for another picture of the batch."""

@@ -64,10 +64,14 @@
  * @property {boolean} walks
  * @property {string[]} points
  * @property {[number, number, [number, number, number]][]} limbs
+ * @property {Detection[]} candidates the best that scored less than `least`
+ * @property {number} least the score from which the network reports
+ * @property {number} proposals
+ * @property {string} sentence says that nothing was found
  *
- * One detection.
+ * One detection, or a candidate that scored too little to be one.
  * @typedef {object} Detection
- * @property {number} number its place in the network's answer
+ * @property {number} number its place in the network's answer; candidates count on from there
  * @property {string} label
  * @property {number} score
  * @property {string} text
@@ -253,23 +257,56 @@
  * @typedef {object} ScaleAnswer
  * @property {number} largest
  *
- * A detection walked back.
+ * A detection walked back, and the numbers of its stations' maps.
  * @typedef {object} WalkAnswer
  * @property {number} detection
  * @property {WalkStation[]} stations
+ * @property {Float32Array} numbers
  *
  * A place on the way from a detection back to the pixels.
  * @typedef {object} WalkStation
  * @property {string} name
- * @property {string} text one sentence with its numbers
+ * @property {string} text a sentence or two with its numbers
+ * @property {string} brief what is written in its frame
+ * @property {string} frame what its frame shows: "box", "score", "move", "map", "cells" or "pixels"
  * @property {number} value
  * @property {number[]} index
  * @property {string} link "made of" or "chosen"
  * @property {number[] | null} box where it lies in the picture: x1, y1, x2, y2
+ * @property {number[] | null} into the box that it was moved into
+ * @property {number[] | null} cut the part of the picture to show
+ * @property {WalkMap | null} map
+ * @property {WalkChoice | null} chosen
+ *
+ * The map that a number lies in, and the part of it that is sent.
+ * @typedef {object} WalkMap
+ * @property {number[]} size rows and columns
+ * @property {number[]} shown rows and columns that are sent
+ * @property {number} start
+ *
+ * Why a box was chosen among others, and the number that says so.
+ * @typedef {object} WalkChoice
+ * @property {string} text
+ * @property {number} value
+ * @property {number[]} index
  *
  * The class of every pixel.
  * @typedef {object} SegmentsAnswer
  * @property {Uint8Array} codes
+ *
+ * The scores of every class at one pixel, the best first.
+ * @typedef {object} PixelAnswer
+ * @property {number} value
+ * @property {PixelScore[]} scores
+ * @property {string} sentence
+ *
+ * The score of a class at one pixel.
+ * @typedef {object} PixelScore
+ * @property {number} label
+ * @property {string} name
+ * @property {number} score
+ * @property {[number, number, number]} colour
+ * @property {number[]} index
  *
  * The picture as a PNG file.
  * @typedef {object} PictureAnswer
@@ -291,6 +328,7 @@
  * @property {(asked: { recording: number, detection: number }) => WalkAnswer} walk
  * @property {(asked: { recording: number, detection: number, map?: number }) => Lit} mask
  * @property {(asked: { recording: number }) => SegmentsAnswer} segments
+ * @property {(asked: { recording: number, row: number, column: number }) => PixelAnswer} pixel
  * @property {(asked: { recording: number }) => PictureAnswer} picture
  */
 
