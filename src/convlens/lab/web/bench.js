@@ -46,12 +46,11 @@ export class Bench {
   }
 
   get #family() {
-    return familyOf(this.laid?.answer.family ?? "");
+    return familyOf(this.laid, this.laid ? this.place : undefined);
   }
 
   get place() {
-    const index = this.stage.state.index ?? [];
-    return index.slice(index.length - (this.laid?.rank ?? 0));
+    return this.laid?.placeOf(this.stage.state.index ?? []) ?? [];
   }
 
   /** Draw everything of a number's step. @param {Laid} laid */
@@ -59,14 +58,15 @@ export class Bench {
     this.laid = laid;
     const seats = this.#sizes(laid);
     const { net, state } = this.stage;
-    const caption = (/** @type {Seat} */ seat) => (seat.value === null ? nothing : html`<b>${net.title(seat.value)}</b> <span class="soft">${net.map(seat.value, seat.at.at(-1) ?? 0) || net.shape(seat.value)}</span>`);
+    const caption = (/** @type {Seat} */ seat) => (seat.value === null ? nothing : html`<b>${net.title(seat.value)}</b> <span class="soft">${laid.part(seat)}</span>`);
     const shown = laid.shown;
     const second = laid.seat("in2");
+    const { sign } = this.#family;
     this.el.classList.toggle("stacked", seats.narrow);
     this.el.dataset.family = laid.answer.family;
     render(html`<div class="seats">
         ${shown ? html`<figure class="seat in"><figcaption>${caption(shown)}</figcaption><div .style=${`margin-top:${seats.dropIn}px`}>${this.input.bar ? this.input.bars.el : this.input.cells.el}</div></figure>
-          <span class="sign" aria-hidden="true">${second ? this.#sum() : this.#family.sign}</span>` : nothing}
+          <span class="sign" aria-hidden="true">${typeof sign === "string" ? sign : sign(laid)}</span>` : nothing}
         ${second ? html`<figure class="seat in2"><figcaption>${caption(second)}</figcaption>${this.second.cells.el}</figure>`
         : html`<figure class="seat mid"><figcaption>${this.#caption()}</figcaption><div class="middle"></div></figure>`}
         <span class="sign" aria-hidden="true">=</span>
@@ -81,11 +81,6 @@ export class Bench {
     if (way === "feeds") return "Move over the input: what does each number feed?";
     const change = this.laid?.seat("kernel") ? " Drag a weight up or down to change it." : "";
     return matchMedia("(hover: none)").matches ? `Slide a finger over the maps.${change}` : `Move over the input, the kernel or the output.${change}`;
-  }
-
-  #sum() {
-    const { family, detail } = /** @type {Laid} */ (this.laid).answer;
-    return family === "multiply" ? (detail.divides ? "÷" : "×") : (detail.sign ?? 1) < 0 ? "−" : "+";
   }
 
   #caption() {
@@ -171,7 +166,7 @@ export class Bench {
     const view = this.#view();
     if (this.stage.state.way === "feeds" && this.#family.readers && laid.shown) return this.#feeds(view);
     const tap = this.#strong && view.terms.find((t) => String(t.k) === String(this.#strong));
-    const winners = view.terms.filter((t) => t.weight && "won" in t).flatMap((t) => (t.at ? [t.at] : []));
+    const winners = view.terms.filter((t) => t.won).flatMap((t) => (t.at ? [t.at] : []));
     const cells = this.#family.lit?.(laid, view.place) ?? view.terms.flatMap((t) => (t.at ? [t.at] : []));
     this.#light(this.input, { cells: this.#inRing(cells), strong: tap?.at ?? null, winners });
     if (laid.seat("in2")) this.#light(this.second, { cells: [view.place] });
@@ -222,7 +217,8 @@ export class Bench {
     this.#write({ ...view, terms: fed.map((f) => ({ at: f.place, k: f.k, value, weight: f.weight, product: f.product })) }, feedsLine(view, fed));
     const where = laid.net.spot(shown.value ?? -1, [...shown.at, ...from]);
     const map = laid.net.map(laid.answer.value, laid.out.at.at(-1) ?? 0) || laid.net.said(laid.answer.value);
-    this.stage.say(`The number ${short(value)} at ${where} of ${laid.net.said(shown.value ?? -1)} is read by ${plural(fed.length, "place")} of ${map}${fed.length > 1 ? ", each time under another weight of the kernel" : ""}.`);
+    const how = fed.length < 2 ? "" : laid.seat("kernel") ? ", each time under another weight of the kernel" : laid.answer.family === "max_pool" ? `, and is the largest in ${fed.filter((f) => f.weight).length} of them` : "";
+    this.stage.say(`The number ${short(value)} at ${where} of ${laid.net.said(shown.value ?? -1)} is read by ${plural(fed.length, "place")} of ${map}${how}.`);
     render(nothing, /** @type {HTMLElement} */ (this.el.querySelector(".chips")));
   }
 
@@ -253,11 +249,14 @@ export class Bench {
     if (this.laid) this.update();
   }
 
-  /** @param {number[]} place */
-  #to(place) {
+  /** Move to a place; `asks`: the lab is asked for what it is made of, where the seats do not hold that. @param {number[]} place @param {boolean} [asks] */
+  #to(place, asks = false) {
+    const laid = /** @type {Laid} */ (this.laid);
+    const index = laid.indexOf(place);
     this.#moved = true;
     this.el.querySelector(".hint")?.remove();
-    this.stage.move({ index: [.../** @type {Laid} */ (this.laid).answer.index.slice(0, -place.length || undefined), ...place] });
+    if (asks && !this.#timer && !laid.knows(place)) this.stage.go({ index });
+    else this.stage.move({ index });
   }
 
   /** @param {number[]} cell */
@@ -278,8 +277,9 @@ export class Bench {
 
   /** @param {number[]} cell */
   #pressOutput(cell) {
-    this.#to(cell);
-    this.stage.nearer();
+    const known = this.laid?.knows(cell);
+    this.#to(cell, true);
+    if (known) this.stage.nearer();
   }
 
   /** Open the input's own number. @param {number[]} cell */
@@ -297,7 +297,7 @@ export class Bench {
     const place = [...this.place];
     const by = shape.length === 1 ? [down || right] : [...Array(shape.length - 2).fill(0), down, right];
     this.#strong = null;
-    this.#to(place.map((at, axis) => Math.max(0, Math.min(shape[axis] - 1, at + by[axis]))));
+    this.#to(place.map((at, axis) => Math.max(0, Math.min(shape[axis] - 1, at + by[axis]))), true);
   }
 
   /** Move to the next place, in reading order. @param {number} by */
@@ -309,7 +309,7 @@ export class Bench {
     const place = shape.map(() => 0);
     for (let axis = shape.length - 1; axis >= 0; axis--) { place[axis] = at % shape[axis]; at = Math.floor(at / shape[axis]); }
     this.#strong = null;
-    this.#to(place);
+    this.#to(place, true);
   }
 
   /** Whether it plays. */

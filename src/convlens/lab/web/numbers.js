@@ -158,3 +158,6 @@ export function unravel(position, shape) {
 export function ravel(index, shape) {
   return index.reduce((at, i, axis) => at * shape[axis] + i, 0);
 }
+
+/** Whether two indices are one. @param {number[] | null} a @param {number[] | null} b */
+export const same = (a, b) => a !== null && b !== null && a.length === b.length && a.every((v, i) => v === b[i]);

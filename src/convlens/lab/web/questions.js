@@ -1,6 +1,7 @@
 // The questions of the page about one recording; an answer that may be wanted again is kept.
 
 import { ask } from "./asking.js";
+import { covers } from "./laid.js";
 
 /**
  * @typedef {import("./answers.js").BenchAnswer} BenchAnswer
@@ -15,6 +16,7 @@ const KEPT = 24; // answers of one kind that are kept
 
 export class Questions {
   /** @type {Map<string, Map<string, Promise<unknown>>>} */ #kept = new Map();
+  /** @type {{ key: string, answer: BenchAnswer }[]} */ #benches = [];
   recording = 0;
 
   /** @param {Model} model */
@@ -55,22 +57,17 @@ export class Questions {
   }
 
   /**
-   * Ask for the seats of a number; those of one output map serve every place of it.
-   * @param {number} value @param {number[]} index @param {number | null} channel @param {number} rank the axes of a place
+   * Ask for the seats of a number; those of one map serve every place of it where its family can.
+   * @param {number} value @param {number[]} index @param {number | null} channel
    * @param {number | null} beside the recording whose maps come along
    */
-  bench(value, index, channel, rank, beside) {
-    const map = index.slice(0, index.length - rank);
-    const kept = this.#kept.get("bench") ?? new Map();
-    this.#kept.set("bench", kept);
-    const key = JSON.stringify([this.recording, value, map, channel, beside]);
-    const had = kept.get(key);
-    const answer = had ?? ask(this.model, "bench", { recording: this.recording, value, index, ...(channel === null ? {} : { channel }), ...(beside === null ? {} : { beside }) });
-    if (!had) answer.catch(() => kept.delete(key));
-    kept.delete(key);
-    kept.set(key, answer);
-    if (kept.size > KEPT) kept.delete(kept.keys().next().value);
-    return /** @type {Promise<BenchAnswer>} */ (answer);
+  async bench(value, index, channel, beside) {
+    const key = JSON.stringify([this.recording, value, channel, beside]);
+    const had = this.#benches.find((bench) => bench.key === key && covers(bench.answer, index));
+    if (had) return had.answer;
+    const answer = await this.once("bench", { value, index, ...(channel === null ? {} : { channel }), ...(beside === null ? {} : { beside }) });
+    this.#benches = [{ key, answer }, ...this.#benches.slice(0, KEPT - 1)];
+    return answer;
   }
 
   /** @returns {Promise<ImageBitmap>} */

@@ -385,7 +385,7 @@ export class Stage {
   async #drawBench(turn) {
     const { state, value } = this;
     if (!value || !state.index) return;
-    const answer = await this.questions.bench(value.id, state.index, state.channel, this.net.spatial(value.id), this.beside);
+    const answer = await this.questions.bench(value.id, state.index, state.channel, this.beside);
     if (turn !== this.turnNumber) return;
     this.laid = new Laid(answer, this.net.maker(value.id), this.net, state.channel);
     if (answer.refusal) this.alert(answer.refusal);

@@ -1,8 +1,8 @@
 // What every family of steps shares on the bench: products as a line, sums written out, cells of a kernel.
 
 import { html, nothing } from "../vendor/lit-html.js";
-import { colour, css, ink, largest } from "../colours.js";
-import { short, tight } from "../numbers.js";
+import { colour, css, ink, largest, shades } from "../colours.js";
+import { full, same, short, tight } from "../numbers.js";
 
 /**
  * @typedef {import("../laid.js").Laid} Laid
@@ -30,11 +30,12 @@ import { short, tight } from "../numbers.js";
  * @property {(laid: Laid, cell: number[]) => number[]} around the place whose window lies around an input cell
  * @property {(laid: Laid, place: number[]) => number[][]} [lit] the cells of the input that light up; those of the terms when missing
  * @property {(laid: Laid, cell: number[]) => Reader[]} [readers] the places that an input cell feeds
+ * @property {(laid: Laid, place: number[], terms: Term[]) => number} total what the terms come to, as the page computes it
  * @property {(view: View) => string} sentence
  * @property {(view: View) => Template | string | typeof nothing} middle
  * @property {(view: View) => Template | typeof nothing} line
  * @property {(laid: Laid, change: import("../state.js").SetNumber) => boolean} [preview] shows a change at once, and says whether it could
- * @property {string} sign between the input and the middle
+ * @property {string | ((laid: Laid) => string)} sign between the input and what follows
  * @property {(laid: Laid) => string} caption of the middle
  */
 
@@ -47,14 +48,27 @@ export function chip(x, most) {
   return html`<span class="product" .style=${`background:${css(rgb)};color:${ink(rgb)}`}>${tight(x)}</span>`;
 }
 
-/** @param {number[] | null} a @param {number[] | null} b */
-export const same = (a, b) => a !== null && b !== null && a.length === b.length && a.every((v, i) => v === b[i]);
-
-/** One product, written out. @param {View} view @param {Term} term @param {number} most */
+/** One product, written out; its exact numbers are in its title. @param {View} view @param {Term} term @param {number} most */
 export function product({ strong, point }, term, most) {
-  return html`<span class="term ${same(strong, term.k) ? "lit" : ""} ${term.at === null ? "edge" : ""}"
+  return html`<span class="term ${same(strong, term.k) ? "lit" : ""} ${term.at === null ? "edge" : ""}" title=${written(term)}
       @pointerenter=${() => point(term.k)} @pointerleave=${() => point(null)}>
     <span class="factors">${tight(term.value)}<i> × </i>${tight(term.weight)}</span><i class="equals">=</i>${chip(term.product, most)}</span>`;
+}
+
+/** A product with every digit. @param {Pick<Term, "value" | "weight" | "product">} term */
+export const written = ({ value, weight, product }) => `${exact(value)} × ${exact(weight)} = ${product}`;
+
+/** Every digit of a number; of one that float32 holds, those of float32. @param {number} x */
+export const exact = (x) => full(x, Math.fround(x) === x ? "float32" : "float64");
+
+/** The nine strongest products, and the sum of the others. @param {View} view */
+export function strongest(view) {
+  const { terms } = view;
+  const top = [...terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, 9);
+  const rest = terms.length - top.length;
+  const most = largest(top.map((t) => t.product)) || 1;
+  return html`<div class="products" .style=${"--k:3"}>${top.map((term) => product(view, term, most))}</div>
+    ${rest ? html`<p class="rest">${short(sum(top))} and the other ${rest}: ${short(sum(terms) - sum(top))}</p>` : nothing}`;
 }
 
 /**
@@ -63,15 +77,11 @@ export function product({ strong, point }, term, most) {
  */
 export function products(view, columns) {
   const { terms } = view;
+  if (terms.length > 81 || columns > 9) return strongest(view);
   const most = largest(terms.map((t) => t.product)) || 1;
-  if (terms.length > 81 || columns > 9) {
-    const top = [...terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, 9);
-    return html`<div class="products" .style=${"--k:3"}>${top.map((term) => product(view, term, most))}</div>
-      <p class="rest">${short(sum(top))} and the other ${terms.length - top.length}: ${short(sum(terms) - sum(top))}</p>`;
-  }
   if (columns > 4) {
     const lit = terms.find((t) => same(view.strong, t.k));
-    return html`<div class="products compact" .style=${`--k:${columns}`}>${terms.map((term) => html`<span class="term ${same(view.strong, term.k) ? "lit" : ""} ${term.at ? "" : "edge"}"
+    return html`<div class="products compact" .style=${`--k:${columns}`}>${terms.map((term) => html`<span class="term ${same(view.strong, term.k) ? "lit" : ""} ${term.at ? "" : "edge"}" title=${written(term)}
       @pointerenter=${() => view.point(term.k)} @pointerleave=${() => view.point(null)}>${chip(term.product, most)}</span>`)}</div>
       <p class="rest">${lit ? html`${short(lit.value)} × ${short(lit.weight)} = <b>${short(lit.product)}</b>` : "Point at a product to see its factors."}</p>`;
   }
@@ -84,9 +94,35 @@ export function products(view, columns) {
  * A sum with the names of its parts: `1.502 + 0.1750 bias = 1.677`.
  * @param {View} view @param {[number, string][]} parts @param {number} total
  */
-export function total({ stage, laid, place }, parts, total) {
-  return html`<p class="total">${parts.map(([x, name], i) => html`<span class=${i ? "soft" : ""}>${i ? (x < 0 ? " − " : " + ") : ""}${short(i ? Math.abs(x) : x)}${name ? ` ${name}` : ""}</span>`)}
-    = <b>${short(total)}</b>${stage.changes.difference(laid, place)}</p>`;
+export function total(view, parts, total) {
+  return equals(view, html`${parts.map(([x, name], i) => html`<span class=${i ? "soft" : ""}>${i ? (x < 0 ? " − " : " + ") : ""}${short(i ? Math.abs(x) : x)}${name ? ` ${name}` : ""}</span>`)}`, total);
+}
+
+/** A formula with its numbers, and what it comes to. @param {View} view @param {unknown} formula @param {number} [total] */
+export function equals({ stage, laid, place }, formula, total = laid.recorded(place)) {
+  return html`<p class="total">${formula} = <b title=${exact(total)}>${short(total)}</b>${stage.changes.difference(laid, place)}</p>`;
+}
+
+/** The pixels of a cell in the middle. @param {View} view @param {number} columns @param {number} [beside] */
+export function cellSize({ width, narrow }, columns, beside = 1) {
+  return Math.max(14, Math.min(narrow ? 44 : 56, Math.floor((width - 24 * (beside - 1)) / beside / columns)));
+}
+
+/** What lies under the window, as cells of the middle; chosen ones framed. @param {View} view @param {number} columns @param {number} side */
+export function patch({ laid, terms, strong, point }, columns, side) {
+  const shade = shades(laid.shown?.numbers ?? [], laid.net.isPicture(laid.shown?.value ?? -1));
+  return html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`} aria-hidden="true">${terms.map((t) => {
+    const rgb = shade(t.value);
+    return html`<div class="weight plain ${t.at ? "" : "edge"} ${t.won ? "won" : ""} ${same(strong, t.k) ? "lit" : ""}" .style=${t.at ? `height:${side}px;background:${css(rgb)};color:${ink(rgb)}` : `height:${side}px`}
+      @pointerenter=${() => point(t.k)} @pointerleave=${() => point(null)}>${side >= 26 ? tight(t.value) : ""}</div>`;
+  })}</div>`;
+}
+
+/** A value in a sentence, with its map where it has several: "map 3 of conv1". @param {Laid} laid @param {import("../laid.js").Seat | undefined} [seat] */
+export function said({ net, out }, seat) {
+  const { value, at } = seat ?? out;
+  const map = value === null ? "" : net.map(value, at.at(-1) ?? 0);
+  return `${map ? `${map} of ` : ""}${value === null ? "the input" : net.said(value)}`;
 }
 
 /** Return rows and columns in words: "rows 5–7, columns 3–5", "rows 1, 3 and 5". @param {(number[] | null)[]} cells */

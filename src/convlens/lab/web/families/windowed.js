@@ -2,10 +2,10 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { controls, editable } from "../change.js";
-import { colour, css, ink, largest, shades } from "../colours.js";
-import { plural, ravel, short, tight, unravel } from "../numbers.js";
+import { colour, css, ink, largest } from "../colours.js";
+import { plural, ravel, same, short, tight, unravel } from "../numbers.js";
 import { around, readers, taps } from "../parts/windows.js";
-import { chip, products, same, sum, total, where } from "./family.js";
+import { cellSize, chip, patch, products, sum, total, where } from "./family.js";
 
 /**
  * @typedef {import("../laid.js").Laid} Laid
@@ -118,25 +118,10 @@ function middle(view) {
   };
   const size = numbers.length / blocks;
   return html`<div class="kernel">
-    ${many ? html`<div class="pair">${patch(view, side, columns)}<span class="sign">×</span><div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${Array.from(numbers, (_, i) => cell(i))}</div></div>`
+    ${many ? html`<div class="pair">${patch(view, columns, side)}<span class="sign">×</span><div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${Array.from(numbers, (_, i) => cell(i))}</div></div>`
     : Array.from({ length: blocks }, (_, b) => html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>
         ${Array.from({ length: size }, (_, i) => cell(b * size + i))}</div>`)}
     ${laid.seat("bias") ? bias(view) : nothing}${controls(stage, laid)}</div>`;
-}
-
-/** The pixels of a weight's cell. @param {View} view @param {number} columns @param {number} beside */
-function cellSize({ width, narrow }, columns, beside) {
-  return Math.max(14, Math.min(narrow ? 44 : 56, Math.floor((width - 24 * (beside - 1)) / beside / columns)));
-}
-
-/** What lies under the window, as cells as large as the kernel's. @param {View} view @param {number} side @param {number} columns */
-function patch({ laid, terms, strong, point }, side, columns) {
-  const shade = shades(laid.shown?.numbers ?? [], laid.net.isPicture(laid.shown?.value ?? -1));
-  return html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`} aria-hidden="true">${terms.map((t) => {
-    const rgb = shade(t.value);
-    return html`<div class="weight plain ${t.at ? "" : "edge"} ${same(strong, t.k) ? "lit" : ""}" .style=${t.at ? `height:${side}px;background:${css(rgb)};color:${ink(rgb)}` : `height:${side}px`}
-      @pointerenter=${() => point(t.k)} @pointerleave=${() => point(null)}>${side >= 26 ? tight(t.value) : ""}</div>`;
-  })}</div>`;
 }
 
 /** @param {View} view */
@@ -222,6 +207,10 @@ export const windowed = {
   around: (laid, cell) => axesOf(laid).map((axis, i) => around(axis, cell[i])),
   lit,
   readers: readersOf,
+  total: (laid, place, terms) => {
+    const bias = laid.seat("bias") ? laid.number("bias") : 0;
+    return bias + (laid.hasAll ? sum(channelSums(laid, place).map(([, product]) => ({ product }))) : sum(terms));
+  },
   sentence,
   middle,
   line,
