@@ -114,13 +114,18 @@ class Call:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Failure:
-    """The error that a network raised, and where; `op` is the call of torch, or "" outside one."""
+    """The error that a network raised, and where; `op` is the call of torch, or "" outside one.
+
+    `args` and `kwargs` are what the call was given, as in a `Step`.
+    """
 
     step: int
     module: str
     op: str
     source: tuple[str, int]
     exception: Exception
+    args: tuple[Any, ...] = field(default=(), repr=False)
+    kwargs: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def message(self) -> str:

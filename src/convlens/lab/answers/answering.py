@@ -9,62 +9,17 @@ from torch import nn
 
 from convlens.lab.answers.arithmetic import Explained, Ranking, TermsAnswer, explained
 from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
-from convlens.lab.answers.detections import DetectionList
 from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.looking import Look, look_at, look_of
 from convlens.lab.answers.marking import Lit, lit_region
-from convlens.lab.answers.outline import OutlineNode, outline
-from convlens.lab.answers.scores import ClassScore, scores_of
-from convlens.lab.answers.segments import PixelAnswer, SegmentList, SegmentsAnswer, Standing
+from convlens.lab.answers.network import NetworkAnswer, network_answer, no_network
+from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer, Standing
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
 from convlens.lab.guarding import SENTENCES, StaleRecordingError
 from convlens.learn.opening import Opened
 from convlens.learn.predicting.reliability import doubts as doubts_of
 from convlens.lens import Recording, explain_value, region
-from convlens.lens.costs import parameters_of
-
-
-class ValueRow(TypedDict):
-    """A value of the recording: its id, and what the page writes of it."""
-
-    id: int
-    name: str
-    kind: str
-    shape: list[int]
-    dtype: str
-
-
-class NetworkAnswer(TypedDict):
-    """The network on the picture.
-
-    `recording` is the number that the other questions take, 0 where there is none; `failure` then
-    says why, and the rest is empty. `picture`: its rows and columns, and `frames` how many there
-    are, None where the input is not a picture. `output`: the id of the value the network returned,
-    if it is one. `categories`: the names along its last axis. `doubts`: what the user must know of
-    the answer. `error`: the error that the network raised.
-    """
-
-    recording: int
-    name: str
-    failure: str
-    picture: list[int] | None
-    frames: int | None
-    picture_name: str
-    seconds: float
-    steps: int
-    parameters: int
-    nodes: list[OutlineNode]
-    values: list[ValueRow]
-    inputs: list[int]
-    output: int | None
-    scores: list[ClassScore]
-    categories: list[str] | None
-    detections: DetectionList | None
-    segments: SegmentList | None
-    doubts: list[str]
-    warnings: list[str]
-    error: str | None
 
 
 class NumberAnswer(TypedDict):
@@ -166,46 +121,12 @@ class Lab:
         self._settled.set()
 
     def network(self) -> NetworkAnswer:
-        """Return the outline, all values and the answer; waits for the first recording."""
+        """Return every step and value, and the answer; waits for the first recording."""
         self._settled.wait()
         seen = self._look
         if seen is None:
-            return _nothing(self._opened.name, self._failure)
-        recording, pixels, output = seen.recording, seen.pixels, seen.recording.output
-        doubts = self._all_doubts(seen)
-        points = self._opened.keypoints or ()
-        return {
-            "recording": seen.number,
-            "name": self._opened.name,
-            "failure": "",
-            "picture": None if pixels is None else list(pixels.shape[1:3]),
-            "frames": None if pixels is None else len(pixels),
-            "picture_name": seen.name,
-            "seconds": seen.seconds,
-            "steps": len(recording.steps),
-            "parameters": parameters_of(recording),
-            "nodes": outline(recording),
-            "values": _values(seen),
-            "inputs": [v.id for v in recording.inputs],
-            "output": output.id if output is not None else None,
-            "scores": scores_of(recording, seen.classes, seen.names),
-            "categories": _categories(seen),
-            "detections": seen.detections.listed(seen.names, points) if seen.detections else None,
-            "segments": seen.segments.listed() if seen.segments else None,
-            "doubts": doubts,
-            "warnings": [*doubts, *recording.warnings],
-            "error": recording.error.message if recording.error else None,
-        }
-
-    def _all_doubts(self, seen: Look) -> list[str]:
-        """Return what the user must know: random weights, numbers that are not finite."""
-        doubts = list(self._doubts)
-        for found in (seen.classes, seen.segments and seen.segments.doubt()):
-            if found:
-                doubts += [*filter(None, [found.get("error")]), *found.get("warnings", ())]
-        if seen.detections is not None:
-            doubts += seen.detections.doubts()
-        return [*doubts, *seen.doubts]
+            return no_network(self._opened.name, self._failure)
+        return network_answer(self._opened, seen, self._doubts)
 
     def number(
         self,
@@ -307,54 +228,6 @@ class Lab:
                 f"ask about recording {current}"
             )
         return seen
-
-
-def _nothing(name: str, failure: str) -> NetworkAnswer:
-    """Return the answer of a network that has run on no picture yet."""
-    return {
-        "recording": 0,
-        "name": name,
-        "failure": failure,
-        "picture": None,
-        "frames": None,
-        "picture_name": "",
-        "seconds": 0.0,
-        "steps": 0,
-        "parameters": 0,
-        "nodes": [],
-        "values": [],
-        "inputs": [],
-        "output": None,
-        "scores": [],
-        "categories": None,
-        "detections": None,
-        "segments": None,
-        "doubts": [],
-        "warnings": [],
-        "error": None,
-    }
-
-
-def _values(seen: Look) -> list[ValueRow]:
-    names = seen.recording.names
-    return [
-        {
-            "id": value.id,
-            "name": names[value.id],
-            "kind": value.kind,
-            "shape": list(value.shape),
-            "dtype": str(value.dtype).removeprefix("torch."),
-        }
-        for value in seen.recording.values
-    ]
-
-
-def _categories(seen: Look) -> list[str] | None:
-    """Return the names of the numbers along the output's last axis, if it has one for each."""
-    output = seen.recording.output
-    if output is None or not output.shape or seen.classes is None:
-        return None
-    return list(seen.names) if output.shape[-1] == len(seen.names) else None
 
 
 def _standing(seen: Look, value: int, index: tuple[int, ...]) -> Standing | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from convlens.lab.answers.envelope import Doubles
 from convlens.lab.answers.segments import Standing
-from convlens.lens import Explanation, Recording, Step
+from convlens.lens import Explanation, Recording
 
 GROUPS = 24
 """The groups (input channels, or single terms) that one answer holds at most."""
@@ -101,7 +101,7 @@ def explained(
         "index": list(explanation.index),
         "step": step.index if step else None,
         "op": step.op if step else None,
-        "source": source_line(step) if step else None,
+        "source": source_line(step.source) if step else None,
         "kind": explanation.kind,
         "rule": explanation.rule,
         "formula": explanation.formula,
@@ -195,9 +195,9 @@ def _element(source: tuple[int, int] | None) -> tuple[int, int] | None:
     return None if source is None else (int(source[0]), int(source[1]))
 
 
-def source_line(step: Step) -> SourceLine | None:
-    """Return where the user's own code called a step; None where no file is known."""
-    file, line = step.source
+def source_line(source: tuple[str, int]) -> SourceLine | None:
+    """Return a file and line of the user's own code with its text; None where no file is known."""
+    file, line = source
     if not file:
         return None
     short = "/".join(PurePath(file).parts[-2:])

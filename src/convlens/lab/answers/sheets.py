@@ -131,11 +131,15 @@ def layout_in(recording: Recording, value: Value) -> SheetLayout:
     """Return the layout of a value, which the steps that read it determine."""
     readers = (step for step in recording.steps if value.id in step.inputs)
     transposed = any(step.op.startswith("conv_transpose") for step in readers)
-    return layout(value, batched=_batched(recording), transposed=transposed)
+    return layout(value, batched=reads_batches(recording), transposed=transposed)
 
 
-def _batched(recording: Recording) -> bool:
+def reads_batches(recording: Recording) -> bool:
     """Return whether the network reads a batch: a convolution's input has its kernel's axes."""
+    return recording.kept("batches", 0, 1, lambda: _reads_batches(recording))
+
+
+def _reads_batches(recording: Recording) -> bool:
     for step in recording.steps:
         if step.op.startswith("conv") and len(step.inputs) > 1:
             x, weight = (recording.values[id] for id in step.inputs[:2])

@@ -10,12 +10,17 @@
  * @property {number | null} frames
  * @property {string} picture_name
  * @property {number} seconds
- * @property {number} steps
+ * @property {string} task
+ * @property {boolean} random whether weights are drawn at random
+ * @property {StepRow[]} steps
+ * @property {CallRow[]} calls
  * @property {number} parameters
  * @property {OutlineNode[]} nodes
  * @property {ValueRow[]} values
  * @property {number[]} inputs
+ * @property {number | null} picture_value
  * @property {number | null} output
+ * @property {Door | null} door where to begin
  * @property {ClassScore[]} scores
  * @property {string[] | null} categories names along the output's last axis
  * @property {DetectionList | null} detections
@@ -23,6 +28,81 @@
  * @property {string[]} doubts what the reader must know of the answer
  * @property {string[]} warnings
  * @property {string | null} error
+ * @property {FaultRow | null} fault
+ *
+ * One step.
+ * @typedef {object} StepRow
+ * @property {number} index
+ * @property {string} op
+ * @property {string} family
+ * @property {string} label its module
+ * @property {string} type that module's, where no other lies in it
+ * @property {string} name its first output's
+ * @property {number[]} inputs
+ * @property {number[]} outputs
+ * @property {number[]} x the activations it reads
+ * @property {number | null} weight
+ * @property {number | null} bias
+ * @property {WindowRow[]} windows one for each axis of places
+ * @property {number} groups
+ * @property {string} reach "window", "same" or "all": which places a place is made of
+ * @property {boolean} plumbing whether it only hands numbers on
+ * @property {SourceLine | null} source
+ * @property {number} seconds
+ * @property {number} multiply_adds
+ * @property {number} weights how many numbers its parameters have
+ * @property {string} note
+ *
+ * A window along one axis.
+ * @typedef {object} WindowRow
+ * @property {number} size
+ * @property {number} stride
+ * @property {number} dilation
+ * @property {number} before
+ * @property {number} after
+ * @property {boolean} transposed
+ * @property {number} inputs
+ * @property {number} outputs
+ * @property {boolean} adaptive
+ *
+ * One call of a module: the steps from first to before last.
+ * @typedef {object} CallRow
+ * @property {string} path
+ * @property {string} label
+ * @property {string} type
+ * @property {number} parent
+ * @property {number} first
+ * @property {number} last
+ * @property {number[]} outputs
+ *
+ * The number at which the page opens.
+ * @typedef {object} Door
+ * @property {number} value
+ * @property {number[]} index
+ *
+ * The call that failed.
+ * @typedef {object} FaultRow
+ * @property {number} step
+ * @property {string} op
+ * @property {string} label
+ * @property {string} message
+ * @property {string} sentence
+ * @property {SourceLine | null} source
+ * @property {OperandRow[]} operands
+ * @property {SizeRow[]} chain the sizes that led there
+ *
+ * What a failed call was given.
+ * @typedef {object} OperandRow
+ * @property {number} value
+ * @property {string} name
+ * @property {number[]} shape
+ *
+ * A size on the way to a failed call.
+ * @typedef {object} SizeRow
+ * @property {number | null} step
+ * @property {number} value
+ * @property {string} name
+ * @property {number[]} shape
  *
  * A module call or a step.
  * @typedef {object} OutlineNode
@@ -46,6 +126,8 @@
  * @property {string} kind
  * @property {number[]} shape
  * @property {string} dtype
+ * @property {number} step that made it, -1 if none did
+ * @property {number} slot
  *
  * One class and its score.
  * @typedef {object} ClassScore
@@ -335,6 +417,7 @@
 /** A network before its first answer. @type {NetworkAnswer} */
 export const NO_NETWORK = {
   recording: 0, name: "", failure: "", picture: null, frames: null, picture_name: "", seconds: 0,
-  steps: 0, parameters: 0, nodes: [], values: [], inputs: [], output: null, scores: [],
-  categories: null, detections: null, segments: null, doubts: [], warnings: [], error: null,
+  task: "", random: false, steps: [], calls: [], parameters: 0, nodes: [], values: [], inputs: [], picture_value: null,
+  output: null, door: null, scores: [],
+  categories: null, detections: null, segments: null, doubts: [], warnings: [], error: null, fault: null,
 };

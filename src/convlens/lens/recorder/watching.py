@@ -43,9 +43,6 @@ _OWN = "convlens.compute.", "convlens.functional."
 _NUMBERS = (bool, int, float, complex, list, tuple)
 """What may hold numbers of a tensor."""
 
-Failed = tuple[int, str, str, tuple[str, int]]
-"""Where an error was raised: step, module, operation, and file with line."""
-
 
 @dataclass(frozen=True, slots=True)
 class StartedCall:
@@ -76,7 +73,7 @@ class Watcher(TorchFunctionMode):
         self.asked: set[int] = set()  # the values whose sizes the network asked for
         self.taken: set[int] = set()  # those whose numbers it took by a call that is not a step
         self.gradients = torch.is_grad_enabled()  # where the recording was asked for
-        self._failed: Failed | None = None
+        self._failed: Failure | None = None
         self._thread = threading.get_ident()
         self._expanding = ""  # the call whose operators are recorded one by one
 
@@ -143,8 +140,8 @@ class Watcher(TorchFunctionMode):
 
     def _failure(self, exception: Exception) -> Failure:
         """Return where an error was raised: in a call of torch, or outside all of them."""
-        if self._failed is not None:
-            return Failure(*self._failed, exception)
+        if self._failed is not None and _stems(exception, self._failed.exception):
+            return replace(self._failed, exception=exception)
         module, source = self.calls.raised_in(exception)
         return Failure(len(self.steps), module, "", source, exception)
 
@@ -293,9 +290,10 @@ class Watcher(TorchFunctionMode):
         try:
             with self._unwatched() if alone else contextlib.nullcontext():
                 out = func(*args, **kwargs)
-        except Exception:
-            if self._failed is None:
-                self._failed = len(self.steps), self.calls.place[0], name, site()
+        except Exception as error:
+            if self._failed is None or not _stems(error, self._failed.exception):
+                place = len(self.steps), self.calls.place[0], name, site()
+                self._failed = Failure(*place, error, *call.refs)
             raise
         seconds = time.perf_counter() - started
         with self.own:
@@ -371,3 +369,10 @@ class Watcher(TorchFunctionMode):
 
 def _among(tensor: Tensor, tensors: list[Tensor]) -> bool:
     return any(tensor is each for each in tensors)
+
+
+def _stems(error: BaseException | None, origin: Exception) -> bool:
+    """Return whether an error is another one, or was raised while that one was handled."""
+    while error is not None and error is not origin:
+        error = error.__cause__ or error.__context__
+    return error is origin
