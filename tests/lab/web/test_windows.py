@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from convlens.windows import AdaptiveWindow, TransposedWindow, Window
+from tests.lab.web.modules import in_node, needs_node
 
-MODULE = Path(__file__).parents[3] / "src/convlens/lab/web/parts/windows.js"
 AnyWindow = Window | TransposedWindow | AdaptiveWindow
 Axis = dict[str, int | bool]
 
 SCRIPT = """
-import { readFileSync } from "node:fs";
-const { taps, readers, span, spread, unread, extent, around } = await import(process.argv[1]);
+const { taps, readers, span, spread, unread, extent, around } = page;
 const along = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const boxes = (n, f) => along(n, (a) => along(n - a, (b) => f(a, a + b + 1)));
 const answer = (a) => ({
@@ -29,7 +23,7 @@ const answer = (a) => ({
   spreads: boxes(a.inputs, (from, to) => spread(a, from, to)),
   unread: unread(a), extent: extent(a), around: along(a.inputs, (i) => around(a, i)),
 });
-console.log(JSON.stringify(JSON.parse(readFileSync(0)).map(answer)));
+return given.map(answer);
 """
 
 
@@ -101,14 +95,13 @@ def distance(window: AnyWindow, o: int, i: int, n: int) -> float:
     return abs(one * window.stride - window.before + (window.extent - 1) / 2 - other)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@needs_node
 def test_every_small_window_is_pythons() -> None:
     cases = list(windows())
     assert len(cases) > 3000
-    given = json.dumps([axis_of(window, n) for window, n in cases])
-    command = ["node", "--input-type=module", "-e", SCRIPT, str(MODULE)]
-    ran = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
-    for (window, n), answer in zip(cases, json.loads(ran.stdout), strict=True):
+    given = [axis_of(window, n) for window, n in cases]
+    answers = in_node("parts/windows.js", SCRIPT, given)
+    for (window, n), answer in zip(cases, answers, strict=True):
         middles = answer.pop("around")
         assert answer == json.loads(json.dumps(expected(window, n))), (window, n)
         for i, o in enumerate(middles):
