@@ -1,10 +1,8 @@
 // The network as a row of cards: modules folded until it fits, ranks by the longest way from the input, lanes by branch.
 
 /**
- * What is read of `StepRow`, `CallRow` and `ValueRow`.
- * @typedef {{ index: number, op: string, name: string, x: number[], outputs: number[], plumbing: boolean }} Step
- * @typedef {{ label: string, type: string, parent: number, first: number, last: number, outputs: number[] }} Call
- * @typedef {{ steps: Step[], calls: Call[], values: Map<number, { name: string, kind: string, step: number, shape: number[] }> }} Network
+ * @typedef {import("./answers.js").ValueRow} ValueRow
+ * @typedef {Pick<import("./answers.js").NetworkAnswer, "steps" | "calls"> & { values: Map<number, ValueRow> }} Network
  *
  * An input, a step, a module or a run of steps ("block"), or `count` equal blocks in a row ("repeat"). `key` is what `open` takes: a module's
  * label, where it is one. `value`: whose map it shows. `steps`: from the first to before the second. `equal`: types and operations inside. `bare`: steps of no module's own.

@@ -2,20 +2,17 @@
 import { span, spread } from "./windows.js";
 
 /**
- * @typedef {import("./windows.js").Axis} Axis
+ * @typedef {import("../answers.js").StepRow} StepRow
  * @typedef {[low: number, high: number][]} Box along each spatial axis, up to but without `high`
  * @typedef {{ box: Box, whole: boolean }} Field `whole`: the box is all of the plane
- *
- * What a field needs to know of a step (a `StepRow`) and of a network.
- * @typedef {{ index: number, x: number[], outputs: number[], windows: Axis[], reach: string }} FieldStep
- * @typedef {{ steps: FieldStep[], values: Map<number, { shape: number[] }>, spatial: (id: number) => number }} FieldNet
+ * @typedef {{ steps: StepRow[], values: Map<number, import("../answers.js").ValueRow>, spatial: (id: number) => number }} Spaced
  */
 
 /** The box along one axis in a value of another length: the same places, or all where one of them stands for many. @param {number} n @param {number} m @param {[number, number]} range @returns {[number, number]} */
 const across = (n, m, range) => (n === m ? range : [0, m]);
 
 export class Fields {
-  /** Prepare the fields of a network; `of` then takes less than a frame. @param {FieldNet} net */
+  /** Prepare the fields of a network; `of` then takes less than a frame. @param {Spaced} net */
   constructor(net) {
     this.steps = net.steps;
     /** Rows and columns of every value. @type {Map<number, number[]>} */
@@ -45,7 +42,7 @@ export class Fields {
     return fields;
   }
 
-  /** Add the box that value `from` gives to value `to`. @private @param {FieldStep} step @param {Map<number, Box>} boxes @param {number} from @param {number} to @param {typeof span} by */
+  /** Add the box that value `from` gives to value `to`. @private @param {StepRow} step @param {Map<number, Box>} boxes @param {number} from @param {number} to @param {typeof span} by */
   carry(step, boxes, from, to, by) {
     const box = /** @type {Box} */ (boxes.get(from)), here = this.planes.get(from) ?? [], there = this.planes.get(to) ?? [];
     /** @type {Box} */

@@ -1,17 +1,6 @@
 // The integers of one axis of a window: which inputs an output reads, and which outputs read an input.
 
-/**
- * What `WindowRow` says of an axis. `before` counts the padded (transposed: the cut off) places before it.
- * @typedef {object} Axis
- * @property {number} size
- * @property {number} stride
- * @property {number} dilation
- * @property {number} before
- * @property {boolean} transposed
- * @property {number} inputs
- * @property {number} outputs
- * @property {boolean} adaptive
- */
+/** @typedef {Omit<import("../answers.js").WindowRow, "after">} Axis */
 
 /** The axis with its ends swapped: a transposed window's outputs read what a window's inputs are read by. @param {Axis} axis @returns {Axis} */
 const turned = (axis) => ({ ...axis, transposed: !axis.transposed, inputs: axis.outputs, outputs: axis.inputs });
