@@ -161,7 +161,7 @@ def test_a_mask_is_the_networks_own(detector_lab: Lab, recording: Recording) -> 
 
 def test_every_value_of_a_detector_has_its_sheet_and_numbers(detector_lab: Lab) -> None:
     kinds = set()
-    tensors = [value.tensor for value in detector_lab._at(1).recording.values]
+    tensors = [value.tensor for value in detector_lab.recording.values]
     for each in detector_lab.network()["values"]:
         id, shape = each["id"], each["shape"]
         if each["name"].startswith("backbone.body"):

@@ -12,11 +12,12 @@ from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
 from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.looking import Look, look_at, look_of
+from convlens.lab.answers.looks import Looks
 from convlens.lab.answers.marking import Lit, lit_region
 from convlens.lab.answers.network import NetworkAnswer, network_answer, no_network
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer, Standing
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
-from convlens.lab.guarding import SENTENCES, StaleRecordingError
+from convlens.lab.guarding import SENTENCES
 from convlens.learn.opening import Opened
 from convlens.learn.predicting.reliability import doubts as doubts_of
 from convlens.lens import Recording, explain_value, region
@@ -54,7 +55,7 @@ class LookAnswer(TypedDict):
 
 
 class Lab:
-    """One opened network, on one picture at a time.
+    """One opened network, on one picture at a time, and the last few recordings of it.
 
     Answers are typed dictionaries; their arrays are NumPy's. Every question names the recording it
     is about, so that no answer ever shows another picture's numbers. Several threads may use a lab:
@@ -65,9 +66,8 @@ class Lab:
         self._opened = opened
         self._held = False
         self._doubts = doubts_of(opened.network)
-        self._looking = threading.Lock()
+        self._looks = Looks()
         self._settled = threading.Event()
-        self._look: Look | None = None
         self._failure = ""
 
     @classmethod
@@ -77,16 +77,17 @@ class Lab:
         `opened`: the network that ran. Without it, the lab takes no other picture.
         """
         lab = cls(opened or Opened("recording", nn.Module(), None, None, None))
-        lab._look, lab._held = look_of(lab._opened, recording, number=1), opened is None
+        lab._looks.add(lambda number: look_of(lab._opened, recording, number), show=True)
+        lab._held = opened is None
         lab._settled.set()
         return lab
 
     @property
     def recording(self) -> Recording:
         """The recording that is answered from; ValueError where there is none yet."""
-        if self._look is None:
+        if self._looks.shown is None:
             raise ValueError("the lab has no recording yet; let it `look` at a picture first")
-        return self._look.recording
+        return self._looks.shown.recording
 
     def look(self, source: object, name: str = "") -> int:
         """Run the network on a picture (or `.npy` array) and answer from it from now on.
@@ -102,18 +103,18 @@ class Lab:
                 "this page shows a recording, not a network; `convlens.show(network, picture)` "
                 "opens one that runs on other pictures"
             )
-        with self._looking:
-            try:
-                number = 1 if self._look is None else self._look.number + 1
-                self._look = look_at(self._opened, source, name, number)
-                self._failure = ""
-            except Exception as error:
-                if self._look is None:
-                    self._failure = str(error) or type(error).__name__
-                raise
-            finally:
-                self._settled.set()  # who waited finds the picture, or why there is none
-            return number
+        try:
+            made = self._looks.add(
+                lambda number: look_at(self._opened, source, name, number), show=True
+            )
+            self._failure = ""
+            return made.number
+        except Exception as error:
+            if self._looks.shown is None:
+                self._failure = str(error) or type(error).__name__
+            raise
+        finally:
+            self._settled.set()  # who waited finds the picture, or why there is none
 
     def skip(self) -> None:
         """Begin without a picture: the page then asks for one."""
@@ -123,10 +124,10 @@ class Lab:
     def network(self) -> NetworkAnswer:
         """Return every step and value, and the answer; waits for the first recording."""
         self._settled.wait()
-        seen = self._look
+        seen = self._looks.shown
         if seen is None:
             return no_network(self._opened.name, self._failure)
-        return network_answer(self._opened, seen, self._doubts)
+        return network_answer(seen, self._doubts)
 
     def number(
         self,
@@ -145,7 +146,7 @@ class Lab:
             sheet: the index on the first axis of a sheet of this value to send along.
             choices: whether to find the region of a number that was chosen among others, too.
         """
-        seen = self._at(recording)
+        seen = self._looks.at(recording)
         seen.element(value, index)
         answer: NumberAnswer = {
             "explanation": None,
@@ -174,60 +175,50 @@ class Lab:
             index: where the number lies in it.
             channel: the input map of a convolution to show, instead of the one that adds most.
         """
-        seen = self._at(recording)
+        seen = self._looks.at(recording)
         found = seen.element(value, index)
         standing = _standing(seen, value, index)
         return bench_of(seen.recording, found, index, channel, standing)
 
     def terms(self, recording: int, value: int, index: tuple[int, ...], start: int) -> TermsAnswer:
         """Return the terms of a number from rank `start` on."""
-        seen = self._at(recording)
+        seen = self._looks.at(recording)
         seen.element(value, index)
         return Ranking(seen.recording, explain_value(seen.recording, value, index)).terms(start)
 
     def sheet(self, recording: int, value: int, first: int = 0) -> SheetAnswer:
         """Return the feature maps of a value (see `convlens.lab.answers.sheets.sheet_of`)."""
-        seen = self._at(recording)
+        seen = self._looks.at(recording)
         return sheet_of(seen.recording, seen.value(value), first)
 
     def numbers(self, recording: int, value: int, first: int = 0, map: int = 0) -> NumbersAnswer:
         """Return the exact numbers of one map."""
-        seen = self._at(recording)
+        seen = self._looks.at(recording)
         return map_numbers(seen.recording, seen.value(value), first, map)
 
     def scale(self, recording: int) -> ScaleAnswer:
         """Return the largest size of a number that the network computed."""
-        return {"largest": self._at(recording).largest}
+        return {"largest": self._looks.at(recording).largest}
 
     def walk(self, recording: int, detection: int) -> WalkAnswer:
         """Return a detection walked back, station by station."""
-        return self._at(recording).walk(detection)
+        return self._looks.at(recording).walk(detection)
 
     def mask(self, recording: int, detection: int, map: int = 0) -> Lit:
         """Return the pixels that belong to a detection, by one of its maps."""
-        return self._at(recording).found().mask(detection, map)
+        return self._looks.at(recording).found().mask(detection, map)
 
     def segments(self, recording: int) -> SegmentsAnswer:
         """Return the class of every pixel."""
-        return self._at(recording).segmented().map()
+        return self._looks.at(recording).segmented().map()
 
     def pixel(self, recording: int, row: int, column: int) -> PixelAnswer:
         """Return the scores of all classes at a pixel of the segments, the best first."""
-        return self._at(recording).segmented().pixel(row, column)
+        return self._looks.at(recording).segmented().pixel(row, column)
 
     def picture(self, recording: int) -> PictureAnswer:
         """Return the picture as the network sees it."""
-        return {"png": self._at(recording).png()}
-
-    def _at(self, recording: int) -> Look:
-        seen = self._look
-        if seen is None or seen.number != recording:
-            current = seen.number if seen else 0
-            raise StaleRecordingError(
-                f"recording {recording} is gone: another picture was opened; "
-                f"ask about recording {current}"
-            )
-        return seen
+        return {"png": self._looks.at(recording).png()}
 
 
 def _standing(seen: Look, value: int, index: tuple[int, ...]) -> Standing | None:

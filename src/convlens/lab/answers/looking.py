@@ -38,6 +38,7 @@ class Look:
     """
 
     number: int
+    opened: Opened
     recording: Recording
     pixels: npt.NDArray[np.uint8] | None
     name: str
@@ -143,6 +144,7 @@ def look_of(
     segments = segments_of(recording, names)
     return Look(
         number=number,
+        opened=opened,
         recording=recording,
         pixels=pixels,
         name="",

@@ -13,7 +13,6 @@ from convlens.lab.answers.outline import OutlineNode, outline
 from convlens.lab.answers.scores import ClassScore, scores_of
 from convlens.lab.answers.segments import SegmentList
 from convlens.lab.answers.steps import CallRow, StepRow, call_rows, step_rows
-from convlens.learn.opening import Opened
 from convlens.lens.costs import parameters_of
 from convlens.zoo import NETWORKS
 from convlens.zoo.weights.drawn import random_parts
@@ -75,11 +74,11 @@ class NetworkAnswer(TypedDict):
     fault: FaultRow | None
 
 
-def network_answer(opened: Opened, seen: Look, doubts: Sequence[str]) -> NetworkAnswer:
+def network_answer(seen: Look, doubts: Sequence[str]) -> NetworkAnswer:
     """Return every step and value of a look, what the network answered, and what is doubtful."""
     recording, pixels, output = seen.recording, seen.pixels, seen.recording.output
     steps, all_doubts = step_rows(recording), _doubts(seen, doubts)
-    points = opened.keypoints or ()
+    opened, points = seen.opened, seen.opened.keypoints or ()
     return {
         "recording": seen.number,
         "name": opened.name,
@@ -88,7 +87,7 @@ def network_answer(opened: Opened, seen: Look, doubts: Sequence[str]) -> Network
         "frames": None if pixels is None else len(pixels),
         "picture_name": seen.name,
         "seconds": seen.seconds,
-        "task": _task(opened, seen),
+        "task": _task(seen),
         "random": bool(random_parts(opened.network)),
         "steps": steps,
         "calls": call_rows(recording),
@@ -110,10 +109,10 @@ def network_answer(opened: Opened, seen: Look, doubts: Sequence[str]) -> Network
     }
 
 
-def _task(opened: Opened, seen: Look) -> str:
+def _task(seen: Look) -> str:
     """Return what the network does, by its entry in the zoo or by the form of its answer."""
-    if opened.name in NETWORKS:
-        return NETWORKS[opened.name].task
+    if seen.opened.name in NETWORKS:
+        return NETWORKS[seen.opened.name].task
     if seen.detections is not None:
         return "detection"
     if seen.segments is not None:
