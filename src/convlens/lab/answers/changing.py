@@ -1,0 +1,88 @@
+"""Read the changes of an address, and replay a recording with them."""
+
+from __future__ import annotations
+
+import re
+from typing import TypedDict
+from urllib.parse import unquote
+
+from convlens.lab.answers.network import NetworkAnswer
+from convlens.lab.answers.scores import ClassScore
+from convlens.lens import Mute, Recording, SetArgument, SetNumber, replay
+from convlens.lens.changing import Change
+
+MOST = 4096
+"""The most changes of one replay."""
+
+_CHANGE = re.compile(r"(?P<at>[^!]+)!(?P<where>[^:]*):(?P<to>[^:]+)")
+_ARGUMENTS = ("stride", "padding", "dilation")
+
+
+class ReplayAnswer(TypedDict):
+    """The number of the changed recording, and what the network answers now.
+
+    `network` describes it anew where sizes have changed, or where it fails now.
+    """
+
+    recording: int
+    scores: list[ClassScore]
+    network: NetworkAnswer | None
+
+
+def changes_of(text: str) -> list[Change]:
+    """Return the changes that an address names.
+
+    Raises ValueError, one sentence, for text that is not in this form.
+
+    >>> changes_of("conv1.weight!5,0,2,2:-1.5;conv1!5:mute;conv1!stride:2")
+    [SetNumber(value='conv1.weight', index=(5, 0, 2, 2), to=-1.5), Mute(value='conv1', channel=5), \
+SetArgument(step='conv1', name='stride', to=2)]
+    """
+    parts = [part for part in text.split(";") if part]
+    if len(parts) > MOST:
+        raise ValueError(f"`changes` holds {len(parts)} changes; make at most {MOST}")
+    return [_change(part) for part in parts]
+
+
+def replayed(recording: Recording, changes: str) -> Recording:
+    """Return the recording with the changes of an address.
+
+    Raises ValueError, one sentence, for changes that cannot be read or replayed.
+    """
+    return replay(recording, changes_of(changes))
+
+
+def resized(one: Recording, other: Recording) -> bool:
+    """Return whether a replay has other sizes than what it replays, or stopped early."""
+    if len(one.values) != len(other.values) or other.error is not None:
+        return True
+    return any(a.shape != b.shape for a, b in zip(one.values, other.values, strict=True))
+
+
+def _change(part: str) -> Change:
+    found = _CHANGE.fullmatch(part)
+    if found is None:
+        raise ValueError(
+            f"`changes` must name numbers like conv1.weight!5,0,2,2:-1.5, not {part[:80]!r}"
+        )
+    at, where, to = unquote(found["at"]), found["where"], found["to"]
+    if where in _ARGUMENTS:
+        return SetArgument(at, where, int(_number(part, to)))
+    index = _index(part, where)
+    if to == "mute" and len(index) == 1:
+        return Mute(at, index[0])
+    return SetNumber(at, index, _number(part, to))
+
+
+def _index(part: str, text: str) -> tuple[int, ...]:
+    parts = text.split(",") if text else []
+    if not all(each.isascii() and each.isdigit() and len(each) < 10 for each in parts):
+        raise ValueError(f"`changes` has an index that is not whole numbers: {part[:80]!r}")
+    return tuple(int(each) for each in parts)
+
+
+def _number(part: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"`changes` must set numbers, and this is none: {part[:80]!r}") from None
