@@ -37,11 +37,18 @@ def _truth(name: str, text: str) -> bool:
     return text == "true"
 
 
+def _text(name: str, text: str) -> str:
+    if len(text) > 100_000 or not text.isprintable():
+        raise ValueError(f"`{name}` must be at most 100,000 printable characters")
+    return text
+
+
 READERS: dict[Any, Callable[[str, str], Any]] = {
     int: _whole,
     int | None: _whole,
     tuple[int, ...]: _index,
     bool: _truth,
+    str: _text,
 }
 """The types that a parameter may have, and how each is read from the text of an address."""
 
@@ -120,5 +127,12 @@ QUESTIONS = questions(
     Question("segments", Lab.segments, "The class of every pixel"),
     Question("pixel", Lab.pixel, "The scores of all classes at one pixel"),
     Question("picture", Lab.picture, "The picture as the network sees it"),
+    Question("replay", Lab.replay, "The network with some of its numbers changed"),
+    Question("beside", Lab.beside, "Another run, to compare with"),
+    Question("compare", Lab.compare, "Where two runs differ"),
+    Question("choices", Lab.choices, "The networks and pictures to choose from"),
+    Question("open", Lab.open, "Open another network"),
+    Question("sample", Lab.sample, "Run the network on a sample picture"),
+    Question("cancel", Lab.cancel, "Stop the network that runs"),
 )
 """Every question, by its name in the address: `/api/NAME?recording=1&...`."""

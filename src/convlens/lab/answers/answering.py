@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import TypedDict
 
@@ -9,16 +10,26 @@ from torch import nn
 
 from convlens.lab.answers.arithmetic import Explained, Ranking, TermsAnswer, explained
 from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
+from convlens.lab.answers.changing import ReplayAnswer, replayed, resized
+from convlens.lab.answers.choosing import (
+    ChoicesAnswer,
+    OpenAnswer,
+    choices,
+    open_choice,
+    sample,
+)
+from convlens.lab.answers.comparing import CompareAnswer, compare
 from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.looking import Look, look_at, look_of
 from convlens.lab.answers.looks import Looks
 from convlens.lab.answers.marking import Lit, lit_region
 from convlens.lab.answers.network import NetworkAnswer, network_answer, no_network
+from convlens.lab.answers.scores import scores_of
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer, Standing
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
 from convlens.lab.guarding import SENTENCES
-from convlens.learn.opening import Opened
+from convlens.learn.opening import Opened, open_network
 from convlens.learn.predicting.reliability import doubts as doubts_of
 from convlens.lens import Recording, explain_value, region
 
@@ -54,6 +65,19 @@ class LookAnswer(TypedDict):
     recording: int
 
 
+class BesideAnswer(TypedDict):
+    """The number of a recording to compare with, and what it is, in words."""
+
+    recording: int
+    said: str
+
+
+class CancelAnswer(TypedDict):
+    """Whether a run was under way, which stops at its next step."""
+
+    cancelled: bool
+
+
 class Lab:
     """One opened network, on one picture at a time, and the last few recordings of it.
 
@@ -64,10 +88,10 @@ class Lab:
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
+        self._own = (opened.name,)
         self._held = False
-        self._doubts = doubts_of(opened.network)
-        self._looks = Looks()
         self._settled = threading.Event()
+        self._looks = Looks()
         self._failure = ""
 
     @classmethod
@@ -97,18 +121,20 @@ class Lab:
         Raises:
             ValueError: the network cannot be shown this; one sentence.
             MemoryError: the recording would need more than half of the free memory; one sentence.
+            CancelledError: the page cancelled the run.
         """
+        return self._run(self._opened, source, name)
+
+    def _run(self, opened: Opened, source: object, name: str = "") -> int:
         if self._held:
             raise ValueError(
                 "this page shows a recording, not a network; `convlens.show(network, picture)` "
                 "opens one that runs on other pictures"
             )
         try:
-            made = self._looks.add(
-                lambda number: look_at(self._opened, source, name, number), show=True
-            )
-            self._failure = ""
-            return made.number
+            look = self._looks.add(lambda number: look_at(opened, source, name, number), show=True)
+            self._opened, self._failure = opened, ""
+            return look.number
         except Exception as error:
             if self._looks.shown is None:
                 self._failure = str(error) or type(error).__name__
@@ -127,7 +153,72 @@ class Lab:
         seen = self._looks.shown
         if seen is None:
             return no_network(self._opened.name, self._failure)
-        return network_answer(seen, self._doubts)
+        return self._network(seen)
+
+    @staticmethod
+    def _network(seen: Look) -> NetworkAnswer:
+        return network_answer(seen, doubts_of(seen.opened.network))
+
+    def choices(self) -> ChoicesAnswer:
+        """Return the networks and sample pictures that the page may open by name."""
+        return {"networks": [], "samples": []} if self._held else choices(self._own)
+
+    def open(self, name: str) -> OpenAnswer:
+        """Open one of these networks on its own example."""
+        opened = open_choice(name, self._own)
+        if opened.example is None:
+            raise ValueError(f"{name} has no example of its own; open it from the command line")
+        return {"recording": self._run(opened, opened.example)}
+
+    def sample(self, name: str) -> OpenAnswer:
+        """Run the network on one of these sample pictures."""
+        return {"recording": self.look(sample(name))}
+
+    def cancel(self) -> CancelAnswer:
+        """Stop the run that is under way."""
+        return {"cancelled": self._looks.cancel()}
+
+    def replay(self, recording: int, changes: str) -> ReplayAnswer:
+        """Return the recording with changes, as the address writes them."""
+        base = self._looks.at(recording)
+
+        def make(number: int) -> Look:
+            changed = look_of(self._opened, replayed(base.recording, changes), number, base.pixels)
+            return dataclasses.replace(changed, name=base.name, source=base.source)
+
+        seen = self._looks.add(make, show=False)
+        other = resized(base.recording, seen.recording)
+        return {
+            "recording": seen.number,
+            "scores": scores_of(seen.recording, seen.classes, seen.names),
+            "network": self._network(seen) if other else None,
+        }
+
+    def beside(self, recording: int, name: str) -> BesideAnswer:
+        """Run the network on a sample picture, or with random weights, to compare with.
+
+        `name`: a sample picture, "random" for random weights, or "last" for the look before.
+        """
+        base = self._looks.at(recording)
+        opened = base.opened
+        if name == "last":
+            before = self._looks.before
+            if before is None:
+                raise ValueError("there is no picture before this one; open another one first")
+            return {"recording": before.number, "said": before.name}
+        if name == "random":
+            opened, source = open_network(opened.name, weights="none"), base.source
+        else:
+            source = sample(name)
+        found = self._looks.add(lambda number: look_at(opened, source, "", number), show=False)
+        return {
+            "recording": found.number,
+            "said": "random weights" if name == "random" else found.name,
+        }
+
+    def compare(self, recording: int, other: int) -> CompareAnswer:
+        """Return how far two recordings of one shape are apart, step by step."""
+        return compare(self._looks.at(recording).recording, self._looks.at(other).recording)
 
     def number(
         self,
@@ -165,7 +256,12 @@ class Lab:
         return answer
 
     def bench(
-        self, recording: int, value: int, index: tuple[int, ...], channel: int | None = None
+        self,
+        recording: int,
+        value: int,
+        index: tuple[int, ...],
+        channel: int | None = None,
+        beside: int | None = None,
     ) -> BenchAnswer:
         """Return one number with the maps, kernels and functions that it is made with.
 
@@ -174,11 +270,13 @@ class Lab:
             value: the id of the value that holds the number.
             index: where the number lies in it.
             channel: the input map of a convolution to show, instead of the one that adds most.
+            beside: the number of a recording whose maps are sent along.
         """
         seen = self._looks.at(recording)
         found = seen.element(value, index)
         standing = _standing(seen, value, index)
-        return bench_of(seen.recording, found, index, channel, standing)
+        other = None if beside is None else self._looks.at(beside).recording
+        return bench_of(seen.recording, found, index, channel, standing, other)
 
     def terms(self, recording: int, value: int, index: tuple[int, ...], start: int) -> TermsAnswer:
         """Return the terms of a number from rank `start` on."""

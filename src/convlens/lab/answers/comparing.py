@@ -105,5 +105,5 @@ def _beyond(row: DifferenceRow, one: Recording, other: Recording) -> bool:
         bounds = [explain_value(each, row["value"], row["index"]).bound for each in (one, other)]
     except SENTENCES:
         return True
-    row["bound"] = sum(bounds)
-    return not row["largest"] <= row["bound"]
+    row["bound"] = bound = sum(bounds)
+    return not row["largest"] <= bound

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from convlens.lab.answers.cancelling import Cancelling
 from convlens.lab.answers.looking import Look
 from convlens.lab.guarding import StaleRecordingError
 
@@ -27,24 +28,39 @@ class Looks:
         self._changing = threading.Lock()
         self._kept: dict[int, Look] = {}  # the last asked about at the end
         self._shown: Look | None = None
+        self._before = 0  # the number of the look on show before this one
         self._last = 0
+        self._cancelling = Cancelling()
 
     @property
     def shown(self) -> Look | None:
         """The look on show, None before the first."""
         return self._shown
 
+    @property
+    def before(self) -> Look | None:
+        """The look that was on show before this one, None if it is not kept any more."""
+        with self._changing:
+            return self._kept.get(self._before)
+
+    def cancel(self) -> bool:
+        """Stop the run that is under way at its next step; return whether there was one."""
+        return self._cancelling.cancel()
+
     def add(self, make: Callable[[int], Look], *, show: bool) -> Look:
         """Return the look that `make` makes for its number, and put it on show if asked to.
 
-        Whatever `make` raises is raised here; the looks then stay as they are.
+        Whatever `make` raises is raised here, and CancelledError after `cancel`; the looks then
+        stay as they are.
         """
         with self._making:
-            look = make(self._last + 1)
+            with self._cancelling.run():
+                look = make(self._last + 1)
             with self._changing:
                 self._last = look.number
                 self._kept[look.number] = look
                 if show or self._shown is None:
+                    self._before = self._shown.number if self._shown else 0
                     self._shown = look
                 self._let_go(look)
         return look

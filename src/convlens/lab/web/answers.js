@@ -398,11 +398,56 @@
  * @typedef {object} LookAnswer
  * @property {number} recording
  *
+ * The number of the changed recording; `network` where sizes have changed.
+ * @typedef {object} ReplayAnswer
+ * @property {number} recording
+ * @property {ClassScore[]} scores
+ * @property {NetworkAnswer | null} network
+ *
+ * A recording to compare with, in words.
+ * @typedef {object} BesideAnswer
+ * @property {number} recording
+ * @property {string} said
+ *
+ * How far two recordings are apart in one step.
+ * @typedef {object} DifferenceRow
+ * @property {number} step
+ * @property {number} value
+ * @property {number} largest
+ * @property {number[]} index
+ * @property {number | null} bound
+ *
+ * Where two recordings differ; the first step beyond its rounding.
+ * @typedef {object} CompareAnswer
+ * @property {number | null} first
+ * @property {DifferenceRow[]} rows
+ * @property {string} refusal
+ *
+ * A network that the page may open.
+ * @typedef {object} NetworkChoice
+ * @property {string} name
+ * @property {string} task
+ * @property {string} weights "shipped", "here", "random" or "own"
+ * @property {number} megabytes
+ *
+ * What the page may open by name.
+ * @typedef {object} ChoicesAnswer
+ * @property {NetworkChoice[]} networks
+ * @property {string[]} samples
+ *
+ * The number of the recording that a choice gave.
+ * @typedef {object} OpenAnswer
+ * @property {number} recording
+ *
+ * Whether a run was under way.
+ * @typedef {object} CancelAnswer
+ * @property {boolean} cancelled
+ *
  * Every question: what it asks, and its answer.
  * @typedef {object} QuestionTable
  * @property {(asked: {}) => NetworkAnswer} network
  * @property {(asked: { recording: number, value: number, index: number[], sheet?: number, choices?: boolean }) => NumberAnswer} number
- * @property {(asked: { recording: number, value: number, index: number[], channel?: number }) => BenchAnswer} bench
+ * @property {(asked: { recording: number, value: number, index: number[], channel?: number, beside?: number }) => BenchAnswer} bench
  * @property {(asked: { recording: number, value: number, index: number[], start: number }) => TermsAnswer} terms
  * @property {(asked: { recording: number, value: number, first?: number }) => SheetAnswer} sheet
  * @property {(asked: { recording: number, value: number, first?: number, map?: number }) => NumbersAnswer} numbers
@@ -412,6 +457,13 @@
  * @property {(asked: { recording: number }) => SegmentsAnswer} segments
  * @property {(asked: { recording: number, row: number, column: number }) => PixelAnswer} pixel
  * @property {(asked: { recording: number }) => PictureAnswer} picture
+ * @property {(asked: { recording: number, changes: string }) => ReplayAnswer} replay
+ * @property {(asked: { recording: number, name: string }) => BesideAnswer} beside
+ * @property {(asked: { recording: number, other: number }) => CompareAnswer} compare
+ * @property {(asked: {}) => ChoicesAnswer} choices
+ * @property {(asked: { name: string }) => OpenAnswer} open
+ * @property {(asked: { name: string }) => OpenAnswer} sample
+ * @property {(asked: {}) => CancelAnswer} cancel
  */
 
 /** A network before its first answer. @type {NetworkAnswer} */

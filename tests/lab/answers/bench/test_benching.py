@@ -52,12 +52,12 @@ def test_the_input_map_that_adds_most_is_shown_unless_another_is_wanted(digits: 
 
 
 def test_of_large_maps_only_the_one_shown_comes() -> None:
-    x, weight = torch.randn(1, 8, 160, 160), torch.randn(2, 8, 3, 3)
+    x, weight = torch.randn(1, 8, 256, 256), torch.randn(2, 8, 3, 3)
     recording = record(lambda x: F.conv2d(x, weight, padding=1), x)
     assert recording.output is not None
     bench = bench_of(recording, recording.output, (0, 1, 159, 3), 5)
     row = bench["seats"][0]
-    assert (row["at"], row["shape"]) == ([0, 5], [160, 160])
+    assert (row["at"], row["shape"]) == ([0, 5], [256, 256])
     assert np.array_equal(seat(bench, "in"), x[0, 5].numpy())
     assert abs(recomputed(recording, bench) - bench["total"]) <= bench["bound"]
 

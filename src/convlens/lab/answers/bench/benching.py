@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from convlens.lab.answers.arithmetic import Explained, explained
 from convlens.lab.answers.bench import dense, pointwise, telling, windowed
+from convlens.lab.answers.bench.besides import lay_beside
 from convlens.lab.answers.bench.seats import (
     BenchDetail,
     Benched,
@@ -76,6 +77,7 @@ def bench_of(
     index: tuple[int, ...],
     channel: int | None = None,
     standing: Standing | None = None,
+    beside: Recording | None = None,
 ) -> BenchAnswer:
     """Return the bench of one number.
 
@@ -86,12 +88,15 @@ def bench_of(
         channel: the input map of a convolution to show; the one that adds most for None, and for
             a map that the convolution does not read here.
         standing: how the score of a class stands at its pixel, where the number is one.
+        beside: another recording, whose maps are laid beside these.
     """
     try:
         found = explain_value(recording, value.id, index)
     except SENTENCES as error:
         return _refused(recording, value, index, str(error) or type(error).__name__)
     family, seats, note = _laid(recording, found, channel)
+    if beside is not None:
+        lay_beside(seats, beside)
     return {
         "value": value.id,
         "index": list(index),

@@ -1,0 +1,106 @@
+"""What if: the lab's replays equal runs of the changed network, and refusals are sentences."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from convlens.lab import Lab
+from convlens.lab.answers.changing import changes_of
+from convlens.learn.opening import open_network
+from convlens.lens import record
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    lab = Lab(open_network("digits"))
+    lab.look(open_network("digits").example)
+    return lab
+
+
+def number(lab: Lab, recording: int, name: str, index: tuple[int, ...]) -> float:
+    values = {row["name"]: row["id"] for row in lab.network()["values"]}
+    return lab.bench(recording, values[name], index)["recorded"]
+
+
+def test_a_changed_weight_gives_what_the_changed_network_gives(lab: Lab) -> None:
+    base = lab.network()["recording"]
+    found = lab.replay(base, "conv1.weight!5,0,2,2:-1.5;conv1!3:mute")
+    network = copy.deepcopy(open_network("digits").network)
+    with torch.no_grad():
+        network.get_parameter("conv1.weight")[5, 0, 2, 2] = -1.5
+
+    def mute(module: object, given: object, made: torch.Tensor) -> torch.Tensor:
+        made = made.clone()
+        made[:, 3] = 0
+        return made
+
+    network.get_submodule("conv1").register_forward_hook(mute)
+    run = record(network, lab.recording.inputs[0].tensor)
+    assert run.output is not None
+    for i in range(10):
+        recorded = number(lab, found["recording"], "softmax", (0, i))
+        assert recorded == float(run.output.tensor[0, i])
+    assert found["network"] is None
+    best = int(run.output.tensor[0].argmax())
+    assert found["scores"][0]["index"][-1] == best
+
+
+def test_the_bench_brings_the_number_before_the_change(lab: Lab) -> None:
+    base = lab.network()["recording"]
+    changed = lab.replay(base, "conv1.bias!5:2")["recording"]
+    value = next(row["id"] for row in lab.network()["values"] if row["name"] == "conv1")
+    bench = lab.bench(changed, value, (0, 5, 6, 4), beside=base)
+    rows = {row["role"]: row for row in bench["seats"]}
+    at = 6 * 8 + 4
+    real, now = (float(bench["numbers"][rows[role]["start"] + at]) for role in ("real", "out"))
+    assert real == number(lab, base, "conv1", (0, 5, 6, 4))
+    assert now == bench["recorded"] != real
+
+
+def test_a_changed_stride_describes_the_network_anew(lab: Lab) -> None:
+    base = lab.network()["recording"]
+    found = lab.replay(base, "pool1!stride:1")
+    assert found["network"] is not None
+    shapes = {row["name"]: row["shape"] for row in found["network"]["values"]}
+    assert shapes["pool1"] == [1, 24, 7, 7]
+    assert found["network"]["error"] is not None  # linear reads 192 numbers, and gets more
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ("conv1", "must name numbers like"),
+        ("conv1!a:1", "index that is not whole numbers"),
+        ("conv1!0,0,0,0:one", "must set numbers"),
+        ("nowhere!0:1", "must be a module that ran"),
+        ("conv1!0,99,0,0:1", "index"),
+        ("conv1.weight!0,0,0,0:1;" * 5000, "make at most"),
+    ],
+)
+def test_bad_changes_are_refused_in_a_sentence(lab: Lab, changes: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        lab.replay(lab.network()["recording"], changes)
+
+
+def test_names_are_decoded() -> None:
+    assert changes_of("a%21b!1:2")[0].value == "a!b"  # type: ignore[union-attr]
+
+
+def test_compare_before_and_after(lab: Lab) -> None:
+    base = lab.network()["recording"]
+    changed = lab.replay(base, "conv2.bias!0:1")["recording"]
+    found = lab.compare(base, changed)
+    steps = {row["index"]: row["name"] for row in lab.network()["steps"]}
+    assert found["first"] is not None
+    assert steps[found["first"]] == "conv2"
+
+
+def test_choices_never_name_a_path(lab: Lab) -> None:
+    with pytest.raises(ValueError, match="must be a sample picture"):
+        lab.sample("/etc/passwd")
+    with pytest.raises(ValueError, match="command line"):
+        lab.open("net.py:Net")
+    assert "digit-3.png" in lab.choices()["samples"]
