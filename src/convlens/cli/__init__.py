@@ -12,7 +12,7 @@ from typing import Any
 from cyclopts import App
 
 from convlens import __version__
-from convlens.cli import looking, predicting, training, zoo
+from convlens.cli import looking, predicting, showing, training, zoo
 from convlens.cli.printing import print_error, print_warning
 
 __all__ = ["FAMILIES", "app", "main"]
@@ -24,7 +24,7 @@ app = App(
     help_format="plaintext",
 )
 
-FAMILIES = (looking, predicting, zoo, training)
+FAMILIES = (looking, showing, predicting, zoo, training)
 """The files of commands: each function in `__all__` is one, and its parameters are its options."""
 
 for family in FAMILIES:

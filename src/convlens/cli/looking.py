@@ -36,7 +36,7 @@ def lab(
     """Open a network on a picture in the browser, where every number can be clicked."""
     from convlens.lab import serve
 
-    opened = partial(_opened, network, opening)
+    opened = partial(opened_for, network, opening)
     serve(opened, picture, port=port, open_browser=open_browser, host=host)
     # Threads may still compute for a browser: do not wait for them.
     sys.stdout.flush()
@@ -52,7 +52,7 @@ def record(
     json: Json = False,
 ) -> None:
     """Print every step a network takes on a picture, with its shapes and times."""
-    recording = _recorded(network, picture, opening)
+    recording = recorded_for(network, picture, opening)
     print_answer(recording, json)
     if recording.error:
         raise SystemExit(1)
@@ -89,8 +89,8 @@ def explain(
             f"`at` (={at!r}) and `index` (={index!r}), or `detection` (={detection}) alone, must "
             "say what to explain; give --at conv1 --index 0,3,5,5, or --detection 0"
         )
-    place = _index(index or "")
-    recording = _recorded(network, picture, opening)
+    place = index_of(index or "")
+    recording = recorded_for(network, picture, opening)
     if detection is not None:
         from convlens.learn.tracing import trace
 
@@ -110,7 +110,7 @@ def costs(
     """Print what a network costs: parameters and multiply-adds, step by step."""
     from convlens.lens import costs_of
 
-    recording = _recorded(network, picture, opening)
+    recording = recorded_for(network, picture, opening)
     if recording.error:
         raise ValueError(f"the network stopped at {recording.error.message}")
     print_answer(costs_of(recording), json)
@@ -132,7 +132,8 @@ def _print_explanation(explanation: Explanation, terms: int, json: bool) -> None
         print(f"  {region.warning}")
 
 
-def _index(text: str) -> tuple[int, ...]:
+def index_of(text: str) -> tuple[int, ...]:
+    """Return an index as it is written in an option: integers with commas between them."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
@@ -141,7 +142,8 @@ def _index(text: str) -> tuple[int, ...]:
         ) from None
 
 
-def _opened(network: str, opening: Opening) -> Opened:
+def opened_for(network: str, opening: Opening) -> Opened:
+    """Return the network that a command names, with its options."""
     from convlens.learn.opening import open_network
 
     return open_network(
@@ -153,12 +155,13 @@ def _opened(network: str, opening: Opening) -> Opened:
     )
 
 
-def _recorded(network: str, picture: str | None, opening: Opening) -> Recording:
+def recorded_for(network: str, picture: str | None, opening: Opening) -> Recording:
+    """Return the recording of a command's network on its picture, with remarks on both."""
     from convlens.learn.opening import read_inputs, remark
     from convlens.learn.predicting.reliability import doubts
     from convlens.lens import record as record_network
 
-    opened = _opened(network, opening)
+    opened = opened_for(network, opening)
     source: str | Path | None = picture if picture is not None else opened.example
     if source is None:
         raise ValueError(f"`picture` is needed: {network} has no example of its own; name a file")
