@@ -15,7 +15,7 @@ from torch import nn
 
 from convlens.draw.figures import Figure, number_figure
 from convlens.draw.figures.reading import window_of
-from convlens.draw.figures.shapes import Rectangle, Map, Text
+from convlens.draw.figures.shapes import Map, Rectangle, Text
 from convlens.draw.figures.telling import sentence
 from convlens.draw.figures.themes import THEMES
 from convlens.draw.figures.words import short, tight

@@ -15,7 +15,7 @@ from convlens.draw.figures.reading import (
     map_of,
     window_of,
 )
-from convlens.draw.figures.shapes import Rectangle, Figure, Map, Shape, Text, width_of
+from convlens.draw.figures.shapes import Figure, Map, Rectangle, Shape, Text, width_of
 from convlens.draw.figures.telling import name_in_words, sentence, where_in_words
 from convlens.draw.figures.themes import THEMES, Theme
 from convlens.draw.figures.words import place_in_words, plural, short, tight

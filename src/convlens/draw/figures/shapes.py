@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from convlens.draw.fonts import font_of
 from convlens.draw.lettering import text_width
 
-__all__ = ["Rectangle", "Figure", "Map", "Shape", "Text", "width_of"]
+__all__ = ["Figure", "Map", "Rectangle", "Shape", "Text", "width_of"]
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def place_in_words(index: Sequence[int], axes: int, channel: bool = True) -> str:
-    """Return where an element lies: its map, and its place on a map of so many axes.
+    """Return where an element lies: its map, and its place on a map of `axes` axes.
 
     A sample other than the first is named, too.
 
