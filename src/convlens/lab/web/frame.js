@@ -62,6 +62,8 @@ function crumbs(stage, near) {
   const { net, state, value } = stage;
   /** @type {[string, () => void, boolean][]} */
   const list = [[net.told.name, () => stage.go({ near: "network" }), near === 0]];
+  const { fault } = net.told;
+  if (!value && fault && near) list.push([`${fault.label || fault.op || "step"} failed`, () => stage.go({ near: "window" }), true]);
   if (!value || near < 1) return list;
   list.push([net.title(value.id), () => stage.go({ near: "step" }), near === 1]);
   if (near < 2 || !state.index) return list;

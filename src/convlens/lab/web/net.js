@@ -33,9 +33,10 @@ export class Net {
     }
   }
 
-  /** @param {string} name */
+  /** Return a value by its name, or by its step's number: "@3". @param {string} name @returns {ValueRow | undefined} */
   named(name) {
-    return this.#named.get(name);
+    const step = /^@\d+$/.test(name) ? this.steps[Number(name.slice(1))] : undefined;
+    return this.#named.get(name) ?? (step && this.values.get(step.outputs[0]));
   }
 
   /** Return the step that made a value. @param {number} id */

@@ -6,6 +6,7 @@ import { Bench } from "./bench.js";
 import { Changes } from "./change.js";
 import { Compare } from "./compare.js";
 import { onTheme } from "./colours.js";
+import { Failure, faultName } from "./failure.js";
 import { drawBar, frame, title } from "./frame.js";
 import { Inspector } from "./inspector.js";
 import { press } from "./keys.js";
@@ -60,6 +61,7 @@ export class Stage {
     this.tours = new Tour(this);
     this.changes = new Changes(this);
     this.compare = new Compare(this);
+    this.failure = new Failure(this);
     this.#listen();
   }
 
@@ -180,7 +182,7 @@ export class Stage {
     if (!this.net.told.recording) return;
     const state = parse(String(this.model.get("state") ?? ""));
     const value = this.net.named(state.at);
-    if (!value) {
+    if (!value && !this.#failed(state)) {
       Object.assign(state, fresh(state, ""), this.doorway());
     } else if (value && !inside(state.index, value.shape)) {
       Object.assign(state, { index: this.carry(value), trail: [] });
@@ -190,9 +192,16 @@ export class Stage {
     return changes(state) ? this.changes.settle() : this.draw();
   }
 
+  /** The failing call, where a state stands at it. @param {State} state */
+  #failed(state) {
+    const { fault } = this.net.told;
+    return fault && state.at === faultName(fault) ? fault : null;
+  }
+
   /** Where the page opens: the window of the first convolution. @returns {Partial<State>} */
   doorway() {
-    const { door } = this.net.told;
+    const { door, fault } = this.net.told;
+    if (fault) return { at: faultName(fault), index: null, near: "window", trail: [] };
     return door ? { at: this.net.value(door.value).name, index: door.index, near: "window", way: "made", channel: null, trail: [] } : {};
   }
 
@@ -204,11 +213,12 @@ export class Stage {
     this.bench.stop();
     const { state } = this;
     const value = this.net.named(change.at ?? state.at);
-    if (!value) return;
+    const next = { ...state, ...change };
+    if (!value && !this.#failed(next)) return;
     const before = DISTANCES.indexOf(state.near);
-    const other = value.name !== state.at && this.net.named(state.at) !== value;
-    this.state = { ...state, ...(other ? { from: null, channel: null, trail: [], first: 0, zoom: 0 } : {}), ...change };
-    if (other && !change.index) this.state.index = this.carry(value);
+    const other = value?.name !== state.at && this.net.named(state.at) !== value;
+    this.state = other ? { ...next, from: null, channel: null, trail: [], first: 0, zoom: 0, ...change } : next;
+    if (value && other && !change.index) this.state.index = this.carry(value);
     const after = DISTANCES.indexOf(this.state.near);
     this.#write();
     if (changes(this.state) !== changes(state)) return this.changes.settle();
@@ -359,7 +369,8 @@ export class Stage {
 
   async draw() {
     const { state, value } = this;
-    if (!value || !this.net.told.recording) return;
+    const fault = this.#failed(state);
+    if ((!value && !fault) || !this.net.told.recording) return;
     const turn = ++this.turnNumber;
     await this.compare.settle();
     if (turn !== this.turnNumber) return;
@@ -367,9 +378,10 @@ export class Stage {
     this.compare.draw();
     drawBar(this);
     this.strip.draw();
-    const made = Boolean(this.net.maker(value.id));
+    const made = Boolean(value && this.net.maker(value.id));
     try {
-      if (state.near === "window" && made) await this.#drawBench(turn);
+      if (fault && state.near !== "network") this.#showFailure(fault);
+      else if (state.near === "window" && made) await this.#drawBench(turn);
       else if (state.near === "step" || (state.near === "window" && !made)) await this.#show(this.sheet, turn);
       else if (state.near === "number") await this.#show(this.number, turn);
       else this.at("body").replaceChildren(this.strip.below);
@@ -379,6 +391,13 @@ export class Stage {
     if (turn !== this.turnNumber) return;
     this.follow();
     this.tours.draw();
+  }
+
+  /** @param {import("./answers.js").FaultRow} fault */
+  #showFailure(fault) {
+    this.laid = null;
+    this.failure.draw(fault);
+    this.at("body").replaceChildren(this.failure.el);
   }
 
   /** @param {number} turn */
