@@ -31,17 +31,18 @@ export class Bench {
     this.el.className = "bench";
     this.el.setAttribute("aria-label", "The window");
     const leave = () => this.#point(null);
-    this.input = this.#seat("what comes in", (cell) => this.#overInput(cell), (cell) => this.#pressInput(cell), leave);
+    this.input = this.#seat("what comes in", (cell) => this.#overInput(cell), (cell) => this.#pressInput(cell), leave, (cell, up) => this.#pullInput(cell, up));
     this.second = this.#seat("what else comes in", (cell) => this.#overOutput(cell), () => {}, leave);
     this.output = this.#seat("what goes out", (cell) => this.#overOutput(cell), (cell) => this.#pressOutput(cell), leave);
   }
 
   /**
    * @param {string} label @param {(cell: number[]) => void} over @param {(cell: number[]) => void} press @param {() => void} leave
+   * @param {(cell: number[], up: number) => boolean} [pull]
    * @returns {BenchSeat}
    */
-  #seat(label, over, press, leave) {
-    const does = { over: (/** @type {number[]} */ cell) => { this.stop(); over(cell); }, press, leave };
+  #seat(label, over, press, leave, pull) {
+    const does = { over: (/** @type {number[]} */ cell) => { this.stop(); over(cell); }, press, leave, pull };
     return { cells: new Cells(label, does), bars: new Bars(label, does), bar: false };
   }
 
@@ -208,10 +209,9 @@ export class Bench {
   #feeds(view) {
     const laid = view.laid;
     const shown = /** @type {Seat} */ (laid.shown);
-    const axes = shown.shape.length;
-    const from = view.from?.slice(-axes) ?? view.terms.find((t, i) => t.at && i >= view.terms.length / 2)?.at ?? shown.shape.map(() => 0);
+    const from = this.#lead(shown);
     const fed = this.#family.readers?.(laid, from) ?? [];
-    const value = shown.numbers[from.reduce((at, i, axis) => at * shown.shape[axis] + i, 0)];
+    const value = shown.numbers[this.#at(shown, from)];
     this.#light(this.input, { cells: [from] });
     this.#light(this.output, { cells: fed.map((f) => f.place) });
     this.#write({ ...view, terms: fed.map((f) => ({ at: f.place, k: f.k, value, weight: f.weight, product: f.product })) }, feedsLine(view, fed));
@@ -289,15 +289,43 @@ export class Bench {
     this.stage.go({ at: this.stage.net.value(shown.value).name, index: [...shown.at, ...cell] });
   }
 
-  /** Move by places of the output. @param {number} down @param {number} right */
+  /** Change a number of the network's input: where it was, and by what it is dragged. @param {number[]} cell @param {number} up */
+  #pullInput(cell, up) {
+    const shown = this.laid?.shown;
+    if (!shown || shown.value === null || this.stage.net.value(shown.value).kind !== "input") return false;
+    const index = [...shown.at, ...cell];
+    const key = String(index);
+    if (this.#pulled?.key !== key) this.#pulled = { key, from: shown.numbers[this.#at(shown, cell)] };
+    this.stage.change({ at: this.stage.net.value(shown.value).name, index, to: this.#pulled.from + (up / 90) * (largest(shown.numbers) || 1) });
+    return true;
+  }
+
+  /** @type {{ key: string, from: number } | null} */ #pulled = null;
+
+  /** @param {Seat} seat @param {number[]} cell */
+  #at(seat, cell) {
+    return cell.reduce((at, i, axis) => at * seat.shape[axis] + i, 0);
+  }
+
+  /** Move by places of the output, or of the input where that leads. @param {number} down @param {number} right */
   arrows(down, right) {
     if (!this.laid) return;
     this.stop();
-    const { shape } = this.laid.out;
-    const place = [...this.place];
+    const feeds = this.stage.state.way === "feeds" && this.#family.readers && this.laid.shown;
+    const shape = feeds ? feeds.shape : this.laid.out.shape;
+    const place = feeds ? this.#lead(feeds) : [...this.place];
     const by = shape.length === 1 ? [down || right] : [...Array(shape.length - 2).fill(0), down, right];
     this.#strong = null;
-    this.#to(place.map((at, axis) => Math.max(0, Math.min(shape[axis] - 1, at + by[axis]))), true);
+    const to = place.map((at, axis) => Math.max(0, Math.min(shape[axis] - 1, at + by[axis])));
+    if (feeds) this.stage.move({ from: [...feeds.at, ...to] });
+    else this.#to(to, true);
+  }
+
+  /** The input cell that leads: the middle of the window, until the reader chooses one. @param {Seat} shown @returns {number[]} */
+  #lead(shown) {
+    const laid = /** @type {Laid} */ (this.laid);
+    const terms = this.#family.terms(laid, this.place);
+    return this.stage.state.from?.slice(-shown.shape.length) ?? terms.find((t, i) => t.at && i >= (terms.length - 1) / 2)?.at ?? shown.shape.map(() => 0);
   }
 
   /** Move to the next place, in reading order. @param {number} by */

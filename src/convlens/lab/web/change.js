@@ -31,14 +31,19 @@ export class Changes {
     return this.#applied !== "";
   }
 
+  /** Whether the recording that is shown has the changes of the state. */
+  get settled() {
+    return changes(this.stage.state) === this.#applied;
+  }
+
   /** Replay until the recording is that of the state; the page shows the newest one meanwhile. */
   async settle() {
     if (this.#running) return;
     this.#running = true;
     const { stage } = this;
     try {
-      for (let wanted = changes(stage.state); wanted !== this.#applied; wanted = changes(stage.state)) {
-        await this.#replay(wanted);
+      while (!this.settled) {
+        await this.#replay(changes(stage.state));
         await stage.draw();
       }
     } catch (error) {

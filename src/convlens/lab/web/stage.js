@@ -17,7 +17,7 @@ import { NO_NETWORK } from "./answers.js";
 import { NumberView } from "./number.js";
 import { Questions } from "./questions.js";
 import { SheetView } from "./sheet.js";
-import { DISTANCES, START, changes, format, fresh, parse } from "./state.js";
+import { DISTANCES, START, format, fresh, parse } from "./state.js";
 import { Strip } from "./strip.js";
 import { Tour } from "./tour.js";
 
@@ -189,7 +189,7 @@ export class Stage {
     }
     state.trail = state.trail.filter((stop) => inside(stop.index, this.net.named(stop.at)?.shape));
     this.state = state;
-    return changes(state) ? this.changes.settle() : this.draw();
+    return this.changes.settled ? this.draw() : this.changes.settle();
   }
 
   /** The failing call, where a state stands at it. @param {State} state */
@@ -221,7 +221,7 @@ export class Stage {
     if (value && other && !change.index) this.state.index = this.carry(value);
     const after = DISTANCES.indexOf(this.state.near);
     this.#write();
-    if (changes(this.state) !== changes(state)) return this.changes.settle();
+    if (!this.changes.settled) return this.changes.settle();
     await this.#zoomed(after - before, () => this.draw());
   };
 

@@ -27,7 +27,11 @@ const TEXT = 26; // a cell's pixels from which its number is written
 const GRID = 12; // from which cells have a gap
 
 export class Cells {
-  /** @param {string} label @param {{ over: (cell: number[]) => void, press?: (cell: number[]) => void, leave?: () => void }} does */
+  /**
+   * `pull`, where it is there, is called as a cell is dragged up or down with the mouse: the pixels it was dragged, and whether that ends it.
+   * @param {string} label
+   * @param {{ over: (cell: number[]) => void, press?: (cell: number[]) => void, leave?: () => void, pull?: (cell: number[], up: number) => boolean }} does
+   */
   constructor(label, does) {
     this.does = does;
     this.el = document.createElement("div");
@@ -261,6 +265,9 @@ export class Cells {
 
   #listen() {
     let last = "";
+    /** @type {{ cell: number[], y: number } | null} */
+    let pulled = null;
+    let dragged = false;
     const tell = (/** @type {PointerEvent} */ event) => {
       if (!this.shown) return;
       const cell = this.at(event);
@@ -268,9 +275,23 @@ export class Cells {
       last = String(cell);
       this.does.over(cell);
     };
-    this.el.addEventListener("pointermove", (event) => { if (event.pointerType === "mouse" || event.buttons) tell(event); });
-    this.el.addEventListener("pointerdown", tell);
-    this.el.addEventListener("click", (event) => this.shown && this.does.press?.(this.at(event)));
+    this.el.addEventListener("pointermove", (event) => {
+      if (pulled && this.does.pull) {
+        const up = pulled.y - event.clientY;
+        if (dragged || Math.abs(up) > 4) dragged = this.does.pull(pulled.cell, up) || dragged;
+        if (dragged) return;
+      }
+      if (event.pointerType === "mouse" || event.buttons) tell(event);
+    });
+    this.el.addEventListener("pointerdown", (event) => {
+      tell(event);
+      dragged = false;
+      if (event.pointerType !== "mouse" || !this.does.pull || !this.shown) return;
+      pulled = { cell: this.at(event), y: event.clientY };
+      this.el.setPointerCapture(event.pointerId);
+    });
+    for (const end of ["pointerup", "pointercancel"]) this.el.addEventListener(end, () => { pulled = null; });
+    this.el.addEventListener("click", (event) => { if (this.shown && !dragged) this.does.press?.(this.at(event)); });
     this.el.addEventListener("pointerleave", () => { last = ""; this.does.leave?.(); });
   }
 }
