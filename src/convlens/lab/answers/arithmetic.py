@@ -14,6 +14,7 @@ import numpy as np
 from convlens.lab.answers.envelope import Doubles
 from convlens.lab.answers.segments import Standing
 from convlens.lens import Explanation, Recording
+from convlens.lens.terms import Ints
 
 GROUPS = 24
 """The groups (input channels, or single terms) that one answer holds at most."""
@@ -125,7 +126,8 @@ def explained(
 class Ranking:
     """The terms of an explanation in groups, the group with the largest sum first.
 
-    Terms of a window are grouped by input channel; other terms stand alone.
+    Terms of a window are grouped by input channel; other terms stand alone. Of a choice the chosen
+    term comes first, then the others in the order of their numbers, from the end nearer to it.
     """
 
     recording: Recording
@@ -151,7 +153,7 @@ class Ranking:
 
     def terms(self, start: int) -> TermsAnswer:
         """Return the groups of rank `start` on, and the sum of those behind them."""
-        order = np.argsort(-np.abs(self.sums), kind="stable")
+        order = self._order()
         end = start + max(1, min(GROUPS, _NUMBERS // max(math.prod(self.window), 1)))
         with np.errstate(invalid="ignore", over="ignore"):
             rest = float(self.sums[order[end:]].sum())
@@ -160,6 +162,14 @@ class Ranking:
             "rest": rest,
             "rest_count": max(0, len(order) - end),
         }
+
+    def _order(self) -> Ints:
+        terms = self.explanation.terms
+        if self.explanation.rule != "chosen" or self.window or not terms.weight.any():
+            return np.argsort(-np.abs(self.sums), kind="stable")
+        chosen = terms.value[terms.weight.argmax()]
+        ascending = (terms.value < chosen).sum() < (terms.value > chosen).sum()
+        return np.lexsort((terms.value if ascending else -terms.value, terms.weight == 0))
 
     def _group(self, group: int) -> TermGroup:
         terms, size = self.explanation.terms, math.prod(self.window)

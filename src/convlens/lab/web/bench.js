@@ -80,8 +80,9 @@ export class Bench {
   /** @param {string} way */
   #hint(way) {
     if (way === "feeds") return "Move over the input: what does each number feed?";
-    const change = this.laid?.seat("kernel") ? " Drag a weight up or down to change it." : "";
-    return matchMedia("(hover: none)").matches ? `Slide a finger over the maps.${change}` : `Move over the input, the kernel or the output.${change}`;
+    const kernel = /^(conv|transposed)$/.test(this.laid?.answer.family ?? "");
+    const change = kernel ? " Drag a weight up or down to change it." : "";
+    return matchMedia("(hover: none)").matches ? `Slide a finger over the maps.${change}` : `Move over the input${kernel ? ", the kernel" : ""} or the output.${change}`;
   }
 
   #caption() {
@@ -157,7 +158,9 @@ export class Bench {
   #view() {
     const laid = /** @type {Laid} */ (this.laid);
     const { stage, place } = this;
-    return { laid, place, terms: this.#family.terms(laid, place), strong: this.#strong, from: stage.state.from, stage, point: (k) => this.#point(k), ...this.view };
+    const family = this.#family;
+    const terms = family.terms(laid, place);
+    return { laid, place, terms, own: family.total(laid, place, terms), strong: this.#strong, from: stage.state.from, stage, point: (k) => this.#point(k), ...this.view };
   }
 
   /** The window has moved: light it, and write its line. */
@@ -165,6 +168,7 @@ export class Bench {
     const { laid } = this;
     if (!laid || !this.el.firstElementChild) return;
     const view = this.#view();
+    this.el.dataset.at = `${laid.answer.value}!${laid.indexOf(view.place)}`;
     if (this.stage.state.way === "feeds" && this.#family.readers && laid.shown) return this.#feeds(view);
     const tap = this.#strong && view.terms.find((t) => String(t.k) === String(this.#strong));
     const winners = view.terms.filter((t) => t.won).flatMap((t) => (t.at ? [t.at] : []));

@@ -1,5 +1,6 @@
 // One number's seats on the bench, as the question `bench` brought them: maps of exact numbers, by their roles.
 
+import { axisNames } from "./net.js";
 import { ravel, same } from "./numbers.js";
 
 /**
@@ -91,8 +92,12 @@ export class Laid {
     if (value === null) return "";
     const { net } = this;
     const whole = net.value(value).shape;
-    if (at.length === whole.length - net.spatial(value)) return net.map(value, at.at(-1) ?? 0) || net.shape(value);
-    return at.length + shape.length === whole.length && at.length > 1 ? `at ${at.slice(1).join(", ")}` : net.shape(value);
+    const { dim } = this.answer.detail;
+    const lane = dim !== undefined && at.length + 1 === whole.length && shape.length === 1 && shape[0] === whole[dim];
+    if (!lane) return at.length === whole.length - net.spatial(value) ? net.map(value, at.at(-1) ?? 0) || net.shape(value) : net.shape(value);
+    const names = ["sample", "map", ...axisNames(net.spatial(value))];
+    const axes = names.slice(names.length - whole.length).filter((_, axis) => axis !== dim);
+    return axes.map((name, axis) => (name === "sample" ? "" : `${name} ${at[axis]}`)).filter(Boolean).join(", ") || net.shape(value);
   }
 
   /** @param {string} role */

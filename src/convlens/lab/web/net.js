@@ -127,8 +127,11 @@ export class Net {
   }
 }
 
+/** The names of the axes of a place that has so many. @param {number} count */
+export const axisNames = (count) => [["position"], ["row", "column"], ["frame", "row", "column"]][count - 1] ?? [];
+
 /** Return a place in words: "row 6, column 4". @param {number[]} place */
 export function axes(place) {
-  const names = [["position"], ["row", "column"], ["frame", "row", "column"]][place.length - 1] ?? [];
+  const names = axisNames(place.length);
   return place.map((at, axis) => `${names[axis]} ${at}`).join(", ");
 }

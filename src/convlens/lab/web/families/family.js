@@ -2,6 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { colour, css, ink, largest, shades } from "../colours.js";
+import { axisNames } from "../net.js";
 import { full, same, short, tight } from "../numbers.js";
 
 /**
@@ -14,6 +15,7 @@ import { full, same, short, tight } from "../numbers.js";
  * @property {Laid} laid
  * @property {number[]} place
  * @property {Term[]} terms
+ * @property {number} own what the terms come to, as the page computes it
  * @property {number[] | null} strong the kernel's position that is pointed at
  * @property {number[] | null} from the input cell that leads, when the way is "feeds"
  * @property {boolean} small whether the maps are too small for numbers in their cells
@@ -90,17 +92,16 @@ export function products(view, columns) {
     <span class="sum">${columns > 1 ? `= ${short(sum(row))}` : nothing}</span>`)}</div>`;
 }
 
-/**
- * A sum with the names of its parts: `1.502 + 0.1750 bias = 1.677`.
- * @param {View} view @param {[number, string][]} parts @param {number} total
- */
-export function total(view, parts, total) {
-  return equals(view, html`${parts.map(([x, name], i) => html`<span class=${i ? "soft" : ""}>${i ? (x < 0 ? " − " : " + ") : ""}${short(i ? Math.abs(x) : x)}${name ? ` ${name}` : ""}</span>`)}`, total);
+/** A sum with the names of its parts: `1.502 + 0.1750 bias = 1.677`. @param {View} view @param {[number, string][]} parts */
+export function total(view, parts) {
+  if (parts.length === 1) return equals(view, view.terms.length === 1 ? "the product" : `the sum of ${view.terms.length} products`);
+  return equals(view, html`${parts.map(([x, name], i) => html`<span class=${i ? "soft" : ""}>${i ? (x < 0 ? " − " : " + ") : ""}${short(i ? Math.abs(x) : x)}${name ? ` ${name}` : ""}</span>`)}`);
 }
 
-/** A formula with its numbers, and what it comes to. @param {View} view @param {unknown} formula @param {number} [total] */
-export function equals({ stage, laid, place }, formula, total = laid.recorded(place)) {
-  return html`<p class="total">${formula} = <b title=${exact(total)}>${short(total)}</b>${stage.changes.difference(laid, place)}</p>`;
+/** A formula with its numbers, and the number that the network computed. @param {View} view @param {unknown} formula nothing where there is none */
+export function equals({ stage, laid, place, own }, formula) {
+  const made = laid.recorded(place);
+  return html`<p class="total">${formula}${formula === nothing ? nothing : " = "}<b title=${`${exact(made)}, computed here as ${own}`}>${short(made)}</b>${stage.changes.difference(laid, place)}</p>`;
 }
 
 /** The pixels of a cell in the middle. @param {View} view @param {number} columns @param {number} [beside] */
@@ -110,11 +111,12 @@ export function cellSize({ width, narrow }, columns, beside = 1) {
 
 /** What lies under the window, as cells of the middle; chosen ones framed. @param {View} view @param {number} columns @param {number} side */
 export function patch({ laid, terms, strong, point }, columns, side) {
+  const counts = laid.seat("kernel") || laid.answer.detail.counts_padding;
   const shade = shades(laid.shown?.numbers ?? [], laid.net.isPicture(laid.shown?.value ?? -1));
   return html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`} aria-hidden="true">${terms.map((t) => {
     const rgb = shade(t.value);
     return html`<div class="weight plain ${t.at ? "" : "edge"} ${t.won ? "won" : ""} ${same(strong, t.k) ? "lit" : ""}" .style=${t.at ? `height:${side}px;background:${css(rgb)};color:${ink(rgb)}` : `height:${side}px`}
-      @pointerenter=${() => point(t.k)} @pointerleave=${() => point(null)}>${side >= 26 ? tight(t.value) : ""}</div>`;
+      @pointerenter=${() => point(t.k)} @pointerleave=${() => point(null)}>${side >= 26 && (t.at || counts) ? tight(t.value) : ""}</div>`;
   })}</div>`;
 }
 
@@ -129,7 +131,7 @@ export function said({ net, out }, seat) {
 export function where(cells) {
   const inside = cells.filter((cell) => cell !== null);
   if (!inside.length) return "nothing but border";
-  const names = [["position"], ["row", "column"], ["frame", "row", "column"]][inside[0].length - 1];
+  const names = axisNames(inside[0].length);
   return names.map((name, axis) => {
     const at = [...new Set(inside.map((cell) => cell[axis]))].sort((a, b) => a - b);
     const last = at[at.length - 1];

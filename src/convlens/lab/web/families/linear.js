@@ -69,13 +69,14 @@ function line(view) {
   /** @type {[number, string][]} */
   const parts = [[sum(terms), ""]];
   if (laid.seat("bias")) parts.push([bias(laid, place), "bias"]);
-  return html`${strongest(view)}${total(view, parts, laid.recorded(place))}`;
+  return html`${strongest(view)}${total(view, parts)}`;
 }
 
 /** @type {import("./family.js").Family} */
 export const linear = {
   terms,
   around: (laid) => laid.placeOf(laid.answer.index),
+  lit: (laid, place) => [...terms(laid, place)].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, 9).flatMap(({ at }) => (at ? [at] : [])),
   total: (laid, place, terms) => sum(terms) + bias(laid, place),
   sentence,
   middle,

@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import { largest } from "../colours.js";
 import { plural, same, short, signed, tight, unravel } from "../numbers.js";
-import { chip, exact, total, written } from "./family.js";
+import { chip, equals, written } from "./family.js";
 
 /**
  * @typedef {import("../laid.js").Laid} Laid
@@ -13,12 +13,11 @@ import { chip, exact, total, written } from "./family.js";
 
 const LISTED = 9;
 
-/** The terms of the explanation, the strongest first; the chosen one before all. @param {Laid} laid @returns {Found[]} */
+/** The terms of the explanation, the strongest first; of a choice the chosen one before all. @param {Laid} laid @returns {Found[]} */
 function found({ answer: { explained, rule } }) {
   const list = (explained?.groups ?? []).flatMap((group) => group.product.map((product, i) => (
     { source: group.source[i], position: group.position[i], value: group.value[i], weight: group.weight[i], product })));
-  const size = (/** @type {Found} */ t) => (rule === "chosen" ? (t.weight ? Infinity : t.value) : Math.abs(t.product));
-  return list.sort((a, b) => size(b) - size(a) || 0);
+  return rule === "chosen" ? list : list.sort((a, b) => Math.abs(b.product) - Math.abs(a.product) || 0);
 }
 
 /** @param {Laid} laid */
@@ -37,22 +36,23 @@ function sentence({ laid, place }) {
 
 /** @param {View} view */
 function line(view) {
-  const { laid, stage, place } = view;
+  const { laid, stage } = view;
   const { net, answer } = laid;
   const list = found(laid);
-  if (!list.length) return total(view, [[laid.recorded(place), ""]], laid.recorded(place));
+  if (!list.length) return equals(view, nothing);
   const most = largest(list.map((t) => t.product)) || 1;
   const open = (/** @type {Found} */ { source, position }) => stage.open(source, unravel(position, net.value(source).shape));
   const spot = (/** @type {Found} */ t) => (t.source < 0 ? "a number" : `${net.title(t.source)}, ${net.spot(t.source, unravel(t.position, net.value(t.source).shape))}`);
   const count = answer.explained?.count ?? list.length;
   const shown = list.slice(0, LISTED);
+  if (chosen(laid) && shown.length > 2) shown.sort((a, b) => (shown[1].value < shown[shown.length - 1].value ? a.value - b.value : b.value - a.value));
   const made = answer.explained?.products ?? NaN;
   const rest = count - shown.length;
   const others = made - shown.reduce((a, t) => a + t.product, 0);
   return html`<ol class="ranked">${shown.map((t) => html`<li class=${chosen(laid) && t.weight ? "won" : chosen(laid) ? "soft" : ""}><button type="button" ?disabled=${t.source < 0} @click=${() => open(t)}>${spot(t)}</button>
       <span class="factors" title=${written(t)}>${chosen(laid) ? short(t.value) : html`${tight(t.value)}<i> × </i>${tight(t.weight)}`}</span>${chosen(laid) ? (t.weight ? html`<em>chosen</em>` : html`<span></span>`) : chip(t.product, most)}</li>`)}</ol>
     ${rest > 0 ? html`<p class="rest">${plural(rest, "other")}${chosen(laid) || !Number.isFinite(others) ? "" : ` ${signed(others)}`}</p>` : nothing}
-    <p class="total"><b title=${exact(laid.recorded(place))}>${short(laid.recorded(place))}</b></p>`;
+    ${equals(view, nothing)}`;
 }
 
 /** @param {Laid} laid */
@@ -73,7 +73,7 @@ export const other = {
   sentence,
   middle: (view) => (chosen(view.laid) ? html`<p class="soft">chosen by ${view.laid.step?.op.replaceAll("_", " ")}</p>` : nothing),
   line,
-  sign: (laid) => (chosen(laid) ? "┈" : "→"),
+  sign: (laid) => (chosen(laid) ? "┈┈" : "→"),
   caption: (laid) => laid.step?.op.replaceAll("_", " ") ?? "",
 };
 
@@ -83,5 +83,6 @@ export const elsewhere = {
   lit: () => [],
   sentence: ({ laid, place }) => `${laid.net.said(laid.answer.value)} has ${short(laid.recorded(place))} here. Click the cell to open its own terms.`,
   middle: () => nothing,
-  line: (view) => html`<p class="total"><b title=${exact(view.laid.recorded(view.place))}>${short(view.laid.recorded(view.place))}</b></p>`,
+  line: (view) => equals(view, nothing),
+  total: (laid, place) => laid.recorded(place),
 };

@@ -79,7 +79,8 @@ function middle(view) {
   const columns = lengths.at(-1) ?? 1;
   const by = divisor(laid, place);
   const share = isMax(laid) ? nothing : html`<p class="each">${terms.length > 1 ? "each " : ""}× <span class="ratio"><span>1</span><span>${by}</span></span></p>`;
-  if (terms.length > 196 || columns > 16) return html`<div class="kernel"><p class="soft">${plural(terms.length, "number")}</p>${share}</div>`;
+  const whole = terms.length > 16 && terms.length === laid.shown?.numbers.length; // the map itself shows them
+  if (terms.length > 196 || columns > 16 || whole) return html`<div class="kernel"><p class="soft">${plural(terms.length, "number")}</p>${share}</div>`;
   const blocks = lengths.length === 3 ? lengths[0] : 1;
   const side = cellSize(view, columns, Math.min(blocks, 3));
   const size = terms.length / blocks;

@@ -28,6 +28,12 @@ function add(list) {
 /** @param {Laid} laid */
 const rule = (laid) => RULES[laid.step?.op ?? ""];
 
+/** @type {Record<string, string>} */
+const NAMES = { var: "variance", std: "standard deviation", prod: "product", logsumexp: "logarithm of the sum of powers of e" };
+
+/** @param {Laid} laid */
+const said = (laid) => rule(laid)?.said ?? NAMES[laid.step?.op ?? ""] ?? laid.step?.op.replaceAll("_", " ");
+
 /** @param {Laid} laid @returns {Term[]} */
 function terms(laid) {
   const { shown, step } = laid;
@@ -45,8 +51,9 @@ function terms(laid) {
 
 /** @param {View} view */
 function sentence({ laid, place, terms }) {
-  const what = `all ${plural(terms.length, "number")}${laid.shown?.value == null ? "" : ` of this part of ${laid.net.said(laid.shown.value)}`}`;
-  return `The ${rule(laid)?.said ?? laid.step?.op.replaceAll("_", " ")} of ${what}: ${short(laid.recorded(place))}.`;
+  const { shown, net } = laid;
+  const map = shown?.value == null ? "" : ` of ${net.said(shown.value)}${shown.at.some((n, axis) => axis) ? `, ${laid.part(shown)}` : ""}`;
+  return `The ${said(laid)} of all ${plural(terms.length, "number")}${map}: ${short(laid.recorded(place))}.`;
 }
 
 /** @param {View} view */
@@ -57,9 +64,9 @@ function line(view) {
   const rest = terms.length - list.length;
   const signs = op === "sum" || op === "mean";
   const numbers = html`${list.map((t, i) => html`${!i ? "" : signs ? " + " : ", "}${signs && t.value < 0 ? `(${tight(t.value)})` : tight(t.value)}`)}`;
-  if (!rest) return equals(view, signs ? html`${op === "mean" ? html`(${numbers}) ÷ ${terms.length}` : numbers}` : html`${rule(laid)?.said ?? op} of ${numbers}`);
+  if (!rest) return equals(view, signs ? html`${op === "mean" ? html`(${numbers}) ÷ ${terms.length}` : numbers}` : html`${said(laid)} of ${numbers}`);
   const all = add(terms.map((t) => t.value));
-  return equals(view, signs ? html`sum of ${terms.length} numbers${op === "mean" ? html` ${short(all)} ÷ ${terms.length}` : ""}` : html`${rule(laid)?.said ?? op} of ${numbers} and ${plural(rest, "other")}`);
+  return equals(view, signs ? html`sum of ${terms.length} numbers${op === "mean" ? html` ${short(all)} ÷ ${terms.length}` : ""}` : html`${said(laid)} of ${numbers} and ${plural(rest, "other")}`);
 }
 
 /** @type {import("./family.js").Family} */
@@ -71,5 +78,5 @@ export const reducing = {
   middle: ({ laid, terms }) => (laid.step?.op === "mean" ? html`<p class="each">each × <span class="ratio"><span>1</span><span>${terms.length}</span></span></p>` : nothing),
   line,
   sign: "→",
-  caption: (laid) => `the ${rule(laid)?.said ?? laid.step?.op.replaceAll("_", " ")}`,
+  caption: (laid) => `the ${said(laid)}`,
 };

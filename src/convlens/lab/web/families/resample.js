@@ -55,7 +55,7 @@ export const resample = {
   total: (_, __, terms) => sum(terms),
   sentence,
   middle,
-  line: (view) => html`${products(view, taps(view.laid, view.place).at(-1)?.length ?? 1)}${total(view, [[sum(view.terms), ""]], view.laid.recorded(view.place))}`,
+  line: (view) => html`${products(view, taps(view.laid, view.place).at(-1)?.length ?? 1)}${total(view, [[sum(view.terms), ""]])}`,
   sign: "→",
   caption: () => "fractions",
 };

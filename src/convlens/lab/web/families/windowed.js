@@ -44,8 +44,17 @@ function termsOn(laid, place, seat, channel) {
   });
 }
 
-/** The sum of each input map's products, the strongest first, where all maps are known. @param {Laid} laid @param {number[]} place @returns {[number, number][]} */
+/** The sums that were asked for last. @type {{ laid: Laid | null, place: number[], sums: [number, number][] }} */
+let latest = { laid: null, place: [], sums: [] };
+
+/** The sum of each input map's products, the strongest first, where all maps are known. @param {Laid} laid @param {number[]} place */
 export function channelSums(laid, place) {
+  if (latest.laid !== laid || !same(latest.place, place)) latest = { laid, place, sums: sumsOf(laid, place) };
+  return latest.sums;
+}
+
+/** @param {Laid} laid @param {number[]} place @returns {[number, number][]} */
+function sumsOf(laid, place) {
   const seat = laid.seat("in");
   const kernel = laid.seat("kernel");
   if (!seat || !kernel || !laid.hasAll) return laid.answer.channels;
@@ -99,8 +108,9 @@ function middle(view) {
   const most = largest(all.numbers) || 1;
   const columns = shape.at(-1) ?? 1;
   const blocks = shape.length === 3 ? shape[0] : 1;
-  const many = small && !narrow && columns > 1 && columns <= 7 && blocks === 1;
-  const side = cellSize(view, columns, many ? 2 : Math.min(blocks, 3));
+  const flat = shape.length === 1;
+  const many = small && !narrow && columns > 1 && columns <= 7 && blocks === 1 && laid.step?.family === "conv";
+  const side = cellSize(view, columns, many && !flat ? 2 : Math.min(blocks, 3));
   const used = new Set(terms.map((t) => String(t.k)));
   const transposed = laid.step?.family === "transposed";
   const weight = laid.step?.weight ?? null;
@@ -118,9 +128,9 @@ function middle(view) {
   };
   const size = numbers.length / blocks;
   return html`<div class="kernel">
-    ${many ? html`<div class="pair">${patch(view, columns, side)}<span class="sign">×</span><div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${Array.from(numbers, (_, i) => cell(i))}</div></div>`
-    : Array.from({ length: blocks }, (_, b) => html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>
-        ${Array.from({ length: size }, (_, i) => cell(b * size + i))}</div>`)}
+    ${many ? html`<div class="pair ${flat ? "flat" : ""}">${patch(view, columns, side)}<span class="sign">×</span><div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${Array.from(numbers, (_, i) => cell(i))}</div></div>`
+    : html`<div class="blocks">${Array.from({ length: blocks }, (_, b) => html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>
+        ${Array.from({ length: size }, (_, i) => cell(b * size + i))}</div>`)}</div>`}
     ${laid.seat("bias") ? bias(view) : nothing}${controls(stage, laid)}</div>`;
 }
 
@@ -141,6 +151,7 @@ function bias({ laid, stage }) {
  */
 function preview(laid, { at, index, to }) {
   const { step, net, out, shown } = laid;
+  latest.laid = null;
   if (!step) return false;
   const name = (/** @type {number | null} */ id) => (id === null ? "" : net.value(id).name);
   const map = out.at.at(-1) ?? 0;
@@ -179,7 +190,7 @@ function line(view) {
   const parts = [[here, ""]];
   if (kernel.shape[0] > 1) parts.push([made - (offset ?? 0) - here, kernel.shape[0] === 2 ? "the other map" : `${kernel.shape[0] - 1} other maps`]);
   if (offset !== null) parts.push([offset, "bias"]);
-  return html`${products(view, columns)}${total(view, parts, made)}`;
+  return html`${products(view, columns)}${total(view, parts)}`;
 }
 
 /** @param {Laid} laid @param {number[]} cell */

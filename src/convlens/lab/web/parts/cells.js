@@ -128,7 +128,7 @@ export class Cells {
   #numbers(pen) {
     const { numbers, shape } = /** @type {Shown} */ (this.shown);
     const large = this.cell >= 40;
-    pen.font = `${large ? 13 : 11}px ${getComputedStyle(this.el).fontFamily}`;
+    pen.font = `${large ? 13 : 11}px ${getComputedStyle(document.querySelector(".stage") ?? document.body).fontFamily}`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
     this.#each(shape, numbers.length, (cell, i) => {
