@@ -123,7 +123,7 @@ def multiplied(bench: BenchAnswer, recording: Recording, step: Step) -> float:
 
 
 def shared(bench: BenchAnswer, recording: Recording, step: Step) -> float:
-    scores = seat(bench, "in") * bench["detail"]["sign"]
+    scores = seat(bench, "in") * (-1 if bench["detail"]["negated"] else 1)
     own = bench["index"][bench["detail"]["dim"]] if bench["index"] else 0
     powers = np.exp(scores - scores.max())
     if bench["detail"]["log"]:
@@ -160,14 +160,52 @@ def computed(bench: BenchAnswer, recording: Recording, step: Step) -> float:
 
 def added(bench: BenchAnswer, recording: Recording, step: Step) -> float:
     detail, at = bench["detail"], place(bench)
-    return float(
-        seat(bench, "in")[at] + detail["sign"] * detail.get("alpha", 1.0) * seat(bench, "in2")[at]
-    )
+    second = detail.get("alpha", 1.0) * seat(bench, "in2")[at]
+    return float(seat(bench, "in")[at] + {"+": 1, "-": -1}[detail["sign"]] * second)
 
 
 def scaled(bench: BenchAnswer, recording: Recording, step: Step) -> float:
     one, two = seat(bench, "in")[place(bench)], seat(bench, "in2")[place(bench)]
-    return float(one / two if bench["detail"]["divides"] else one * two)
+    return float(one / two if bench["detail"]["sign"] == "/" else one * two)
+
+
+def joined(bench: BenchAnswer, recording: Recording, step: Step) -> float:
+    detail, at = bench["detail"], list(place(bench))
+    lead = len(bench["index"]) - len(at)
+    if detail["dim"] >= lead:
+        at[detail["dim"] - lead] -= detail["offset"]
+    return float(seat(bench, "in")[tuple(at)])
+
+
+def moved(bench: BenchAnswer, recording: Recording, step: Step) -> float:
+    """Return what the origin of the number holds, and check all others of its map."""
+    origins, numbers = seat(bench, "origin").astype(int), seat(bench, "in").reshape(-1)
+    inside = origins >= 0
+    assert np.array_equal(seat(bench, "out")[inside], numbers[origins[inside]])
+    return float(numbers[origins[place(bench)]])
+
+
+def normalized(bench: BenchAnswer, recording: Recording, step: Step) -> float:
+    at = place(bench)
+
+    def there(role: str, otherwise: float) -> float:
+        numbers = seat(bench, role) if has(bench, role) else np.array(otherwise)
+        return float(numbers[at] if numbers.shape else numbers)
+
+    centred = seat(bench, "in")[at] - there("mean", 0)
+    return float(centred / there("deviation", 1) * there("scale", 1) + there("shift", 0))
+
+
+def resampled(bench: BenchAnswer, recording: Recording, step: Step) -> float:
+    numbers, at = seat(bench, "in"), place(bench)
+    rows = [row for row in bench["seats"] if row["role"] == "taps"]
+    assert [row["shape"][1] for row in rows] == bench["detail"]["taps"]
+    for axis, row in enumerate(rows):  # each leaves one axis less
+        first = row["start"] + at[axis] * row["shape"][1] * 2
+        taps = bench["numbers"][first : first + row["shape"][1] * 2].reshape(-1, 2)
+        inside = taps[taps[:, 0] >= 0].astype(np.float64)
+        numbers = np.tensordot(inside[:, 1], numbers[inside[:, 0].astype(int)], 1)
+    return float(numbers)
 
 
 RULES: dict[str, Callable[[BenchAnswer, Recording, Step], float]] = {
@@ -181,4 +219,8 @@ RULES: dict[str, Callable[[BenchAnswer, Recording, Step], float]] = {
     "pointwise": computed,
     "add": added,
     "multiply": scaled,
+    "concat": joined,
+    "move": moved,
+    "norm": normalized,
+    "resample": resampled,
 }

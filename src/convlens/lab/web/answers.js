@@ -247,14 +247,14 @@
  * @property {boolean} [counts_padding]
  * @property {number[]} [padded] length of each axis with its padding
  * @property {boolean} [place] the number is the place of the largest
- * @property {number} [sign] of the second operand, or of scores
+ * @property {string} [sign] between two operands
  * @property {number} [alpha]
  * @property {number} [beta]
- * @property {boolean} [divides]
  * @property {number} [column] of the factor, where the kernel is no row
  * @property {BenchOrigin} [origin] the maps that were laid out as a row
  * @property {number} [dim]
  * @property {boolean} [log]
+ * @property {boolean} [negated] scores
  * @property {number} [scalar]
  * @property {number} [negative_slope]
  * @property {number} [low]

@@ -108,11 +108,14 @@ class Convolving(KnownByName):
         taps, reads = self._taps(g, place)
         values, positions, inside = _gather(g.x, lead, channels, reads)
         if g.transposed:
-            kernel_index = np.ix_(channels, np.array([out - group * g.channels_out]), *taps)
+            local = out - group * g.channels_out
+            kernel_index = np.ix_(channels, np.array([local]), *taps)
+            kernels = g.weight[group * g.channels_in : (group + 1) * g.channels_in, local]
         else:
             kernel_index = np.ix_(np.array([out]), np.arange(g.channels_in), *taps)
+            kernels = g.weight[out]
         shape = (len(channels), *map(len, taps))
-        kernel = floats(g.weight[tuple(torch.as_tensor(i) for i in kernel_index)]).reshape(shape)
+        kernel = floats(kernels)[np.ix_(np.arange(len(channels)), *taps)]
         terms = Terms.build(
             np.where(inside, given.id("input"), PADDING),
             np.where(inside, positions, PADDING),

@@ -56,6 +56,8 @@ JOINS = dict.fromkeys(("cat", "concat", "concatenate"), "tensors, dim=0")
 _KEPT_MAPS = 16
 """The index maps kept at a time: those of large steps are as large as what they move."""
 
+_KEPT_VIEWS = 256
+
 
 class Moving:
     """value = one element of an input, unchanged (or a constant that was put there)."""
@@ -80,7 +82,7 @@ class Moving:
         """Return the one element that stands here; `weight_source` leads to what chose it."""
         if _of_lengths(given, slot):
             raise StepRefused(given.step, "output 1 says how many sequences have each step")
-        origin = int(index_map(given, slot)[index])
+        origin = int(origins(given, slot, index))
         if origin == 0:
             note = "a constant put here, not an element of anything"
             recorded = given.recorded(slot, index)
@@ -176,6 +178,39 @@ def index_map(given: Arguments, slot: int) -> Tensor:
     return given.recording.kept("index maps", key, _KEPT_MAPS, lambda: _numbered(given, slot))
 
 
+def origins(given: Arguments, slot: int, lead: tuple[int, ...]) -> Tensor:
+    """Return the numbers of `index_map` at a leading index; of a view in no more memory."""
+    key, recording = given.step.outputs[slot], given.recording
+    view = recording.kept("views", key, _KEPT_VIEWS, lambda: _view(given, slot))
+    if view is None:
+        return index_map(given, slot)[lead]
+    first, strides = view
+    shape = given.output(slot).shape
+    start = first + sum(i * stride for i, stride in zip(lead, strides, strict=False))
+    numbers = torch.tensor(start)
+    for size, stride in zip(shape[len(lead) :], strides[len(lead) :], strict=True):
+        numbers = numbers[..., None] + torch.arange(size) * stride
+    return numbers
+
+
+def _view(given: Arguments, slot: int) -> tuple[int, tuple[int, ...]] | None:
+    """Return the number of a view's first element, and how numbers grow along each axis.
+
+    None where the step gives no view of one value. torch makes views of tensors that have no
+    memory, too.
+    """
+    values, data = given.recording.values, data_of(given)
+    leaves = {id: torch.empty(values[id].shape, device="meta") for id in data}
+    try:
+        out = _run(given, slot, lambda id: leaves[id], data)
+    except NotRepeated:  # it needs the numbers
+        return None
+    for id, leaf in leaves.items():
+        if out._base is leaf:
+            return data[id] + int(out.storage_offset()), out.stride()
+    return None
+
+
 def _numbered(given: Arguments, slot: int) -> Tensor:
     """Run the step with every data element replaced by its number."""
     data = data_of(given)
@@ -235,7 +270,7 @@ class Joining(KnownByName):
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return the one element that stands here."""
-        ids, dim = _joined(given)
+        ids, dim = joined(given)
         at = list(index)
         for id in ids:
             value = given.recording.values[id]
@@ -247,7 +282,7 @@ class Joining(KnownByName):
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return the part of the mask that covers each input."""
-        ids, dim = _joined(given)
+        ids, dim = joined(given)
         found: dict[int, Tensor] = {}
         first = 0
         for id in ids:
@@ -261,7 +296,7 @@ class Joining(KnownByName):
         return Cost()
 
 
-def _joined(given: Arguments) -> tuple[list[int], int]:
+def joined(given: Arguments) -> tuple[list[int], int]:
     """Return the inputs in order and the axis they are joined along, without empty vectors."""
     values = given.recording.values
     ids = [id for id in refs_in(given["tensors"]) if values[id].shape != (0,)]

@@ -51,7 +51,7 @@ SIGNATURES = {
 
 
 # These normalize each element among those of the last axes.
-_OF_ROWS = ("layer_norm", "native_layer_norm", "rms_norm")
+OF_ROWS = ("layer_norm", "native_layer_norm", "rms_norm")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Normalizing:
             raise StepRefused(given.step, f"output {slot} is a saved statistic; explain output 0")
         x = given.tensor("input")
         position, number = ravel(index, x.shape), float(x[index])
-        if _stored(given):
+        if stored(given):
             return _scaled(given, index[1], position, number)
         return _standardized(given, _population(given, x, index), position, number)
 
@@ -91,12 +91,12 @@ class Normalizing:
         id, shape = given.id("input"), given.value("input").shape
         if slot:
             return {id: _of_statistic(given.step, shape, mask)}
-        found = {id: mask if _stored(given) else _read_among(given, shape, mask)}
+        found = {id: mask if stored(given) else _read_among(given, shape, mask)}
         names = ["weight", "bias"]
-        names += ["running_mean", "running_var"] if _stored(given) else []
+        names += ["running_mean", "running_var"] if stored(given) else []
         for parameter in computed(given, *names):
             own = given.recording.values[parameter].shape
-            if given.step.op in _OF_ROWS:
+            if given.step.op in OF_ROWS:
                 theirs = masks.broadcast_back(mask, own)
             else:
                 others = [axis for axis in range(mask.dim()) if axis != 1]
@@ -107,7 +107,7 @@ class Normalizing:
     def cost(self, given: Arguments) -> Cost:
         """Count one operation an element, and three more where statistics are taken."""
         count = math.prod(given.output().shape)
-        return Cost(operations=count if _stored(given) else 4 * count)
+        return Cost(operations=count if stored(given) else 4 * count)
 
 
 def _signature(step: Step) -> str:
@@ -122,7 +122,7 @@ def _signature(step: Step) -> str:
     return signature
 
 
-def _stored(given: Arguments) -> bool:
+def stored(given: Arguments) -> bool:
     """Return whether the statistics are the stored ones, not those of the input."""
     op = given.step.op
     if not op.endswith(("batch_norm", "instance_norm")) or not given.has("running_mean"):
@@ -133,7 +133,7 @@ def _stored(given: Arguments) -> bool:
 def _read_among(given: Arguments, shape: tuple[int, ...], mask: Tensor) -> Tensor:
     """Return the elements of the input that the masked outputs are normalized among."""
     rank, op = len(shape), given.step.op
-    if op in _OF_ROWS:
+    if op in OF_ROWS:
         axes = tuple(range(rank - len(given["normalized_shape"]), rank))
     elif op == "group_norm":
         groups = int(given["num_groups"])
@@ -191,7 +191,7 @@ def _population(given: Arguments, x: Tensor, index: tuple[int, ...]) -> Populati
     """Return the elements that the element at `index` is normalized among."""
     shape, op = tuple(x.shape), given.step.op
     lows, highs = [0] * len(shape), list(shape)
-    if op in _OF_ROWS:
+    if op in OF_ROWS:
         kept = len(shape) - len(given["normalized_shape"])
         fixed, parameter = range(kept), index[kept:]
     elif op == "group_norm":
@@ -218,7 +218,7 @@ def _standardized(given: Arguments, among: Population, position: int, number: fl
     variance = float(((among.numbers - mean) ** 2).mean())
     dtype = given.tensor("input").dtype
     scale, bias, source = _affine(given, among.parameter)
-    spread = variance + _eps(given, dtype)
+    spread = variance + eps_of(given, dtype)
     a = _over(scale, spread)
     weights = np.full(n, -a / n if centred else 0.0)
     with np.errstate(invalid="ignore"):  # a is infinite where there is no variance and no eps
@@ -249,7 +249,7 @@ def _standardized(given: Arguments, among: Population, position: int, number: fl
     )
 
 
-def _eps(given: Arguments, dtype: torch.dtype) -> float:
+def eps_of(given: Arguments, dtype: torch.dtype) -> float:
     """Return what is added to the variance; None means that of the dtype torch computes in."""
     if given["eps"] is not None:
         return float(given["eps"])

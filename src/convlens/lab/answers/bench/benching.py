@@ -7,7 +7,15 @@ from collections.abc import Callable
 from typing import TypedDict
 
 from convlens.lab.answers.arithmetic import Explained, explained
-from convlens.lab.answers.bench import dense, pointwise, telling, windowed
+from convlens.lab.answers.bench import (
+    dense,
+    moving,
+    normalizing,
+    pointwise,
+    resampling,
+    telling,
+    windowed,
+)
 from convlens.lab.answers.bench.besides import lay_beside
 from convlens.lab.answers.bench.seats import (
     BenchDetail,
@@ -35,6 +43,10 @@ FAMILIES: dict[str, Callable[[Benched, Seats], None]] = {
     "pointwise": pointwise.function,
     "add": pointwise.addition,
     "multiply": pointwise.product,
+    "concat": moving.concatenation,
+    "move": moving.moved,
+    "norm": normalizing.normalization,
+    "resample": resampling.resampled,
     "select": telling.told,
     "other": telling.told,
 }
@@ -129,7 +141,7 @@ def _laid(recording: Recording, found: Explanation, channel: int | None) -> tupl
     for name in dict.fromkeys((family, "other")):
         seats = Seats()
         try:
-            FAMILIES.get(name, telling.told)(number, seats)
+            FAMILIES[name](number, seats)
             return name, seats, note
         except Unseated as error:
             note = str(error)

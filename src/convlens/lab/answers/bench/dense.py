@@ -85,7 +85,7 @@ def softmax(number: Benched, seats: Seats) -> None:
         lane(seats, role, value, number.index, dim)
     seats.detail["dim"] = dim
     seats.detail["log"] = "log" in op
-    seats.detail["sign"] = -1 if op == "softmin" else 1
+    seats.detail["negated"] = op == "softmin"
 
 
 def lane(seats: Seats, role: str, value: Value, index: Sequence[int], dim: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from convlens.lens.kinds.arguments import Arguments, UnboundCall
 from convlens.lens.kinds.pointwise import DROPOUTS
 from convlens.lens.recording import Ref
 from convlens.lens.repeating import NotRepeated, run_again
-from convlens.lens.terms import broadcast_index
+from convlens.lens.terms import broadcast_index, floats
 
 POINTS = 129
 """The points of a curve."""
@@ -49,10 +50,11 @@ def curve_of(number: Benched, source: Value) -> Tensor | None:
     step, part = number.step, source.tensor[number.lead].detach()
     if not part.is_floating_point() or _draws_lots(number):
         return None
-    finite = part[part.isfinite()].double().cpu()
-    if not finite.numel():
+    numbers = floats(part)
+    finite = numbers[np.isfinite(numbers)]
+    if not finite.size:
         return None
-    low, high = (float(end) for end in torch.aminmax(finite))
+    low, high = float(finite.min()), float(finite.max())
     wider = _WIDER * (high - low) or max(1.0, abs(low))
     x = torch.linspace(low - wider, high + wider, POINTS, dtype=torch.float64)
     slope = int(number.explanation.terms.position[-1])  # of `prelu`, the one of this channel
@@ -100,7 +102,7 @@ def addition(number: Benched, seats: Seats) -> None:
     given = number.given
     turned = number.step.op == "rsub"
     _operands(number, seats, turned)
-    seats.detail["sign"] = 1 if number.step.op == "add" else -1
+    seats.detail["sign"] = "+" if number.step.op == "add" else "-"
     if given["alpha"] not in (None, 1):
         seats.detail["alpha"] = float(given["alpha"])
 
@@ -108,7 +110,7 @@ def addition(number: Benched, seats: Seats) -> None:
 def product(number: Benched, seats: Seats) -> None:
     """Seat both operands and their product, or the first over the second."""
     _operands(number, seats, number.step.op == "rdiv")
-    seats.detail["divides"] = "div" in number.step.op
+    seats.detail["sign"] = "/" if "div" in number.step.op else "×"
 
 
 def _operands(number: Benched, seats: Seats, turned: bool) -> None:

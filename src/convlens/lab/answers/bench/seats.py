@@ -53,12 +53,12 @@ class BenchDetail(TypedDict):
 
     Convolutions: `first`, the first input map of the group. Averages: `divisor` at this place;
     `override`, the divisor at every place; `counts_padding`; `padded`, the length of each axis with
-    its padding. Pooling: `place`, where the number is the place of the largest. Sums:
-    `sign` and `alpha` of the second operand. Products: `divides`. Linear: `column` of the factor
-    that the kernel is, where it is not a row; `alpha` and `beta` of products and bias; `origin` of
-    the row. Along one axis: `dim`. Softmax: `log`, and `sign` of the scores. Functions of a number:
-    `scalar`, `negative_slope`, `low`, `high`. Joined values: `operand`, which begins at `offset` of
-    the axis `dim`. Resampling: `taps` of each axis.
+    its padding. Pooling: `place`, where the number is the place of the largest. Two operands:
+    the `sign` between them ("+", "-", "×", "/"), and the factor `alpha` of the second. Linear:
+    `column` of the factor that the kernel is, where it is not a row; `alpha` and `beta` of products
+    and bias; `origin` of the row. Along one axis: `dim`. Softmax: `log`, and `negated` scores.
+    Functions of a number: `scalar`, `negative_slope`, `low`, `high`. Joined values: `operand`,
+    which begins at `offset` of the axis `dim`. Resampling: `taps` of each axis.
     """
 
     first: NotRequired[int]
@@ -67,14 +67,14 @@ class BenchDetail(TypedDict):
     counts_padding: NotRequired[bool]
     padded: NotRequired[list[int]]
     place: NotRequired[bool]
-    sign: NotRequired[int]
+    sign: NotRequired[str]
     alpha: NotRequired[float]
     beta: NotRequired[float]
-    divides: NotRequired[bool]
     column: NotRequired[int]
     origin: NotRequired[BenchOrigin]
     dim: NotRequired[int]
     log: NotRequired[bool]
+    negated: NotRequired[bool]
     scalar: NotRequired[float]
     negative_slope: NotRequired[float]
     low: NotRequired[float]
@@ -171,15 +171,14 @@ class Seats:
 
 
 def places_of(recording: Recording, value: Value) -> int:
-    """Return how many of the last axes of a value are one map."""
-    return sum(axis in _PLACES for axis in layout_in(recording, value).axes)
+    """Return how many of the last axes of a value are one map: a row at least."""
+    places = sum(axis in _PLACES for axis in layout_in(recording, value).axes)
+    return max(places, min(1, len(value.shape)))
 
 
 def _flat(part: Tensor) -> Singles | Doubles:
     """Return numbers in order, as they were recorded: each is a float32, or a float64."""
     part = part.detach()
-    if part.is_quantized:
-        part = part.dequantize()
     if part.dtype in WIDE:
         wide: Doubles = part.to("cpu", torch.float64).numpy().reshape(-1)
         return wide

@@ -1,0 +1,70 @@
+"""Seat a resampling: both maps, and along each axis what every output takes of the inputs."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convlens.lab.answers.bench.seats import Benched, Seats, Unseated
+from convlens.lens.kinds.arguments import Arguments
+
+_SIGNATURE = (
+    "input, size=None, scale_factor=None, mode='nearest', align_corners=None, "
+    "recompute_scale_factor=None, antialias=False"
+)
+_LINEAR = ("linear", "bilinear", "trilinear")
+_LARGEST = 2**24  # numbers of the matrix that one axis is found by
+
+
+def resampled(number: Benched, seats: Seats) -> None:
+    """Seat the map before and after, and a table of taps (outputs, taps, 2) for each axis.
+
+    A tap is the place of an input and its weight; rows with fewer taps end with place -1 and
+    weight 0. A number is the sum of its inputs, each times a weight of every axis.
+    """
+    step, recording = number.step, number.recording
+    source = recording.values[step.inputs[0]]
+    if step.op not in ("interpolate", "upsample"):
+        raise Unseated(f"`{step.op}` is an operator beneath, whose arguments have other names")
+    given = Arguments.of(recording, step, _SIGNATURE)
+    lead = number.index[:2]
+    seats.map("in", source, lead)
+    seats.map("out", number.value, lead)
+    dtype = torch.float64 if source.dtype == torch.float64 else torch.float32
+    tables = []
+    for axis, (n, outputs) in enumerate(zip(source.shape[2:], number.value.shape[2:], strict=True)):
+        if n * outputs > _LARGEST:
+            raise Unseated(f"an axis of {n} places is too long for a table of what it takes")
+        tables.append(_taps(_matrix(given, axis, torch.eye(n, dtype=dtype), outputs)))
+    for table in tables:
+        seats.add("taps", table)
+    seats.detail["taps"] = [table.shape[1] for table in tables]
+
+
+def _matrix(given: Arguments, axis: int, units: Tensor, outputs: int) -> Tensor:
+    """Return the matrix (outputs, inputs) of one axis: what the step makes of units along it."""
+    mode, factor = given["mode"], given["scale_factor"]
+    scaled = factor is not None and not given["recompute_scale_factor"]
+    along = factor[axis] if isinstance(factor, list | tuple) else factor
+    size, scales = (None, [float(along)]) if scaled else ([outputs], None)
+    lines, antialias = units[None], bool(given["antialias"])
+    if mode == "bicubic" or antialias:
+        # torch has these for planes alone, and resamples no plane of one column: this has one row.
+        lines = lines[:, :, None]
+        size, scales = size and [1, *size], scales and [1.0, *scales]
+    elif mode in _LINEAR:
+        mode = "linear"
+    with torch.no_grad():
+        made = F.interpolate(lines, size, scales, mode, given["align_corners"], antialias=antialias)
+    return made.reshape(units.shape[0], outputs).T
+
+
+def _taps(matrix: Tensor) -> Tensor:
+    """Return places and weights of the entries of each row that are not 0: (rows, taps, 2)."""
+    counts = (matrix != 0).sum(1)
+    most = int(counts.max()) if counts.numel() else 0
+    order = (matrix == 0).to(torch.int8).sort(dim=1, stable=True).indices[:, :most]
+    weights = matrix.gather(1, order)
+    places = torch.where(weights != 0, order, -1)
+    return torch.stack([places.to(matrix.dtype), weights], -1)
