@@ -115,10 +115,12 @@ def questions(*table: Question) -> dict[str, Question]:
 
 
 QUESTIONS = questions(
-    Question("network", Lab.network, "The network's outline, values and answer on the picture"),
+    Question("network", Lab.network, "The network's steps, values and answer on the picture"),
     Question("number", Lab.number, "One number: its terms and the pixels it depends on"),
     Question("bench", Lab.bench, "One number with the maps and the kernel that it is made with"),
     Question("terms", Lab.terms, "More of a number's terms, from a rank on"),
+    Question("atlas", Lab.atlas, "A thumbnail of every activation"),
+    Question("kernels", Lab.kernels, "The kernel that makes one map"),
     Question("sheet", Lab.sheet, "The maps of one value, a byte a number"),
     Question("numbers", Lab.numbers, "The exact numbers of one map of a large sheet"),
     Question("scale", Lab.scale, "The largest number that the network computed"),

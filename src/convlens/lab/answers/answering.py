@@ -9,6 +9,7 @@ from typing import TypedDict
 from torch import nn
 
 from convlens.lab.answers.arithmetic import Explained, Ranking, TermsAnswer, explained
+from convlens.lab.answers.atlas import AtlasAnswer, atlas_of
 from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
 from convlens.lab.answers.changing import ReplayAnswer, replayed, resized
 from convlens.lab.answers.choosing import (
@@ -21,6 +22,7 @@ from convlens.lab.answers.choosing import (
 from convlens.lab.answers.comparing import CompareAnswer, compare
 from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.filmstrip import WalkAnswer
+from convlens.lab.answers.kernels import KernelsAnswer, kernels_of
 from convlens.lab.answers.looking import Look, look_at, look_of
 from convlens.lab.answers.looks import Looks
 from convlens.lab.answers.marking import Lit, lit_region
@@ -288,6 +290,16 @@ class Lab:
         """Return the feature maps of a value (see `convlens.lab.answers.sheets.sheet_of`)."""
         seen = self._looks.at(recording)
         return sheet_of(seen.recording, seen.value(value), first)
+
+    def atlas(self, recording: int) -> AtlasAnswer:
+        """Return a thumbnail of every activation (see `convlens.lab.answers.atlas`)."""
+        seen = self._looks.at(recording)
+        return atlas_of(seen.recording, seen.steps)
+
+    def kernels(self, recording: int, value: int, map: int) -> KernelsAnswer:
+        """Return the kernel by which a convolution made one map of a value."""
+        seen = self._looks.at(recording)
+        return kernels_of(seen.recording, seen.value(value), map)
 
     def numbers(self, recording: int, value: int, first: int = 0, map: int = 0) -> NumbersAnswer:
         """Return the exact numbers of one map."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int32]
 Singles = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 

@@ -20,6 +20,7 @@ from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.scores import classes_of
 from convlens.lab.answers.segments import Segments, segments_of
 from convlens.lab.answers.sheets import largest, numbers
+from convlens.lab.answers.steps import StepRow, step_rows
 from convlens.learn.modes import mode
 from convlens.learn.opening import Opened, read_inputs, remark
 from convlens.learn.predicting.category_names import fitting_names
@@ -73,6 +74,11 @@ class Look:
         if not inside:
             raise ValueError(f"`index` (={index}) must lie in the value's shape {value.shape}")
         return value
+
+    @cached_property
+    def steps(self) -> list[StepRow]:
+        """Every step, as the page reads it."""
+        return step_rows(self.recording)
 
     @cached_property
     def largest(self) -> float:

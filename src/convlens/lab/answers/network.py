@@ -9,10 +9,9 @@ from convlens.lab.answers.detections import DetectionList
 from convlens.lab.answers.door import Door, door_of
 from convlens.lab.answers.failing import FaultRow, fault_of
 from convlens.lab.answers.looking import Look
-from convlens.lab.answers.outline import OutlineNode, outline
 from convlens.lab.answers.scores import ClassScore, scores_of
 from convlens.lab.answers.segments import SegmentList
-from convlens.lab.answers.steps import CallRow, StepRow, call_rows, step_rows
+from convlens.lab.answers.steps import CallRow, StepRow, call_rows
 from convlens.lens.costs import parameters_of
 from convlens.zoo import NETWORKS
 from convlens.zoo.weights.drawn import random_parts
@@ -58,7 +57,6 @@ class NetworkAnswer(TypedDict):
     steps: list[StepRow]
     calls: list[CallRow]
     parameters: int
-    nodes: list[OutlineNode]
     values: list[ValueRow]
     inputs: list[int]
     picture_value: int | None
@@ -77,7 +75,7 @@ class NetworkAnswer(TypedDict):
 def network_answer(seen: Look, doubts: Sequence[str]) -> NetworkAnswer:
     """Return every step and value of a look, what the network answered, and what is doubtful."""
     recording, pixels, output = seen.recording, seen.pixels, seen.recording.output
-    steps, all_doubts = step_rows(recording), _doubts(seen, doubts)
+    steps, all_doubts = seen.steps, _doubts(seen, doubts)
     opened, points = seen.opened, seen.opened.keypoints or ()
     return {
         "recording": seen.number,
@@ -92,7 +90,6 @@ def network_answer(seen: Look, doubts: Sequence[str]) -> NetworkAnswer:
         "steps": steps,
         "calls": call_rows(recording),
         "parameters": parameters_of(recording),
-        "nodes": outline(recording),
         "values": _values(seen),
         "inputs": [value.id for value in recording.inputs],
         "picture_value": recording.inputs[0].id if pixels is not None else None,
@@ -146,7 +143,6 @@ def no_network(name: str, failure: str) -> NetworkAnswer:
         "steps": [],
         "calls": [],
         "parameters": 0,
-        "nodes": [],
         "values": [],
         "inputs": [],
         "picture_value": None,

@@ -185,7 +185,7 @@ def sheet_of(recording: Recording, value: Value, first: int = 0) -> SheetAnswer:
     plan = layout_in(recording, value)
     tensor = numbers(value)
     part = _part(tensor, plan, first)
-    rows, columns = _plane(tuple(part.shape), plan.plane)
+    rows, columns = plane_of(tuple(part.shape), plan.plane)
     maps = _maps(part, rows * columns)
     low, high, codes = _quantised(maps)
     return {
@@ -217,7 +217,7 @@ def map_numbers(recording: Recording, value: Value, first: int, number: int) -> 
     """
     plan = layout_in(recording, value)
     part = _part(numbers(value), plan, first)
-    rows, columns = _plane(tuple(part.shape), plan.plane)
+    rows, columns = plane_of(tuple(part.shape), plan.plane)
     maps = _maps(part, rows * columns)
     if not 0 <= number < maps.shape[0]:
         raise ValueError(f"`map` (={number}) must be one of the sheet's {maps.shape[0]} maps")
@@ -245,7 +245,8 @@ def _maps(part: torch.Tensor, size: int) -> torch.Tensor:
     return part.reshape(-1, size) if part.numel() else part.new_zeros((0, max(size, 1)))
 
 
-def _plane(shape: tuple[int, ...], plane: int) -> tuple[int, int]:
+def plane_of(shape: tuple[int, ...], plane: int) -> tuple[int, int]:
+    """Return the rows and columns of one map, whose axes are the last `plane` of a shape."""
     if plane == 0:
         return (1, 1)
     return (1, shape[-1]) if plane == 1 else (shape[-2], shape[-1])

@@ -15,7 +15,6 @@
  * @property {StepRow[]} steps
  * @property {CallRow[]} calls
  * @property {number} parameters
- * @property {OutlineNode[]} nodes
  * @property {ValueRow[]} values
  * @property {number[]} inputs
  * @property {number | null} picture_value
@@ -103,21 +102,6 @@
  * @property {number} value
  * @property {string} name
  * @property {number[]} shape
- *
- * A module call or a step.
- * @typedef {object} OutlineNode
- * @property {string} name
- * @property {string} [path]
- * @property {string} [type]
- * @property {number} [step]
- * @property {string} [op]
- * @property {number[]} [values]
- * @property {number[]} [given]
- * @property {number} [parameters]
- * @property {number} [seconds]
- * @property {string} [note]
- * @property {string} [error]
- * @property {OutlineNode[]} [children]
  *
  * A value of the recording.
  * @typedef {object} ValueRow
@@ -305,6 +289,31 @@
  * @property {Uint8Array} bits the box's positions, eight to a byte
  * @property {string} warning what makes it an upper bound; empty where it is exact
  *
+ * A thumbnail of every activation: lists have an entry for each of the values.
+ * @typedef {object} AtlasAnswer
+ * @property {number} side of a thumbnail
+ * @property {Int32Array} values
+ * @property {Int32Array} rows
+ * @property {Int32Array} columns
+ * @property {Int32Array} maps how many it has
+ * @property {Int32Array} map the liveliest
+ * @property {Float32Array} low the code 1
+ * @property {Float32Array} high the code 255
+ * @property {Uint8Array} codes
+ * @property {Int32Array} liveliest six maps a value, -1 where there are fewer
+ * @property {Uint8Array} stacks six thumbnails a value
+ *
+ * The kernel of one map: a slice for each input map.
+ * @typedef {object} KernelsAnswer
+ * @property {number} weight
+ * @property {number} channels
+ * @property {number} first_channel
+ * @property {number} frames
+ * @property {number} rows
+ * @property {number} columns
+ * @property {number} largest
+ * @property {Float32Array | Float64Array} numbers
+ *
  * A value's maps, a byte a number.
  * @typedef {object} SheetAnswer
  * @property {number} value
@@ -449,6 +458,8 @@
  * @property {(asked: { recording: number, value: number, index: number[], sheet?: number, choices?: boolean }) => NumberAnswer} number
  * @property {(asked: { recording: number, value: number, index: number[], channel?: number, beside?: number }) => BenchAnswer} bench
  * @property {(asked: { recording: number, value: number, index: number[], start: number }) => TermsAnswer} terms
+ * @property {(asked: { recording: number }) => AtlasAnswer} atlas
+ * @property {(asked: { recording: number, value: number, map: number }) => KernelsAnswer} kernels
  * @property {(asked: { recording: number, value: number, first?: number }) => SheetAnswer} sheet
  * @property {(asked: { recording: number, value: number, first?: number, map?: number }) => NumbersAnswer} numbers
  * @property {(asked: { recording: number }) => ScaleAnswer} scale
@@ -469,7 +480,7 @@
 /** A network before its first answer. @type {NetworkAnswer} */
 export const NO_NETWORK = {
   recording: 0, name: "", failure: "", picture: null, frames: null, picture_name: "", seconds: 0,
-  task: "", random: false, steps: [], calls: [], parameters: 0, nodes: [], values: [], inputs: [], picture_value: null,
+  task: "", random: false, steps: [], calls: [], parameters: 0, values: [], inputs: [], picture_value: null,
   output: null, door: null, scores: [],
   categories: null, detections: null, segments: null, doubts: [], warnings: [], error: null, fault: null,
 };

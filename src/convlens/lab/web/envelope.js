@@ -2,7 +2,7 @@
 
 /** @typedef {{ answer: any, buffers: [string, keyof typeof ARRAYS, number][], odd: [string, string][] }} Head */
 
-const ARRAYS = { uint8: Uint8Array, float32: Float32Array, float64: Float64Array };
+const ARRAYS = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array, float64: Float64Array };
 const ALIGNMENT = 8;
 
 /**
