@@ -22,7 +22,7 @@ from convlens.files import expanded
 from convlens.zoo import NETWORKS
 from convlens.zoo.weights.sniffing import in_place_of_a_network
 
-__all__ = ["own_network", "unknown_network"]
+__all__ = ["own_network", "siblings", "unknown_network"]
 
 _SPELLINGS = "a network of the zoo, package.module:callable or path/file.py:callable"
 
@@ -120,6 +120,20 @@ def _only_callable(module: ModuleType, spec: str) -> str:
     raise ValueError(f"`network` (={spec!r}) must say which callable of the file; {cure}")
 
 
+def siblings(spec: str) -> tuple[str, ...]:
+    """Return the networks that stand in the file of an opened one, as specs; () for other places.
+
+    >>> siblings("convlens.zoo.small:digits")
+    ()
+    """
+    place = _spelling(spec).place if ".py" in spec else ""
+    module = sys.modules.get(_module_name(expanded(place))) if place.endswith(".py") else None
+    if module is None:
+        return ()
+    own = [name for name, thing in vars(module).items() if _is_own(name, thing, module)]
+    return tuple(f"{place}:{name}" for name in own if not _wanted(vars(module)[name]))
+
+
 def _is_own(name: str, thing: object, module: ModuleType) -> bool:
     """Return whether something was made in a file, to be opened: a network or a callable."""
     if name.startswith("_"):
@@ -142,9 +156,7 @@ def _importing_from(folder: Path) -> Iterator[None]:
 def _from_file(path: Path, spec: str) -> ModuleType:
     if not path.is_file():
         raise ValueError(f"`network` (={spec!r}) must name an existing file; there is no {path}")
-    # The digest keeps a file that is called like an installed module from replacing it.
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    name = f"{path.stem}_{digest}"
+    name = _module_name(path)
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:
         raise ValueError(f"`network` (={spec!r}) must name a Python file, and {path} is not one")
@@ -156,6 +168,12 @@ def _from_file(path: Path, spec: str) -> ModuleType:
         del sys.modules[name]
         raise ValueError(_failed(spec, f"running {path.name}", error)) from error
     return module
+
+
+def _module_name(path: Path) -> str:
+    """Return the name of a file's module, whose digest keeps it apart from installed ones."""
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    return f"{path.stem}_{digest}"
 
 
 def _from_package(place: str, spec: str) -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -104,3 +105,17 @@ def test_choices_never_name_a_path(lab: Lab) -> None:
     with pytest.raises(ValueError, match="command line"):
         lab.open("net.py:Net")
     assert "digit-3.png" in lab.choices()["samples"]
+
+
+def test_the_menu_lists_what_the_file_of_an_own_network_holds(tmp_path: Path) -> None:
+    file = tmp_path / "nets.py"
+    file.write_text(
+        "from torch import nn\n\n\ndef small():\n    return nn.Conv2d(1, 2, 3)\n\n\n"
+        "def wide(width=4):\n    return nn.Conv2d(1, width, 3)\n\n\n"
+        "def needs(width):\n    return width\n"
+    )
+    own = Lab(open_network(f"{file}:small"))
+    names = [each["name"] for each in own.choices()["networks"] if each["weights"] == "own"]
+    assert names == [f"{file}:small", f"{file}:wide"]
+    assert own.open(f"{file}:wide")["recording"] == 1
+    assert own.network()["name"] == f"{file}:wide"

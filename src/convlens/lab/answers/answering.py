@@ -32,6 +32,7 @@ from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer, Standing
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
 from convlens.lab.guarding import SENTENCES
 from convlens.learn.opening import Opened, open_network
+from convlens.learn.own_networks import siblings
 from convlens.learn.predicting.reliability import doubts as doubts_of
 from convlens.lens import Recording, explain_value, region
 
@@ -90,7 +91,7 @@ class Lab:
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
-        self._own = (opened.name,)
+        self._own = tuple(dict.fromkeys((opened.name, *siblings(opened.name))))
         self._held = False
         self._settled = threading.Event()
         self._looks = Looks()
