@@ -89,9 +89,9 @@ def check_made(network: Any, recording: Recording, found: Trace) -> None:
             assert station.box is not None
             (a, b, c, d), (e, f, g, h) = station.box, station.into
             moved = (e + g - a - c) / 2, (f + h - b - d) / 2
-            assert station.brief == "{:+.1f}, {:+.1f} px".format(*moved).replace(
-                "-", "\N{MINUS SIGN}"
-            )
+            assert "centre moves by {:+.1f}, {:+.1f} pixels".format(*moved) in station.text
+            told = [float(x) for x in station.brief.replace("\N{MINUS SIGN}", "-").split(", ")]
+            assert told == pytest.approx(moved, abs=0.51 if max(map(abs, moved)) > 9 else 0.051)
     assert at["move"].into == found.box
     assert at["anchor"].into == at["proposal"].box == at["move"].box
 
@@ -226,7 +226,12 @@ def test_a_trace_prints_and_is_ready_for_json() -> None:
     lines = str(found).splitlines()
     assert lines[0].startswith("detection 0: class")
     assert sum(line.startswith("  ~ ") for line in lines) == 4
-    assert json.loads(json.dumps(found.to_dict()))["stations"][-1]["name"] == "pixels"
+    plain = json.loads(json.dumps(found.to_dict()))["stations"]
+    assert plain[-1]["name"] == "pixels"
+    assert plain[-2]["cells"] == [
+        [each.start, each.stop] for each in found.stations[-2].cells or ()
+    ]
+    assert plain[-1]["cells"] is None
 
 
 def test_what_cannot_be_walked_back_is_refused() -> None:

@@ -86,12 +86,22 @@ def test_each_frame_shows_what_its_station_is_about(
     for station in walk["stations"]:
         if (part := station["map"]) is not None:
             plane = recording.values[station["value"]].tensor[tuple(station["index"][:-2])]
+            rows, columns = (
+                range(first, first + count * step, step)
+                for first, step, count in zip(
+                    part["first"], part["step"], part["shown"], strict=True
+                )
+            )
             assert part["size"] == list(plane.shape)
-            step = [-(-size // 64) for size in plane.shape]
-            sent = plane[:: step[0], :: step[1]]
-            assert part["shown"] == list(sent.shape)
-            numbers = walk["numbers"][part["start"] :][: sent.numel()]
-            np.testing.assert_array_equal(numbers, sent.reshape(-1))
+            numbers = walk["numbers"][part["start"] :][: len(rows) * len(columns)]
+            np.testing.assert_array_equal(numbers, plane[list(rows)][:, list(columns)].flatten())
+            for at, (low, high) in zip(station["index"][-2:], part["cells"], strict=True):
+                assert low <= at < high
+    cells = frames["cells"]["map"]
+    assert cells is not None
+    (top, bottom), (left, right) = cells["cells"]
+    assert f"rows {top} to {bottom - 1}, columns {left} to {right - 1} of" in why["cells"].text
+    assert cells["step"] == [1, 1]
 
 
 def test_candidates_are_listed_and_walked_like_detections(

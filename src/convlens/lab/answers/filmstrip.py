@@ -15,6 +15,8 @@ from convlens.lens import Recording
 MOST = 64
 """The rows and columns of a frame's map that are sent at most; of a larger one every k-th is."""
 
+_AROUND = 4  # cells that are shown around those that a frame is about
+
 # What the frame of a station shows; the selections between them have no frames of their own.
 _FRAMES = {
     "box": "box",
@@ -33,14 +35,19 @@ _FRAMES = {
 
 
 class WalkMap(TypedDict):
-    """The map that a number lies in: its size, and the part of it that is sent.
+    """The map that a number lies in, or the part of it that a frame shows.
 
-    `shown`: rows and columns of that part, from `start` on among the answer's numbers.
+    Each pair is of rows and columns. `size`: those of the whole map. `first` and `step`: the first
+    that is sent, and how many further the next. `shown`: how many are sent, from `start` on among
+    the answer's numbers. `cells`: the first cells that the frame is about, and one past the last.
     """
 
     size: list[int]
+    first: list[int]
+    step: list[int]
     shown: list[int]
     start: int
+    cells: list[list[int]]
 
 
 class WalkChoice(TypedDict):
@@ -141,8 +148,23 @@ def _cut(station: Station) -> list[float] | None:
 def _map(recording: Recording, station: Station, numbers: list[Singles]) -> WalkMap:
     """Return the map in which the number of a station lies; its numbers go behind the others."""
     plane = recording.values[station.value].tensor.detach()[station.index[:-2]]
-    rows, columns = plane.shape
-    part = plane[:: -(-rows // MOST), :: -(-columns // MOST)].to("cpu", torch.float32)
+    about = station.cells or tuple(range(at, at + 1) for at in station.index[-2:])
+    near = [
+        range(max(0, each.start - _AROUND), min(size, each.stop + _AROUND))
+        if station.cells
+        else range(size)
+        for each, size in zip(about, plane.shape, strict=True)
+    ]
+    step = [-(-len(each) // MOST) for each in near]
+    rows, columns = (slice(each.start, each.stop, by) for each, by in zip(near, step, strict=True))
+    part = plane[rows, columns].to("cpu", torch.float32)
     start = sum(len(each) for each in numbers)
     numbers.append(part.reshape(-1).numpy())
-    return {"size": [rows, columns], "shown": list(part.shape), "start": start}
+    return {
+        "size": list(plane.shape),
+        "first": [each.start for each in near],
+        "step": step,
+        "shown": list(part.shape),
+        "start": start,
+        "cells": [[each.start, each.stop] for each in about],
+    }

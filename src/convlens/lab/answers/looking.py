@@ -25,7 +25,9 @@ from convlens.learn.modes import mode
 from convlens.learn.opening import Opened, read_inputs, remark
 from convlens.learn.predicting.category_names import fitting_names
 from convlens.learn.predicting.forms import outputs_of
+from convlens.learn.predicting.predictions import BACKGROUNDS
 from convlens.lens import Recording, Value, record
+from convlens.zoo.weights.drawn import random_parts
 
 
 @dataclass
@@ -147,7 +149,8 @@ def look_of(
     """Return look `number`, of a recording that is there already; see `Look`."""
     found = detections_of(recording)
     names, doubts = _names(opened, recording, found)
-    segments = segments_of(recording, names)
+    known = _known(opened, names)
+    segments = segments_of(recording, known)
     return Look(
         number=number,
         opened=opened,
@@ -158,7 +161,7 @@ def look_of(
         detections=found,
         segments=segments,
         classes=classes_of(recording) if found is None and segments is None else None,
-        names=names,
+        names=names if found is None else known,
         doubts=doubts,
     )
 
@@ -177,6 +180,13 @@ def _frames(
         pixels = pixels + torch.tensor(preparation.mean)
     bytes_ = (pixels * 255).round().clamp(0, 255).to(torch.uint8)
     return bytes_.expand(*bytes_.shape[:3], 3).numpy()
+
+
+def _known(opened: Opened, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of classes that mean something: with random weights, the background's."""
+    if not random_parts(opened.network):
+        return names
+    return tuple(name for name in names[:1] if name in BACKGROUNDS)
 
 
 def _names(

@@ -115,14 +115,12 @@ class Segments:
         }
 
     def _class(self, label: int, share: float) -> SegmentClass:
-        name = name_of(label, self.categories)
-        background = name in BACKGROUNDS
         return {
             "label": label,
-            "name": name,
+            "name": self._name(label),
             "share": share,
             "colour": self._colour(label),
-            "background": background,
+            "background": self._is_background(label),
             "index": [0, label, *self._best_of(label)],
         }
 
@@ -146,14 +144,14 @@ class Segments:
             )
         scores = self.scores[:, row, column].to("cpu", torch.float64)
         order = scores.argsort(descending=True, stable=True).tolist()
-        names = [name_of(label, self.categories) for label in order[:2]]
+        names = [self._name(label) for label in order[:2]]
         ahead = float(scores[order[0]] - scores[order[1]])
         return {
             "value": self.value.id,
             "scores": [
                 {
                     "label": label,
-                    "name": name_of(label, self.categories),
+                    "name": self._name(label),
                     "score": float(scores[label]),
                     "colour": self._colour(label),
                     "index": [0, label, row, column],
@@ -164,9 +162,15 @@ class Segments:
             f"column {column}, {ahead:.4g} above {names[1]}.",
         }
 
+    def _is_background(self, label: int) -> bool:
+        return name_of(label, self.categories) in BACKGROUNDS
+
+    def _name(self, label: int) -> str:
+        """Return the name that people know a class by."""
+        return "background" if self._is_background(label) else name_of(label, self.categories)
+
     def _colour(self, label: int) -> tuple[int, int, int]:
-        background = name_of(label, self.categories) in BACKGROUNDS
-        return GREY if background else category_colour(label)
+        return GREY if self._is_background(label) else category_colour(label)
 
     def standing(self, index: tuple[int, ...]) -> Standing | None:
         """Return how a score stands at its pixel; None for another picture of the batch."""
@@ -179,8 +183,8 @@ class Segments:
             "chosen": label == winner,
             "rank": int((scores > scores[label]).sum()) + 1,
             "count": len(scores),
-            "name": name_of(label, self.categories),
-            "winner": name_of(winner, self.categories),
+            "name": self._name(label),
+            "winner": self._name(winner),
             "largest": float(scores[winner]),
             "index": [0, winner, y, x],
         }

@@ -35,7 +35,8 @@ class Station:
     `text`: one sentence with its numbers. `value` and `index`: the element of the recording that
     represents it, to be explained further. `link`: "made of" if arithmetic leads there, "chosen" if
     only a selection does, such as suppression or a ranking. `box`: its place in the picture, x1,
-    y1, x2, y2 in pixels, and `into` the box that it was moved into. `brief`: what of it is shortest
+    y1, x2, y2 in pixels, and `into` the box that it was moved into. `cells`: the rows and columns
+    of its map that it is about, where that is more than one cell. `brief`: what of it is shortest
     to say, such as a score or a shift in pixels.
     """
 
@@ -46,6 +47,7 @@ class Station:
     link: str = "made of"
     box: Box | None = None
     into: Box | None = None
+    cells: tuple[range, range] | None = None
     brief: str = ""
 
 
@@ -64,8 +66,12 @@ class Trace:
     stations: tuple[Station, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, for JSON."""
-        return asdict(self)
+        """Return the fields as plain values, for JSON; ranges as their first and one past last."""
+        plain = asdict(self)
+        for station in plain["stations"]:
+            cells = station["cells"]
+            station["cells"] = cells and [[each.start, each.stop] for each in cells]
+        return plain
 
     def __str__(self) -> str:
         box = ", ".join(f"{side:.1f}" for side in self.box)
@@ -322,6 +328,7 @@ class _Walk:
             f"{self.recording.name_of(level)}",
             *(level, heaviest),
             box=self._cells(self._tensor(level).shape[-2:], rows, columns),
+            cells=(rows, columns),
             brief=f"{len(rows)} x {len(columns)} cells",
         )
 
@@ -381,18 +388,18 @@ def _cell(anchor: int, kinds: int, width: int) -> tuple[int, int, int]:
 
 def _said(box: Box) -> str:
     x1, y1, x2, y2 = box
-    return f"x {x1:.1f} to {x2:.1f}, y {y1:.1f} to {y2:.1f}"
+    return f"columns {x1:.1f} to {x2:.1f}, rows {y1:.1f} to {y2:.1f}"
 
 
 def _moved(before: Box, after: Box) -> tuple[str, str]:
     """Say how a box lies to another: in words, and the shift of its centre alone."""
-    x, y = (((after[k] + after[k + 2]) - (before[k] + before[k + 2])) / 2 for k in (0, 1))
+    shift = [((after[k] + after[k + 2]) - (before[k] + before[k + 2])) / 2 for k in (0, 1)]
     sides = [(box[2] - box[0], box[3] - box[1]) for box in (before, after)]
     wider, taller = (b / a if a else math.nan for a, b in zip(*sides, strict=True))
-    text = f"its centre moves by {x:+.1f}, {y:+.1f} pixels, its sides become {wider:.2f} and "
-    return f"{text}{taller:.2f} times as long", f"{x:+.1f}, {y:+.1f} px".replace(
-        "-", "\N{MINUS SIGN}"
-    )
+    x, y = (f"{by:+.1f}" for by in shift)
+    text = f"its centre moves by {x}, {y} pixels, its sides become {wider:.2f} and {taller:.2f} "
+    brief = ", ".join(f"{by:+.0f}" if abs(by) >= 9.95 else f"{by:+.1f}" for by in shift)
+    return f"{text}times as long", brief.replace("-", "\N{MINUS SIGN}")
 
 
 def _shifted(codes: Tensor) -> str:
