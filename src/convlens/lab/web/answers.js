@@ -369,11 +369,14 @@
  * @property {WalkMap | null} map
  * @property {WalkChoice | null} chosen
  *
- * The map that a number lies in, and the part of it that is sent.
+ * The map that a number lies in, or the part of it that a frame shows; each pair is of rows and columns.
  * @typedef {object} WalkMap
- * @property {number[]} size rows and columns
- * @property {number[]} shown rows and columns that are sent
+ * @property {number[]} size
+ * @property {number[]} first the first that is sent
+ * @property {number[]} step
+ * @property {number[]} shown how many are sent
  * @property {number} start
+ * @property {number[][]} cells the first that the frame is about, and one past the last
  *
  * Why a box was chosen among others, and the number that says so.
  * @typedef {object} WalkChoice

@@ -88,11 +88,21 @@ function came({ net, state, go }) {
 function answer(stage) {
   const { told } = stage.net;
   const [best] = told.scores;
+  if (told.detections || told.segments) return found(stage, told);
   if (!best || told.output === null) return nothing;
   const label = told.random ? `class ${best.index.at(-1)}` : best.label;
   const output = stage.net.value(told.output);
   return html`<button type="button" title="Go to the answer" @click=${() => stage.go({ at: output.name, index: best.index, near: "window" })}><span class="soft wide">answer </span><b>${label}</b>
     ${best.share === null ? best.text : percent(best.share)}${stage.changes.was(label)}</button>`;
+}
+
+/** What a detector found, or the class of most pixels, which leads to the picture. @param {Stage} stage @param {import("./answers.js").NetworkAnswer} told */
+function found(stage, { detections, segments }) {
+  const best = detections?.best[0];
+  const [most] = segments?.classes ?? [];
+  const more = (detections?.count ?? 1) - 1;
+  const said = best ? html`<b>${best.label}</b> ${best.text}${more ? html`<span class="soft wide"> and ${more} more</span>` : nothing}` : most ? html`<b>${most.name}</b> ${percent(most.share)}` : "nothing found";
+  return html`<button type="button" title="Go to the picture" @click=${() => stage.go(stage.doorway())}><span class="soft wide">answer </span>${said}</button>`;
 }
 
 /** @param {Stage} stage */

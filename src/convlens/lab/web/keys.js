@@ -5,7 +5,7 @@
  * @typedef {{ keys: string[], shown: string, does: string, act: (stage: Stage, key: string) => unknown, when?: (stage: Stage) => boolean }} Key
  */
 
-const window = (/** @type {Stage} */ { state }) => state.near === "window";
+const window = (/** @type {Stage} */ { state, value, picture }) => state.near === "window" && !picture.holds(value);
 const far = (/** @type {Stage} */ { state }) => state.near === "network" || state.near === "step";
 
 /** @type {Key[]} */

@@ -15,6 +15,7 @@ import { Menus } from "./menus.js";
 import { Net } from "./net.js";
 import { NO_NETWORK } from "./answers.js";
 import { NumberView } from "./number.js";
+import { PictureView } from "./picture.js";
 import { Questions } from "./questions.js";
 import { SheetView } from "./sheet.js";
 import { DISTANCES, START, format, fresh, parse } from "./state.js";
@@ -56,6 +57,7 @@ export class Stage {
     this.strip = new Strip(this);
     this.sheet = new SheetView(this);
     this.number = new NumberView(this);
+    this.picture = new PictureView(this);
     this.inspector = new Inspector(this);
     this.menus = new Menus(this);
     this.tours = new Tour(this);
@@ -198,10 +200,12 @@ export class Stage {
     return fault && state.at === faultName(fault) ? fault : null;
   }
 
-  /** Where the page opens: the window of the first convolution. @returns {Partial<State>} */
+  /** Where the page opens: the picture with what was found on it, else the window of the first convolution. @returns {Partial<State>} */
   doorway() {
-    const { door, fault } = this.net.told;
+    const { door, fault, picture_value } = this.net.told;
     if (fault) return { at: faultName(fault), index: null, near: "window", trail: [] };
+    const picture = this.net.values.get(picture_value ?? -1);
+    if (picture && this.picture.holds(picture)) return { at: picture.name, index: picture.shape.map((size, axis) => (axis < 2 ? 0 : size >> 1)), near: "window", way: "made", channel: null, trail: [] };
     return door ? { at: this.net.value(door.value).name, index: door.index, near: "window", way: "made", channel: null, trail: [] } : {};
   }
 
@@ -228,7 +232,7 @@ export class Stage {
   /** Move under the pointer: nothing is asked, and the address follows when the pointer rests. @param {Partial<State>} change */
   move(change) {
     Object.assign(this.state, change);
-    if (this.state.near === "window") this.bench.update();
+    if (this.state.near === "window" && !this.picture.holds(this.value)) this.bench.update();
     this.follow();
     clearTimeout(this.#later);
     this.#later = setTimeout(() => this.#write(), SETTLED);
@@ -379,8 +383,11 @@ export class Stage {
     drawBar(this);
     this.strip.draw();
     const made = Boolean(value && this.net.maker(value.id));
+    const pictured = state.near === "window" && this.picture.holds(value);
+    this.el.toggleAttribute("data-picture", pictured);
     try {
       if (fault && state.near !== "network") this.#showFailure(fault);
+      else if (pictured) await this.#show(this.picture, turn);
       else if (state.near === "window" && made) await this.#drawBench(turn);
       else if (state.near === "step" || (state.near === "window" && !made)) await this.#show(this.sheet, turn);
       else if (state.near === "number") await this.#show(this.number, turn);

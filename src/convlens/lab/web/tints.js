@@ -1,7 +1,5 @@
 // Masks and segments as transparent colours, painted once and then only copied to the picture.
 
-import { reader } from "./picture.js";
-
 /**
  * @typedef {[number, number, number]} Colour
  * @typedef {{ canvas: HTMLCanvasElement, x: number, y: number }} Tint painted pixels and their corner in the picture
@@ -9,6 +7,20 @@ import { reader } from "./picture.js";
 
 const FILL = 105; // of 255: the picture is still seen through it
 const FAINT = 0.16; // of a class that is not pointed at, beside one that is
+
+/** Return whether a position is lit, as a function of the position. @param {import("./answers.js").Lit} lit @returns {(at: number[]) => boolean} */
+export function reader(lit) {
+  const sizes = lit.box.map(([low, high]) => high - low);
+  return (at) => {
+    let flat = 0;
+    for (let axis = 0; axis < at.length; axis++) {
+      const [low, high] = lit.box[axis];
+      if (at[axis] < low || at[axis] >= high) return false;
+      flat = flat * sizes[axis] + at[axis] - low;
+    }
+    return Boolean(lit.bits[flat >> 3] & (128 >> (flat & 7)));
+  };
+}
 
 /** Paint the pixels of one detection, with an outline. @param {import("./answers.js").Lit} mask @param {Colour} colour @returns {Tint | null} */
 export function maskTint(mask, colour) {
