@@ -7,6 +7,8 @@ import { largest } from "./colours.js";
 import { plural, short, signed } from "./numbers.js";
 import { Bars } from "./parts/bars.js";
 import { Cells } from "./parts/cells.js";
+import { barred, folded, seating } from "./parts/seating.js";
+import { segments } from "./frame.js";
 
 /**
  * @typedef {import("./families/family.js").View} View
@@ -16,7 +18,6 @@ import { Cells } from "./parts/cells.js";
  */
 
 const BEAT = 320; // milliseconds a place, while it plays
-const RING = 2; // cells of border that are drawn at most
 
 export class Bench {
   /** @type {Laid | null} */ laid = null;
@@ -57,7 +58,10 @@ export class Bench {
   /** Draw everything of a number's step. @param {Laid} laid */
   draw(laid) {
     this.laid = laid;
-    const seats = this.#sizes(laid);
+    const seats = seating(laid, this.stage.room);
+    this.view = { narrow: seats.narrow, width: seats.middle, small: false };
+    this.#show(laid, seats);
+    this.view.small = !this.input.bar && this.input.cells.cell < 16;
     const { net, state } = this.stage;
     const caption = (/** @type {Seat} */ seat) => (seat.value === null ? nothing : html`<b>${net.title(seat.value)}</b> <span class="soft">${laid.part(seat)}</span>`);
     const shown = laid.shown;
@@ -71,10 +75,16 @@ export class Bench {
         ${second ? html`<figure class="seat in2"><figcaption>${caption(second)}</figcaption>${this.second.cells.el}</figure>`
         : html`<figure class="seat mid"><figcaption>${this.#caption()}</figcaption><div class="middle"></div></figure>`}
         <span class="sign" aria-hidden="true">=</span>
-        <figure class="seat out"><figcaption>${caption(laid.out)}</figcaption><div .style=${`margin-top:${seats.dropOut}px`}>${this.output.bar ? this.output.bars.el : this.output.cells.el}</div></figure>
+        <figure class="seat out"><figcaption>${caption(laid.out)} ${laid.seat("real") ? this.#switch(laid) : nothing}</figcaption><div .style=${`margin-top:${seats.dropOut}px`}>${this.output.bar ? this.output.bars.el : this.output.cells.el}</div></figure>
       </div><div class="chips"></div><div class="line" role="group" aria-label="how the number is made"></div>
       ${this.#moved ? nothing : html`<p class="hint soft">${this.#hint(state.way)}</p>`}`, this.el);
     this.update();
+  }
+
+  /** @param {Laid} laid */
+  #switch(laid) {
+    const names = /** @type {const} */ ([["this", this.stage.changes.any ? "now" : "here"], ["other", this.stage.changes.any ? "before" : "there"], ["difference", "difference"]]);
+    return segments("Which map", names, this.sides, (side) => { this.sides = side; this.draw(laid); });
   }
 
   /** @param {string} way */
@@ -95,49 +105,28 @@ export class Bench {
       aria-label="next kernel" title="Next kernel  ]" @click=${() => to(1)}>›</button> <span class="soft">of ${maps}</span></span>` : nothing}`;
   }
 
-  /** Give both maps one cell size, and one height to one place. @param {Laid} laid */
-  #sizes(laid) {
-    const width = this.stage.room;
-    const narrow = width < 860;
-    const [shown, out, second] = [laid.shown, laid.out, laid.seat("in2")];
-    const axes = laid.step?.windows ?? [];
-    const kernel = laid.seat("kernel");
-    const large = (shown?.shape.at(-1) ?? 1) > 28;
-    const middle = narrow || !shown ? 0 : second ? 0 : large && kernel ? Math.min(width * 0.34, 420) : 232;
-    const seats = (shown ? 1 : 0) + (second ? 1 : 0) + 1;
-    const each = narrow ? (width - 12) / 2 : Math.min(560, (width - middle - 104) / seats);
-    const height = Math.max(150, narrow ? each : innerHeight - 500);
-    const tall = { width: each, height };
-    for (const [seat, map] of /** @type {[BenchSeat, Seat | undefined][]} */ ([[this.input, shown], [this.second, second], [this.output, out]])) {
-      seat.bar = Boolean(map && map.value !== null && map.shape.length === 1 && map.shape[0] <= 1000 && (map.shape[0] <= 12 || this.stage.net.category(map.value, 0) !== null) && !axes.length);
-    }
-    const windowed = axes.length > 0 && axes.length === out.shape.length && shown !== undefined && shown.shape.length === axes.length && !axes.some((a) => a.adaptive);
-    const [last] = axes.slice(-1);
-    const stride = windowed ? last.stride : 1;
-    const before = windowed && !last.transposed && stride === 1 && (shown.shape.at(-1) ?? 0) < 30 ? axes.slice(-2).map((a) => Math.min(RING, a.before)) : [];
-    const ring = before.length === 2 ? before : before.length === 1 ? [0, before[0]] : [0, 0];
-    const [big, small] = windowed && last.transposed ? [1, stride] : [stride, 1]; // cells of the output, of the input
-    const wrap = (/** @type {Seat} */ seat) => (!axes.length && seat.shape.length === 1 && seat.shape[0] > 64 ? Math.ceil(Math.sqrt(seat.shape[0] * 1.4)) : undefined);
-    let unit = 56;
-    if (shown && windowed) {
-      const fit = (/** @type {number[]} */ shape, /** @type {number} */ times, /** @type {number[]} */ around) => Cells.fit({ shape, ...tall, ring: around, cell: 56 * times }) / times;
-      unit = Math.min(fit(shown.shape, small, ring), fit(out.shape, big, [0, 0]), 56);
-      if (unit * Math.min(big, small) >= 6) unit = Math.floor(unit);
-    }
-    const show = (/** @type {BenchSeat} */ seat, /** @type {Seat} */ map, /** @type {number} */ cell, /** @type {number[]} */ around) => {
-      const picture = this.stage.net.isPicture(map.value ?? -1);
-      if (seat.bar) seat.bars.show(map, this.stage.net, Math.min(each, 300));
-      else seat.cells.show({ numbers: map.numbers, shape: map.shape, ...tall, cell, ring: around, picture, wrap: wrap(map), real: this.#real(map) });
+  /** Show the maps of all seats. @param {Laid} laid @param {import("./parts/seating.js").Seating} seats */
+  #show(laid, { most, cellIn, cellOut, ring }) {
+    const { net } = this.stage;
+    const show = (/** @type {BenchSeat} */ seat, /** @type {Seat | undefined} */ map, /** @type {number} */ cell, /** @type {number[]} */ around) => {
+      if (!map) return;
+      seat.bar = barred(laid, map);
+      if (seat.bar) seat.bars.show(map, net, Math.min(most.width, 300));
+      else seat.cells.show({ ...map, ...most, cell, ring: around, picture: net.isPicture(map.value ?? -1), wrap: folded(laid, map), real: this.#real(map) });
     };
-    if (shown) show(this.input, shown, windowed ? unit * small : 56, ring);
-    if (second) show(this.second, second, 56, [0, 0]);
-    show(this.output, out, windowed ? unit * big : 56, [0, 0]);
-    const extent = last ? (last.size - 1) * last.dilation + 1 : 1;
-    // The middle of the first window, from the top of the input's canvas, less half a cell of the output.
-    const drop = windowed && axes.length > 1 && !last.transposed ? (ring[0] + (extent - 1) / 2 - last.before + 0.5 - stride / 2) * unit : 0;
-    this.view = { small: !this.input.bar && this.input.cells.cell < 16, width: narrow ? Math.max(120, width * 0.42) : Math.max(middle, 160), narrow };
-    return { narrow, dropIn: Math.max(0, Math.round(-drop)), dropOut: Math.max(0, Math.round(drop)) };
+    show(this.input, laid.shown, cellIn, ring);
+    show(this.second, laid.seat("in2"), cellOut, [0, 0]);
+    show(this.output, this.#side(laid), cellOut, [0, 0]);
   }
+
+  /** The output map, or, where another recording lies beside it, that one's, or their difference. @param {Laid} laid @returns {Seat} */
+  #side({ out }) {
+    const real = this.laid?.seat("real");
+    if (!real || this.sides === "this") return out;
+    return { ...out, numbers: this.sides === "other" ? real.numbers : out.numbers.map((x, i) => x - real.numbers[i]) };
+  }
+
+  /** @type {"this" | "other" | "difference"} */ sides = "this";
 
   /** What a map was before a change. @param {Seat} map */
   #real(map) {

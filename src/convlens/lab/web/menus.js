@@ -36,16 +36,16 @@ export class Menus {
 
   async draw() {
     this.finding.draw();
-    this.#write();
+    this.write();
     if (this.#asked) return;
     this.#asked = true;
     try {
       this.#choices = await ask(this.stage.model, "choices", {});
-      this.#write();
+      this.write();
     } catch { /* a host without choices, such as a file on a disk, shows one network on one picture */ }
   }
 
-  #write() {
+  write() {
     const { told } = this.stage.net;
     const { networks, samples } = this.#choices;
     if (!networks.length) return render(html`<b>${told.name}</b>${told.picture_name ? html`<span class="soft">on ${told.picture_name}</span>` : nothing}`, this.el);
@@ -66,7 +66,7 @@ export class Menus {
   /** @param {string} name */
   async #open(name) {
     await this.stage.running(`Opening ${name}`, () => ask(this.stage.model, "open", { name }));
-    this.#write();
+    this.write();
   }
 
   /** @param {HTMLSelectElement} select */

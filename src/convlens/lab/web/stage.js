@@ -380,6 +380,7 @@ export class Stage {
     if (turn !== this.turnNumber) return;
     this.el.dataset.near = state.near;
     this.compare.draw();
+    this.menus.write();
     drawBar(this);
     this.strip.draw();
     const made = Boolean(value && this.net.maker(value.id));
