@@ -4,6 +4,7 @@ from convlens.lens.changing import Change, Mute, SetArgument, SetNumber, SetValu
 from convlens.lens.costs import CostRow, Costs, costs, costs_of
 from convlens.lens.explaining import Contribution, Explanation, explain, explain_value
 from convlens.lens.fields import Region, region
+from convlens.lens.reaching import Reach, reach
 from convlens.lens.recorder.running import record
 from convlens.lens.recording import Call, Failure, Recording, Step, Value
 from convlens.lens.replaying import replay
@@ -18,6 +19,7 @@ __all__ = [
     "Explanation",
     "Failure",
     "Mute",
+    "Reach",
     "Recording",
     "Region",
     "SetArgument",
@@ -30,6 +32,7 @@ __all__ = [
     "costs_of",
     "explain",
     "explain_value",
+    "reach",
     "record",
     "region",
     "replay",

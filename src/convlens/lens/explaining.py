@@ -278,8 +278,8 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
         )
     value = recording.values[id]
     step = recording.steps[value.step] if value.step >= 0 else None
-    _check_readable(recording, value, step)
-    at = _checked(index, value)
+    check_readable(recording, value, step)
+    at = checked_index(index, value)
     if step is None or (value.put is not None and bool(value.put[at])):
         return _explanation(recording, value, at, value.kind, _given(value, at))
     kind, given = bound(recording, step)
@@ -294,7 +294,7 @@ def _given(value: Value, at: tuple[int, ...]) -> Account:
     return Account("given", Terms.none(), float(value.tensor[at]), exact=True, note=note)
 
 
-def _check_readable(recording: Recording, value: Value, step: Step | None) -> None:
+def check_readable(recording: Recording, value: Value, step: Step | None) -> None:
     """Raise unless a value, and all that its step read, are real, dense and as they were."""
     for id in (value.id, *(step.inputs if step else ())):
         each = recording.values[id]
@@ -316,7 +316,7 @@ def _check_readable(recording: Recording, value: Value, step: Step | None) -> No
             )
 
 
-def _checked(index: Sequence[int], value: Value) -> tuple[int, ...]:
+def checked_index(index: Sequence[int], value: Value) -> tuple[int, ...]:
     """Return an index counted from the front, or raise for one that is not in the value."""
     shape = "x".join(map(str, value.shape)) or "a single number"
     if len(index) != len(value.shape):

@@ -17,9 +17,9 @@ from convlens.lens.recording import Recording, Step, Value
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """The elements of an input that a number was made from.
+    """The elements of a value that a number was made from, or that it reaches.
 
-    `mask` has the input's shape, `box` the smallest range along each axis that holds it (empty
+    `mask` has the value's shape, `box` the smallest range along each axis that holds it (empty
     ranges for an empty mask), and `count` the number of elements. Some of them may not matter if a
     step on the way has no rule that says what it reads: `warning` names it then, and is "" if not.
     """
@@ -62,16 +62,16 @@ def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) 
     source = inputs[input]
     _sized(recording, (id, source.id))
     if id == source.id:
-        return _region(source, _one(source.shape, index))
-    wanted = {id: _one(recording.values[id].shape, index)}
+        return as_region(source, only(source.shape, index))
+    wanted = {id: only(recording.values[id].shape, index)}
     steps = recording.steps[: recording.values[id].step + 1]
-    found, loose = carried(recording, wanted, (source.id,), steps, _bound)
+    found, loose = carried(recording, wanted, (source.id,), steps, step_bound)
     mask = found.get(source.id, torch.zeros(source.shape, dtype=torch.bool))
-    return _region(source, mask, _warned(loose) if bool(masks.narrow(mask).any()) else "")
+    return as_region(source, mask, bounded_by(loose) if bool(masks.narrow(mask).any()) else "")
 
 
-def _warned(loose: Sequence[Step]) -> str:
-    """Return which steps made it an upper bound; "" if none did."""
+def bounded_by(loose: Sequence[Step]) -> str:
+    """Return which steps made a region an upper bound, the first ones named; "" if none did."""
     if not loose:
         return ""
     named = [f"`{step.op}` (step {step.index})" for step in reversed(loose)]
@@ -80,7 +80,7 @@ def _warned(loose: Sequence[Step]) -> str:
     return f"an upper bound: {which} may read fewer elements than these"
 
 
-def _bound(recording: Recording, step: Step) -> tuple[Kind, Arguments]:
+def step_bound(recording: Recording, step: Step) -> tuple[Kind, Arguments]:
     """Return the kind and arguments of a step whose inputs have one size along every axis."""
     _sized(recording, step.inputs)
     return bound(recording, step)
@@ -96,19 +96,23 @@ def _sized(recording: Recording, ids: Sequence[int]) -> None:
             )
 
 
-def _one(shape: tuple[int, ...], index: Sequence[int]) -> Tensor:
+def only(shape: tuple[int, ...], index: Sequence[int]) -> Tensor:
     """Return the mask of one element."""
     mask = torch.zeros(shape, dtype=torch.bool)
     mask[tuple(index)] = True
     return mask
 
 
-def _region(value: Value, mask: Tensor, warning: str = "") -> Region:
+def as_region(value: Value, mask: Tensor, warning: str = "") -> Region:
     """Return a mask as a region, with the box that holds it."""
-    box = []
-    for axis in range(mask.dim()):
-        line = masks.collapse(mask, (a for a in range(mask.dim()) if a != axis)).flatten()
-        line = line.expand(mask.shape[axis]) if line.numel() == 1 else line
-        at = line.nonzero().flatten().tolist()
-        box.append(range(at[0], at[-1] + 1) if at else range(0))
-    return Region(value, mask, tuple(box), int(mask.sum()), warning)
+    narrow = masks.narrow(mask)
+    box, count = [], int(narrow.sum())
+    for axis, size in enumerate(mask.shape):
+        if narrow.shape[axis] < size:
+            box.append(range(size if count else 0))
+            continue
+        others = [a for a in range(mask.dim()) if a != axis]
+        at = (narrow.any(others) if others else narrow).nonzero().flatten()
+        box.append(range(int(at[0]), int(at[-1]) + 1) if count else range(0))
+    times = mask.numel() // max(narrow.numel(), 1)
+    return Region(value, mask, tuple(box), count * times, warning)

@@ -70,6 +70,22 @@ def through_windows(
     return found > 0
 
 
+def into_windows(
+    mask: Tensor, windows: Sequence[Slides], sizes: Sequence[int], first_axis: int
+) -> Tensor:
+    """Return the outputs that read the mask along the axes from `first_axis` on, `sizes` of them.
+
+    >>> into_windows(torch.tensor([False, False, True, False]), [Window(2)], [3], 0).tolist()
+    [False, True, True]
+    """
+    found = mask.to(torch.float32)
+    for i, (window, size) in enumerate(zip(windows, sizes, strict=True)):
+        lines = found.movedim(first_axis + i, -1)
+        matrix = _read_matrix(window, size, lines.shape[-1])
+        found = torch.matmul(lines, matrix.T).movedim(-1, first_axis + i)
+    return found > 0
+
+
 @functools.lru_cache(maxsize=512)
 def _read_matrix(window: Slides, outputs: int, size: int) -> Tensor:
     """Return the matrix whose row o is 1 at the inputs that output o reads."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from convlens.lens.changing import Change, Changes
+from convlens.lens.kinds.moving import extent
 from convlens.lens.memory import copy_of, memory_of, version_of
 from convlens.lens.recording import Call, Failure, Recording, Ref, Step, Value
 from convlens.lens.repeating import NotRepeated, call_again, unannounced_writes, without_out
@@ -201,7 +202,7 @@ class Replay:
             if value.shape != self.recording.values[value.id].shape or value.dtype != out.dtype:
                 raise refused(step, "the memory it shows is laid out in another way now")
         own = (out, step.kwargs["offset"], step.kwargs["strides"])
-        size = 1 + max(_last(value, offset, strides) for value, offset, strides in (*places, own))
+        size = extent((value.shape, offset, strides) for value, offset, strides in (*places, own))
         memory = out.tensor.new_empty(size)
         covered = torch.zeros(size, dtype=torch.bool)
         for value, offset, strides in places:
@@ -322,11 +323,6 @@ def same_bits(one: Tensor, other: Tensor) -> bool:
 def _answer(answer: Any) -> Any:
     """Return what Python was given in a form that compares bit for bit."""
     return (answer.dtype, answer.tobytes()) if hasattr(answer, "tobytes") else repr(answer)
-
-
-def _last(value: Value, offset: int, strides: Sequence[int]) -> int:
-    """Return the last place of a value in its memory."""
-    return offset + sum((n - 1) * s for n, s in zip(value.shape, strides, strict=True) if n)
 
 
 def _put(memory: Tensor, tensor: Tensor, offset: int, strides: Sequence[int]) -> None:

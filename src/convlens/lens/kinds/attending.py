@@ -155,7 +155,7 @@ class Attending(KnownByName):
                 given.step, f"output {slot} is kept for the gradient; no region is known"
             )
         query, key, value = (given.value(name).shape for name in ("query", "key", "value"))
-        allowed = _allowed(given, (*mask.shape[:-1], key[-2]))
+        allowed = allowed_keys(given, (*mask.shape[:-1], key[-2]))
         rows = mask.any(-1, keepdim=True) & allowed
         weighed = rows & (allowed.sum(-1, keepdim=True) > 1)
         columns = allowed.transpose(-1, -2).to(torch.float32) @ mask.to(torch.float32) > 0
@@ -193,7 +193,7 @@ def _of_groups(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
     return mask
 
 
-def _allowed(given: Arguments, shape: tuple[int, ...]) -> Tensor:
+def allowed_keys(given: Arguments, shape: tuple[int, ...]) -> Tensor:
     """Return which keys each query may look at: (..., queries, keys)."""
     allowed = torch.ones(shape, dtype=torch.bool)
     if given["is_causal"]:

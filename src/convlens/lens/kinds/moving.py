@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -80,7 +80,7 @@ class Moving:
 
     def explain(self, given: Arguments, slot: int, index: tuple[int, ...]) -> Account:
         """Return the one element that stands here; `weight_source` leads to what chose it."""
-        if _of_lengths(given, slot):
+        if of_lengths(given, slot):
             raise StepRefused(given.step, "output 1 says how many sequences have each step")
         origin = int(origins(given, slot, index))
         if origin == 0:
@@ -97,14 +97,14 @@ class Moving:
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return where the elements under the mask came from."""
-        if _of_lengths(given, slot):
+        if of_lengths(given, slot):
             return {}
         values, data = given.recording.values, data_of(given)
         if given.step.op in RESHAPES:
             return {id: mask.reshape(values[id].shape) for id in data}
         leaves = {id: torch.zeros(values[id].shape, requires_grad=True) for id in data}
         with torch.enable_grad():
-            out = _run(given, slot, lambda id: leaves[id].clone(), data)
+            out = run_moved(given, slot, lambda id: leaves[id].clone(), data)
         if not out.requires_grad:  # nothing but constants was moved
             return {}
         wanted = mask.to(torch.float32)
@@ -116,7 +116,7 @@ class Moving:
         return Cost()
 
 
-def _of_lengths(given: Arguments, slot: int) -> bool:
+def of_lengths(given: Arguments, slot: int) -> bool:
     """Return whether an output is made of the lengths of sequences, not of their elements."""
     return given.step.op == "_pack_padded_sequence" and slot == 1
 
@@ -220,12 +220,12 @@ def _numbered(given: Arguments, slot: int) -> Tensor:
         return torch.arange(data[id], data[id] + math.prod(shape), dtype=dtype).view(shape)
 
     try:
-        return _run(given, slot, lambda id: numbers(id, torch.int64), data)
+        return run_moved(given, slot, lambda id: numbers(id, torch.int64), data)
     except NotRepeated:  # some kernels take no integers
-        return _run(given, slot, lambda id: numbers(id, torch.float64), data).to(torch.int64)
+        return run_moved(given, slot, lambda id: numbers(id, torch.float64), data).to(torch.int64)
 
 
-def _run(
+def run_moved(
     given: Arguments, slot: int, substitute: Callable[[int], Tensor], data: Container[int]
 ) -> Tensor:
     """Run the step with other tensors in place of its data, and 0 for what comes from outside."""
@@ -326,9 +326,8 @@ class Aliasing(KnownAsCalled):
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return the addresses under the mask, each in the value that wrote it last."""
         step, values = given.step, given.recording.values
-        size = 1 + max(
-            sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + offset
-            for shape, offset, strides in [
+        size = extent(
+            [
                 (mask.shape, step.kwargs["offset"], step.kwargs["strides"]),
                 *((values[r.id].shape, o, s) for r, o, s in step.args),
             ]
@@ -346,6 +345,14 @@ class Aliasing(KnownAsCalled):
     def cost(self, given: Arguments) -> Cost:
         """Count nothing."""
         return Cost()
+
+
+def extent(places: Iterable[tuple[Sequence[int], int, Sequence[int]]]) -> int:
+    """Return the size of the memory that holds all of these shapes, offsets and strides."""
+    return 1 + max(
+        offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if n)
+        for shape, offset, strides in places
+    )
 
 
 def _index_at(

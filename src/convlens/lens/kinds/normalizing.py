@@ -91,7 +91,7 @@ class Normalizing:
         id, shape = given.id("input"), given.value("input").shape
         if slot:
             return {id: _of_statistic(given.step, shape, mask)}
-        found = {id: mask if stored(given) else _read_among(given, shape, mask)}
+        found = {id: mask if stored(given) else read_among(given, shape, mask)}
         names = ["weight", "bias"]
         names += ["running_mean", "running_var"] if stored(given) else []
         for parameter in computed(given, *names):
@@ -130,7 +130,7 @@ def stored(given: Arguments) -> bool:
     return not (given["training"] or given["use_input_stats"])
 
 
-def _read_among(given: Arguments, shape: tuple[int, ...], mask: Tensor) -> Tensor:
+def read_among(given: Arguments, shape: tuple[int, ...], mask: Tensor) -> Tensor:
     """Return the elements of the input that the masked outputs are normalized among."""
     rank, op = len(shape), given.step.op
     if op in OF_ROWS:

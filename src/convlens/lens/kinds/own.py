@@ -72,7 +72,7 @@ def _windows(
     return tuple(w.transposed(extra) for w, extra in zip(plain, more, strict=True))
 
 
-def _mode(given: Arguments) -> str:
+def mode_of(given: Arguments) -> str:
     """Return the padding mode of a convolution."""
     return getattr(getattr(given.step.function, "problem", None), "padding_mode", "zeros")
 
@@ -112,7 +112,7 @@ class OwnConvolving(Convolving):
     def _taps(
         self, g: ConvolutionGeometry, place: tuple[int, ...]
     ) -> tuple[list[Ints], list[Ints]]:
-        mode = _mode(g.given)
+        mode = mode_of(g.given)
         if mode == "zeros":
             return super()._taps(g, place)
         taps, reads = [], []
@@ -124,7 +124,7 @@ class OwnConvolving(Convolving):
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return the windows under the mask; padding is read where what it repeats stands."""
-        g, mode, step = self.geometry(given), _mode(given), given.step
+        g, mode, step = self.geometry(given), mode_of(given), given.step
         found = windows_read(g, mask) if mode == "zeros" else _read_round(g, mode, mask)
         if hasattr(step.function, "sloped"):
             step = replace(step, function=step.function.sloped())

@@ -36,7 +36,7 @@ class Resampling(KnownAsCalled):
 
         The coefficients are taken in the recorded dtype, as torch computed them.
         """
-        step, x = given.step, _resampled(given)
+        step, x = given.step, resampled(given)
         if not x.dtype.is_floating_point and step.op != "cumsum":
             why = "it rounds what lies between whole numbers; only floating-point values are summed"
             raise StepRefused(step, why)
@@ -64,7 +64,7 @@ class Resampling(KnownAsCalled):
 
     def reads(self, given: Arguments, slot: int, mask: Tensor) -> dict[int, Tensor]:
         """Return the elements with a coefficient in any output under the mask."""
-        step, x = given.step, _resampled(given)
+        step, x = given.step, resampled(given)
         wanted, shape = mask, x.shape
         if step.op in PLANEWISE:
             narrowed = masks.narrow(mask)
@@ -73,7 +73,7 @@ class Resampling(KnownAsCalled):
             shape = (*lead, *x.shape[2:])
         with torch.enable_grad():
             leaf = torch.zeros(shape, requires_grad=True)
-            out = _run(given, slot, leaf)
+            out = run_on(given, slot, leaf)
             # Random positive weights: coefficients of two signs cannot cancel by chance.
             weights = torch.rand(out.shape, generator=torch.Generator().manual_seed(0)) + 1
             (slope,) = torch.autograd.grad(out, leaf, weights * wanted)
@@ -89,7 +89,7 @@ class Resampling(KnownAsCalled):
         return Cost(operations=given.output().tensor.numel())
 
 
-def _resampled(given: Arguments) -> Value:
+def resampled(given: Arguments) -> Value:
     """Return the value that is resampled: the first tensor of the call."""
     return given.recording.values[given.step.inputs[0]]
 
@@ -98,14 +98,14 @@ def _coefficients(
     given: Arguments, slot: int, index: tuple[int, ...]
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """Return the elements an output may read, their coefficients, and where these are not 0."""
-    x, at = _resampled(given).tensor, index
+    x, at = resampled(given).tensor, index
     if given.step.op in PLANEWISE:
         x = x[index[0] : index[0] + 1, index[1] : index[1] + 1]
         at = (0, 0, *index[2:])
     with torch.enable_grad():
         leaf = x.detach().clone()
         leaf = (leaf if leaf.is_floating_point() else leaf.double()).requires_grad_()
-        (slope,) = torch.autograd.grad(_run(given, slot, leaf)[at], leaf)
+        (slope,) = torch.autograd.grad(run_on(given, slot, leaf)[at], leaf)
     x, slope = (each.reshape(each.shape or (1,)) for each in (x, slope))
     return x, slope, slope.nonzero(as_tuple=True)
 
@@ -122,7 +122,7 @@ def _unsteadiness(numbers: Floats, indices: list[Ints], count: int) -> float:
     return 2.5 * float(np.ptp(numbers)) * coordinates / (4 + math.sqrt(count))
 
 
-def _run(given: Arguments, slot: int, leaf: Tensor) -> Tensor:
+def run_on(given: Arguments, slot: int, leaf: Tensor) -> Tensor:
     """Run the step again on a leaf in place of what it resamples."""
     own, values = given.step.inputs[0], given.recording.values
 
