@@ -202,7 +202,7 @@ def _view(given: Arguments, slot: int) -> tuple[int, tuple[int, ...]] | None:
     values, data = given.recording.values, data_of(given)
     leaves = {id: torch.empty(values[id].shape, device="meta") for id in data}
     try:
-        out = _run(given, slot, lambda id: leaves[id], data)
+        out = run_moved(given, slot, lambda id: leaves[id], data)
     except NotRepeated:  # it needs the numbers
         return None
     for id, leaf in leaves.items():
