@@ -82,16 +82,16 @@ test("softmax goes along its own axis, and no power overflows", () => {
   assert.deepEqual(bench.indexOf([0]), [0, 0, 2, 3]);
   assert.ok(covers(bench.answer, [0, 2, 2, 3]) && !covers(bench.answer, [0, 1, 2, 4]));
   assert.equal(at(bench, [0]).total, 0.5);
-  const log = laid("softmax", { in: [[2], [0, 0]], out: [[2], [0, 0]] }, [0, 0], { detail: { dim: 1, log: true, sign: -1 } });
+  const log = laid("softmax", { in: [[2], [0, 0]], out: [[2], [0, 0]] }, [0, 0], { detail: { dim: 1, log: true, negated: true } });
   assert.equal(at(log, [0]).total, -Math.log(2));
 });
 
 test("two values are added, subtracted, multiplied and divided number by number", () => {
   const two = (/** @type {string} */ family, /** @type {object} */ detail) => at(laid(family, { in: [[2], [6, 7]], in2: [[2], [2, -4]], out: [[2], [0, 0]] }, [0, 0], { detail }), [1]).total;
-  assert.equal(two("add", { sign: 1 }), 3);
-  assert.equal(two("add", { sign: -1, alpha: 0.5 }), 9);
-  assert.equal(two("multiply", {}), -28);
-  assert.equal(two("multiply", { divides: true }), -1.75);
+  assert.equal(two("add", { sign: "+" }), 3);
+  assert.equal(two("add", { sign: "-", alpha: 0.5 }), 9);
+  assert.equal(two("multiply", { sign: "×" }), -28);
+  assert.equal(two("multiply", { sign: "/" }), -1.75);
 });
 
 test("a norm takes the mean away, divides, scales and shifts", () => {

@@ -2,7 +2,7 @@
 
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { familyOf } from "./families/table.js";
-import { feedsLine, channelSums } from "./families/windowed.js";
+import { channelSums, feedsLine, landings } from "./families/windowed.js";
 import { largest } from "./colours.js";
 import { plural, short, signed } from "./numbers.js";
 import { Bars } from "./parts/bars.js";
@@ -120,8 +120,10 @@ export class Bench {
   }
 
   /** The output map, or, where another recording lies beside it, that one's, or their difference. @param {Laid} laid @returns {Seat} */
-  #side({ out }) {
-    const real = this.laid?.seat("real");
+  #side(laid) {
+    const { out } = laid;
+    if (this.counts) return { ...out, numbers: landings(laid) };
+    const real = laid.seat("real");
     if (!real || this.sides === "this") return out;
     return { ...out, numbers: this.sides === "other" ? real.numbers : out.numbers.map((x, i) => x - real.numbers[i]) };
   }
@@ -142,6 +144,19 @@ export class Bench {
   }
 
   view = { small: false, width: 200, narrow: false };
+
+  /** Whether the output is tinted by how many products land on each place. */
+  get counts() {
+    return this.#counts && this.laid?.answer.family === "transposed";
+  }
+
+  /** @param {boolean} counts */
+  count(counts) {
+    this.#counts = counts;
+    if (this.laid) this.draw(this.laid);
+  }
+
+  #counts = false;
 
   /** @returns {View} */
   #view() {

@@ -12,23 +12,22 @@ import { equals, sum } from "./family.js";
 
 /** Both numbers of a place, and what the second is taken times. @param {Laid} laid @param {number[]} place @returns {[number, number, number]} */
 function numbers(laid, place) {
-  const { sign = 1, alpha = 1 } = laid.answer.detail;
+  const { sign, alpha = 1 } = laid.answer.detail;
   const [a, b] = ["in", "in2"].map((role) => laid.number(role, place));
-  return [a, b, sign * alpha];
+  return [a, b, sign === "-" ? -alpha : alpha];
 }
 
 /** @param {Laid} laid @param {number[]} place @returns {Term[]} */
 function terms(laid, place) {
   const [a, b, times] = numbers(laid, place);
-  const { family, detail } = laid.answer;
-  if (family === "multiply") return [{ at: place, k: [], value: a, weight: detail.divides ? 1 / b : b, product: detail.divides ? a / b : a * b }];
+  if (sign(laid) === "×") return [{ at: place, k: [], value: a, weight: b, product: a * b }];
+  if (sign(laid) === "÷") return [{ at: place, k: [], value: a, weight: 1 / b, product: a / b }];
   return [{ at: place, k: [0], value: a, weight: 1, product: a }, { at: null, k: [1], value: b, weight: times, product: times * b }];
 }
 
 /** @param {Laid} laid */
-function sign({ answer: { family, detail } }) {
-  if (family === "multiply") return detail.divides ? "÷" : "×";
-  return (detail.sign ?? 1) < 0 ? "−" : "+";
+function sign({ answer: { detail } }) {
+  return detail.sign === "-" ? "−" : detail.sign === "/" ? "÷" : detail.sign === "×" ? "×" : "+";
 }
 
 /** Whether an operand has one number for a whole map. @param {Laid} laid @param {string} role */

@@ -39,7 +39,7 @@ function sentence({ laid, place, terms: [term] }) {
   const made = short(laid.recorded(place));
   const source = laid.net.said(laid.shown?.value ?? -1);
   const { operand } = laid.answer.detail;
-  if (!term) return `${made} is a constant, or comes from another map. Click the cell to open it.`;
+  if (!term) return `${made} was put here: it comes from no number of the network.`;
   const spot = where([term.at]);
   if (laid.answer.family === "concat") return `The same number, ${made}, from ${spot} of ${source}, the ${ordinal((operand ?? 0) + 1)} of ${laid.step?.x.length ?? 1} that stand one after the other.`;
   return `The same number, ${made}, from ${spot} of ${source}.`;
@@ -65,7 +65,7 @@ export const moving = {
   total: (laid, place, [term]) => (term ? term.value : laid.recorded(place)),
   sentence,
   middle,
-  line: (view) => (view.terms.length ? equals(view, short(view.terms[0].value)) : nothing),
+  line: (view) => equals(view, view.terms.length ? short(view.terms[0].value) : nothing),
   sign: "→",
   caption: (laid) => (laid.answer.family === "concat" ? "one after the other" : laid.step?.op ?? ""),
 };

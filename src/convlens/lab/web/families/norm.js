@@ -27,7 +27,8 @@ function sentence({ laid, place }) {
   const { mean, deviation, x, standard } = stages(laid, place);
   const far = Math.abs(standard);
   const less = laid.seat("mean") ? `${short(x)} lies ${short(far)} deviations ${standard < 0 ? "below" : "above"} the mean ${short(mean)}` : `${short(x)} is ${short(far)} times the usual size ${short(deviation)}`;
-  return `${less}. ${laid.seat("scale") || laid.seat("shift") ? `With the scale and the shift of its map it becomes ${short(laid.recorded(place))}.` : `That is what it becomes: ${short(laid.recorded(place))}.`}`;
+  const more = ["scale", "shift"].filter((role) => laid.seat(role)).map((role) => `its ${role}`);
+  return `${less}. ${more.length ? `With ${more.join(" and ")} it becomes ${short(laid.recorded(place))}.` : "That is what it becomes."}`;
 }
 
 /** The numbers of the map that comes in, counted; its mean and its deviation on either side. @param {View} view */

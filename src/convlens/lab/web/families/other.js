@@ -71,7 +71,7 @@ export const other = {
   },
   total: (laid) => laid.answer.total,
   sentence,
-  middle: (view) => (chosen(view.laid) ? html`<p class="soft">chosen by ${view.laid.step?.op.replaceAll("_", " ")}</p>` : nothing),
+  middle: () => nothing,
   line,
   sign: (laid) => (chosen(laid) ? "┈┈" : "→"),
   caption: (laid) => laid.step?.op.replaceAll("_", " ") ?? "",

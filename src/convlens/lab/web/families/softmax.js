@@ -17,8 +17,7 @@ const LISTED = 3; // powers of the sum that are written out
  * @param {Laid} laid @param {number[]} place
  */
 export function powers(laid, [own]) {
-  const sign = laid.answer.detail.sign ?? 1;
-  const scores = Array.from(laid.seat("in")?.numbers ?? [], (x) => sign * x);
+  const scores = Array.from(laid.seat("in")?.numbers ?? [], (x) => (laid.answer.detail.negated ? -x : x));
   const most = scores.reduce((a, b) => Math.max(a, b), -Infinity);
   const all = scores.map((x) => Math.exp(x - most));
   const sum = all.reduce((a, b) => a + b, 0);
@@ -38,7 +37,7 @@ function sentence({ laid, place }) {
   const made = laid.recorded(place);
   const score = short(laid.seat("in")?.numbers[place[0]] ?? NaN);
   const share = laid.answer.detail.log ? `a share, and its logarithm is ${short(made)}` : `a share of ${percent(made)}`;
-  const power = (laid.answer.detail.sign ?? 1) < 0 ? "e to minus that power" : "e to that power";
+  const power = laid.answer.detail.negated ? "e to minus that power" : "e to that power";
   return `${name(laid, place)} scored ${score}. ${power}, divided by the sum over all ${scores.length}, is ${share}.`;
 }
 
@@ -69,7 +68,7 @@ export const softmax = {
   lit: (_, place) => [place],
   total: (laid, place) => powers(laid, place).share,
   sentence,
-  middle: ({ laid }) => html`<div class="kernel"><p class="each"><span class="ratio"><span>e<sup>${(laid.answer.detail.sign ?? 1) < 0 ? "−score" : "score"}</sup></span><span>sum over all ${laid.out.numbers.length}</span></span></p>${
+  middle: ({ laid }) => html`<div class="kernel"><p class="each"><span class="ratio"><span>e<sup>${laid.answer.detail.negated ? "−score" : "score"}</sup></span><span>sum over all ${laid.out.numbers.length}</span></span></p>${
     laid.answer.detail.log ? html`<p class="soft">and its logarithm</p>` : nothing}</div>`,
   line,
   sign: "→",

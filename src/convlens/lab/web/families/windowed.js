@@ -67,6 +67,12 @@ function sumsOf(laid, place) {
   return found.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
 }
 
+/** How many products land on each place of a transposed convolution's output. @param {Laid} laid */
+export function landings(laid) {
+  const counts = axesOf(laid).map((axis) => Array.from({ length: axis.outputs }, (_, o) => taps(axis, o).length));
+  return Float32Array.from(product(counts), (list) => list.reduce((a, b) => a * b, 1));
+}
+
 /** Where the window lies, its cells beyond the edge included. @param {Laid} laid @param {number[]} place */
 function lit(laid, place) {
   const axes = axesOf(laid);
@@ -110,7 +116,7 @@ function middle(view) {
   const blocks = shape.length === 3 ? shape[0] : 1;
   const flat = shape.length === 1;
   const many = small && !narrow && columns > 1 && columns <= 7 && blocks === 1 && laid.step?.family === "conv";
-  const side = cellSize(view, columns, many && !flat ? 2 : Math.min(blocks, 3));
+  const side = cellSize(flat && narrow ? { ...view, width: stage.room } : view, columns, many && !flat ? 2 : Math.min(blocks, 3));
   const used = new Set(terms.map((t) => String(t.k)));
   const transposed = laid.step?.family === "transposed";
   const weight = laid.step?.weight ?? null;
@@ -127,11 +133,12 @@ function middle(view) {
       @keydown=${editable.key(stage, name, at(k), x, most)} @pointerdown=${editable.drag(stage, name, at(k), x, most)} @dblclick=${() => stage.restoreNumber(name, at(k))}>${side >= 26 ? tight(x) : ""}</div>`;
   };
   const size = numbers.length / blocks;
-  return html`<div class="kernel">
+  const land = html`<button type="button" class="chip" aria-pressed=${stage.bench.counts} @click=${() => stage.bench.count(!stage.bench.counts)}>how many land</button>`;
+  return html`<div class="kernel ${flat ? "flat" : ""}">
     ${many ? html`<div class="pair ${flat ? "flat" : ""}">${patch(view, columns, side)}<span class="sign">×</span><div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${Array.from(numbers, (_, i) => cell(i))}</div></div>`
     : html`<div class="blocks">${Array.from({ length: blocks }, (_, b) => html`<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>
         ${Array.from({ length: size }, (_, i) => cell(b * size + i))}</div>`)}</div>`}
-    ${laid.seat("bias") ? bias(view) : nothing}${controls(stage, laid)}</div>`;
+    ${laid.seat("bias") ? bias(view) : nothing}${transposed ? land : nothing}${controls(stage, laid)}</div>`;
 }
 
 /** @param {View} view */

@@ -24,6 +24,7 @@ import { tight } from "../numbers.js";
  */
 
 const TEXT = 26; // a cell's pixels from which its number is written
+const SIGNAL = 20; // the least height of a signal's cells
 const GRID = 12; // from which cells have a gap
 
 export class Cells {
@@ -57,9 +58,10 @@ export class Cells {
     const { shape, numbers, ring = [0, 0], wrap, width, height } = shown;
     const size = this.cell = shown.cell !== undefined && shown.cell < 6 ? Math.min(shown.cell, Cells.fit(shown)) : Cells.fit(shown);
     this.top = curve(shape, wrap);
+    this.high = this.top ? Math.max(size, SIGNAL) : size;
     Object.assign(this, grid(shape, width, height, ring, wrap));
     this.inner = { rows: this.rows - 2 * ring[0], columns: this.columns - 2 * ring[1] };
-    const [w, h] = [Math.max(1, this.across * this.columns * size), Math.max(1, this.down * this.rows * size + this.top)];
+    const [w, h] = [Math.max(1, this.across * this.columns * size), Math.max(1, this.down * this.rows * this.high + this.top)];
     const ratio = devicePixelRatio || 1;
     for (const canvas of [this.under, this.over]) {
       canvas.width = Math.round(w * ratio);
@@ -79,7 +81,7 @@ export class Cells {
     return this;
   }
 
-  rows = 1; columns = 1; across = 1; down = 1; cell = 1; top = 0; inner = { rows: 1, columns: 1 };
+  rows = 1; columns = 1; across = 1; down = 1; cell = 1; high = 1; top = 0; inner = { rows: 1, columns: 1 };
   /** @type {Shown | null} */ shown = null;
   /** @type {(x: number) => [number, number, number]} */ shade = () => [0, 0, 0];
 
@@ -111,7 +113,7 @@ export class Cells {
       }
       paint.putImageData(image, 0, 0);
       const [x, y] = this.corner(shape.length === 3 ? [frame, 0, 0] : shape.length === 1 ? [0] : [0, 0]);
-      pen.drawImage(bitmap, x, y, columns * this.cell, rows * this.cell);
+      pen.drawImage(bitmap, x, y, columns * this.cell, rows * this.high);
       if (this.cell >= GRID) this.#gaps(pen, x, y, rows, columns);
       if (frames > 1) { pen.strokeStyle = token("--line"); pen.lineWidth = 1; pen.strokeRect(x + 0.5, y + 0.5, columns * this.cell - 1, rows * this.cell - 1); }
     }
@@ -121,7 +123,7 @@ export class Cells {
   #gaps(pen, x, y, rows, columns) {
     pen.fillStyle = token("--ground");
     for (let r = 1; r <= rows; r++) pen.fillRect(x, y + r * this.cell - 1, columns * this.cell, 1);
-    for (let c = 1; c <= columns; c++) pen.fillRect(x + c * this.cell - 1, y, 1, rows * this.cell);
+    for (let c = 1; c <= columns; c++) pen.fillRect(x + c * this.cell - 1, y, 1, rows * this.high);
   }
 
   /** @param {CanvasRenderingContext2D} pen */
@@ -134,7 +136,7 @@ export class Cells {
     this.#each(shape, numbers.length, (cell, i) => {
       const [x, y] = this.corner(cell);
       pen.fillStyle = ink(this.shade(numbers[i]));
-      pen.fillText(tight(numbers[i]), x + (this.cell - 1) / 2, y + this.cell / 2);
+      pen.fillText(tight(numbers[i]), x + (this.cell - 1) / 2, y + this.high / 2);
     });
   }
 
@@ -211,8 +213,8 @@ export class Cells {
       for (const [width, style] of /** @type {[number, string][]} */ ([[4, casing], [2, accent]])) {
         pen.lineWidth = width;
         pen.strokeStyle = style;
-        if (size >= 12) pen.strokeRect(x + 3, y + 3, size - 7, size - 7);
-        else pen.strokeRect(x - 1, y - 1, size + 2, size + 2);
+        if (size >= 12) pen.strokeRect(x + 3, y + 3, size - 7, this.high - 7);
+        else pen.strokeRect(x - 1, y - 1, size + 2, this.high + 2);
       }
     }
   }
@@ -231,9 +233,9 @@ export class Cells {
     for (const cell of cells) {
       const [x, y] = this.corner(cell).map((v) => v - (size >= GRID ? 0.5 : 0));
       if (wrapped || !has(cell, -1, 0)) { path.moveTo(x, y); path.lineTo(x + size, y); }
-      if (wrapped || !has(cell, 1, 0)) { path.moveTo(x, y + size); path.lineTo(x + size, y + size); }
-      if (wrapped || !has(cell, 0, -1)) { path.moveTo(x, y); path.lineTo(x, y + size); }
-      if (wrapped || !has(cell, 0, 1)) { path.moveTo(x + size, y); path.lineTo(x + size, y + size); }
+      if (wrapped || !has(cell, 1, 0)) { path.moveTo(x, y + this.high); path.lineTo(x + size, y + this.high); }
+      if (wrapped || !has(cell, 0, -1)) { path.moveTo(x, y); path.lineTo(x, y + this.high); }
+      if (wrapped || !has(cell, 0, 1)) { path.moveTo(x + size, y); path.lineTo(x + size, y + this.high); }
     }
     return path;
   }
@@ -245,7 +247,7 @@ export class Cells {
     this.#each(shape, numbers.length, (cell, i) => {
       if (i <= after) return;
       const [x, y] = this.corner(cell);
-      pen.fillRect(x, y, this.cell + 0.5, this.cell + 0.5);
+      pen.fillRect(x, y, this.cell + 0.5, this.high + 0.5);
     });
   }
 
