@@ -6,8 +6,9 @@
  *
  * An input, a step, a module or a run of steps ("block"), or `count` equal blocks in a row ("repeat"). `key` is what `open` takes: a module's
  * label, where it is one. `value`: whose map it shows. `steps`: from the first to before the second. `equal`: types and operations inside. `bare`: steps of no module's own.
- * @typedef {{ key: string, kind: "input" | "step" | "block" | "repeat", value: number, steps: [number, number], label: string, title: string,
- *   count: number, rank: number, lane: number, folded: boolean, parts: Card[], depth: number, bare: boolean, equal: string }} Card
+ * `within`: what was unfolded around it, the outermost first.
+ * @typedef {{ key: string, kind: "input" | "step" | "block" | "repeat" | "fault", value: number, steps: [number, number], label: string, title: string,
+ *   count: number, rank: number, lane: number, folded: boolean, parts: Card[], depth: number, bare: boolean, equal: string, within: { key: string, label: string }[] }} Card
  * @typedef {{ from: string, to: string, skip: boolean, through: number[] }} Link `skip`: over a card of its lane; `through`: plumbing
  * @typedef {{ cards: Card[], links: Link[], ranks: number, lanes: number, homes: Map<number, string>, aside: number }} Plan
  *   `homes`: the card that stands for a value; `aside`: how many cards are left out
@@ -16,7 +17,7 @@
 const MOST = 150, ROW = 24, RUN = 8, LANES = 4; // cards; parts of a module; steps of its own between its modules; lanes unless asked for
 
 /** @param {Pick<Card, "key" | "kind" | "value" | "label" | "title"> & Partial<Card>} given @returns {Card} */
-const card = (given) => ({ steps: [0, 0], parts: [], equal: "", count: 1, rank: 0, lane: 0, depth: 0, bare: false, ...given, folded: !!given.parts });
+const card = (given) => ({ steps: [0, 0], parts: [], equal: "", count: 1, rank: 0, lane: 0, depth: 0, bare: false, within: [], ...given, folded: !!given.parts });
 
 /** Return one card that holds some. @param {Card[]} parts @param {Partial<Card>} [more] */
 function joined(parts, more) {
@@ -110,7 +111,7 @@ function laid(given, links, homes, aside) {
 }
 
 /** Return cards with those that `which` picks unfolded in place. @param {Card[]} cards @param {(card: Card) => boolean} which */
-const unfolded = (cards, which) => cards.flatMap((each) => (which(each) ? each.parts.map((inner) => ({ ...inner, depth: each.depth + 1 })) : [each]));
+const unfolded = (cards, which) => cards.flatMap((each) => (which(each) ? each.parts.map((inner) => ({ ...inner, depth: each.depth + 1, within: [...each.within, { key: each.key, label: each.label }] })) : [each]));
 
 /**
  * Lay out a network. Modules unfold, outer ones first and those of a type together, while the row is at most `most` cards wide; then
