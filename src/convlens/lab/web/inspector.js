@@ -5,7 +5,7 @@ import { axes } from "./net.js";
 import { count, percent, plural, shapeText, short, span } from "./numbers.js";
 import { Fields } from "./parts/fields.js";
 import { described, whySize } from "./parts/steps.js";
-import { framesOf, mapIn } from "./sheet.js";
+import { framesOf, mapIn, rangeOf } from "./sheet.js";
 
 /**
  * @typedef {import("./answers.js").StepRow} StepRow
@@ -134,14 +134,14 @@ export class Inspector {
 
 /** Return whether all maps of a sheet vary, or which do not. @param {import("./answers.js").SheetAnswer} sheet */
 function health(sheet) {
-  const { low, high, codes, maps, rows, columns } = sheet;
+  const { codes, maps, rows, columns } = sheet;
   const frames = framesOf(sheet);
   const all = maps / frames;
   if (!all) return "no numbers";
   const odd = codes.includes(0) ? "some numbers are not finite; " : "";
   const still = Array.from({ length: all }, (_, map) => map).filter((map) => {
-    const [lows, highs] = [low.subarray(map * frames, (map + 1) * frames), high.subarray(map * frames, (map + 1) * frames)];
-    return rows * columns * frames > 1 && Math.min(...lows) === Math.max(...highs);
+    const [low, high] = rangeOf(sheet, map);
+    return rows * columns * frames > 1 && low === high;
   });
   if (all === 1) return odd + (still.length ? "all its numbers are equal" : "its numbers vary");
   if (!still.length) return `${odd}every map varies`;

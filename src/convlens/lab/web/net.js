@@ -114,6 +114,7 @@ export class Net {
     const place = index.slice(index.length - space);
     const before = index.slice(0, index.length - space);
     const parts = [];
+    if (!shape.length) return "the number";
     if (kind === "parameter" || kind === "buffer") return `[${index.join(", ")}]`;
     if (before.length > 1 && shape[0] > 1) parts.push(`sample ${before[0]}`);
     const named = this.category(id, index.at(-1) ?? 0);

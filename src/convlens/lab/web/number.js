@@ -1,7 +1,7 @@
 // The single number: what it is made of on the left, what it feeds on the right; every line opens again.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
-import { percent, plural, ravel, rough, short, unravel } from "./numbers.js";
+import { full, percent, plural, ravel, rough, short, unravel } from "./numbers.js";
 import { folded, ranked } from "./parts/ranking.js";
 
 /**
@@ -129,7 +129,7 @@ export class NumberView {
     const { net } = this.stage;
     const spot = net.spot(id, unravel(position, net.value(id).shape));
     return html`<li><button type="button" class="row ${faint ? "faint" : ""}" @click=${() => this.#open(id, position)}><span class="who">${named ? html`<b>${net.title(id)}</b> ` : nothing}${spot}</span>
-      <span class="how">${how}</span>${bar(x, most)}<span class="n">${short(x)}</span></button></li>`;
+      <span class="how">${how}</span>${bar(x, most)}<span class="n" title=${full(x)}>${short(x)}</span></button></li>`;
   }
 
   /** Whether the terms give the number, and how nearly. @param {Explained} found */

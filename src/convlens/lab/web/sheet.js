@@ -32,6 +32,19 @@ export function mapIn(sheet, index) {
   return Math.floor(ravel(index.slice(from), shape.slice(from)) / (framesOf(sheet) * rows * columns));
 }
 
+/** Return the least and the largest number of a map, NaN where none is finite. @param {Sheet} sheet @param {number} map */
+export function rangeOf(sheet, map) {
+  const frames = framesOf(sheet);
+  const size = sheet.rows * sheet.columns;
+  let [low, high] = [NaN, NaN];
+  for (let each = map * frames; each < (map + 1) * frames; each++) {
+    if (sheet.low[each] === 0 && sheet.high[each] === 0 && sheet.codes.subarray(each * size, (each + 1) * size).every((code) => !code)) continue;
+    if (!(low <= sheet.low[each])) low = sheet.low[each];
+    if (!(high >= sheet.high[each])) high = sheet.high[each];
+  }
+  return [low, high];
+}
+
 /** Return the place of a map's number of the largest size. @param {Sheet} sheet @param {number} map */
 export function strongest(sheet, map) {
   const frames = framesOf(sheet);
@@ -183,7 +196,8 @@ export class SheetView {
     if (!this.#paired || sheet !== this.#in[0].sheet) return {};
     const found = this.#kernelsOf(this.#map);
     if (!found) return { kernel: () => null };
-    const { channels, rows, columns, numbers, first_channel } = found;
+    const { channels, columns, numbers, first_channel } = found;
+    const rows = found.frames * found.rows;
     const span = largest(numbers) || 1;
     const kernel = (/** @type {number} */ map) => ({ numbers, start: (map - first_channel) * rows * columns, rows, columns, span });
     return { kernel, first: first_channel, count: channels };
@@ -230,12 +244,11 @@ export class SheetView {
     this.#map = map;
     this.maps.choose(map);
     this.bars.light({ cells: [[state.index.at(-1) ?? 0]] });
-    const low = Math.min(...out.low.subarray(map * frames, (map + 1) * frames));
-    const high = Math.max(...out.high.subarray(map * frames, (map + 1) * frames));
+    const [low, high] = rangeOf(out, map);
     const axis = out.axes.at(-out.plane - (frames > 1 ? 2 : 1));
     const name = value.kind === "parameter" ? `${axis} ${map}` : net.map(value.id, map) || `map ${map}`;
     const exact = out.exact?.[ravel(state.index.slice(out.sliced ? 1 : 0), out.shape.slice(out.sliced ? 1 : 0))];
-    const named = out.maps > frames ? html`<b>${name}</b> <span class="soft">${short(low)} to ${short(high)}</span>` : html`<b>${net.spot(value.id, state.index)}</b> ${exact === undefined ? nothing : short(exact)}`;
+    const named = out.maps > frames ? html`<b>${name}</b> <span class="soft">${Number.isNaN(low) ? "NaN" : `${short(low)} to ${short(high)}`}</span>` : html`<b>${net.spot(value.id, state.index)}</b> ${exact === undefined ? nothing : short(exact)}`;
     render(named, /** @type {HTMLElement} */ (this.el.querySelector(".named")));
     const which = this.el.querySelector(".which");
     if (which) render(`kernel ${map}`, /** @type {HTMLElement} */ (which));
