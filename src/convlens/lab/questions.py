@@ -118,6 +118,7 @@ QUESTIONS = questions(
     Question("network", Lab.network, "The network's steps, values and answer on the picture"),
     Question("number", Lab.number, "One number: its terms and the pixels it depends on"),
     Question("bench", Lab.bench, "One number with the maps and the kernel that it is made with"),
+    Question("python", Lab.python, "Python that computes one number again"),
     Question("terms", Lab.terms, "More of a number's terms, from a rank on"),
     Question("atlas", Lab.atlas, "A thumbnail of every activation"),
     Question("kernels", Lab.kernels, "The kernel that makes one map"),

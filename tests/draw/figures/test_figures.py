@@ -42,8 +42,12 @@ def frames(figure: Figure, theme: str = "light") -> list[Rectangle]:
 
 
 SAID = {
-    ("conv1", (0, 5, 6, 4)): "Kernel 5 lies on rows 5–7, columns 3–5 of the input. The 9 products "
-    "add up to 1.502, with the bias 0.1750: 1.677.",
+    ("conv1", (0, 5, 6, 4)): "Kernel 5 lies on rows 5–7, columns 3–5 of the input. Every number "
+    "is multiplied by the weight on it; the 9 products add up to 1.502, with the bias 0.1750 to "
+    "1.677.",
+    ("conv2", (0, 8, 0, 2)): "Kernel 8 lies on rows −1 to 1, columns 1–3 of pool1, in each of 24 "
+    "maps. Every number is multiplied by the weight on it; the 216 products add up to −0.1569, "
+    "with the bias −0.01885 to −0.1758. 3 places of it lie beyond the edge and count 0.",
     ("relu1", (0, 5, 6, 6)): "Negative, so it becomes 0: −0.08440 stops here.",
     ("pool1", (0, 5, 1, 1)): "The largest of 4 numbers, rows 2–3, columns 2–3 of map 5 of relu1: "
     "1.341, at row 3, column 3. The others have no part in it.",

@@ -53,28 +53,39 @@ def sentence(explanation: Explanation, window: WindowSeen | None) -> str:
     return f"{said}, of {plural(len(terms), 'number')}: {short(explanation.recorded)}."
 
 
-def _lies(window: WindowSeen) -> str:
+def _spans(window: WindowSeen) -> str:
     low, high = (window.rows[0], window.columns[0]), (window.rows[-1], window.columns[-1])
     axes = min(window.map.axes, 2)
     spans = spans_in_words(low[2 - axes :], high[2 - axes :])
     frame = "" if window.map.frame is None else f"frame {window.map.frame}, "
-    return f"{frame}{spans} of {where_in_words(window)}"
+    return f"{frame}{spans}"
+
+
+def _lies(window: WindowSeen) -> str:
+    return f"{_spans(window)} of {where_in_words(window)}"
 
 
 def _windowed(explanation: Explanation, window: WindowSeen) -> str:
-    axes = axes_of(explanation)
+    axes, terms = axes_of(explanation), explanation.terms
     lead = explanation.index[: len(explanation.index) - axes]
-    first = f"Kernel {lead[-1] if lead else 0} lies on {_lies(window)}."
+    maps = terms.arrangement[0]
+    over = where_in_words(window)
+    if maps > 1:
+        over = f"{window.map.name}, in each of {maps} maps"
     beyond, edge = int((~window.inside).sum()), ""
-    if beyond == 1:
-        edge = " 1 place of it lies beyond the edge and counts 0."
-    elif beyond:
-        edge = f" {beyond} places of it lie beyond the edge and count 0."
-    made = f" The {plural(window.values.size, 'product')} add up to {short(window.sum)}"
-    if window.hidden:
-        made += f", those of the {plural(window.hidden, 'other term')} to {short(window.others)}"
-    bias = f", with the bias {short(explanation.bias)}" if explanation.bias else ""
-    return f"{first}{edge}{made}{bias}: {short(explanation.recorded)}."
+    if beyond:
+        lies, counts = ("lies", "counts") if beyond == 1 else ("lie", "count")
+        edge = f" {plural(beyond, 'place')} of it {lies} beyond the edge and {counts} 0."
+    made = short(explanation.total - explanation.bias)
+    added = f"the {plural(len(terms), 'product')} add up to {made}"
+    if len(terms) == 1:
+        added = f"the product is {made}"
+    if explanation.bias:
+        added += f", with the bias {short(explanation.bias)} to {short(explanation.recorded)}"
+    return (
+        f"Kernel {lead[-1] if lead else 0} lies on {_spans(window)} of {over}. Every number is "
+        f"multiplied by the weight on it; {added}.{edge}"
+    )
 
 
 def _chosen(explanation: Explanation, window: WindowSeen) -> str:

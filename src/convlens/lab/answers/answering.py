@@ -29,6 +29,7 @@ from convlens.lab.answers.marking import Lit, lit_region
 from convlens.lab.answers.network import NetworkAnswer, network_answer, no_network
 from convlens.lab.answers.scores import scores_of
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer, Standing
+from convlens.lab.answers.sharing import PythonAnswer, python
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
 from convlens.lab.guarding import SENTENCES
 from convlens.learn.opening import Opened, open_network
@@ -280,6 +281,12 @@ class Lab:
         standing = _standing(seen, value, index)
         other = None if beside is None else self._looks.at(beside).recording
         return bench_of(seen.recording, found, index, channel, standing, other)
+
+    def python(self, recording: int, value: int, index: tuple[int, ...]) -> PythonAnswer:
+        """Return lines of Python that compute a number again and explain it."""
+        seen = self._looks.at(recording)
+        seen.element(value, index)
+        return {"text": python(seen, value, index)}
 
     def terms(self, recording: int, value: int, index: tuple[int, ...], start: int) -> TermsAnswer:
         """Return the terms of a number from rank `start` on."""

@@ -451,6 +451,10 @@
  * @typedef {object} OpenAnswer
  * @property {number} recording
  *
+ * Lines of Python that compute one number again and print what it is made of.
+ * @typedef {object} PythonAnswer
+ * @property {string} text
+ *
  * Whether a run was under way.
  * @typedef {object} CancelAnswer
  * @property {boolean} cancelled
@@ -460,6 +464,7 @@
  * @property {(asked: {}) => NetworkAnswer} network
  * @property {(asked: { recording: number, value: number, index: number[], sheet?: number, choices?: boolean }) => NumberAnswer} number
  * @property {(asked: { recording: number, value: number, index: number[], channel?: number, beside?: number }) => BenchAnswer} bench
+ * @property {(asked: { recording: number, value: number, index: number[] }) => PythonAnswer} python
  * @property {(asked: { recording: number, value: number, index: number[], start: number }) => TermsAnswer} terms
  * @property {(asked: { recording: number }) => AtlasAnswer} atlas
  * @property {(asked: { recording: number, value: number, map: number }) => KernelsAnswer} kernels
