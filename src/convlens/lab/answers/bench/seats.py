@@ -21,6 +21,9 @@ from convlens.lens.kinds.arguments import Arguments
 MOST = 2**22
 """The most numbers of one seat: a map of 2048 x 2048."""
 
+LARGEST_MATRIX = 2**16
+"""The most numbers of a matrix that is one map."""
+
 _PLACES = frozenset(("row", "column", "frame", "position", "feature"))
 """The axes of a value that have places; those before them count samples and channels."""
 
@@ -171,7 +174,12 @@ class Seats:
 
 
 def places_of(recording: Recording, value: Value) -> int:
-    """Return how many of the last axes of a value are one map: a row at least."""
+    """Return how many of the last axes of a value are one map: a row at least.
+
+    A large matrix has a map for each row, because its rows are samples.
+    """
+    if len(value.shape) == 2 and math.prod(value.shape) > LARGEST_MATRIX:
+        return 1
     places = sum(axis in _PLACES for axis in layout_in(recording, value).axes)
     return max(places, min(1, len(value.shape)))
 
