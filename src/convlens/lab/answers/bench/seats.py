@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NotRequired, TypedDict
@@ -138,6 +138,7 @@ class Seats:
     channels: list[tuple[int, float]] = field(default_factory=list)
     channel: int | None = None
     others: bool = False
+    cuts: list[tuple[SeatRow, Callable[[Tensor], Tensor]]] = field(default_factory=list)
     _parts: list[Singles | Doubles] = field(default_factory=list)
     _count: int = 0
 
@@ -158,9 +159,16 @@ class Seats:
         self._parts.append(_flat(part))
         self._count += count
 
+    def cut(
+        self, role: str, value: Value, at: Sequence[int], cut: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Lay what `cut` takes of a value's tensor; it can be taken of another tensor, too."""
+        self.add(role, cut(value.tensor), value.id, at)
+        self.cuts.append((self.rows[-1], cut))
+
     def map(self, role: str, value: Value, at: Sequence[int]) -> None:
         """Lay the map of a value that stands at a leading index."""
-        self.add(role, value.tensor[tuple(at)], value.id, at)
+        self.cut(role, value, at, lambda tensor: tensor[tuple(at)])
 
     @property
     def numbers(self) -> Singles | Doubles:
