@@ -117,8 +117,11 @@ def divisor(
 
 def multiplied(bench: BenchAnswer, recording: Recording, step: Step) -> float:
     detail = bench["detail"]
-    products = float((seat(bench, "in") * seat(bench, "kernel")).sum()) * detail.get("alpha", 1.0)
-    bias = float(seat(bench, "bias")) if has(bench, "bias") else 0.0
+    kernel, own = seat(bench, "kernel"), bench["index"][-1:]
+    row = kernel[own[0]] if kernel.ndim == 2 else kernel
+    products = float((seat(bench, "in") * row).sum()) * detail.get("alpha", 1.0)
+    offset = seat(bench, "bias") if has(bench, "bias") else np.zeros(())
+    bias = float(offset[own[0]] if offset.ndim else offset)
     return products + detail.get("beta", 1.0) * bias
 
 

@@ -63,7 +63,7 @@ export class Bench {
     this.#show(laid, seats);
     this.view.small = !this.input.bar && this.input.cells.cell < 16;
     const { net, state } = this.stage;
-    const caption = (/** @type {Seat} */ seat) => (seat.value === null ? nothing : html`<b>${net.title(seat.value)}</b> <span class="soft">${laid.part(seat)}</span>`);
+    const caption = (/** @type {Seat} */ seat) => (seat.value === null ? nothing : html`<b title=${net.title(seat.value)}>${net.title(seat.value)}</b> <span class="soft">${laid.part(seat)}</span>`);
     const shown = laid.shown;
     const second = laid.seat("in2");
     const { sign } = this.#family;

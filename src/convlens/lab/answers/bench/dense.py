@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from convlens.lab.answers.bench.seats import Benched, BenchOrigin, Seats, Unseated, places_of
 from convlens.lab.answers.sheets import layout_in
@@ -19,6 +18,9 @@ from convlens.lens.terms import broadcast_index, unravel
 
 # Each term of these is of another row.
 _OF_MANY_ROWS = ("addr", "addbmm")
+ALL_ROWS = 2**17
+"""All rows of a layer with up to this many weights come at once."""
+
 PLACES = 3
 """The most axes of a seat."""
 
@@ -27,7 +29,10 @@ _SAME = RESHAPES | DROPOUTS | frozenset(("contiguous", "clone", "detach", "ident
 
 
 def linear(number: Benched, seats: Seats) -> None:
-    """Seat the row of the input, the row of the weight, the bias, and all outputs of that row."""
+    """Seat the row of the input, the row of the weight, the bias, and all outputs of that row.
+
+    Of a layer with few weights all rows come, and the bias of each.
+    """
     terms, given, index = number.explanation.terms, number.given, number.index
     if not len(terms) or number.step.op in _OF_MANY_ROWS:
         raise Unseated("its products are not those of one row")
@@ -38,9 +43,9 @@ def linear(number: Benched, seats: Seats) -> None:
     weight = factors(given)[1]
     at = unravel(int(terms.weight_position[0]), weight.shape)
     if len(weight.shape) == 1 or number.step.op == "linear":
-        seats.map("kernel", weight, at[:-1])
+        seats.map("kernel", weight, at[:-1] if math.prod(weight.shape) > ALL_ROWS else ())
     else:
-        seats.cut("kernel", weight, at[:-2], lambda tensor: tensor[at[:-2]][:, at[-1]])
+        seats.add("kernel", weight.tensor[at[:-2]][:, at[-1]], weight.id, at[:-2])
         seats.detail["column"] = at[-1]
     _add_bias(number, seats)
     if given["alpha"] not in (None, 1):
@@ -54,7 +59,8 @@ def _add_bias(number: Benched, seats: Seats) -> None:
     """Seat the bias of a layer, or the number that a product is added to."""
     given, index = number.given, number.index
     if given.has("bias"):
-        seats.map("bias", given.value("bias"), index[-1:])
+        few = math.prod(given.tensor("weight").shape) <= ALL_ROWS
+        seats.map("bias", given.value("bias"), () if few else index[-1:])
     elif given["beta"]:
         added = given.value("input")
         seats.map("bias", added, broadcast_index(index, added.shape))
@@ -92,10 +98,10 @@ def softmax(number: Benched, seats: Seats) -> None:
 def lane(seats: Seats, role: str, value: Value, index: Sequence[int], dim: int) -> None:
     """Seat the numbers of a value along one axis; `at` is the index along the others."""
     if not value.shape:
-        seats.cut(role, value, (), lambda tensor: tensor.reshape(1))
+        seats.add(role, value.tensor.reshape(1), value.id)
         return
     rest = (*index[:dim], *index[dim + 1 :])
-    seats.cut(role, value, rest, lambda tensor: tensor.movedim(dim, -1)[rest])
+    seats.add(role, value.tensor.movedim(dim, -1)[rest], value.id, rest)
 
 
 def reduction(number: Benched, seats: Seats) -> None:
@@ -105,12 +111,8 @@ def reduction(number: Benched, seats: Seats) -> None:
     axes = reduced_axes(given, len(x.shape))
     kept = [axis for axis in range(len(x.shape)) if axis not in axes]
     rest = [i for axis, i in enumerate(number.index) if axis in kept or not given["keepdim"]]
-
-    def reduced(tensor: Tensor) -> Tensor:
-        block = tensor.permute(*kept, *axes)[tuple(rest)]
-        return block if len(axes) <= PLACES else block.reshape(-1)
-
-    seats.cut("in", x, rest, reduced)
+    block = x.tensor.permute(*kept, *axes)[tuple(rest)]
+    seats.add("in", block if len(axes) <= PLACES else block.reshape(-1), x.id, rest)
     seats.map("out", value, number.lead)
     if len(axes) == 1:
         seats.detail["dim"] = axes[0]

@@ -81,7 +81,7 @@ export function products(view, columns) {
   const { terms } = view;
   if (terms.length > 81 || columns > 9) return strongest(view);
   const most = largest(terms.map((t) => t.product)) || 1;
-  if (columns > 4) {
+  if (columns > 3) {
     const lit = terms.find((t) => same(view.strong, t.k));
     return html`<div class="products compact" .style=${`--k:${columns}`}>${terms.map((term) => html`<span class="term ${same(view.strong, term.k) ? "lit" : ""} ${term.at ? "" : "edge"}" title=${written(term)}
       @pointerenter=${() => view.point(term.k)} @pointerleave=${() => view.point(null)}>${chip(term.product, most)}</span>`)}</div>

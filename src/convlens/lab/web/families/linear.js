@@ -23,7 +23,7 @@ function weights(laid, place) {
 /** @param {Laid} laid @param {number[]} place */
 function bias(laid, place) {
   const seat = laid.seat("bias");
-  return seat ? (laid.answer.detail.beta ?? 1) * seat.numbers[seat.numbers.length > 1 ? place[0] : 0] : 0;
+  return seat ? (laid.answer.detail.beta ?? 1) * seat.numbers[seat.shape.length ? place[0] : 0] : 0;
 }
 
 /** @param {Laid} laid @param {number[]} place @returns {Term[]} */

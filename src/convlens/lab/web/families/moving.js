@@ -1,7 +1,7 @@
 // What hands numbers on as they are on the bench: views, crops, padding, turns, and values joined.
 
 import { html, nothing } from "../vendor/lit-html.js";
-import { ravel, short, unravel } from "../numbers.js";
+import { ravel, same, short, unravel } from "../numbers.js";
 import { equals, where } from "./family.js";
 
 /**
@@ -62,6 +62,15 @@ export const moving = {
     return at ? [{ at, k: [], value, weight: 1, product: value }] : [];
   },
   around,
+  readers: (laid, cell) => {
+    const { shown, out } = laid;
+    const place = shown && around(laid, cell);
+    if (!shown || !place || !same(from(laid, place), cell)) return [];
+    const flat = ravel(cell, shown.shape);
+    const origin = laid.seat("origin")?.numbers;
+    const places = origin ? Array.from(origin.keys()).filter((i) => origin[i] === flat).map((i) => unravel(i, out.shape)) : [place];
+    return places.map((at) => ({ place: at, k: [], weight: 1, product: shown.numbers[flat] }));
+  },
   total: (laid, place, [term]) => (term ? term.value : laid.recorded(place)),
   sentence,
   middle,

@@ -55,7 +55,7 @@ function middle(view) {
   const s = stages(laid, place);
   /** @type {[string, string, number, number][]} */
   const steps = [["mean", "− mean", s.mean, s.centred], ["deviation", "÷ deviation", s.deviation, s.standard], ["scale", "× scale", s.scale, s.scaled], ["shift", "+ shift", s.shift, s.made]];
-  return html`<div class="kernel">${laid.shown ? histogram(view) : nothing}
+  return html`<div class="kernel flat">${laid.shown ? histogram(view) : nothing}
     <ol class="ruler"><li><span></span><b>${short(s.x)}</b></li>${steps.filter(([role]) => laid.seat(role)).map(([, name, by, made]) => html`<li><span>${name} <span class="soft">${short(by)}</span></span><b>${short(made)}</b></li>`)}</ol></div>`;
 }
 

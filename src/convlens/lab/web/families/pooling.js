@@ -75,6 +75,7 @@ function sentence({ laid, place, terms }) {
 /** @param {View} view */
 function middle(view) {
   const { laid, terms, place } = view;
+  if (view.stage.state.way === "feeds") return nothing;
   const lengths = windows(laid).map((axis, i) => taps(axis, place[i]).length);
   const columns = lengths.at(-1) ?? 1;
   const by = divisor(laid, place);

@@ -1,6 +1,6 @@
 // Resampling on the bench: the cells that a place lies between, and the fraction it takes of each.
 
-import { html } from "../vendor/lit-html.js";
+import { html, nothing } from "../vendor/lit-html.js";
 import { plural, ravel, short, tight } from "../numbers.js";
 import { cellSize, patch, products, sum, total, where } from "./family.js";
 import { product } from "./windowed.js";
@@ -30,6 +30,19 @@ function terms(laid, place) {
   }) : [];
 }
 
+/** @param {Laid} laid @param {number[]} cell @returns {import("./family.js").Reader[]} */
+function readers(laid, cell) {
+  const value = laid.shown?.numbers[ravel(cell, laid.shown.shape)] ?? 0;
+  const axes = laid.out.shape.map((count, axis) => Array.from({ length: count }, (_, o) => o).flatMap((o) => {
+    const tap = taps(laid, laid.out.shape.map((_, a) => (a === axis ? o : 0)))[axis]?.find(({ i }) => i === cell[axis]);
+    return tap ? [{ o, k: tap.k, weight: tap.weight }] : [];
+  }));
+  return product(axes).map((tap) => {
+    const weight = tap.reduce((all, t) => all * t.weight, 1);
+    return { place: tap.map((t) => t.o), k: tap.map((t) => t.k), weight, product: weight * value };
+  });
+}
+
 /** @param {View} view */
 function sentence({ laid, place, terms }) {
   const source = laid.net.said(laid.shown?.value ?? -1);
@@ -42,16 +55,19 @@ function sentence({ laid, place, terms }) {
 function middle(view) {
   const { laid, place, terms } = view;
   const columns = taps(laid, place).at(-1)?.length ?? 1;
+  if (view.stage.state.way === "feeds") return nothing;
   if (columns > 8 || terms.length > 64) return html`<p class="soft">${plural(terms.length, "fraction")}</p>`;
-  const side = cellSize(view, columns, view.narrow ? 1 : 2);
+  const alone = view.narrow || columns > 2; // the products name what lies beneath
+  const side = cellSize(view, columns, alone ? 1 : 2);
   const fractions = terms.map((t) => html`<div class="weight plain" .style=${`height:${side}px`} @pointerenter=${() => view.point(t.k)} @pointerleave=${() => view.point(null)}>${side >= 26 ? tight(t.weight) : ""}</div>`);
-  return html`<div class="kernel"><div class="pair">${patch(view, columns, side)}<span class="sign">×</span><div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${fractions}</div></div></div>`;
+  return html`<div class="kernel"><div class="pair">${alone ? nothing : html`${patch(view, columns, side)}<span class="sign">×</span>`}<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${fractions}</div></div></div>`;
 }
 
 /** @type {import("./family.js").Family} */
 export const resample = {
   terms,
   around: (laid, cell) => cell.map((i, axis) => Math.min(laid.out.shape[axis] - 1, Math.floor(((i + 0.5) * laid.out.shape[axis]) / (laid.shown?.shape[axis] ?? 1)))),
+  readers,
   total: (_, __, terms) => sum(terms),
   sentence,
   middle,
