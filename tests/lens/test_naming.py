@@ -1,6 +1,5 @@
 """A name stands for one value everywhere: a path for its module's output, on the page too."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import convlens
-from convlens.lab.answers.outline import OutlineNode, outline
+from convlens.lab.answers.steps import call_rows, step_rows
 from convlens.lens import Recording, costs_of, explain, record
 from convlens.lens.trees import tensors_in
 from tests.cases.networks import NETWORKS, Shared, build
@@ -193,29 +192,18 @@ def test_every_name_means_its_value_and_is_the_same_next_time(make: Any) -> None
     assert record(network, *inputs).names == names
 
 
-def nodes_of(nodes: list[OutlineNode]) -> Iterator[OutlineNode]:
-    for node in nodes:
-        yield node
-        yield from nodes_of(node.get("children", []))
-
-
 @EACH
-def test_every_name_of_the_outline_is_one_that_explain_takes(make: Any) -> None:
+def test_every_name_of_a_step_or_call_is_one_that_explain_takes(make: Any) -> None:
     network, inputs = make()
     recording = record(network, *inputs)
-
-    def check(nodes: list[OutlineNode], ahead: str) -> None:
-        for node in nodes:
-            below = node.get("path") or f"{ahead}{node['name']}"
-            for name in [below] if node.get("values") else []:
-                value = recording.values[node["values"][0]]
-                if value.tensor.numel() and not value.dtype.is_complex:
-                    index = (0,) * len(value.shape)
-                    assert explain(recording, name, index).value.id == value.id, name
-            check(node.get("children", []), f"{below}.")
-
-    check(outline(recording), "")
-    assert list(nodes_of(outline(recording)))
+    named = [(row["name"], row["outputs"]) for row in step_rows(recording)]
+    named += [(row["label"], row["outputs"]) for row in call_rows(recording)]
+    for name, outputs in named:
+        for id in outputs[:1]:
+            value = recording.values[id]
+            if value.tensor.numel() and not value.dtype.is_complex:
+                index = (0,) * len(value.shape)
+                assert explain(recording, name, index).value.id == value.id, name
 
 
 def test_a_number_in_text_is_a_module_and_never_a_step() -> None:

@@ -116,7 +116,7 @@ def questions(*table: Question) -> dict[str, Question]:
 
 QUESTIONS = questions(
     Question("network", Lab.network, "The network's steps, values and answer on the picture"),
-    Question("number", Lab.number, "One number: its terms and the pixels it depends on"),
+    Question("number", Lab.number, "One number: its terms, the pixels it depends on, its map"),
     Question("bench", Lab.bench, "One number with the maps and the kernel that it is made with"),
     Question("python", Lab.python, "Python that computes one number again"),
     Question("terms", Lab.terms, "More of a number's terms, from a rank on"),

@@ -3,6 +3,7 @@
 from convlens.lens.changing import Change, Mute, SetArgument, SetNumber, SetValue
 from convlens.lens.costs import CostRow, Costs, costs, costs_of
 from convlens.lens.explaining import Contribution, Explanation, explain, explain_value
+from convlens.lens.feeding import Feeds, Reading, feeds, feeds_value
 from convlens.lens.fields import Region, region
 from convlens.lens.reaching import Reach, reach
 from convlens.lens.recorder.running import record
@@ -18,8 +19,10 @@ __all__ = [
     "Costs",
     "Explanation",
     "Failure",
+    "Feeds",
     "Mute",
     "Reach",
+    "Reading",
     "Recording",
     "Region",
     "SetArgument",
@@ -32,6 +35,8 @@ __all__ = [
     "costs_of",
     "explain",
     "explain_value",
+    "feeds",
+    "feeds_value",
     "reach",
     "record",
     "region",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from convlens.lab import Lab
-from convlens.lab.answers import answering
 from convlens.lab.guarding import StaleRecordingError
 from convlens.learn.opening import Opened, open_network, opened_module
 from convlens.learn.preparing import Preparation
@@ -65,62 +63,3 @@ def test_the_network_scale_is_its_largest_number(digits: Lab) -> None:
     recording = recorded("digits", DATA / "digit-3.png")
     computed = [v.tensor for v in recording.values if v.kind == "computed"]
     assert digits.scale(1)["largest"] == max(float(t.abs().max()) for t in computed)
-
-
-def test_a_number_brings_its_terms_its_region_and_the_sheet_that_is_asked_for(digits: Lab) -> None:
-    conv = next(v["id"] for v in digits.network()["values"] if v["name"] == "conv2")
-    alone = digits.number(1, conv, (0, 3, 1, 2))
-    assert alone["explanation"] is not None
-    assert alone["explanation"]["op"] == "conv2d"
-    assert alone["region"] is not None
-    assert (alone["refusal"], alone["sheet"]) == ("", None)
-    sheet = digits.number(1, conv, (0, 3, 1, 2), 0)["sheet"]
-    assert sheet is not None
-    known = digits.sheet(1, conv)
-    assert sheet.keys() == known.keys()
-    for name, part in known.items():
-        np.testing.assert_array_equal(sheet[name], part)  # type: ignore[literal-required]
-
-
-def test_a_chosen_number_has_its_region_only_where_that_is_wanted(digits: Lab) -> None:
-    pool = next(v["id"] for v in digits.network()["values"] if v["name"] == "pool1")
-    for choices in (True, False):
-        answer = digits.number(1, pool, (0, 3, 1, 2), choices=choices)
-        assert answer["explanation"] is not None
-        assert answer["explanation"]["rule"] == "chosen"
-        assert (answer["region"] is not None) == choices
-
-
-def test_a_number_that_cannot_be_explained_says_why_and_brings_its_sheet(
-    digits: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise ArithmeticError("the terms do not add up")
-
-    monkeypatch.setattr(answering, "explain_value", refuse)
-    answer = digits.number(1, 0, (0, 0, 1, 2), 0)
-    assert (answer["explanation"], answer["region"]) == (None, None)
-    assert answer["refusal"] == "the terms do not add up"
-    assert answer["sheet"] is not None
-
-
-def test_a_mistake_of_the_lens_is_no_refusal(digits: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise KeyError("stride")
-
-    monkeypatch.setattr(answering, "explain_value", fail)
-    with pytest.raises(KeyError):
-        digits.number(1, 0, (0, 0, 1, 2))
-
-
-def test_a_sheet_that_cannot_be_shown_is_left_out_of_a_number() -> None:
-    class Sparse(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return (x * 2).to_sparse().to_dense()
-
-    lab = Lab(opened_module(Sparse().eval(), size=8))
-    lab.look(DATA / "cat.jpg")
-    sparse = lab.network()["values"][-2]["id"]
-    assert lab.number(1, sparse, (0, 0, 1, 2), 0)["sheet"] is None
-    with pytest.raises(ValueError, match="is sparse; only dense numbers are shown"):
-        lab.sheet(1, sparse)

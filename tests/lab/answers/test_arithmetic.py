@@ -13,7 +13,7 @@ from tests.cases.lab_networks import noise, recorded
 
 
 def _explained(lab: Lab, value: int, index: tuple[int, ...]) -> Explained:
-    found = lab.number(1, value, index)["explanation"]
+    found = lab.bench(1, value, index)["explained"]
     assert found is not None
     return found
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convlens.lab import Lab
-from convlens.lab.answers import atlas
+from convlens.lab.answers import atlas, sheets
 from convlens.lab.answers.atlas import SIDE, STACK, AtlasAnswer, atlas_of
 from convlens.lab.answers.steps import step_rows
 from convlens.lens import Recording, record
@@ -146,7 +146,7 @@ def test_many_values_are_too_many_and_large_ones_are_read_in_parts(
     monkeypatch.setattr(atlas, "MOST", 3)
     whole, _ = drawn(lambda x: x.relu().exp().sin(), torch.randn(1, 5, 4, 4))
     assert len(whole["values"]) == 3
-    monkeypatch.setattr(atlas, "_AT_ONCE", 20)
+    monkeypatch.setattr(sheets, "AT_ONCE", 20)
     torch.manual_seed(0)
     x = torch.randn(1, 5, 4, 4)
     parts, _ = drawn(lambda x: x.sin(), x)

@@ -60,5 +60,5 @@ test("the strongest number of a map is the one of the largest size, with its num
 });
 
 test("a map's facts leave out what is not finite, and count it", () => {
-  assert.deepEqual(factsOf([1, NaN, -3, 0, Infinity]), { low: -3, high: 1, mean: -2 / 3, zeros: 1, odd: 2, count: 5 });
+  assert.deepEqual(factsOf([1, NaN, -3, 0, Infinity]), { low: -3, high: 1, mean: -2 / 3, count: 5, zeros: 1, nans: 1, infinite: 1 });
 });

@@ -112,7 +112,7 @@ def test_the_page_leaves_few_types_open() -> None:
         ("@property {number} rank\n", "@property {number} ranks\n"),
         (" * @property {number} rank\n", ""),
         ("@property {Lit | null} region", "@property {Lit} region"),
-        ("sheet?: number", "sheet: number"),
+        ("beside?: number", "beside: number"),
     ],
 )
 def test_a_type_that_differs_is_found(right: str, wrong: str) -> None:

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from torch import nn
 
-from convlens.lab.answers.arithmetic import Explained, Ranking, TermsAnswer, explained
+from convlens.lab.answers.arithmetic import Ranking, TermsAnswer
 from convlens.lab.answers.atlas import AtlasAnswer, atlas_of
 from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
 from convlens.lab.answers.changing import ReplayAnswer, replayed, resized
@@ -25,30 +25,17 @@ from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.kernels import KernelsAnswer, kernels_of
 from convlens.lab.answers.looking import Look, look_at, look_of
 from convlens.lab.answers.looks import Looks
-from convlens.lab.answers.marking import Lit, lit_region
+from convlens.lab.answers.marking import Lit
 from convlens.lab.answers.network import NetworkAnswer, network_answer, no_network
+from convlens.lab.answers.number import NumberAnswer, number_of
 from convlens.lab.answers.scores import scores_of
-from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer, Standing
+from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer
 from convlens.lab.answers.sharing import PythonAnswer, python
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
-from convlens.lab.guarding import SENTENCES
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.own_networks import siblings
 from convlens.learn.predicting.reliability import doubts as doubts_of
-from convlens.lens import Recording, explain_value, region
-
-
-class NumberAnswer(TypedDict):
-    """One number: its explanation, or the `refusal` that says why it cannot be explained.
-
-    `region`: the part of the first input that it depends on. `sheet`: the sheet it lies on, where
-    that was asked for and its numbers can be read.
-    """
-
-    explanation: Explained | None
-    refusal: str
-    region: Lit | None
-    sheet: SheetAnswer | None
+from convlens.lens import Recording, explain_value
 
 
 class ScaleAnswer(TypedDict):
@@ -224,40 +211,15 @@ class Lab:
         """Return how far two recordings of one shape are apart, step by step."""
         return compare(self._looks.at(recording).recording, self._looks.at(other).recording)
 
-    def number(
-        self,
-        recording: int,
-        value: int,
-        index: tuple[int, ...],
-        sheet: int | None = None,
-        choices: bool = True,
-    ) -> NumberAnswer:
-        """Return one number as the sum of its terms, and the part of the input it depends on.
+    def number(self, recording: int, value: int, index: tuple[int, ...]) -> NumberAnswer:
+        """Return one number: its strongest terms, the input it depends on, the numbers around it.
 
         Args:
             recording: the recording's number.
             value: the id of the value that holds the number.
             index: where the number lies in it.
-            sheet: the index on the first axis of a sheet of this value to send along.
-            choices: whether to find the region of a number that was chosen among others, too.
         """
-        seen = self._looks.at(recording)
-        seen.element(value, index)
-        answer: NumberAnswer = {
-            "explanation": None,
-            "refusal": "",
-            "region": None,
-            "sheet": None if sheet is None else _sheet_or_none(seen, value, sheet),
-        }
-        try:
-            found = explain_value(seen.recording, value, index)
-        except SENTENCES as error:
-            return answer | {"refusal": str(error) or type(error).__name__}
-        standing = _standing(seen, value, index)
-        answer["explanation"] = explained(seen.recording, found, standing)
-        if choices or found.rule != "chosen":
-            answer["region"] = _region(seen, value, index)
-        return answer
+        return number_of(self._looks.at(recording), value, index)
 
     def bench(
         self,
@@ -278,7 +240,7 @@ class Lab:
         """
         seen = self._looks.at(recording)
         found = seen.element(value, index)
-        standing = _standing(seen, value, index)
+        standing = seen.standing(value, index)
         other = None if beside is None else self._looks.at(beside).recording
         return bench_of(seen.recording, found, index, channel, standing, other)
 
@@ -337,28 +299,3 @@ class Lab:
     def picture(self, recording: int) -> PictureAnswer:
         """Return the picture as the network sees it."""
         return {"png": self._looks.at(recording).png()}
-
-
-def _standing(seen: Look, value: int, index: tuple[int, ...]) -> Standing | None:
-    """Return how a class stands at its pixel, where a number is the score of one."""
-    if seen.segments is None or seen.segments.value.id != value:
-        return None
-    return seen.segments.standing(index)
-
-
-def _sheet_or_none(seen: Look, value: int, first: int) -> SheetAnswer | None:
-    """Return a sheet, or None where it is refused: the question `sheet` then says why."""
-    try:
-        return sheet_of(seen.recording, seen.value(value), first)
-    except ValueError:
-        return None
-
-
-def _region(seen: Look, value: int, index: tuple[int, ...]) -> Lit | None:
-    """Return the part of the first input that a number depends on, if it can be found."""
-    if not seen.recording.inputs:
-        return None
-    try:
-        return lit_region(seen.recording, region(seen.recording, value, index))
-    except SENTENCES:
-        return None

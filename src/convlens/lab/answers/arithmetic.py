@@ -22,6 +22,9 @@ GROUPS = 24
 WINDOWS = ("windowed", "region")
 """The kinds whose terms lie as a window does: a convolution's, or those under a detector's box."""
 
+STRONGEST = 200
+"""The terms that one answer holds at most where each is ranked by itself."""
+
 _NUMBERS = 6_000  # the most terms of one answer, so that wide windows do not make it heavy
 
 
@@ -34,7 +37,7 @@ class SourceLine(TypedDict):
 
 
 class TermGroup(TypedDict):
-    """The terms shown together: the window of one input channel, or one term.
+    """The terms shown together: the window of one input channel, one term, or the strongest terms.
 
     The lists have an entry for each term, as `convlens.lens.Terms` describes them; `first` is the
     number of the first term, `channel` the input channel of a window.
@@ -90,11 +93,18 @@ class Explained(TermsAnswer):
 
 
 def explained(
-    recording: Recording, explanation: Explanation, standing: Standing | None = None
+    recording: Recording,
+    explanation: Explanation,
+    standing: Standing | None = None,
+    *,
+    single: bool = False,
 ) -> Explained:
-    """Return an explanation with the groups of its terms that weigh most."""
+    """Return an explanation with the groups of its terms that weigh most.
+
+    Where `single`, each term is ranked by itself, and there is one group: the strongest terms.
+    """
     step = explanation.step
-    ranking = Ranking(recording, explanation)
+    ranking = Ranking(recording, explanation, single)
     with np.errstate(invalid="ignore", over="ignore"):
         products = float(explanation.terms.product.sum())
     return {
@@ -118,7 +128,7 @@ def explained(
         "products": products,
         "group_count": len(ranking.sums),
         "standing": standing,
-        **ranking.terms(0),
+        **(ranking.strongest() if single else ranking.terms(0)),
     }
 
 
@@ -128,16 +138,18 @@ class Ranking:
 
     Terms of a window are grouped by input channel; other terms stand alone. Of a choice the chosen
     term comes first, then the others in the order of their numbers, from the end nearer to it.
+    Where `single`, all terms stand alone.
     """
 
     recording: Recording
     explanation: Explanation
+    single: bool = False
 
     @property
     def window(self) -> tuple[int, ...]:
         """The shape of one group's terms: the window, or () where every term stands alone."""
         arrangement = self.explanation.terms.arrangement
-        if self.explanation.kind in WINDOWS and len(arrangement) > 1:
+        if not self.single and self.explanation.kind in WINDOWS and len(arrangement) > 1:
             return tuple(arrangement[1:])
         return ()
 
@@ -155,13 +167,23 @@ class Ranking:
         """Return the groups of rank `start` on, and the sum of those behind them."""
         order = self._order()
         end = start + max(1, min(GROUPS, _NUMBERS // max(math.prod(self.window), 1)))
+        size = math.prod(self.window)
+        groups = [
+            self._group(slice(group * size, (group + 1) * size), self._channel(group, size))
+            for group in order[start:end].tolist()
+        ]
+        return self._answer(groups, order[end:])
+
+    def strongest(self) -> TermsAnswer:
+        """Return the terms that weigh most as one group, where all stand alone."""
+        order = self._order()
+        first = order[:STRONGEST]
+        return self._answer([self._group(first)] if len(first) else [], order[STRONGEST:])
+
+    def _answer(self, groups: list[TermGroup], behind: Ints) -> TermsAnswer:
         with np.errstate(invalid="ignore", over="ignore"):
-            rest = float(self.sums[order[end:]].sum())
-        return {
-            "groups": [self._group(int(group)) for group in order[start:end]],
-            "rest": rest,
-            "rest_count": max(0, len(order) - end),
-        }
+            rest = float(self.sums[behind].sum())
+        return {"groups": groups, "rest": rest, "rest_count": len(behind)}
 
     def _order(self) -> Ints:
         terms = self.explanation.terms
@@ -171,13 +193,14 @@ class Ranking:
         ascending = (terms.value < chosen).sum() < (terms.value > chosen).sum()
         return np.lexsort((terms.value if ascending else -terms.value, terms.weight == 0))
 
-    def _group(self, group: int) -> TermGroup:
-        terms, size = self.explanation.terms, math.prod(self.window)
-        part = slice(group * size, (group + 1) * size)
+    def _group(self, part: slice | Ints, channel: int | None = None) -> TermGroup:
+        terms = self.explanation.terms
+        with np.errstate(invalid="ignore", over="ignore"):
+            products = float(terms.product[part].sum())
         return {
-            "first": group * size,
-            "channel": self._channel(group, size),
-            "sum": float(self.sums[group]),
+            "first": part.start if isinstance(part, slice) else 0,
+            "channel": channel,
+            "sum": products,
             "source": terms.source[part].tolist(),
             "position": terms.position[part].tolist(),
             "value": terms.value[part].tolist(),

@@ -7,11 +7,10 @@ from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from convlens.lab.answers.envelope import Bytes, Doubles, Ints, Singles
-from convlens.lab.answers.sheets import layout, plane_of, reads_batches
+from convlens.lab.answers.sheets import parts_of, plain, planes_of, reads_batches
 from convlens.lab.answers.steps import StepRow
 from convlens.lens import Recording, Value
 
@@ -23,8 +22,6 @@ STACK = 6
 
 MOST = 3_000
 """The most values that are drawn, the first ones: with their stacks these are 50 MB."""
-
-_AT_ONCE = 2**22  # numbers looked at together, so that no large value is copied as a whole
 
 Sizes = npt.NDArray[np.int64]
 
@@ -65,7 +62,7 @@ def atlas_of(recording: Recording, steps: Sequence[StepRow]) -> AtlasAnswer:
     liveliest = np.full((count, STACK), -1, np.int32)
     stacks = np.zeros((count, STACK, SIDE, SIDE), np.uint8)
     for at, value in enumerate(values):
-        planes = _planes(value, batched)
+        planes = planes_of(value, batched=batched)
         sizes[:, at] = planes.shape
         if planes.numel():
             low, high = _ends(planes)
@@ -96,22 +93,9 @@ def _drawn(recording: Recording, steps: Sequence[StepRow]) -> Iterator[Value]:
             yield value
 
 
-def _planes(value: Value, batched: bool) -> Tensor:
-    """Return the maps of a value's first sample, (maps, rows, columns), at best without a copy."""
-    plan = layout(value, batched=batched)
-    tensor = value.tensor.detach()
-    if plan.sliced:
-        tensor = tensor[0] if len(tensor) else tensor.sum(0)[:0]
-    rows, columns = plane_of(tuple(tensor.shape), plan.plane)
-    if not tensor.numel():
-        return torch.zeros(0, rows, columns)
-    return tensor.reshape(-1, rows, columns)
-
-
 def _ends(planes: Tensor) -> tuple[Doubles, Doubles]:
     """Return the least and the largest finite number of each map; 0 where none is finite."""
-    some = max(1, _AT_ONCE // planes[0].numel())
-    found = [_finite_ends(_plain(part)) for part in planes.split(some)]
+    found = [_finite_ends(part) for part in parts_of(planes)]
     low, high = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return low, high
 
@@ -126,20 +110,11 @@ def _finite_ends(maps: npt.NDArray[Any]) -> tuple[Doubles, Doubles]:
     return low, high
 
 
-def _plain(part: Tensor) -> npt.NDArray[Any]:
-    """Return numbers for NumPy, which reads a few at a time faster than torch: complex by size."""
-    if part.is_complex():
-        part = part.abs()
-    elif part.dtype == torch.bfloat16:
-        part = part.float()
-    return part.cpu().resolve_neg().numpy()
-
-
 def _draw(planes: Tensor, maps: Sizes, ends: Singles, stack: Bytes) -> None:
     """Draw some maps of a value into a stack of thumbnails, sampled down where they are larger."""
     down, across = _sampled(planes.shape[1]), _sampled(planes.shape[2])
     places = np.ix_(down, across)
-    picked = np.stack([_plain(planes[int(map)])[places] for map in maps]).astype(np.float64)
+    picked = np.stack([plain(planes[int(map)])[places] for map in maps]).astype(np.float64)
     low, high = (float(end) for end in ends)
     codes = (picked - low) * (254 / (high - low) if high > low else 0.0) + 1.5
     codes = np.where(np.isfinite(codes), np.clip(codes, 1, 255), 0)

@@ -18,7 +18,7 @@ from convlens.lab.answers.detections import Detections, detections_of
 from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.scores import classes_of
-from convlens.lab.answers.segments import Segments, segments_of
+from convlens.lab.answers.segments import Segments, Standing, segments_of
 from convlens.lab.answers.sheets import largest, numbers
 from convlens.lab.answers.steps import StepRow, step_rows
 from convlens.learn.modes import mode
@@ -107,6 +107,12 @@ class Look:
         if self.segments is None:
             raise ValueError("`recording` has no segments: this network gives pixels no classes")
         return self.segments
+
+    def standing(self, id: int, index: tuple[int, ...]) -> Standing | None:
+        """Return how a class stands at its pixel, where a number is the score of one."""
+        if self.segments is None or self.segments.value.id != id:
+            return None
+        return self.segments.standing(index)
 
     def png(self) -> Bytes:
         """Return the frames, one below the other, as the bytes of a PNG file.

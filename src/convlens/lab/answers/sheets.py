@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -13,6 +14,9 @@ from convlens.lens import Recording, Value
 
 MOST_EXACT = 2**20
 """A sheet of up to this many numbers brings them exactly, so that the page asks nothing more."""
+
+AT_ONCE = 2**22
+"""The numbers that are looked at together."""
 
 # The names of the axes of an activation and of a weight, by the number of axes.
 _ACTIVATION = {
@@ -158,6 +162,36 @@ def numbers(value: Value) -> torch.Tensor:
     if tensor.is_complex():
         tensor = tensor.abs()
     return tensor.to(torch.float64 if tensor.dtype in WIDE else torch.float32).cpu()
+
+
+def planes_of(value: Value, first: int = 0, *, batched: bool = True) -> torch.Tensor:
+    """Return the maps of a sheet, (maps, rows, columns), at best without a copy.
+
+    `first` is the index on the first axis, where the layout is sliced.
+    """
+    plan = layout(value, batched=batched)
+    tensor = value.tensor.detach()
+    if plan.sliced:
+        tensor = tensor[first] if len(tensor) else tensor.sum(0)[:0]
+    rows, columns = plane_of(tuple(tensor.shape), plan.plane)
+    if not tensor.numel():
+        return torch.zeros(0, rows, columns)
+    return tensor.reshape(-1, rows, columns)
+
+
+def parts_of(planes: torch.Tensor) -> Iterator[npt.NDArray[Any]]:
+    """Yield a few maps after another, so that no large value is copied as a whole."""
+    for part in planes.split(max(1, AT_ONCE // max(planes[0].numel(), 1))) if len(planes) else ():
+        yield plain(part)
+
+
+def plain(part: torch.Tensor) -> npt.NDArray[Any]:
+    """Return numbers for NumPy, which reads a few at a time faster than torch: complex by size."""
+    if part.is_complex():
+        part = part.abs()
+    elif part.dtype == torch.bfloat16:
+        part = part.float()
+    return part.cpu().resolve_neg().numpy()
 
 
 def largest(tensor: torch.Tensor) -> float:

@@ -166,7 +166,26 @@
  * @property {Explained | null} explanation
  * @property {string} refusal
  * @property {Lit | null} region
- * @property {SheetAnswer | null} sheet
+ * @property {FactsRow | null} facts
+ *
+ * The numbers around one: of its map, and of all maps of its sample.
+ * @typedef {object} FactsRow
+ * @property {StatisticsRow} map
+ * @property {StatisticsRow} sample
+ * @property {number} number the map's
+ * @property {number} maps
+ * @property {number} constant maps of which all numbers are equal
+ *
+ * What is known of some numbers; the ends, mean and deviation are those of the finite ones.
+ * @typedef {object} StatisticsRow
+ * @property {number} count
+ * @property {number} low
+ * @property {number} high
+ * @property {number} mean
+ * @property {number} deviation
+ * @property {number} zeros
+ * @property {number} nans
+ * @property {number} infinite
  *
  * An explanation with its terms ranked: sums of groups + rest + bias = total.
  * @typedef {object} Explained
@@ -462,7 +481,7 @@
  * Every question: what it asks, and its answer.
  * @typedef {object} QuestionTable
  * @property {(asked: {}) => NetworkAnswer} network
- * @property {(asked: { recording: number, value: number, index: number[], sheet?: number, choices?: boolean }) => NumberAnswer} number
+ * @property {(asked: { recording: number, value: number, index: number[] }) => NumberAnswer} number
  * @property {(asked: { recording: number, value: number, index: number[], channel?: number, beside?: number }) => BenchAnswer} bench
  * @property {(asked: { recording: number, value: number, index: number[] }) => PythonAnswer} python
  * @property {(asked: { recording: number, value: number, index: number[], start: number }) => TermsAnswer} terms

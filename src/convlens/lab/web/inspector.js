@@ -3,42 +3,43 @@
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { axes } from "./net.js";
 import { count, percent, plural, shapeText, short, span } from "./numbers.js";
-import { Fields } from "./parts/fields.js";
 import { described, whySize } from "./parts/steps.js";
 import { framesOf, mapIn, rangeOf } from "./sheet.js";
 
 /**
  * @typedef {import("./answers.js").StepRow} StepRow
  * @typedef {import("./answers.js").ValueRow} ValueRow
- * @typedef {{ low: number, high: number, mean: number, zeros: number, odd: number, count: number }} Facts of the numbers of a map
+ * @typedef {import("./answers.js").SheetAnswer} Sheet
+ * @typedef {{ count: number, low: number, high: number, mean: number, zeros: number, nans: number, infinite: number }} Facts of some numbers, as `StatisticsRow` has them
  */
 
 /** Return the facts of the numbers of a map. @param {ArrayLike<number>} numbers @returns {Facts} */
 export function factsOf(numbers) {
-  let [low, high, sum, zeros, odd] = [Infinity, -Infinity, 0, 0, 0];
+  let [low, high, sum, zeros, nans, infinite] = [NaN, NaN, 0, 0, 0, 0];
   for (let i = 0; i < numbers.length; i++) {
     const x = numbers[i];
-    if (!Number.isFinite(x)) { odd++; continue; }
-    if (x < low) low = x;
-    if (x > high) high = x;
-    if (x === 0) zeros++;
-    sum += x;
+    if (Number.isNaN(x)) nans++;
+    else if (!Number.isFinite(x)) infinite++;
+    else {
+      if (!(x >= low)) low = x;
+      if (!(x <= high)) high = x;
+      if (x === 0) zeros++;
+      sum += x;
+    }
   }
-  return { low, high, mean: sum / (numbers.length - odd), zeros, odd, count: numbers.length };
+  return { count: numbers.length, low, high, mean: sum / (numbers.length - nans - infinite), zeros, nans, infinite };
 }
 
 /** @param {Facts} facts */
-function factsText({ low, high, mean, zeros, odd, count: all }) {
-  const not = odd ? `; ${count(odd)} of ${count(all)} not finite` : "";
-  if (odd === all) return "no number of it is finite";
+function factsText({ low, high, mean, zeros, nans, infinite, count: all }) {
+  const odd = [[nans, "NaN"], [infinite, "infinite"]].flatMap(([n, name]) => (n ? [`${count(Number(n))} ${name}`] : [])).join(", ");
+  if (Number.isNaN(low)) return odd || "no numbers";
   if (all === 1) return short(low);
-  if (low === high) return `every number is ${short(low)}${not}`;
-  return `${short(low)} to ${short(high)}, mean ${short(mean)}${zeros ? `, ${percent(zeros / all)} zero` : ""}${not}`;
+  const text = low === high ? `every number is ${short(low)}` : `${short(low)} to ${short(high)}, mean ${short(mean)}${zeros ? `, ${percent(zeros / all)} zero` : ""}`;
+  return odd ? `${text}; ${odd}` : text;
 }
 
 export class Inspector {
-  /** @type {Fields | null} */ #fields = null;
-  /** @type {import("./net.js").Net | null} */ #net = null;
   /** @type {WeakMap<object, Facts>} */ #facts = new WeakMap();
   /** @type {WeakMap<object, string>} */ #healths = new WeakMap();
 
@@ -53,13 +54,13 @@ export class Inspector {
     if (!value || !state.index || state.near === "network") return render(nothing, this.el);
     const step = net.maker(value.id);
     const sheet = state.near === "step" || (state.near === "window" && !step);
-    render(html`${sheet ? html`<h2>${net.title(value.id)}</h2>` : this.#number(value, step)}
-      <dl>${sheet ? this.#whole(value, step) : html`${this.#sees(value, step)}${row("Why this size", step?.windows.length ? lines(whySize(step.windows)) : nothing)}${this.#map(value)}`}
+    render(html`${sheet ? html`<h2>${net.title(value.id)}</h2>` : this.#number(value)}
+      <dl>${sheet ? this.#whole(value, step) : html`${this.#sees(step)}${row("Why this size", step?.windows.length ? lines(whySize(step.windows)) : nothing)}${this.#map(value)}`}
         ${step ? row("Step", described(step, net)) : nothing}${this.#written(value, step)}</dl>`, this.el);
   }
 
-  /** The number, large, and its place. @param {ValueRow} value @param {StepRow | undefined} step */
-  #number(value, step) {
+  /** The number, large, and its place. @param {ValueRow} value */
+  #number(value) {
     const { net, state, bench, changes, number } = this.stage;
     const laid = state.near === "window" ? this.stage.laid : null;
     const index = state.index ?? [];
@@ -68,35 +69,38 @@ export class Inspector {
       <p class="soft">${net.title(value.id)}, ${net.spot(value.id, index)}</p>`;
   }
 
-  /** The box of the input that the number depends on. @param {ValueRow} value @param {StepRow | undefined} step */
-  #sees(value, step) {
-    const { net, state } = this.stage;
+  /** The part of the input that the number depends on: exact once it is open, while it moves its box. @param {StepRow | undefined} step */
+  #sees(step) {
+    const { net, state, number, strip } = this.stage;
     const input = net.told.picture_value ?? net.told.inputs[0];
-    if (!step || input === undefined || !state.index) return nothing;
-    if (this.#net !== net) [this.#net, this.#fields] = [net, new Fields(net)];
-    const field = this.#fields?.of(value.id, state.index, "made").get(input);
-    if (!field) return row("Sees", `nothing of ${net.said(input)}`);
-    const shape = net.value(input).shape;
-    const plane = shape.slice(shape.length - field.box.length);
+    if (!step || input === undefined || (state.way === "feeds" && state.from)) return nothing;
+    const region = state.near === "number" ? number.answer?.region : null;
+    const field = strip.fields.get(input);
+    if (!region && !field) return nothing;
+    const { shape } = net.value(input);
+    const box = region?.box ?? field?.box ?? [];
     const area = (/** @type {number[]} */ sides) => sides.reduce((a, b) => a * b, 1);
-    const [seen, all] = [area(field.box.map(([low, high]) => high - low)), area(plane)];
-    const what = net.isPicture(input) ? "pixels" : "places";
-    return row("Sees", field.whole ? `all ${count(all)} ${what} of ${net.said(input)}` : `${this.#dense() ? "" : "up to "}${count(seen)} of ${count(all)} ${what} of ${net.said(input)}: ${boxText(field.box)}`);
+    const seen = region?.count ?? area(box.map(([low, high]) => high - low));
+    const all = area(region?.space ?? shape.slice(shape.length - box.length));
+    const what = `${net.isPicture(input) ? "pixels" : "places"} of ${net.said(input)}`;
+    return row("Sees", seen === all ? `all ${count(all)} ${what}` : `${region ? (region.warning ? "up to " : "") : this.#dense ? "" : "up to "}${count(seen)} of ${count(all)} ${what}: ${boxText(box)}`);
   }
 
-  /** Whether windows leave no gaps, so that a box is seen in full. */
-  #dense() {
-    return this.stage.net.steps.every((step) => step.windows.every((w) => w.dilation === 1 && w.size >= w.stride));
+  /** Whether windows leave no gaps, so that all of a box is seen. */
+  get #dense() {
+    return this.stage.net.steps.every((step) => step.windows.every((w) => w.dilation === 1 && w.size >= w.stride && !w.transposed));
   }
 
   /** The statistics of the map that is open. @param {ValueRow} value */
   #map(value) {
-    const { net, state, laid } = this.stage;
-    if (state.near !== "window" || !laid || laid.rank === 0) return nothing;
-    const { numbers, at } = laid.out;
-    const facts = kept(this.#facts, numbers, factsOf);
-    const name = net.map(value.id, at.at(-1) ?? 0);
-    return row(name ? name[0].toUpperCase() + name.slice(1) : "Its numbers", factsText(facts));
+    const { net, state, laid, number } = this.stage;
+    const found = state.near === "number" ? number.answer?.facts : null;
+    if (found) {
+      const name = net.map(value.id, found.number);
+      return html`${found.map.count > 1 ? row(title(name), factsText(found.map)) : nothing}${found.maps > 1 ? row("All maps", `${factsText(found.sample)}${found.constant ? `; ${count(found.constant)} of ${plural(found.maps, "map")} constant` : ""}`) : nothing}`;
+    }
+    if (state.near !== "window" || laid?.answer.value !== value.id || !laid.rank) return nothing;
+    return row(title(net.map(value.id, laid.out.at.at(-1) ?? 0)), factsText(kept(this.#facts, laid.out.numbers, factsOf)));
   }
 
   /** What holds for all maps of a step. @param {ValueRow} value @param {StepRow | undefined} step */
@@ -109,14 +113,13 @@ export class Inspector {
       ${step ? html`${step.weights ? row("Weights", plural(step.weights, "number")) : nothing}${step.multiply_adds ? row("Multiply–adds", count(step.multiply_adds)) : nothing}${row("Time", `${short(step.seconds * 1000)} ms`)}` : nothing}`;
   }
 
-  /** @param {ValueRow} value @param {import("./answers.js").SheetAnswer} out */
+  /** @param {ValueRow} value @param {Sheet} out */
   #pointed(value, out) {
     const { net, state } = this.stage;
     const size = out.rows * out.columns * framesOf(out);
     if (!out.exact || !out.maps || !state.index) return nothing;
     const map = mapIn(out, state.index);
-    const name = out.maps > framesOf(out) ? net.map(value.id, map) || `map ${map}` : "its numbers";
-    return row(name[0].toUpperCase() + name.slice(1), factsText(factsOf(out.exact.subarray(map * size, (map + 1) * size))));
+    return row(title(out.maps > framesOf(out) ? net.map(value.id, map) || `map ${map}` : ""), factsText(factsOf(out.exact.subarray(map * size, (map + 1) * size))));
   }
 
   /** Where it is written, and by which name Python knows it. @param {ValueRow} value @param {StepRow | undefined} step */
@@ -132,7 +135,7 @@ export class Inspector {
   }
 }
 
-/** Return whether all maps of a sheet vary, or which do not. @param {import("./answers.js").SheetAnswer} sheet */
+/** Return whether all maps of a sheet vary, or which do not. @param {Sheet} sheet */
 function health(sheet) {
   const { codes, maps, rows, columns } = sheet;
   const frames = framesOf(sheet);
@@ -154,6 +157,9 @@ function kept(made, from, make) {
   made.set(from, had);
   return had;
 }
+
+/** A map's name as a heading. @param {string} name */
+const title = (name) => (name ? name[0].toUpperCase() + name.slice(1) : "Its numbers");
 
 /** @param {string} name @param {unknown} text */
 function row(name, text) {

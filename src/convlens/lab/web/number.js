@@ -162,5 +162,5 @@ export class NumberView {
 
 /** A number as a bar from the middle. @param {number} x @param {number} most */
 function bar(x, most) {
-  return html`<span class="bar"><i class=${x < 0 ? "negative" : "positive"} .style=${`width:${Math.min(50, (50 * Math.abs(x)) / most) || 0}%`}></i></span>`;
+  return html`<span class="size"><i class=${x < 0 ? "negative" : "positive"} .style=${`width:${Math.min(50, (50 * Math.abs(x)) / most) || 0}%`}></i></span>`;
 }

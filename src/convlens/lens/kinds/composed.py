@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -151,4 +152,4 @@ def _products(given: Arguments) -> tuple[int, ...]:
     if not given.step.op.endswith("vecdot"):
         return given.output().shape
     shapes = [given.recording.values[id].shape for id in given.step.inputs]
-    return tuple(torch.broadcast_shapes(*shapes))
+    return np.broadcast_shapes(*shapes)

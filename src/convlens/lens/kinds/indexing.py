@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from convlens.lens.kinds.arguments import Arguments, UnboundCall
@@ -104,7 +105,7 @@ def _masked(given: Arguments, out: Index, source: int, at: Index) -> list[Choice
             return []
         place = out
     else:
-        shape = torch.broadcast_shapes(given.value("input").shape, mask.shape)
+        shape = np.broadcast_shapes(given.value("input").shape, mask.shape)
         place = tuple(mask.expand(shape).nonzero()[out[0]].tolist())
     return [_choice(given, ref, broadcast_index(place, mask.shape), "chosen as {} is true")]
 
@@ -219,7 +220,7 @@ def _broadcast(given: Arguments, pickers: Sequence[Picker]) -> tuple[int, ...]:
         if p.boolean and p.ref:
             shape = (int(given.recording.values[p.ref.id].tensor.count_nonzero()),)
         shapes.append(shape)
-    return tuple(torch.broadcast_shapes(*shapes)) if shapes else ()
+    return np.broadcast_shapes(*shapes) if shapes else ()
 
 
 def bound(recording: Recording, step: Step) -> Arguments:

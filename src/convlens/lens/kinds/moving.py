@@ -38,6 +38,12 @@ RESHAPES = frozenset(
     """view reshape reshape_as view_as flatten unflatten squeeze unsqueeze ravel _unsafe_view
     _reshape_alias""".split()
 )
+# These may give a view: other strides over the same memory.
+VIEWS = RESHAPES | frozenset(
+    """permute transpose t adjoint getitem chunk split split_with_sizes tensor_split hsplit vsplit
+    unsafe_chunk unsafe_split unbind expand expand_as broadcast_to narrow select slice movedim
+    moveaxis swapaxes swapdims get_T get_mT get_H get_mH diagonal unfold""".split()
+)
 # The arguments that are data; of other operations it is the first.
 _DATA = {
     "embedding": ("weight",),
@@ -200,6 +206,8 @@ def _view(given: Arguments, slot: int) -> tuple[int, tuple[int, ...]] | None:
     memory, too.
     """
     values, data = given.recording.values, data_of(given)
+    if given.step.op not in VIEWS or not data.keys() >= set(given.step.inputs):
+        return None
     leaves = {id: torch.empty(values[id].shape, device="meta") for id in data}
     try:
         out = run_moved(given, slot, lambda id: leaves[id], data)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from convlens.lab import Lab
 from convlens.lab.answers.bench.benching import FAMILIES, bench_of
@@ -245,6 +247,29 @@ def test_an_average_and_a_layer_state_their_facts() -> None:
     assert clamped.output is not None
     assert bench_of(clamped, clamped.output, (0, 3, 0, 0))["detail"] == {"low": -1.0}
     assert bench_of(whole(), whole().values[1], (0, 0))["detail"] == {}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x.softmax(1),
+        lambda x: x.mean((0, 1)),
+        lambda x: F.conv2d(x, WEIGHT),
+        lambda x: F.conv_transpose2d(x, WEIGHT.mT.repeat(2, 1, 1, 1)[:4], groups=2),
+        lambda x: x * x[:, :, :1],
+    ],
+)
+def test_the_same_parts_of_another_recording_lie_beside(call: Callable[[Tensor], Tensor]) -> None:
+    one, other = record(call, X), record(call, X * 2)
+    assert one.output is not None
+    index = tuple(n - 1 for n in one.output.shape)
+    bench = bench_of(one, one.output, index, beside=other)
+    assert np.array_equal(seat(bench, "real_in"), 2 * seat(bench, "in"))
+    theirs = bench_of(other, other.values[one.output.id], index)
+    assert np.array_equal(seat(bench, "real"), seat(theirs, "out"))
+    wide = record(call, torch.cat([X, X], 3))
+    bench = bench_of(one, one.output, index, beside=wide)
+    assert has(bench, "real") == (bench["family"] == "softmax")
 
 
 def test_every_family_is_laid() -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from convlens.lab.answers.bench.seats import Benched, BenchOrigin, Seats, Unseated, places_of
 from convlens.lab.answers.sheets import layout_in
@@ -45,7 +46,7 @@ def linear(number: Benched, seats: Seats) -> None:
     if len(weight.shape) == 1 or number.step.op == "linear":
         seats.map("kernel", weight, at[:-1] if math.prod(weight.shape) > ALL_ROWS else ())
     else:
-        seats.add("kernel", weight.tensor[at[:-2]][:, at[-1]], weight.id, at[:-2])
+        seats.cut("kernel", weight, at[:-2], lambda tensor: tensor[at[:-2]][:, at[-1]])
         seats.detail["column"] = at[-1]
     _add_bias(number, seats)
     if given["alpha"] not in (None, 1):
@@ -98,10 +99,10 @@ def softmax(number: Benched, seats: Seats) -> None:
 def lane(seats: Seats, role: str, value: Value, index: Sequence[int], dim: int) -> None:
     """Seat the numbers of a value along one axis; `at` is the index along the others."""
     if not value.shape:
-        seats.add(role, value.tensor.reshape(1), value.id)
+        seats.cut(role, value, (), lambda tensor: tensor.reshape(1))
         return
     rest = (*index[:dim], *index[dim + 1 :])
-    seats.add(role, value.tensor.movedim(dim, -1)[rest], value.id, rest)
+    seats.cut(role, value, rest, lambda tensor: tensor.movedim(dim, -1)[rest])
 
 
 def reduction(number: Benched, seats: Seats) -> None:
@@ -111,8 +112,12 @@ def reduction(number: Benched, seats: Seats) -> None:
     axes = reduced_axes(given, len(x.shape))
     kept = [axis for axis in range(len(x.shape)) if axis not in axes]
     rest = [i for axis, i in enumerate(number.index) if axis in kept or not given["keepdim"]]
-    block = x.tensor.permute(*kept, *axes)[tuple(rest)]
-    seats.add("in", block if len(axes) <= PLACES else block.reshape(-1), x.id, rest)
+
+    def reduced(tensor: Tensor) -> Tensor:
+        block = tensor.permute(*kept, *axes)[tuple(rest)]
+        return block if len(axes) <= PLACES else block.reshape(-1)
+
+    seats.cut("in", x, rest, reduced)
     seats.map("out", value, number.lead)
     if len(axes) == 1:
         seats.detail["dim"] = axes[0]

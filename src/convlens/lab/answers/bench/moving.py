@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,10 +50,11 @@ def _from(
         size = math.prod(source.shape[len(lead) :])
         start = ravel(lead, source.shape[: len(lead)]) * size
         seats.map("in", source, lead)
-    places = positions - start
+    places = positions.numpy() - start
     inside = (places >= 0) & (places < size)
     # A seat has fewer numbers than float32 can count.
-    seats.add("origin", torch.where(inside, places, PADDING).to(torch.float32))
+    origin = np.where(inside, places, PADDING).astype(np.float32)
+    seats.add("origin", torch.from_numpy(origin))
 
 
 def _copied(number: Benched, seats: Seats) -> None:

@@ -123,5 +123,5 @@ def _operands(number: Benched, seats: Seats, turned: bool) -> None:
         operand = number.given.value(name)
         own = operand.shape[: max(len(operand.shape) - (len(shape) - len(lead)), 0)]
         at = broadcast_index(lead, own) if own else ()
-        seats.add(role, operand.tensor.expand(shape)[lead], operand.id, at)
+        seats.cut(role, operand, at, lambda tensor: tensor.expand(shape)[lead])
     seats.map("out", number.value, lead)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from convlens.lab.answers.bench.seats import Benched, Seats, Unseated
 from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.terms import PADDING
 
 _SIGNATURE = (
     "input, size=None, scale_factor=None, mode='nearest', align_corners=None, "
@@ -62,9 +64,11 @@ def _matrix(given: Arguments, axis: int, units: Tensor, outputs: int) -> Tensor:
 
 def _taps(matrix: Tensor) -> Tensor:
     """Return places and weights of the entries of each row that are not 0: (rows, taps, 2)."""
-    counts = (matrix != 0).sum(1)
-    most = int(counts.max()) if counts.numel() else 0
-    order = (matrix == 0).to(torch.int8).sort(dim=1, stable=True).indices[:, :most]
-    weights = matrix.gather(1, order)
-    places = torch.where(weights != 0, order, -1)
-    return torch.stack([places.to(matrix.dtype), weights], -1)
+    entries = matrix.numpy()
+    rows, places = np.nonzero(entries)
+    firsts = np.searchsorted(rows, np.arange(len(entries)))
+    ranks = np.arange(len(rows)) - firsts[rows]
+    table = np.zeros((len(entries), int(ranks.max(initial=-1)) + 1, 2), entries.dtype)
+    table[..., 0] = PADDING
+    table[rows, ranks] = np.stack([places, entries[rows, places]], 1)
+    return torch.from_numpy(table)

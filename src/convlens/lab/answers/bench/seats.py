@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NotRequired, TypedDict
@@ -20,6 +20,9 @@ from convlens.lens.kinds.arguments import Arguments
 
 MOST = 2**22
 """The most numbers of one seat: a map of 2048 x 2048."""
+
+LARGEST_MATRIX = 2**16
+"""The most numbers of a matrix that is one map."""
 
 _PLACES = frozenset(("row", "column", "frame", "position", "feature"))
 """The axes of a value that have places; those before them count samples and channels."""
@@ -135,6 +138,7 @@ class Seats:
     channels: list[tuple[int, float]] = field(default_factory=list)
     channel: int | None = None
     others: bool = False
+    cuts: list[tuple[SeatRow, Callable[[Tensor], Tensor]]] = field(default_factory=list)
     _parts: list[Singles | Doubles] = field(default_factory=list)
     _count: int = 0
 
@@ -155,9 +159,16 @@ class Seats:
         self._parts.append(_flat(part))
         self._count += count
 
+    def cut(
+        self, role: str, value: Value, at: Sequence[int], cut: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Lay what `cut` takes of a value's tensor; it can be taken of another tensor, too."""
+        self.add(role, cut(value.tensor), value.id, at)
+        self.cuts.append((self.rows[-1], cut))
+
     def map(self, role: str, value: Value, at: Sequence[int]) -> None:
         """Lay the map of a value that stands at a leading index."""
-        self.add(role, value.tensor[tuple(at)], value.id, at)
+        self.cut(role, value, at, lambda tensor: tensor[tuple(at)])
 
     @property
     def numbers(self) -> Singles | Doubles:
@@ -171,7 +182,12 @@ class Seats:
 
 
 def places_of(recording: Recording, value: Value) -> int:
-    """Return how many of the last axes of a value are one map: a row at least."""
+    """Return how many of the last axes of a value are one map: a row at least.
+
+    A large matrix has a map for each row, because its rows are samples.
+    """
+    if len(value.shape) == 2 and math.prod(value.shape) > LARGEST_MATRIX:
+        return 1
     places = sum(axis in _PLACES for axis in layout_in(recording, value).axes)
     return max(places, min(1, len(value.shape)))
 

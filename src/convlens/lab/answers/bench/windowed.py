@@ -29,15 +29,15 @@ def convolution(number: Benched, seats: Seats) -> None:
     group, local = divmod(out, g.channels_out)
     first = group * g.channels_in
     _rank(number, seats, first, g.channels_in)
-    maps = g.x[lead][first : first + g.channels_in]
+    x, group_of = given.value("input"), slice(first, first + g.channels_in)
     if g.channels_in * math.prod(g.space) <= WHOLE or seats.channel is None:
-        seats.add("in", maps, given.id("input"), lead)
+        seats.cut("in", x, lead, lambda tensor: tensor[lead][group_of])
     else:
-        seats.add("in", maps[seats.channel - first], given.id("input"), (*lead, seats.channel))
+        seats.map("in", x, (*lead, seats.channel))
     seats.detail["first"] = first
     if g.transposed:
-        kernel = g.weight[first : first + g.channels_in, local]
-        seats.add("kernel", kernel, given.id("weight"), (local,))
+        weight = given.value("weight")
+        seats.cut("kernel", weight, (local,), lambda tensor: tensor[group_of, local])
     else:
         seats.map("kernel", given.value("weight"), (out,))
     if given.has("bias"):

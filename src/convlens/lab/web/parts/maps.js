@@ -34,7 +34,7 @@ const GAP = 8;
 const LABEL = 16; // pixels of a map's number above it
 const LEAST = 40; // pixels of a map's width, below which the maps are scrolled
 const MOST = 56; // pixels of a cell
-const TEXT = 26; // pixels of a cell from which its number is written
+const TEXT = 32; // pixels of a cell from which its number is written
 
 /** Return how maps lie: the pixels of a cell, frames and maps in a row, the pixels of a map and from one to the next. @param {Form} form @param {Size} room @param {{ across?: number, most?: number, zoom: number }} asked */
 export function arranged({ rows, columns, frames, count, pair, strip }, { width, height }, { across, most = 64, zoom }) {
