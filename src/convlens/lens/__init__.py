@@ -9,7 +9,6 @@ from convlens.lens.reaching import Reach, reach
 from convlens.lens.recorder.running import record
 from convlens.lens.recording import Call, Failure, Recording, Step, Value
 from convlens.lens.replaying import replay
-from convlens.lens.rerunning import rerun
 from convlens.lens.terms import Terms
 
 __all__ = [
@@ -42,5 +41,4 @@ __all__ = [
     "record",
     "region",
     "replay",
-    "rerun",
 ]

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 // lit-html wants a document when it is loaded; nothing is drawn here.
 Object.assign(globalThis, { document: { createTreeWalker() {}, createComment() {} } });
-const { framesOf, indexIn, mapIn, strongest } = await import("../../../src/convlens/lab/web/sheet.js");
+const { indexIn, placeIn, sizeOf, strongest } = await import("../../../src/convlens/lab/web/sheet.js");
 const { factsOf } = await import("../../../src/convlens/lab/web/inspector.js");
 
 /** @param {number[]} shape @param {string[]} axes @param {number} plane @param {boolean} sliced */
@@ -29,26 +29,26 @@ const SHEETS = [
 test("every place of every map has an index, and leads back to its map", () => {
   for (const each of SHEETS) {
     const seen = new Set();
-    const size = each.rows * each.columns * framesOf(each);
-    for (let map = 0; map < each.maps / framesOf(each); map++) {
+    const size = each.rows * each.columns * sizeOf(each).frames;
+    for (let map = 0; map < each.maps / sizeOf(each).frames; map++) {
       for (let cell = 0; cell < size; cell++) {
         const index = indexIn(each, map, cell);
         assert.equal(index.length, each.shape.length);
         assert.ok(index.every((i, axis) => i >= 0 && i < each.shape[axis]));
         if (each.sliced) assert.equal(index[0], each.first);
-        assert.equal(mapIn(each, index), map);
+        assert.equal(placeIn(each, index).map, map);
         seen.add(String(index));
       }
     }
     assert.equal(seen.size, each.exact.length);
   }
-  assert.deepEqual(SHEETS.map(framesOf), [1, 2, 1, 1, 1, 1, 1]);
+  assert.deepEqual(SHEETS.map((each) => sizeOf(each).frames), [1, 2, 1, 1, 1, 1, 1]);
 });
 
 test("the strongest number of a map is the one of the largest size, with its numbers or their codes", () => {
   for (const each of SHEETS) {
-    const size = each.rows * each.columns * framesOf(each);
-    for (let map = 0; map < each.maps / framesOf(each); map++) {
+    const size = each.rows * each.columns * sizeOf(each).frames;
+    for (let map = 0; map < each.maps / sizeOf(each).frames; map++) {
       const numbers = each.exact.subarray(map * size, (map + 1) * size);
       assert.equal(Math.abs(numbers[strongest(each, map)]), Math.max(...numbers.map(Math.abs)));
     }

@@ -37,14 +37,14 @@ test("a size is explained once where axes agree, and for each where they differ"
 });
 
 test("maps are as large as they fit, and never so small that they cannot be seen", () => {
-  const form = { rows: 8, columns: 8, frames: 1, count: 24, pair: false, strip: false };
-  for (const count of [1, 5, 24, 2048]) for (const width of [180, 366, 900]) for (const pair of [false, true]) {
-    const { across, map, step } = arranged({ ...form, count, pair }, { width, height: 400 }, { zoom: 0 });
-    assert.ok(across * step.width - 8 <= width + 1, `${count} ${width} ${pair}`);
-    assert.ok(map.width >= Math.min(40, width / 3));
-    if (count <= 24 && width === 900) assert.ok(Math.ceil(count / across) * step.height <= 400);
+  const shown = (/** @type {number} */ maps, /** @type {number} */ width) => /** @type {import("../../../src/convlens/lab/web/parts/maps.js").Shown} */ (/** @type {unknown} */ (
+    { sheet: { rows: 8, columns: 8, maps }, frames: 1, room: { width, height: 400 }, zoom: 0 }));
+  for (const count of [1, 5, 24, 2048]) for (const room of [180, 366, 900]) for (const kernel of [undefined, () => null]) {
+    const { across, width, step } = arranged({ ...shown(count, room), kernel });
+    assert.ok(across * step[0] - 8 <= room - 3, `${count} ${room}`);
+    assert.ok(width >= Math.min(40, room / 3));
+    if (count <= 24 && room === 900) assert.ok(Math.ceil(count / across) * step[1] <= 400);
   }
-  const three = arranged(form, { width: 366, height: 400 }, { across: 3, zoom: 0 });
-  assert.equal(three.across, 3);
-  assert.equal(arranged({ ...form, frames: 4, count: 2 }, { width: 900, height: 400 }, { zoom: 0 }).beside, 2);
+  assert.equal(arranged({ ...shown(24, 366), across: 3 }).across, 3);
+  assert.equal(arranged({ ...shown(8, 900), frames: 4 }).beside, 2);
 });

@@ -59,6 +59,12 @@ def point(page: Page, x: float, y: float) -> int:
     return int(found[1])
 
 
+def laid(page: Page, side: str = "to") -> tuple[int, float]:
+    """How many maps stand in a row, and the pixels of a cell."""
+    maps = page.locator(f".{side} .maps")
+    return int(maps.get_attribute("data-across") or 0), float(maps.get_attribute("data-cell") or 0)
+
+
 def range_of(page: Page) -> list[float]:
     """The least and the largest number that are written beside the map's name."""
     text = page.locator(".named .soft").inner_text().replace("−", "-")
@@ -80,14 +86,17 @@ def test_every_map_is_named_with_its_range_and_painted_in_its_numbers_colours(
         "Point at a map to see its kernel."
     )
     seen = set()
-    for x in (20, 90, 150, 280, 420):
-        for y in (40, 125, 300):
-            seen.add(map := point(page, x, y))
+    across, cell = laid(page)
+    for column in (0, 3, across - 1):
+        for line in (0, 1, 3):
+            known = line * across + column
+            map = point(page, column * (4 * cell + 8) + 20, line * (4 * cell + 24) + 30)
+            assert map == known
+            seen.add(map)
             close(range_of(page), tensor[map])
             expect(page.locator(".which")).to_have_text(f"kernel {map}")
-    assert len(seen) == 15
+    assert len(seen) == 9
     numbers = tensor[0].reshape(-1).tolist()
-    cell = 14
     for scale, span in (("unit", tensor[0].abs().max()), ("step", tensor.abs().max())):
         page.locator(f".sheet [data-choice={scale}]").click()
         asked = [".to .maps", 2, 16, cell, 4, 4, numbers, float(span)]
@@ -106,9 +115,7 @@ def test_a_kernel_is_asked_for_once_and_lies_beside_each_map(page: Page, site: S
             maps.append(point(page, x, y))
             page.wait_for_timeout(200)
             kernel = weight[maps[-1], 0]
-            box = page.locator(".from .maps").bounding_box()
-            assert box is not None
-            side = int((box["width"] - 4 - 4) / 2 / 8) * 8
+            side = 8 * laid(page, "from")[1]
             part = [2 + side + 2, 16, side / 3, 3, 3, kernel.reshape(-1).tolist()]
             # A number stands in the middle of a cell, so its corner is looked at.
             corner = [".from .maps", part[0] - 0.4 * side / 3, 16 - 0.4 * side / 3, *part[2:]]
@@ -132,7 +139,8 @@ def test_a_click_opens_the_window_at_the_strongest_number(page: Page, site: Serv
 def test_keys_move_between_maps_and_open_one(page: Page, site: Served) -> None:
     shown(page, f"{site.address}&at=conv2&near=step&index=0,0,0,0")
     page.locator(".to .maps").focus()
-    for key, map in (("ArrowRight", 1), ("ArrowDown", 9), ("End", 47), ("Home", 0)):
+    below = 1 + laid(page)[0]
+    for key, map in (("ArrowRight", 1), ("ArrowDown", below), ("End", 47), ("Home", 0)):
         page.keyboard.press(key)
         expect(page.locator(".named b")).to_have_text(f"map {map}")
     page.keyboard.press("ArrowRight")

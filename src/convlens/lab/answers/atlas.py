@@ -116,7 +116,8 @@ def _draw(planes: Tensor, maps: Sizes, ends: Singles, stack: Bytes) -> None:
     places = np.ix_(down, across)
     picked = np.stack([plain(planes[int(map)])[places] for map in maps]).astype(np.float64)
     low, high = (float(end) for end in ends)
-    codes = (picked - low) * (254 / (high - low) if high > low else 0.0) + 1.5
+    with np.errstate(invalid="ignore"):  # an infinite number times 0
+        codes = (picked - low) * (254 / (high - low) if high > low else 0.0) + 1.5
     codes = np.where(np.isfinite(codes), np.clip(codes, 1, 255), 0)
     stack[: len(maps), : len(down), : len(across)] = codes
 

@@ -4,7 +4,7 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 import { axes } from "./net.js";
 import { count, percent, plural, shapeText, short, span } from "./numbers.js";
 import { described, whySize } from "./parts/steps.js";
-import { framesOf, mapIn, rangeOf } from "./sheet.js";
+import { placeIn, rangeOf, sizeOf } from "./sheet.js";
 
 /**
  * @typedef {import("./answers.js").StepRow} StepRow
@@ -116,10 +116,10 @@ export class Inspector {
   /** @param {ValueRow} value @param {Sheet} out */
   #pointed(value, out) {
     const { net, state } = this.stage;
-    const size = out.rows * out.columns * framesOf(out);
     if (!out.exact || !out.maps || !state.index) return nothing;
-    const map = mapIn(out, state.index);
-    return row(title(out.maps > framesOf(out) ? net.map(value.id, map) || `map ${map}` : ""), factsText(factsOf(out.exact.subarray(map * size, (map + 1) * size))));
+    const { size, maps } = sizeOf(out);
+    const { map } = placeIn(out, state.index);
+    return row(title(maps > 1 ? net.map(value.id, map) || `map ${map}` : ""), factsText(factsOf(out.exact.subarray(map * size, (map + 1) * size))));
   }
 
   /** Where it is written, and by which name Python knows it. @param {ValueRow} value @param {StepRow | undefined} step */
@@ -137,14 +137,12 @@ export class Inspector {
 
 /** Return whether all maps of a sheet vary, or which do not. @param {Sheet} sheet */
 function health(sheet) {
-  const { codes, maps, rows, columns } = sheet;
-  const frames = framesOf(sheet);
-  const all = maps / frames;
+  const { maps: all, size } = sizeOf(sheet);
   if (!all) return "no numbers";
-  const odd = codes.includes(0) ? "some numbers are not finite; " : "";
-  const still = Array.from({ length: all }, (_, map) => map).filter((map) => {
+  const odd = sheet.codes.includes(0) ? "some numbers are not finite; " : "";
+  const still = Array.from({ length: size > 1 ? all : 0 }, (_, map) => map).filter((map) => {
     const [low, high] = rangeOf(sheet, map);
-    return rows * columns * frames > 1 && low === high;
+    return low === high;
   });
   if (all === 1) return odd + (still.length ? "all its numbers are equal" : "its numbers vary");
   if (!still.length) return `${odd}every map varies`;

@@ -33,6 +33,7 @@ export class NumberView {
     const { state, questions, value } = this.stage;
     if (!value || !state.index) return;
     const { index } = state;
+    if (value.shape.includes(0)) return this.stage.say("It has no numbers: one of its axes has length 0.");
     const answer = await questions.once("number", { value: value.id, index });
     if (!current()) return;
     this.answer = answer;

@@ -4,7 +4,10 @@ import { html, nothing, svg } from "../vendor/lit-html.js";
 import { ravel, short } from "../numbers.js";
 import { equals } from "./family.js";
 
-/** @import { Family, Laid, View } from "./family.js" */
+/**
+ * @typedef {import("../laid.js").Laid} Laid
+ * @typedef {import("./family.js").View} View
+ */
 
 const BARS = 24;
 
@@ -65,7 +68,7 @@ function line(view) {
     laid.seat("shift") ? ` ${shift < 0 ? "−" : "+"} ${short(Math.abs(shift))}` : ""}`);
 }
 
-/** @type {Family} */
+/** @type {import("./family.js").Family} */
 export const norm = {
   terms: (laid, place) => {
     const { x, deviation, scale, made } = stages(laid, place);

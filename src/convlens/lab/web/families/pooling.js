@@ -6,7 +6,11 @@ import { around, readers, taps } from "../parts/windows.js";
 import { cellSize, equals, patch, sum, where } from "./family.js";
 import { product } from "./windowed.js";
 
-/** @import { Family, Laid, Term, View } from "./family.js" */
+/**
+ * @typedef {import("../laid.js").Laid} Laid
+ * @typedef {import("../laid.js").Term} Term
+ * @typedef {import("./family.js").View} View
+ */
 
 const LISTED = 9; // numbers that a line names
 
@@ -109,7 +113,7 @@ function readersOf(laid, cell) {
   });
 }
 
-/** @type {Family} */
+/** @type {import("./family.js").Family} */
 export const pooling = {
   terms,
   around: (laid, cell) => windows(laid).map((axis, i) => around(axis, cell[i])),

@@ -4,7 +4,11 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { plural, short, tight, unravel } from "../numbers.js";
 import { equals } from "./family.js";
 
-/** @import { Family, Laid, Term, View } from "./family.js" */
+/**
+ * @typedef {import("../laid.js").Laid} Laid
+ * @typedef {import("../laid.js").Term} Term
+ * @typedef {import("./family.js").View} View
+ */
 
 const LISTED = 9;
 
@@ -65,7 +69,7 @@ function line(view) {
   return equals(view, signs ? html`sum of ${terms.length} numbers${op === "mean" ? html` ${short(all)} ÷ ${terms.length}` : ""}` : html`${said(laid)} of ${numbers} and ${plural(rest, "other")}`);
 }
 
-/** @type {Family} */
+/** @type {import("./family.js").Family} */
 export const reducing = {
   terms,
   around: (laid) => laid.placeOf(laid.answer.index),

@@ -12,7 +12,10 @@ import { resample } from "./resample.js";
 import { softmax } from "./softmax.js";
 import { windowed } from "./windowed.js";
 
-/** @import { Family, Laid } from "./family.js" */
+/**
+ * @typedef {import("./family.js").Family} Family
+ * @typedef {import("../laid.js").Laid} Laid
+ */
 
 /** @type {Record<string, Family>} */
 const FAMILIES = {
