@@ -23,12 +23,25 @@ def test_a_figure_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert image.format == "PNG"
 
 
+def test_the_page_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "number.html"
+    for asked, said in (([], "digits"), (["--at", "conv1", "--index=0,-1,6,4"], "digits at conv1")):
+        with pytest.raises(SystemExit) as ended:
+            main(["show", "digits", *asked, "--out", str(out)])
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith(f"{out}: {said}")
+    assert '"place":"at=conv1&index=0,23,6,4"' in out.read_text()
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         (["--at", "conv1"], "must name the number together"),
         (["--out", "a.svg"], "must name the number together"),
-        (["--at", "conv1", "--index", "0,5,6,4", "--out", "a.gif"], "must end in .svg or .png"),
+        (
+            ["--at", "conv1", "--index", "0,5,6,4", "--out", "a.gif"],
+            "must end in .svg, .png or .html",
+        ),
         (["--at", "conv1", "--index", "0,99,6,4", "--out", "a.svg"], "has 99 on axis 1"),
     ],
 )

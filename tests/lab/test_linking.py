@@ -61,7 +61,9 @@ def test_what_cannot_be_linked_is_refused(text: str, said: str) -> None:
 
 def test_styles_come_in_the_order_of_the_page() -> None:
     page = '<link rel="stylesheet" href="/s/b.css">\n<link rel="stylesheet" href="/a.css">'
-    assert styles(page, {"a.css": "a", "s/b.css": "b", "c.css": "c"}) == "b\na"
+    files = {"a.css": "a", "s/b.css": "b", "c.css": "c"}
+    assert styles(page, files) == "b\na"
+    assert styles(page, files, without=["a.css"]) == "b"
 
 
 @pytest.mark.skipif(NODE is None, reason="runs JavaScript")

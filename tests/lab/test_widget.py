@@ -37,13 +37,11 @@ def test_a_question_gets_the_servers_envelope(
 ) -> None:
     number = digits.network()["recording"]
     value = digits.recording.made("conv1")[0]
-    asked = {"recording": number, "value": value, "index": [0, 5, 6, 4], "sheet": None}
-    content, (envelope,) = ask(
-        widget, monkeypatch, {"id": 7, "ask": "number", **asked, "choices": True}
-    )
+    asked = {"recording": number, "value": value, "index": [0, 5, 6, 4], "channel": None}
+    content, (envelope,) = ask(widget, monkeypatch, {"id": 7, "ask": "bench", **asked})
     assert content == {"id": 7}
     query = {"recording": str(number), "value": str(value), "index": "0,5,6,4"}
-    assert bytes(envelope) == pack(QUESTIONS["number"].ask(digits, query))
+    assert bytes(envelope) == pack(QUESTIONS["bench"].ask(digits, query))
 
 
 def test_a_refusal_is_its_sentence(widget: Widget, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,9 @@ def show(
     ] = None,
     out: Annotated[
         str | None,
-        Parameter(help="Write the number as a figure: a .svg or .png file. Without it, the page."),
+        Parameter(
+            help="Write a figure (.svg, .png) or the page itself (.html); without it, open it."
+        ),
     ] = None,
     theme: Annotated[
         Literal["light", "dark"], Parameter(help="The colours of the figure.")
@@ -38,7 +40,8 @@ def show(
     opening: Opening = AS_IT_SAYS,
 ) -> None:
     """Show one number: its window, its kernel and its sum, on the page or in a file."""
-    if (at is None) != (index is None) or (out is not None and at is None):
+    drawn = out is not None and not out.lower().endswith(".html")
+    if (at is None) != (index is None) or (drawn and at is None):
         raise ValueError(
             f"`at` (={at!r}) and `index` (={index!r}) must name the number together; give --at "
             "conv1 --index 0,5,6,4"
@@ -47,16 +50,58 @@ def show(
         _open_page(network, picture, at, index, opening)
         return
     form = Path(out).suffix.lower()
-    if form not in (".svg", ".png"):
-        raise ValueError(f"`out` (={out!r}) must end in .svg or .png; name such a file")
+    if form == ".html":
+        said = _write_page(out, network, picture, at, index, opening)
+    elif form in (".svg", ".png"):
+        said = _write_figure(out, network, picture, at, index, opening, theme)
+    else:
+        raise ValueError(f"`out` (={out!r}) must end in .svg, .png or .html; name such a file")
+    print(f"{out}: {said}")
+
+
+def _write_figure(
+    out: str,
+    network: str,
+    picture: str | None,
+    at: str | None,
+    index: str | None,
+    opening: Opening,
+    theme: str,
+) -> str:
+    """Write the figure of a number, and return its title."""
     from convlens.draw.figures import number_figure
     from convlens.files import write_whole
     from convlens.lens import explain
 
     recording = recorded_for(network, picture, opening)
     figure = number_figure(explain(recording, at or "", index_of(index or "")), theme=theme)
-    write_whole(out, figure.svg() if form == ".svg" else figure.png())
-    print(f"{out}: {figure.title}")
+    is_text = Path(out).suffix.lower() == ".svg"
+    write_whole(out, figure.svg() if is_text else figure.png())
+    return figure.title
+
+
+def _write_page(
+    out: str,
+    network: str,
+    picture: str | None,
+    at: str | None,
+    index: str | None,
+    opening: Opening,
+) -> str:
+    """Write the page on a number as one file, and return what it is of."""
+    from convlens.files import write_whole
+    from convlens.lab.filing import page_file
+    from convlens.lab.showing import lab_on, place_of
+
+    lab = lab_on(opened_for(network, opening), picture)
+    if at is None:
+        write_whole(out, page_file(lab))
+        return network
+    place = place_of(lab.recording, at, index_of(index or ""))
+    value = lab.recording.values[lab.recording.made(at)[0]]
+    pairs = zip(index_of(index or ""), value.shape, strict=True)
+    write_whole(out, page_file(lab, place, (value.id, tuple(i % n for i, n in pairs))))
+    return f"{network} at {at}, {index}"
 
 
 def _open_page(
@@ -67,11 +112,9 @@ def _open_page(
 
     from convlens.lab import serve
 
-    place = (
-        ""
-        if at is None
-        else f"at={quote(at, safe='')}&index={','.join(map(str, index_of(index or '')))}"
-    )
+    place = ""
+    if at is not None:
+        place = f"at={quote(at, safe='')}&index={','.join(map(str, index_of(index or '')))}"
     serve(partial(opened_for, network, opening), picture, place=place)
     sys.stdout.flush()
     os._exit(0)  # threads may still compute for a browser: do not wait for them

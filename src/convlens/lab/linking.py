@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 __all__ = ["linked", "styles"]
 
@@ -54,14 +54,16 @@ def linked(entry: str, modules: Mapping[str, str]) -> str:
     return "\n".join([*parts, f"export const {{ {outside} }} = ${numbers[entry]};"])
 
 
-def styles(page: str, files: Mapping[str, str]) -> str:
+def styles(page: str, files: Mapping[str, str], *, without: Collection[str] = ()) -> str:
     """Return the style sheets that a page links, joined in the order of its links.
+
+    `without`: the paths of those that are left out.
 
     >>> styles('<link rel="stylesheet" href="/b.css">', {"a.css": "p {}", "b.css": "q {}"})
     'q {}'
     """
     paths = re.findall(r'<link rel="stylesheet" href="/([^"]+)">', page)
-    return "\n".join(files[path] for path in paths)
+    return "\n".join(files[path] for path in paths if path not in without)
 
 
 def _ordered(path: str, modules: Mapping[str, str], above: tuple[str, ...]) -> list[str]:

@@ -24,7 +24,7 @@ class Widget(anywidget.AnyWidget):
     """The page on a lab; `state` is where the reader stands, as the page's address says it."""
 
     _esm = linked("widget.js", _TEXTS) + "\nexport default { render };"
-    _css = styles(_TEXTS["index.html"], _TEXTS)
+    _css = styles(_TEXTS["index.html"], _TEXTS, without=["styles/page.css"])
     state = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, lab: Lab, state: str = "") -> None:

@@ -9,6 +9,7 @@ from convlens.lens.reaching import Reach, reach
 from convlens.lens.recorder.running import record
 from convlens.lens.recording import Call, Failure, Recording, Step, Value
 from convlens.lens.replaying import replay
+from convlens.lens.rerunning import rerun
 from convlens.lens.terms import Terms
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "record",
     "region",
     "replay",
+    "rerun",
 ]

@@ -16,7 +16,7 @@ from convlens.lens.recording import Call, Failure, Recording, Ref, Step, Value
 from convlens.lens.repeating import NotRepeated, call_again, unannounced_writes, without_out
 from convlens.lens.trees import replace_refs, replace_tensors, tensors_in
 
-CURE = "run the changed network"
+CURE = "run the changed network (`rerun`)"
 
 _SAME_SIZE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """The integers of each size in bytes, to compare the bits of numbers."""
@@ -217,6 +217,7 @@ class Replay:
         if not isinstance(error, Exception):
             raise refused(step, "it stops without an error") from error
         last = min(step.outputs)
+        given = self.steps[step.index].args, self.steps[step.index].kwargs
         calls = [c for c in self.recording.calls if c.first <= step.index]
         return replace(
             self.recording,
@@ -225,7 +226,7 @@ class Replay:
             calls=tuple(_cut(call, step.index) for call in calls),
             outputs=None,
             output_ids=(),
-            error=Failure(step.index, step.module, step.op, step.source, error),
+            error=Failure(step.index, step.module, step.op, step.source, error, *given),
         )
 
 

@@ -47,6 +47,8 @@ def _rebuild(tree: Any, each: Callable[[Any], Any]) -> Any:
         return tree
     if isinstance(tree, tuple):
         parts = [each(part) for part in tree]
+        if hasattr(tree, "n_fields"):  # a named result of torch
+            return type(tree)(parts)
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
     if isinstance(tree, list):
         return [each(part) for part in tree]

@@ -13,9 +13,11 @@ from convlens import conv, functional
 from convlens.lab.answers.families import family_of
 from convlens.lens import record
 from convlens.lens.kinds import bound
+from convlens.zoo.detection.regions import roi_align, roi_pool
 
 X = torch.linspace(-2, 2, 2 * 4 * 6 * 6).view(2, 4, 6, 6)
 W = torch.linspace(-1, 1, 4 * 4 * 3 * 3).view(4, 4, 3, 3)
+BOXES = torch.tensor([[0, 0.0, 0, 4, 4]])
 LINE = torch.linspace(-1, 1, 3 * 6).view(3, 6)
 
 CASES: list[tuple[str, Callable[[Tensor], object]]] = [
@@ -52,6 +54,8 @@ CASES: list[tuple[str, Callable[[Tensor], object]]] = [
     ("norm", lambda x: F.group_norm(x, 2)),
     ("resample", lambda x: F.interpolate(x, scale_factor=2)),
     ("other", lambda x: F.grid_sample(x, torch.zeros(2, 3, 3, 2), align_corners=False)),
+    ("resample", lambda x: roi_align(x, BOXES, 2)),
+    ("other", lambda x: roi_pool(x, BOXES, 2)),
     ("other", lambda x: x.cumsum(0)),
     ("move", lambda x: x.flatten(1)),
     ("move", lambda x: F.pad(x, (1, 1))),

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("lab")
 
 HOST = """async ([module, css]) => {
   document.head.appendChild(document.createElement("style")).textContent = css;
-  const listeners = new Set(), state = {state: ""};
+  const listeners = new Set(), state = window.state = {state: ""};
   const bytes = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
   const model = {
     get: (name) => state[name], set: (name, value) => { state[name] = value; }, save_changes() {},
@@ -43,7 +43,13 @@ def test_the_page_is_drawn_in_a_notebook_too(page: Page) -> None:
         return [reply, [base64.b64encode(buffer).decode() for buffer in buffers]]
 
     page.expose_function("toPython", to_python)
-    page.set_content("<div id=host></div>")
+    page.set_content("<p contenteditable>a cell</p><div id=host></div>")
+    ground = page.evaluate("getComputedStyle(document.body).background")
     page.evaluate(HOST, [widget._esm, widget._css])
     expect(page.locator("#host")).to_contain_text("conv1")
-    assert page.evaluate("typeof leave") == "function"
+    assert page.evaluate("getComputedStyle(document.body).background") == ground
+    page.locator("p[contenteditable]").press("1")  # the notebook's own keys
+    assert "near=network" not in page.evaluate("state.state")
+    page.locator("#host").press("1")
+    page.wait_for_function("state.state.includes('near=network')")
+    page.evaluate("leave()")

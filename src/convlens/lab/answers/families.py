@@ -36,8 +36,8 @@ def family_of(kind: Kind, step: Step) -> str:
         return _pointwise(step)
     if kind.name == "moving":
         return "concat" if step.op in JOINS else "move"
-    if kind.name == "resampling":
-        return "resample" if step.op in PLANEWISE else "other"
+    if kind.name in ("resampling", "region"):
+        return "resample" if step.op in PLANEWISE or step.op == "roi_align" else "other"
     return _BY_KIND.get(kind.name, "other")
 
 

@@ -33,6 +33,7 @@ export function press(stage, event) {
   const target = /** @type {HTMLElement} */ (event.target);
   const control = event.ctrlKey || event.metaKey;
   if (event.altKey || event.defaultPrevented) return;
+  if (stage.el.dataset.embedded && !stage.el.contains(target)) return; // a notebook's keys are its own
   if (!control && (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) || target.closest("dialog"))) return;
   if (target.closest("button, a, summary") && (event.key === "Enter" || event.key === " ")) return;
   const name = control ? `ctrl ${event.key.toLowerCase()}` : event.key;

@@ -95,9 +95,10 @@ export class Laid {
     const { dim } = this.answer.detail;
     const lane = dim !== undefined && at.length + 1 === whole.length && shape.length === 1 && shape[0] === whole[dim];
     if (!lane) return at.length === whole.length - net.spatial(value) ? net.map(value, at.at(-1) ?? 0) || net.shape(value) : net.shape(value);
-    const names = ["sample", "map", ...axisNames(net.spatial(value))];
-    const axes = names.slice(names.length - whole.length).filter((_, axis) => axis !== dim);
-    return axes.map((name, axis) => (name === "sample" ? "" : `${name} ${at[axis]}`)).filter(Boolean).join(", ") || net.shape(value);
+    const lead = whole.length - net.spatial(value);
+    const names = [...Array.from({ length: lead }, (_, axis) => (axis && axis === lead - 1 ? "map" : "")), ...axisNames(net.spatial(value))]; // a sample has no name
+    const axes = names.filter((_, axis) => axis !== dim);
+    return axes.map((name, axis) => name && `${name} ${at[axis]}`).filter(Boolean).join(", ") || net.shape(value);
   }
 
   /** @param {string} role */

@@ -1,12 +1,12 @@
-// A notebook as a host: anywidget's own model.
+// A notebook as a host: anywidget's own model. The page takes only the keys that are pressed inside it.
 
-import { render as draw } from "./stage.js";
 import { patient } from "./patience.js";
-
-const HEIGHT = "min(86vh, 760px)";
+import { render as draw } from "./stage.js";
 
 /** @param {{ model: import("./asking.js").Model, el: HTMLElement }} host */
 export function render({ model, el }) {
-  el.style.height = HEIGHT;
+  el.tabIndex = 0;
+  el.dataset.embedded = "true";
+  el.dataset.lmSuppressShortcuts = "true"; // JupyterLab's shortcuts, which its command mode has for every key
   return draw({ model: patient(model), el });
 }

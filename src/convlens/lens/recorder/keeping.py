@@ -92,9 +92,15 @@ class Keeper:
         entry = self._identity.get(id(tensor))
         return self.keep(tensor, kind, name=name) if entry is None else entry[1]
 
-    def made(self, tensors: Sequence[Tensor], step: int) -> tuple[int, ...]:
-        """Keep what a step made or changed, in order."""
-        return tuple(self.keep(t, "computed", step, slot) for slot, t in enumerate(tensors))
+    def made(
+        self, tensors: Sequence[Tensor], step: int, put: Sequence[Tensor | None] = ()
+    ) -> tuple[int, ...]:
+        """Keep what a step made or changed, in order, with the masks of what was put there."""
+        ids = tuple(self.keep(t, "computed", step, slot) for slot, t in enumerate(tensors))
+        for id_, mask in zip(ids, put, strict=False):
+            if mask is not None:
+                self.values[id_] = replace(self.values[id_], put=mask)
+        return ids
 
     def keep(self, tensor: Tensor, kind: str, step: int = -1, slot: int = 0, name: str = "") -> int:
         """Keep a tensor as a new value, and return its id."""

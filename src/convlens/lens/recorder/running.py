@@ -14,7 +14,7 @@ from torch import Tensor
 from convlens.lens.recorder import caveats
 from convlens.lens.recorder.bookkeeping import Fault
 from convlens.lens.recorder.queries import plain_answers
-from convlens.lens.recorder.watching import Watcher
+from convlens.lens.recorder.watching import Interference, Watcher
 from convlens.lens.recording import Recording
 from convlens.lens.trees import tensors_in
 
@@ -47,13 +47,32 @@ def record(network: Any, *inputs: Any, budget: int | None = None, **kwargs: Any)
             f"`network` (={type(network).__name__}) must be a torch.nn.Module or a callable "
             "of tensors; pass the module itself"
         )
+    return _recorded(network, inputs, kwargs, budget)
+
+
+def record_changed(network: Any, inputs: Any, kwargs: Any, interference: Interference) -> Recording:
+    """Record a network, with changes that are made while it runs.
+
+    Raises:
+        MemoryError: as `record`.
+    """
+    return _recorded(network, inputs, kwargs, None, interference)
+
+
+def _recorded(
+    network: Any,
+    inputs: Any,
+    kwargs: Any,
+    budget: int | None,
+    interference: Interference | None = None,
+) -> Recording:
     with torch._C.DisableTorchFunctionSubclass():  # a subclass is not to see our own calls
         limit = _default_budget(tensors_in(inputs)) if budget is None else budget
     if limit <= 0:
         raise ValueError(f"`budget` (={budget}) must be a positive number of bytes; raise it")
     compiled = hasattr(network, "_orig_mod")
     network = getattr(network, "_orig_mod", network)  # what torch.compile was given
-    watcher = Watcher(network, limit)
+    watcher = Watcher(network, limit, interference)
     if compiled:
         watcher.warn(caveats.COMPILED)
     outputs, output_ids, exception = _run(watcher, network, inputs, kwargs)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +57,18 @@ class StartedCall:
     ids: tuple[int, ...]
 
 
+class Interference(Protocol):
+    """Changes that are made while a network runs; the recording has them."""
+
+    def call(self, index: int, call: StartedCall) -> StartedCall:
+        """Return the call of a step, changed or not."""
+
+    def made(
+        self, index: int, call: StartedCall, made: list[Tensor], written: list[Tensor]
+    ) -> list[tuple[Tensor, Tensor | None]]:
+        """Return what a step made, changed or not, each with the mask of what was put there."""
+
+
 class Watcher(TorchFunctionMode):
     """A function mode, a dispatch mode and module hooks, which make the steps of a run.
 
@@ -64,9 +76,9 @@ class Watcher(TorchFunctionMode):
     the operators beneath, and operators that no public call covers.
     """
 
-    def __init__(self, network: Any, budget: int) -> None:
+    def __init__(self, network: Any, budget: int, interference: Interference | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.interference = network, interference
         self.keeper, self.calls, self.own = Keeper(budget), CallStack(), Bookkeeping()
         self.steps: list[Step] = []
         self.warnings: dict[str, None] = {}
@@ -286,10 +298,12 @@ class Watcher(TorchFunctionMode):
             writes = tensors_in(kwargs.get("out"))  # which no operator of torch writes
         with self.own:
             call = self._given(func, name, args, kwargs, writes)
+            if self.interference is not None:
+                call = self.interference.call(len(self.steps), call)
         started = time.perf_counter()
         try:
             with self._unwatched() if alone else contextlib.nullcontext():
-                out = func(*args, **kwargs)
+                out = func(*call.args, **call.kwargs)
         except Exception as error:
             if self._failed is None or not _stems(error, self._failed.exception):
                 place = len(self.steps), self.calls.place[0], name, site()
@@ -297,8 +311,7 @@ class Watcher(TorchFunctionMode):
             raise
         seconds = time.perf_counter() - started
         with self.own:
-            self._add(call, out, seconds)
-        return out
+            return self._add(call, out, seconds)
 
     @contextlib.contextmanager
     def _unwatched(self) -> Iterator[None]:
@@ -331,8 +344,8 @@ class Watcher(TorchFunctionMode):
             self.keeper.before_write(tensor)
         return StartedCall(func, name, args, kwargs, refs, tensors, tuple(ids))
 
-    def _add(self, call: StartedCall, out: Any, seconds: float) -> None:
-        """Add the step that a call was, and keep what it made."""
+    def _add(self, call: StartedCall, out: Any, seconds: float) -> Any:
+        """Add the step that a call was, keep what it made, and return what it returned."""
         if writes_aside(call.op):
             self.keeper.forget_writes()
         written, outs = self.keeper.written_among(call.tensors), tensors_in(out)
@@ -340,9 +353,12 @@ class Watcher(TorchFunctionMode):
         if not made and not (call.op in READS and call.tensors):
             if not outs and isinstance(out, _NUMBERS) and call.op not in KINDS_OF_TENSORS:
                 self.taken.update(call.ids)
-            return
+            return out
         index, source = len(self.steps), site()
-        outputs = self.keeper.made(made, index)
+        put: list[Tensor | None] = [None] * len(made)
+        if self.interference is not None:
+            made, put, out = _changed(self.interference.made(index, call, made, written), made, out)
+        outputs = self.keeper.made(made, index, put)
         self.warn(caveats.of_step(call.op, call.function, call.tensors, self.gradients))
         note = f"inside {self._expanding}" if self._expanding else ""
         if not outputs:
@@ -365,6 +381,19 @@ class Watcher(TorchFunctionMode):
                 tuple(i for t, i in zip(call.tensors, call.ids, strict=True) if _among(t, written)),
             )
         )
+        return out
+
+
+def _changed(
+    found: list[tuple[Tensor, Tensor | None]], made: list[Tensor], out: Any
+) -> tuple[list[Tensor], list[Tensor | None], Any]:
+    """Return changed tensors, the masks of what was put there, and them in what was returned."""
+    new = {
+        id(old): tensor for old, (tensor, _) in zip(made, found, strict=True) if old is not tensor
+    }
+    if new:
+        out = replace_tensors(out, lambda tensor: new.get(id(tensor), tensor))
+    return [tensor for tensor, _ in found], [put for _, put in found], out
 
 
 def _among(tensor: Tensor, tensors: list[Tensor]) -> bool:

@@ -17,6 +17,8 @@ from convlens.lab.answers.bench.benching import bench_of
 from convlens.lab.answers.families import family_of
 from convlens.lens import Recording, record
 from convlens.lens.kinds import bound
+from convlens.zoo import model
+from convlens.zoo.detection.regions import roi_align
 from tests.oracles.seats import RULES, recomputed
 
 Call = Callable[[Tensor], object]
@@ -28,6 +30,7 @@ def drawn(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
+BOXES = torch.tensor([[0, 1.0, 2, 15, 20], [1, -3.0, 4, 9, 30]])
 LINE, PLANE, SOLID = (2, 4, 9), (2, 4, 7, 6), (1, 2, 5, 4, 6)
 
 CASES: list[tuple[str, tuple[int, ...], Call]] = [
@@ -131,6 +134,8 @@ CASES: list[tuple[str, tuple[int, ...], Call]] = [
     ("resample", PLANE, lambda x: F.interpolate(x, (3, 4), mode="area")),
     ("resample", LINE, lambda x: F.interpolate(x, 20, mode="linear")),
     ("resample", SOLID, lambda x: F.interpolate(x, scale_factor=2, mode="trilinear")),
+    ("resample", (2, 3, 12, 10), lambda x: roi_align(x, BOXES, (3, 2), 0.5, 2)),
+    ("resample", (2, 3, 12, 10), lambda x: roi_align(x, BOXES, 2, 0.5, -1, True)),
     ("move", PLANE, lambda x: x.flatten(1)),
     ("move", PLANE, lambda x: x.view(2, 2, 2, 7, 6)),
     ("move", PLANE, lambda x: x.permute(0, 2, 3, 1)),
@@ -173,6 +178,19 @@ def check_all(recording: Recording, family: str) -> None:
 def test_the_seats_give_the_number(family: str, shape: tuple[int, ...], call: Call) -> None:
     call(drawn(*shape).clone())
     check_all(record(call, drawn(*shape).clone()), family)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "lraspp_mobilenet_v3_large"])
+def test_the_seats_give_the_numbers_of_a_network(name: str) -> None:
+    network = model(name, weights=None)
+    recording = record(network, drawn(1, 3, 48, 40))
+    families = set()
+    for value in (v for v in recording.values if v.kind == "computed"):
+        bench = bench_of(recording, value, tuple(n // 2 for n in value.shape))
+        families.add(bench["family"])
+        total = recomputed(recording, bench)
+        assert abs(total - bench["total"]) <= bench["bound"] + abs(bench["total"]) * 1e-12
+    assert families > {"conv", "norm", "pointwise", "multiply", "avg_pool"}
 
 
 def test_every_rule_is_tried() -> None:

@@ -45,7 +45,8 @@ def function(number: Benched, seats: Seats) -> None:
 def curve_of(number: Benched, source: Value) -> Tensor | None:
     """Return points of a step's function as x and y, (2, POINTS); None where it has no curve.
 
-    Their x run from the lowest to the highest number of the map, and a little further.
+    Their x run from the lowest to the highest number of the map, and a little further: y is NaN
+    where the function has no value.
     """
     step, part = number.step, source.tensor[number.lead].detach()
     if not part.is_floating_point() or _draws_lots(number):

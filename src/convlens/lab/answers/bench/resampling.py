@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from convlens.lab.answers.bench.seats import Benched, Seats, Unseated
 from convlens.lens.kinds.arguments import Arguments
+from convlens.lens.kinds.regions import BoxBins
 from convlens.lens.terms import PADDING
 
 _SIGNATURE = (
@@ -22,10 +25,16 @@ _LARGEST = 2**24  # numbers of the matrix that one axis is found by
 def resampled(number: Benched, seats: Seats) -> None:
     """Seat the map before and after, and a table of taps (outputs, taps, 2) for each axis.
 
-    A tap is the place of an input and its weight; rows with fewer taps end with place -1 and
-    weight 0. A number is the sum of its inputs, each times a weight of every axis.
+    A box that is aligned has bins for outputs. A tap is the place of an input and its weight; rows
+    with fewer taps end with place -1 and weight 0. A number is the sum of its inputs, each times a
+    weight of every axis.
     """
     step, recording = number.step, number.recording
+    if math.isnan(number.explanation.total):
+        raise Unseated("0 times what is not finite is NaN, and the table has no taps of 0")
+    if step.op == "roi_align":
+        _aligned(number, seats)
+        return
     source = recording.values[step.inputs[0]]
     if step.op not in ("interpolate", "upsample"):
         raise Unseated(f"`{step.op}` is an operator beneath, whose arguments have other names")
@@ -39,9 +48,31 @@ def resampled(number: Benched, seats: Seats) -> None:
         if n * outputs > _LARGEST:
             raise Unseated(f"an axis of {n} places is too long for a table of what it takes")
         tables.append(_taps(_matrix(given, axis, torch.eye(n, dtype=dtype), outputs)))
+    _lay_tables(seats, tables)
+
+
+def _lay_tables(seats: Seats, tables: list[Tensor]) -> None:
+    """Seat the table of every axis."""
     for table in tables:
         seats.add("taps", table)
     seats.detail["taps"] = [table.shape[1] for table in tables]
+
+
+def _aligned(number: Benched, seats: Seats) -> None:
+    """Seat the map under a box, the bins of the box, and what each bin takes of the cells."""
+    g = BoxBins.of(number.given)
+    box = g.box(number.index[0])
+    seats.map("in", number.given.value("input"), (box.picture, number.index[1]))
+    seats.map("out", number.value, number.index[:2])
+    tables = []
+    for axis, bins in enumerate(g.bins):
+        matrix = torch.zeros(bins, g.x.shape[2 + axis], dtype=torch.float64)
+        for bin in range(bins):
+            samples = g.samples(box, axis, bin)
+            mean = samples.weights / max(g.sampled(box)[axis], 1)
+            matrix[bin, torch.from_numpy(samples.cells)] = torch.from_numpy(mean)
+        tables.append(_taps(matrix))
+    _lay_tables(seats, tables)
 
 
 def _matrix(given: Arguments, axis: int, units: Tensor, outputs: int) -> Tensor:

@@ -4,11 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { ravel, short } from "../numbers.js";
 import { equals, sum } from "./family.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("../laid.js").Term} Term
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, Term, View } from "./family.js" */
 
 /** Both numbers of a place, and what the second is taken times. @param {Laid} laid @param {number[]} place @returns {[number, number, number]} */
 function numbers(laid, place) {
@@ -59,7 +55,7 @@ function line(view) {
   return equals(view, html`${short(a)} ${sign(view.laid)} ${alpha === 1 ? "" : `${short(alpha)} × `}${b < 0 ? `(${short(b)})` : short(b)}`);
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const adding = {
   terms,
   around: (_, cell) => cell,

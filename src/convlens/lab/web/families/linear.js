@@ -6,11 +6,7 @@ import { plural, same, short, unravel } from "../numbers.js";
 import { Cells } from "../parts/cells.js";
 import { strongest, sum, total } from "./family.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("../laid.js").Term} Term
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, Term, View } from "./family.js" */
 
 /** The weights of the place's own row. @param {Laid} laid @param {number[]} place */
 function weights(laid, place) {
@@ -72,7 +68,7 @@ function line(view) {
   return html`${strongest(view)}${total(view, parts)}`;
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const linear = {
   terms,
   around: (laid) => laid.placeOf(laid.answer.index),

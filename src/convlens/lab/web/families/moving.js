@@ -4,10 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { ravel, same, short, unravel } from "../numbers.js";
 import { equals, where } from "./family.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, View } from "./family.js" */
 
 /** Where a place's number stands on the map that comes in; null where it is not of that map. @param {Laid} laid @param {number[]} place */
 function from(laid, place) {
@@ -54,7 +51,7 @@ function middle({ laid }) {
   return html`<ol class="operands">${(laid.step?.x ?? []).map((id, i) => html`<li class=${i === laid.answer.detail.operand ? "lit" : "soft"}>${laid.net.title(id)} <span class="soft">${laid.net.shape(id)}</span></li>`)}</ol>`;
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const moving = {
   terms: (laid, place) => {
     const at = from(laid, place);

@@ -4,10 +4,7 @@ import { html, nothing, svg } from "../vendor/lit-html.js";
 import { ravel, short } from "../numbers.js";
 import { equals } from "./family.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, View } from "./family.js" */
 
 const BARS = 24;
 
@@ -68,7 +65,7 @@ function line(view) {
     laid.seat("shift") ? ` ${shift < 0 ? "−" : "+"} ${short(Math.abs(shift))}` : ""}`);
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const norm = {
   terms: (laid, place) => {
     const { x, deviation, scale, made } = stages(laid, place);

@@ -5,11 +5,8 @@ import { largest } from "../colours.js";
 import { plural, same, short, signed, tight, unravel } from "../numbers.js";
 import { chip, equals, written } from "./family.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("./family.js").View} View
- * @typedef {{ source: number, position: number, value: number, weight: number, product: number }} Found
- */
+/** @import { Family, Laid, View } from "./family.js" */
+/** @typedef {{ source: number, position: number, value: number, weight: number, product: number }} Found */
 
 const LISTED = 9;
 
@@ -58,7 +55,7 @@ function line(view) {
 /** @param {Laid} laid */
 const alike = ({ shown, out }) => shown !== undefined && same(shown.shape, out.shape);
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const other = {
   terms: () => [],
   around: (laid, cell) => (alike(laid) ? cell : laid.placeOf(laid.answer.index)),
@@ -77,7 +74,7 @@ export const other = {
   caption: (laid) => laid.step?.op.replaceAll("_", " ") ?? "",
 };
 
-/** A place whose own terms the seats do not hold. @type {Partial<import("./family.js").Family>} */
+/** A place whose own terms the seats do not hold. @type {Partial<Family>} */
 export const elsewhere = {
   terms: () => [],
   lit: () => [],

@@ -4,10 +4,7 @@ import { html, nothing, svg } from "../vendor/lit-html.js";
 import { ravel, short } from "../numbers.js";
 import { equals } from "./family.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, View } from "./family.js" */
 
 /** The number that comes in. @param {Laid} laid @param {number[]} place */
 const given = (laid, place) => (laid.shown ? laid.shown.numbers[ravel(place, laid.shown.shape)] : NaN);
@@ -94,7 +91,7 @@ function middle({ laid, place, width }) {
     <text x="2" y=${h + 14}>${short(left)}</text><text x=${w - 2} y=${h + 14} text-anchor="end">${short(right)}</text></svg>`;
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const pointwise = {
   terms: (laid, place) => [{ at: place, k: [], value: given(laid, place), weight: 1, product: laid.recorded(place) }],
   around: (_, cell) => cell,

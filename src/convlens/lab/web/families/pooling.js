@@ -6,11 +6,7 @@ import { around, readers, taps } from "../parts/windows.js";
 import { cellSize, equals, patch, sum, where } from "./family.js";
 import { product } from "./windowed.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("../laid.js").Term} Term
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, Term, View } from "./family.js" */
 
 const LISTED = 9; // numbers that a line names
 
@@ -113,7 +109,7 @@ function readersOf(laid, cell) {
   });
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const pooling = {
   terms,
   around: (laid, cell) => windows(laid).map((axis, i) => around(axis, cell[i])),

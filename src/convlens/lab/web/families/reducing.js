@@ -4,11 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { plural, short, tight, unravel } from "../numbers.js";
 import { equals } from "./family.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("../laid.js").Term} Term
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, Term, View } from "./family.js" */
 
 const LISTED = 9;
 
@@ -69,7 +65,7 @@ function line(view) {
   return equals(view, signs ? html`sum of ${terms.length} numbers${op === "mean" ? html` ${short(all)} ÷ ${terms.length}` : ""}` : html`${said(laid)} of ${numbers} and ${plural(rest, "other")}`);
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const reducing = {
   terms,
   around: (laid) => laid.placeOf(laid.answer.index),

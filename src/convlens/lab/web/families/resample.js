@@ -5,11 +5,7 @@ import { plural, ravel, short, tight } from "../numbers.js";
 import { cellSize, patch, products, sum, total, where } from "./family.js";
 import { product } from "./windowed.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("../laid.js").Term} Term
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, Reader, Term, View } from "./family.js" */
 
 /** The taps of each axis at a place: where they lie, and their fractions. @param {Laid} laid @param {number[]} place */
 function taps(laid, place) {
@@ -30,7 +26,7 @@ function terms(laid, place) {
   }) : [];
 }
 
-/** @param {Laid} laid @param {number[]} cell @returns {import("./family.js").Reader[]} */
+/** @param {Laid} laid @param {number[]} cell @returns {Reader[]} */
 function readers(laid, cell) {
   const value = laid.shown?.numbers[ravel(cell, laid.shown.shape)] ?? 0;
   const axes = laid.out.shape.map((count, axis) => Array.from({ length: count }, (_, o) => o).flatMap((o) => {
@@ -63,7 +59,7 @@ function middle(view) {
   return html`<div class="kernel"><div class="pair">${alone ? nothing : html`${patch(view, columns, side)}<span class="sign">×</span>`}<div class="weights" .style=${`grid-template-columns:repeat(${columns},${side}px)`}>${fractions}</div></div></div>`;
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const resample = {
   terms,
   around: (laid, cell) => cell.map((i, axis) => Math.min(laid.out.shape[axis] - 1, Math.floor(((i + 0.5) * laid.out.shape[axis]) / (laid.shown?.shape[axis] ?? 1)))),

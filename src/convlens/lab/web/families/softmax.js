@@ -4,11 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { percent, plural, short } from "../numbers.js";
 import { equals } from "./family.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("../laid.js").Term} Term
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, View } from "./family.js" */
 
 const LISTED = 3; // powers of the sum that are written out
 
@@ -58,7 +54,7 @@ function line(view) {
   return html`${less}${equals(view, laid.answer.detail.log ? html`log ${fraction}` : fraction)}`;
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const softmax = {
   terms: (laid, place) => {
     const { all, sum } = powers(laid, place);

@@ -12,10 +12,7 @@ import { resample } from "./resample.js";
 import { softmax } from "./softmax.js";
 import { windowed } from "./windowed.js";
 
-/**
- * @typedef {import("./family.js").Family} Family
- * @typedef {import("../laid.js").Laid} Laid
- */
+/** @import { Family, Laid } from "./family.js" */
 
 /** @type {Record<string, Family>} */
 const FAMILIES = {

@@ -7,12 +7,8 @@ import { plural, ravel, same, short, tight, unravel } from "../numbers.js";
 import { around, readers, taps } from "../parts/windows.js";
 import { cellSize, chip, patch, products, sum, total, where } from "./family.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("../laid.js").Seat} Seat
- * @typedef {import("../laid.js").Term} Term
- * @typedef {import("./family.js").View} View
- */
+/** @import { Family, Laid, Reader, Term, View } from "./family.js" */
+/** @import { Seat } from "../laid.js" */
 
 /** Return every combination of one entry of each list. @template T @param {T[][]} lists @returns {T[][]} */
 export function product(lists) {
@@ -211,7 +207,7 @@ function readersOf(laid, cell) {
   });
 }
 
-/** What an input cell feeds, as a line. @param {View} view @param {import("./family.js").Reader[]} fed */
+/** What an input cell feeds, as a line. @param {View} view @param {Reader[]} fed */
 export function feedsLine({ stage, laid }, fed) {
   const most = largest(fed.map((f) => f.product)) || 1;
   return html`<div class="products" .style=${"--k:3"}>${fed.slice(0, 9).map((f) => html`<button type="button" class="term" @click=${() => stage.go({ index: [...laid.out.at, ...f.place], way: "made", from: null })}>
@@ -219,7 +215,7 @@ export function feedsLine({ stage, laid }, fed) {
     ${fed.length > 9 ? html`<p class="rest">and ${plural(fed.length - 9, "other place")}</p>` : nothing}`;
 }
 
-/** @type {import("./family.js").Family} */
+/** @type {Family} */
 export const windowed = {
   terms: (laid, place) => termsOn(laid, place, laid.shown),
   around: (laid, cell) => axesOf(laid).map((axis, i) => around(axis, cell[i])),

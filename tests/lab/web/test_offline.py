@@ -1,0 +1,32 @@
+"""The page in one file works from the disk, and says what it does not hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from convlens.lab.filing import page_file
+from convlens.lab.showing import lab_on, place_of
+
+pytestmark = pytest.mark.xdist_group("lab")
+
+
+def test_the_file_opens_from_the_disk_at_every_distance(page: Page, tmp_path: Path) -> None:
+    lab = lab_on("digits")
+    value, index = lab.recording.made("conv2")[0], (0, 8, 2, 2)
+    file = tmp_path / "number.html"
+    file.write_text(page_file(lab, place_of(lab.recording, "conv2", index), (value, index)))
+    page.goto(file.as_uri())
+    stage = page.locator("#stage")
+    expect(stage).to_contain_text("conv2")
+    expect(stage).to_contain_text("0.4236")
+    for key in "1234":
+        page.keyboard.press(key)
+        expect(page).to_have_url(re.compile("at=conv2"))
+        expect(stage).not_to_contain_text("this is not in the file")
+    page.goto("about:blank")
+    page.goto(f"{file.as_uri()}#at=linear&index=0,1")
+    expect(stage).to_contain_text("this is not in the file; open it with: convlens lab digits")
