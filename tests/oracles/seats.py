@@ -184,7 +184,7 @@ def moved(bench: BenchAnswer, recording: Recording, step: Step) -> float:
     """Return what the origin of the number holds, and check all others of its map."""
     origins, numbers = seat(bench, "origin").astype(int), seat(bench, "in").reshape(-1)
     inside = origins >= 0
-    assert np.array_equal(seat(bench, "out")[inside], numbers[origins[inside]])
+    assert np.array_equal(seat(bench, "out")[inside], numbers[origins[inside]], equal_nan=True)
     origin = origins[place(bench)]
     assert (origin < 0) == (bench["rule"] == "given")
     return float(numbers[origin]) if origin >= 0 else bench["recorded"]

@@ -283,7 +283,8 @@ def explain_value(recording: Recording, id: int, index: Sequence[int]) -> Explan
     if step is None or (value.put is not None and bool(value.put[at])):
         return _explanation(recording, value, at, value.kind, _given(value, at))
     kind, given = bound(recording, step)
-    account = kind.explain(given, value.slot, at)
+    with np.errstate(invalid="ignore"):  # what is not finite makes NaN, as it did in the run
+        account = kind.explain(given, value.slot, at)
     return _explanation(recording, value, at, kind.name, account)
 
 
