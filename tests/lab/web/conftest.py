@@ -15,7 +15,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-quic"]
 FLAGS += ["--disable-extensions", "--renderer-process-limit=1"]
 
-PATIENCE = 60_000
+PATIENCE = 20_000
 """The milliseconds after which a test gives up on the page."""
 
 expect.set_options(timeout=PATIENCE)

@@ -122,6 +122,7 @@ export class Stage {
     title(this);
     this.menus.draw();
     this.at("columns").hidden = !told.recording;
+    this.el.ariaBusy = "false";
     if (!told.recording) return;
     this.base = told.recording;
     this.questions.about(told.recording);
@@ -376,6 +377,7 @@ export class Stage {
     const fault = this.#failed(state);
     if ((!value && !fault) || !this.net.told.recording) return;
     const turn = ++this.turnNumber;
+    this.el.ariaBusy = "true";
     await this.compare.settle();
     if (turn !== this.turnNumber) return;
     this.el.dataset.near = state.near;
@@ -399,6 +401,7 @@ export class Stage {
     if (turn !== this.turnNumber) return;
     this.follow();
     this.tours.draw();
+    this.el.ariaBusy = "false";
   }
 
   /** @param {import("./answers.js").FaultRow} fault */
