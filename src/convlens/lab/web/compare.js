@@ -25,14 +25,22 @@ export class Compare {
     [this.other, this.found, this.#applied] = [null, null, ""];
   }
 
-  /** Compare with what the state names. */
-  async settle() {
+  /** Compare with what the state names; whoever waits meanwhile waits for the same. */
+  settle() {
+    const name = this.stage.state.with;
+    if (name !== this.#applied) {
+      this.#applied = name;
+      [this.other, this.found] = [null, null];
+      this.#running = name ? this.#run(name) : Promise.resolve();
+    }
+    return this.#running;
+  }
+
+  /** @type {Promise<void>} */ #running = Promise.resolve();
+
+  /** @param {string} name */
+  async #run(name) {
     const { stage } = this;
-    const name = stage.state.with;
-    if (name === this.#applied) return;
-    this.#applied = name;
-    [this.other, this.found] = [null, null];
-    if (!name) return;
     const done = stage.busy(`Running ${stage.net.told.name} for comparison`, true);
     try {
       const { recording, said } = await ask(stage.model, "beside", { recording: stage.base, name });

@@ -14,7 +14,7 @@ export function frame(stage, el) {
   render(html`<header><h1>convlens</h1><div class="menus"></div><span class="push"></span><div class="answer"></div><div class="find"></div>
       <button type="button" class="undo" hidden @click=${() => stage.undo()}></button>
       <button type="button" class="icon help" aria-label="A tour and the keys" title="A tour and the keys  ?" @click=${() => stage.tour()}>?</button></header>
-    <div class="band" hidden></div><div class="compared" hidden></div><div class="alert" role="alert" hidden></div>
+    <section class="band" aria-label="About the weights" hidden></section><section class="compared" aria-label="The comparison" hidden></section><div class="alert" role="alert" hidden></div>
     <section class="bar" aria-label="Place, direction, distance"><nav class="crumbs" aria-label="Where you are"></nav><span class="push"></span><div class="acts"></div><div class="distances"></div></section>
     <nav class="strip" aria-label="The network, from picture to answer"></nav>
     <div class="columns"><main><p class="sentence" aria-live="polite"></p><div class="body"></div></main><aside class="inspector" aria-label="About this number"></aside></div>

@@ -8,11 +8,13 @@ const TOKEN = "convlens-token";
 /** Take the token from the fragment, where it comes once, and keep it out of sight from then on. */
 function takeToken() {
   const found = /^#token=([\w-]+)(?:&(.*))?$/.exec(location.hash);
-  if (found) {
-    sessionStorage.setItem(TOKEN, found[1]);
-    history.replaceState(null, "", found[2] ? `#${found[2]}` : location.pathname);
+  if (found) history.replaceState(null, "", found[2] ? `#${found[2]}` : location.pathname);
+  try {
+    if (found) sessionStorage.setItem(TOKEN, found[1]);
+    return sessionStorage.getItem(TOKEN) ?? "";
+  } catch { // storage is switched off: the token lives as long as the page
+    return found?.[1] ?? "";
   }
-  return sessionStorage.getItem(TOKEN) ?? "";
 }
 
 const token = takeToken();

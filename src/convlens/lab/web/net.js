@@ -1,6 +1,6 @@
 // One recorded network: its values and steps, what reads what, and the names that people know them by.
 
-import { shapeText } from "./numbers.js";
+import { ravel, shapeText, unravel } from "./numbers.js";
 
 /**
  * @typedef {import("./answers.js").NetworkAnswer} NetworkAnswer
@@ -8,6 +8,7 @@ import { shapeText } from "./numbers.js";
  * @typedef {import("./answers.js").ValueRow} ValueRow
  */
 
+const ORDERED = new Set("flatten view reshape squeeze unsqueeze dropout identity contiguous detach clone to".split(" ")); // numbers stay in order
 const COLOURS = ["red", "green", "blue"];
 
 export class Net {
@@ -57,6 +58,19 @@ export class Net {
   /** Whether a value is the picture that the network was given. @param {number} id */
   isPicture(id) {
     return id === this.told.picture_value;
+  }
+
+  /**
+   * Return the number that a number is a plain copy of, past views and other plumbing that keep the order.
+   * @param {number} id @param {number[]} index @returns {[number, number[]]}
+   */
+  through(id, index) {
+    const step = this.maker(id);
+    const from = step?.plumbing && step.x.length === 1 ? this.value(step.x[0]) : null;
+    const size = (/** @type {number[]} */ shape) => shape.reduce((a, b) => a * b, 1);
+    const { shape } = this.value(id);
+    if (!from || !step || !ORDERED.has(step.op) || size(from.shape) !== size(shape)) return [id, index];
+    return this.through(from.id, unravel(ravel(index, shape), from.shape));
   }
 
   /** How many of a value's last axes are space. @param {number} id */

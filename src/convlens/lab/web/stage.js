@@ -113,6 +113,7 @@ export class Stage {
       if (turn !== this.#loads) return;
       this.net = new Net(told);
     } catch (error) {
+      this.el.ariaBusy = "false";
       return this.alert(error);
     } finally {
       done();
@@ -242,7 +243,8 @@ export class Stage {
   /** Open a number that another one led to. @param {number} id @param {number[]} index */
   open(id, index) {
     const { at, trail } = this.state;
-    return this.go({ at: this.net.value(id).name, index, near: "number", trail: [...trail, { at, index: this.state.index ?? [] }] });
+    const [source, place] = this.net.through(id, index);
+    return this.go({ at: this.net.value(source).name, index: place, near: "number", trail: [...trail, { at, index: this.state.index ?? [] }] });
   }
 
   #write() {
