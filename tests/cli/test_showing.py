@@ -27,9 +27,10 @@ def test_the_page_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = tmp_path / "number.html"
     for asked, said in (([], "digits"), (["--at", "conv1", "--index=0,-1,6,4"], "digits at conv1")):
         with pytest.raises(SystemExit) as ended:
-            main(["show", "digits", *asked, "--out", str(out)])
+            main(["show", "digits", *asked, "--weights", "none", "--out", str(out)])
         assert ended.value.code == 0
         assert capsys.readouterr().out.startswith(f"{out}: {said}")
+        assert '"command":"convlens lab digits --weights=none"' in out.read_text()
     assert '"place":"at=conv1&index=0,23,6,4"' in out.read_text()
 
 

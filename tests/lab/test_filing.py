@@ -31,7 +31,7 @@ def lab() -> Lab:
 
 def test_the_file_holds_the_number_and_its_way(lab: Lab) -> None:
     value, index = lab.recording.made("pool2")[0], (0, 8, 1, 1)
-    content = held(page_file(lab, "at=pool2&index=0,8,1,1", (value, index)))
+    content = held(page_file(lab, "at=pool2&index=0,8,1,1", (value, index), "convlens lab digits"))
     assert content["place"] == "at=pool2&index=0,8,1,1"
     assert content["command"] == "convlens lab digits"
     answers = content["answers"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -94,14 +95,22 @@ def _write_page(
     from convlens.lab.showing import lab_on, place_of
 
     lab = lab_on(opened_for(network, opening), picture)
+    command = _command(network, picture, opening)
     if at is None:
-        write_whole(out, page_file(lab))
+        write_whole(out, page_file(lab, command=command))
         return network
     place = place_of(lab.recording, at, index_of(index or ""))
     value = lab.recording.values[lab.recording.made(at)[0]]
     pairs = zip(index_of(index or ""), value.shape, strict=True)
-    write_whole(out, page_file(lab, place, (value.id, tuple(i % n for i, n in pairs))))
+    number = value.id, tuple(i % n for i, n in pairs)
+    write_whole(out, page_file(lab, place, number, command))
     return f"{network} at {at}, {index}"
+
+
+def _command(network: str, picture: str | None, opening: Opening) -> str:
+    """Return the command that opens the whole page on a network and a picture."""
+    options = [f"--{name}={given}" for name, given in vars(opening).items() if given is not None]
+    return shlex.join(["convlens", "lab", network, *([picture] if picture else []), *options])
 
 
 def _open_page(

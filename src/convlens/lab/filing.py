@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from html import escape
 
@@ -47,7 +46,9 @@ Number = tuple[int, tuple[int, ...]]
 """The id of a value, and an index in it."""
 
 
-def page_file(lab: Lab, place: str = "", number: Number | None = None) -> str:
+def page_file(
+    lab: Lab, place: str = "", number: Number | None = None, command: str = "convlens.show(...)"
+) -> str:
     """Return the page on a lab as one file of HTML, with the answers around one number.
 
     The file holds the network, a thumbnail of every step, the picture, and on the strongest way
@@ -55,7 +56,7 @@ def page_file(lab: Lab, place: str = "", number: Number | None = None) -> str:
     the command that answers them.
 
     `place`: where the page opens, as its address says it. `number`: the one it opens at; by default
-    the one that the page itself opens at.
+    the one that the page itself opens at. `command`: what opens the whole page.
     """
     texts = page_texts()
     network = lab.network()
@@ -63,7 +64,7 @@ def page_file(lab: Lab, place: str = "", number: Number | None = None) -> str:
         number = network["door"]["value"], tuple(network["door"]["index"])
     held = {
         "place": place,
-        "command": f"convlens lab {shlex.quote(network['name'])}",
+        "command": command,
         "answers": {
             key: base64.b64encode(envelope).decode()
             for key, envelope in _answers(lab, network["recording"], number)

@@ -18,7 +18,11 @@ def test_the_file_opens_from_the_disk_at_every_distance(page: Page, tmp_path: Pa
     lab = lab_on("digits")
     value, index = lab.recording.made("conv2")[0], (0, 8, 2, 2)
     file = tmp_path / "number.html"
-    file.write_text(page_file(lab, place_of(lab.recording, "conv2", index), (value, index)))
+    file.write_text(
+        page_file(
+            lab, place_of(lab.recording, "conv2", index), (value, index), "convlens lab digits"
+        )
+    )
     page.goto(file.as_uri())
     stage = page.locator("#stage")
     expect(stage).to_contain_text("conv2")
