@@ -38,7 +38,8 @@ export class Filmstrip {
       this.#walk = null;
       return render(walked ? html`<p class="soft">This network is built in a way of its own; its boxes cannot be walked back.</p>` : nothing, this.el);
     }
-    const walk = await this.stage.questions.walk(walked.number);
+    const late = setTimeout(() => render(html`<p class="soft fs-wait">Walking it back to the pixels …</p>`, this.el), 250);
+    const walk = await this.stage.questions.walk(walked.number).finally(() => clearTimeout(late));
     if (!current()) return;
     [this.#walk, this.#at] = [walk, this.stage.state.station];
     this.#show();
@@ -49,9 +50,9 @@ export class Filmstrip {
     const { stations } = /** @type {Walk} */ (this.#walk);
     const at = Math.min(this.#at ?? 0, stations.length - 1);
     const said = this.#said(stations[at]);
-    const narrow = innerWidth < 800;
+    const narrow = this.stage.el.clientWidth < 800;
     render(html`<ol class="fs-row">${stations.map((station, k) => html`${this.#link(station, k)}<li class="fs-frame"><button type="button" data-station=${k} tabindex=${k === at ? 0 : -1} aria-pressed=${k === at}
-        @pointerenter=${(/** @type {PointerEvent} */ event) => { if (event.pointerType === "mouse") this.#choose(k); }} @focus=${() => this.#choose(k)} @pointerdown=${() => { this.#before = this.#at; }} @click=${() => this.#press(k)}>
+        @pointerenter=${(/** @type {PointerEvent} */ event) => { if (event.pointerType === "mouse" && !narrow) this.#choose(k); }} @focus=${() => this.#choose(k)} @pointerdown=${() => { this.#before = this.#at; }} @click=${(/** @type {MouseEvent} */ event) => this.#press(k, !event.detail)}>
         <span class="fs-name">${station.name}</span>${station.frame === "score" ? html`<span class="fs-big">${station.brief}</span>` : html`<canvas aria-hidden="true"></canvas>`}
         <span class="fs-brief">${station.frame === "score" ? "softmax" : station.brief || this.picture.seen?.walked?.label}</span></button>${narrow && k === at ? said : nothing}</li>`)}</ol>${narrow ? nothing : said}`, this.el);
     for (const [k, station] of stations.entries()) {
@@ -83,9 +84,9 @@ export class Filmstrip {
     this.picture.paint();
   }
 
-  /** Open a frame's number; a finger chooses the frame first. @param {number} k */
-  #press(k) {
-    if (this.#before !== k) return this.#choose(k);
+  /** Open a frame's number; a finger chooses the frame first. @param {number} k @param {boolean} key whether a key was pressed */
+  #press(k, key) {
+    if (this.#before !== k && !key) return this.#choose(k);
     this.#go(/** @type {WalkStation} */ (this.#walk?.stations[k]));
   }
 

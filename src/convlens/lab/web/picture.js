@@ -63,7 +63,8 @@ export class PictureView {
     }
     this.#pointed = [null, null];
     this.#frame();
-    await (detections ? this.filmstrip : this.pixel).draw(current);
+    // The picture does not wait for the walk, which takes a while the first time.
+    (detections ? this.filmstrip : this.pixel).draw(current).catch((error) => { if (current()) this.stage.alert(error); });
   }
 
   #frame() {
@@ -80,7 +81,7 @@ export class PictureView {
     const { picture, detections, segments } = this.#told;
     if (!this.bitmap || !picture) return;
     const [rows, columns] = picture;
-    const narrow = innerWidth < 800;
+    const narrow = this.stage.el.clientWidth < 800;
     const width = narrow ? this.stage.room : Math.min(this.stage.room - 280, 860);
     const scale = Math.min(width / columns, (narrow ? (detections ? 180 : 300) : Math.max(240, innerHeight - (detections ? 470 : 320))) / rows);
     const ratio = devicePixelRatio || 1;

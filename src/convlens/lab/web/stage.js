@@ -193,6 +193,7 @@ export class Stage {
     }
     state.trail = state.trail.filter((stop) => inside(stop.index, this.net.named(stop.at)?.shape));
     this.state = state;
+    if (!value) this.#write(); // so that the first step from the door leads back to it
     return this.changes.settled ? this.draw() : this.changes.settle();
   }
 
