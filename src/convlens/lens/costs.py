@@ -11,7 +11,7 @@ from convlens.lens.kinds import bound, packed
 from convlens.lens.memory import memory_of
 from convlens.lens.recorder.running import record
 from convlens.lens.recording import Recording, Step, Value
-from convlens.tables import table
+from convlens.tables import html_table, table
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,31 @@ class Costs:
             "rows": [vars(row) for row in self.rows],
         }
 
+    def __repr__(self) -> str:
+        return (
+            f"<Costs of {len(self.rows)} steps: {self.parameters:,} parameters, "
+            f"{self.multiply_adds:,} multiply-adds>"
+        )
+
     def __str__(self) -> str:
-        rows = [("module", "operation", "output", "parameters", "multiply-adds")]
+        notes = (f"  {warning}" for warning in self.warnings)
+        return "\n".join([table(self._table(), right=(3, 4)), *notes])
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        return html_table(self._table(), right=(3, 4), below=self.warnings)
+
+    def _table(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [
+            ("module", "operation", "output", "parameters", "multiply-adds")
+        ]
         for row in self.rows:
             shape, count = "x".join(map(str, row.shape)), f"{row.multiply_adds:,}"
             if row.uncounted:
                 count = f"{count} + ?" if row.multiply_adds else "?"
             rows.append((row.module, row.op, shape, f"{row.parameters:,}", count))
         rows.append(("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}"))
-        lines = [table(rows, right=(3, 4)), *(f"  {warning}" for warning in self.warnings)]
-        return "\n".join(lines)
+        return rows
 
 
 def costs(network: Any, *inputs: Any, **kwargs: Any) -> Costs:

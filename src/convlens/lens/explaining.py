@@ -17,6 +17,7 @@ from convlens.lens.kinds.refusing import StepRefused
 from convlens.lens.naming import calls_named, which_call
 from convlens.lens.recording import Recording, Step, Value
 from convlens.lens.terms import Account, Ints, Terms, plain, unravel
+from convlens.tables import html_table
 
 
 @dataclass(frozen=True)
@@ -180,9 +181,31 @@ class Explanation:
             "bound": plain(self.bound),
         }
 
+    @property
+    def _place(self) -> str:
+        """The name of the value, and the index in it."""
+        return f"{self.recording.name_of(self.value.id)}[{','.join(map(str, self.index))}]"
+
+    def __repr__(self) -> str:
+        made = f"{self.rule} of {len(self.terms)} terms" if len(self.terms) else self.rule
+        return f"<Explanation of {self._place} = {self.recorded:.7g}: {made}>"
+
+    def _repr_html_(self) -> str:
+        """Return the largest terms as a table for a notebook."""
+        sums = self.rule == "sum"
+        rows = [("element", "value", "weight" if sums else "slope", "product" if sums else "")]
+        for part in self.contributions(12):
+            k, product = part.terms[0], f"{part.product:.7g}" if sums else ""
+            pair = (f"{self.terms.value[k]:.7g}", f"{self.terms.weight[k]:.7g}")
+            others = part.label == "all others"
+            rows.append((part.label, *(("", "") if others else pair), product))
+        if self.bias:
+            rows.append(("bias", "", "", f"{self.bias:.7g}"))
+        above, *_ = lines = str(self).splitlines()
+        return html_table(rows, right=(1, 2, 3), above=above, below=[lines[1], lines[-1]])
+
     def __str__(self) -> str:
-        place = self.recording.name_of(self.value.id)
-        lines = [f"{place}[{','.join(map(str, self.index))}] = {self.recorded!r}"]
+        lines = [f"{self._place} = {self.recorded!r}"]
         if self.rule == "given":
             return "\n".join([*lines, f"  {self.note or self.formula or self.kind}"])
         lines.append(f"  {self.kind}, {self.rule}" + (f": {self.formula}" if self.formula else ""))

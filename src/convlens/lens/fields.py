@@ -13,6 +13,7 @@ from convlens.lens.kinds import Kind, bound
 from convlens.lens.kinds.arguments import Arguments
 from convlens.lens.kinds.walking import carried
 from convlens.lens.recording import Recording, Step, Value
+from convlens.tables import html_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,19 @@ class Region:
     def upper_bound(self) -> bool:
         """Whether some of the elements may not matter."""
         return bool(self.warning)
+
+    def __repr__(self) -> str:
+        spans = " × ".join(f"{span.start}:{span.stop}" for span in self.box)
+        most = "at most " if self.upper_bound else ""
+        return f"<Region of {most}{self.count:,} elements of {self.value.name}, within {spans}>"
+
+    def _repr_html_(self) -> str:
+        """Return the box as a table for a notebook."""
+        rows = [("axis", "from", "to before", "of")]
+        for axis, (span, size) in enumerate(zip(self.box, self.value.shape, strict=True)):
+            rows.append((str(axis), str(span.start), str(span.stop), str(size)))
+        below = [self.warning] if self.warning else []
+        return html_table(rows, right=(1, 2, 3), above=repr(self)[1:-1], below=below)
 
 
 def region(recording: Recording, id: int, index: Sequence[int], input: int = 0) -> Region:

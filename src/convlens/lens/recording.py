@@ -11,7 +11,7 @@ import torch
 
 from convlens.lens.memory import memory_of, opaque, version_of
 from convlens.lens.naming import calls_named, step_named, unknown, value_names, values_named
-from convlens.tables import table
+from convlens.tables import html_table, table
 
 Made = TypeVar("Made")
 
@@ -267,17 +267,31 @@ class Recording:
 
     def table(self) -> str:
         """Return a line for every step: index, module, operation, output shapes, milliseconds."""
-        rows = [("step", "module", "operation", "output", "ms")]
+        return "\n".join([table(self._rows(), right=(0, 4)), *self._notes()])
+
+    __str__ = table
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [("step", "module", "operation", "output", "ms")]
         for step in self.steps:
             shapes = ", ".join("x".join(map(str, self.values[v].shape)) for v in step.outputs)
             rows.append((str(step.index), step.label, step.op, shapes, f"{step.seconds * 1e3:.2f}"))
-        lines = [table(rows, right=(0, 4))]
-        if self.error:
-            lines.append(f"stopped: {self.error.message}")
-        lines += [f"note: {text}" for text in self.warnings]
-        return "\n".join(lines)
+        return rows
 
-    __str__ = table
+    def _notes(self) -> list[str]:
+        stopped = [f"stopped: {self.error.message}"] if self.error else []
+        return [*stopped, *(f"note: {text}" for text in self.warnings)]
+
+    def __repr__(self) -> str:
+        ends = [self.steps[0], self.steps[-1]] if self.steps else []
+        span = " to ".join(dict.fromkeys(step.label or step.op for step in ends))
+        stopped = f", stopped at step {self.error.step}" if self.error else ""
+        many = "1 step" if len(self.steps) == 1 else f"{len(self.steps)} steps"
+        return f"<Recording of {many}{f', {span}' if span else ''}{stopped}>"
+
+    def _repr_html_(self) -> str:
+        """Return the table of steps for a notebook."""
+        return html_table(self._rows(), right=(0, 4), below=self._notes())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recording without its numbers, ready for JSON."""
