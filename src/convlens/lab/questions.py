@@ -119,6 +119,7 @@ QUESTIONS = questions(
     Question("number", Lab.number, "One number: its terms, the pixels it depends on, its map"),
     Question("bench", Lab.bench, "One number with the maps and the kernel that it is made with"),
     Question("python", Lab.python, "Python that computes one number again"),
+    Question("figure", Lab.figure, "The figure of one number, as a file"),
     Question("terms", Lab.terms, "More of a number's terms, from a rank on"),
     Question("atlas", Lab.atlas, "A thumbnail of every activation"),
     Question("kernels", Lab.kernels, "The kernel that makes one map"),

@@ -78,3 +78,14 @@ def test_a_dropped_picture_keeps_its_name() -> None:
         "read_inputs(opened, 'mine.png')"
         in lab.python(2, lab.recording.made("conv1")[0], (0, 0, 0, 0))["text"]
     )
+
+
+def test_a_figure_is_a_file_of_its_form(digits: Lab) -> None:
+    value = next(row["id"] for row in digits.network()["values"] if row["name"] == "conv1")
+    svg = bytes(digits.figure(1, value, (0, 5, 6, 4))["content"])
+    assert svg.startswith(b"<svg")
+    assert b"1.677" in svg
+    png = bytes(digits.figure(1, value, (0, 5, 6, 4), "png", dark=True)["content"])
+    assert png.startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="must be 'svg' or 'png'"):
+        digits.figure(1, value, (0, 5, 6, 4), "gif")

@@ -30,7 +30,7 @@ from convlens.lab.answers.network import NetworkAnswer, network_answer, no_netwo
 from convlens.lab.answers.number import NumberAnswer, number_of
 from convlens.lab.answers.scores import scores_of
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer
-from convlens.lab.answers.sharing import PythonAnswer, python
+from convlens.lab.answers.sharing import FigureAnswer, PythonAnswer, figure, python
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.own_networks import siblings
@@ -249,6 +249,19 @@ class Lab:
         seen = self._looks.at(recording)
         seen.element(value, index)
         return {"text": python(seen, value, index)}
+
+    def figure(
+        self,
+        recording: int,
+        value: int,
+        index: tuple[int, ...],
+        form: str = "svg",
+        dark: bool = False,
+    ) -> FigureAnswer:
+        """Return the figure of a number as a file, `form` "svg" or "png"."""
+        seen = self._looks.at(recording)
+        seen.element(value, index)
+        return figure(seen, value, index, form, dark)
 
     def terms(self, recording: int, value: int, index: tuple[int, ...], start: int) -> TermsAnswer:
         """Return the terms of a number from rank `start` on."""

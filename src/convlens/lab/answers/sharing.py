@@ -5,13 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypedDict
 
+import numpy as np
+
+from convlens.draw.figures import number_figure
+from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.looking import Look
+from convlens.lens import explain_value
 
 
 class PythonAnswer(TypedDict):
     """Lines of Python that compute one number again and print what it is made of."""
 
     text: str
+
+
+class FigureAnswer(TypedDict):
+    """The figure of a number as the bytes of a file."""
+
+    content: Bytes
+
+
+def figure(look: Look, value: int, index: tuple[int, ...], form: str, dark: bool) -> FigureAnswer:
+    """Return the figure of a number, `form` "svg" or "png".
+
+    Raises ValueError for another form, and for a number that cannot be explained.
+    """
+    if form not in ("svg", "png"):
+        raise ValueError(f"`form` (={form!r}) must be 'svg' or 'png'; use one of them")
+    explanation = explain_value(look.recording, value, index)
+    drawn = number_figure(explanation, theme="dark" if dark else "light")
+    content = drawn.svg().encode() if form == "svg" else drawn.png()
+    return {"content": np.frombuffer(content, np.uint8)}
 
 
 def python(look: Look, value: int, index: tuple[int, ...]) -> str:

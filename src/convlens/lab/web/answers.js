@@ -478,12 +478,17 @@
  * @typedef {object} CancelAnswer
  * @property {boolean} cancelled
  *
+ * The figure of a number as a file.
+ * @typedef {object} FigureAnswer
+ * @property {Uint8Array} content
+ *
  * Every question: what it asks, and its answer.
  * @typedef {object} QuestionTable
  * @property {(asked: {}) => NetworkAnswer} network
  * @property {(asked: { recording: number, value: number, index: number[] }) => NumberAnswer} number
  * @property {(asked: { recording: number, value: number, index: number[], channel?: number, beside?: number }) => BenchAnswer} bench
  * @property {(asked: { recording: number, value: number, index: number[] }) => PythonAnswer} python
+ * @property {(asked: { recording: number, value: number, index: number[], form?: string, dark?: boolean }) => FigureAnswer} figure
  * @property {(asked: { recording: number, value: number, index: number[], start: number }) => TermsAnswer} terms
  * @property {(asked: { recording: number }) => AtlasAnswer} atlas
  * @property {(asked: { recording: number, value: number, map: number }) => KernelsAnswer} kernels

@@ -4,6 +4,7 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask } from "./asking.js";
 import { Drawing } from "./drawing.js";
 import { Find } from "./find.js";
+import { share } from "./share.js";
 
 /**
  * @typedef {import("./answers.js").ChoicesAnswer} ChoicesAnswer
@@ -60,7 +61,7 @@ export class Menus {
         <option selected>${picture || "no picture"}</option>
         <optgroup label="Samples">${samples.filter((name) => name !== picture).map((name) => html`<option value="sample:${name}">${name}</option>`)}</optgroup>
         <optgroup label="Your own"><option value="file">Open a file …</option><option value="draw">Draw …</option>${told.picture ? html`<option value="paint">Paint on this picture …</option>` : nothing}<option value="camera">Camera …</option></optgroup>
-      </select>${this.stage.compare.menu(samples)}`, this.el);
+      </select>${this.stage.compare.menu(samples)}${share(this.stage)}`, this.el);
   }
 
   /** @param {string} name */
