@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
+import torch
 from playwright.sync_api import Locator, Page, Request, expect
 
 from convlens.lab import Lab
+from convlens.lens import Recording
 from tests.running.serving import Served, served
 
 SIGNS = str.maketrans({"\N{MINUS SIGN}": "-", "\N{INFINITY}": "inf"})
@@ -75,6 +77,11 @@ def at(page: Page, part: str) -> str:
 def settled_address(page: Page) -> None:
     """Wait until a hover has been written to the address."""
     page.wait_for_timeout(260)
+
+
+def tensor_of(recording: Recording, name: str) -> torch.Tensor:
+    """The tensor of a value by its name."""
+    return next(v.tensor for v in recording.values if recording.name_of(v.id) == name)
 
 
 def move_over(page: Page, cells: Locator, row: float, column: float) -> None:

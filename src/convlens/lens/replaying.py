@@ -22,6 +22,10 @@ _SAME_SIZE = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """The integers of each size in bytes, to compare the bits of numbers."""
 
 
+class ReplayRefused(ValueError):
+    """A change that a replay cannot follow exactly, while `rerun` can."""
+
+
 def replay(recording: Recording, changes: Sequence[Change]) -> Recording:
     """Return the recording of the same run with changes, bit for bit that of a changed network.
 
@@ -49,17 +53,17 @@ def replay(recording: Recording, changes: Sequence[Change]) -> Recording:
     (7.0, True)
     """
     if recording.error is not None:
-        raise ValueError(
+        raise ReplayRefused(
             f"the network raised ({recording.error.message}), and a change may cure it; {CURE}"
         )
     with torch.no_grad():
         return Replay(recording, Changes.of(recording, changes)).run()
 
 
-def refused(step: Step, why: str) -> ValueError:
+def refused(step: Step, why: str) -> ReplayRefused:
     """Return the error for a step that a replay cannot follow."""
     where = f"step {step.index} (`{step.op}`, module `{step.module}`)"
-    return ValueError(f"{where} cannot be replayed: {why}; {CURE}")
+    return ReplayRefused(f"{where} cannot be replayed: {why}; {CURE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,7 @@ class Replay:
         value, name = self.values[id], self.recording.name_of(id)
         if value.step >= 0:
             return refused(self.recording.steps[value.step], f"it makes `{name}`, and {why}")
-        return ValueError(f"`{name}` cannot be changed in a replay: {why}; {CURE}")
+        return ReplayRefused(f"`{name}` cannot be changed in a replay: {why}; {CURE}")
 
     def _check_answer(self, step: Step) -> None:
         """Raise unless a step that hands numbers to Python hands it the same ones."""

@@ -119,3 +119,12 @@ def test_the_menu_lists_what_the_file_of_an_own_network_holds(tmp_path: Path) ->
     assert names == [f"{file}:small", f"{file}:wide"]
     assert own.open(f"{file}:wide")["recording"] == 1
     assert own.network()["name"] == f"{file}:wide"
+
+
+def test_a_detector_runs_again_as_a_whole(detector_lab: Lab) -> None:
+    base = detector_lab.network()
+    values = {row["name"]: row for row in base["values"] if row["kind"] == "parameter"}
+    name = next(name for name in values if name.endswith("conv1.weight"))
+    found = detector_lab.replay(base["recording"], f"{name}!0,0,0,0:9")
+    assert found["recording"] != base["recording"]
+    assert found["network"] is not None

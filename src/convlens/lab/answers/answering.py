@@ -174,7 +174,7 @@ class Lab:
         base = self._looks.at(recording)
 
         def make(number: int) -> Look:
-            changed = look_of(self._opened, replayed(base.recording, changes), number, base.pixels)
+            changed = look_of(self._opened, replayed(base, changes), number, base.pixels)
             return dataclasses.replace(changed, name=base.name, source=base.source)
 
         seen = self._looks.add(make, show=False)

@@ -6,10 +6,13 @@ import re
 from typing import TypedDict
 from urllib.parse import unquote
 
+from convlens.lab.answers.looking import Look
 from convlens.lab.answers.network import NetworkAnswer
 from convlens.lab.answers.scores import ClassScore
-from convlens.lens import Mute, Recording, SetArgument, SetNumber, replay
+from convlens.learn.modes import mode
+from convlens.lens import Mute, Recording, SetArgument, SetNumber, replay, rerun
 from convlens.lens.changing import Change
+from convlens.lens.replaying import ReplayRefused
 
 MOST = 4096
 """The most changes of one replay."""
@@ -21,7 +24,7 @@ _ARGUMENTS = ("stride", "padding", "dilation")
 class ReplayAnswer(TypedDict):
     """The number of the changed recording, and what the network answers now.
 
-    `network` describes it anew where sizes have changed, or where it fails now.
+    `network` describes it again where sizes have changed, or where it fails now.
     """
 
     recording: int
@@ -44,12 +47,20 @@ SetArgument(step='conv1', name='stride', to=2)]
     return [_change(part) for part in parts]
 
 
-def replayed(recording: Recording, changes: str) -> Recording:
-    """Return the recording with the changes of an address.
+def replayed(look: Look, changes: str) -> Recording:
+    """Return the recording of a look with the changes of an address.
 
-    Raises ValueError, one sentence, for changes that cannot be read or replayed.
+    The network runs as a whole where a replay of its steps could go another way than it.
+
+    Raises ValueError, one sentence, for changes that cannot be read or made.
     """
-    return replay(recording, changes_of(changes))
+    recording, wanted = look.recording, changes_of(changes)
+    try:
+        return replay(recording, wanted)
+    except ReplayRefused:
+        network, inputs = look.opened.network, [value.tensor for value in recording.inputs]
+        with mode(network, training=False):
+            return rerun(network, recording, wanted, *inputs)
 
 
 def resized(one: Recording, other: Recording) -> bool:
