@@ -16,7 +16,7 @@ from convlens.lab.answers.answering import LookAnswer
 from convlens.lab.questions import QUESTIONS, Question
 
 PAGE = files("convlens.lab") / "web"
-SCRIPT = (PAGE / "answers.js").read_text()
+SCRIPT = (PAGE / "answers.d.ts").read_text()
 PLAIN = {int: "number", float: "number", str: "string", bool: "boolean", type(None): "null"}
 ARRAYS = {
     np.uint8: "Uint8Array",
@@ -28,7 +28,7 @@ ROOTS = [*(question.answered for question in QUESTIONS.values()), LookAnswer]
 
 
 def javascript(kind: Any) -> str:
-    """Return a type of Python as JSDoc writes it."""
+    """Return a type of Python as TypeScript writes it."""
     if kind in PLAIN:
         return PLAIN[kind]
     if typing.is_typeddict(kind):
@@ -48,16 +48,16 @@ def javascript(kind: Any) -> str:
 
 
 def gather(kind: Any, found: dict[str, dict[str, str]]) -> None:
-    """Add the fields of the TypedDicts that a type is made of, as JSDoc writes them."""
+    """Add the fields of the TypedDicts that a type is made of, as TypeScript writes them."""
     if not typing.is_typeddict(kind):
         for part in typing.get_args(kind):
             gather(part, found)
     elif kind.__name__ not in found:
-        # Names are in brackets where optional. (With postponed annotations a class of typing does
+        # Optional names end in a question mark. (With postponed annotations a class of typing does
         # not know by itself which they are.)
         hints = typing.get_type_hints(kind, include_extras=True)
         found[kind.__name__] = {
-            f"[{name}]" if typing.get_origin(hint) is typing.NotRequired else name: javascript(hint)
+            f"{name}?" if typing.get_origin(hint) is typing.NotRequired else name: javascript(hint)
             for name, hint in hints.items()
         }
         for hint in hints.values():
@@ -65,7 +65,7 @@ def gather(kind: Any, found: dict[str, dict[str, str]]) -> None:
 
 
 def asked(question: Question) -> str:
-    """Return a question as a function type of JSDoc."""
+    """Return a question as a function type."""
     parts = [
         f"{name}?: {javascript(p.annotation).removesuffix(' | null')}"
         if p.default is not inspect.Parameter.empty
@@ -77,13 +77,13 @@ def asked(question: Question) -> str:
 
 
 def declared(script: str) -> dict[str, dict[str, str]]:
-    """Return the object types that JSDoc comments declare, each with its properties."""
+    """Return the interfaces that a script declares, each with its properties."""
     found: dict[str, dict[str, str]] = {}
     for line in script.splitlines():
-        if match := re.match(r" \* @typedef \{object\} (\w+)", line):
+        if match := re.match(r"export interface (\w+)", line):
             found[match[1]] = properties = {}
-        elif match := re.match(r" \* @property \{(.+?)\} (\[?\w+\]?)(?: .*)?$", line):
-            properties[match[2]] = match[1]
+        elif match := re.match(r"  (\w+\??): (.+?);(?: // .*)?$", line):
+            properties[match[1]] = match[2]
     return found
 
 
@@ -107,11 +107,11 @@ def test_the_page_leaves_few_types_open() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("@property {number} rank\n", "@property {string} rank\n"),
-        ("@property {number} rank\n", "@property {number} [rank]\n"),
-        ("@property {number} rank\n", "@property {number} ranks\n"),
-        (" * @property {number} rank\n", ""),
-        ("@property {Lit | null} region", "@property {Lit} region"),
+        ("  rank: number;", "  rank: string;"),
+        ("  rank: number;", "  rank?: number;"),
+        ("  rank: number;", "  ranks: number;"),
+        ("  rank: number;\n", ""),
+        ("  region: Lit | null;", "  region: Lit;"),
         ("beside?: number", "beside: number"),
     ],
 )
