@@ -116,10 +116,11 @@ def test_a_kernel_is_asked_for_once_and_lies_beside_each_map(page: Page, site: S
             page.wait_for_timeout(200)
             kernel = weight[maps[-1], 0]
             side = 8 * laid(page, "from")[1]
-            part = [2 + side + 2, 16, side / 3, 3, 3, kernel.reshape(-1).tolist()]
+            cell = side / 3
             # A number stands in the middle of a cell, so its corner is looked at.
-            corner = [".from .maps", part[0] - 0.4 * side / 3, 16 - 0.4 * side / 3, *part[2:]]
-            assert page.evaluate(COLOURS, [*corner, float(kernel.abs().max())]) == 0
+            corner = [".from .maps", side + 4 - 0.4 * cell, 16 - 0.4 * cell, cell]
+            weights = [3, 3, kernel.reshape(-1).tolist(), float(kernel.abs().max())]
+            assert page.evaluate(COLOURS, [*corner, *weights]) == 0
     assert len(set(maps)) == 3
     assert asked == ["kernels"] * 2 or asked == ["kernels"] * 3
 

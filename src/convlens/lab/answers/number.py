@@ -1,4 +1,4 @@
-"""Answer what the page asks about a single number: its terms, the input it sees, its map."""
+"""Answer what the page asks about one number: its terms, what it sees, what it feeds, its map."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from convlens.lab.answers.arithmetic import Explained, explained
 from convlens.lab.answers.facts import FactsRow, facts_of
 from convlens.lab.answers.looking import Look
 from convlens.lab.answers.marking import Lit, lit_region
+from convlens.lab.answers.readers import ReadersAnswer, readers_of
 from convlens.lab.guarding import SENTENCES
-from convlens.lens import explain_value, region
+from convlens.lens import Feeds, Value, explain_value, feeds_value, region
 
 
 class NumberAnswer(TypedDict):
     """One number: its explanation, or the `refusal` that says why it cannot be explained.
 
     The explanation has one group: the strongest of all terms, at most 200. `region`: the part of
-    the first input that the number depends on. `facts`: the numbers around it.
+    the first input that the number depends on. `readers`: what it feeds. `facts`: the numbers
+    around it.
     """
 
     explanation: Explained | None
     refusal: str
     region: Lit | None
+    readers: ReadersAnswer
     facts: FactsRow | None
 
 
@@ -35,6 +38,7 @@ def number_of(seen: Look, id: int, index: tuple[int, ...]) -> NumberAnswer:
         "explanation": None,
         "refusal": "",
         "region": None,
+        "readers": readers_of(_feeds(seen, value, index)),
         "facts": facts_of(seen.recording, value, index),
     }
     try:
@@ -45,6 +49,14 @@ def number_of(seen: Look, id: int, index: tuple[int, ...]) -> NumberAnswer:
     answer["explanation"] = explained(seen.recording, found, standing, single=True)
     answer["region"] = _region(seen, id, index)
     return answer
+
+
+def _feeds(seen: Look, value: Value, index: tuple[int, ...]) -> Feeds:
+    """Return what a number feeds; nothing, and why, where that cannot be found."""
+    try:
+        return feeds_value(seen.recording, value.id, index)
+    except SENTENCES as error:
+        return Feeds(seen.recording, value, index, (), (str(error) or type(error).__name__,))
 
 
 def _region(seen: Look, id: int, index: tuple[int, ...]) -> Lit | None:

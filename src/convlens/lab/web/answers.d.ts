@@ -179,7 +179,22 @@ export interface NumberAnswer {
   explanation: Explained | null;
   refusal: string;
   region: Lit | null;
+  readers: ReadersAnswer;
   facts: FactsRow | null;
+}
+
+/** What a number feeds: lists have an entry for each term that has it in it, the largest products first. */
+export interface ReadersAnswer {
+  source: number[];
+  position: number[];
+  role: string[]; // "term", "weight" or "bias"
+  rule: string[];
+  value: number[];
+  weight: number[];
+  product: number[];
+  count: number; // of all
+  products: number; // the sum of all
+  refusals: string[];
 }
 
 /** The numbers around one: of its map, and of all maps of its sample. */

@@ -51,7 +51,7 @@ export class NumberView {
     stage.say(found ? this.#sentence(found) : answer.refusal);
     render(html`<div class="made"><h2>Made of <span class="soft">${found ? this.#count(found) : answer.refusal}</span></h2>
         ${found ? html`<ol>${this.#made(found)}</ol>${this.#check(found)}` : nothing}</div>
-      <div class="feeds">${this.#feeds()}</div>`, this.el);
+      <div class="feeds">${this.#feeds(answer.readers)}</div>`, this.el);
   }
 
   /** Open the strongest term; of a choice, the winner. */
@@ -112,12 +112,7 @@ export class NumberView {
       return whole ? `${short(line.x)} × ${short(line.weight)}` : `slope ${short(line.weight)}`;
     };
     const rows = shown.map((line) => this.#row(line.value, line.position, several, how(line), size(line), most, found.rule === "chosen" && !line.won));
-    if (count) {
-      const others = plural(count, "other");
-      const text = html`<span class="who soft">${others}</span><span class="how"></span>${whole ? bar(sum, most) : html`<span></span>`}<span class="n">${whole ? short(sum) : ""}</span>`;
-      const more = all.lines.length > shown.length;
-      rows.push(more ? html`<li><button type="button" class="row" aria-expanded="false" title="List them" @click=${() => { this.#unfolded.made = true; this.#show(); }}>${text}</button></li>` : html`<li class="row">${text}</li>`);
-    }
+    if (count) rows.push(this.#others("made", count, whole ? sum : null, most, all.lines.length > shown.length));
     if (all.edge) rows.push(html`<li class="row"><span class="who soft">${all.edge} ${PAST_EDGE}</span><span class="how"></span><span></span><span class="n">0</span></li>`);
     const { bias_source: source, bias } = found;
     if (source) rows.push(html`<li><button type="button" class="row" @click=${() => this.#open(...source)}><span class="who"><b>bias</b></span><span class="how soft">${net.value(source[0]).name}</span>${bar(bias, most)}<span class="n">${short(bias)}</span></button></li>`);
@@ -146,8 +141,32 @@ export class NumberView {
 
   // Feeds
 
-  #feeds() {
-    return nothing;
+  /** What reads the number, and what it makes of it. @param {import("./answers.js").ReadersAnswer} readers */
+  #feeds({ source, position, role, rule, value, weight, product, count, products, refusals }) {
+    const { net, value: own } = this.stage;
+    const shown = source.slice(0, this.#unfolded.feeds ? Infinity : LISTED);
+    const several = new Set(source).size > 1;
+    const rest = products - product.slice(0, shown.length).reduce((a, b) => a + b, 0);
+    const most = Math.max(...product.map(Math.abs), count > shown.length ? Math.abs(rest) : 0) || 1;
+    const how = (/** @type {number} */ i) => {
+      if (role[i] === "bias") return "added";
+      if (rule[i] === "chosen") return html`<em>${weight[i] ? "chosen" : "not chosen"}</em>`;
+      if (rule[i] === "copy" && weight[i] === 1) return "the same number";
+      return rule[i] === "sum" || rule[i] === "copy" ? `× ${short(role[i] === "weight" ? value[i] : weight[i])}` : `slope ${short(weight[i])}`;
+    };
+    const where = several || !count ? "" : ` of ${net.said(source[0])}`;
+    const end = own?.id === net.told.output ? "nothing: this is the answer" : "nothing";
+    return html`<h2>Feeds <span class="soft">${count ? plural(count, "number") + where : end}</span></h2>
+      <ol>${shown.map((id, i) => this.#row(id, position[i], several, how(i), product[i], most, rule[i] === "chosen" && !weight[i]))}
+        ${count > shown.length ? this.#others("feeds", count - shown.length, rest, most, source.length > shown.length) : nothing}</ol>
+      ${refusals.map((why) => html`<p class="soft">${why}</p>`)}`;
+  }
+
+  /** The lines that are not listed, as one that unfolds. @param {"made" | "feeds"} list @param {number} count @param {number | null} sum @param {number} most @param {boolean} more whether some of them are known */
+  #others(list, count, sum, most, more) {
+    const text = html`<span class="who soft">${plural(count, "other")}</span><span class="how"></span>${sum === null ? html`<span></span>` : bar(sum, most)}<span class="n">${sum === null ? "" : short(sum)}</span>`;
+    const unfold = () => { this.#unfolded[list] = true; this.#show(); };
+    return more ? html`<li><button type="button" class="row" aria-expanded="false" title="List them" @click=${unfold}>${text}</button></li>` : html`<li class="row">${text}</li>`;
   }
 
   /** Move between the lines. @param {KeyboardEvent} event */
