@@ -202,6 +202,13 @@ def test_a_step_that_does_not_name_the_number_says_so() -> None:
         feeds(seen, "input", (1,), slot=1)
 
 
+def test_a_number_that_lends_only_its_type_feeds_nothing() -> None:
+    seen = record(lambda x, y: x.to(y), torch.ones(3, dtype=torch.int64), torch.ones(3, 4))
+    found = feeds(seen, "input1", (1, 2))
+    assert (found.count, len(found.refusals)) == (0, 1)
+    assert feeds(seen, "input", (1,)).count == 1
+
+
 def test_a_number_that_a_change_put_is_fed_by_nothing() -> None:
     seen = record(network(nn.Conv1d(1, 2, 1), nn.ReLU()), drawn(1, 1, 3))
     muted = replay(seen, [Mute("0", 1)])

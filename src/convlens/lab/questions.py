@@ -116,7 +116,8 @@ def questions(*table: Question) -> dict[str, Question]:
 
 QUESTIONS = questions(
     Question("network", Lab.network, "The network's steps, values and answer on the picture"),
-    Question("number", Lab.number, "One number: its terms, the pixels it depends on, its map"),
+    Question("number", Lab.number, "One number: its terms, what it feeds, its pixels, its map"),
+    Question("reach", Lab.reach, "The box of every value that a number comes from or reaches"),
     Question("bench", Lab.bench, "One number with the maps and the kernel that it is made with"),
     Question("python", Lab.python, "Python that computes one number again"),
     Question("figure", Lab.figure, "The figure of one number, as a file"),

@@ -18,7 +18,7 @@ from convlens.lens.kinds.convolving import ConvolutionGeometry, Convolving
 from convlens.lens.kinds.forward import forward
 from convlens.lens.kinds.multiplying import Multiplying
 from convlens.lens.kinds.own import OwnConvolving, mode_of
-from convlens.lens.kinds.pointwise import Pointwise
+from convlens.lens.kinds.pointwise import CASTS, Pointwise
 from convlens.lens.recording import Recording, Step, Value
 from convlens.lens.terms import Floats, Ints, floats, ravel, unravel
 from convlens.windows import TransposedWindow
@@ -361,7 +361,7 @@ def _candidates(kind: Kind, given: Arguments, slot: int, element: tuple[int, int
     if not isinstance(kind, _DECIDED) and math.prod(shape) <= MOST_ASKED // 16:
         return np.arange(math.prod(shape))
     held = only(value.shape, unravel(element[1], value.shape))
-    if isinstance(kind, Pointwise):  # an operand that lost is a term, too
+    if isinstance(kind, Pointwise) and given.step.op not in CASTS:  # a losing operand is a term too
         slope = given.step.op == "prelu" and len(held.shape) == 1 < len(shape)
         there = held[(..., *(None,) * (len(shape) - 2))] if slope else held
     else:

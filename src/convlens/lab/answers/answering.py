@@ -28,6 +28,7 @@ from convlens.lab.answers.looks import Looks
 from convlens.lab.answers.marking import Lit
 from convlens.lab.answers.network import NetworkAnswer, network_answer, no_network
 from convlens.lab.answers.number import NumberAnswer, number_of
+from convlens.lab.answers.reaching import ReachAnswer, reach_of
 from convlens.lab.answers.scores import scores_of
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer
 from convlens.lab.answers.sharing import FigureAnswer, PythonAnswer, figure, python
@@ -212,7 +213,7 @@ class Lab:
         return compare(self._looks.at(recording).recording, self._looks.at(other).recording)
 
     def number(self, recording: int, value: int, index: tuple[int, ...]) -> NumberAnswer:
-        """Return one number: its strongest terms, the input it depends on, the numbers around it.
+        """Return one number: its terms, what it feeds, the input it depends on, its map.
 
         Args:
             recording: the recording's number.
@@ -220,6 +221,12 @@ class Lab:
             index: where the number lies in it.
         """
         return number_of(self._looks.at(recording), value, index)
+
+    def reach(self, recording: int, value: int, index: tuple[int, ...]) -> ReachAnswer:
+        """Return the box of every value that a number is made of, or that it reaches."""
+        seen = self._looks.at(recording)
+        seen.element(value, index)
+        return reach_of(seen.recording, value, index)
 
     def bench(
         self,

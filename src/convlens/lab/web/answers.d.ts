@@ -197,6 +197,21 @@ export interface ReadersAnswer {
   refusals: string[];
 }
 
+/** The way of a number through the network. */
+export interface ReachAnswer {
+  boxes: BoxRow[];
+  refusal: string;
+}
+
+/** Where a number comes from in a value ("made"), or what it reaches there ("feeds"). */
+export interface BoxRow {
+  value: number;
+  way: string;
+  box: [number, number][];
+  count: number;
+  exact: boolean;
+}
+
 /** The numbers around one: of its map, and of all maps of its sample. */
 export interface FactsRow {
   map: StatisticsRow;
@@ -551,6 +566,7 @@ export interface FigureAnswer {
 export interface QuestionTable {
   network: (asked: {}) => NetworkAnswer;
   number: (asked: { recording: number, value: number, index: number[] }) => NumberAnswer;
+  reach: (asked: { recording: number, value: number, index: number[] }) => ReachAnswer;
   bench: (asked: { recording: number, value: number, index: number[], channel?: number, beside?: number }) => BenchAnswer;
   python: (asked: { recording: number, value: number, index: number[] }) => PythonAnswer;
   figure: (asked: { recording: number, value: number, index: number[], form?: string, dark?: boolean }) => FigureAnswer;

@@ -20,6 +20,7 @@ from convlens.lens.kinds import (
     attending,
     bound,
     convolving,
+    filling,
     moving,
     multiplying,
     normalizing,
@@ -28,6 +29,7 @@ from convlens.lens.kinds import (
     pooling,
     putting,
     reducing,
+    regions,
     resampling,
     selecting,
     universal,
@@ -407,5 +409,7 @@ _RULES: dict[type, Rule] = {
     attending.Softmax: _softmax,
     attending.Attending: _attending,
     selecting.Selecting: _selecting,
+    regions.Aligning: filling.filled,
+    regions.RegionPooling: filling.filled,
     universal.Given: _given,
 }
