@@ -210,6 +210,7 @@ def test_a_detector_that_finds_nothing_shows_how_near_it_came(page: Page, nothin
         [s["name"] for s in nothing.lab.walk(1, 0)["stations"]]
     )
     expect(page.locator("header .answer")).to_contain_text("nothing found")
+    expect(page.locator(".alert")).to_be_hidden()  # values without numbers have no thumbnail
 
 
 def test_on_a_phone_the_picture_stays_above_the_frames(page: Page, detector_site: Served) -> None:

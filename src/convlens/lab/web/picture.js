@@ -69,7 +69,7 @@ export class PictureView {
 
   #frame() {
     const { detections, segments } = this.#told;
-    render(html`<div class="pv-main"><div class="pv-pin"><div class="pv-stack" @pointerleave=${() => this.#point(null, null)}>${this.canvas}<div class="pv-over"></div></div></div>
+    render(html`<div class="pv-main ${detections ? "found" : ""}"><div class="pv-pin"><div class="pv-stack" @pointerleave=${() => this.#point(null, null)}>${this.canvas}<div class="pv-over"></div></div></div>
       <div class="pv-side"><div class="pv-head">${detections ? this.#slider(detections) : this.#opacity()}</div><div class="pv-list"></div>${detections ? nothing : this.pixel.el}</div></div>${detections ? this.filmstrip.el : nothing}`, this.el);
     this.paint();
     this.stage.say(detections ? this.#found(detections) : segments ? `Every pixel has the class with the largest of its ${segments.count} scores; “${segments.classes[0].name}” has ${share(segments.classes[0].share)} of them. Click a pixel to see its scores.` : "");
@@ -83,7 +83,8 @@ export class PictureView {
     const [rows, columns] = picture;
     const narrow = this.stage.el.clientWidth < 800;
     const width = narrow ? this.stage.room : Math.min(this.stage.room - 280, 860);
-    const scale = Math.min(width / columns, (narrow ? (detections ? 180 : 300) : Math.max(240, innerHeight - (detections ? 470 : 320))) / rows);
+    const top = this.stage.at("body").getBoundingClientRect().top + scrollY;
+    const scale = Math.min(width / columns, (narrow ? (detections ? 180 : 300) : Math.max(detections ? 260 : 320, innerHeight - top - (detections ? 226 : 32))) / rows);
     const ratio = devicePixelRatio || 1;
     [this.canvas.width, this.canvas.height] = [Math.round(columns * scale * ratio), Math.round(rows * scale * ratio)];
     Object.assign(this.canvas.style, { width: `${columns * scale}px`, height: `${rows * scale}px` });

@@ -86,6 +86,7 @@ export class Thumbs {
     if (this.#picture && this.net.isPicture(id)) return this.#photo(canvas, this.#picture, map);
     const numbers = this.numbers(id, map, plane), span = Math.max(Math.abs(plane.low), Math.abs(plane.high)) || 1;
     if (plane.rows * plane.columns > 1 && plane.rows === 1) return bars(canvas, numbers.list, plane.low, plane.high);
+    if (!numbers.rows || !numbers.columns || !plane.maps) return void (canvas.width = canvas.height = 1); // a detector that found nothing has empty values
     const pixels = new ImageData(numbers.columns, numbers.rows), dark = isDark();
     numbers.list.forEach((x, i) => pixels.data.set([...(Number.isNaN(x) ? NOT_FINITE : colour(x, span, "signed", dark)), 255], 4 * i));
     [canvas.width, canvas.height] = [numbers.columns, numbers.rows];
