@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from convlens.cli import COMMANDS as IN_ORDER
 from convlens.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,11 @@ def test_every_command_and_option_is_documented(command: str) -> None:
     assert section, f"docs/commands.md has no section for `convlens {command}`"
     for option in options(command):
         assert f"`{option}" in section.group(), f"{command} {option}"
+
+
+def test_the_commands_are_documented_in_the_order_of_the_help() -> None:
+    sections = re.findall(r"^## `convlens (\w+)", COMMANDS, re.M)
+    assert sections == [command.__name__ for command in IN_ORDER]
 
 
 def test_no_option_is_documented_that_is_not_there() -> None:

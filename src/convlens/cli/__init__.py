@@ -12,24 +12,39 @@ from typing import Any
 from cyclopts import App
 
 from convlens import __version__
-from convlens.cli import looking, predicting, showing, training, zoo
+from convlens.cli.examples import examples_of, first_examples
+from convlens.cli.looking import costs, explain, lab, record
+from convlens.cli.predicting import predict
 from convlens.cli.printing import print_error, print_warning
+from convlens.cli.showing import show
+from convlens.cli.training import train
+from convlens.cli.zoo import convert, models
 
-__all__ = ["FAMILIES", "app", "main"]
+__all__ = ["COMMANDS", "app", "main"]
 
 app = App(
     name="convlens",
     version=__version__,
     help="Open a convolutional network on a picture, and follow any number to its pixels.",
     help_format="plaintext",
+    help_prologue=first_examples(),
 )
 
-FAMILIES = (looking, showing, predicting, zoo, training)
-"""The files of commands: each function in `__all__` is one, and its parameters are its options."""
+COMMANDS: tuple[Callable[..., None], ...] = (
+    lab,
+    show,
+    predict,
+    explain,
+    record,
+    costs,
+    models,
+    train,
+    convert,
+)
+"""The commands in the order of use: functions, whose parameters are the options."""
 
-for family in FAMILIES:
-    for name in family.__all__:
-        app.command(getattr(family, name))
+for at, command in enumerate(COMMANDS):
+    app.command(command, sort_key=at, help_prologue=examples_of(command.__name__))
 
 MENDABLE = (
     ValueError,
