@@ -187,7 +187,7 @@ export class Stage {
     const state = parse(String(this.model.get("state") ?? ""));
     const value = this.net.named(state.at);
     if (!value && !this.#failed(state)) {
-      Object.assign(state, fresh(state, ""), this.doorway());
+      Object.assign(state, fresh(state, ""), this.doorway(), state.near === START.near ? {} : { near: state.near });
     } else if (value && !inside(state.index, value.shape)) {
       Object.assign(state, { index: this.carry(value), trail: [] });
     }
