@@ -48,7 +48,7 @@ class Waits(nn.Conv2d):
         port, token = int(found[1]), found[2]
         assert len(token) == 32  # 192 bits, six to a character
         base = f"http://127.0.0.1:{port}"
-        assert "convlens lab" in httpx.get(base, trust_env=False, timeout=60).text
+        assert "<title>convlens</title>" in httpx.get(base, trust_env=False, timeout=60).text
         header = {"x-convlens-token": token}
         answer = httpx.get(f"{base}/api/network", headers=header, trust_env=False, timeout=60)
         assert unpacked(answer)["name"] == f"{network}:Waits"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from convlens.cli.options import AS_IT_SAYS, Json, NetworkName, Opening, SourceName
+from convlens.cli.options import AS_IT_SAYS, Json, NetworkName, Opening, SourceName, SourceNames
 from convlens.cli.printing import print_answer, print_json, print_remark
 
 if TYPE_CHECKING:
@@ -22,9 +22,8 @@ __all__ = ["costs", "explain", "lab", "record"]
 
 def lab(
     network: NetworkName = "digits",
-    picture: SourceName = None,
     /,
-    *,
+    *picture: SourceNames,
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
     open_browser: Annotated[bool, Parameter(name="--open", help="Open the browser.")] = True,
     host: Annotated[
@@ -37,7 +36,8 @@ def lab(
     from convlens.lab import serve
 
     opened = partial(opened_for, network, opening)
-    serve(opened, picture, port=port, open_browser=open_browser, host=host)
+    source = picture if len(picture) > 1 else picture[0] if picture else None
+    serve(opened, source, port=port, open_browser=open_browser, host=host)
     # Threads may still compute for a browser: do not wait for them.
     sys.stdout.flush()
     os._exit(0)

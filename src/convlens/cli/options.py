@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from convlens.learn.sources.formats import NPY, PICTURES, SOUNDS, choice
 
-__all__ = ["AS_IT_SAYS", "Json", "NetworkName", "Opening", "SourceName"]
+__all__ = ["AS_IT_SAYS", "Json", "NetworkName", "Opening", "SourceName", "SourceNames"]
 
 NetworkName = Annotated[
     str,
@@ -24,6 +24,14 @@ SourceName = Annotated[
     Parameter(
         help=f"A picture ({choice(PICTURES)}), a {NPY.name} array shaped as the network's input, "
         f"or a {choice(SOUNDS)} sound for a network that reads signals; by default, the network's "
+        "own example."
+    ),
+]
+
+SourceNames = Annotated[
+    str,
+    Parameter(
+        help="A picture, array or sound for each input of the network; by default, the network's "
         "own example."
     ),
 ]

@@ -98,9 +98,14 @@ def _looked(ready: Callable[[], Lab]) -> Callable[[Request], Any]:
         except ClientDisconnect:
             return Response(status_code=400)  # the client that would read it has gone
         name = unquote(request.headers.get("x-convlens-name", ""))[:200]
+        slot = request.headers.get("x-convlens-slot", "0")
         if not body:
             return JSONResponse({"error": "the file is empty; choose a picture"}, 422)
-        return await _answered(lambda: {"recording": ready().look(body, name)}, refused=422)
+        if not slot.isascii() or not slot.isdigit() or len(slot) > 3:
+            return JSONResponse({"error": "x-convlens-slot must be the number of an input"}, 422)
+        return await _answered(
+            lambda: {"recording": ready().look(body, name, int(slot))}, refused=422
+        )
 
     return looked
 

@@ -28,7 +28,7 @@ ADDRESS = "127.0.0.1"
 
 def serve(
     opened: Opened | Callable[[], Opened],
-    picture: bytes | str | Path | None = None,
+    picture: bytes | str | Path | tuple[str | Path, ...] | None = None,
     *,
     port: int = 0,
     open_browser: bool = True,
@@ -46,7 +46,8 @@ def serve(
     Args:
         opened: the network, from `convlens.learn.opening.open_network`, or a function that opens
             it, called once the port is taken.
-        picture: a picture's or `.npy` array's bytes or path; the network's example when None.
+        picture: a picture's or `.npy` array's bytes or path, or the paths for each input of a
+            network that has several; the network's example when None.
         port: the port; any free one when 0.
         open_browser: whether to open the browser.
         host: another name that browsers may call the lab by, such as a proxy's.
@@ -66,9 +67,9 @@ def serve(
 
         network = opened() if callable(opened) else opened
         lab = Lab(network)
-        source = network.example if picture is None else picture
-        if source is not None:
-            read_inputs(network, source)
+        source: object = network.example if picture is None else picture
+        for each in source if isinstance(source, tuple) else () if source is None else (source,):
+            read_inputs(network, each)
         start = threading.Thread(target=_look, args=(lab, source), daemon=True).start
         _run(lab, listening, hosts, place, open_browser, start)
 
@@ -115,7 +116,7 @@ def _announce(address: str, open_browser: bool) -> None:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-def _look(lab: Lab, source: bytes | str | Path | None) -> None:
+def _look(lab: Lab, source: object) -> None:
     """Run the network on the first picture."""
     if source is None:
         lab.skip()

@@ -5,8 +5,6 @@ import { test } from "node:test";
 import { Questions } from "../../../src/convlens/lab/web/questions.js";
 import { Refusal } from "../../../src/convlens/lab/web/asking.js";
 
-const VALUE = { id: 7, name: "conv", kind: "computed", shape: [1, 2, 3, 3], dtype: "float32" };
-
 /** @param {object} answer @returns {ArrayBuffer} */
 function enveloped(answer) {
   const text = new TextEncoder().encode(JSON.stringify({ answer, buffers: [], odd: [] }));
@@ -36,75 +34,30 @@ function host(/** @type {(question: any) => object} */ answer) {
   return { questions, asked };
 }
 
-const sheet = (/** @type {any} */ { value, first = 0 }) =>
-  ({ value, first, rows: 1, columns: 1, exact: null });
-const number = (/** @type {any} */ q) =>
-  ({ explanation: null, refusal: "", region: null, sheet: q.sheet === undefined ? null : sheet({ value: q.value, first: q.sheet }) });
-
-test("a number brings the sheet that the page lacks, and then no more", async () => {
-  const { questions, asked } = host(number);
-  await questions.number(VALUE, [0, 0, 1, 1], 0, true);
-  assert.equal(asked[0].sheet, 0);
-  assert.ok(questions.held(VALUE, 0));
-  await questions.sheet(VALUE, 0);
-  await questions.number(VALUE, [0, 0, 1, 2], 0, true);
-  assert.deepEqual(asked.map((q) => [q.ask, q.sheet]), [["number", 0], ["number", undefined]]);
-});
-
-test("the last number is kept, until another one or another recording", async () => {
-  const { questions, asked } = host(number);
-  for (let i = 0; i < 3; i++) await questions.number(VALUE, [0, 0, 1, 1], 0, true);
+test("an answer that the page has is not asked for again, until another recording", async () => {
+  const { questions, asked } = host(() => ({ maps: 1 }));
+  for (let i = 0; i < 3; i++) await questions.once("sheet", { value: 7, first: 0 });
   assert.equal(asked.length, 1);
-  await questions.number(VALUE, [0, 0, 1, 1], 0, false);
-  assert.equal(asked.length, 2);
   questions.about(2);
-  await questions.number(VALUE, [0, 0, 1, 1], 0, false);
-  assert.deepEqual(asked.map((q) => q.recording), [1, 1, 2]);
+  await questions.once("sheet", { value: 7, first: 0 });
+  questions.about(1);
+  await questions.once("sheet", { value: 7, first: 0 });
+  assert.deepEqual(asked.map((q) => q.recording), [1, 2]);
 });
 
-test("a refused number is asked for again", async () => {
+test("a refusal is not kept", async () => {
   const { questions, asked } = host(() => ({ error: "recording 1 is gone", status: 409 }));
   for (let i = 0; i < 2; i++) {
-    await assert.rejects(questions.number(VALUE, [0], 0, true), (error) => error instanceof Refusal && error.status === 409);
+    await assert.rejects(questions.once("number", { value: 7, index: [0] }), (error) => error instanceof Refusal && error.status === 409);
   }
   assert.equal(asked.length, 2);
 });
 
-test("an answer about a picture that has gone is not kept", async () => {
-  const { questions, asked } = host(number);
-  const late = questions.number(VALUE, [0], 0, true);
-  questions.about(2);
-  await late;
-  assert.equal(questions.held(VALUE, 0), undefined);
-  const sheets = host(sheet);
-  const sent = sheets.questions.sheet(VALUE, 0);
-  sheets.questions.about(2);
-  await sent;
-  assert.equal(sheets.questions.held(VALUE, 0), undefined);
-  assert.equal(asked.length, 1);
-});
-
-test("twelve sheets are kept, those looked at last", async () => {
-  const { questions, asked } = host(sheet);
-  for (let first = 0; first < 13; first++) {
-    await questions.sheet(VALUE, first);
-    questions.held(VALUE, 0);
-  }
-  assert.ok(questions.held(VALUE, 0));
-  assert.equal(questions.held(VALUE, 1), undefined);
-  assert.equal(asked.length, 13);
-});
-
-test("numbers that a sheet brings are read from it, by map", async () => {
-  const { questions, asked } = host(() => assert.fail("nothing is asked"));
-  const exact = Float32Array.of(1, 2, 3, 4, 5, 6);
-  const known = /** @type {any} */ ({ value: 7, first: 0, rows: 1, columns: 3, exact });
-  assert.deepEqual(await questions.numbers(known, 1), Float32Array.of(4, 5, 6));
-  assert.equal(asked.length, 0);
-});
-
-test("a walk is asked for once", async () => {
-  const { questions, asked } = host(({ detection }) => ({ detection, stations: [] }));
-  for (const detection of [3, 3, 4, 3]) assert.equal((await questions.walk(detection)).detection, detection);
-  assert.deepEqual(asked.map((q) => q.detection), [3, 4]);
+test("only the latest answers are kept", async () => {
+  const { questions, asked } = host(() => ({ maps: 1 }));
+  for (let value = 0; value < 40; value++) await questions.once("sheet", { value, first: 0 });
+  await questions.once("sheet", { value: 39, first: 0 });
+  assert.equal(asked.length, 40);
+  await questions.once("sheet", { value: 0, first: 0 });
+  assert.equal(asked.length, 41);
 });

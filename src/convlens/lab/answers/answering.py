@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from pathlib import Path
 from typing import TypedDict
 
 from torch import nn
@@ -33,6 +34,7 @@ from convlens.lab.answers.scores import scores_of
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer
 from convlens.lab.answers.sharing import FigureAnswer, PythonAnswer, figure, python
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
+from convlens.lab.answers.slots import Sources
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.own_networks import siblings
 from convlens.learn.predicting.reliability import doubts as doubts_of
@@ -105,16 +107,21 @@ class Lab:
             raise ValueError("the lab has no recording yet; let it `look` at a picture first")
         return self._looks.shown.recording
 
-    def look(self, source: object, name: str = "") -> int:
+    def look(self, source: object, name: str = "", slot: int = 0) -> int:
         """Run the network on a picture (or `.npy` array) and answer from it from now on.
 
-        Returns the number of the new recording. On an error the previous one stays.
+        Returns the number of the new recording. On an error the previous one stays. `slot`: the
+        input it is for, of a network that has several; the others stay.
 
         Raises:
             ValueError: the network cannot be shown this; one sentence.
             MemoryError: the recording would need more than half of the free memory; one sentence.
             CancelledError: the page cancelled the run.
         """
+        shown = self._looks.shown
+        if shown is not None and isinstance(shown.source, Sources) and shown.opened is self._opened:
+            called = name or (Path(source).name if isinstance(source, str | Path) else "")
+            source = shown.source.put(slot, source, called)
         return self._run(self._opened, source, name)
 
     def _run(self, opened: Opened, source: object, name: str = "") -> int:
@@ -162,9 +169,9 @@ class Lab:
             raise ValueError(f"{name} has no example of its own; open it from the command line")
         return {"recording": self._run(opened, opened.example)}
 
-    def sample(self, name: str) -> OpenAnswer:
-        """Run the network on one of these sample pictures."""
-        return {"recording": self.look(sample(name))}
+    def sample(self, name: str, slot: int = 0) -> OpenAnswer:
+        """Run the network on one of these sample pictures, in a slot of its inputs."""
+        return {"recording": self.look(sample(name), slot=slot)}
 
     def cancel(self) -> CancelAnswer:
         """Stop the run that is under way."""

@@ -20,6 +20,7 @@ from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.scores import classes_of
 from convlens.lab.answers.segments import Segments, Standing, segments_of
 from convlens.lab.answers.sheets import largest, numbers
+from convlens.lab.answers.slots import Sources, slots_of
 from convlens.lab.answers.steps import StepRow, step_rows
 from convlens.learn.modes import mode
 from convlens.learn.opening import Opened, read_inputs, remark
@@ -130,20 +131,41 @@ class Look:
 def look_at(opened: Opened, source: object, name: str, number: int) -> Look:
     """Run a network on a picture (or `.npy` array), as look `number`.
 
+    A network of several inputs takes `Sources`; anything else goes into each of them.
+
     Raises:
         ValueError: the network cannot be shown this.
         MemoryError: the recording would need more than half of the free memory.
     """
     began = time.perf_counter()
-    inputs, shown = read_inputs(opened, source)
+    sources = sources_of(opened, source, name)
+    read = [read_inputs(opened, each) for each in sources.given]
     with mode(opened.network, training=False):
-        recording = record(opened.network, inputs)
+        recording = record(opened.network, *(inputs for inputs, _ in read))
+    inputs, shown = read[0]
     pixels = None if shown is None else _frames(opened, inputs, shown)
-    seconds = time.perf_counter() - began
-    called = name or (Path(source).name if isinstance(source, str | Path) else "")
-    called = ", ".join(part for part in (called, remark(opened, source)) if part)
     look = look_of(opened, recording, number, pixels)
-    return replace(look, name=called, seconds=seconds, source=source)
+    called = ", ".join(
+        filter(None, (*dict.fromkeys(sources.names), remark(opened, sources.given[0])))
+    )
+    one = sources if len(sources.given) > 1 else sources.given[0]
+    return replace(look, name=called, seconds=time.perf_counter() - began, source=one)
+
+
+def sources_of(opened: Opened, source: object, name: str) -> Sources:
+    """Return what each input of a network is read from."""
+    slots = slots_of(opened.network)
+    if isinstance(source, Sources):
+        if len(source.given) != len(slots):
+            raise ValueError(
+                f"{opened.name} has {len(slots)} inputs ({', '.join(slots)}), and "
+                f"{len(source.given)} were given; give one for each"
+            )
+        return source
+    if isinstance(source, tuple):
+        return sources_of(opened, Sources(source, tuple(Path(each).name for each in source)), "")
+    called = name or (Path(source).name if isinstance(source, str | Path) else "")
+    return Sources((source,) * len(slots), (called,) * len(slots))
 
 
 def look_of(

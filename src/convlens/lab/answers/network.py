@@ -11,6 +11,7 @@ from convlens.lab.answers.failing import FaultRow, fault_of
 from convlens.lab.answers.looking import Look
 from convlens.lab.answers.scores import ClassScore, scores_of
 from convlens.lab.answers.segments import SegmentList
+from convlens.lab.answers.slots import Sources
 from convlens.lab.answers.steps import CallRow, StepRow, call_rows
 from convlens.lens.costs import parameters_of
 from convlens.zoo import NETWORKS
@@ -42,7 +43,8 @@ class NetworkAnswer(TypedDict):
     the answer. `error`: the error that the network raised, and `fault` the call that raised it.
     `random`: whether some of its weights are drawn at random. `task`: what it does, in the
     zoo's words, such as "classification"; "" where that is not known. `door`: the number to begin
-    with. `picture_value`: the id of the input that the picture shows.
+    with. `slots`: what each input was read
+    from, where there are several. `picture_value`: the id of the input that the picture shows.
     """
 
     recording: int
@@ -51,6 +53,7 @@ class NetworkAnswer(TypedDict):
     picture: list[int] | None
     frames: int | None
     picture_name: str
+    slots: list[str]
     seconds: float
     task: str
     random: bool
@@ -84,6 +87,7 @@ def network_answer(seen: Look, doubts: Sequence[str]) -> NetworkAnswer:
         "picture": None if pixels is None else list(pixels.shape[1:3]),
         "frames": None if pixels is None else len(pixels),
         "picture_name": seen.name,
+        "slots": list(seen.source.names) if isinstance(seen.source, Sources) else [],
         "seconds": seen.seconds,
         "task": _task(seen),
         "random": bool(random_parts(opened.network)),
@@ -137,6 +141,7 @@ def no_network(name: str, failure: str) -> NetworkAnswer:
         "picture": None,
         "frames": None,
         "picture_name": "",
+        "slots": [],
         "seconds": 0.0,
         "task": "",
         "random": False,

@@ -1,4 +1,4 @@
-"""Follow one number through the whole network: what it is made of in each value, what it reaches."""
+"""Follow one number through the network: what it is made of in each value, what it reaches."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ export interface NetworkAnswer {
   picture: number[] | null; // its rows and columns
   frames: number | null;
   picture_name: string;
+  slots: string[]; // what each input was read from, where there are several
   seconds: number;
   task: string;
   random: boolean; // whether weights are drawn at random
@@ -586,7 +587,7 @@ export interface QuestionTable {
   compare: (asked: { recording: number, other: number }) => CompareAnswer;
   choices: (asked: {}) => ChoicesAnswer;
   open: (asked: { name: string }) => OpenAnswer;
-  sample: (asked: { name: string }) => OpenAnswer;
+  sample: (asked: { name: string, slot?: number }) => OpenAnswer;
   cancel: (asked: {}) => CancelAnswer;
 }
 

@@ -47,9 +47,10 @@ export async function ask(model, question, asked) {
  * @param {Model} model
  * @param {string} name
  * @param {ArrayBuffer} picture
+ * @param {number} slot the input it is for
  */
-export async function look(model, name, picture) {
-  return /** @type {import("./answers.js").LookAnswer} */ (await sent(model, { ask: "look", name }, [picture]));
+export async function look(model, name, picture, slot) {
+  return /** @type {import("./answers.js").LookAnswer} */ (await sent(model, { ask: "look", name, slot }, [picture]));
 }
 
 /**

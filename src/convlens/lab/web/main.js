@@ -33,7 +33,7 @@ async function answer(question, asked, buffers) {
   let address = `/api/${question}`;
   if (question === "look") {
     const name = encodeURIComponent(String(asked.name));
-    request = { method: "POST", headers: { ...headers, "x-convlens-name": name }, body: buffers[0] };
+    request = { method: "POST", headers: { ...headers, "x-convlens-name": name, "x-convlens-slot": String(asked.slot ?? 0) }, body: buffers[0] };
   } else {
     const given = Object.entries(asked).filter(([, part]) => part !== undefined);
     address += `?${new URLSearchParams(given.map(([name, part]) => [name, String(part)]))}`;

@@ -24,7 +24,7 @@ export class Menus {
     this.finding = new Find(stage);
     this.file = document.createElement("input");
     this.file.type = "file";
-    this.file.addEventListener("change", () => { stage.take(this.file.files?.[0]); this.file.value = ""; });
+    this.file.addEventListener("change", () => { stage.take(this.file.files?.[0], this.slot); this.file.value = ""; });
     const root = stage.el;
     root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("dropping"); });
     root.addEventListener("dragleave", (event) => { if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) root.classList.remove("dropping"); });
@@ -52,17 +52,18 @@ export class Menus {
     if (!networks.length) return render(html`<b>${told.name}</b>${told.picture_name ? html`<span class="soft">on ${told.picture_name}</span>` : nothing}`, this.el);
     const tasks = [...new Set(networks.map((n) => n.task))];
     const known = networks.some((n) => n.name === told.name);
-    const picture = told.picture_name;
+    const pictures = told.slots.length ? told.slots : [told.picture_name];
     render(html`<select aria-label="Network" @change=${(/** @type {Event} */ e) => this.#open(/** @type {HTMLSelectElement} */ (e.target).value)}>
         ${known ? nothing : html`<option selected>${told.name}</option>`}
         ${tasks.map((task) => html`<optgroup label=${task}>${networks.filter((n) => n.task === task).map((n) => html`<option value=${n.name} .selected=${n.name === told.name}>${n.name} · ${note(n)}</option>`)}</optgroup>`)}
-      </select><span class="soft wide">on</span>
-      <select aria-label="Picture" @change=${(/** @type {Event} */ e) => this.#picture(/** @type {HTMLSelectElement} */ (e.target))}>
+      </select><span class="soft wide">on</span>${pictures.map((picture, slot) => html`<select aria-label=${slot ? `Picture of input ${slot}` : "Picture"} @change=${(/** @type {Event} */ e) => this.#picture(/** @type {HTMLSelectElement} */ (e.target), slot)}>
         <option selected>${picture || "no picture"}</option>
         <optgroup label="Samples">${samples.filter((name) => name !== picture).map((name) => html`<option value="sample:${name}">${name}</option>`)}</optgroup>
-        <optgroup label="Your own"><option value="file">Open a file …</option><option value="draw">Draw …</option>${told.picture ? html`<option value="paint">Paint on this picture …</option>` : nothing}<option value="camera">Camera …</option></optgroup>
-      </select>${this.stage.compare.menu(samples)}${share(this.stage)}`, this.el);
+        <optgroup label="Your own"><option value="file">Open a file …</option><option value="draw">Draw …</option>${told.picture && !slot ? html`<option value="paint">Paint on this picture …</option>` : nothing}<option value="camera">Camera …</option></optgroup>
+      </select>`)}${this.stage.compare.menu(samples)}${share(this.stage)}`, this.el);
   }
+
+  slot = 0; // the input that the next file is for
 
   /** @param {string} name */
   async #open(name) {
@@ -70,18 +71,19 @@ export class Menus {
     this.write();
   }
 
-  /** @param {HTMLSelectElement} select */
-  async #picture(select) {
+  /** @param {HTMLSelectElement} select @param {number} slot */
+  async #picture(select, slot) {
+    this.slot = slot;
     const choice = select.value;
     select.selectedIndex = 0;
     if (choice === "file") return this.file.click();
     if (choice.startsWith("sample:")) {
       const name = choice.slice("sample:".length);
-      return this.stage.running(`Running ${this.stage.net.told.name} on ${name}`, () => ask(this.stage.model, "sample", { name }));
+      return this.stage.running(`Running ${this.stage.net.told.name} on ${name}`, () => ask(this.stage.model, "sample", { name, slot }));
     }
     const dialog = /** @type {HTMLDialogElement} */ (this.stage.at("dialog"));
     const given = choice === "paint" ? await this.stage.questions.picture() : null;
-    new Drawing(dialog, /** @type {"draw" | "paint" | "camera"} */ (choice), given, (file) => this.stage.take(file));
+    new Drawing(dialog, /** @type {"draw" | "paint" | "camera"} */ (choice), given, (file) => this.stage.take(file, slot));
   }
 
   find() {

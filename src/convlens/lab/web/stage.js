@@ -151,13 +151,13 @@ export class Stage {
   /** The recording that changes are made to. */
   base = 0;
 
-  /** Run the network on a file that was dropped or chosen. @param {File | null | undefined} file */
-  async take(file) {
+  /** Run the network on a file that was dropped or chosen. @param {File | null | undefined} file @param {number} [slot] the input it is for */
+  async take(file, slot = 0) {
     if (!file) return;
     if (file.name.endsWith(".py")) return this.alert(`${file.name} is a program, which this page never runs; open it from the command line: convlens lab ${file.name}`);
     if (file.size > LARGEST_FILE) return this.alert(`${file.name} is larger than 32 MiB, the most this page takes; make it smaller`);
     const bytes = await file.arrayBuffer();
-    await this.running(`Running ${this.net.told.name || "the network"} on ${file.name}`, () => look(this.model, file.name, bytes));
+    await this.running(`Running ${this.net.told.name || "the network"} on ${file.name}`, () => look(this.model, file.name, bytes, slot));
   }
 
   /** Wait for another recording, and show it; the reader may cancel it. @param {string} text @param {() => Promise<unknown>} asked */
