@@ -107,7 +107,7 @@ export class Stage {
 
   async load() {
     const turn = ++this.#loads;
-    const done = this.busy("Running the network");
+    const done = this.busy("Running the network", true);
     try {
       const told = await this.questions.network();
       if (turn !== this.#loads) return;
