@@ -1,130 +1,117 @@
 // Thumbnails: maps painted small and kept, from the atlas of all values or from exact numbers of the bench.
 
-import { NOT_FINITE, colour, css, isDark, token } from "./colours.js";
+import { NOT_FINITE, colour, css, isDark, largest, token } from "./colours.js";
 import { ravel } from "./numbers.js";
 
 /**
  * @typedef {import("./answers.js").AtlasAnswer} AtlasAnswer
- * @typedef {import("./net.js").Net} Net
- * @typedef {{ rows: number, columns: number, maps: number, low: number, high: number, lively: number[] }} Plane the maps of a value
+ * @typedef {{ rows: number, columns: number, list: number[] }} Sampled numbers of a map, NaN for what is not finite
+ * @typedef {{ at: number, rows: number, columns: number, maps: number, low: number, high: number, lively: number[] }} Plane the maps of a value
  */
 
-const FINE = 96; // the pixels along a side of what is painted larger than the atlas
+const FINE = 96, STACK = 6; // pixels along a side of what is painted finer than the atlas; maps of a value in the atlas
 
 export class Thumbs {
   /** @type {AtlasAnswer | null} */ #atlas = null;
-  /** @type {Map<number, number>} */ #places = new Map();
-  /** @type {Map<string, { canvas: HTMLCanvasElement, of: string }>} */ #kept = new Map();
-  /** @type {Map<string, Float32Array | Float64Array>} */ #exact = new Map();
   /** @type {ImageBitmap | null} */ #picture = null;
+  /** @type {Map<number, Plane>} */ #planes = new Map();
+  /** @type {Map<string, { canvas: HTMLCanvasElement, of: string }>} */ #kept = new Map();
+  /** @type {Map<string, Sampled>} */ #exact = new Map();
   #version = 0;
 
-  /** @param {Net} net */
+  /** @param {import("./net.js").Net} net */
   constructor(net) {
     this.net = net;
   }
 
   /** Paint from these answers from now on. @param {AtlasAnswer} atlas @param {ImageBitmap | null} picture */
   take(atlas, picture) {
+    const { net } = this, { values, rows, columns, maps, low, high, liveliest } = atlas;
     [this.#atlas, this.#picture] = [atlas, picture];
-    this.#places = new Map(Array.from(atlas.values, (id, at) => [id, at]));
+    this.#planes = new Map(Array.from(values, (id, at) => {
+      const lively = [...liveliest.subarray(STACK * at, STACK * (at + 1))].filter((map) => map >= 0), size = net.isPicture(id) && net.told.picture;
+      return [id, { at, rows: size ? size[0] : rows[at], columns: size ? size[1] : columns[at], maps: maps[at], low: low[at], high: high[at], lively }];
+    }));
     this.#exact.clear();
     this.#version++;
   }
 
-  /** Paint one map from its own numbers. @param {number} id @param {number[]} at its leading index @param {Float32Array | Float64Array} numbers */
+  /** Paint a map from its own numbers. @param {number} id @param {number[]} at its leading index @param {ArrayLike<number>} numbers */
   exact(id, at, numbers) {
-    const plane = this.plane(id), { shape } = this.net.value(id);
+    const plane = this.plane(id);
     if (!plane || this.net.isPicture(id) || numbers.length !== plane.rows * plane.columns) return;
-    this.#exact.set(`${id} ${this.map(id, [...at, ...shape.slice(at.length).map(() => 0)])}`, numbers.slice());
+    const [rows, columns] = [plane.rows, plane.columns].map((size) => Math.min(size, FINE));
+    const middle = (/** @type {number} */ i, /** @type {number} */ of, /** @type {number} */ size) => Math.floor(((2 * i + 1) * size) / (2 * of));
+    const list = Array.from({ length: rows * columns }, (_, i) => numbers[middle(Math.floor(i / columns), rows, plane.rows) * plane.columns + middle(i % columns, columns, plane.columns)]);
+    this.#exact.set(`${id} ${this.map(id, at)}`, { rows, columns, list: list.map((x) => (Number.isFinite(x) ? x : NaN)) });
     this.#version++;
   }
 
-  /** @param {number} id @returns {Plane | null} */
+  /** @param {number} id */
   plane(id) {
-    const at = this.#places.get(id), atlas = this.#atlas;
-    if (at === undefined || !atlas) return null;
-    const lively = [...atlas.liveliest.subarray(6 * at, 6 * at + 6)].filter((map) => map >= 0);
-    const size = this.net.isPicture(id) && this.net.told.picture;
-    const [rows, columns] = size || [atlas.rows[at], atlas.columns[at]];
-    return { rows, columns, maps: atlas.maps[at], low: atlas.low[at], high: atlas.high[at], lively };
+    return this.#planes.get(id);
   }
 
-  /** The value that stands for one on a card: views show what they look at. @param {number} id */
+  /** The value whose maps stand for one: views show what they look at. @param {number} id */
   shown(id) {
-    for (let step; !this.#places.has(id) && (step = this.net.maker(id)) && step.plumbing && step.x.length;) id = step.x[0];
+    for (let step; !this.#planes.has(id) && (step = this.net.maker(id)) && step.plumbing && step.x.length;) id = step.x[0];
     return id;
   }
 
-  /** Return which of a value's maps a number lies in. @param {number} id @param {number[]} index */
+  /** Return which of a value's maps begins with an index. @param {number} id @param {number[]} index */
   map(id, index) {
-    const { rows, columns, maps } = this.plane(id) ?? { rows: 1, columns: 1, maps: 1 };
-    return Math.floor(ravel(index, this.net.value(id).shape) / Math.max(1, rows * columns)) % Math.max(1, maps);
+    const { rows, columns, maps } = this.plane(id) ?? { rows: 1, columns: 1, maps: 1 }, { shape } = this.net.value(id);
+    return Math.floor(ravel([...index, ...shape.slice(index.length).map(() => 0)], shape) / Math.max(1, rows * columns)) % Math.max(1, maps);
   }
 
   /** Whether one of a value's maps can be painted. @param {number} id @param {number} map */
   has(id, map) {
-    return this.net.isPicture(id) || this.#exact.has(`${id} ${map}`) || Boolean(this.plane(id)?.lively.includes(map));
+    return (map >= 0 && this.net.isPicture(id)) || this.#exact.has(`${id} ${map}`) || Boolean(this.plane(id)?.lively.includes(map));
   }
 
-  /** Return a map as a canvas, painted once. @param {number} id @param {number} map @returns {HTMLCanvasElement} */
+  /** Return a map as a canvas, painted once. @param {number} id @param {number} map */
   canvas(id, map) {
-    const key = `${id} ${map}`, of = `${this.#version} ${isDark()}`;
-    const kept = this.#kept.get(key) ?? { canvas: document.createElement("canvas"), of: "" };
-    if (kept.of !== of) {
-      kept.of = of;
-      this.#paint(kept.canvas, id, map);
-    }
+    const key = `${id} ${map}`, of = `${this.#version} ${isDark()}`, kept = this.#kept.get(key) ?? { canvas: document.createElement("canvas"), of: "" };
+    if (kept.of !== of) this.#paint(kept.canvas, id, map);
+    kept.of = of;
     this.#kept.set(key, kept);
     return kept.canvas;
   }
 
   /** @param {HTMLCanvasElement} canvas @param {number} id @param {number} map */
   #paint(canvas, id, map) {
-    const plane = this.plane(id);
-    if (!plane) return;
-    if (this.#picture && this.net.isPicture(id)) return this.#photo(canvas, this.#picture, map);
-    const numbers = this.numbers(id, map, plane), span = Math.max(Math.abs(plane.low), Math.abs(plane.high)) || 1;
-    if (plane.rows * plane.columns > 1 && plane.rows === 1) return bars(canvas, numbers.list, plane.low, plane.high);
-    if (!numbers.rows || !numbers.columns || !plane.maps) return void (canvas.width = canvas.height = 1); // a detector that found nothing has empty values
-    const pixels = new ImageData(numbers.columns, numbers.rows), dark = isDark();
-    numbers.list.forEach((x, i) => pixels.data.set([...(Number.isNaN(x) ? NOT_FINITE : colour(x, span, "signed", dark)), 255], 4 * i));
-    [canvas.width, canvas.height] = [numbers.columns, numbers.rows];
-    canvas.getContext("2d")?.putImageData(pixels, 0, 0);
-  }
-
-  /** The picture itself; of a clip, one frame. @param {HTMLCanvasElement} canvas @param {ImageBitmap} picture @param {number} map */
-  #photo(canvas, picture, map) {
-    const frames = this.net.told.frames ?? 1, rows = picture.height / frames, most = 2 * FINE / Math.max(picture.width, rows);
-    const size = most < 1 ? [picture.width * most, rows * most] : [picture.width, rows];
-    [canvas.width, canvas.height] = size.map(Math.round);
-    canvas.getContext("2d")?.drawImage(picture, 0, (map % frames) * rows, picture.width, rows, 0, 0, canvas.width, canvas.height);
-  }
-
-  /** The numbers that a thumbnail shows, NaN for what is not finite. @param {number} id @param {number} map @param {Plane} plane */
-  numbers(id, map, { rows, columns, low, high, lively }) {
-    const own = this.#exact.get(`${id} ${map}`);
-    if (own) {
-      const [down, across] = [Math.min(rows, FINE), Math.min(columns, FINE)];
-      const middle = (/** @type {number} */ i, /** @type {number} */ shown, /** @type {number} */ size) => Math.floor(((2 * i + 1) * size) / (2 * shown));
-      const list = Array.from({ length: down * across }, (_, i) => own[middle(Math.floor(i / across), down, rows) * columns + middle(i % across, across, columns)]);
-      return { rows: down, columns: across, list: list.map((x) => (Number.isFinite(x) ? x : NaN)) };
+    const plane = this.plane(id), pen = canvas.getContext("2d"), picture = this.net.isPicture(id) ? this.#picture : null;
+    if (!plane || !pen) return;
+    if (picture) { // of a clip, one frame
+      const frames = this.net.told.frames ?? 1, rows = picture.height / frames, less = Math.min(1, (2 * FINE) / Math.max(picture.width, rows));
+      [canvas.width, canvas.height] = [picture.width * less, rows * less].map(Math.round);
+      return pen.drawImage(picture, 0, (map % frames) * rows, picture.width, rows, 0, 0, canvas.width, canvas.height);
     }
-    const { side, stacks } = /** @type {AtlasAnswer} */ (this.#atlas), [down, across] = [Math.min(rows, side), Math.min(columns, side)];
-    const at = (6 * (this.#places.get(id) ?? 0) + Math.max(0, lively.indexOf(map))) * side * side;
-    const list = Array.from({ length: down * across }, (_, i) => stacks[at + Math.floor(i / across) * side + (i % across)]);
-    return { rows: down, columns: across, list: list.map((code) => (code ? low + ((code - 1) / 254) * (high - low) : NaN)) };
+    const { rows, columns, list } = this.numbers(id, map, plane), span = (this.#exact.has(`${id} ${map}`) ? largest(list) : Math.max(Math.abs(plane.low), Math.abs(plane.high))) || 1;
+    if (plane.rows === 1 && plane.columns > 1) return bars(canvas, pen, list, plane);
+    if (!list.length || !plane.maps) return void (canvas.width = canvas.height = 1); // what a detector found may be empty
+    const pixels = new ImageData(columns, rows), dark = isDark();
+    list.forEach((x, i) => pixels.data.set([...colour(x, span, "signed", dark), 255], 4 * i));
+    [canvas.width, canvas.height] = [columns, rows];
+    pen.putImageData(pixels, 0, 0);
+  }
+
+  /** The numbers that a thumbnail shows. @param {number} id @param {number} map @param {Plane} plane @returns {Sampled} */
+  numbers(id, map, { at, rows, columns, low, high, lively }) {
+    const own = this.#exact.get(`${id} ${map}`), { side, stacks } = /** @type {AtlasAnswer} */ (this.#atlas);
+    if (own) return own;
+    const first = (STACK * at + Math.max(0, lively.indexOf(map))) * side * side, wide = Math.min(columns, side), down = Math.min(rows, side);
+    const codes = Array.from({ length: down * wide }, (_, i) => stacks[first + Math.floor(i / wide) * side + (i % wide)]);
+    return { rows: down, columns: wide, list: codes.map((code) => (code ? low + ((code - 1) / 254) * (high - low) : NaN)) };
   }
 }
 
-/** A row of numbers as bars about zero. @param {HTMLCanvasElement} canvas @param {number[]} numbers @param {number} low @param {number} high */
-function bars(canvas, numbers, low, high) {
-  [canvas.width, canvas.height] = [2 * FINE, 2 * FINE];
-  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const [top, bottom] = [Math.max(0, high), Math.min(0, low)], scale = canvas.height / (top - bottom || 1), each = canvas.width / numbers.length;
+/** A row of numbers as bars about zero. @param {HTMLCanvasElement} canvas @param {CanvasRenderingContext2D} pen @param {number[]} numbers @param {Plane} plane */
+function bars(canvas, pen, numbers, { low, high }) {
+  const side = (canvas.width = canvas.height = 2 * FINE), top = Math.max(0, high), scale = side / (top - Math.min(0, low) || 1), each = side / numbers.length, gap = each > 8 ? each / 6 : 0;
   numbers.forEach((x, i) => {
-    pen.fillStyle = Number.isNaN(x) ? css(NOT_FINITE) : token(x < 0 ? "--negative" : "--positive");
-    const size = Number.isNaN(x) ? canvas.height : Math.max(x ? 4 : 0, Math.abs(x) * scale), gap = each > 8 ? each / 6 : 0;
-    pen.fillRect(i * each + gap, Number.isNaN(x) ? 0 : x < 0 ? top * scale : top * scale - size, each - 2 * gap, size);
+    const odd = Number.isNaN(x), size = odd ? side : Math.abs(x) * scale;
+    pen.fillStyle = odd ? css(NOT_FINITE) : token(x < 0 ? "--negative" : "--positive");
+    pen.fillRect(i * each + gap, odd ? 0 : Math.min(side - 2, x < 0 ? top * scale : top * scale - size), each - 2 * gap, Math.max(2, size));
   });
 }
