@@ -37,7 +37,8 @@ class Network:
     know, or 0 if the network has a fixed number. `heads`: the prefixes of the parameters whose
     shapes depend on the number of classes. `weights`: the released ones, the DEFAULT first.
     `inputs`: what goes in, for a network without released weights; those have inputs of their own.
-    `shipped`: the weights that come with the package.
+    `shipped`: the weights that come with the package. `fixed`: whether its numbers are written in
+    its code, so that it needs no weights.
 
     Raises ValueError unless the entry has either `inputs` or `weights`.
     """
@@ -49,6 +50,7 @@ class Network:
     inputs: Inputs | None = None
     weights: tuple[Weights, ...] = ()
     shipped: Path | None = None
+    fixed: bool = False
 
     def __post_init__(self) -> None:
         if (self.inputs is None) == (not self.weights):
@@ -90,6 +92,7 @@ NETWORKS: dict[str, Network] = {
         lambda name, classes: filters(),
         "template matching",
         inputs=Filters.inputs,
+        fixed=True,
     ),
     **released(VGGS, vgg, 1000, ("classifier.6.",)),
     **released(RESNETS, resnet, 1000, ("fc.",)),

@@ -105,6 +105,8 @@ def test_choices_never_name_a_path(lab: Lab) -> None:
     with pytest.raises(ValueError, match="command line"):
         lab.open("net.py:Net")
     assert "digit-3.png" in lab.choices()["samples"]
+    ready = {each["name"] for each in lab.choices()["networks"] if each["weights"] == "shipped"}
+    assert ready == {"digits", "filters"}
 
 
 def test_the_menu_lists_what_the_file_of_an_own_network_holds(tmp_path: Path) -> None:

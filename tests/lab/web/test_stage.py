@@ -163,6 +163,22 @@ def test_an_address_with_changes_opens_them(page: Page, site: Served) -> None:
     expect(page.locator(".total .delta")).to_contain_text("was 1")
 
 
+def test_a_map_that_is_switched_off_is_not_said_to_be_a_sum(page: Page, site: Served) -> None:
+    open_page(page, f"{site.address}&at=conv1&index=0,5,6,4&set=conv1!5:mute")
+    settled(page)
+    expect(page.locator(".sentence")).to_have_text(
+        "This map is switched off: each of its numbers is 0."
+    )
+    assert read(page.locator(".total b").first) == 0
+    assert page.locator(".total span.soft").count() == 0
+    go(page, "at=conv1&index=0,5,6,4&set=conv1!0,5,6,4:2.5")
+    expect(page.locator(".sentence")).to_have_text(
+        "You put 2.500 here in place of what was computed."
+    )
+    move_over(page, page.locator(".seat.out .cells"), 0.1, 0.1)
+    expect(page.locator(".sentence")).to_contain_text("Kernel 5 lies on")
+
+
 def test_a_change_that_breaks_the_network_shows_where(page: Page, site: Served) -> None:
     open_page(page, site.address)
     page.locator(".whatif select").first.select_option("3")

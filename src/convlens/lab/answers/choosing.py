@@ -15,9 +15,9 @@ from convlens.zoo.weights.downloading import weights_folder
 class NetworkChoice(TypedDict):
     """A network that the page may open.
 
-    `weights`: "shipped" with the package, "here" in the folder of downloads, "random" where they
-    would first have to be downloaded, or "own" for what the command line opened. `megabytes`: the
-    size of their file, 0 where there is none.
+    `weights`: "shipped" with the package or written in its code, "here" in the folder of downloads,
+    "random" where they would first have to be downloaded, or "own" for what the command line
+    opened. `megabytes`: the size of their file, 0 where there is none.
     """
 
     name: str
@@ -109,7 +109,7 @@ def _listed(name: str) -> NetworkChoice:
 def _weights(name: str) -> str:
     """Return where the default weights of a network of the zoo are."""
     entry = NETWORKS[name]
-    if entry.shipped is not None:
+    if entry.shipped is not None or entry.fixed:
         return "shipped"
     if entry.weights and (weights_folder() / entry.weights[0].file).is_file():
         return "here"

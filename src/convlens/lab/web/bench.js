@@ -1,10 +1,11 @@
 // One operation side by side: what comes in with the window on it, the kernel, what goes out; each of them moves the window.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
+import { equals } from "./families/family.js";
 import { familyOf } from "./families/table.js";
 import { channelSums, feedsLine, landings } from "./families/windowed.js";
 import { largest } from "./colours.js";
-import { plural, short, signed } from "./numbers.js";
+import { plural, same, short, signed } from "./numbers.js";
 import { Bars } from "./parts/bars.js";
 import { Cells } from "./parts/cells.js";
 import { barred, folded, seating } from "./parts/seating.js";
@@ -209,8 +210,17 @@ export class Bench {
   #write(view, line) {
     const middle = this.el.querySelector(".middle");
     if (middle) render(this.#family.middle(view), /** @type {HTMLElement} */ (middle));
-    render(line, /** @type {HTMLElement} */ (this.el.querySelector(".line")));
-    this.stage.say(this.#family.sentence(view));
+    const put = this.#put(view);
+    render(put ? equals(view, nothing) : line, /** @type {HTMLElement} */ (this.el.querySelector(".line")));
+    this.stage.say(put || this.#family.sentence(view));
+  }
+
+  /** What a change put here: no terms add up to it. @param {View} view */
+  #put({ laid, place }) {
+    const { net, answer, out } = laid, { mute, set } = this.stage.state;
+    const here = (/** @type {{ at: string }} */ { at }) => net.named(at)?.id === answer.value;
+    if (mute.some((map) => here(map) && map.channel === out.at.at(-1))) return "This map is switched off: each of its numbers is 0.";
+    return set.some((number) => here(number) && same(number.index, laid.indexOf(place))) ? `You put ${short(laid.recorded(place))} here in place of what was computed.` : "";
   }
 
   /** The other direction: where an input cell is read. @param {View} view */
