@@ -124,6 +124,7 @@ QUESTIONS = questions(
     Question("terms", Lab.terms, "More of a number's terms, from a rank on"),
     Question("atlas", Lab.atlas, "A thumbnail of every activation"),
     Question("kernels", Lab.kernels, "The kernel that makes one map"),
+    Question("sheets", Lab.sheets, "The maps of several values, and the kernel of one map"),
     Question("sheet", Lab.sheet, "The maps of one value, a byte a number"),
     Question("numbers", Lab.numbers, "The exact numbers of one map of a large sheet"),
     Question("scale", Lab.scale, "The largest number that the network computed"),

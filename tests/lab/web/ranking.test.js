@@ -8,7 +8,7 @@ import { folded, ranked } from "../../../src/convlens/lab/web/parts/ranking.js";
 const explained = (rule, terms, count, products) => /** @type {import("../../../src/convlens/lab/web/answers.js").Explained} */ (/** @type {unknown} */ ({
   rule, count: count ?? terms.length, products: products ?? terms.reduce((sum, [, value, weight]) => sum + value * weight, 0),
   groups: [terms.slice(0, 2), terms.slice(2)].map((part) => ({
-    source: part.map(([s]) => s), position: part.map((_, i) => i), value: part.map(([, x]) => x), weight: part.map(([, , w]) => w), product: part.map(([, x, w]) => x * w),
+    source: part.map(([s]) => s), position: part.map((_, i) => i), value: part.map(([, x]) => x), weight: part.map(([, , w]) => w), product: part.map(([, x, w]) => x * w), weight_source: [], weight_position: [],
   })),
 }));
 

@@ -33,6 +33,7 @@ test("a size is explained once where axes agree, and for each where they differ"
   assert.deepEqual(whySize([up]), ["(4 − 1) × 2 + 2 + 1 = 9 positions"]);
   const pool = { ...AXIS, size: 7, stride: 7, before: 0, after: 0, inputs: 7, outputs: 1, adaptive: true };
   assert.deepEqual(whySize([pool, pool]), ["1 column, as asked for: each reads all 7"]);
+  assert.deepEqual(whySize([{ ...up, outputs: 8 }], "resample"), ["2 × 4 = 8 positions"]);
   assert.deepEqual(whySize([]), []);
 });
 

@@ -35,6 +35,7 @@ from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer
 from convlens.lab.answers.sharing import FigureAnswer, PythonAnswer, figure, python
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
 from convlens.lab.answers.slots import Sources
+from convlens.lab.answers.together import SheetsAnswer, together
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.own_networks import siblings
 from convlens.learn.predicting.reliability import doubts as doubts_of
@@ -287,6 +288,25 @@ class Lab:
         """Return the feature maps of a value (see `convlens.lab.answers.sheets.sheet_of`)."""
         seen = self._looks.at(recording)
         return sheet_of(seen.recording, seen.value(value), first)
+
+    def sheets(
+        self,
+        recording: int,
+        values: tuple[int, ...],
+        firsts: tuple[int, ...],
+        made: int | None = None,
+        map: int = 0,
+    ) -> SheetsAnswer:
+        """Return the feature maps of several values, and the kernel of one map, in one answer.
+
+        Args:
+            recording: the recording's number.
+            values: the ids of the values.
+            firsts: the `first` of each sheet, as `sheet` takes it.
+            made: the value whose map's kernel comes along, if any.
+            map: that map.
+        """
+        return together(self._looks.at(recording), values, firsts, made, map)
 
     def atlas(self, recording: int) -> AtlasAnswer:
         """Return a thumbnail of every activation (see `convlens.lab.answers.atlas`)."""

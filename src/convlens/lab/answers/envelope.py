@@ -52,6 +52,9 @@ def _without_arrays(
             arrays[path + name], plain[name] = part, None
         elif isinstance(part, dict):
             plain[name] = _without_arrays(part, arrays, f"{path}{name}.")
+        elif isinstance(part, list) and any(isinstance(each, dict) for each in part):
+            numbered = {str(i): each for i, each in enumerate(part)}
+            plain[name] = [*_without_arrays(numbered, arrays, f"{path}{name}.").values()]
     return plain
 
 

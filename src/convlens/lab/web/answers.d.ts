@@ -391,6 +391,12 @@ export interface KernelsAnswer {
   numbers: Float32Array | Float64Array;
 }
 
+/** Several sheets, and the kernel of one map; null for one that is refused if asked alone. */
+export interface SheetsAnswer {
+  sheets: (SheetAnswer | null)[];
+  kernels: KernelsAnswer | null;
+}
+
 /** A value's maps, a byte a number. */
 export interface SheetAnswer {
   value: number;
@@ -574,6 +580,7 @@ export interface QuestionTable {
   terms: (asked: { recording: number, value: number, index: number[], start: number }) => TermsAnswer;
   atlas: (asked: { recording: number }) => AtlasAnswer;
   kernels: (asked: { recording: number, value: number, map: number }) => KernelsAnswer;
+  sheets: (asked: { recording: number, values: number[], firsts: number[], made?: number, map?: number }) => SheetsAnswer;
   sheet: (asked: { recording: number, value: number, first?: number }) => SheetAnswer;
   numbers: (asked: { recording: number, value: number, first?: number, map?: number }) => NumbersAnswer;
   scale: (asked: { recording: number }) => ScaleAnswer;

@@ -10,7 +10,7 @@
  */
 
 /** The part of a state whose change is a new entry in the browser's history: not the place within a map. */
-const place = (/** @type {string} */ state) => state.replace(/&(index|from|channel|scale|first|zoom|least|tint)=[^&]*/g, "");
+const place = (/** @type {string} */ state) => state.replace(/&(index|from|channel|scale|zoom|least|tint)=[^&]*/g, "");
 
 /** @implements {Model} */
 export class Host {

@@ -55,7 +55,7 @@ export class Inspector {
     const step = net.maker(value.id);
     const sheet = state.near === "step" || (state.near === "window" && !step);
     render(html`${sheet ? html`<h2>${net.title(value.id)}</h2>` : this.#number(value)}
-      <dl>${sheet ? this.#whole(value, step) : html`${this.#sees(step)}${row("Why this size", step?.windows.length ? lines(whySize(step.windows)) : nothing)}${this.#map(value)}`}
+      <dl>${sheet ? this.#whole(value, step) : html`${this.#sees(step)}${row("Why this size", step?.windows.length ? lines(whySize(step.windows, step.family)) : nothing)}${this.#map(value)}`}
         ${step ? row("Step", described(step, net)) : nothing}${this.#written(value, step)}</dl>`, this.el);
   }
 
@@ -108,7 +108,7 @@ export class Inspector {
     const numbers = value.shape.reduce((a, b) => a * b, 1);
     const { out } = this.stage.sheet;
     return html`${row("Shape", `${value.shape.length > 2 ? `${shapeText(value.shape)}, ` : ""}${plural(numbers, "number")} of ${value.dtype}`)}
-      ${step?.windows.length ? row("Why this size", lines(whySize(step.windows))) : nothing}
+      ${step?.windows.length ? row("Why this size", lines(whySize(step.windows, step.family))) : nothing}
       ${out?.value === value.id ? html`${row("Health", kept(this.#healths, out, health))}${this.#pointed(value, out)}` : nothing}
       ${step ? html`${step.weights ? row("Weights", plural(step.weights, "number")) : nothing}${step.multiply_adds ? row("Multiply–adds", count(step.multiply_adds)) : nothing}${row("Time", `${short(step.seconds * 1000)} ms`)}` : nothing}`;
   }

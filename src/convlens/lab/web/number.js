@@ -108,10 +108,12 @@ export class NumberView {
     const most = Math.max(...shown.map((line) => Math.abs(size(line))), whole ? Math.abs(sum) : 0, Math.abs(found.bias)) || 1;
     const how = (/** @type {Line} */ line) => {
       if (found.rule === "chosen") return html`<em>${line.won ? (found.kind === "windowed" ? "the largest" : "chosen") : "not chosen"}</em>`;
-      if (found.rule === "copy") return line.weight === 1 ? "the same number" : `× ${short(line.weight)}`;
+      if (found.rule === "copy") return line.weight === 1 ? "unchanged" : `× ${short(line.weight)}`;
       return whole ? `${short(line.x)} × ${short(line.weight)}` : `slope ${short(line.weight)}`;
     };
     const rows = shown.map((line) => this.#row(line.value, line.position, several, how(line), size(line), most, found.rule === "chosen" && !line.won));
+    const [factor, at] = whole && all.lines.length === 1 ? all.lines[0].factor : [-1, 0];
+    if (net.values.get(factor)?.kind === "computed") rows.push(this.#row(factor, at, true, "the factor", all.lines[0].weight, most));
     if (count) rows.push(this.#others("made", count, whole ? sum : null, most, all.lines.length > shown.length));
     if (all.edge) rows.push(html`<li class="row"><span class="who soft">${all.edge} ${PAST_EDGE}</span><span class="how"></span><span></span><span class="n">0</span></li>`);
     const { bias_source: source, bias } = found;
@@ -123,8 +125,8 @@ export class NumberView {
   /** One element, which opens. @param {number} id @param {number} position @param {boolean} named @param {unknown} how @param {number} x @param {number} most @param {boolean} [faint] */
   #row(id, position, named, how, x, most, faint = false) {
     const { net } = this.stage;
-    const spot = net.spot(id, unravel(position, net.value(id).shape));
-    return html`<li><button type="button" class="row ${faint ? "faint" : ""}" @click=${() => this.#open(id, position)}><span class="who">${named ? html`<b>${net.title(id)}</b> ` : nothing}${spot}</span>
+    const spot = net.spot(id, unravel(position, net.value(id).shape)).replace(`sample ${this.stage.state.index?.[0]}, `, "");
+    return html`<li><button type="button" class="row ${faint ? "faint" : ""}" title=${spot} @click=${() => this.#open(id, position)}><span class="who">${named ? html`<b>${net.title(id)}</b> ` : nothing}${spot}</span>
       <span class="how">${how}</span>${bar(x, most)}<span class="n" title=${full(x)}>${short(x)}</span></button></li>`;
   }
 
@@ -151,7 +153,7 @@ export class NumberView {
     const how = (/** @type {number} */ i) => {
       if (role[i] === "bias") return "added";
       if (rule[i] === "chosen") return html`<em>${weight[i] ? "chosen" : "not chosen"}</em>`;
-      if (rule[i] === "copy" && weight[i] === 1) return "the same number";
+      if (rule[i] === "copy" && weight[i] === 1) return "unchanged";
       return rule[i] === "sum" || rule[i] === "copy" ? `× ${short(role[i] === "weight" ? value[i] : weight[i])}` : `slope ${short(weight[i])}`;
     };
     const where = several || !count ? "" : ` of ${net.said(source[0])}`;

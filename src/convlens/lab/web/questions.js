@@ -39,21 +39,43 @@ export class Questions {
    * @template {keyof QuestionTable} Q
    * @param {Q} question
    * @param {Omit<Parameters<QuestionTable[Q]>[0], "recording">} asked
+   * @param {() => Promise<ReturnType<QuestionTable[Q]>>} [fetch] another way to the answer
    * @returns {Promise<ReturnType<QuestionTable[Q]>>}
    */
-  once(question, asked) {
+  once(question, asked, fetch = () => this.#ask(question, asked)) {
     const kept = this.#kept.get(question) ?? new Map();
     this.#kept.set(question, kept);
     const key = JSON.stringify([this.recording, asked]);
     let answer = kept.get(key);
     kept.delete(key);
     if (!answer) {
-      answer = ask(this.model, question, /** @type {Parameters<QuestionTable[Q]>[0]} */ ({ recording: this.recording, ...asked }));
+      answer = fetch();
       answer.catch(() => kept.delete(key));
     }
     kept.set(key, answer);
     if (kept.size > KEPT) kept.delete(kept.keys().next().value);
     return answer;
+  }
+
+  /** @template {keyof QuestionTable} Q @param {Q} question @param {Omit<Parameters<QuestionTable[Q]>[0], "recording">} asked */
+  #ask(question, asked) {
+    return ask(this.model, question, /** @type {Parameters<QuestionTable[Q]>[0]} */ ({ recording: this.recording, ...asked }));
+  }
+
+  /**
+   * Ask for sheets, and for the kernel of a map beside them, in one question; for those that are kept, not again.
+   * @param {{ value: number, first: number }[]} wanted @param {{ value: number, map: number } | null} kernel
+   */
+  sheets(wanted, kernel) {
+    const lacks = (/** @type {"sheet" | "kernels"} */ question, /** @type {object} */ asked) => !this.#kept.get(question)?.has(JSON.stringify([this.recording, asked]));
+    const lacking = wanted.filter((each) => lacks("sheet", each));
+    const made = kernel && lacks("kernels", kernel) ? { made: kernel.value, map: kernel.map } : {};
+    const many = lacking.length + ("made" in made ? 1 : 0) > 1;
+    const all = many ? this.#ask("sheets", { values: lacking.map(({ value }) => value), firsts: lacking.map(({ first }) => first), ...made }).catch(() => null) : Promise.resolve(null);
+    return {
+      sheets: wanted.map((each) => this.once("sheet", each, async () => (await all)?.sheets[lacking.indexOf(each)] ?? this.#ask("sheet", each))),
+      kernels: kernel && this.once("kernels", kernel, async () => (await all)?.kernels ?? this.#ask("kernels", kernel)),
+    };
   }
 
   /**

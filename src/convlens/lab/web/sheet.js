@@ -101,6 +101,7 @@ export class SheetView {
   /** @type {Seat[]} */ #from = [];
   /** @type {Seat[]} */ #seats = [];
   /** @type {Map<string, Kernels | null>} */ #kernels = new Map();
+  /** Whether kernels stand beside the maps that come in. */ #paired = false;
   #map = 0;
   #resting = 0;
 
@@ -123,39 +124,37 @@ export class SheetView {
     const { stage } = this;
     const { net, state, questions, value } = stage;
     if (!value) return;
-    const sheet = (/** @type {number} */ id) => {
+    const step = net.maker(value.id);
+    const wanted = (/** @type {number} */ id) => {
       const { shape, kind } = net.value(id);
       const sliced = shape.length > 2 && (kind === "parameter" || shape.length - net.spatial(id) > 1);
-      return questions.once("sheet", { value: id, first: sliced && state.index ? Math.min(state.index[0], shape[0] - 1) : 0 });
+      return { value: id, first: sliced && state.index ? Math.min(state.index[0], shape[0] - 1) : 0 };
     };
-    const from = [...new Set(net.maker(value.id)?.x.map((id) => origin(net, id)) ?? [])].slice(0, 8);
-    const [out, ...given] = await Promise.all([sheet(value.id), ...from.map((id) => sheet(id).catch(() => null))]);
+    const from = [...new Set(step?.x.map((id) => origin(net, id)) ?? [])].slice(0, 8);
+    const paired = step && step.weight !== null && (step.family === "conv" || step.family === "transposed") && state.index;
+    const map = paired ? paired[paired.length - net.spatial(value.id) - 1] : 0;
+    const asked = questions.sheets([value.id, ...from].map(wanted), paired && !this.#kernels.has(this.#key(value.id, map)) ? { value: value.id, map } : null);
+    const [out, ...given] = await Promise.all(asked.sheets.map((each, i) => (i ? each.catch(() => null) : each)));
+    const kernel = await asked.kernels?.catch(() => null);
     if (!current() || !out) return;
+    if (kernel !== undefined) this.#kernels.set(this.#key(value.id, map), kernel);
     this.to.take(stage, value.id, out);
     this.#map = out.maps && state.index ? placeIn(out, state.index).map : 0;
     this.#from = given.flatMap((found, i) => (found ? [(this.#seats[i] ??= new Seat("what comes in", () => {}, (map, cell) => this.#into(i, map, cell))).take(stage, from[i], found)] : []));
-    if (this.#paired) await this.#ask(this.#map);
-    if (!current()) return;
+    this.#paired = Boolean(paired && out.maps && this.#from.length);
     stage.say(sentence(net, value.id, matchMedia("(hover: none)").matches ? " Tap a map to open it." : " Point at a map to see its kernel."));
     this.#layout();
     this.#point(this.#map);
   }
 
-  /** Whether kernels stand beside the maps that come in. */
-  get #paired() {
-    const { net } = this.stage;
-    const step = net.maker(this.to.id);
-    return Boolean(step && step.weight !== null && ["conv", "transposed"].includes(step.family) && this.out?.maps && this.#from.length);
-  }
-
-  /** @param {number} map */
-  #key(map) {
-    return [this.stage.questions.recording, this.to.id, map].join();
+  /** @param {number} id @param {number} map */
+  #key(id, map) {
+    return [this.stage.questions.recording, id, map].join();
   }
 
   /** @param {number} map */
   async #ask(map) {
-    const key = this.#key(map);
+    const key = this.#key(this.to.id, map);
     if (!this.#kernels.has(key)) this.#kernels.set(key, await this.stage.questions.once("kernels", { value: this.to.id, map }).catch(() => null));
   }
 
@@ -185,7 +184,7 @@ export class SheetView {
 
   /** The kernels beside the maps that come in: only those of their group. */
   #beside() {
-    const found = this.#paired ? this.#kernels.get(this.#key(this.#map)) : null;
+    const found = this.#paired ? this.#kernels.get(this.#key(this.to.id, this.#map)) : null;
     if (!found) return this.#paired ? { kernel: () => null } : {};
     const { channels, columns, numbers, first_channel: first, frames } = found;
     const rows = frames * found.rows;
@@ -207,11 +206,11 @@ export class SheetView {
   /** @param {number} map @param {number} cell */
   #over(map, cell) {
     const { out } = this;
-    if (!out) return;
+    if (!out || this.stage.value?.id !== this.to.id) return;
     this.stage.move({ index: this.#index(out, map, cell) });
     this.#point(map);
     clearTimeout(this.#resting);
-    if (!this.#paired || this.#kernels.has(this.#key(map))) return;
+    if (!this.#paired || this.#kernels.has(this.#key(this.to.id, map))) return;
     this.#resting = setTimeout(async () => {
       await this.#ask(map);
       if (this.out === out && this.#map === map) this.#point(map);
@@ -250,7 +249,7 @@ export class SheetView {
   /** Open a map at its window. @param {number} map @param {number} cell */
   #open(map, cell) {
     const { out, stage } = this;
-    if (out) stage.go({ index: this.#index(out, map, cell), channel: null, near: stage.net.maker(out.value) ? "window" : "number" });
+    if (out && stage.value?.id === out.value) stage.go({ index: this.#index(out, map, cell), channel: null, near: stage.net.maker(out.value) ? "window" : "number" });
   }
 
   /** Open the window of the map pointed at, on one of the maps that come in; else that map's own step. @param {number} i @param {number} map @param {number} cell */

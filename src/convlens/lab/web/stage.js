@@ -224,7 +224,7 @@ export class Stage {
     if (!value && !this.#failed(next)) return;
     const before = DISTANCES.indexOf(state.near);
     const other = value?.name !== state.at && this.net.named(state.at) !== value;
-    this.state = other ? { ...next, from: null, channel: null, trail: [], first: 0, zoom: 0, ...change } : next;
+    this.state = other ? { ...next, from: null, channel: null, trail: [], zoom: 0, ...change } : next;
     if (value && other && !change.index) this.state.index = this.carry(value);
     const after = DISTANCES.indexOf(this.state.near);
     this.#write();

@@ -20,7 +20,6 @@
  * @property {string} with what it is compared with
  * @property {string[]} open blocks that are unfolded
  * @property {"unit" | "step"} scale what shares a colour scale on a sheet
- * @property {number} first index on the first axis, where a sheet shows one of it
  * @property {number} zoom steps above (+) or below (-) what fits
  * @property {number | null} found the detection walked back, by its number
  * @property {number | null} station the station of its walk that is open
@@ -34,12 +33,12 @@ export const DISTANCES = ["network", "step", "window", "number"];
 /** @type {State} */
 export const START = {
   at: "", index: null, near: "window", way: "made", from: null, channel: null, trail: [], set: [], mute: [], arg: [], with: "",
-  open: [], scale: "unit", first: 0, zoom: 0, found: null, station: null, least: 50, tint: 55,
+  open: [], scale: "unit", zoom: 0, found: null, station: null, least: 50, tint: 55,
 };
 
 /** Return the state at another value: what belongs to one value goes, what holds for the page stays. @param {State} state @param {string} at @returns {State} */
 export function fresh(state, at) {
-  return { ...state, at, index: null, from: null, channel: null, first: 0, zoom: 0 };
+  return { ...state, at, index: null, from: null, channel: null, zoom: 0 };
 }
 
 /** Write the changes of a state, as the question `replay` takes them. @param {Pick<State, "set" | "mute" | "arg">} state */
@@ -65,7 +64,7 @@ export function format(state) {
   put("set", changes(state));
   put("with", encodeURIComponent(state.with));
   put("open", state.open.map(encodeURIComponent).join(";"));
-  for (const name of /** @type {(keyof State)[]} */ (["scale", "first", "zoom", "found", "station", "least", "tint"])) changed(name);
+  for (const name of /** @type {(keyof State)[]} */ (["scale", "zoom", "found", "station", "least", "tint"])) changed(name);
   return parts.join("&");
 }
 
@@ -99,7 +98,6 @@ export function parse(text) {
     with: decoded(parts.with ?? ""),
     open: list("open").map(decoded).filter(Boolean),
     scale: parts.scale === "step" ? "step" : "unit",
-    first: whole(parts.first) ?? 0,
     zoom: Number.isInteger(zoom) ? Math.max(-12, Math.min(12, zoom)) : 0,
     found: whole(parts.found),
     station: whole(parts.station),

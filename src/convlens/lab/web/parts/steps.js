@@ -30,11 +30,11 @@ export function arithmetic({ size, stride, dilation, before, after, transposed, 
   return `(${inputs} − 1) × ${stride} + ${spread}${cut ? ` ${cut > 0 ? "−" : "+"} ${Math.abs(cut)}` : ""}`;
 }
 
-/** Return a line for every axis why its output has its size; one for all where they agree. @param {WindowRow[]} windows @returns {string[]} */
-export function whySize(windows) {
+/** Return a line for every axis why its output has its size; one for all where they agree. @param {WindowRow[]} windows @param {string} [family] @returns {string[]} */
+export function whySize(windows, family) {
   const names = AXES[windows.length - 1] ?? [];
   const lines = windows.map((axis, i) => {
-    const sum = arithmetic(axis);
+    const sum = family === "resample" ? `${axis.outputs / axis.inputs} × ${axis.inputs}` : arithmetic(axis);
     const [name, found] = [`${names[i]}${axis.outputs === 1 ? "" : "s"}`, axis.outputs];
     if (axis.adaptive) return `${found} ${name}, as asked for: each reads ${axis.outputs === 1 ? `all ${axis.inputs}` : `up to ${axis.size} of ${axis.inputs}`}`;
     return sum ? `${sum} = ${found} ${name}` : `${found} ${name}`;
@@ -48,7 +48,7 @@ export function described(step, net) {
   const name = step.type || step.op;
   const { windows, family, groups, weight } = step;
   if (family === "linear" && weight !== null) return `${name} ${[...net.value(weight).shape].reverse().map(count).join(" → ")}`;
-  if (!windows.length || windows[0].adaptive) return windows.length ? `${name} to ${times(windows.map((w) => w.outputs))}` : name;
+  if (!windows.length || windows[0].adaptive || family === "resample") return windows.length ? `${name} to ${times(windows.map((w) => w.outputs))}` : name;
   const parts = [`${name} ${times(windows.map((w) => w.size))}`];
   const add = (/** @type {string} */ what, /** @type {(w: WindowRow) => number | string} */ of, /** @type {number} */ usual) => {
     if (windows.some((w) => of(w) !== usual)) parts.push(`${what} ${each(windows, of)}`);
