@@ -24,7 +24,9 @@ from tests.running.browsing import (
     open_page,
     read,
     settled,
+    settled_address,
     shown_page,
+    tensor_of,
 )
 from tests.running.serving import Served
 
@@ -161,6 +163,19 @@ def test_an_address_with_changes_opens_them(page: Page, site: Served) -> None:
     settled(page)
     expect(page.locator(".undo")).to_have_text("Undo 2 changes")
     expect(page.locator(".total .delta")).to_contain_text("was 1")
+
+
+def test_arrow_after_arrow_turns_the_same_weight(page: Page, site: Served, digits: Lab) -> None:
+    open_page(page, f"{site.address}&at=conv1&index=0,5,6,4")
+    page.locator(".middle .weight").nth(8).focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowUp")
+        settled_address(page)
+        settled(page)
+    assert at(page, "index") == "0,5,6,4"
+    turned = float(at(page, "set").partition(":")[2])
+    kernel = tensor_of(digits.recording, "conv1.weight")[5, 0]
+    assert turned == pytest.approx(float(kernel[2, 2] + 3 * kernel.abs().max() / 20), rel=1e-5)
 
 
 def test_a_map_that_is_switched_off_is_not_said_to_be_a_sum(page: Page, site: Served) -> None:

@@ -397,7 +397,7 @@ export class Stage {
       else if (state.near === "window" && made) await this.#drawBench(turn);
       else if (state.near === "step" || (state.near === "window" && !made)) await this.#show(this.sheet, turn);
       else if (state.near === "number") await this.#show(this.number, turn);
-      else this.at("body").replaceChildren(this.strip.below);
+      else this.#put(this.strip.below);
     } catch (error) {
       if (turn === this.turnNumber) this.alert(error);
     }
@@ -411,7 +411,7 @@ export class Stage {
   #showFailure(fault) {
     this.laid = null;
     this.failure.draw(fault);
-    this.at("body").replaceChildren(this.failure.el);
+    this.#put(this.failure.el);
   }
 
   /** @param {number} turn */
@@ -422,14 +422,19 @@ export class Stage {
     if (turn !== this.turnNumber) return;
     this.laid = new Laid(answer, this.net.maker(value.id), this.net, state.channel);
     if (answer.refusal) this.alert(answer.refusal);
-    this.at("body").replaceChildren(this.bench.el);
+    this.#put(this.bench.el);
     this.bench.draw(this.laid);
   }
 
   /** @param {{ el: HTMLElement, draw: (turn: () => boolean) => Promise<void> }} part @param {number} turn */
   async #show(part, turn) {
     await part.draw(() => turn === this.turnNumber);
-    if (turn === this.turnNumber && this.at("body").firstChild !== part.el) this.at("body").replaceChildren(part.el);
+    if (turn === this.turnNumber) this.#put(part.el);
+  }
+
+  /** Put a part on the stage; one that is there stays, with its focus. @param {HTMLElement} el */
+  #put(el) {
+    if (this.at("body").firstChild !== el) this.at("body").replaceChildren(el);
   }
 
   /** What follows the pointer: the frames on the strip, the inspector. */
