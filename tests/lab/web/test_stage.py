@@ -382,6 +382,20 @@ def test_no_request_leaves_the_machine(page: Page, site: Served) -> None:
     assert all(url.startswith((f"http://{site.host}/", "data:", "about:")) for url in asked)
 
 
+def test_the_stage_stands_beside_an_article(page: Page, site: Served) -> None:
+    open_page(page, site.address)
+    page.evaluate("document.getElementById('stage').style.width = '740px'")
+    expect(page.locator(".bench.stacked")).to_be_visible()
+    seats = [page.locator(f".seat.{seat} .cells").bounding_box() for seat in ("in", "out")]
+    assert seats[0] is not None
+    assert seats[1] is not None
+    assert abs(seats[0]["y"] - seats[1]["y"]) < 60  # the two maps stand side by side
+    assert seats[1]["x"] + seats[1]["width"] <= 740
+    bar = page.locator(".acts").bounding_box()
+    assert bar is not None
+    assert bar["y"] < 200  # no bar of a phone
+
+
 def test_a_network_of_the_zoo_opens_too(page: Page) -> None:
     lab = Lab(open_network("mobilenet_v3_small", weights="none", size=64, crop=64))
     lab.look(photo(), "cat.png")
