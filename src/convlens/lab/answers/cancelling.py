@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import threading
+import time
 from collections.abc import Iterator
 
 
@@ -28,31 +29,45 @@ class Cancelling:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: int | None = None
+        self._asked = False
 
     @contextlib.contextmanager
     def run(self) -> Iterator[None]:
         """Let `cancel` stop what runs inside; it then raises CancelledError."""
         with self._lock:
-            self._thread = threading.get_ident()
+            self._thread, self._asked = threading.get_ident(), False
         try:
-            yield
+            try:
+                yield
+            finally:
+                self._end()
         except Cancelled:
             raise CancelledError from None
         finally:
-            with self._lock:
-                _raise_in(threading.get_ident(), None)  # one that came too late is called off
-                self._thread = None
+            self._thread = None
+
+    def _end(self) -> None:
+        """Allow no more cancelling; raise Cancelled if the run was cancelled."""
+        with self._lock:
+            self._thread = None
+        if not self._asked:
+            return
+        # Python is left to raise it: called off, it would leave a mark at which profilers hang.
+        for _ in range(3):
+            time.sleep(0.001)
+        raise Cancelled  # the network kept it from coming this far
 
     def cancel(self) -> bool:
         """Stop the run that is under way; return whether there was one."""
         with self._lock:
             if self._thread is None:
                 return False
-            _raise_in(self._thread, Cancelled)
+            if not self._asked:
+                self._asked = True
+                _raise_in(self._thread, Cancelled)
             return True
 
 
-def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
-    """Raise an exception in a thread at its next step of Python; None calls it off."""
-    given = None if exception is None else ctypes.py_object(exception)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), given)
+def _raise_in(thread: int, exception: type[BaseException]) -> None:
+    """Raise an exception in a thread at its next step of Python."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(exception))
