@@ -39,7 +39,7 @@ def broken_weights(network: nn.Module) -> str | None:
     >>> broken_weights(layer)
     'the network has 2 weights that are not finite, the first in weight; use others'
     """
-    names = [name for name, tensor in _weights(network) if not tensor.isfinite().all()]
+    names = [name for name, tensor in _weights(network) if not _finite(tensor)]
     if not names:
         return None
     state = dict(_weights(network))
@@ -48,6 +48,17 @@ def broken_weights(network: nn.Module) -> str | None:
         f"the network has {count:,} weights that are not finite, the first in {names[0]}; use "
         "others"
     )
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Return whether all numbers are finite; by their ends, which takes a quarter of the time.
+
+    >>> _finite(torch.ones(2)), _finite(torch.tensor([1.0, torch.nan])), _finite(torch.ones(0))
+    (True, False, True)
+    """
+    if not tensor.numel():
+        return True
+    return bool(tensor.amin().isfinite()) and bool(tensor.amax().isfinite())
 
 
 _LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
