@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from convlens.lab import Lab
 from convlens.lab.showing import lab_on
 from convlens.learn.opening import open_network
 from convlens.zoo.weights import DATA
+from tests.running.commands import run as run_command
 
 
 def run(text: str, **given: object) -> str:
@@ -78,6 +80,26 @@ def test_a_dropped_picture_keeps_its_name() -> None:
         "read_inputs(opened, 'mine.png')"
         in lab.python(2, lab.recording.made("conv1")[0], (0, 0, 0, 0))["text"]
     )
+
+
+def test_the_command_writes_the_page_at_the_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "number.html"
+    lab = lab_on("digits")
+    value = lab.recording.made("conv1")[0]
+    text = lab.python(1, value, (0, 5, 6, 4))["command"]
+    assert text == "convlens show digits --at conv1 --index 0,5,6,4 --out number.html"
+    *words, _ = shlex.split(text)[1:]
+    run_command(capsys, *words, str(out))
+    assert out.read_text().startswith("<!doctype html>")
+    lab.look((DATA / "digit-8.png").read_bytes(), "my 8.png")
+    assert "show digits 'my 8.png' --at" in lab.python(2, value, (0, 5, 6, 4))["command"]
+
+
+def test_no_command_names_a_module_of_the_caller() -> None:
+    lab = lab_on(nn.Conv2d(1, 1, 1), torch.ones(1, 1, 2, 2))
+    assert lab.python(1, lab.recording.output_ids[0], (0, 0, 0, 0))["command"] == ""
 
 
 def test_a_figure_is_a_file_of_its_form(digits: Lab) -> None:

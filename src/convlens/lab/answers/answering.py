@@ -32,7 +32,7 @@ from convlens.lab.answers.number import NumberAnswer, number_of
 from convlens.lab.answers.reaching import ReachAnswer, reach_of
 from convlens.lab.answers.scores import scores_of
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer
-from convlens.lab.answers.sharing import FigureAnswer, PythonAnswer, figure, python
+from convlens.lab.answers.sharing import FigureAnswer, PythonAnswer, command, figure, python
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
 from convlens.lab.answers.slots import Sources
 from convlens.lab.answers.together import SheetsAnswer, together
@@ -263,7 +263,7 @@ class Lab:
         """Return lines of Python that compute a number again and explain it."""
         seen = self._looks.at(recording)
         seen.element(value, index)
-        return {"text": python(seen, value, index)}
+        return {"text": python(seen, value, index), "command": command(seen, value, index)}
 
     def figure(
         self,

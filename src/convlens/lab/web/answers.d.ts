@@ -557,6 +557,7 @@ export interface OpenAnswer {
 /** Lines of Python that compute one number again and print what it is made of. */
 export interface PythonAnswer {
   text: string;
+  command: string;
 }
 
 /** Whether a run was under way. */

@@ -25,8 +25,11 @@ async function shared({ value, state, questions, net }, way) {
   if (way === "address") return navigator.clipboard.writeText(location.href);
   if (!value || !state.index) return;
   const about = { value: value.id, index: state.index };
-  if (way === "python") return navigator.clipboard.writeText((await questions.once("python", about)).text);
-  if (way === "command") return navigator.clipboard.writeText(`convlens show ${net.told.name} ${net.told.picture_name} --at ${value.name} --index ${state.index} --out number.html`);
+  if (way === "python" || way === "command") {
+    const { text, command } = await questions.once("python", about);
+    if (way === "command" && !command) throw new Error("No command names this network on this picture; copy it as Python, or start the lab on files.");
+    return navigator.clipboard.writeText(way === "python" ? text : command);
+  }
   const { content } = await questions.once("figure", { ...about, form: way, dark: isDark() });
   const link = document.createElement("a");
   const type = way === "svg" ? "image/svg+xml" : "image/png";
