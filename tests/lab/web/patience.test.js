@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, Refusal } from "../../../src/convlens/lab/web/asking.js";
+import { ask } from "../../../src/convlens/lab/web/asking.js";
 import { patient } from "../../../src/convlens/lab/web/patience.js";
 
 /** A model of anywidget, that hands each message to a function. */
@@ -19,8 +19,7 @@ function model(/** @type {(content: any, reply: (...given: any[]) => void) => vo
 
 test("a kernel that does not answer ends a question with a sentence", async () => {
   const dead = patient(model(() => {}), 5);
-  await assert.rejects(ask(dead, "scale", { recording: 1 }), (error) =>
-    error instanceof Refusal && /kernel does not answer/.test(error.message));
+  await assert.rejects(ask(dead, "scale", { recording: 1 }), /kernel does not answer/);
 });
 
 test("an answer in time is the answer, and each question ends alone", async () => {

@@ -5,7 +5,7 @@ import { equals } from "./families/family.js";
 import { familyOf } from "./families/table.js";
 import { channelSums, feedsLine, landings } from "./families/windowed.js";
 import { largest } from "./colours.js";
-import { plural, same, short, signed } from "./numbers.js";
+import { plural, short, signed } from "./numbers.js";
 import { Bars } from "./parts/bars.js";
 import { Cells } from "./parts/cells.js";
 import { barred, folded, seating } from "./parts/seating.js";
@@ -217,10 +217,9 @@ export class Bench {
 
   /** What a change put here: no terms add up to it. @param {View} view */
   #put({ laid, place }) {
-    const { net, answer, out } = laid, { mute, set } = this.stage.state;
-    const here = (/** @type {{ at: string }} */ { at }) => net.named(at)?.id === answer.value;
-    if (mute.some((map) => here(map) && map.channel === out.at.at(-1))) return "This map is switched off: each of its numbers is 0.";
-    return set.some((number) => here(number) && same(number.index, laid.indexOf(place))) ? `You put ${short(laid.recorded(place))} here in place of what was computed.` : "";
+    const { net, answer, out } = laid, here = this.stage.state.set.filter(({ at }) => net.named(at)?.id === answer.value);
+    if (here.some(({ index, to }) => to === "mute" && index === out.at.at(-1))) return "This map is switched off: each of its numbers is 0.";
+    return here.some(({ index }) => String(index) === String(laid.indexOf(place))) ? `You put ${short(laid.recorded(place))} here in place of what was computed.` : "";
   }
 
   /** The other direction: where an input cell is read. @param {View} view */
@@ -254,7 +253,7 @@ export class Bench {
     const known = laid.hasAll || String(place) === String(laid.answer.index.slice(-laid.rank));
     const most = Math.abs(ranked[0]?.[1]) || 1;
     const rest = known && laid.hasAll ? ranked.filter(([c]) => !list.some(([l]) => l === c)) : [];
-    render(html`<span class="soft">from</span>${list.map(([c, part]) => html`<button type="button" class="chip" aria-pressed=${c === laid.channel} @click=${() => this.stage.go({ channel: c }, { replace: true })}>
+    render(html`<span class="soft">from</span>${list.map(([c, part]) => html`<button type="button" class="chip" aria-pressed=${c === laid.channel} @click=${() => this.stage.go({ channel: c })}>
         <b>${laid.net.map(id, c)}</b>${known && Number.isFinite(part) ? html`<i class=${part < 0 ? "negative" : "positive"} .style=${`width:${Math.max(2, (26 * Math.abs(part)) / most)}px`}></i>${signed(part)}` : nothing}</button>`)}
       ${rest.length ? html`<span class="soft">${plural(rest.length, "other")} ${signed(rest.reduce((sum, [, part]) => sum + part, 0))}</span>` : nothing}`, box);
   }

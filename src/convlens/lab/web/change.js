@@ -2,18 +2,14 @@
 
 import { html, nothing } from "./vendor/lit-html.js";
 import { ask } from "./asking.js";
-import { percent, short, signed } from "./numbers.js";
+import { menu, scored } from "./frame.js";
+import { ravel, short, signed } from "./numbers.js";
 import { changes } from "./state.js";
-
-/**
- * @typedef {import("./stage.js").Stage} Stage
- * @typedef {import("./laid.js").Laid} Laid
- */
 
 export class Changes {
   #running = false;
   #applied = "";
-  /** @type {import("./answers.js").NetworkAnswer["scores"]} */ #before = [];
+  /** @type {NetworkAnswer["scores"]} */ #before = [];
 
   /** @param {Stage} stage */
   constructor(stage) {
@@ -33,7 +29,7 @@ export class Changes {
 
   /** Whether the recording that is shown has the changes of the state. */
   get settled() {
-    return changes(this.stage.state) === this.#applied;
+    return changes(this.stage.state.set) === this.#applied;
   }
 
   /** Replay until the recording is that of the state; the page shows the newest one meanwhile. */
@@ -43,11 +39,12 @@ export class Changes {
     const { stage } = this;
     try {
       while (!this.settled) {
-        await this.#replay(changes(stage.state));
+        await this.#replay(changes(stage.state.set));
         await stage.draw();
       }
-    } catch (error) {
-      stage.refuseChange(error);
+    } catch (error) { // the network refuses the change: it is taken back
+      stage.alert(error);
+      stage.undo();
     } finally {
       this.#running = false;
     }
@@ -55,40 +52,34 @@ export class Changes {
 
   /** @param {string} wanted */
   async #replay(wanted) {
-    const { stage } = this;
-    const { told } = stage.net;
-    if (!wanted) {
-      if (this.#before !== told.scores) await stage.reopen(await stage.questions.network());
-    } else {
-      const { network, recording, scores } = await ask(stage.model, "replay", { recording: stage.base, changes: wanted });
+    const { stage, stage: { questions, net, base } } = this, { told } = net;
+    if (wanted) {
+      const { network, recording, scores } = await ask(stage.model, "replay", { recording: base, changes: wanted });
       if (network) await stage.reopen(network);
       else {
-        stage.questions.about(recording);
-        stage.net.told = { ...told, recording, scores };
+        questions.about(recording);
+        net.told = { ...told, recording, scores };
       }
+    } else {
+      if (this.#before !== told.scores) await stage.reopen(await questions.network());
+      questions.about(base);
     }
-    if (!wanted) stage.questions.about(stage.base);
     this.#applied = wanted;
     stage.strip.changed();
   }
 
   /** What the number was before, and by how much it moved. @param {Laid} laid @param {number[]} place */
   difference(laid, place) {
-    const real = laid.seat("real");
-    if (!real) return nothing;
-    const was = real.numbers[place.reduce((at, i, axis) => at * real.shape[axis] + i, 0)];
-    const now = laid.recorded(place);
-    return Object.is(was, now) ? nothing : html` <span class="delta">${this.any ? "was" : "there"} ${short(was)}, ${signed(now - was)}</span>`;
+    const real = laid.seat("real"), was = real?.numbers[ravel(place, real.shape)], now = laid.recorded(place);
+    return was === undefined || Object.is(was, now) ? nothing : html` <span class="delta">${this.any ? "was" : "there"} ${short(was)}, ${signed(now - was)}</span>`;
   }
 
   /** What the answer was before. @param {string} label */
   was(label) {
-    const [best] = this.#before;
-    if (!this.any || !best) return nothing;
-    const now = this.stage.net.told.scores[0];
-    if (best.label === now?.label && best.text === now?.text) return nothing;
-    const name = this.stage.net.told.random ? `class ${best.index.at(-1)}` : best.label;
-    return html` <span class="delta">was ${name === label ? "" : name} ${best.share === null ? best.text : percent(best.share)}</span>`;
+    const { told } = this.stage.net, [best] = this.#before, [now] = told.scores;
+    if (!this.any || !best || (best.label === now?.label && best.text === now.text)) return nothing;
+    const [name, part] = scored(told, best);
+    return html` <span class="delta">was ${name === label ? "" : name} ${part}</span>`;
   }
 }
 
@@ -96,9 +87,8 @@ export const editable = {
   /** Arrow keys turn a number, Delete restores it, 0 clears it. @param {Stage} stage @param {string} at @param {number[]} index @param {number} x @param {number} most */
   key: (stage, at, index, x, most) => (/** @type {KeyboardEvent} */ event) => {
     const unit = most / (event.shiftKey ? 4 : 20);
-    const by = { ArrowUp: unit, ArrowDown: -unit, PageUp: most / 2, PageDown: -most / 2 }[event.key];
-    if (by) stage.change({ at, index, to: x + by });
-    else if (event.key === "0") stage.change({ at, index, to: 0 });
+    const to = { ArrowUp: x + unit, ArrowDown: x - unit, PageUp: x + most / 2, PageDown: x - most / 2, 0: 0 }[event.key];
+    if (to !== undefined) stage.change({ at, index, to });
     else if (event.key === "Delete" || event.key === "Home") stage.restoreNumber(at, index);
     else return;
     event.preventDefault();
@@ -106,35 +96,27 @@ export const editable = {
   },
 
   /** Dragging up adds, dragging down takes away. @param {Stage} stage @param {string} at @param {number[]} index @param {number} x @param {number} most */
-  drag: (stage, at, index, x, most) => (/** @type {PointerEvent} */ event) => {
-    const el = /** @type {HTMLElement} */ (event.currentTarget);
-    const from = event.clientY;
-    el.setPointerCapture(event.pointerId);
+  drag: (stage, at, index, x, most) => (/** @type {PointerEvent} */ { currentTarget, clientY, pointerId }) => {
+    const el = /** @type {HTMLElement} */ (currentTarget), held = new AbortController(), { signal } = held;
+    el.setPointerCapture(pointerId);
     el.focus();
-    const move = (/** @type {PointerEvent} */ later) => {
-      if (Math.abs(later.clientY - from) > 3) stage.change({ at, index, to: x + ((from - later.clientY) / 90) * most });
-    };
-    const end = () => {
-      el.removeEventListener("pointermove", move);
-      el.removeEventListener("pointerup", end);
-      el.removeEventListener("pointercancel", end);
-    };
-    el.addEventListener("pointermove", move);
-    el.addEventListener("pointerup", end);
-    el.addEventListener("pointercancel", end);
+    el.addEventListener("pointermove", (later) => {
+      if (Math.abs(later.clientY - clientY) > 3) stage.change({ at, index, to: x + ((clientY - later.clientY) / 90) * most });
+    }, { signal });
+    for (const end of ["pointerup", "pointercancel"]) el.addEventListener(end, () => held.abort(), { signal });
   },
 };
 
 /** The stride, padding and dilation of a step, and whether its map is on. @param {Stage} stage @param {Laid} laid */
-export function controls(stage, laid) {
-  const { step, net } = laid;
-  const axis = step?.windows.at(-1);
+export function controls(stage, { step, net, out }) {
+  const axis = step?.windows.at(-1), index = out.at.at(-1) ?? 0;
   if (!step || !axis || axis.adaptive) return nothing;
-  const at = net.value(step.outputs[0]).name;
-  const channel = laid.out.at.at(-1) ?? 0;
-  const muted = stage.state.mute.some((m) => m.at === at && m.channel === channel);
-  const choose = (/** @type {string} */ name, /** @type {number} */ now, /** @type {number[]} */ list) => html`<label>${name} <select @change=${(/** @type {Event} */ e) => stage.argue({ at, name, to: Number(/** @type {HTMLSelectElement} */ (e.target).value) })}>
-    ${[...new Set([...list, now])].sort((a, b) => a - b).map((n) => html`<option value=${n} .selected=${n === now}>${n}</option>`)}</select></label>`;
+  const at = net.value(step.outputs[0]).name, muted = stage.isSet(at, index);
+  const choose = (/** @type {string} */ name, /** @type {number} */ now, /** @type {number[]} */ some) => {
+    const all = [...new Set([...some, now])].sort((a, b) => a - b).map((n) => /** @type {const} */ ([`${n}`, `${n}`]));
+    return html`<label>${name} ${menu(name, all, `${now}`, (to) => stage.change({ at, index: name, to: Number(to) }))}</label>`;
+  };
   return html`<div class="whatif soft" role="group" aria-label="What if">${choose("stride", axis.stride, [1, 2, 3, 4])}${choose("padding", axis.before, [0, 1, 2, 3])}
-    ${step.family === "avg_pool" ? nothing : choose("dilation", axis.dilation, [1, 2, 3])}<label><input type="checkbox" .checked=${muted} @change=${() => stage.mute({ at, channel })}> mute this map</label></div>`;
+    ${step.family === "avg_pool" ? nothing : choose("dilation", axis.dilation, [1, 2, 3])}<label><input type="checkbox" .checked=${muted}
+    @change=${() => (muted ? stage.restoreNumber(at, index) : stage.change({ at, index, to: "mute" }))}> mute this map</label></div>`;
 }

@@ -1,52 +1,42 @@
 // Two recordings of one shape: another picture, other weights; the first step that diverges.
 
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./asking.js";
+import { menu } from "./frame.js";
 import { rough, short } from "./numbers.js";
+import { Part } from "./part.js";
 
-/**
- * @typedef {import("./stage.js").Stage} Stage
- * @typedef {import("./answers.js").CompareAnswer} CompareAnswer
- */
-
-export class Compare {
-  /** The recording that is compared with; null where there is none. @type {number | null} */ other = null;
-  /** @type {CompareAnswer | null} */ found = null;
-  name = "";
+export class Compare extends Part {
+  /** The recording that is compared with. @type {number | null} */ other = null;
+  /** @type {import("./answers.js").CompareAnswer | null} */ found = null;
+  #name = "";
   #applied = "";
-
-  /** @param {Stage} stage */
-  constructor(stage) {
-    this.stage = stage;
-  }
+  /** @type {Promise<void> | undefined} */ #running;
 
   /** Another network or picture was recorded. */
   begin() {
-    [this.other, this.found, this.#applied] = [null, null, ""];
+    [this.other, this.found, this.#applied, this.#running] = [null, null, "", undefined];
   }
 
   /** Compare with what the state names; whoever waits meanwhile waits for the same. */
   settle() {
     const name = this.stage.state.with;
     if (name !== this.#applied) {
+      this.begin();
       this.#applied = name;
-      [this.other, this.found] = [null, null];
-      this.#running = name ? this.#run(name) : Promise.resolve();
+      this.#running = name ? this.#run(name) : undefined;
     }
     return this.#running;
   }
 
-  /** @type {Promise<void>} */ #running = Promise.resolve();
-
   /** @param {string} name */
   async #run(name) {
-    const { stage } = this;
-    const done = stage.busy(`Running ${stage.net.told.name} for comparison`, true);
+    const { stage } = this, done = stage.busy(`Running ${this.net.told.name} for comparison`);
     try {
       const { recording, said } = await ask(stage.model, "beside", { recording: stage.base, name });
       const found = await ask(stage.model, "compare", { recording: stage.questions.recording, other: recording });
       if (found.refusal) throw new Error(found.refusal);
-      [this.other, this.found, this.name] = [recording, found, said];
+      [this.other, this.found, this.#name] = [recording, found, said];
     } catch (error) {
       stage.alert(error);
     } finally {
@@ -56,31 +46,25 @@ export class Compare {
 
   /** The largest difference of a value, and whether it is where the two part; null where they are equal. @param {number} id */
   row(id) {
-    const row = this.found?.rows.find((each) => each.value === id);
+    const row = this.found?.rows.find(({ value }) => value === id);
     return row ? { largest: row.largest, first: row.step === this.found?.first } : null;
   }
 
-  /** Draw what the comparison found. */
   draw() {
-    const { found, stage } = this;
-    const el = stage.at("compared");
+    const { found, stage, net, el } = this;
     el.hidden = !found;
     if (!found) return;
-    const first = found.rows.find((row) => row.step === found.first);
-    const go = () => first && stage.go({ at: stage.net.value(first.value).name, index: first.index, near: "window" });
-    render(html`Compared with <b>${this.name}</b>: ${first ? html`first different at <button type="button" class="crumb" @click=${go}>${stage.net.title(first.value)}, ${stage.net.spot(first.value, first.index)}</button>
-      (difference ${short(first.largest)}${first.bound === null ? "" : `; rounding allows ${rough(first.bound)}`}).` : found.rows.length ? "equal within rounding." : "equal, bit for bit."}
+    const first = found.rows.find(({ step }) => step === found.first);
+    const where = first && html`first different at <button type="button" class="crumb" @click=${() => stage.go({ at: net.value(first.value).name, index: first.index, near: "window" })}>
+      ${net.title(first.value)}, ${net.spot(first.value, first.index)}</button> (difference ${short(first.largest)}${first.bound === null ? "" : `; rounding allows ${rough(first.bound)}`}).`;
+    render(html`Compared with <b>${this.#name}</b>: ${where ?? (found.rows.length ? "equal within rounding." : "equal, bit for bit.")}
       <button type="button" class="quiet" aria-label="End the comparison" @click=${() => stage.go({ with: "" })}>✕</button>`, el);
   }
 
-  /** What the reader may compare with, as a menu. @param {string[]} samples */
+  /** What the reader may compare with. @param {string[]} samples */
   menu(samples) {
-    const { stage } = this;
-    const { told } = stage.net;
-    const choose = (/** @type {Event} */ event) => stage.go({ with: /** @type {HTMLSelectElement} */ (event.target).value });
-    return html`<select class="wide" aria-label="Compare with" @change=${choose}>
-      <option value="" .selected=${!stage.state.with}>compare with …</option><option value="last" .selected=${stage.state.with === "last"}>the last picture</option>
-      <option value="random" .selected=${stage.state.with === "random"}>random weights</option>
-      ${told.picture ? samples.filter((name) => name !== told.picture_name).map((name) => html`<option value=${name} .selected=${stage.state.with === name}>${name}</option>`) : nothing}</select>`;
+    const { stage, net: { told } } = this, pictures = told.picture ? samples.filter((name) => name !== told.picture_name) : [];
+    return menu("Compare with", [["", "compare with …"], ["last", "the last picture"], ["random", "random weights"], ...pictures.map((name) => /** @type {const} */ ([name, name]))],
+      stage.state.with, (name) => stage.go({ with: name }), "wide");
   }
 }

@@ -39,7 +39,7 @@ export class Filmstrip {
       return render(walked ? html`<p class="soft">This network is built in a way of its own; its boxes cannot be walked back.</p>` : nothing, this.el);
     }
     const late = setTimeout(() => render(html`<p class="soft fs-wait">Walking it back to the pixels …</p>`, this.el), 250);
-    const walk = await this.stage.questions.walk(walked.number).finally(() => clearTimeout(late));
+    const walk = await this.stage.questions.once("walk", { detection: walked.number }).finally(() => clearTimeout(late));
     if (!current()) return;
     [this.#walk, this.#at] = [walk, this.stage.state.station];
     this.#show();

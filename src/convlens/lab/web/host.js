@@ -1,10 +1,6 @@
 // A page of its own as a host: where the reader stands is in the address bar, answers come from a function.
 
 /**
- * @typedef {import("./asking.js").Listener} Listener
- * @typedef {import("./asking.js").Message} Message
- * @typedef {import("./asking.js").Model} Model
- *
  * What answers a question: its name, its parameters, and the file it brings; an envelope comes back.
  * @typedef {(question: string, asked: Record<string, unknown>, buffers: ArrayBuffer[]) => Promise<ArrayBuffer>} Answer
  */

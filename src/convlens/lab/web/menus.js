@@ -2,35 +2,32 @@
 
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask } from "./asking.js";
-import { Drawing } from "./drawing.js";
+import { draw } from "./drawing.js";
 import { Find } from "./find.js";
+import { menu } from "./frame.js";
+import { Part } from "./part.js";
 import { share } from "./share.js";
-
-/**
- * @typedef {import("./answers.js").ChoicesAnswer} ChoicesAnswer
- * @typedef {import("./answers.js").NetworkChoice} NetworkChoice
- */
 
 const NOTES = { shipped: "ready", here: "ready", random: "random weights", own: "your own" };
 
-export class Menus {
-  /** @type {ChoicesAnswer} */ #choices = { networks: [], samples: [] };
+export class Menus extends Part {
+  /** @type {import("./answers.js").ChoicesAnswer} */ #choices = { networks: [], samples: [] };
   #asked = false;
+  #slot = 0; // the input that the next file is for
+  #file = document.createElement("input");
 
-  /** @param {import("./stage.js").Stage} stage */
+  /** @param {Stage} stage */
   constructor(stage) {
-    this.stage = stage;
-    this.el = stage.at("menus");
-    this.finding = new Find(stage);
-    this.file = document.createElement("input");
-    this.file.type = "file";
-    this.file.addEventListener("change", () => { stage.take(this.file.files?.[0], this.slot); this.file.value = ""; });
-    const root = stage.el;
-    root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("dropping"); });
-    root.addEventListener("dragleave", (event) => { if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) root.classList.remove("dropping"); });
-    root.addEventListener("drop", (event) => {
+    super(stage, "menus");
+    this.finding = new Find(stage, "find");
+    const { el } = stage, file = this.#file;
+    file.type = "file";
+    file.addEventListener("change", () => { stage.take(file.files?.[0], this.#slot); file.value = ""; });
+    el.addEventListener("dragover", (event) => { event.preventDefault(); el.classList.add("dropping"); });
+    el.addEventListener("dragleave", ({ relatedTarget }) => { if (!el.contains(/** @type {Node | null} */ (relatedTarget))) el.classList.remove("dropping"); });
+    el.addEventListener("drop", (event) => {
       event.preventDefault();
-      root.classList.remove("dropping");
+      el.classList.remove("dropping");
       stage.take(event.dataTransfer?.files[0]);
     });
   }
@@ -47,43 +44,30 @@ export class Menus {
   }
 
   write() {
-    const { told } = this.stage.net;
-    const { networks, samples } = this.#choices;
-    if (!networks.length) return render(html`<b>${told.name}</b>${told.picture_name ? html`<span class="soft">on ${told.picture_name}</span>` : nothing}`, this.el);
-    const tasks = [...new Set(networks.map((n) => n.task))];
-    const known = networks.some((n) => n.name === told.name);
-    const pictures = told.slots.length ? told.slots : [told.picture_name];
-    render(html`<select aria-label="Network" @change=${(/** @type {Event} */ e) => this.#open(/** @type {HTMLSelectElement} */ (e.target).value)}>
-        ${known ? nothing : html`<option selected>${told.name}</option>`}
-        ${tasks.map((task) => html`<optgroup label=${task}>${networks.filter((n) => n.task === task).map((n) => html`<option value=${n.name} .selected=${n.name === told.name}>${n.name} · ${note(n)}</option>`)}</optgroup>`)}
-      </select><span class="soft wide">on</span>${pictures.map((picture, slot) => html`<select aria-label=${slot ? `Picture of input ${slot}` : "Picture"} @change=${(/** @type {Event} */ e) => this.#picture(/** @type {HTMLSelectElement} */ (e.target), slot)}>
-        <option selected>${picture || "no picture"}</option>
-        <optgroup label="Samples">${samples.filter((name) => name !== picture).map((name) => html`<option value="sample:${name}">${name}</option>`)}</optgroup>
-        <optgroup label="Your own"><option value="file">Open a file …</option><option value="draw">Draw …</option>${told.picture && !slot ? html`<option value="paint">Paint on this picture …</option>` : nothing}<option value="camera">Camera …</option></optgroup>
-      </select>`)}${this.stage.compare.menu(samples)}${share(this.stage)}`, this.el);
+    const { stage } = this, { name, picture, picture_name, slots } = this.net.told, { networks, samples } = this.#choices;
+    if (!networks.length) return render(html`<b>${name}</b>${picture_name ? html`<span class="soft">on ${picture_name}</span>` : nothing}`, this.el);
+    const own = /** @type {const} */ ([["file", "Open a file …"], ["draw", "Draw …"], ["paint", "Paint on this picture …"], ["camera", "Camera …"]]);
+    const known = networks.some((each) => each.name === name) ? [] : [/** @type {const} */ ([name, name])];
+    render(html`${menu("Network", [...known, ...networks.map((each) => /** @type {const} */ ([each.name, `${each.name} · ${note(each)}`, each.task]))], name, (other) => this.#run("open", { name: other }, `Opening ${other}`))}
+      <span class="soft wide">on</span>${(slots.length ? slots : [picture_name]).map((given, slot) => menu(slot ? `Picture of input ${slot}` : "Picture", [["", given || "no picture"],
+        ...samples.filter((each) => each !== given).map((each) => /** @type {const} */ ([`sample:${each}`, each, "Samples"])),
+        ...own.filter(([what]) => what !== "paint" || (picture && !slot)).map(([what, text]) => /** @type {const} */ ([what, text, "Your own"]))], "", (what) => this.#picture(what, slot)))}
+      ${stage.compare.menu(samples)}${share(stage)}`, this.el);
   }
 
-  slot = 0; // the input that the next file is for
-
-  /** @param {string} name */
-  async #open(name) {
-    await this.stage.running(`Opening ${name}`, () => ask(this.stage.model, "open", { name }));
-    this.write();
+  /** @template {"open" | "sample"} Q @param {Q} question @param {Parameters<QuestionTable[Q]>[0]} asked @param {string} text */
+  #run(question, asked, text) {
+    return this.stage.running(text, () => ask(this.stage.model, question, asked));
   }
 
-  /** @param {HTMLSelectElement} select @param {number} slot */
-  async #picture(select, slot) {
-    this.slot = slot;
-    const choice = select.value;
-    select.selectedIndex = 0;
-    if (choice === "file") return this.file.click();
-    if (choice.startsWith("sample:")) {
-      const name = choice.slice("sample:".length);
-      return this.stage.running(`Running ${this.stage.net.told.name} on ${name}`, () => ask(this.stage.model, "sample", { name, slot }));
-    }
-    const dialog = /** @type {HTMLDialogElement} */ (this.stage.at("dialog"));
-    const given = choice === "paint" ? await this.stage.questions.picture() : null;
-    new Drawing(dialog, /** @type {"draw" | "paint" | "camera"} */ (choice), given, (file) => this.stage.take(file, slot));
+  /** Run the network on another picture. @param {string} what @param {number} slot */
+  async #picture(what, slot) {
+    const { stage } = this, [, sample] = what.split("sample:");
+    this.#slot = slot;
+    if (sample) return this.#run("sample", { name: sample, slot }, `Running ${this.net.told.name} on ${sample}`);
+    if (what === "file") return this.#file.click();
+    const given = what === "paint" ? await stage.questions.picture() : null;
+    draw(/** @type {HTMLDialogElement} */ (stage.at("dialog")), what === "camera", given, (file) => stage.take(file, slot));
   }
 
   find() {
@@ -91,7 +75,7 @@ export class Menus {
   }
 }
 
-/** @param {NetworkChoice} choice */
+/** @param {import("./answers.js").NetworkChoice} choice */
 function note({ weights, megabytes }) {
   const words = NOTES[/** @type {keyof typeof NOTES} */ (weights)];
   return weights === "random" && megabytes ? `${words} (${Math.round(megabytes)} MB not downloaded)` : words;

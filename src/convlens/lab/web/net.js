@@ -2,20 +2,13 @@
 
 import { ravel, shapeText, unravel } from "./numbers.js";
 
-/**
- * @typedef {import("./answers.js").NetworkAnswer} NetworkAnswer
- * @typedef {import("./answers.js").StepRow} StepRow
- * @typedef {import("./answers.js").ValueRow} ValueRow
- */
-
 const ORDERED = new Set("flatten view reshape squeeze unsqueeze dropout identity contiguous detach clone to".split(" ")); // numbers stay in order
 const COLOURS = ["red", "green", "blue"];
 
 export class Net {
-  /** @type {Map<number, ValueRow>} */ values;
   /** @type {Map<number, StepRow>} */ #makers = new Map();
-  /** @type {Map<number, StepRow[]>} */ #readers = new Map();
   /** @type {Map<string, ValueRow>} */ #named;
+  /** The first step that reads a value. @type {Map<number, StepRow>} */ #readers = new Map();
 
   /** @param {NetworkAnswer} told */
   constructor(told) {
@@ -25,7 +18,7 @@ export class Net {
     this.#named = new Map(told.values.map((value) => [value.name, value]));
     for (const step of told.steps) {
       for (const id of step.outputs) this.#makers.set(id, step);
-      for (const id of new Set(step.inputs)) this.#readers.set(id, [...(this.#readers.get(id) ?? []), step]);
+      for (const id of step.inputs) if (!this.#readers.has(id)) this.#readers.set(id, step);
     }
     // A module's path names what it returned, also where something inside it made that.
     for (const call of told.calls) {
@@ -34,7 +27,7 @@ export class Net {
     }
   }
 
-  /** Return a value by its name, or by its step's number: "@3". @param {string} name @returns {ValueRow | undefined} */
+  /** Return a value by its name, or by its step's number: "@3". @param {string} name */
   named(name) {
     const step = /^@\d+$/.test(name) ? this.steps[Number(name.slice(1))] : undefined;
     return this.#named.get(name) ?? (step && this.values.get(step.outputs[0]));
@@ -43,11 +36,6 @@ export class Net {
   /** Return the step that made a value. @param {number} id */
   maker(id) {
     return this.#makers.get(id);
-  }
-
-  /** @param {number} id */
-  readers(id) {
-    return this.#readers.get(id) ?? [];
   }
 
   /** @param {number} id @returns {ValueRow} */
@@ -60,28 +48,20 @@ export class Net {
     return id === this.told.picture_value;
   }
 
-  /**
-   * Return the number that a number is a plain copy of, past views and other plumbing that keep the order.
-   * @param {number} id @param {number[]} index @returns {[number, number[]]}
-   */
+  /** Return the number that a number is a plain copy of, past plumbing that keeps the order. @param {number} id @param {number[]} index @returns {[number, number[]]} */
   through(id, index) {
-    const step = this.maker(id);
-    const from = step?.plumbing && step.x.length === 1 ? this.value(step.x[0]) : null;
-    const size = (/** @type {number[]} */ shape) => shape.reduce((a, b) => a * b, 1);
-    const { shape } = this.value(id);
-    if (!from || !step || !ORDERED.has(step.op) || size(from.shape) !== size(shape)) return [id, index];
-    return this.through(from.id, unravel(ravel(index, shape), from.shape));
+    const step = this.maker(id), from = step?.plumbing && step.x.length === 1 && ORDERED.has(step.op) ? this.value(step.x[0]) : null;
+    const size = (/** @type {number[]} */ shape) => shape.reduce((a, b) => a * b, 1), { shape } = this.value(id);
+    return from && size(from.shape) === size(shape) ? this.through(from.id, unravel(ravel(index, shape), from.shape)) : [id, index];
   }
 
   /** How many of a value's last axes are space. @param {number} id */
   spatial(id) {
-    const { shape, kind } = this.value(id);
-    const rank = shape.length;
+    const { shape: { length: rank }, kind } = this.value(id);
     if (kind === "parameter" || kind === "buffer") return Math.max(0, Math.min(3, rank - 2));
-    const step = this.maker(id) ?? this.readers(id)[0];
-    const windows = step?.windows.length ?? 0;
+    const windows = (this.maker(id) ?? this.#readers.get(id))?.windows.length;
     if (windows && (rank === windows + 2 || rank === windows + 1)) return windows;
-    return rank >= 5 ? 3 : rank === 4 ? 2 : 1;
+    return Math.max(1, Math.min(3, rank - 2));
   }
 
   /** Return a value's name for people; two outputs of one module keep their numbers. @param {number} id */
@@ -102,43 +82,31 @@ export class Net {
     return shapeText(this.value(id).shape);
   }
 
-  /** Return the name of one output, such as a class; null where it has none. @param {number} id @param {number} i @returns {string | null} */
+  /** Return the name of one output, such as a class; null where it has none. @param {number} id @param {number} i */
   category(id, i) {
     const { categories, output, random } = this.told;
-    if (!categories || output === null) return null;
-    const { shape } = this.value(id);
+    if (!categories || output === null || this.value(id).shape.at(-1) !== categories.length) return null;
     const step = this.maker(output);
-    const same = id === output || (step?.family === "softmax" && step.x.includes(id));
-    if (!same || shape.at(-1) !== categories.length) return null;
+    if (id !== output && !(step?.family === "softmax" && step.x.includes(id))) return null;
     return random ? `class ${i}` : categories[i];
   }
 
-  /** Return a map's name: "map 5", "red". @param {number} id @param {number} channel */
+  /** Return a map's name: "map 5", "red"; nothing where there is one. @param {number} id @param {number} channel */
   map(id, channel) {
-    const { shape } = this.value(id);
-    const maps = shape[shape.length - this.spatial(id) - 1] ?? 1;
+    const maps = this.value(id).shape.at(-this.spatial(id) - 1) ?? 1;
     if (maps <= 1) return "";
     return this.isPicture(id) && maps === 3 ? COLOURS[channel] : `map ${channel}`;
   }
 
   /** Return where a number lies, in words. @param {number} id @param {number[]} index */
   spot(id, index) {
-    const space = this.spatial(id);
-    const { shape, kind } = this.value(id);
-    const place = index.slice(index.length - space);
-    const before = index.slice(0, index.length - space);
-    const parts = [];
-    if (!shape.length) return "the number";
+    const { shape, kind } = this.value(id), { length: rank } = shape, space = this.spatial(id), place = index.slice(rank - space);
+    if (!rank) return "the number";
     if (kind === "parameter" || kind === "buffer") return `[${index.join(", ")}]`;
-    if (before.length > 1 && shape[0] > 1) parts.push(`sample ${before[0]}`);
-    const named = this.category(id, index.at(-1) ?? 0);
-    if (shape.length - space >= 1 && space > 0 && shape.length > 2) {
-      const map = this.map(id, before.at(-1) ?? 0);
-      if (map) parts.push(map);
-    }
-    if (space === 1 && shape.length <= 2) parts.push(named ? `“${named}”` : `number ${place[0]}`);
-    else parts.push(axes(place));
-    return parts.join(", ");
+    const sample = rank - space > 1 && shape[0] > 1 ? `sample ${index[0]}` : "";
+    const map = rank > space && rank > 2 ? this.map(id, index[rank - space - 1]) : "", named = this.category(id, index[rank - 1]);
+    const where = space > 1 || rank > 2 ? axes(place) : named ? `“${named}”` : `number ${place[0]}`;
+    return [sample, map, where].filter(Boolean).join(", ");
   }
 }
 
@@ -146,7 +114,4 @@ export class Net {
 export const axisNames = (count) => [["position"], ["row", "column"], ["frame", "row", "column"]][count - 1] ?? [];
 
 /** Return a place in words: "row 6, column 4". @param {number[]} place */
-export function axes(place) {
-  const names = axisNames(place.length);
-  return place.map((at, axis) => `${names[axis]} ${at}`).join(", ");
-}
+export const axes = (place) => axisNames(place.length).map((name, axis) => `${name} ${place[axis]}`).join(", ");

@@ -1,10 +1,5 @@
 // A model whose questions end in a sentence when the answerer is gone, as after a notebook's restart.
 
-/**
- * @typedef {import("./asking.js").Listener} Listener
- * @typedef {import("./asking.js").Model} Model
- */
-
 const PATIENCE = 120_000;
 
 /**

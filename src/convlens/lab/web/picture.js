@@ -5,6 +5,7 @@ import { Filmstrip } from "./filmstrip.js";
 import { listed } from "./listing.js";
 import { PixelScores } from "./pixel.js";
 import { percent } from "./numbers.js";
+import { Part } from "./part.js";
 import { maskTint, segmentsTint } from "./tints.js";
 
 /**
@@ -16,24 +17,16 @@ import { maskTint, segmentsTint } from "./tints.js";
 const MASKED = 20; // detections whose masks are shown
 const LISTED = 12; // lines of the list
 
-export class PictureView {
+export class PictureView extends Part {
   /** @type {ImageBitmap | null} */ bitmap = null;
   /** @type {Uint8Array | null} */ #codes = null;
   /** @type {Map<string, import("./tints.js").Tint | null>} */ #masks = new Map();
   /** The detection, and the class, under the pointer. @type {[number | null, number | null]} */ #pointed = [null, null];
   #recording = 0;
 
-  /** @param {import("./stage.js").Stage} stage */
-  constructor(stage) {
-    this.stage = stage;
-    this.el = document.createElement("section");
-    this.el.className = "pv";
-    this.el.setAttribute("aria-label", "The picture, with the answer on it");
-    this.canvas = document.createElement("canvas");
-    this.canvas.setAttribute("role", "img");
-    this.filmstrip = new Filmstrip(stage, this);
-    this.pixel = new PixelScores(stage);
-  }
+  canvas = document.createElement("canvas");
+  filmstrip = new Filmstrip(this.stage, this);
+  pixel = new PixelScores(this.stage);
 
   get #told() {
     return this.stage.net.told;
@@ -56,7 +49,7 @@ export class PictureView {
     const { questions } = this.stage;
     const { recording, segments, detections } = this.#told;
     if (recording !== this.#recording) {
-      const [bitmap, codes] = await Promise.all([questions.picture(), segments ? questions.segments() : null]);
+      const [bitmap, codes] = await Promise.all([questions.picture(), segments ? questions.once("segments", {}).then((found) => found.codes) : null]);
       if (!current()) return;
       [this.bitmap, this.#codes, this.#recording] = [bitmap, codes, recording];
       this.#masks.clear();
@@ -98,6 +91,7 @@ export class PictureView {
       pen.imageSmoothingEnabled = false;
       pen.drawImage(segmentsTint(this.#codes, segments.size, segments.classes, this.#pointed[1]).canvas, 0, 0, columns, rows);
     }
+    this.canvas.role = "img";
     this.canvas.setAttribute("aria-label", detections ? this.#found(detections) : "The picture, coloured by class");
     const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (this.el.querySelector(name));
     render(detections ? this.#boxes(detections, rows, columns) : segments ? this.#pixels(segments) : nothing, part(".pv-over"));
@@ -124,7 +118,7 @@ export class PictureView {
     if (known !== undefined) return known;
     this.#masks.set(key, null);
     const recording = this.#recording;
-    this.stage.questions.mask(each.number, map).then((mask) => {
+    this.stage.questions.once("mask", { detection: each.number, map }).then((mask) => {
       if (recording !== this.#recording) return;
       this.#masks.set(key, maskTint(mask, each.colour));
       this.paint();

@@ -18,18 +18,13 @@ import { NumberView } from "./number.js";
 import { PictureView } from "./picture.js";
 import { Questions } from "./questions.js";
 import { SheetView } from "./sheet.js";
-import { DISTANCES, START, format, fresh, parse } from "./state.js";
+import { DISTANCES, START, format, parse } from "./state.js";
 import { Strip } from "./strip.js";
 import { Tour } from "./tour.js";
 
-/**
- * @typedef {import("./asking.js").Model} Model
- * @typedef {import("./state.js").State} State
- * @typedef {import("./answers.js").ValueRow} ValueRow
- */
-
 const LARGEST_FILE = 32 * 2 ** 20;
 const SETTLED = 200; // milliseconds after which a hover is written to the address
+const ELSEWHERE = { from: null, channel: null, trail: [], zoom: 0 }; // of a state at another value
 
 /** @param {{ model: Model, el: HTMLElement }} host */
 export function render({ model, el }) {
@@ -38,13 +33,17 @@ export function render({ model, el }) {
   return () => stage.end();
 }
 
+/** Whether an index lies in a shape. @param {number[] | null} index @param {number[] | undefined} shape */
+const inside = (index, shape) => Boolean(index && shape && index.length === shape.length && index.every((i, axis) => i < shape[axis]));
+
 export class Stage {
-  /** @type {State} */ state = START;
+  state = { ...START };
   net = new Net(NO_NETWORK);
-  turnNumber = 0;
-  #loads = 0;
-  #later = 0;
+  base = 0; // the recording that changes are made to
   /** @type {Laid | null} */ laid = null;
+  #loads = 0;
+  #turn = 0;
+  #later = 0;
 
   /** @param {Model} model @param {HTMLElement} el */
   constructor(model, el) {
@@ -57,14 +56,14 @@ export class Stage {
     this.strip = new Strip(this);
     this.sheet = new SheetView(this);
     this.number = new NumberView(this);
-    this.picture = new PictureView(this);
+    this.picture = new PictureView(this, "pv", "The picture, with the answer on it");
     this.inspector = new Inspector(this);
     this.menus = new Menus(this);
-    this.tours = new Tour(this);
+    this.tour = new Tour(this, "tour");
     this.changes = new Changes(this);
-    this.compare = new Compare(this);
-    this.failure = new Failure(this);
-    this.#listen();
+    this.compare = new Compare(this, "compared");
+    this.failure = new Failure(this, "failure", "Where the network failed");
+    this.end = this.#listen();
   }
 
   /** Return an element of the frame by its class. @param {string} name */
@@ -72,61 +71,54 @@ export class Stage {
     return /** @type {HTMLElement} */ (this.el.querySelector(`.${name}`));
   }
 
+  /** Follow the reader; return what ends that. */
   #listen() {
-    const restored = () => this.restore();
-    const key = (/** @type {KeyboardEvent} */ event) => press(this, event);
-    let late = 0;
+    const gone = new AbortController(), { signal } = gone, restored = () => this.restore();
+    let late = 0, turned = 0;
     const resized = new ResizeObserver(() => { clearTimeout(late); late = setTimeout(() => this.draw(), 60); });
-    let turned = 0;
-    const wheel = (/** @type {WheelEvent} */ event) => { // ctrl and the wheel, or a pinch
+    this.model.on("change:state", restored);
+    this.el.ownerDocument.addEventListener("keydown", (event) => press(this, event), { signal });
+    this.el.addEventListener("wheel", (event) => { // ctrl and the wheel, or a pinch
       if (!event.ctrlKey) return;
       event.preventDefault();
       turned += event.deltaY;
       if (Math.abs(turned) < 60) return;
       if (turned < 0) this.nearer(); else this.farther();
       turned = 0;
-    };
-    this.model.on("change:state", restored);
-    this.el.ownerDocument.addEventListener("keydown", key);
-    this.el.addEventListener("wheel", wheel, { passive: false });
+    }, { passive: false, signal });
     resized.observe(this.at("columns"));
     const unthemed = onTheme(() => this.draw());
-    this.end = () => {
+    return () => {
       this.bench.stop();
       this.model.off("change:state", restored);
-      this.el.ownerDocument.removeEventListener("keydown", key);
-      this.el.removeEventListener("wheel", wheel);
+      gone.abort();
       resized.disconnect();
       unthemed();
     };
   }
 
-  end = () => {};
-
   // Loading
 
   async load() {
-    const turn = ++this.#loads;
-    const done = this.busy("Running the network", true);
+    const turn = ++this.#loads, done = this.busy("Running the network");
     try {
       const told = await this.questions.network();
       if (turn !== this.#loads) return;
       this.net = new Net(told);
     } catch (error) {
-      this.el.ariaBusy = "false";
       return this.alert(error);
     } finally {
+      if (turn === this.#loads) this.el.ariaBusy = "false";
       done();
     }
-    const { told } = this.net;
-    this.alert(told.recording ? "" : told.failure);
+    const { recording, failure } = this.net.told;
+    this.alert(recording ? "" : failure);
     title(this);
     this.menus.draw();
-    this.at("columns").hidden = !told.recording;
-    this.el.ariaBusy = "false";
-    if (!told.recording) return;
-    this.base = told.recording;
-    this.questions.about(told.recording);
+    this.at("columns").hidden = !recording;
+    if (!recording) return;
+    this.base = recording;
+    this.questions.about(recording);
     this.laid = null;
     this.changes.begin();
     this.compare.begin();
@@ -134,7 +126,7 @@ export class Stage {
     await this.restore();
   }
 
-  /** Show another recording of the same network, whose sizes may differ. @param {import("./answers.js").NetworkAnswer} told */
+  /** Show another recording of the same network, whose sizes may differ. @param {NetworkAnswer} told */
   async reopen(told) {
     this.net = new Net(told);
     this.questions.about(told.recording);
@@ -143,27 +135,24 @@ export class Stage {
     if (value && !inside(this.state.index, value.shape)) this.state.index = this.carry(value);
   }
 
-  /** The recording whose numbers are shown beside: the one before the changes, or the one compared with. @returns {number | null} */
+  /** The recording whose numbers are shown beside: the one before the changes, or the one compared with. */
   get beside() {
     return this.changes.any ? this.base : this.compare.other;
   }
 
-  /** The recording that changes are made to. */
-  base = 0;
-
-  /** Run the network on a file that was dropped or chosen. @param {File | null | undefined} file @param {number} [slot] the input it is for */
+  /** Run the network on a file that was dropped or chosen, for one of its inputs. @param {File | null | undefined} file @param {number} [slot] */
   async take(file, slot = 0) {
     if (!file) return;
-    if (file.name.endsWith(".py")) return this.alert(`${file.name} is a program, which this page never runs; open it from the command line: convlens lab ${file.name}`);
-    if (file.size > LARGEST_FILE) return this.alert(`${file.name} is larger than 32 MiB, the most this page takes; make it smaller`);
+    const { name } = file;
+    if (name.endsWith(".py")) return this.alert(`${name} is a program, which this page never runs; open it from the command line: convlens lab ${name}`);
+    if (file.size > LARGEST_FILE) return this.alert(`${name} is larger than 32 MiB, the most this page takes; make it smaller`);
     const bytes = await file.arrayBuffer();
-    await this.running(`Running ${this.net.told.name || "the network"} on ${file.name}`, () => look(this.model, file.name, bytes, slot));
+    await this.running(`Running ${this.net.told.name || "the network"} on ${name}`, () => look(this.model, name, bytes, slot));
   }
 
-  /** Wait for another recording, and show it; the reader may cancel it. @param {string} text @param {() => Promise<unknown>} asked */
+  /** Wait for another recording, and show it. @param {string} text @param {() => Promise<unknown>} asked */
   async running(text, asked) {
-    const turn = ++this.#loads;
-    const done = this.busy(text, true);
+    const turn = ++this.#loads, done = this.busy(text);
     try {
       await asked();
     } catch (error) {
@@ -177,59 +166,50 @@ export class Stage {
 
   // Where the reader stands
 
-  /** The value that is open. @returns {ValueRow | undefined} */
+  /** The value that is open. */
   get value() {
     return this.net.named(this.state.at);
   }
 
   restore() {
-    if (!this.net.told.recording) return;
-    const state = parse(String(this.model.get("state") ?? ""));
-    const value = this.net.named(state.at);
-    if (!value && !this.#failed(state)) {
-      Object.assign(state, fresh(state, ""), this.doorway(), state.near === START.near ? {} : { near: state.near });
-    } else if (value && !inside(state.index, value.shape)) {
-      Object.assign(state, { index: this.carry(value), trail: [] });
-    }
-    state.trail = state.trail.filter((stop) => inside(stop.index, this.net.named(stop.at)?.shape));
+    const { net } = this;
+    if (!net.told.recording) return;
+    const state = parse(String(this.model.get("state") ?? "")), value = net.named(state.at);
+    if (!value && !this.#failed(state.at)) Object.assign(state, { at: "", index: null }, ELSEWHERE, this.doorway(), state.near === START.near ? {} : { near: state.near });
+    else if (value && !inside(state.index, value.shape)) Object.assign(state, { index: this.carry(value), trail: [] });
+    state.trail = state.trail.filter((stop) => inside(stop.index, net.named(stop.at)?.shape));
     this.state = state;
     if (!value) this.#write(); // so that the first step from the door leads back to it
     return this.changes.settled ? this.draw() : this.changes.settle();
   }
 
-  /** The failing call, where a state stands at it. @param {State} state */
-  #failed(state) {
+  /** The failing call, where it has this name. @param {string} at */
+  #failed(at) {
     const { fault } = this.net.told;
-    return fault && state.at === faultName(fault) ? fault : null;
+    return fault && at === faultName(fault) ? fault : null;
   }
 
   /** Where the page opens: the picture with what was found on it, else the window of the first convolution. @returns {Partial<State>} */
   doorway() {
     const { door, fault, picture_value } = this.net.told;
-    if (fault) return { at: faultName(fault), index: null, near: "window", trail: [] };
+    const open = (/** @type {string} */ at, /** @type {number[] | null} */ index) => ({ at, index, near: /** @type {const} */ ("window"), way: /** @type {const} */ ("made"), channel: null, trail: [] });
+    if (fault) return open(faultName(fault), null);
     const picture = this.net.values.get(picture_value ?? -1);
-    if (picture && this.picture.holds(picture)) return { at: picture.name, index: picture.shape.map((size, axis) => (axis < 2 ? 0 : size >> 1)), near: "window", way: "made", channel: null, trail: [] };
-    return door ? { at: this.net.value(door.value).name, index: door.index, near: "window", way: "made", channel: null, trail: [] } : {};
+    if (picture && this.picture.holds(picture)) return open(picture.name, picture.shape.map((size, axis) => (axis < 2 ? 0 : size >> 1)));
+    return door ? open(this.net.value(door.value).name, door.index) : {};
   }
 
-  /**
-   * Go somewhere. The place in the address is a new entry of the history, except where only the number in its map changed.
-   * @type {(change: Partial<State>, how?: { replace?: boolean }) => Promise<void>}
-   */
+  /** Go somewhere. @type {(change: Partial<State>) => Promise<void>} */
   go = async (change) => {
     this.bench.stop();
-    const { state } = this;
-    const value = this.net.named(change.at ?? state.at);
-    const next = { ...state, ...change };
-    if (!value && !this.#failed(next)) return;
-    const before = DISTANCES.indexOf(state.near);
-    const other = value?.name !== state.at && this.net.named(state.at) !== value;
-    this.state = other ? { ...next, from: null, channel: null, trail: [], zoom: 0, ...change } : next;
-    if (value && other && !change.index) this.state.index = this.carry(value);
-    const after = DISTANCES.indexOf(this.state.near);
+    const { state, net } = this, { at = state.at } = change, value = net.named(at);
+    if (!value && !this.#failed(at)) return;
+    const other = value?.name !== state.at && this.value !== value;
+    const index = value && other && !change.index ? { index: this.carry(value) } : {};
+    this.state = { ...state, ...(other ? ELSEWHERE : {}), ...change, ...index };
     this.#write();
     if (!this.changes.settled) return this.changes.settle();
-    await this.#zoomed(after - before, () => this.draw());
+    await this.#zoomed(DISTANCES.indexOf(this.state.near) - DISTANCES.indexOf(state.near));
   };
 
   /** Move under the pointer: nothing is asked, and the address follows when the pointer rests. @param {Partial<State>} change */
@@ -241,11 +221,10 @@ export class Stage {
     this.#later = setTimeout(() => this.#write(), SETTLED);
   }
 
-  /** Open a number that another one led to. @param {number} id @param {number[]} index */
-  open(id, index) {
-    const { at, trail } = this.state;
-    const [source, place] = this.net.through(id, index);
-    return this.go({ at: this.net.value(source).name, index: place, near: "number", trail: [...trail, { at, index: this.state.index ?? [] }] });
+  /** Open a number that another one led to. @param {number} id @param {number[]} place */
+  open(id, place) {
+    const { at, trail, index } = this.state, [source, there] = this.net.through(id, place);
+    return this.go({ at: this.net.value(source).name, index: there, near: "number", trail: [...trail, { at, index: index ?? [] }] });
   }
 
   #write() {
@@ -254,187 +233,140 @@ export class Stage {
     this.model.save_changes();
   }
 
-  /** Grow or shrink into the new distance, where the reader has not asked for stillness. @param {number} by @param {() => Promise<void>} paint */
-  async #zoomed(by, paint) {
-    if (!by || !document.startViewTransition || matchMedia("(prefers-reduced-motion: reduce)").matches) return paint();
+  /** Draw, growing or shrinking into the new distance where the reader has not asked for stillness. @param {number} by */
+  async #zoomed(by) {
+    if (!by || !document.startViewTransition || matchMedia("(prefers-reduced-motion: reduce)").matches) return this.draw();
     document.documentElement.dataset.zoom = by > 0 ? "in" : "out";
-    const transition = document.startViewTransition(paint);
+    const transition = document.startViewTransition(() => this.draw());
     for (const end of [transition.ready, transition.finished]) end.catch(() => {}); // one that is overtaken rejects
     await transition.updateCallbackDone;
   }
 
-  /** Return the same place in another value, as nearly as it goes. @param {ValueRow} value @returns {number[]} */
-  carry(value) {
-    const from = this.value;
+  /** Return the same place in another value, as nearly as it goes. @param {ValueRow} value */
+  carry({ id, shape }) {
+    const from = this.value, { output, scores } = this.net.told, rank = shape.length;
     const index = this.state.index ?? from?.shape.map(() => 0) ?? [];
-    const { shape } = value;
-    if (from && from.shape.length === shape.length && shape.length > 2) {
-      const space = this.net.spatial(value.id);
-      return shape.map((size, axis) => (axis < shape.length - space ? Math.min(size - 1, index[axis])
-        : Math.max(0, Math.min(size - 1, Math.round(((index[axis] + 0.5) * size) / from.shape[axis] - 0.5)))));
-    }
-    const best = value.id === this.net.told.output ? this.net.told.scores[0]?.index : null;
-    return best ?? shape.map(() => 0);
+    if (!from || from.shape.length !== rank || rank < 3) return (id === output && scores[0]?.index) || shape.map(() => 0);
+    const space = rank - this.net.spatial(id);
+    const at = (/** @type {number} */ axis) => (axis < space ? index[axis] : Math.round(((index[axis] + 0.5) * shape[axis]) / from.shape[axis] - 0.5));
+    return shape.map((size, axis) => Math.max(0, Math.min(size - 1, at(axis))));
   }
 
   // The four distances
 
-  /** @param {number} at */
-  distance(at) {
-    this.go({ near: DISTANCES[at] });
-  }
-
   nearer() {
-    const at = DISTANCES.indexOf(this.state.near);
-    if (at < 3) return this.go({ near: DISTANCES[at + 1] });
-    return this.number.into();
+    const { near } = this.state;
+    return near === "number" ? this.number.into() : this.go({ near: DISTANCES[DISTANCES.indexOf(near) + 1] });
   }
 
   farther() {
-    const { near, trail } = this.state;
-    const at = DISTANCES.indexOf(near);
-    const stop = trail.at(-1);
+    const { near, trail } = this.state, stop = trail.at(-1);
     if (near === "number" && stop) return this.go({ ...stop, trail: trail.slice(0, -1) });
-    if (at > 0) return this.go({ near: DISTANCES[at - 1] });
+    if (near !== "network") return this.go({ near: DISTANCES[DISTANCES.indexOf(near) - 1] });
   }
 
   /** Go to a map before or after this one. @param {number} by */
   turn(by) {
     const { value, state } = this;
-    if (!value || !state.index) return;
-    const axis = value.shape.length - this.net.spatial(value.id) - 1;
-    if (axis < 0 || value.shape.length < 3) return;
-    const maps = value.shape[axis];
-    return this.go({ index: state.index.map((at, i) => (i === axis ? (at + by + maps) % maps : at)), channel: null });
+    if (!value || !state.index || value.shape.length < 3) return;
+    const axis = value.shape.length - this.net.spatial(value.id) - 1, maps = value.shape[axis];
+    if (axis >= 0) return this.go({ index: state.index.map((at, i) => (i === axis ? (at + by + maps) % maps : at)), channel: null });
   }
 
   /** @param {number} by */
   turnInput(by) {
-    const maps = this.laid?.seat("kernel")?.shape[0] ?? 1;
-    if (!this.laid || maps < 2) return;
-    const first = (this.laid.channel ?? 0) - this.laid.inGroup;
-    return this.go({ channel: first + ((this.laid.inGroup + by + maps) % maps) });
+    const { laid } = this, maps = laid?.seat("kernel")?.shape[0] ?? 1;
+    if (laid && maps > 1) return this.go({ channel: (laid.channel ?? 0) - laid.inGroup + ((laid.inGroup + by + maps) % maps) });
   }
 
   /** @param {number} by */
   neighbour(by) {
-    const ids = this.strip.order();
-    const at = ids.indexOf(this.value?.id ?? -1);
+    const ids = this.strip.order(), at = ids.indexOf(this.value?.id ?? -1);
     const next = ids[Math.max(0, Math.min(ids.length - 1, at + by))];
     if (next !== undefined) return this.go({ at: this.net.value(next).name });
   }
 
   // Changing
 
-  /** Change a number: the page shows at once what it can compute, and the replay confirms it. @param {import("./state.js").SetNumber} change */
-  change(change) {
-    const set = this.state.set.filter((each) => each.at !== change.at || String(each.index) !== String(change.index));
-    this.bench.preview(change);
-    return this.go({ set: [...set, change] });
+  /** The reader's changes without those of one thing. @param {string} at @param {Change["index"]} index */
+  #others(at, index) {
+    return this.state.set.filter((each) => each.at !== at || String(each.index) !== String(index));
   }
 
-  /** @param {string} at @param {number[]} index */
+  /** Change something: the page shows at once what it can compute, and the replay confirms it. @param {Change} change */
+  change({ at, index, to }) {
+    if (typeof index === "object" && to !== "mute") this.bench.preview({ at, index, to });
+    return this.go({ set: [...this.#others(at, index), { at, index, to }] });
+  }
+
+  /** @param {string} at @param {Change["index"]} index */
   restoreNumber(at, index) {
-    return this.go({ set: this.state.set.filter((each) => each.at !== at || String(each.index) !== String(index)) });
-  }
-
-  /** Change a stride, a padding or a dilation. @param {import("./state.js").SetArgument} change */
-  argue(change) {
-    return this.go({ arg: [...this.state.arg.filter((each) => each.at !== change.at || each.name !== change.name), change] });
-  }
-
-  /** Switch a map off, or on again. @param {import("./state.js").Muted} map */
-  mute(map) {
-    const mute = this.state.mute.filter((each) => each.at !== map.at || each.channel !== map.channel);
-    return this.go({ mute: mute.length < this.state.mute.length ? mute : [...mute, map] });
+    return this.go({ set: this.#others(at, index) });
   }
 
   undo() {
-    const { set, mute, arg } = this.state;
-    if (arg.length) return this.go({ arg: arg.slice(0, -1) });
-    return mute.length ? this.go({ mute: mute.slice(0, -1) }) : this.go({ set: set.slice(0, -1) });
+    return this.go({ set: this.state.set.slice(0, -1) });
   }
 
-  /** Take back a change that the network refuses, and say why. @param {unknown} error */
-  async refuseChange(error) {
-    this.alert(error);
-    this.undo();
-  }
-
-  /** Whether a number is one that the reader changed. @param {string} at @param {number[]} index */
+  /** Whether the reader changed something. @param {string} at @param {Change["index"]} index */
   isSet(at, index) {
-    return this.state.set.some((each) => each.at === at && String(each.index) === String(index));
+    return this.#others(at, index).length < this.state.set.length;
   }
 
   // Drawing
 
   /** The pixels that the stage has in its middle. */
   get room() {
-    const main = /** @type {HTMLElement} */ (this.el.querySelector("main"));
-    const style = getComputedStyle(main);
-    return main.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const main = /** @type {HTMLElement} */ (this.el.querySelector("main")), { paddingLeft, paddingRight } = getComputedStyle(main);
+    return main.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
   }
 
   async draw() {
-    const { state, value } = this;
-    const fault = this.#failed(state);
-    if ((!value && !fault) || !this.net.told.recording) return;
-    const turn = ++this.turnNumber;
+    const { state, value, picture, net } = this, { near } = state, fault = this.#failed(state.at);
+    if ((!value && !fault) || !net.told.recording) return;
+    const turn = ++this.#turn, current = () => turn === this.#turn;
     this.el.ariaBusy = "true";
     await this.compare.settle();
-    if (turn !== this.turnNumber) return;
-    this.el.dataset.near = state.near;
+    if (!current()) return;
+    this.el.dataset.near = near;
     this.compare.draw();
     this.menus.write();
     drawBar(this);
     this.strip.draw();
-    const made = Boolean(value && this.net.maker(value.id));
-    const pictured = state.near === "window" && this.picture.holds(value);
+    const pictured = near === "window" && picture.holds(value);
     this.el.toggleAttribute("data-picture", pictured);
     try {
-      if (fault && state.near !== "network") this.#showFailure(fault);
-      else if (pictured) await this.#show(this.picture, turn);
-      else if (state.near === "window" && made) await this.#drawBench(turn);
-      else if (state.near === "step" || (state.near === "window" && !made)) await this.#show(this.sheet, turn);
-      else if (state.near === "number") await this.#show(this.number, turn);
-      else this.#put(this.strip.below);
+      if (near === "network") this.#put(this.strip.below);
+      else if (near === "window" && value && !pictured && net.maker(value.id)) await this.#drawBench(value, current);
+      else {
+        const part = fault ? this.failure : pictured ? picture : near === "number" ? this.number : this.sheet;
+        await part.draw(current);
+        if (current()) this.#put(part.el);
+      }
     } catch (error) {
-      if (turn === this.turnNumber) this.alert(error);
+      if (current()) this.alert(error);
     }
-    if (turn !== this.turnNumber) return;
+    if (!current()) return;
     this.follow();
-    this.tours.draw();
+    this.tour.draw();
     this.el.ariaBusy = "false";
-  }
-
-  /** @param {import("./answers.js").FaultRow} fault */
-  #showFailure(fault) {
-    this.laid = null;
-    this.failure.draw(fault);
-    this.#put(this.failure.el);
-  }
-
-  /** @param {number} turn */
-  async #drawBench(turn) {
-    const { state, value } = this;
-    if (!value || !state.index) return;
-    const answer = await this.questions.bench(value.id, state.index, state.channel, this.beside);
-    if (turn !== this.turnNumber) return;
-    this.laid = new Laid(answer, this.net.maker(value.id), this.net, state.channel);
-    if (answer.refusal) this.alert(answer.refusal);
-    this.#put(this.bench.el);
-    this.bench.draw(this.laid);
-  }
-
-  /** @param {{ el: HTMLElement, draw: (turn: () => boolean) => Promise<void> }} part @param {number} turn */
-  async #show(part, turn) {
-    await part.draw(() => turn === this.turnNumber);
-    if (turn === this.turnNumber) this.#put(part.el);
   }
 
   /** Put a part on the stage; one that is there stays, with its focus. @param {HTMLElement} el */
   #put(el) {
     if (this.at("body").firstChild !== el) this.at("body").replaceChildren(el);
+  }
+
+  /** @param {ValueRow} value @param {() => boolean} current */
+  async #drawBench({ id }, current) {
+    const { index, channel } = this.state;
+    if (!index) return;
+    const answer = await this.questions.bench(id, index, channel, this.beside);
+    if (!current()) return;
+    this.laid = new Laid(answer, this.net.maker(id), this.net, channel);
+    if (answer.refusal) this.alert(answer.refusal);
+    this.#put(this.bench.el);
+    this.bench.draw(this.laid);
   }
 
   /** What follows the pointer: the frames on the strip, the inspector. */
@@ -456,30 +388,14 @@ export class Stage {
   /** Show an error, or what else the reader must know; "" takes it away. @param {unknown} error */
   alert(error) {
     const el = this.at("alert");
-    const text = error instanceof Error ? error.message : String(error);
-    el.hidden = !text;
-    el.textContent = text;
+    el.textContent = error instanceof Error ? error.message : String(error);
+    el.hidden = !el.textContent;
   }
 
-  /** Say what takes long; return what ends it. @param {string} text @param {boolean} [cancels] whether it can be cancelled */
-  busy(text, cancels = false) {
-    const el = this.at("busy");
-    const cancel = () => ask(this.model, "cancel", {}).catch((error) => this.alert(error));
-    const late = setTimeout(() => draw(html`${text} …${cancels ? html` <button type="button" @click=${cancel}>Cancel</button>` : nothing}`, el), 250);
+  /** Say what takes long, and may be cancelled; return what ends it. @param {string} text */
+  busy(text) {
+    const el = this.at("busy"), cancel = () => ask(this.model, "cancel", {}).catch((error) => this.alert(error));
+    const late = setTimeout(() => draw(html`${text} … <button type="button" @click=${cancel}>Cancel</button>`, el), 250);
     return () => { clearTimeout(late); draw(nothing, el); };
   }
-
-  find() {
-    this.menus.find();
-  }
-
-  tour() {
-    this.tours.begin();
-  }
 }
-
-/** @param {number[] | null} index @param {number[] | undefined} shape */
-function inside(index, shape) {
-  return Boolean(index && shape && index.length === shape.length && index.every((i, axis) => i < shape[axis]));
-}
-

@@ -3,7 +3,7 @@
 import { patient } from "./patience.js";
 import { render as draw } from "./stage.js";
 
-/** @param {{ model: import("./asking.js").Model, el: HTMLElement }} host */
+/** @param {{ model: Model, el: HTMLElement }} host */
 export function render({ model, el }) {
   el.tabIndex = 0;
   el.dataset.embedded = "true";
