@@ -101,7 +101,9 @@ def test_the_frames_are_the_regions_of_python(
     way = reach(recording, recording.made(name)[0], index)
     known = boxes((*way.earlier, *way.later), recording)
     known[name] = [range(i, i + 1) for i in index[2:]]
-    sizes = {recording.names[v.id]: v.shape[2:] for v in recording.values if len(v.shape) == 4}
+    sizes: dict[str, tuple[int, ...]] = {
+        recording.names[v.id]: v.shape[2:] for v in recording.values if len(v.shape) == 4
+    }
     sizes["picture"] = recording.inputs[0].shape[2:]
     shown = page.evaluate(FRAMES)
     assert len(known) == 7

@@ -34,7 +34,7 @@ from convlens.lab.answers.scores import scores_of
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer
 from convlens.lab.answers.sharing import FigureAnswer, PythonAnswer, command, figure, python
 from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
-from convlens.lab.answers.slots import Sources
+from convlens.lab.answers.slots import InputSources
 from convlens.lab.answers.together import SheetsAnswer, together
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.own_networks import siblings
@@ -120,9 +120,10 @@ class Lab:
             CancelledError: the page cancelled the run.
         """
         shown = self._looks.shown
-        if shown is not None and isinstance(shown.source, Sources) and shown.opened is self._opened:
+        before = shown.source if shown and shown.opened is self._opened else None
+        if isinstance(before, InputSources):
             called = name or (Path(source).name if isinstance(source, str | Path) else "")
-            source = shown.source.put(slot, source, called)
+            source = before.put(slot, source, called)
         return self._run(self._opened, source, name)
 
     def _run(self, opened: Opened, source: object, name: str = "") -> int:

@@ -15,9 +15,9 @@ from convlens.zoo.weights.downloading import weights_folder
 class NetworkChoice(TypedDict):
     """A network that the page may open.
 
-    `weights`: "shipped" with the package or written in its code, "here" in the folder of downloads,
-    "random" where they would first have to be downloaded, or "own" for what the command line
-    opened. `megabytes`: the size of their file, 0 where there is none.
+    `weights` says where they are: "shipped" with the package, or "here" in the folder of downloads.
+    "random" stands for those that are not downloaded, "own" for what the command line opened.
+    `megabytes`: the size of their file, 0 where there is none.
     """
 
     name: str

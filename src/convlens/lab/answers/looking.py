@@ -20,7 +20,7 @@ from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.scores import classes_of
 from convlens.lab.answers.segments import Segments, Standing, segments_of
 from convlens.lab.answers.sheets import largest, numbers
-from convlens.lab.answers.slots import Sources, slots_of
+from convlens.lab.answers.slots import InputSources, slots_of
 from convlens.lab.answers.steps import StepRow, step_rows
 from convlens.learn.modes import mode
 from convlens.learn.opening import Opened, read_inputs, remark
@@ -131,7 +131,7 @@ class Look:
 def look_at(opened: Opened, source: object, name: str, number: int) -> Look:
     """Run a network on a picture (or `.npy` array), as look `number`.
 
-    A network of several inputs takes `Sources`; anything else goes into each of them.
+    A network of several inputs takes `InputSources`; anything else goes into each of them.
 
     Raises:
         ValueError: the network cannot be shown this.
@@ -152,10 +152,10 @@ def look_at(opened: Opened, source: object, name: str, number: int) -> Look:
     return replace(look, name=called, seconds=time.perf_counter() - began, source=one)
 
 
-def sources_of(opened: Opened, source: object, name: str) -> Sources:
+def sources_of(opened: Opened, source: object, name: str) -> InputSources:
     """Return what each input of a network is read from."""
     slots = slots_of(opened.network)
-    if isinstance(source, Sources):
+    if isinstance(source, InputSources):
         if len(source.given) != len(slots):
             raise ValueError(
                 f"{opened.name} has {len(slots)} inputs ({', '.join(slots)}), and "
@@ -163,9 +163,11 @@ def sources_of(opened: Opened, source: object, name: str) -> Sources:
             )
         return source
     if isinstance(source, tuple):
-        return sources_of(opened, Sources(source, tuple(Path(each).name for each in source)), "")
+        return sources_of(
+            opened, InputSources(source, tuple(Path(each).name for each in source)), ""
+        )
     called = name or (Path(source).name if isinstance(source, str | Path) else "")
-    return Sources((source,) * len(slots), (called,) * len(slots))
+    return InputSources((source,) * len(slots), (called,) * len(slots))
 
 
 def look_of(

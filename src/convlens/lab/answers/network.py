@@ -11,7 +11,7 @@ from convlens.lab.answers.failing import FaultRow, fault_of
 from convlens.lab.answers.looking import Look
 from convlens.lab.answers.scores import ClassScore, scores_of
 from convlens.lab.answers.segments import SegmentList
-from convlens.lab.answers.slots import Sources
+from convlens.lab.answers.slots import InputSources
 from convlens.lab.answers.steps import CallRow, StepRow, call_rows
 from convlens.lens.costs import parameters_of
 from convlens.zoo import NETWORKS
@@ -87,7 +87,7 @@ def network_answer(seen: Look, doubts: Sequence[str]) -> NetworkAnswer:
         "picture": None if pixels is None else list(pixels.shape[1:3]),
         "frames": None if pixels is None else len(pixels),
         "picture_name": seen.name,
-        "slots": list(seen.source.names) if isinstance(seen.source, Sources) else [],
+        "slots": list(seen.source.names) if isinstance(seen.source, InputSources) else [],
         "seconds": seen.seconds,
         "task": _task(seen),
         "random": bool(random_parts(opened.network)),

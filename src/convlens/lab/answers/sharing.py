@@ -12,7 +12,7 @@ import numpy as np
 from convlens.draw.figures import number_figure
 from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.looking import Look
-from convlens.lab.answers.slots import Sources
+from convlens.lab.answers.slots import InputSources
 from convlens.lens import explain_value
 
 
@@ -85,7 +85,7 @@ def _named(look: Look) -> str | None:
 def _recorded(look: Look) -> list[str]:
     """Return the lines that make the recording."""
     opened, source = look.opened, look.source
-    if source is None or isinstance(source, Sources):
+    if source is None or isinstance(source, InputSources):
         return ["# recording: what convlens.record returned, with the changes made on the page"]
     lines = [f"opened = {opened.call}"]
     if opened.call.startswith("convlens.open_network(network"):

@@ -9,13 +9,13 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Sources:
+class InputSources:
     """What the inputs of a network are read from, in order, with the names that people see."""
 
     given: tuple[object, ...]
     names: tuple[str, ...]
 
-    def put(self, slot: int, source: object, name: str) -> Sources:
+    def put(self, slot: int, source: object, name: str) -> InputSources:
         """Return the sources with another one in a slot.
 
         Raises ValueError where there is no such slot.
@@ -24,7 +24,7 @@ class Sources:
             raise ValueError(f"`slot` (={slot}) must be one of {len(self.given)} inputs; use 0")
         given, names = list(self.given), list(self.names)
         given[slot], names[slot] = source, name
-        return Sources(tuple(given), tuple(names))
+        return InputSources(tuple(given), tuple(names))
 
 
 def slots_of(network: nn.Module) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ export function drawn(shown, card, view) {
   const written = input ? (net.isPicture(value) ? net.told.picture_name : "input") : `${card.title}${count > 1 ? ` ×${count}` : ""}`, shape = net.shape(value), chosen = key === shown.home;
   const whole = [input ? net.title(value) : card.label, written, shape].filter(Boolean).join(", "), cell = (/** @type {number} */ map) => thumbs.canvas(view.id, map), spent = sum(stage, card, cost);
   return html`<li class="${card.folded ? "folded" : ""} ${every(net, card).some((id) => shown.touched.has(id)) ? "changed" : ""}" .style=${place}>
-    <button type="button" class="card" data-key=${key} aria-current=${chosen ? "step" : nothing} tabindex=${chosen ? 0 : -1} title=${whole} aria-label=${whole} @click=${(/** @type {Event} */ event) => shown.open(card, view, event)}>
+    <button type="button" class="card" data-key=${key} aria-current=${chosen ? "step" : nothing} tabindex=${chosen ? 0 : -1} title=${whole} aria-label=${big ? nothing : whole} @click=${(/** @type {Event} */ event) => shown.open(card, view, event)}>
       <span class="thumb" .style=${placed(at, view, 0)}>${view.known ? cell(view.map) : nothing}<i class="frame" hidden></i></span>
       ${big ? below(shown, view, cell) : nothing}
       ${at.named ? html`<span class="name" .style=${caption(at)}>${name(shown, card)}</span>` : nothing}

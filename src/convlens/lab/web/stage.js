@@ -214,6 +214,7 @@ export class Stage {
 
   /** Move under the pointer: nothing is asked, and the address follows when the pointer rests. @param {Partial<State>} change */
   move(change) {
+    if (change.index && !inside(change.index, this.value?.shape)) return; // of a bench that is about to go
     Object.assign(this.state, change);
     if (this.state.near === "window" && !this.picture.holds(this.value)) this.bench.update();
     this.follow();

@@ -30,7 +30,7 @@ def filled(
 
 
 def _over(g: BoxBins, boxes: Sequence[Box], cells: Tensor) -> Tensor:
-    """Return the bins over the masked cells; one channel of them where all channels are alike."""
+    """Return the bins over the masked cells; one channel of them where all are equal."""
     rows, columns = (_members(g, boxes, axis).to(torch.float32) for axis in (0, 1))
     pictures = torch.tensor([box.picture for box in boxes])
     cells = masks.narrow(cells)
