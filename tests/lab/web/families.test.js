@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 // lit-html wants a document when it is loaded; nothing is drawn here.
 Object.assign(globalThis, { document: { createTreeWalker() {}, createComment() {} } });
-const { familyOf } = await import("../../../src/convlens/lab/web/families/table.js");
+const { familyOf, fed } = await import("../../../src/convlens/lab/web/families/table.js");
 const { Laid, covers } = await import("../../../src/convlens/lab/web/laid.js");
 
 const AXIS = { size: 2, stride: 2, dilation: 1, before: 0, after: 0, transposed: false, inputs: 4, outputs: 2, adaptive: false };
@@ -61,8 +61,7 @@ test("an average divides by what counts", () => {
 test("an input cell feeds the places whose window holds it", () => {
   const axis = { ...AXIS, size: 3, stride: 1, inputs: 4, outputs: 2 };
   const bench = laid("max_pool", { in: [[4], [1, 5, 2, 7]], out: [[2], [5, 7]] }, [0, 0, 0], { windows: [axis] });
-  const readers = familyOf(bench).readers?.(bench, [1]) ?? [];
-  assert.deepEqual(readers.map(({ place, weight, product }) => [place, weight, product]), [[[0], 1, 5], [[1], 0, 0]]);
+  assert.deepEqual(fed(bench, [1]).map(({ at, weight, product }) => [at, weight, product]), [[[0], 1, 5], [[1], 0, 0]]);
 });
 
 test("a row of weights is summed over the maps that the row was, of every output where all rows are here", () => {

@@ -1,30 +1,48 @@
 // One operation side by side: what comes in with the window on it, the kernel, what goes out; each of them moves the window.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
-import { equals } from "./families/family.js";
-import { familyOf } from "./families/table.js";
-import { channelSums, feedsLine, landings } from "./families/windowed.js";
+import { equals, feeding } from "./families/family.js";
+import { familyOf, fed } from "./families/table.js";
+import { channelSums, landings } from "./families/windowed.js";
 import { largest } from "./colours.js";
-import { plural, short, signed } from "./numbers.js";
+import { segments } from "./frame.js";
+import { plural, ravel, same, short, signed, unravel, volume } from "./numbers.js";
 import { Bars } from "./parts/bars.js";
 import { Cells } from "./parts/cells.js";
 import { barred, folded, seating } from "./parts/seating.js";
-import { segments } from "./frame.js";
 
 /**
  * @typedef {import("./families/family.js").View} View
  * @typedef {import("./laid.js").Laid} Laid
  * @typedef {import("./laid.js").Seat} Seat
- * @typedef {{ cells: Cells, bars: Bars, bar: boolean }} BenchSeat a map, or a row of named bars
  */
 
 const BEAT = 320; // milliseconds a place, while it plays
+
+/** A seat of the bench: a map, or a row of named bars. */
+class Place {
+  /** @param {string} label @param {Cells["does"]} does */
+  constructor(label, does) {
+    this.cells = new Cells(label, does);
+    this.bars = new Bars(label, does);
+    this.shown = /** @type {Cells | Bars} */ (this.cells);
+  }
+
+  get bar() {
+    return this.shown === this.bars;
+  }
+}
 
 export class Bench {
   /** @type {Laid | null} */ laid = null;
   /** @type {number[] | null} */ #strong = null;
   #timer = 0;
   #moved = false;
+  #counts = false;
+  /** @type {"this" | "other" | "difference"} */ #side = "this";
+  /** @type {{ key: string, from: number } | null} */ #pulled = null;
+  #size = { small: false, width: 200, narrow: false };
+  /** The weights of a row, and what they are of. @type {{ laid: Laid, place: number[] } | undefined} */ weighed;
 
   /** @param {import("./stage.js").Stage} stage */
   constructor(stage) {
@@ -33,108 +51,91 @@ export class Bench {
     this.el.className = "bench";
     this.el.setAttribute("aria-label", "The window");
     const leave = () => this.#point(null);
-    this.input = this.#seat("what comes in", (cell) => this.#overInput(cell), (cell) => this.#pressInput(cell), leave, (cell, up) => this.#pullInput(cell, up));
-    this.second = this.#seat("what else comes in", (cell) => this.#overOutput(cell), () => {}, leave);
-    this.output = this.#seat("what goes out", (cell) => this.#overOutput(cell), (cell) => this.#pressOutput(cell), leave);
-  }
-
-  /**
-   * @param {string} label @param {(cell: number[]) => void} over @param {(cell: number[]) => void} press @param {() => void} leave
-   * @param {(cell: number[], up: number) => boolean} [pull]
-   * @returns {BenchSeat}
-   */
-  #seat(label, over, press, leave, pull) {
-    const does = { over: (/** @type {number[]} */ cell) => { this.stop(); over(cell); }, press, leave, pull };
-    return { cells: new Cells(label, does), bars: new Bars(label, does), bar: false };
+    const seat = (/** @type {string} */ label, /** @type {(cell: number[]) => void} */ over, more = {}) => new Place(label, { over: (cell) => { this.stop(); over(cell); }, leave, ...more });
+    this.input = seat("what comes in", (cell) => this.#overInput(cell), { press: (/** @type {number[]} */ cell) => this.#pressInput(cell), pull: (/** @type {number[]} */ cell, /** @type {number} */ up) => this.#pullInput(cell, up) });
+    this.second = seat("what else comes in", (cell) => this.#overOutput(cell));
+    this.output = seat("what goes out", (cell) => this.#overOutput(cell), { press: (/** @type {number[]} */ cell) => this.#pressOutput(cell) });
+    this.weights = new Cells("the weights", { over: (k) => this.#point(k), leave });
   }
 
   get #family() {
-    return familyOf(this.laid, this.laid ? this.place : undefined);
+    return familyOf(this.#laid, this.place);
+  }
+
+  /** What lies on the bench, once something does. */
+  get #laid() {
+    return /** @type {Laid} */ (this.laid);
   }
 
   get place() {
     return this.laid?.placeOf(this.stage.state.index ?? []) ?? [];
   }
 
+  /** Whether an input cell leads, and the window follows. */
+  get #feeds() {
+    return Boolean(this.stage.state.way === "feeds" && this.#family.readers && this.#laid.shown);
+  }
+
   /** Draw everything of a number's step. @param {Laid} laid */
   draw(laid) {
     this.laid = laid;
-    const seats = seating(laid, this.stage.room);
-    this.view = { narrow: seats.narrow, width: seats.middle, small: false };
+    const seats = seating(laid, this.stage.room), { shown } = laid, second = laid.seat("in2"), { net } = this.stage;
     this.#show(laid, seats);
-    this.view.small = !this.input.bar && this.input.cells.cell < 16;
-    const { net, state } = this.stage;
-    const caption = (/** @type {Seat} */ seat) => (seat.value === null ? nothing : html`<b title=${net.title(seat.value)}>${net.title(seat.value)}</b> <span class="soft">${laid.part(seat)}</span>`);
-    const shown = laid.shown;
-    const second = laid.seat("in2");
-    const { sign } = this.#family;
+    this.#size = { narrow: seats.narrow, width: seats.middle, small: !this.input.bar && this.input.cells.cell < 16 };
     this.el.classList.toggle("stacked", seats.narrow);
-    this.el.dataset.family = laid.answer.family;
-    render(html`<div class="seats">
-        ${shown ? html`<figure class="seat in"><figcaption>${caption(shown)}</figcaption><div .style=${`margin-top:${seats.dropIn}px`}>${this.input.bar ? this.input.bars.el : this.input.cells.el}</div></figure>
-          <span class="sign" aria-hidden="true">${typeof sign === "string" ? sign : sign(laid)}</span>` : nothing}
-        ${second ? html`<figure class="seat in2"><figcaption>${caption(second)}</figcaption>${this.second.cells.el}</figure>`
-        : html`<figure class="seat mid"><figcaption>${this.#caption()}</figcaption><div class="middle"></div></figure>`}
-        <span class="sign" aria-hidden="true">=</span>
-        <figure class="seat out"><figcaption>${caption(laid.out)} ${laid.seat("real") ? this.#switch(laid) : nothing}</figcaption><div .style=${`margin-top:${seats.dropOut}px`}>${this.output.bar ? this.output.bars.el : this.output.cells.el}</div></figure>
+    this.el.dataset.family = laid.family;
+    const figure = (/** @type {string} */ name, /** @type {Place} */ place, /** @type {Seat} */ seat, drop = 0, /** @type {unknown} */ more = nothing) => html`<figure class="seat ${name}">
+      <figcaption>${seat.value === null ? nothing : html`<b title=${net.title(seat.value)}>${net.title(seat.value)}</b> <span class="soft">${laid.part(seat)}</span>`} ${more}</figcaption>
+      <div .style=${`margin-top:${drop}px`}>${place.shown.el}</div></figure>`;
+    render(html`<div class="seats">${shown ? html`${figure("in", this.input, shown, seats.dropIn)}<span class="sign" aria-hidden="true">${this.#family.sign(laid)}</span>` : nothing}
+        ${second ? figure("in2", this.second, second) : html`<figure class="seat mid"><figcaption>${this.#caption(laid)}</figcaption><div class="middle"></div></figure>`}
+        <span class="sign" aria-hidden="true">=</span>${figure("out", this.output, laid.out, seats.dropOut, laid.seat("real") ? this.#switch(laid) : nothing)}
       </div><div class="chips"></div><div class="line" role="group" aria-label="how the number is made"></div>
-      ${this.#moved ? nothing : html`<p class="hint soft">${this.#hint(state.way)}</p>`}`, this.el);
+      ${this.#moved ? nothing : html`<p class="hint soft">${this.#hint()}</p>`}`, this.el);
     this.update();
   }
 
   /** @param {Laid} laid */
   #switch(laid) {
-    const names = /** @type {const} */ ([["this", this.stage.changes.any ? "now" : "here"], ["other", this.stage.changes.any ? "before" : "there"], ["difference", "difference"]]);
-    return segments("Which map", names, this.sides, (side) => { this.sides = side; this.draw(laid); });
+    const { any } = this.stage.changes;
+    return segments("Which map", [["this", any ? "now" : "here"], ["other", any ? "before" : "there"], ["difference", "difference"]], this.#side, (side) => { this.#side = side; this.draw(laid); });
   }
 
-  /** @param {string} way */
-  #hint(way) {
-    if (way === "feeds") return "Move over the input: what does each number feed?";
-    const kernel = /^(conv|transposed)$/.test(this.laid?.answer.family ?? "");
-    const change = kernel ? " Drag a weight up or down to change it." : "";
+  #hint() {
+    if (this.stage.state.way === "feeds") return "Move over the input: what does each number feed?";
+    const kernel = /^(conv|transposed)$/.test(this.#laid.family), change = kernel ? " Drag a weight up or down to change it." : "";
     return matchMedia("(hover: none)").matches ? `Slide a finger over the maps.${change}` : `Move over the input${kernel ? ", the kernel" : ""} or the output.${change}`;
   }
 
-  #caption() {
-    const laid = /** @type {Laid} */ (this.laid);
+  /** @param {Laid} laid */
+  #caption(laid) {
     const maps = laid.net.value(laid.answer.value).shape.at(-1 - laid.rank) ?? 1;
-    const here = laid.out.at.at(-1) ?? 0;
-    const to = (/** @type {number} */ by) => this.stage.turn(by);
-    return html`<b>${this.#family.caption(laid)}</b>${laid.seat("kernel") && laid.out.at.length > 0 && maps > 1 ? html`<span class="picker">
-      <button type="button" class="quiet" aria-label="previous kernel" title="Previous kernel  [" @click=${() => to(-1)}>‹</button>${here}<button type="button" class="quiet"
-      aria-label="next kernel" title="Next kernel  ]" @click=${() => to(1)}>›</button> <span class="soft">of ${maps}</span></span>` : nothing}`;
+    const turn = (/** @type {number} */ by, /** @type {string} */ name, /** @type {string} */ key) => html`<button type="button" class="quiet" aria-label="${name.toLowerCase()} kernel" title="${name} kernel  ${key}"
+      @click=${() => this.stage.turn(by)}>${by < 0 ? "‹" : "›"}</button>`;
+    return html`<b>${this.#family.caption(laid)}</b>${laid.seat("kernel") && laid.out.at.length > 0 && maps > 1
+      ? html` <span class="picker">${turn(-1, "Previous", "[")}${laid.map}${turn(1, "Next", "]")} <span class="soft">of ${maps}</span></span>` : nothing}`;
   }
 
   /** Show the maps of all seats. @param {Laid} laid @param {import("./parts/seating.js").Seating} seats */
   #show(laid, { most, cellIn, cellOut, ring }) {
     const { net } = this.stage;
-    const show = (/** @type {BenchSeat} */ seat, /** @type {Seat | undefined} */ map, /** @type {number} */ cell, /** @type {number[]} */ around) => {
+    const show = (/** @type {Place} */ place, /** @type {Seat | undefined} */ map, /** @type {number} */ cell, /** @type {number[]} */ around) => {
       if (!map) return;
-      seat.bar = barred(laid, map);
-      if (seat.bar) seat.bars.show(map, net, Math.min(most.width, 300));
-      else seat.cells.show({ ...map, ...most, cell, ring: around, picture: net.isPicture(map.value ?? -1), wrap: folded(laid, map), real: this.#real(map) });
+      place.shown = barred(laid, map) ? place.bars : place.cells;
+      const real = laid.seat(map.role === "out" ? "real" : "real_in")?.numbers; // what it was before a change
+      if (place.bar) place.bars.show(map, net, Math.min(most.width, 300));
+      else place.cells.show({ ...map, ...most, cell, ring: around, picture: net.isPicture(map.value ?? -1), wrap: folded(laid, map), real: real?.length === map.numbers.length ? real : null });
     };
     show(this.input, laid.shown, cellIn, ring);
     show(this.second, laid.seat("in2"), cellOut, [0, 0]);
-    show(this.output, this.#side(laid), cellOut, [0, 0]);
+    show(this.output, { ...laid.out, numbers: this.#outputs(laid) }, cellOut, [0, 0]);
   }
 
-  /** The output map, or, where another recording lies beside it, that one's, or their difference. @param {Laid} laid @returns {Seat} */
-  #side(laid) {
-    const { out } = laid;
-    if (this.counts) return { ...out, numbers: landings(laid) };
-    const real = laid.seat("real");
-    if (!real || this.sides === "this") return out;
-    return { ...out, numbers: this.sides === "other" ? real.numbers : out.numbers.map((x, i) => x - real.numbers[i]) };
-  }
-
-  /** @type {"this" | "other" | "difference"} */ sides = "this";
-
-  /** What a map was before a change. @param {Seat} map */
-  #real(map) {
-    const real = this.laid?.seat(map.role === "out" ? "real" : "real_in");
-    return real?.numbers.length === map.numbers.length ? real.numbers : null;
+  /** The numbers of the output map, or, where another recording lies beside it, that one's, or their difference. @param {Laid} laid */
+  #outputs(laid) {
+    const { numbers } = laid.out, real = laid.seat("real")?.numbers;
+    if (this.counts) return landings(laid);
+    return !real || this.#side === "this" ? numbers : this.#side === "other" ? real : numbers.map((x, i) => x - real[i]);
   }
 
   /** Show what a change does, where that is a few lines of arithmetic. @param {import("./state.js").SetNumber} change */
@@ -144,118 +145,85 @@ export class Bench {
     if (this.#family.preview?.(this.laid, change)) this.draw(this.laid);
   }
 
-  view = { small: false, width: 200, narrow: false };
-
   /** Whether the output is tinted by how many products land on each place. */
   get counts() {
-    return this.#counts && this.laid?.answer.family === "transposed";
+    return this.#counts && this.laid?.family === "transposed";
   }
 
   /** @param {boolean} counts */
   count(counts) {
     this.#counts = counts;
-    if (this.laid) this.draw(this.laid);
-  }
-
-  #counts = false;
-
-  /** @returns {View} */
-  #view() {
-    const laid = /** @type {Laid} */ (this.laid);
-    const { stage, place } = this;
-    const family = this.#family;
-    const terms = family.terms(laid, place);
-    return { laid, place, terms, own: family.total(laid, place, terms), strong: this.#strong, from: stage.state.from, stage, point: (k) => this.#point(k), ...this.view };
+    this.draw(this.#laid);
   }
 
   /** The window has moved: light it, and write its line. */
   update() {
-    const { laid } = this;
+    const { laid, place, stage } = this;
     if (!laid || !this.el.firstElementChild) return;
-    const view = this.#view();
-    this.el.dataset.at = `${laid.answer.value}!${laid.indexOf(view.place)}`;
-    if (this.stage.state.way === "feeds" && this.#family.readers && laid.shown) return this.#feeds(view);
-    const tap = this.#strong && view.terms.find((t) => String(t.k) === String(this.#strong));
-    const winners = view.terms.filter((t) => t.won).flatMap((t) => (t.at ? [t.at] : []));
-    const cells = this.#family.lit?.(laid, view.place) ?? view.terms.flatMap((t) => (t.at ? [t.at] : []));
-    this.#light(this.input, { cells: this.#inRing(cells), strong: tap?.at ?? null, winners });
-    if (laid.seat("in2")) this.#light(this.second, { cells: [view.place] });
-    this.#light(this.output, { cells: [view.place], cover: this.#timer ? this.#flat(view.place) : null });
-    this.#write(view, this.#family.line(view));
-    this.#chips(view);
-  }
-
-  /** @param {BenchSeat} seat @param {import("./parts/cells.js").Lit} lit */
-  #light(seat, lit) {
-    if (seat.bar) seat.bars.light(lit);
-    else if (seat.cells.shown) seat.cells.light(lit);
+    const family = this.#family, terms = family.terms(laid, place);
+    /** @type {View} */
+    const view = { laid, place, terms, made: laid.recorded(place), own: family.total(laid, place, terms), strong: this.#strong, stage, point: (k) => this.#point(k), ...this.#size };
+    this.el.dataset.at = `${laid.answer.value}!${laid.indexOf(place)}`;
+    if (this.#feeds) return this.#writeFeeds(view);
+    const winners = terms.flatMap(({ at, won }) => (at && won ? [at] : []));
+    this.input.shown.light({ cells: this.#inRing(family.lit(laid, place, terms)), strong: terms.find(({ k }) => same(k, this.#strong))?.at, winners });
+    if (laid.seat("in2")) this.second.shown.light({ cells: [place] });
+    this.output.shown.light({ cells: [place], cover: this.#timer ? this.#flat : undefined });
+    this.#write(view, family.line(view), family.sentence(view), this.#chips(view));
   }
 
   /** Leave out what lies beyond the drawn border. @param {number[][]} cells */
   #inRing(cells) {
-    const shape = this.laid?.shown?.shape ?? [];
-    const ring = this.input.cells.shown?.ring ?? [0, 0];
+    const shape = this.#laid.shown?.shape ?? [], ring = this.input.cells.shown?.ring ?? [0, 0];
     return cells.filter((cell) => cell.every((at, axis) => {
       const edge = ring[axis - cell.length + 2] ?? 0;
       return at >= -edge && at < shape[axis] + edge;
     }));
   }
 
-  /** @param {number[]} place */
-  #flat(place) {
-    return place.reduce((at, i, axis) => at * /** @type {Laid} */ (this.laid).out.shape[axis] + i, 0);
+  /** The flat position of the place. */
+  get #flat() {
+    return ravel(this.place, this.#laid.out.shape);
   }
 
-  /** @param {View} view @param {unknown} line */
-  #write(view, line) {
-    const middle = this.el.querySelector(".middle");
-    if (middle) render(this.#family.middle(view), /** @type {HTMLElement} */ (middle));
+  /** @param {View} view @param {unknown} line @param {string} sentence @param {unknown} chips */
+  #write(view, line, sentence, chips) {
     const put = this.#put(view);
-    render(put ? equals(view, nothing) : line, /** @type {HTMLElement} */ (this.el.querySelector(".line")));
-    this.stage.say(put || this.#family.sentence(view));
+    for (const [name, content] of /** @type {[string, unknown][]} */ ([["middle", this.#family.middle(view)], ["line", put ? equals(view, nothing) : line], ["chips", chips]])) {
+      const box = /** @type {HTMLElement | null} */ (this.el.querySelector(`.${name}`));
+      if (box) render(content, box);
+    }
+    this.stage.say(put || sentence);
   }
 
   /** What a change put here: no terms add up to it. @param {View} view */
-  #put({ laid, place }) {
-    const { net, answer, out } = laid, here = this.stage.state.set.filter(({ at }) => net.named(at)?.id === answer.value);
-    if (here.some(({ index, to }) => to === "mute" && index === out.at.at(-1))) return "This map is switched off: each of its numbers is 0.";
-    return here.some(({ index }) => String(index) === String(laid.indexOf(place))) ? `You put ${short(laid.recorded(place))} here in place of what was computed.` : "";
+  #put({ laid, place, made }) {
+    const { net, answer, map } = laid, here = this.stage.state.set.filter(({ at }) => net.named(at)?.id === answer.value);
+    if (here.some(({ index, to }) => to === "mute" && index === map)) return "This map is switched off: each of its numbers is 0.";
+    return here.some(({ index }) => String(index) === String(laid.indexOf(place))) ? `You put ${short(made)} here in place of what was computed.` : "";
   }
 
   /** The other direction: where an input cell is read. @param {View} view */
-  #feeds(view) {
-    const laid = view.laid;
-    const shown = /** @type {Seat} */ (laid.shown);
-    const from = this.#lead(shown);
-    const fed = this.#family.readers?.(laid, from) ?? [];
-    const value = shown.numbers[this.#at(shown, from)];
-    this.#light(this.input, { cells: [from] });
-    this.#light(this.output, { cells: fed.map((f) => f.place) });
-    this.#write({ ...view, terms: fed.map((f) => ({ at: f.place, k: f.k, value, weight: f.weight, product: f.product })) }, feedsLine(view, fed));
-    const where = laid.net.spot(shown.value ?? -1, [...shown.at, ...from]);
-    const map = laid.net.map(laid.answer.value, laid.out.at.at(-1) ?? 0) || laid.net.said(laid.answer.value);
-    const how = fed.length < 2 ? "" : laid.seat("kernel") ? ", each time under another weight of the kernel" : laid.answer.family === "max_pool" ? `, and is the largest in ${fed.filter((f) => f.weight).length} of them` : "";
-    this.stage.say(`The number ${short(value)} at ${where} of ${laid.net.said(shown.value ?? -1)} is read by ${plural(fed.length, "place")} of ${map}${how}.`);
-    render(nothing, /** @type {HTMLElement} */ (this.el.querySelector(".chips")));
+  #writeFeeds(view) {
+    const { laid } = view, { net } = laid, shown = /** @type {Seat} */ (laid.shown), from = this.#lead(shown), terms = fed(laid, from);
+    this.input.shown.light({ cells: [from] });
+    this.output.shown.light({ cells: terms.map(({ at }) => at) });
+    const map = net.map(laid.answer.value, laid.map) || net.said(laid.answer.value), max = laid.family === "max_pool";
+    const how = terms.length < 2 ? "" : laid.seat("kernel") ? ", each time under another weight of the kernel" : max ? `, and is the largest in ${terms.filter(({ weight }) => weight).length} of them` : "";
+    const said = `The number ${short(laid.given(from))} at ${net.spot(shown.value ?? -1, [...shown.at, ...from])} of ${laid.source} is read by ${plural(terms.length, "place")} of ${map}${how}.`;
+    this.#write({ ...view, terms }, feeding({ ...view, terms }), said, nothing);
   }
 
   /** The input maps, the one with most part in this number first. @param {View} view */
-  #chips({ laid, place }) {
-    const box = /** @type {HTMLElement} */ (this.el.querySelector(".chips"));
-    const id = laid.shown?.value ?? null;
-    const maps = laid.seat("kernel")?.shape[0] ?? 1;
-    if (id === null || maps === 1 || !laid.step?.windows.length) return render(nothing, box);
-    const ranked = channelSums(laid, place);
-    const many = this.view.narrow ? 3 : 5;
-    const list = ranked.slice(0, many);
-    const own = ranked.find(([c]) => c === laid.channel) ?? /** @type {[number, number]} */ ([laid.channel ?? 0, NaN]);
-    if (!list.some(([c]) => c === laid.channel)) list.push(own);
-    const known = laid.hasAll || String(place) === String(laid.answer.index.slice(-laid.rank));
-    const most = Math.abs(ranked[0]?.[1]) || 1;
-    const rest = known && laid.hasAll ? ranked.filter(([c]) => !list.some(([l]) => l === c)) : [];
-    render(html`<span class="soft">from</span>${list.map(([c, part]) => html`<button type="button" class="chip" aria-pressed=${c === laid.channel} @click=${() => this.stage.go({ channel: c })}>
-        <b>${laid.net.map(id, c)}</b>${known && Number.isFinite(part) ? html`<i class=${part < 0 ? "negative" : "positive"} .style=${`width:${Math.max(2, (26 * Math.abs(part)) / most)}px`}></i>${signed(part)}` : nothing}</button>`)}
-      ${rest.length ? html`<span class="soft">${plural(rest.length, "other")} ${signed(rest.reduce((sum, [, part]) => sum + part, 0))}</span>` : nothing}`, box);
+  #chips({ laid, place, narrow }) {
+    const { net, channel, hasAll } = laid, id = laid.shown?.value ?? null;
+    if (id === null || (laid.seat("kernel")?.shape[0] ?? 1) === 1 || !laid.windows.length) return nothing;
+    const ranked = channelSums(laid, place), list = ranked.slice(0, narrow ? 3 : 5), known = hasAll || same(place, laid.here);
+    if (!list.some(([c]) => c === channel)) list.push(ranked.find(([c]) => c === channel) ?? [channel, NaN]);
+    const most = Math.abs(ranked[0]?.[1]) || 1, rest = hasAll ? ranked.filter((each) => !list.includes(each)) : [];
+    return html`<span class="soft">from</span>${list.map(([c, part]) => html`<button type="button" class="chip" aria-pressed=${c === channel} @click=${() => this.stage.go({ channel: c })}>
+        <b>${net.map(id, c)}</b>${known && Number.isFinite(part) ? html`<i class=${part < 0 ? "negative" : "positive"} .style=${`width:${Math.max(2, (26 * Math.abs(part)) / most)}px`}></i>${signed(part)}` : nothing}</button>`)}
+      ${rest.length ? html`<span class="soft">${plural(rest.length, "other")} ${signed(rest.reduce((sum, [, part]) => sum + part, 0))}</span>` : nothing}`;
   }
 
   // Moving
@@ -263,16 +231,15 @@ export class Bench {
   /** @param {number[] | null} k */
   #point(k) {
     this.#strong = k;
-    if (this.laid) this.update();
+    this.update();
   }
 
   /** Move to a place; `asks`: the lab is asked for what it is made of, where the seats do not hold that. @param {number[]} place @param {boolean} [asks] */
   #to(place, asks = false) {
-    const laid = /** @type {Laid} */ (this.laid);
-    const index = laid.indexOf(place);
+    const index = this.#laid.indexOf(place);
     this.#moved = true;
     this.el.querySelector(".hint")?.remove();
-    if (asks && !this.#timer && !laid.knows(place)) this.stage.go({ index });
+    if (asks && !this.#timer && !this.#laid.knows(place)) this.stage.go({ index });
     else this.stage.move({ index });
   }
 
@@ -285,79 +252,62 @@ export class Bench {
 
   /** @param {number[]} cell */
   #overInput(cell) {
-    const laid = /** @type {Laid} */ (this.laid);
-    if (this.stage.state.way === "feeds" && this.#family.readers) return this.stage.move({ from: [...(laid.shown?.at ?? []), ...cell] });
+    const laid = this.#laid;
+    if (this.#feeds) return this.stage.move({ from: [...(laid.shown?.at ?? []), ...cell] });
     const place = this.#family.around(laid, cell);
-    this.#strong = this.#family.terms(laid, place).find((t) => String(t.at) === String(cell))?.k ?? null;
+    this.#strong = this.#family.terms(laid, place).find(({ at }) => same(at, cell))?.k ?? null;
     this.#to(place);
   }
 
   /** @param {number[]} cell */
   #pressOutput(cell) {
-    const known = this.laid?.knows(cell);
+    const known = this.#laid.knows(cell);
     this.#to(cell, true);
     if (known) this.stage.nearer();
   }
 
   /** Open the input's own number. @param {number[]} cell */
   #pressInput(cell) {
-    const shown = this.laid?.shown;
-    if (!shown || shown.value === null || this.stage.net.isPicture(shown.value)) return;
-    this.stage.go({ at: this.stage.net.value(shown.value).name, index: [...shown.at, ...cell] });
+    const { net } = this.stage, { value, at } = this.#laid.shown ?? { value: null, at: [] };
+    if (value !== null && !net.isPicture(value)) this.stage.go({ at: net.value(value).name, index: [...at, ...cell] });
   }
 
   /** Change a number of the network's input: where it was, and by what it is dragged. @param {number[]} cell @param {number} up */
   #pullInput(cell, up) {
-    const shown = this.laid?.shown;
-    if (!shown || shown.value === null || this.stage.net.value(shown.value).kind !== "input") return false;
-    const index = [...shown.at, ...cell];
-    const key = String(index);
-    if (this.#pulled?.key !== key) this.#pulled = { key, from: shown.numbers[this.#at(shown, cell)] };
-    this.stage.change({ at: this.stage.net.value(shown.value).name, index, to: this.#pulled.from + (up / 90) * (largest(shown.numbers) || 1) });
+    const shown = this.#laid.shown, { kind, name } = this.stage.net.values.get(shown?.value ?? -1) ?? {};
+    if (!shown || !name || kind !== "input") return false;
+    const index = [...shown.at, ...cell], key = String(index);
+    if (this.#pulled?.key !== key) this.#pulled = { key, from: this.#laid.given(cell) };
+    this.stage.change({ at: name, index, to: this.#pulled.from + (up / 90) * (largest(shown.numbers) || 1) });
     return true;
-  }
-
-  /** @type {{ key: string, from: number } | null} */ #pulled = null;
-
-  /** @param {Seat} seat @param {number[]} cell */
-  #at(seat, cell) {
-    return cell.reduce((at, i, axis) => at * seat.shape[axis] + i, 0);
   }
 
   /** Move by places of the output, or of the input where that leads. @param {number} down @param {number} right */
   arrows(down, right) {
     if (!this.laid) return;
     this.stop();
-    const feeds = this.stage.state.way === "feeds" && this.#family.readers && this.laid.shown;
-    const shape = feeds ? feeds.shape : this.laid.out.shape;
-    const place = feeds ? this.#lead(feeds) : [...this.place];
+    const feeds = this.#feeds && this.laid.shown, { shape } = feeds || this.laid.out;
     const by = shape.length === 1 ? [down || right] : [...Array(shape.length - 2).fill(0), down, right];
+    const to = (feeds ? this.#lead(feeds) : this.place).map((at, axis) => Math.max(0, Math.min(shape[axis] - 1, at + by[axis])));
     this.#strong = null;
-    const to = place.map((at, axis) => Math.max(0, Math.min(shape[axis] - 1, at + by[axis])));
     if (feeds) this.stage.move({ from: [...feeds.at, ...to] });
     else this.#to(to, true);
   }
 
   /** The input cell that leads: the middle of the window, until the reader chooses one. @param {Seat} shown @returns {number[]} */
   #lead(shown) {
-    const laid = /** @type {Laid} */ (this.laid);
-    const terms = this.#family.terms(laid, this.place);
-    return this.stage.state.from?.slice(-shown.shape.length) ?? terms.find((t, i) => t.at && i >= (terms.length - 1) / 2)?.at ?? shown.shape.map(() => 0);
+    const terms = this.#family.terms(this.#laid, this.place);
+    return this.stage.state.from?.slice(-shown.shape.length) ?? terms.find(({ at }, i) => at && i >= (terms.length - 1) / 2)?.at ?? shown.shape.map(() => 0);
   }
 
   /** Move to the next place, in reading order. @param {number} by */
   next(by) {
     if (!this.laid) return;
-    const { shape } = this.laid.out;
-    const size = shape.reduce((a, b) => a * b, 1);
-    let at = (this.#flat(this.place) + by + size) % size;
-    const place = shape.map(() => 0);
-    for (let axis = shape.length - 1; axis >= 0; axis--) { place[axis] = at % shape[axis]; at = Math.floor(at / shape[axis]); }
+    const { shape } = this.laid.out, size = volume(shape);
     this.#strong = null;
-    this.#to(place, true);
+    this.#to(unravel((this.#flat + by + size) % size, shape), true);
   }
 
-  /** Whether it plays. */
   get playing() {
     return this.#timer !== 0;
   }
@@ -368,8 +318,7 @@ export class Bench {
     if (this.#timer) return this.stop();
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return this.next(1);
     this.#timer = setInterval(() => {
-      const { laid } = this;
-      if (!laid || this.#flat(this.place) === laid.out.numbers.length - 1) this.stop();
+      if (this.#flat === this.#laid.out.numbers.length - 1) this.stop();
       else this.next(1);
     }, BEAT);
     this.#to(this.laid.out.shape.map(() => 0));

@@ -2,11 +2,7 @@
 
 const FLOAT32 = new Set(["float32", "float16", "bfloat16"]);
 
-/**
- * Return the shortest text that reads back as exactly this number of this dtype.
- * @param {number} x
- * @param {string} [dtype]
- */
+/** Return the shortest text that reads back as exactly this number of this dtype. @param {number} x @param {string} [dtype] */
 export function full(x, dtype = "float64") {
   if (!FLOAT32.has(dtype) || !Number.isFinite(x)) return String(x);
   for (let digits = 1; digits < 10; digits++) {
@@ -16,10 +12,7 @@ export function full(x, dtype = "float64") {
   return String(x);
 }
 
-/**
- * Write four significant digits and a real minus sign; what is not finite in words.
- * @param {number} x
- */
+/** Write four significant digits and a real minus sign; what is not finite in words. @param {number} x */
 export function short(x) {
   if (x === 0) return "0";
   if (!Number.isFinite(x)) return Number.isNaN(x) ? "NaN" : x > 0 ? "∞" : "−∞";
@@ -66,46 +59,6 @@ export function plural(n, noun) {
   return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 }
 
-/**
- * Return how to write the numbers of a list so that they line up: with enough decimals for four
- * digits of the largest.
- * @param {number} span the largest size among them
- * @returns {(x: number) => string}
- */
-export function aligned(span) {
-  if (!(span > 0) || span >= 1e5 || span < 1e-3) return short;
-  const decimals = Math.max(0, 3 - Math.floor(Math.log10(span)));
-  return (x) => (Number.isFinite(x) ? minus(x.toFixed(decimals)) : short(x));
-}
-
-/**
- * Return how to write the cells of a grid: with as many decimals each, and with a common power of
- * ten when the largest is very small or large.
- * @param {number} span the largest size among them
- * @returns {{ power: number, text: (x: number) => string }}
- */
-export function cells(span) {
-  const power = span > 0 && (span < 0.0095 || span >= 1e4) ? Math.floor(Math.log10(span)) : 0;
-  const scale = 10 ** power;
-  const size = span / scale;
-  const decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 || !(size > 0) ? 2 : 3;
-  return {
-    power,
-    text: (x) => {
-      if (!Number.isFinite(x) || x === 0) return short(x);
-      if (power === 0 && Number.isInteger(x) && span < 1000) return minus(String(x));
-      return minus((x / scale).toFixed(decimals).replace(/^(-?)0\./, "$1."));
-    },
-  };
-}
-
-/** Write a power of ten for a caption. @param {number} power */
-export function powerText(power) {
-  const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-  const text = String(Math.abs(power)).replace(/\d/g, (d) => digits[Number(d)]);
-  return power === 0 ? "" : `× 10${power < 0 ? "⁻" : ""}${text}`;
-}
-
 /** Write two digits, for bounds and differences. @param {number} x */
 export function rough(x) {
   return x === 0 ? "0" : minus(x.toExponential(1).replace("+", ""));
@@ -121,26 +74,14 @@ function minus(text) {
   return text.replaceAll("-", "−");
 }
 
-/**
- * Write a shape without its sample axis when that is 1.
- * @param {number[]} shape
- */
+/** Write a shape without its sample axis when that is 1. @param {number[]} shape */
 export function shapeText(shape) {
   if (shape.length === 0) return "number";
   const seen = shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape;
   return seen.join("×");
 }
 
-/** @param {number[]} index */
-export function indexText(index) {
-  return `[${index.join(", ")}]`;
-}
-
-/**
- * Return the index of a flat position.
- * @param {number} position
- * @param {number[]} shape
- */
+/** Return the index of a flat position. @param {number} position @param {number[]} shape */
 export function unravel(position, shape) {
   const index = new Array(shape.length);
   for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -150,14 +91,13 @@ export function unravel(position, shape) {
   return index;
 }
 
-/**
- * Return the flat position of an index.
- * @param {number[]} index
- * @param {number[]} shape
- */
+/** Return the flat position of an index. @param {number[]} index @param {number[]} shape */
 export function ravel(index, shape) {
   return index.reduce((at, i, axis) => at * shape[axis] + i, 0);
 }
+
+/** Return how many numbers a shape holds. @param {number[]} shape */
+export const volume = (shape) => shape.reduce((all, n) => all * n, 1);
 
 /** Whether two indices are one. @param {number[] | null} a @param {number[] | null} b */
 export const same = (a, b) => a !== null && b !== null && a.length === b.length && a.every((v, i) => v === b[i]);

@@ -1,7 +1,7 @@
 // A map as a canvas of cells, with numbers where they fit, and over it a second canvas for the window.
 
 import { ink, largest, shades, token } from "../colours.js";
-import { tight } from "../numbers.js";
+import { tight, unravel } from "../numbers.js";
 
 /**
  * @typedef {object} Shown
@@ -20,16 +20,40 @@ import { tight } from "../numbers.js";
  * @property {number[][]} [cells] the window
  * @property {number[] | null} [strong] one cell of it
  * @property {number[][]} [winners] cells framed twice
- * @property {number | null} [cover] cover what comes after this flat position
+ * @property {number} [cover] cover what comes after this flat position
+ *
+ * @typedef {CanvasRenderingContext2D} Pen
  */
 
 const TEXT = 26; // a cell's pixels from which its number is written
 const SIGNAL = 20; // the least height of a signal's cells
 const GRID = 12; // from which cells have a gap
+const CURVE = 56; // the pixels of a signal's curve
+
+/**
+ * How cells lie on the canvas: the rows and columns of one frame and of it with its border, how many frames stand side by side
+ * and one below the other, and the pixels of a curve above them.
+ * @param {Pick<Shown, "shape" | "width" | "height" | "cell" | "ring" | "wrap">} shown
+ */
+function layout({ shape, width, height, cell = 56, ring = [0, 0], wrap }) {
+  const [frames, inRows, inColumns] = wrap ? [1, Math.ceil(shape[0] / wrap), wrap] : [1, 1, ...shape].slice(-3);
+  const rows = inRows + 2 * ring[0], columns = inColumns + 2 * ring[1], top = shape.length === 1 && !wrap && shape[0] > 1 ? CURVE : 0;
+  const fits = (/** @type {number} */ n, above = 0) => Math.min(width / (n * columns), (height - above) / (Math.ceil(frames / n) * rows));
+  let across = 1;
+  for (let n = 2; n <= frames; n++) if (fits(n) > fits(across)) across = n;
+  const most = Math.min(fits(across, top), cell);
+  return { frames, inRows, inColumns, rows, columns, top, across, down: Math.ceil(frames / across), size: most >= 6 ? Math.floor(most) : most };
+}
 
 export class Cells {
+  cell = 1;
+  high = 1;
+  /** @type {Shown | null} */ shown = null;
+  /** @type {ReturnType<typeof shades>} */ #shade = () => [0, 0, 0];
+  #laid = layout({ shape: [1], width: 1, height: 1 });
+
   /**
-   * `pull`, where it is there, is called as a cell is dragged up or down with the mouse: the pixels it was dragged, and whether that ends it.
+   * `pull`, where it is there, is called as a cell is dragged up or down with the mouse: the pixels it was dragged, and whether it took them.
    * @param {string} label
    * @param {{ over: (cell: number[]) => void, press?: (cell: number[]) => void, leave?: () => void, pull?: (cell: number[], up: number) => boolean }} does
    */
@@ -45,274 +69,191 @@ export class Cells {
     this.#listen();
   }
 
-  /** The pixels of a cell that a map can have. @param {Pick<Shown, "shape" | "width" | "height" | "cell" | "ring" | "wrap">} shown */
-  static fit({ shape, width, height, cell = 56, ring = [0, 0], wrap }) {
-    const { rows, columns, across, down } = grid(shape, width, height, ring, wrap);
-    const size = Math.min(width / (across * columns), (height - curve(shape, wrap)) / (down * rows), cell);
-    return size >= 6 ? Math.floor(size) : size;
+  /** The pixels of a cell that a map can have. @param {Parameters<typeof layout>[0]} shown */
+  static fit(shown) {
+    return layout(shown).size;
   }
 
   /** @param {Shown} shown */
   show(shown) {
+    const { numbers, ring = [0, 0], picture, real, cell = Infinity, span = largest(numbers) || 1 } = shown;
+    const laid = this.#laid = layout(shown), { top, across, down, rows, columns } = laid;
     this.shown = shown;
-    const { shape, numbers, ring = [0, 0], wrap, width, height } = shown;
-    const size = this.cell = shown.cell !== undefined && shown.cell < 6 ? Math.min(shown.cell, Cells.fit(shown)) : Cells.fit(shown);
-    this.top = curve(shape, wrap);
-    this.high = this.top ? Math.max(size, SIGNAL) : size;
-    Object.assign(this, grid(shape, width, height, ring, wrap));
-    this.inner = { rows: this.rows - 2 * ring[0], columns: this.columns - 2 * ring[1] };
-    const [w, h] = [Math.max(1, this.across * this.columns * size), Math.max(1, this.down * this.rows * this.high + this.top)];
-    const ratio = devicePixelRatio || 1;
+    this.cell = cell < 6 ? Math.min(cell, laid.size) : laid.size;
+    this.high = top ? Math.max(this.cell, SIGNAL) : this.cell;
+    const w = Math.max(1, across * columns * this.cell), h = Math.max(1, down * rows * this.high + top);
+    Object.assign(this.el.style, { width: `${w}px`, height: `${h}px` });
     for (const canvas of [this.under, this.over]) {
-      canvas.width = Math.round(w * ratio);
-      canvas.height = Math.round(h * ratio);
+      canvas.width = Math.round(w * devicePixelRatio);
+      canvas.height = Math.round(h * devicePixelRatio);
       Object.assign(canvas.style, { width: `${w}px`, height: `${h}px` });
     }
-    Object.assign(this.el.style, { width: `${w}px`, height: `${h}px` });
-    const pen = /** @type {CanvasRenderingContext2D} */ (this.under.getContext("2d"));
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const span = shown.span ?? (largest(numbers) || 1);
-    this.shade = shades(numbers, Boolean(shown.picture), span);
+    const pen = this.#pen(this.under);
+    this.#shade = shades(numbers, Boolean(picture), span);
     if (ring[0] || ring[1]) this.#hatch(pen, w, h);
-    this.#maps(pen);
-    if (this.top) this.#curve(pen, w, span);
-    if (size >= TEXT) this.#numbers(pen);
-    if (shown.real && size >= 8) this.#corners(pen);
+    for (let frame = 0; frame < laid.frames; frame++) this.#map(pen, frame);
+    if (top) this.#curve(pen, w, span);
+    if (this.cell >= TEXT) this.#numbers(pen);
+    if (real && this.cell >= 8) this.#corners(pen, real);
     return this;
   }
 
-  rows = 1; columns = 1; across = 1; down = 1; cell = 1; high = 1; top = 0; inner = { rows: 1, columns: 1 };
-  /** @type {Shown | null} */ shown = null;
-  /** @type {(x: number) => [number, number, number]} */ shade = () => [0, 0, 0];
+  /** @param {HTMLCanvasElement} canvas */
+  #pen(canvas) {
+    const pen = /** @type {Pen} */ (canvas.getContext("2d"));
+    pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    return pen;
+  }
 
   /** The pixels of a cell's corner; cells may lie in the border. @param {number[]} cell @returns {[number, number]} */
   corner(cell) {
-    const { ring = [0, 0], wrap } = /** @type {Shown} */ (this.shown);
-    let [row, column] = cell.length === 1 ? (wrap ? [Math.floor(cell[0] / wrap), cell[0] % wrap] : [0, cell[0]]) : cell.slice(-2);
-    const frame = cell.length === 3 ? cell[0] : 0;
-    row += ring[0] + Math.floor(frame / this.across) * this.rows;
-    column += ring[1] + (frame % this.across) * this.columns;
-    return [column * this.cell, row * this.cell + this.top];
+    const { ring = [0, 0], wrap } = /** @type {Shown} */ (this.shown), { across, rows, columns, top } = this.#laid;
+    const [frame, row, column] = wrap ? [0, Math.floor(cell[0] / wrap), cell[0] % wrap] : [0, 0, ...cell].slice(-3);
+    return [(column + ring[1] + (frame % across) * columns) * this.cell, (row + ring[0] + Math.floor(frame / across) * rows) * this.cell + top];
   }
 
-  /** @param {CanvasRenderingContext2D} pen */
-  #maps(pen) {
+  /** Each cell, its flat position and its corner. @param {(i: number, x: number, y: number) => void} does */
+  #each(does) {
     const { numbers, shape } = /** @type {Shown} */ (this.shown);
-    const { rows, columns } = this.inner;
-    const frames = shape.length === 3 ? shape[0] : 1;
-    const bitmap = document.createElement("canvas");
-    [bitmap.width, bitmap.height] = [Math.max(1, columns), Math.max(1, rows)];
-    const paint = /** @type {CanvasRenderingContext2D} */ (bitmap.getContext("2d"));
-    const image = paint.createImageData(bitmap.width, bitmap.height);
-    pen.imageSmoothingEnabled = this.cell * (devicePixelRatio || 1) < 1;
-    for (let frame = 0; frame < frames; frame++) {
-      const begin = frame * rows * columns;
-      for (let i = 0; i < rows * columns; i++) {
-        image.data.set(this.shade(numbers[begin + i]), 4 * i);
-        image.data[4 * i + 3] = begin + i < numbers.length ? 255 : 0;
-      }
-      paint.putImageData(image, 0, 0);
-      const [x, y] = this.corner(shape.length === 3 ? [frame, 0, 0] : shape.length === 1 ? [0] : [0, 0]);
-      pen.drawImage(bitmap, x, y, columns * this.cell, rows * this.high);
-      if (this.cell >= GRID) this.#gaps(pen, x, y, rows, columns);
-      if (frames > 1) { pen.strokeStyle = token("--line"); pen.lineWidth = 1; pen.strokeRect(x + 0.5, y + 0.5, columns * this.cell - 1, rows * this.cell - 1); }
+    for (let i = 0; i < numbers.length; i++) does(i, ...this.corner(unravel(i, shape)));
+  }
+
+  /** Paint one frame. @param {Pen} pen @param {number} frame */
+  #map(pen, frame) {
+    const { numbers, shape } = /** @type {Shown} */ (this.shown), { inRows, inColumns, frames } = this.#laid, count = inRows * inColumns;
+    const bitmap = new OffscreenCanvas(Math.max(1, inColumns), Math.max(1, inRows)), image = new ImageData(bitmap.width, bitmap.height);
+    for (let i = 0, at = frame * count; i < count && at < numbers.length; i++, at++) {
+      image.data.set(this.#shade(numbers[at]), 4 * i);
+      image.data[4 * i + 3] = 255;
     }
-  }
-
-  /** @param {CanvasRenderingContext2D} pen @param {number} x @param {number} y @param {number} rows @param {number} columns */
-  #gaps(pen, x, y, rows, columns) {
+    bitmap.getContext("2d")?.putImageData(image, 0, 0);
+    const [x, y] = this.corner([frame, 0, 0].slice(-shape.length)), w = inColumns * this.cell, h = inRows * this.high;
+    pen.imageSmoothingEnabled = this.cell * devicePixelRatio < 1;
+    pen.drawImage(bitmap, x, y, w, h);
     pen.fillStyle = token("--ground");
-    for (let r = 1; r <= rows; r++) pen.fillRect(x, y + r * this.cell - 1, columns * this.cell, 1);
-    for (let c = 1; c <= columns; c++) pen.fillRect(x + c * this.cell - 1, y, 1, rows * this.high);
+    if (this.cell >= GRID) {
+      for (let row = 1; row <= inRows; row++) pen.fillRect(x, y + row * this.cell - 1, w, 1);
+      for (let column = 1; column <= inColumns; column++) pen.fillRect(x + column * this.cell - 1, y, 1, h);
+    }
+    const edge = new Path2D();
+    edge.rect(x + 0.5, y + 0.5, w - 1, h - 1);
+    if (frames > 1) this.#stroke(pen, edge, "--line", 1);
   }
 
-  /** @param {CanvasRenderingContext2D} pen */
+  /** @param {Pen} pen @param {Path2D} path @param {string} colour a token @param {number} width */
+  #stroke(pen, path, colour, width) {
+    pen.strokeStyle = token(colour);
+    pen.lineWidth = width;
+    pen.stroke(path);
+  }
+
+  /** @param {Pen} pen */
   #numbers(pen) {
-    const { numbers, shape } = /** @type {Shown} */ (this.shown);
-    const large = this.cell >= 40;
-    pen.font = `${large ? 13 : 11}px ${getComputedStyle(document.querySelector(".stage") ?? document.body).fontFamily}`;
+    const { numbers } = /** @type {Shown} */ (this.shown);
+    pen.font = `${this.cell >= 40 ? 13 : 11}px ${getComputedStyle(document.querySelector(".stage") ?? document.body).fontFamily}`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    this.#each(shape, numbers.length, (cell, i) => {
-      const [x, y] = this.corner(cell);
-      pen.fillStyle = ink(this.shade(numbers[i]));
+    this.#each((i, x, y) => {
+      pen.fillStyle = ink(this.#shade(numbers[i]));
       pen.fillText(tight(numbers[i]), x + (this.cell - 1) / 2, y + this.high / 2);
     });
   }
 
-  /** Mark the cells that a change has reached. @param {CanvasRenderingContext2D} pen */
-  #corners(pen) {
-    const { numbers, real, shape } = /** @type {Shown} */ (this.shown);
-    pen.fillStyle = token("--accent");
-    const side = Math.max(3, Math.min(7, this.cell / 4));
-    this.#each(shape, numbers.length, (cell, i) => {
-      if (!real || Object.is(numbers[i], real[i])) return;
-      const [x, y] = this.corner(cell);
+  /** Mark the cells that a change has reached. @param {Pen} pen @param {ArrayLike<number>} real */
+  #corners(pen, real) {
+    const { numbers } = /** @type {Shown} */ (this.shown), side = Math.max(3, Math.min(7, this.cell / 4)), path = new Path2D();
+    this.#each((i, x, y) => {
       const right = x + this.cell - (this.cell >= GRID ? 1 : 0);
-      pen.beginPath();
-      pen.moveTo(right, y); pen.lineTo(right, y + side); pen.lineTo(right - side, y);
-      pen.fill();
+      if (!Object.is(numbers[i], real[i])) path.addPath(new Path2D(`M${right} ${y}v${side}l${-side} ${-side}z`));
     });
+    pen.fillStyle = token("--accent");
+    pen.fill(path);
   }
 
-  /** @param {number[]} shape @param {number} count @param {(cell: number[], i: number) => void} does */
-  #each(shape, count, does) {
-    const [columns, rows] = [shape.at(-1) ?? 1, shape.at(-2) ?? 1];
-    for (let i = 0; i < count; i++) {
-      const column = i % columns;
-      const row = Math.floor(i / columns) % rows;
-      does(shape.length === 1 ? [i] : shape.length === 2 ? [row, column] : [Math.floor(i / (rows * columns)), row, column], i);
-    }
-  }
-
-  /** Draw the border as hatching. @param {CanvasRenderingContext2D} pen @param {number} w @param {number} h */
+  /** Draw the border as hatching. @param {Pen} pen @param {number} w @param {number} h */
   #hatch(pen, w, h) {
-    pen.strokeStyle = token("--line");
-    pen.lineWidth = 1;
-    pen.beginPath();
-    for (let i = -h; i < w; i += 6) { pen.moveTo(i, h); pen.lineTo(i + h, 0); }
-    pen.stroke();
+    const path = new Path2D();
+    for (let i = -h; i < w; i += 6) { path.moveTo(i, h); path.lineTo(i + h, 0); }
+    this.#stroke(pen, path, "--line", 1);
   }
 
-  /** Draw a signal as a curve above its cells. @param {CanvasRenderingContext2D} pen @param {number} w @param {number} span */
+  /** Draw a signal as a curve above its cells. @param {Pen} pen @param {number} w @param {number} span */
   #curve(pen, w, span) {
-    const { numbers, ring = [0, 0] } = /** @type {Shown} */ (this.shown);
-    const middle = this.top / 2;
-    pen.strokeStyle = token("--line");
-    pen.lineWidth = 1;
-    pen.beginPath();
-    pen.moveTo(0, middle); pen.lineTo(w, middle);
-    pen.stroke();
-    pen.strokeStyle = token("--ink");
-    pen.lineWidth = 1.5;
-    pen.beginPath();
-    for (let i = 0; i < numbers.length; i++) pen.lineTo((i + ring[1] + 0.5) * this.cell, middle - (numbers[i] / span) * (middle - 4));
-    pen.stroke();
+    const { numbers, ring = [0, 0] } = /** @type {Shown} */ (this.shown), middle = CURVE / 2, path = new Path2D();
+    numbers.forEach((x, i) => path.lineTo((i + ring[1] + 0.5) * this.cell, middle - (x / span) * (middle - 4)));
+    this.#stroke(pen, new Path2D(`M0 ${middle}H${w}`), "--line", 1);
+    this.#stroke(pen, path, "--ink", 1.5);
   }
 
   /** Light the window. @param {Lit} lit */
-  light({ cells = [], strong = null, winners = [], cover = null }) {
-    const pen = /** @type {CanvasRenderingContext2D} */ (this.over.getContext("2d"));
-    const ratio = devicePixelRatio || 1;
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  light({ cells = [], strong = null, winners = [], cover = Infinity }) {
+    if (!this.shown) return;
+    const pen = this.#pen(this.over), size = Math.max(this.cell, 1), thick = size < 10 ? 1.5 : 2.5, frames = new Path2D();
     pen.clearRect(0, 0, this.over.width, this.over.height);
-    if (cover !== null) this.#cover(pen, cover);
-    const casing = token("--casing");
-    const accent = token("--accent");
-    const size = Math.max(this.cell, 1);
-    const thick = size < 10 ? 1.5 : 2.5;
-    const path = this.#outline(cells, size);
-    for (const [width, style] of /** @type {[number, string][]} */ ([[thick + 2.5, casing], [thick, accent]])) {
-      pen.lineWidth = width;
-      pen.strokeStyle = style;
-      pen.lineCap = "square";
-      pen.stroke(path);
+    pen.fillStyle = token("--ground");
+    if (cover < Infinity) this.#each((i, x, y) => { if (i > cover) pen.fillRect(x, y, this.cell + 0.5, this.high + 0.5); });
+    pen.lineCap = "square";
+    const outline = this.#outline(cells, size);
+    this.#stroke(pen, outline, "--casing", thick + 2.5);
+    this.#stroke(pen, outline, "--accent", thick);
+    for (const cell of strong ? [strong, ...winners] : winners) {
+      const [x, y] = this.corner(cell), inset = size >= 12 ? 3 : -1, less = size >= 12 ? 7 : -2;
+      frames.rect(x + inset, y + inset, size - less, this.high - less);
     }
-    for (const cell of [...(strong ? [strong] : []), ...winners]) {
-      const [x, y] = this.corner(cell);
-      for (const [width, style] of /** @type {[number, string][]} */ ([[4, casing], [2, accent]])) {
-        pen.lineWidth = width;
-        pen.strokeStyle = style;
-        if (size >= 12) pen.strokeRect(x + 3, y + 3, size - 7, this.high - 7);
-        else pen.strokeRect(x - 1, y - 1, size + 2, this.high + 2);
-      }
-    }
+    this.#stroke(pen, frames, "--casing", 4);
+    this.#stroke(pen, frames, "--accent", 2);
   }
 
   /** Return the edges of a set of cells: one outline around those that touch. @param {number[][]} cells @param {number} size */
   #outline(cells, size) {
-    const path = new Path2D();
-    const set = new Set(cells.map(String));
-    const has = (/** @type {number[]} */ cell, /** @type {number} */ down, /** @type {number} */ right) => {
-      const near = [...cell];
-      if (near.length > 1) near[near.length - 2] += down;
-      near[near.length - 1] += right;
-      return (near.length > 1 || !down) && set.has(String(near));
-    };
-    const wrapped = Boolean(this.shown?.wrap);
+    const path = new Path2D(), set = new Set(cells.map(String)), wrapped = Boolean(this.shown?.wrap), { high } = this;
     for (const cell of cells) {
-      const [x, y] = this.corner(cell).map((v) => v - (size >= GRID ? 0.5 : 0));
-      if (wrapped || !has(cell, -1, 0)) { path.moveTo(x, y); path.lineTo(x + size, y); }
-      if (wrapped || !has(cell, 1, 0)) { path.moveTo(x, y + this.high); path.lineTo(x + size, y + this.high); }
-      if (wrapped || !has(cell, 0, -1)) { path.moveTo(x, y); path.lineTo(x, y + this.high); }
-      if (wrapped || !has(cell, 0, 1)) { path.moveTo(x + size, y); path.lineTo(x + size, y + this.high); }
+      const [x, y] = this.corner(cell).map((v) => v - (size >= GRID ? 0.5 : 0)), last = cell.length - 1;
+      const edge = (/** @type {number} */ axis, /** @type {number} */ by, /** @type {string} */ line) => {
+        if (wrapped || axis < 0 || !set.has(String(cell.with(axis, cell[axis] + by)))) path.addPath(new Path2D(line));
+      };
+      edge(last - 1, -1, `M${x} ${y}h${size}`);
+      edge(last - 1, 1, `M${x} ${y + high}h${size}`);
+      edge(last, -1, `M${x} ${y}v${high}`);
+      edge(last, 1, `M${x + size} ${y}v${high}`);
     }
     return path;
   }
 
-  /** Cover what a play has not reached. @param {CanvasRenderingContext2D} pen @param {number} after */
-  #cover(pen, after) {
-    const { shape, numbers } = /** @type {Shown} */ (this.shown);
-    pen.fillStyle = token("--ground");
-    this.#each(shape, numbers.length, (cell, i) => {
-      if (i <= after) return;
-      const [x, y] = this.corner(cell);
-      pen.fillRect(x, y, this.cell + 0.5, this.high + 0.5);
-    });
-  }
-
-  /** Return the cell under the pointer, the nearest where it is on the border. @param {PointerEvent | MouseEvent} event */
+  /** Return the cell under the pointer, the nearest where it is on the border. @param {MouseEvent} event */
   at(event) {
-    const { shape, ring = [0, 0], wrap } = /** @type {Shown} */ (this.shown);
-    const box = this.over.getBoundingClientRect();
-    const clamp = (/** @type {number} */ v, /** @type {number} */ n) => Math.max(0, Math.min(n - 1, v));
-    const column = Math.floor((event.clientX - box.left) / this.cell);
-    const row = Math.floor((event.clientY - box.top - this.top) / this.cell);
-    if (shape.length === 1) return [clamp(wrap ? clamp(row, this.rows) * wrap + clamp(column, wrap) : column - ring[1], shape[0])];
-    const [r, c] = [clamp((row % this.rows) - ring[0], shape.at(-2) ?? 1), clamp((column % this.columns) - ring[1], shape.at(-1) ?? 1)];
-    if (shape.length === 2) return [clamp(row - ring[0], shape[0]), clamp(column - ring[1], shape[1])];
-    const frame = clamp(Math.floor(row / this.rows), this.down) * this.across + clamp(Math.floor(column / this.columns), this.across);
-    return [clamp(frame, shape[0]), r, c];
+    const { shape, ring = [0, 0], wrap } = /** @type {Shown} */ (this.shown), { rows, columns, across, down, inRows, inColumns, frames, top } = this.#laid;
+    const box = this.over.getBoundingClientRect(), within = (/** @type {number} */ v, /** @type {number} */ n) => Math.max(0, Math.min(n - 1, v));
+    const x = within(Math.floor((event.clientX - box.left) / this.cell), across * columns), y = within(Math.floor((event.clientY - box.top - top) / this.cell), down * rows);
+    const row = within((y % rows) - ring[0], inRows), column = within((x % columns) - ring[1], inColumns);
+    if (wrap) return [within(row * wrap + column, shape[0])];
+    return [within(Math.floor(y / rows) * across + Math.floor(x / columns), frames), row, column].slice(-shape.length);
   }
 
   #listen() {
-    let last = "";
-    /** @type {{ cell: number[], y: number } | null} */
-    let pulled = null;
-    let dragged = false;
+    const { el, does } = this;
+    let last = "", dragged = false, /** @type {{ cell: number[], y: number } | null} */ pulled = null;
     const tell = (/** @type {PointerEvent} */ event) => {
-      if (!this.shown) return;
-      const cell = this.at(event);
-      if (String(cell) === last) return;
-      last = String(cell);
-      this.does.over(cell);
+      const cell = this.shown ? this.at(event) : null;
+      if (cell && String(cell) !== last) { last = String(cell); does.over(cell); }
     };
-    this.el.addEventListener("pointermove", (event) => {
-      if (pulled && this.does.pull) {
+    el.addEventListener("pointermove", (event) => {
+      if (pulled && does.pull) {
         const up = pulled.y - event.clientY;
-        if (dragged || Math.abs(up) > 4) dragged = this.does.pull(pulled.cell, up) || dragged;
+        if (dragged || Math.abs(up) > 4) dragged = does.pull(pulled.cell, up) || dragged;
         if (dragged) return;
       }
       if (event.pointerType === "mouse" || event.buttons) tell(event);
     });
-    this.el.addEventListener("pointerdown", (event) => {
+    el.addEventListener("pointerdown", (event) => {
       tell(event);
       dragged = false;
-      if (event.pointerType !== "mouse" || !this.does.pull || !this.shown) return;
+      if (event.pointerType !== "mouse" || !does.pull || !this.shown) return;
       pulled = { cell: this.at(event), y: event.clientY };
-      this.el.setPointerCapture(event.pointerId);
+      el.setPointerCapture(event.pointerId);
     });
-    for (const end of ["pointerup", "pointercancel"]) this.el.addEventListener(end, () => { pulled = null; });
-    this.el.addEventListener("click", (event) => { if (this.shown && !dragged) this.does.press?.(this.at(event)); });
-    this.el.addEventListener("pointerleave", () => { last = ""; this.does.leave?.(); });
+    for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) el.addEventListener(end, () => { pulled = null; });
+    el.addEventListener("click", (event) => { if (this.shown && !dragged) does.press?.(this.at(event)); });
+    el.addEventListener("pointerleave", () => { last = ""; does.leave?.(); });
   }
-}
-
-/** The pixels that a signal's curve takes. @param {number[]} shape @param {number} [wrap] */
-function curve(shape, wrap) {
-  return shape.length === 1 && !wrap && shape[0] > 1 ? 56 : 0;
-}
-
-/**
- * Return the rows and columns of one frame with its border, and how many frames stand side by side.
- * @param {number[]} shape @param {number} width @param {number} height @param {number[]} ring @param {number} [wrap]
- */
-function grid(shape, width, height, ring, wrap) {
-  const rows = (shape.length === 1 ? (wrap ? Math.ceil(shape[0] / wrap) : 1) : shape[shape.length - 2]) + 2 * ring[0];
-  const columns = (wrap ?? shape.at(-1) ?? 1) + 2 * ring[1];
-  let across = 1;
-  const frames = shape.length === 3 ? shape[0] : 1;
-  const size = (/** @type {number} */ n) => Math.min(width / (n * columns), height / (Math.ceil(frames / n) * rows));
-  for (let n = 2; n <= frames; n++) if (size(n) > size(across)) across = n;
-  return { rows, columns, across, down: Math.ceil(frames / across) };
 }

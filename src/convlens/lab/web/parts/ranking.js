@@ -5,12 +5,12 @@
  * @typedef {{ value: number, position: number, x: number, weight: number, product: number, won: boolean, factor: [value: number, position: number] }} Line a term: the element it reads, times its weight, which `factor` is
  */
 
-/** Return the terms that an explanation lists, strongest first, or of a choice the winner and then the largest. @param {Explained} explained */
-export function ranked({ groups, rule, products, count }) {
+/** Return the terms that an explanation lists, strongest first, or of a choice the winner and then those that come next to it. @param {Explained} explained */
+export function ranked({ groups, rule, kind, products, count }) {
   /** @type {Line[]} */
   const all = groups.flatMap(({ source, position, value, weight, product, weight_source, weight_position }) => source.map((id, i) => (
     { value: id, position: position[i], x: value[i], weight: weight[i], product: product[i], won: rule === "chosen" && weight[i] !== 0, factor: [weight_source[i], weight_position[i]] })));
-  const size = (/** @type {Line} */ line) => (rule === "chosen" ? (line.won ? Infinity : line.x) : Math.abs(line.product));
+  const size = (/** @type {Line} */ line) => (rule === "chosen" ? (line.won ? Infinity : kind === "windowed" ? line.x : 0) : Math.abs(line.product));
   const lines = all.filter((line) => line.value >= 0);
   lines.sort((a, b) => (size(b) === size(a) ? 0 : size(b) > size(a) ? 1 : -1));
   const listed = all.reduce((sum, { product }) => sum + product, 0);

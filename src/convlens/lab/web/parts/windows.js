@@ -65,6 +65,3 @@ export function span(axis, from, to) {
 
 /** Return the least [low, high) that holds all outputs that read one of the inputs [from, to); null where none does. @param {Axis} axis @param {number} from @param {number} to */
 export const spread = (axis, from, to) => span(turned(axis), from, to);
-
-/** Return the inputs that no output reads. @param {Axis} axis */
-export const unread = (axis) => Array.from({ length: axis.inputs }, (_, i) => i).filter((i) => !readers(axis, i).length);
