@@ -51,7 +51,7 @@ const caption = ({ size, step }) => `width:${Math.max(size, step - 8)}px;margin-
 
 /** A card's name, as many of its path's last parts as there is room for: "layer3.1.conv2" may be "conv2", and "layer3.1" "l3.1". @param {Shown} shown @param {Card} card */
 function name({ stage: { net, state }, at }, { kind, value, label, within }) {
-  const big = state.near === "network", room = Math.floor((at.step - 8) / (big ? 8.4 : 6.5));
+  const big = state.near === "network", room = Math.floor((at.step - 8) / (big ? 8 : 6.5));
   if (kind === "input") return net.title(value);
   const around = within.filter(({ key }) => big && at.open.has(key)).at(-1)?.label, [first, last] = (kind === "step" ? net.title(value) : label).split(" – ");
   const run = kind === "repeat" && last ? `–${last.split(".").at(-1)}` : "", inner = around && first.startsWith(`${around}.`) ? first.slice(around.length + 1) : first;
@@ -85,11 +85,11 @@ export const failed = ({ stage: { go, value }, at }, card, fault) => html`<li cl
 /** What stands beneath the first map: others, or named bars. @param {Shown} shown @param {View} view @param {(map: number) => HTMLCanvasElement} cell */
 function below({ stage, thumbs, at }, view, cell) {
   const { stack, tall } = at, deep = (stack - 1) * (tall + 6), many = view.columns > FEW, named = stack > 1 ? bars(stage, thumbs, view.id) : [];
-  const left = named.length || !view.more.length ? 0 : view.maps - Math.min(stack, 1 + view.more.length);
-  return html`${named.length ? html`<span class="bars" .style=${`height:${deep}px;${many ? caption(at) : ""}`}>${named.slice(0, Math.floor(deep / (many ? 32 : 18))).map(([what, part, text]) => html`<span class=${many ? "many" : ""}>
-      <b title=${what}>${what}</b><span><i class=${part < 0 ? "negative" : "positive"} .style=${`width:${100 * Math.abs(part)}%`}></i></span>${text}</span>`)}</span>`
+  const left = named.length || !view.more.length ? 0 : view.maps / view.frames - Math.min(stack, 1 + view.more.length);
+  return html`${named.length ? html`<span class="bars ${many ? "many" : ""} ${named.some(([, , text]) => text) ? "told" : ""}" aria-hidden="true" .style=${`height:${deep}px;${many ? caption(at) : ""}`}>${named.slice(0, Math.floor(deep / (many ? 32 : 18))).map(([what, part, text]) => html`<span>
+      <b title=${what}>${what}</b><span><i class=${part < 0 ? "negative" : "positive"} .style=${`width:${100 * Math.abs(part)}%`}></i></span><em>${text}</em></span>`)}</span>`
     : html`<span class="stack" .style=${`height:${deep}px`}>${view.more.slice(0, stack - 1).map((map) => html`<span class="thumb" data-map=${map} .style=${placed(at, view, 6)}>${cell(map)}</span>`)}</span>`}
-    <span class="rest soft">${left ? `+${left}` : ""}</span>`;
+    <span class="rest soft" aria-hidden="true">${left ? `+${left}` : ""}</span>`;
 }
 
 /** The classes of a value with their parts of the largest, all of a few or the best of many. @param {Stage} stage @param {import("./thumbs.js").Thumbs} thumbs @param {number} id @returns {[string, number, string][]} */

@@ -1,6 +1,6 @@
 // Thumbnails: maps painted small and kept, from the atlas of all values or from exact numbers of the bench.
 
-import { NOT_FINITE, colour, css, isDark, largest, token } from "./colours.js";
+import { NOT_FINITE, css, isDark, largest, place, table, token } from "./colours.js";
 import { ravel } from "./numbers.js";
 
 /**
@@ -90,8 +90,12 @@ export class Thumbs {
     const { rows, columns, list } = this.numbers(id, map, plane), span = (this.#exact.has(`${id} ${map}`) ? largest(list) : Math.max(Math.abs(plane.low), Math.abs(plane.high))) || 1;
     if (plane.rows === 1 && plane.columns > 1) return bars(canvas, pen, list, plane);
     if (!list.length || !plane.maps) return void (canvas.width = canvas.height = 1); // what a detector found may be empty
-    const pixels = new ImageData(columns, rows), dark = isDark();
-    list.forEach((x, i) => pixels.data.set([...colour(x, span, "signed", dark), 255], 4 * i));
+    const pixels = new ImageData(columns, rows), colours = table("signed", isDark());
+    list.forEach((x, i) => {
+      const at = 3 * place(x, span);
+      for (let k = 0; k < 3; k++) pixels.data[4 * i + k] = Number.isNaN(x) ? NOT_FINITE[k] : colours[at + k];
+      pixels.data[4 * i + 3] = 255;
+    });
     [canvas.width, canvas.height] = [columns, rows];
     pen.putImageData(pixels, 0, 0);
   }
