@@ -153,3 +153,16 @@ def test_many_values_are_too_many_and_large_ones_are_read_in_parts(
     monkeypatch.undo()
     whole, _ = drawn(lambda x: x.sin(), x)
     assert all(np.array_equal(parts[key], whole[key]) for key in ("low", "high", "stacks"))
+
+
+def test_a_long_row_keeps_its_peaks_and_a_clip_shows_each_channel_once() -> None:
+    x = torch.zeros(1, 1000)
+    x[0, 777], x[0, 30] = 5, -3
+    found, _ = drawn(lambda x: x * 1, x)
+    codes = thumbnail(found, 1)[0]
+    assert sorted(set(codes.tolist())) == [1, 96, 255]
+    assert (codes.argmax(), codes.argmin()) == (37, 1)
+    clip = torch.arange(24.0).view(1, 2, 3, 2, 2)
+    found, _ = drawn(lambda x: F.conv3d(x, torch.eye(2).view(2, 2, 1, 1, 1)), clip)
+    assert found["liveliest"].reshape(-1, STACK)[-1].tolist() == [5, 2, -1, -1, -1, -1]
+    assert found["maps"][-1] == 6

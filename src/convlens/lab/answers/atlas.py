@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from convlens.lab.answers.envelope import Bytes, Doubles, Ints, Singles
-from convlens.lab.answers.sheets import parts_of, plain, planes_of, reads_batches
+from convlens.lab.answers.sheets import layout, parts_of, plain, planes_of, reads_batches
 from convlens.lab.answers.steps import StepRow
 from convlens.lens import Recording, Value
 
@@ -36,9 +36,10 @@ class AtlasAnswer(TypedDict):
     first of them is `map`.
 
     A thumbnail is 48 x 48 codes, row by row. A map of up to 48 rows is in its first rows, a larger
-    one is sampled down to 48; so are columns. A code is 0 for a number that is not finite, 1 for
-    `low` and 255 for `high`. `codes` has that of `map` for each value, and `stacks` those of the
-    six `liveliest`.
+    one is sampled down to 48; so are columns. A longer row shows the number farthest from 0 in each
+    of 48 parts, and of a clip each channel is there once, with its liveliest frame. A code is 0 for
+    a number that is not finite, 1 for `low` and 255 for `high`. `codes` has that of `map` for each
+    value, and `stacks` those of the six `liveliest`.
     """
 
     side: int
@@ -67,7 +68,7 @@ def atlas_of(recording: Recording, steps: Sequence[StepRow]) -> AtlasAnswer:
         if planes.numel():
             low, high = _ends(planes)
             ends[:, at] = low.min(), high.max()
-            first = np.argsort(-np.maximum(-low, high), kind="stable")[:STACK]
+            first = _liveliest(np.maximum(-low, high), _frames(value, batched=batched))
             liveliest[at, : len(first)] = first
             _draw(planes, first, ends[:, at], stacks[at])
     return {
@@ -110,16 +111,43 @@ def _finite_ends(maps: npt.NDArray[Any]) -> tuple[Doubles, Doubles]:
     return low, high
 
 
+def _frames(value: Value, *, batched: bool) -> int:
+    """Return how many maps are the frames of one channel."""
+    return value.shape[-3] if "frame" in layout(value, batched=batched).axes else 1
+
+
+def _liveliest(largest: Doubles, frames: int) -> Sizes:
+    """Return the maps with the largest numbers in order: one frame of each channel.
+
+    >>> _liveliest(np.array([1.0, 4, 3, 2]), 1), _liveliest(np.array([1.0, 4, 3, 2]), 2)
+    (array([1, 2, 3, 0]), array([1, 2]))
+    """
+    of_channel = largest.reshape(-1, frames).argmax(1)
+    best = of_channel + frames * np.arange(len(of_channel))
+    chosen: Sizes = best[np.argsort(-largest[best], kind="stable")[:STACK]]
+    return chosen
+
+
 def _draw(planes: Tensor, maps: Sizes, ends: Singles, stack: Bytes) -> None:
     """Draw some maps of a value into a stack of thumbnails, sampled down where they are larger."""
-    down, across = _sampled(planes.shape[1]), _sampled(planes.shape[2])
-    places = np.ix_(down, across)
-    picked = np.stack([plain(planes[int(map)])[places] for map in maps]).astype(np.float64)
+    picked = np.stack([_small(plain(planes[int(map)])) for map in maps]).astype(np.float64)
     low, high = (float(end) for end in ends)
     with np.errstate(invalid="ignore"):  # an infinite number times 0
         codes = (picked - low) * (254 / (high - low) if high > low else 0.0) + 1.5
     codes = np.where(np.isfinite(codes), np.clip(codes, 1, 255), 0)
-    stack[: len(maps), : len(down), : len(across)] = codes
+    stack[tuple(map(slice, codes.shape))] = codes
+
+
+def _small(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return at most 48 x 48 numbers of a map; of a long row those farthest from 0.
+
+    A sample of a row would miss its peak.
+    """
+    rows, columns = numbers.shape
+    if rows > 1 or columns <= SIDE:
+        return numbers[np.ix_(_sampled(rows), _sampled(columns))]
+    parts = np.array_split(numbers[0], SIDE)
+    return np.array([[part[np.abs(part).argmax()] for part in parts]])
 
 
 def _sampled(size: int) -> Sizes:
