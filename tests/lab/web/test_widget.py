@@ -48,6 +48,7 @@ def test_the_page_is_drawn_in_a_notebook_too(page: Page) -> None:
     page.evaluate(HOST, [widget._esm, widget._css])
     expect(page.locator("#host")).to_contain_text("conv1")
     assert page.evaluate("getComputedStyle(document.body).background") == ground
+    assert page.title() == ""
     page.locator("p[contenteditable]").press("1")  # the notebook's own keys
     assert "near=network" not in page.evaluate("state.state")
     page.locator("#host").press("1")
