@@ -12,6 +12,12 @@ type ValueRow = import("./answers.js").ValueRow;
 type NetworkAnswer = import("./answers.js").NetworkAnswer;
 type BenchAnswer = import("./answers.js").BenchAnswer;
 type FaultRow = import("./answers.js").FaultRow;
+type Detection = import("./answers.js").Detection;
+type DetectionList = import("./answers.js").DetectionList;
+type SegmentList = import("./answers.js").SegmentList;
+type Lit = import("./answers.js").Lit;
+type WalkAnswer = import("./answers.js").WalkAnswer;
+type WalkStation = import("./answers.js").WalkStation;
 type QuestionTable = import("./answers.js").QuestionTable;
 
 // Questions
