@@ -28,7 +28,8 @@ def _label(path: str, call: int) -> str:
     return path if call == 1 else f"{path}#{call}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# A recording makes thousands of values and steps: frozen, each would take four times as long.
+@dataclass(slots=True, eq=False)
 class Value:
     """One tensor as it was at one moment of the run.
 
@@ -63,7 +64,7 @@ class Value:
         return self.version >= 0 and version_of(self.tensor) != self.version
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Step:
     """One public call of torch, in the user's words: its arguments, what it read and what it made.
 

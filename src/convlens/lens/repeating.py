@@ -67,10 +67,12 @@ def made_or_changed(
     outs: list[torch.Tensor],
 ) -> list[torch.Tensor]:
     """Return the tensors that a call wrote into, then what else it returned and was not given."""
-    target = [t for t in written if (args and t is args[0]) or t is kwargs.get("out")]
-    changed = target or written
-    old = {id(t) for t in given} - {id(t) for t in changed}
-    return list({id(t): t for t in [*changed, *outs] if id(t) not in old}.values())
+    old = {id(t) for t in given}
+    if written:
+        target = [t for t in written if (args and t is args[0]) or t is kwargs.get("out")]
+        outs = [*(target or written), *outs]
+        old.difference_update(id(t) for t in target or written)
+    return list({id(t): t for t in outs if id(t) not in old}.values())
 
 
 def writes_aside(op: str) -> bool:

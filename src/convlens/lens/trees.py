@@ -19,6 +19,8 @@ def replace_tensors(tree: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
     kind = type(tree)
     if kind in _ATOMS:
         return tree
+    if kind is tuple and _ATOMS.issuperset(map(type, tree)):
+        return tree
     if kind is tuple or kind is list:
         parts = [p if type(p) in _ATOMS else replace_tensors(p, replace) for p in tree]
         return parts if kind is list else tuple(parts)

@@ -15,8 +15,9 @@ class Fault(BaseException):
 class Bookkeeping:
     """A context for the recorder's own calls of torch, which may be entered again inside.
 
-    `depth` is more than 0 inside it, and inside a step: nothing is recorded then. An error raised
-    inside becomes a `Fault`, and is kept in `fault`.
+    `depth` is more than 0 inside it, and inside a step: nothing is recorded then, and neither a
+    mode nor a subclass is shown the calls of torch. An error raised inside becomes a `Fault`, and
+    is kept in `fault`.
 
     >>> own = Bookkeeping()
     >>> with own:
@@ -27,12 +28,14 @@ class Bookkeeping:
     def __init__(self) -> None:
         self.depth = 0
         self.fault: Exception | None = None
-        self._plain: list[Any] = []
+        self._entered = 0
+        self._unseen: Any = torch._C.DisableTorchFunction()
 
     def __enter__(self) -> None:
         self.depth += 1
-        self._plain.append(torch._C.DisableTorchFunctionSubclass())
-        self._plain[-1].__enter__()
+        self._entered += 1
+        if self._entered == 1:
+            self._unseen.__enter__()
 
     def __exit__(
         self,
@@ -40,7 +43,9 @@ class Bookkeeping:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._plain.pop().__exit__(kind, error, trace)
+        if self._entered == 1:
+            self._unseen.__exit__(kind, error, trace)
+        self._entered -= 1
         self.depth -= 1
         if isinstance(error, Exception):
             self.fault = error

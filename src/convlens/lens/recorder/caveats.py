@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,13 +32,18 @@ def of_step(name: str, function: Any, inputs: list[Tensor], gradients: bool) -> 
     """
     if name == "lstm" and gradients and any(t.requires_grad for t in inputs):
         return LSTM
-    settled = getattr(function, "settled", getattr(function, "namespace", "") != "convlens")
-    if settled or "pool" in name:
+    if not _chooses(function) or getattr(function, "settled", False) or "pool" in name:
         return ""
     return (
         f"`{name}` chooses how it computes: a call before or after its plan was ready may differ "
         'in the last bits; a plan, or method="direct", always gives the same'
     )
+
+
+@functools.cache
+def _chooses(function: Any) -> bool:
+    """Return whether a function may choose how it computes."""
+    return hasattr(function, "settled") or getattr(function, "namespace", "") == "convlens"
 
 
 def of_reading(name: str, source: tuple[str, int]) -> str:

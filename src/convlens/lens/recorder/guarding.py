@@ -36,8 +36,10 @@ class OperatorGuard(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        with _as_outside(func):
-            return self._dispatch(func, args, kwargs or {})
+        if torch.is_inference_mode_enabled() and _composed(func):
+            with _as_outside():
+                return self._dispatch(func, args, kwargs or {})
+        return self._dispatch(func, args, kwargs or {})
 
     def _dispatch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         writes: list[Tensor] = []
@@ -50,14 +52,12 @@ class OperatorGuard(TorchDispatchMode):
         return func(*args, **kwargs)
 
 
-def _as_outside(func: Any) -> contextlib.AbstractContextManager[None]:
-    """Dispatch as torch does outside a mode: in inference mode, without one key that is set here.
+def _as_outside() -> contextlib.AbstractContextManager[None]:
+    """Dispatch in inference mode as torch does outside a mode: without one key that is set here.
 
     With that key torch computes operators composed of others (`rnn_tanh`, `linear`) with other
     last bits.
     """
-    if not torch.is_inference_mode_enabled() or not _composed(func):
-        return contextlib.nullcontext()
     without = torch._C._dispatch_tls_local_exclude_set().remove(
         torch._C.DispatchKey.ADInplaceOrView
     )

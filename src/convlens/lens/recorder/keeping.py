@@ -53,6 +53,7 @@ class Keeper:
         self._living: dict[Hashable, list[int]] = {}
         self._history: dict[Hashable, list[int]] = {}
         self._versions: dict[Hashable, int] = {}
+        self._memories: list[Hashable] = []  # of each value
         # Where a value was in its memory before it was copied.
         self._placements: dict[int, Placement] = {}
         self._outside: set[Hashable] = set()  # memory that was there before the run
@@ -85,7 +86,8 @@ class Keeper:
 
     def known(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
         """Return the values of those of the tensors that were recorded."""
-        return tuple(self._identity[id(t)][1] for t in tensors if id(t) in self._identity)
+        found = [self._identity.get(id(t)) for t in tensors]
+        return tuple([entry[1] for entry in found if entry is not None])
 
     def leaf(self, tensor: Tensor, kind: str, name: str = "") -> int:
         """Keep a tensor that no step made, once."""
@@ -96,8 +98,8 @@ class Keeper:
         self, tensors: Sequence[Tensor], step: int, put: Sequence[Tensor | None] = ()
     ) -> tuple[int, ...]:
         """Keep what a step made or changed, in order, with the masks of what was put there."""
-        ids = tuple(self.keep(t, "computed", step, slot) for slot, t in enumerate(tensors))
-        for id_, mask in zip(ids, put, strict=False):
+        ids = tuple([self.keep(t, "computed", step, slot) for slot, t in enumerate(tensors)])
+        for id_, mask in zip(ids, put, strict=False) if put else ():
             if mask is not None:
                 self.values[id_] = replace(self.values[id_], put=mask)
         return ids
@@ -119,12 +121,13 @@ class Keeper:
         why = opaque(tensor)
         if why:
             self.opaque.setdefault(why, []).append(id_)
-        shape = tuple(tensor.shape) if not tensor.is_nested else _nested_shape(tensor)
+        shape = _nested_shape(tensor) if why == "nested" else tuple(tensor.shape)
         version = version_of(held) if kind != "computed" else -1
         graded = tensor.requires_grad
         self.values.append(
             Value(id_, kind, held, shape, tensor.dtype, step, slot, name, version, graded)
         )
+        self._memories.append(key)
         return id_
 
     def before_write(self, tensor: Tensor) -> None:
@@ -139,7 +142,8 @@ class Keeper:
                 self._placements[id_] = self._placement(id_)
             copy = copy_of(value.tensor)
             self.values[id_] = replace(value, tensor=copy, version=-1)
-            self._count(memory_of(copy)[1])
+            self._memories[id_], copied = memory_of(copy)
+            self._count(copied)
         if living:
             self._history.setdefault(key, []).extend(living)
             self._living[key] = []
@@ -168,7 +172,7 @@ class Keeper:
 
     def _settle(self, value: Value) -> Value:
         version = value.version
-        if value.kind == "computed" and memory_of(value.tensor)[0] in self._outside:
+        if value.kind == "computed" and self._memories[value.id] in self._outside:
             version = version_of(value.tensor)
         if version == value.version and not value.tensor.requires_grad:
             return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -37,6 +38,8 @@ ASKING = frozenset(
     """linalg_svdvals linalg_eigvals linalg_eigvalsh linalg_matrix_norm linalg_norm linalg_cond
     linalg_matrix_rank norm nuclear_norm""".split()
 )
+# Our own operators choose how they compute by whether torch watches them.
+_OWN = "convlens.compute.", "convlens.functional."
 # One call to the user, but several steps to the lens: recorded operator by operator.
 EXPANDED = frozenset(("multi_head_attention_forward", "einsum"))
 
@@ -70,6 +73,32 @@ _UNARY = {
 }
 # The order of these operands matters, so the reflected operator keeps a name of its own.
 _REFLECTED = ("sub", "div", "pow", "matmul", "floor_divide", "remainder")
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """How the recorder treats every call of a function of torch, and by which name.
+
+    `question`: it computes nothing; `size`: it asks for sizes. `expanded`: its operators are
+    recorded in its place. `alone`: it computes as in a plain run only where no mode watches it.
+    """
+
+    name: str
+    question: bool
+    size: bool
+    expanded: bool
+    alone: bool
+
+
+@functools.cache
+def treatment_of(function: Callable[..., Any]) -> Treatment:
+    """Return how the recorder treats every call of a function of torch."""
+    name = op_name(function)
+    attribute = name.startswith("get_") and name not in TENSOR_ATTRIBUTES
+    own = (getattr(function, "__module__", None) or "").startswith(_OWN)
+    return Treatment(
+        name, attribute or name in QUESTIONS, name in SIZES, name in EXPANDED, own or name in ASKING
+    )
 
 
 @functools.cache

@@ -23,28 +23,22 @@ from convlens.lens.recorder.calls import CallStack
 from convlens.lens.recorder.guarding import OperatorGuard
 from convlens.lens.recorder.keeping import Alias, Keeper
 from convlens.lens.recorder.operations import (
-    ASKING,
-    EXPANDED,
     KINDS_OF_TENSORS,
-    QUESTIONS,
     READS,
-    SIZES,
-    TENSOR_ATTRIBUTES,
-    op_name,
+    treatment_of,
 )
 from convlens.lens.recorder.sites import site
 from convlens.lens.recording import Failure, Recording, Ref, Step
 from convlens.lens.repeating import made_or_changed, unannounced_writes, writes_aside
 from convlens.lens.trees import replace_tensors, tensors_in
 
-# Our own operators choose how they compute by whether torch watches them.
-_OWN = "convlens.compute.", "convlens.functional."
+_AS_IT_IS = contextlib.nullcontext()
 
 _NUMBERS = (bool, int, float, complex, list, tuple)
 """What may hold numbers of a tensor."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StartedCall:
     """A call that is about to run: its arguments as they are, and with a `Ref` for each tensor."""
 
@@ -221,7 +215,7 @@ class Watcher(TorchFunctionMode):
 
     def returned(self, tree: Any) -> tuple[int, ...]:
         """Return the values that the tensors in `tree` are now."""
-        return tuple(self.refer(tensor) for tensor in tensors_in(tree) if not is_lazy(tensor))
+        return tuple([self.refer(tensor) for tensor in tensors_in(tree) if not is_lazy(tensor)])
 
     def before_write(self, tensors: Iterable[Tensor]) -> None:
         """Have the values in the memory of these tensors copied before a step writes it."""
@@ -264,17 +258,17 @@ class Watcher(TorchFunctionMode):
             return func(*args, **kwargs)
         if torch._C._functorch.peek_interpreter_stack() is not None:
             return func(*args, **kwargs)  # inside vmap: the guard sees the plain tensors beneath
-        name = op_name(func)
-        if name in QUESTIONS or (name.startswith("get_") and name not in TENSOR_ATTRIBUTES):
+        treatment = treatment_of(func)
+        if treatment.question:
             self.own.depth += 1
             try:
-                if name in SIZES and threading.get_ident() == self._thread:
+                if treatment.size and threading.get_ident() == self._thread:
                     self.asked.update(self.keeper.known(tensors_in(args)))
                 return func(*args, **kwargs)
             finally:
                 self.own.depth -= 1
-        if name in EXPANDED:
-            self._expanding = name
+        if treatment.expanded:
+            self._expanding = treatment.name
             try:
                 return func(*args, **kwargs)
             finally:
@@ -292,21 +286,20 @@ class Watcher(TorchFunctionMode):
             self.own.depth -= 1
 
     def _step(self, func: Any, args: Any, kwargs: Any, writes: Iterable[Tensor]) -> Any:
-        name = op_name(func)
-        alone = name in ASKING or (getattr(func, "__module__", None) or "").startswith(_OWN)
-        if alone:
+        treatment = treatment_of(func)
+        if treatment.alone:
             writes = tensors_in(kwargs.get("out"))  # which no operator of torch writes
         with self.own:
-            call = self._given(func, name, args, kwargs, writes)
+            call = self._given(func, treatment.name, args, kwargs, writes)
             if self.interference is not None:
                 call = self.interference.call(len(self.steps), call)
         started = time.perf_counter()
         try:
-            with self._unwatched() if alone else contextlib.nullcontext():
+            with self._unwatched() if treatment.alone else _AS_IT_IS:
                 out = func(*call.args, **call.kwargs)
         except Exception as error:
             if self._failed is None or not _stems(error, self._failed.exception):
-                place = len(self.steps), self.calls.place[0], name, site()
+                place = len(self.steps), self.calls.place[0], call.op, site()
                 self._failed = Failure(*place, error, *call.refs)
             raise
         seconds = time.perf_counter() - started
@@ -339,7 +332,7 @@ class Watcher(TorchFunctionMode):
             ids.append(self.refer(tensor))
             return Ref(ids[-1])
 
-        refs = replace_tensors((args, kwargs), refer)
+        refs = replace_tensors(args, refer), replace_tensors(kwargs, refer) if kwargs else {}
         for tensor in (*writes, *unannounced_writes(name, args, kwargs)):
             self.keeper.before_write(tensor)
         return StartedCall(func, name, args, kwargs, refs, tensors, tuple(ids))
@@ -355,7 +348,7 @@ class Watcher(TorchFunctionMode):
                 self.taken.update(call.ids)
             return out
         index, source = len(self.steps), site()
-        put: list[Tensor | None] = [None] * len(made)
+        put: list[Tensor | None] = []
         if self.interference is not None:
             made, put, out = _changed(self.interference.made(index, call, made, written), made, out)
         outputs = self.keeper.made(made, index, put)
@@ -378,7 +371,9 @@ class Watcher(TorchFunctionMode):
                 source,
                 seconds,
                 note,
-                tuple(i for t, i in zip(call.tensors, call.ids, strict=True) if _among(t, written)),
+                tuple(i for t, i in zip(call.tensors, call.ids, strict=True) if _among(t, written))
+                if written
+                else (),
             )
         )
         return out
