@@ -47,9 +47,9 @@ def test_a_question_gets_the_servers_envelope(
 def test_a_refusal_is_its_sentence(widget: Widget, monkeypatch: pytest.MonkeyPatch) -> None:
     for message, status, said in (
         ({"ask": "nonsense"}, 400, "must be a question of the page"),
-        ({"ask": "scale", "recording": 99}, 409, "recording 99 is gone"),
-        ({"ask": "scale", "recording": "x"}, 400, "must be a whole number"),
-        ({"ask": "scale", "recording": 1, "more": 1}, 400, "is not a parameter of"),
+        ({"ask": "picture", "recording": 99}, 409, "recording 99 is gone"),
+        ({"ask": "picture", "recording": "x"}, 400, "must be a whole number"),
+        ({"ask": "picture", "recording": 1, "more": 1}, 400, "is not a parameter of"),
     ):
         content, buffers = ask(widget, monkeypatch, {"id": 1, **message})
         assert (content["id"], content["status"], buffers) == (1, status, [])

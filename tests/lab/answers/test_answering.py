@@ -13,7 +13,6 @@ from convlens.lab.guarding import StaleRecordingError
 from convlens.learn.opening import Opened, open_network, opened_module
 from convlens.learn.preparing import Preparation
 from convlens.zoo.weights import DATA
-from tests.cases.lab_networks import recorded
 
 
 def test_without_a_picture_the_page_says_what_to_do(networks: Path) -> None:
@@ -57,9 +56,3 @@ def test_packed_parameters_are_counted_as_costs_counts_them() -> None:
 def test_a_wrong_recording_is_stale(digits: Lab) -> None:
     with pytest.raises(StaleRecordingError, match="recording 7 is gone"):
         digits.number(7, 0, ())
-
-
-def test_the_network_scale_is_its_largest_number(digits: Lab) -> None:
-    recording = recorded("digits", DATA / "digit-3.png")
-    computed = [v.tensor for v in recording.values if v.kind == "computed"]
-    assert digits.scale(1)["largest"] == max(float(t.abs().max()) for t in computed)

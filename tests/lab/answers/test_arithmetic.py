@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from convlens.lab import Lab
-from convlens.lab.answers.arithmetic import GROUPS, Explained
+from convlens.lab.answers.arithmetic import GROUPS, Explained, Ranking
 from convlens.lens import explain_value
 from tests.cases.lab_networks import noise, recorded
 
@@ -45,7 +45,7 @@ def test_further_groups_complete_the_terms(residual: Lab, networks: Path) -> Non
     first = _explained(residual, conv, (0, 1, 5, 5))
     assert first["group_count"] == 40
     assert len(first["groups"]) == GROUPS
-    rest = residual.terms(1, conv, (0, 1, 5, 5), GROUPS)
+    rest = Ranking(recording, known).terms(GROUPS)
     groups = first["groups"] + rest["groups"]
     assert {group["channel"] for group in groups} == set(range(40))
     assert len(groups) == 40

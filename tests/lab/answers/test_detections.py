@@ -178,8 +178,8 @@ def test_every_value_of_a_detector_has_its_sheet_and_numbers(detector_lab: Lab) 
             continue
         assert detector_lab.sheet(1, id)["shape"] == shape
         if 0 not in shape:
-            first = detector_lab.numbers(1, id, 0, 0)["numbers"][0]
-            assert first == float(tensors[id].reshape(-1)[0])
+            exact = detector_lab.sheet(1, id)["exact"]
+            assert exact is None or exact[0] == float(tensors[id].reshape(-1)[0])
         kinds |= {each["dtype"], len(shape), "wide" if shape[1:] == [256, 7, 7] else ""}
         kinds |= {str(shape[1:]), "none of the wide" if shape == [0, 256, 7, 7] else ""}
     assert {"float32", "int64", "bool", 0, 1, 2, 3, 4, "wide", "none of the wide", "[4]"} <= kinds

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from convlens.lab import Lab
-from convlens.lab.answers.sheets import MOST_EXACT, SheetAnswer, map_numbers, sheet_of
+from convlens.lab.answers.sheets import MOST_EXACT, SheetAnswer, sheet_of
 from convlens.lens import record
 from tests.cases.lab_networks import lab_of, noise, recorded
 
@@ -42,9 +42,6 @@ def test_sheets_hold_the_tensors_numbers(residual: Lab, networks: Path) -> None:
         _check_codes(sheet["low"], sheet["high"], sheet["codes"].reshape(_size(sheet)), maps)
         assert sheet["exact"] is not None
         np.testing.assert_array_equal(sheet["exact"].reshape(_size(sheet)), maps)
-        for number in {0, len(maps) // 2, len(maps) - 1}:
-            exact = residual.numbers(1, value.id, 0, number)["numbers"]
-            np.testing.assert_array_equal(exact, maps[number])
         assert sheet["largest"] == float(value.tensor.abs().max())
 
 
@@ -52,7 +49,8 @@ def test_the_check_of_codes_can_fail(residual: Lab) -> None:
     stem = next(v["id"] for v in residual.network()["values"] if v["name"] == "stem")
     sheet = residual.sheet(1, stem)
     low, high, codes = sheet["low"], sheet["high"], sheet["codes"].reshape(_size(sheet))
-    maps = np.stack([residual.numbers(1, stem, 0, i)["numbers"] for i in range(len(codes))])
+    assert sheet["exact"] is not None
+    maps = sheet["exact"].reshape(_size(sheet)).astype(np.float64)
     _check_codes(low, high, codes, maps)
     for wrong in (np.roll(maps, 1, 0), np.roll(maps, 1, 1), maps * 1.01):
         with pytest.raises(AssertionError):
@@ -102,16 +100,12 @@ def test_codes_run_from_each_maps_low_to_its_high() -> None:
     np.testing.assert_array_equal(sheet["codes"], [1, 128, 255, 1, 128, 255])
 
 
-def test_a_large_sheet_leaves_its_exact_numbers_to_another_question() -> None:
+def test_a_large_sheet_leaves_out_its_exact_numbers() -> None:
     recording = record(lambda x: x * 2, torch.rand(1, 3, 600, 600))
     value = recording.values[-1]
     sheet = sheet_of(recording, value)
     assert value.tensor.numel() > MOST_EXACT
     assert sheet["exact"] is None
-    numbers = map_numbers(recording, value, 0, 2)["numbers"]
-    np.testing.assert_array_equal(numbers, value.tensor[0, 2].flatten().double())
-    with pytest.raises(ValueError, match="`map` \\(=3\\) must be one of the sheet's 3 maps"):
-        map_numbers(recording, value, 0, 3)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.float64])

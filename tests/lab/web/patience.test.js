@@ -19,14 +19,14 @@ function model(/** @type {(content: any, reply: (...given: any[]) => void) => vo
 
 test("a kernel that does not answer ends a question with a sentence", async () => {
   const dead = patient(model(() => {}), 5);
-  await assert.rejects(ask(dead, "scale", { recording: 1 }), /kernel does not answer/);
+  await assert.rejects(ask(dead, "picture", { recording: 1 }), /kernel does not answer/);
 });
 
 test("an answer in time is the answer, and each question ends alone", async () => {
   const text = new TextEncoder().encode(JSON.stringify({ answer: { largest: 3 }, buffers: [], odd: [] }));
   const envelope = Uint8Array.from([text.length, 0, 0, 0, ...text]).buffer;
   const alive = patient(model((content, reply) => content.recording === 1 && setTimeout(() => reply({ id: content.id }, [envelope]), 1)), 30);
-  const [answered, late] = await Promise.allSettled([ask(alive, "scale", { recording: 1 }), ask(alive, "scale", { recording: 2 })]);
+  const [answered, late] = await Promise.allSettled([ask(alive, "picture", { recording: 1 }), ask(alive, "picture", { recording: 2 })]);
   assert.deepEqual(answered, { status: "fulfilled", value: { largest: 3 } });
   assert.equal(late.status, "rejected");
 });

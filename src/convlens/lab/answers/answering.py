@@ -9,7 +9,6 @@ from typing import TypedDict
 
 from torch import nn
 
-from convlens.lab.answers.arithmetic import Ranking, TermsAnswer
 from convlens.lab.answers.atlas import AtlasAnswer, atlas_of
 from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
 from convlens.lab.answers.changing import ReplayAnswer, replayed, resized
@@ -33,19 +32,13 @@ from convlens.lab.answers.reaching import ReachAnswer, reach_of
 from convlens.lab.answers.scores import scores_of
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer
 from convlens.lab.answers.sharing import FigureAnswer, PythonAnswer, command, figure, python
-from convlens.lab.answers.sheets import NumbersAnswer, SheetAnswer, map_numbers, sheet_of
+from convlens.lab.answers.sheets import SheetAnswer, sheet_of
 from convlens.lab.answers.slots import InputSources
 from convlens.lab.answers.together import SheetsAnswer, together
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.own_networks import siblings
 from convlens.learn.predicting.reliability import doubts as doubts_of
-from convlens.lens import Recording, explain_value
-
-
-class ScaleAnswer(TypedDict):
-    """The largest size of a number that the network computed: its own colour scale."""
-
-    largest: float
+from convlens.lens import Recording
 
 
 class PictureAnswer(TypedDict):
@@ -279,12 +272,6 @@ class Lab:
         seen.element(value, index)
         return figure(seen, value, index, form, dark)
 
-    def terms(self, recording: int, value: int, index: tuple[int, ...], start: int) -> TermsAnswer:
-        """Return the terms of a number from rank `start` on."""
-        seen = self._looks.at(recording)
-        seen.element(value, index)
-        return Ranking(seen.recording, explain_value(seen.recording, value, index)).terms(start)
-
     def sheet(self, recording: int, value: int, first: int = 0) -> SheetAnswer:
         """Return the feature maps of a value (see `convlens.lab.answers.sheets.sheet_of`)."""
         seen = self._looks.at(recording)
@@ -318,15 +305,6 @@ class Lab:
         """Return the kernel by which a convolution made one map of a value."""
         seen = self._looks.at(recording)
         return kernels_of(seen.recording, seen.value(value), map)
-
-    def numbers(self, recording: int, value: int, first: int = 0, map: int = 0) -> NumbersAnswer:
-        """Return the exact numbers of one map."""
-        seen = self._looks.at(recording)
-        return map_numbers(seen.recording, seen.value(value), first, map)
-
-    def scale(self, recording: int) -> ScaleAnswer:
-        """Return the largest size of a number that the network computed."""
-        return {"largest": self._looks.at(recording).largest}
 
     def walk(self, recording: int, detection: int) -> WalkAnswer:
         """Return a detection walked back, station by station."""

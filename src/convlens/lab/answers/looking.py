@@ -19,7 +19,6 @@ from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.scores import classes_of
 from convlens.lab.answers.segments import Segments, Standing, segments_of
-from convlens.lab.answers.sheets import largest, numbers
 from convlens.lab.answers.slots import InputSources, slots_of
 from convlens.lab.answers.steps import StepRow, step_rows
 from convlens.learn.modes import mode
@@ -82,13 +81,6 @@ class Look:
     def steps(self) -> list[StepRow]:
         """Every step, as the page reads it."""
         return step_rows(self.recording)
-
-    @cached_property
-    def largest(self) -> float:
-        """The largest size of a number in any value that the network computed."""
-        values = self.recording.values
-        computed = (v for v in values if v.kind == "computed" and not v.opaque)
-        return max((largest(numbers(v)) for v in computed), default=0.0)
 
     def walk(self, detection: int) -> WalkAnswer:
         """Return a detection walked back, which takes a while the first time."""

@@ -64,12 +64,6 @@ class SheetAnswer(TypedDict):
     exact: Singles | Doubles | None
 
 
-class NumbersAnswer(TypedDict):
-    """The numbers of one map, row by row."""
-
-    numbers: Doubles
-
-
 @dataclass(frozen=True)
 class SheetLayout:
     """How a value lies on a sheet.
@@ -241,21 +235,6 @@ def sheet_of(recording: Recording, value: Value, first: int = 0) -> SheetAnswer:
         "codes": _flat(codes),
         "exact": _flat(maps) if maps.numel() <= MOST_EXACT else None,
     }
-
-
-def map_numbers(recording: Recording, value: Value, first: int, number: int) -> NumbersAnswer:
-    """Return the numbers of one map of a sheet.
-
-    Raises:
-        ValueError: the sheet has no such map; `first` lies outside the axis.
-    """
-    plan = layout_in(recording, value)
-    part = _part(numbers(value), plan, first)
-    rows, columns = plane_of(tuple(part.shape), plan.plane)
-    maps = _maps(part, rows * columns)
-    if not 0 <= number < maps.shape[0]:
-        raise ValueError(f"`map` (={number}) must be one of the sheet's {maps.shape[0]} maps")
-    return {"numbers": _flat(maps[number].to(torch.float64))}
 
 
 def _flat(tensor: torch.Tensor) -> npt.NDArray[Any]:

@@ -425,16 +425,6 @@ export interface TermsAnswer {
   rest_count: number;
 }
 
-/** The numbers of one map. */
-export interface NumbersAnswer {
-  numbers: Float64Array;
-}
-
-/** The largest number that the network computed. */
-export interface ScaleAnswer {
-  largest: number;
-}
-
 /** A detection walked back, and the numbers of its stations' maps. */
 export interface WalkAnswer {
   detection: number;
@@ -578,13 +568,10 @@ export interface QuestionTable {
   bench: (asked: { recording: number, value: number, index: number[], channel?: number, beside?: number }) => BenchAnswer;
   python: (asked: { recording: number, value: number, index: number[] }) => PythonAnswer;
   figure: (asked: { recording: number, value: number, index: number[], form?: string, dark?: boolean }) => FigureAnswer;
-  terms: (asked: { recording: number, value: number, index: number[], start: number }) => TermsAnswer;
   atlas: (asked: { recording: number }) => AtlasAnswer;
   kernels: (asked: { recording: number, value: number, map: number }) => KernelsAnswer;
   sheets: (asked: { recording: number, values: number[], firsts: number[], made?: number, map?: number }) => SheetsAnswer;
   sheet: (asked: { recording: number, value: number, first?: number }) => SheetAnswer;
-  numbers: (asked: { recording: number, value: number, first?: number, map?: number }) => NumbersAnswer;
-  scale: (asked: { recording: number }) => ScaleAnswer;
   walk: (asked: { recording: number, detection: number }) => WalkAnswer;
   mask: (asked: { recording: number, detection: number, map?: number }) => Lit;
   segments: (asked: { recording: number }) => SegmentsAnswer;
