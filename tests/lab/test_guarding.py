@@ -69,7 +69,7 @@ def test_two_tokens_are_none(site: Served) -> None:
         ),
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/lab.js", "/api/network"])
+@pytest.mark.parametrize("path", ["/", "/stage.js", "/api/network"])
 def test_other_hosts_are_refused(site: Served, client: httpx.Client, host: str, path: str) -> None:
     wrong = host.format(port=site.port, host=site.host)
     assert client.get(path, headers={"host": wrong}).status_code == 403

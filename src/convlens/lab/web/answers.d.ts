@@ -418,13 +418,6 @@ export interface SheetAnswer {
   exact: Float32Array | Float64Array | null; // the numbers themselves, null for a large sheet
 }
 
-/** Further terms of a number. */
-export interface TermsAnswer {
-  groups: TermGroup[];
-  rest: number;
-  rest_count: number;
-}
-
 /** A detection walked back, and the numbers of its stations' maps. */
 export interface WalkAnswer {
   detection: number;
