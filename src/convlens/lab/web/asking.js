@@ -13,7 +13,7 @@ export const ask = (model, question, asked) => sent(model, { ask: question, ...a
 /** Run the network on a picture. @param {Model} model @param {string} name @param {ArrayBuffer} picture @param {number} slot the input it is for */
 export const look = (model, name, picture, slot) => sent(model, { ask: "look", name, slot }, [picture]);
 
-/** @param {Model} model @param {Omit<Message, "id">} content @param {ArrayBuffer[]} [buffers] */
+/** @param {Model} model @param {Omit<Message, "id">} content @param {ArrayBuffer[]} [buffers] @returns {Promise<object>} */
 function sent(model, content, buffers = []) {
   const id = ++last;
   return new Promise((resolve, reject) => {

@@ -138,7 +138,7 @@ export class Bench {
     return !real || this.#side === "this" ? numbers : this.#side === "other" ? real : numbers.map((x, i) => x - real[i]);
   }
 
-  /** Show what a change does, where that is a few lines of arithmetic. @param {import("./state.js").SetNumber} change */
+  /** Show what a change does, where that is a few lines of arithmetic. @param {SetNumber} change */
   preview(change) {
     if (!this.laid || this.stage.state.near !== "window") return;
     this.laid.own();

@@ -16,7 +16,7 @@ export class Changes {
     this.stage = stage;
   }
 
-  /** Another network or picture was recorded: nothing is changed. */
+  /** Forget the changes of another network or picture. */
   begin() {
     this.#applied = "";
     this.#before = this.stage.net.told.scores;
@@ -83,29 +83,28 @@ export class Changes {
   }
 }
 
-export const editable = {
-  /** Arrow keys turn a number, Delete restores it, 0 clears it. @param {Stage} stage @param {string} at @param {number[]} index @param {number} x @param {number} most */
-  key: (stage, at, index, x, most) => (/** @type {KeyboardEvent} */ event) => {
-    const unit = most / (event.shiftKey ? 4 : 20);
-    const to = { ArrowUp: x + unit, ArrowDown: x - unit, PageUp: x + most / 2, PageDown: x - most / 2, 0: 0 }[event.key];
-    if (to !== undefined) stage.change({ at, index, to });
-    else if (event.key === "Delete" || event.key === "Home") stage.restoreNumber(at, index);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  },
-
-  /** Dragging up adds, dragging down takes away. @param {Stage} stage @param {string} at @param {number[]} index @param {number} x @param {number} most */
-  drag: (stage, at, index, x, most) => (/** @type {PointerEvent} */ { currentTarget, clientY, pointerId }) => {
-    const el = /** @type {HTMLElement} */ (currentTarget), held = new AbortController(), { signal } = held;
-    el.setPointerCapture(pointerId);
-    el.focus();
-    el.addEventListener("pointermove", (later) => {
-      if (Math.abs(later.clientY - clientY) > 3) stage.change({ at, index, to: x + ((clientY - later.clientY) / 90) * most });
-    }, { signal });
-    for (const end of ["pointerup", "pointercancel"]) el.addEventListener(end, () => held.abort(), { signal });
-  },
-};
+/** What turns a number: keys, a drag up or down, a double click, which restores it. @param {Stage} stage @param {string} at @param {number[]} index @param {number} x @param {number} most */
+export function editable(stage, at, index, x, most) {
+  const set = (/** @type {number} */ to) => stage.change({ at, index, to }), restore = () => stage.restoreNumber(at, index);
+  return {
+    restore,
+    key(/** @type {KeyboardEvent} */ event) {
+      const unit = most / (event.shiftKey ? 4 : 20), to = { ArrowUp: x + unit, ArrowDown: x - unit, PageUp: x + most / 2, PageDown: x - most / 2, 0: 0 }[event.key];
+      if (to !== undefined) set(to);
+      else if (/^(Delete|Home)$/.test(event.key)) restore();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    drag(/** @type {PointerEvent} */ { currentTarget, clientY, pointerId }) {
+      const el = /** @type {HTMLElement} */ (currentTarget), held = new AbortController(), { signal } = held;
+      el.setPointerCapture(pointerId);
+      el.focus();
+      el.addEventListener("pointermove", (later) => { if (Math.abs(later.clientY - clientY) > 3) set(x + ((clientY - later.clientY) / 90) * most); }, { signal });
+      for (const end of ["pointerup", "pointercancel"]) el.addEventListener(end, () => held.abort(), { signal });
+    },
+  };
+}
 
 /** The stride, padding and dilation of a step, and whether its map is on. @param {Stage} stage @param {Laid} laid */
 export function controls(stage, { step, net, out }) {

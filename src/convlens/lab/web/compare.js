@@ -55,10 +55,10 @@ export class Compare extends Part {
     el.hidden = !found;
     if (!found) return;
     const first = found.rows.find(({ step }) => step === found.first);
-    const where = first && html`first different at <button type="button" class="crumb" @click=${() => stage.go({ at: net.value(first.value).name, index: first.index, near: "window" })}>
+    const where = first && html`first different at <button class="crumb" @click=${() => stage.go({ at: net.value(first.value).name, index: first.index, near: "window" })}>
       ${net.title(first.value)}, ${net.spot(first.value, first.index)}</button> (difference ${short(first.largest)}${first.bound === null ? "" : `; rounding allows ${rough(first.bound)}`}).`;
     render(html`Compared with <b>${this.#name}</b>: ${where ?? (found.rows.length ? "equal within rounding." : "equal, bit for bit.")}
-      <button type="button" class="quiet" aria-label="End the comparison" @click=${() => stage.go({ with: "" })}>✕</button>`, el);
+      <button class="quiet" aria-label="End the comparison" @click=${() => stage.go({ with: "" })}>✕</button>`, el);
   }
 
   /** What the reader may compare with. @param {string[]} samples */

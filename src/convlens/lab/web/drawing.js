@@ -30,11 +30,11 @@ export function draw(dialog, films, given, done) {
     dialog.close();
   };
   const show = (said = "") => render(html`<h2>${title}</h2>${films ? video : canvas}
-    ${films ? nothing : html`<div class="brushes" role="group" aria-label="Brush">${BRUSHES.map(([label, colour]) => html`<button type="button" aria-label=${label} aria-pressed=${colour === brush}
+    ${films ? nothing : html`<div class="brushes" role="group" aria-label="Brush">${BRUSHES.map(([label, colour]) => html`<button aria-label=${label} aria-pressed=${colour === brush}
       .style=${`background:${colour}`} @click=${() => { brush = colour; show(); }}></button>`)}</div>`}
     <p class="said soft" role="status">${said}</p>
-    <div class="choices"><button type="button" @click=${() => dialog.close()}>Cancel</button>
-      ${films ? nothing : html`<button type="button" @click=${clear}>Clear</button>`}<button type="button" class="strong" @click=${use}>Use it</button></div>`, dialog);
+    <div class="choices"><button @click=${() => dialog.close()}>Cancel</button>
+      ${films ? nothing : html`<button @click=${clear}>Clear</button>`}<button class="strong" @click=${use}>Use it</button></div>`, dialog);
 
   paints(canvas, (from, to) => {
     Object.assign(pen, { strokeStyle: brush, lineWidth: SIDE / 12, lineCap: "round" });

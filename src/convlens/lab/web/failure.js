@@ -1,7 +1,7 @@
 // A network that failed: the failing call, what it was given, and the sizes that led there.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
-import { shapeText } from "./numbers.js";
+import { shapeText, volume } from "./numbers.js";
 import { Part } from "./part.js";
 
 /** Return the name by which the address reaches the failing call. @param {FaultRow} fault */
@@ -10,7 +10,7 @@ export const faultName = ({ step }) => `@${step}`;
 export class Failure extends Part {
   async draw() {
     const { stage, net } = this, fault = /** @type {FaultRow} */ (net.told.fault), { operands, chain, source } = fault;
-    const size = (/** @type {FaultRow["operands"][0] | FaultRow["chain"][0]} */ { value, shape }, name = "", more = /** @type {Shown} */ ("")) => html`<button type="button" class=${name}
+    const size = (/** @type {FaultRow["operands"][0] | FaultRow["chain"][0]} */ { value, shape }, name = "", more = /** @type {Shown} */ ("")) => html`<button class=${name}
       @click=${() => stage.go({ at: net.value(value).name, near: "step" })}><b>${net.title(value)}</b> <span>${shapeText(shape)}</span>${more}</button>`;
     const sign = (/** @type {string} */ text) => html`<span class="sign" aria-hidden="true">${text}</span>`;
     stage.laid = null;
@@ -24,6 +24,6 @@ export class Failure extends Part {
 
 /** Where a row was laid out of maps: "100352 = 32 × 56 × 56". @param {number[]} shape @param {FaultRow["chain"]} chain @returns {Shown} */
 function factors(shape, chain) {
-  const length = shape.at(-1) ?? 0, maps = chain.findLast((size) => size.shape.length > 2 && size.shape.slice(1).reduce((a, b) => a * b, 1) === length);
+  const length = shape.at(-1) ?? 0, maps = chain.findLast((size) => size.shape.length > 2 && volume(size.shape.slice(1)) === length);
   return maps && shape.length <= 2 ? html`<span class="soft">${length} = ${maps.shape.slice(1).join(" × ")}</span>` : nothing;
 }

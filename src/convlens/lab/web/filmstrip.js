@@ -37,8 +37,8 @@ export class Filmstrip extends Part {
   #show() {
     const { narrow, stage: { picture } } = this, { stations } = this.#walk, at = Math.min(this.#at ?? 0, stations.length - 1), { text, chosen } = stations[at];
     const says = `${text[0].toUpperCase()}${text.slice(1)}.`.replace(/(^|[ (])-(?=\d)/g, "$1−");
-    const said = html`<p class="fs-say" aria-live="polite">${chosen ? html`<b>${chosen.text}</b> ` : nothing}${says} <button type="button" class="fs-open" @click=${() => this.#go(stations[at])}>Open this number</button></p>`;
-    render(html`<ol class="fs-row" @keydown=${(event) => this.#key(event)}>${stations.map((station, k) => html`${this.#link(station, k)}<li class="fs-frame"><button type="button" data-station=${k} tabindex=${k === at ? 0 : -1} aria-pressed=${k === at}
+    const said = html`<p class="fs-say" aria-live="polite">${chosen ? html`<b>${chosen.text}</b> ` : nothing}${says} <button class="fs-open" @click=${() => this.#go(stations[at])}>Open this number</button></p>`;
+    render(html`<ol class="fs-row" @keydown=${(event) => this.#key(event)}>${stations.map((station, k) => html`${this.#link(station, k)}<li class="fs-frame"><button data-station=${k} tabindex=${k === at ? 0 : -1} aria-pressed=${k === at}
         @pointerenter=${({ pointerType }) => { if (pointerType === "mouse" && !narrow) this.#choose(k); }} @focus=${() => this.#choose(k)} @pointerdown=${() => { this.#before = this.#at; }} @click=${({ detail }) => (this.#before === k || !detail ? this.#go(station) : this.#choose(k))}>
         <span class="fs-name">${station.name}</span>${station.frame === "score" ? html`<span class="fs-big">${station.brief}</span>` : html`<canvas aria-hidden="true"></canvas>`}
         <span class="fs-brief">${station.frame === "score" ? "softmax" : station.brief || picture.seen?.walked?.label}</span></button>${narrow && k === at ? said : nothing}</li>`)}</ol>${narrow ? nothing : said}`, this.el);
@@ -54,7 +54,7 @@ export class Filmstrip extends Part {
   /** The line to a frame: full where it is made of this one, broken where it was chosen. @param {WalkStation} station @param {number} k */
   #link({ link, chosen }, k) {
     if (!chosen && link !== "chosen") return k ? html`<li class="fs-link" aria-hidden="true"></li>` : nothing;
-    return html`<li class="fs-link chosen">${chosen ? html`<button type="button" title="Open the number that chose it" @click=${() => this.#open(chosen, "number")}>chosen</button>` : html`<span>chosen</span>`}</li>`;
+    return html`<li class="fs-link chosen">${chosen ? html`<button title="Open the number that chose it" @click=${() => this.#open(chosen, "number")}>chosen</button>` : html`<span>chosen</span>`}</li>`;
   }
 
   /** Show a frame's sentence and its place in the picture; nothing is asked. @param {number} k */

@@ -7,8 +7,8 @@ import { DISTANCES } from "./state.js";
 /** Fill the stage's element with its frame. @param {Stage} stage @param {HTMLElement} el */
 export function frame(stage, el) {
   render(html`<header><h1>convlens</h1><div class="menus"></div><span class="push"></span><div class="answer"></div><div class="find"></div>
-      <button type="button" class="undo" hidden @click=${() => stage.undo()}></button>
-      <button type="button" class="icon help" aria-label="A tour and the keys" title="A tour and the keys  ?" @click=${() => stage.tour.begin()}>?</button></header>
+      <button class="undo" hidden @click=${() => stage.undo()}></button>
+      <button class="icon help" aria-label="A tour and the keys" title="A tour and the keys  ?" @click=${() => stage.tour.begin()}>?</button></header>
     <section class="band" aria-label="About the weights" hidden></section><section class="compared" aria-label="The comparison" hidden></section><div class="alert" role="alert" hidden></div>
     <section class="bar" aria-label="Place, direction, distance"><nav class="crumbs" aria-label="Where you are"></nav><span class="push"></span><div class="acts"></div><div class="distances"></div></section>
     <nav class="strip" aria-label="The network, from picture to answer"></nav>
@@ -26,7 +26,7 @@ export function segments(label, choices, chosen, choose) {
     choose(choices[(choices.findIndex(([choice]) => choice === chosen) + by + choices.length) % choices.length][0]);
     /** @type {HTMLElement | null} */ (group.querySelector("[aria-checked=true]"))?.focus();
   };
-  return html`<div class="segments" role="radiogroup" aria-label=${label} @keydown=${key}>${choices.map(([choice, text]) => html`<button type="button" role="radio"
+  return html`<div class="segments" role="radiogroup" aria-label=${label} @keydown=${key}>${choices.map(([choice, text]) => html`<button role="radio"
     data-choice=${choice} tabindex=${choice === chosen ? 0 : -1} aria-checked=${choice === chosen} @click=${() => choose(choice)}>${text}</button>`)}</div>`;
 }
 
@@ -49,14 +49,14 @@ export const scored = ({ random }, { label, index, share, text }) => [random ? `
 /** Draw what stands above the stage: place, direction, distance, answer, undo. @param {Stage} stage */
 export function drawBar(stage) {
   const { state: { near, set, way }, net, value, bench, bench: { playing }, go } = stage, step = near === "window" && value ? net.maker(value.id) : undefined;
-  const icon = (/** @type {string} */ text, /** @type {string} */ label, /** @type {string} */ key, /** @type {() => void} */ act, name = "") => html`<button type="button" class="icon ${name}" aria-label=${label} title="${label}  ${key}" @click=${act}>${text}</button>`;
+  const icon = (/** @type {string} */ text, /** @type {string} */ label, /** @type {string} */ key, /** @type {() => void} */ act, name = "") => html`<button class="icon ${name}" aria-label=${label} title="${label}  ${key}" @click=${act}>${text}</button>`;
   render(segments("Distance", DISTANCES.map((d) => /** @type {const} */ ([d, d[0].toUpperCase() + d.slice(1)])), near, (d) => go({ near: d })), stage.at("distances"));
   render(html`${step ? html`<div class="player">${icon("‹", "One place back", ",", () => bench.next(-1))}
       ${icon(playing ? "❙❙" : "▶\uFE0E", playing ? "Pause" : "Play", "space", () => bench.play(), "play")}
       ${icon("›", "One place on", ".", () => bench.next(1))}</div>` : nothing}
     ${step?.windows.length || near === "number" ? segments("Direction", [["made", "made of"], ["feeds", "feeds"]], way, (other) => go({ way: other, from: null })) : nothing}`, stage.at("acts"));
   render(html`${crumbs(stage).map(([text, to], i) => html`${i ? html`<span class="soft" aria-hidden="true">›</span>` : nothing}
-    <button type="button" class="crumb" aria-current=${to === near || (i && !value) ? "location" : nothing} @click=${() => go({ near: to })}>${text}</button>`)}${came(stage)}`, stage.at("crumbs"));
+    <button class="crumb" aria-current=${to === near || (i && !value) ? "location" : nothing} @click=${() => go({ near: to })}>${text}</button>`)}${came(stage)}`, stage.at("crumbs"));
   render(answer(stage), stage.at("answer"));
   const undo = stage.at("undo");
   undo.hidden = !set.length;
@@ -83,14 +83,14 @@ function came({ net, state: { near, trail }, go }) {
   if (near !== "number" || !trail.length) return nothing;
   return html`<span class="came soft">came from ${trail.map((stop, i) => {
     const value = net.named(stop.at);
-    return value ? html`${i ? " › " : ""}<button type="button" class="crumb" @click=${() => go({ ...stop, trail: trail.slice(0, i) })}>${net.title(value.id)} ${stop.index.slice(1).join(", ")}</button>` : nothing;
+    return value ? html`${i ? " › " : ""}<button class="crumb" @click=${() => go({ ...stop, trail: trail.slice(0, i) })}>${net.title(value.id)} ${stop.index.slice(1).join(", ")}</button>` : nothing;
   })}</span>`;
 }
 
 /** The network's answer in a word, which leads to its number; of a detector or a segmenter, to the picture. @param {Stage} stage */
 function answer(stage) {
   const { told, told: { detections, segments: parts, output, scores: [score] } } = stage.net;
-  const button = (/** @type {string} */ title, /** @type {Partial<State>} */ to, /** @type {unknown} */ said) => html`<button type="button" title=${title} @click=${() => stage.go(to)}><span class="soft wide">answer </span>${said}</button>`;
+  const button = (/** @type {string} */ title, /** @type {Partial<State>} */ to, /** @type {unknown} */ said) => html`<button title=${title} @click=${() => stage.go(to)}><span class="soft wide">answer </span>${said}</button>`;
   if (detections || parts) {
     const best = detections?.best[0], most = parts?.classes[0], more = (detections?.count ?? 1) - 1;
     return button("Go to the picture", stage.doorway(), best ? html`<b>${best.label}</b> ${best.text}${more ? html`<span class="soft wide"> and ${more} more</span>` : nothing}` : most ? html`<b>${most.name}</b> ${percent(most.share)}` : "nothing found");

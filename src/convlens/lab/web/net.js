@@ -1,6 +1,6 @@
 // One recorded network: its values and steps, what reads what, and the names that people know them by.
 
-import { ravel, shapeText, unravel } from "./numbers.js";
+import { ravel, shapeText, unravel, volume } from "./numbers.js";
 
 const ORDERED = new Set("flatten view reshape squeeze unsqueeze dropout identity contiguous detach clone to".split(" ")); // numbers stay in order
 const COLOURS = ["red", "green", "blue"];
@@ -51,8 +51,8 @@ export class Net {
   /** Return the number that a number is a plain copy of, past plumbing that keeps the order. @param {number} id @param {number[]} index @returns {[number, number[]]} */
   through(id, index) {
     const step = this.maker(id), from = step?.plumbing && step.x.length === 1 && ORDERED.has(step.op) ? this.value(step.x[0]) : null;
-    const size = (/** @type {number[]} */ shape) => shape.reduce((a, b) => a * b, 1), { shape } = this.value(id);
-    return from && size(from.shape) === size(shape) ? this.through(from.id, unravel(ravel(index, shape), from.shape)) : [id, index];
+    const { shape } = this.value(id);
+    return from && volume(from.shape) === volume(shape) ? this.through(from.id, unravel(ravel(index, shape), from.shape)) : [id, index];
   }
 
   /** How many of a value's last axes are space. @param {number} id */

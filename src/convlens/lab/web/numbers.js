@@ -28,8 +28,7 @@ export function short(x) {
 /** Write a number as small as a cell is: at most five signs, `.81`, `~0` below .0005. @param {number} x */
 export function tight(x) {
   if (x === 0 || !Number.isFinite(x)) return short(x);
-  const size = Math.abs(x);
-  const sign = x < 0 ? "−" : "";
+  const size = Math.abs(x), sign = x < 0 ? "−" : "";
   if (size >= 9999.5) return minus(x.toExponential(0).replace("+", ""));
   if (size >= 99.5) return sign + size.toFixed(0);
   if (Number.isInteger(size)) return sign + size;
@@ -40,46 +39,28 @@ export function tight(x) {
 }
 
 /** Write a number with its sign, to stand in a sum. @param {number} x */
-export function signed(x) {
-  return x < 0 ? short(x) : `+${short(x)}`;
-}
+export const signed = (x) => x < 0 ? short(x) : `+${short(x)}`;
 
 /** Write a share of 1. @param {number} x */
-export function percent(x) {
-  return `${(100 * x).toFixed(1)} %`;
-}
+export const percent = (x) => `${(100 * x).toFixed(1)} %`;
 
 /** Write positions from first to before last: "5–7". @param {number} first @param {number} last */
-export function span(first, last) {
-  return last - first <= 1 ? String(first) : `${first}–${last - 1}`;
-}
+export const span = (first, last) => last - first <= 1 ? String(first) : `${first}–${last - 1}`;
 
 /** Write a count and its noun. @param {number} n @param {string} noun */
-export function plural(n, noun) {
-  return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
-}
+export const plural = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 /** Write two digits, for bounds and differences. @param {number} x */
-export function rough(x) {
-  return x === 0 ? "0" : minus(x.toExponential(1).replace("+", ""));
-}
+export const rough = (x) => x === 0 ? "0" : minus(x.toExponential(1).replace("+", ""));
 
 /** Write a count with spaces between thousands. @param {number} n */
-export function count(n) {
-  return n.toLocaleString("en").replaceAll(",", " ");
-}
+export const count = (n) => n.toLocaleString("en").replaceAll(",", " ");
 
 /** @param {string} text */
-function minus(text) {
-  return text.replaceAll("-", "−");
-}
+const minus = (text) => text.replaceAll("-", "−");
 
 /** Write a shape without its sample axis when that is 1. @param {number[]} shape */
-export function shapeText(shape) {
-  if (shape.length === 0) return "number";
-  const seen = shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape;
-  return seen.join("×");
-}
+export const shapeText = (shape) => (shape.length > 1 && shape[0] === 1 ? shape.slice(1) : shape).join("×") || "number";
 
 /** Return the index of a flat position. @param {number} position @param {number[]} shape */
 export function unravel(position, shape) {
@@ -92,9 +73,7 @@ export function unravel(position, shape) {
 }
 
 /** Return the flat position of an index. @param {number[]} index @param {number[]} shape */
-export function ravel(index, shape) {
-  return index.reduce((at, i, axis) => at * shape[axis] + i, 0);
-}
+export const ravel = (index, shape) => index.reduce((at, i, axis) => at * shape[axis] + i, 0);
 
 /** Return how many numbers a shape holds. @param {number[]} shape */
 export const volume = (shape) => shape.reduce((all, n) => all * n, 1);

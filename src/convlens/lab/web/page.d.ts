@@ -56,6 +56,12 @@ interface Change {
   to: number | "mute";
 }
 
+/** How a part of the state is written in the address, and read there; undefined where it cannot be. */
+interface Form<T> {
+  write(part: T): string;
+  read(text: string): T | undefined;
+}
+
 type Distance = "network" | "step" | "window" | "number";
 
 interface State {

@@ -120,7 +120,7 @@ export class PictureView extends Part {
     const area = (/** @type {Detection} */ { box: [a, b, c, d] }) => (c - a) * (d - b);
     const finite = [...boxes, ...low].filter(({ box }) => box.every(Number.isFinite)).sort((a, b) => area(b) - area(a)); // small ones on top
     const bones = boxes.filter(({ points, number }) => points.length && (this.stage.state.found === null || number === loud));
-    return html`${finite.map((each) => html`<button type="button" tabindex="-1" aria-hidden="true" data-found=${each.number} class="pv-box ${low.includes(each) ? "low" : ""} ${each.number === loud ? "loud" : "faint"}"
+    return html`${finite.map((each) => html`<button tabindex="-1" aria-hidden="true" data-found=${each.number} class="pv-box ${low.includes(each) ? "low" : ""} ${each.number === loud ? "loud" : "faint"}"
         .style=${`${within(each.box, rows, columns)};color:rgb(${each.colour})`} @click=${() => this.#open(each)} @pointerenter=${() => this.#point(each.number, null)}>${each.number === loud ? html`<span
         class="pv-tag ${each.box[1] < 0.08 * rows ? "inside" : ""} ${each.box[0] > 0.6 * columns ? "left" : ""}" .style=${`background:rgb(${each.colour})`}>${each.label} ${each.text}</span>` : nothing}</button>`)}
       ${bones.length ? html`<svg class="pv-bones" viewBox="0 0 ${columns} ${rows}" aria-hidden="true">${bones.map(({ points }) => skeleton(points, list))}</svg>` : nothing}
@@ -163,7 +163,7 @@ export class PictureView extends Part {
   /** A line of the list: its detection or its class. @param {number | null} found @param {number | null} label @param {number[]} colour @param {string} name @param {number} part of 1 @param {string} text @param {() => void} act @param {{ pressed?: boolean, low?: boolean }} [how] */
   #line(found, label, colour, name, part, text, act, { pressed, low } = {}) {
     const hot = String([found, label]) === String(this.#pointed);
-    return html`<button type="button" class="pv-line ${hot ? "hot" : ""}" title=${label === null ? nothing : "To where its score is the largest"} aria-pressed=${pressed ?? nothing} data-found=${found ?? nothing} @click=${act}
+    return html`<button class="pv-line ${hot ? "hot" : ""}" title=${label === null ? nothing : "To where its score is the largest"} aria-pressed=${pressed ?? nothing} data-found=${found ?? nothing} @click=${act}
       @pointerenter=${() => this.#point(found, label)} @pointerleave=${() => this.#point(null, null)}><i class="pv-swatch ${low ? "low" : ""}" .style=${`color:rgb(${colour})`}></i><span>${name}</span>
       <span class="pv-bar" aria-hidden="true"><i .style=${`width:${100 * (part || 0)}%`}></i></span><span class="n">${text}</span></button>`;
   }

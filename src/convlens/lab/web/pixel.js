@@ -30,7 +30,7 @@ export class PixelScores extends Part {
     const { stage, net } = this, [row, column] = this.place, { scores, sentence, value } = await stage.questions.once("pixel", { row, column });
     if (!current()) return;
     const most = largest(scores.map(({ score }) => score)) || 1;
-    render(html`<p class="ps-say">${sentence}</p>${scores.slice(0, LISTED).map(({ name, score, colour, index }) => html`<button type="button" class="pv-line ps-line" title="Open this number"
+    render(html`<p class="ps-say">${sentence}</p>${scores.slice(0, LISTED).map(({ name, score, colour, index }) => html`<button class="pv-line ps-line" title="Open this number"
         @click=${() => stage.go({ at: net.value(value).name, index, near: "window", trail: [] })}><i class="pv-swatch" .style=${`color:rgb(${colour})`}></i><span>${name}</span>
         <span class="ps-track"><i class=${score < 0 ? "negative" : "positive"} .style=${`${score < 0 ? "right" : "left"}:50%;width:${(50 * Math.abs(score)) / most}%`}></i></span><span class="n">${short(score)}</span></button>`)}
       ${scores.length > LISTED ? html`<p class="soft">${scores.length - LISTED} other classes score less.</p>` : nothing}`, this.el);

@@ -99,19 +99,26 @@ export class Stage {
 
   // Loading
 
-  async load() {
-    const turn = ++this.#loads, done = this.busy("Running the network");
+  /** Wait for what takes long; return it, null where it failed or is no longer wanted. @template T @param {string} text @param {() => Promise<T>} asked */
+  async #awaited(text, asked) {
+    const turn = ++this.#loads, done = this.busy(text);
     try {
-      const told = await this.questions.network();
-      if (turn !== this.#loads) return;
-      this.net = new Net(told);
+      const answer = await asked();
+      return turn === this.#loads ? answer : null;
     } catch (error) {
-      return this.alert(error);
+      if (turn === this.#loads) this.alert(error);
+      return null;
     } finally {
-      if (turn === this.#loads) this.el.ariaBusy = "false";
       done();
     }
-    const { recording, failure } = this.net.told;
+  }
+
+  async load() {
+    const told = await this.#awaited("Running the network", () => this.questions.network());
+    this.el.ariaBusy = "false";
+    if (!told) return;
+    const { recording, failure } = told;
+    this.net = new Net(told);
     this.alert(recording ? "" : failure);
     title(this);
     this.menus.draw();
@@ -150,18 +157,9 @@ export class Stage {
     await this.running(`Running ${this.net.told.name || "the network"} on ${name}`, () => look(this.model, name, bytes, slot));
   }
 
-  /** Wait for another recording, and show it. @param {string} text @param {() => Promise<unknown>} asked */
+  /** Wait for another recording, and show it. @param {string} text @param {() => Promise<object>} asked */
   async running(text, asked) {
-    const turn = ++this.#loads, done = this.busy(text);
-    try {
-      await asked();
-    } catch (error) {
-      if (turn === this.#loads) this.alert(error);
-      return;
-    } finally {
-      done();
-    }
-    if (turn === this.#loads) await this.load();
+    if (await this.#awaited(text, asked)) await this.load();
   }
 
   // Where the reader stands

@@ -1,7 +1,5 @@
 // Where the reader stands, as a value and as the text in the address bar.
 
-/** @typedef {{ at: string, index: number[], to: number }} SetNumber */
-
 /** @type {readonly Distance[]} */
 export const DISTANCES = ["network", "step", "window", "number"];
 
@@ -11,10 +9,11 @@ export const START = {
   open: [], scale: "unit", zoom: 0, found: null, station: null, least: 50, tint: 55,
 };
 
-/** How a part of a state is written, and read; what cannot be read is undefined. @typedef {{ write(part: unknown): string, read(text: string): unknown }} Form */
-
 /** @param {string} text */
-const numbers = (text) => (text === "" ? [] : text.split(",").every((part) => /^\d{1,9}$/.test(part)) ? text.split(",").map(Number) : undefined);
+function numbers(text) {
+  const parts = text ? text.split(",") : [];
+  return parts.every((part) => /^\d{1,9}$/.test(part)) ? parts.map(Number) : undefined;
+}
 
 /** @param {string} text */
 function decoded(text) {
@@ -31,49 +30,40 @@ function halves(text) {
   return cut > 0 ? [decoded(text.slice(0, cut)), text.slice(cut + 1)] : ["", ""];
 }
 
-/** @param {string} text @returns {Change | undefined} */
-function changeOf(text) {
-  const [at, change] = halves(text);
-  const [where, to] = change.split(":");
-  const index = numbers(where);
-  const number = to ? Number(to) : NaN;
-  if (!at) return;
-  if (to === "mute") return index?.length === 1 ? { at, index: index[0], to } : undefined;
-  if (index) return Number.isFinite(number) ? { at, index, to: number } : undefined;
-  return /^(stride|padding|dilation)$/.test(where) && /^\d{1,9}$/.test(to) ? { at, index: where, to: number } : undefined;
-}
-
+/** @type {Form<string>} */
 const NAME = { write: encodeURIComponent, read: decoded };
+/** @type {Form<number[]>} */
 const INDEX = { write: String, read: numbers };
+/** @type {Form<Stop>} */
 const STOP = {
-  write: (/** @type {Stop} */ { at, index }) => `${encodeURIComponent(at)}!${index}`,
-  read(/** @type {string} */ text) {
-    const [at, place] = halves(text);
-    const index = numbers(place);
+  write: ({ at, index }) => `${encodeURIComponent(at)}!${index}`,
+  read(text) {
+    const [at, place] = halves(text), index = numbers(place);
     return at && index ? { at, index } : undefined;
   },
 };
+/** @type {Form<Change>} */
 const CHANGE = {
-  write: (/** @type {Change} */ { at, index, to }) => `${encodeURIComponent(at)}!${index}:${to === "mute" ? to : Number(to.toPrecision(9))}`,
-  read: changeOf,
+  write: ({ at, index, to }) => `${encodeURIComponent(at)}!${index}:${to === "mute" ? to : Number(to.toPrecision(9))}`,
+  read(text) {
+    const [at, change] = halves(text), [where, to] = change.split(":"), index = numbers(where), number = to ? Number(to) : NaN;
+    if (!at) return;
+    if (to === "mute") return index?.length === 1 ? { at, index: index[0], to } : undefined;
+    if (index) return Number.isFinite(number) ? { at, index, to: number } : undefined;
+    return /^(stride|padding|dilation)$/.test(where) && /^\d{1,9}$/.test(to) ? { at, index: where, to: number } : undefined;
+  },
 };
 
-/** @param {string[]} texts */
-const choice = (...texts) => ({ write: String, read: (/** @type {string} */ text) => texts.find((each) => each === text) });
+/** @param {string[]} texts @returns {Form<string>} */
+const choice = (...texts) => ({ write: String, read: (text) => texts.find((each) => each === text) });
 
-/** A whole number; one beyond `low` or `high` is read as that. @param {number} [low] @param {number} [high] */
-const whole = (low = 0, high = Infinity) => ({
-  write: String,
-  read: (/** @type {string} */ text) => (/^-?\d{1,9}$/.test(text) && (low || text[0] !== "-") ? Math.max(low, Math.min(high, Number(text))) : undefined),
-});
+/** A whole number; one beyond `low` or `high` is read as that. @param {number} [low] @param {number} [high] @returns {Form<number>} */
+const whole = (low = 0, high = Infinity) => ({ write: String, read: (text) => (/^-?\d{1,9}$/.test(text) && (low || text[0] !== "-") ? Math.max(low, Math.min(high, Number(text))) : undefined) });
 
-/** @param {Form} form */
-const list = ({ write, read }) => ({
-  write: (/** @type {unknown[]} */ parts) => parts.map(write).join(";"),
-  read: (/** @type {string} */ text) => text.split(";").flatMap((part) => (part && read(part)) || []),
-});
+/** @template T @param {Form<T>} form @returns {Form<T[]>} */
+const list = ({ write, read }) => ({ write: (parts) => parts.map(write).join(";"), read: (text) => text.split(";").flatMap((part) => (part && read(part)) || []) });
 
-/** @type {Record<keyof State, Form>} */
+/** @type {Record<keyof State, Form<unknown>>} */
 const FORMS = {
   at: NAME, index: INDEX, near: choice(...DISTANCES), way: choice("made", "feeds"), from: INDEX, channel: whole(), trail: list(STOP), set: list(CHANGE), with: NAME,
   open: list(NAME), scale: choice("unit", "step"), zoom: whole(-12, 12), found: whole(), station: whole(), least: whole(0, 100), tint: whole(0, 100),

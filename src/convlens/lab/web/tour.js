@@ -39,7 +39,7 @@ export class Tour extends Part {
     for (const lit of stage.el.querySelectorAll(".toured")) lit.classList.remove("toured");
     el.hidden = !stop;
     if (!stop) return;
-    const [where, says] = stop, button = (/** @type {string} */ text, /** @type {() => void} */ act, name = "") => html`<button type="button" class=${name} @click=${act}>${text}</button>`;
+    const [where, says] = stop, button = (/** @type {string} */ text, /** @type {() => void} */ act, name = "") => html`<button class=${name} @click=${act}>${text}</button>`;
     stage.el.querySelector(where)?.classList.add("toured");
     render(html`<p role="status">${typeof says === "string" ? says : says(this.net)}</p><div class="choices">
       ${button(next === STOPS.length ? "Done" : "Next", () => this.#to(next), "strong")}${this.#at ? button("Back", () => this.#to(this.#at - 1)) : nothing}
@@ -51,7 +51,7 @@ export class Tour extends Part {
     const list = (/** @type {string} */ title, /** @type {[unknown, string][]} */ rows) => html`<h2>${title}</h2><dl class="keys">${rows.map(([name, says]) => html`<div><dt>${name}</dt><dd>${says}</dd></div>`)}</dl>`;
     dialog.ariaLabel = "Keys and words";
     render(html`${list("Keys", KEYS.flatMap(([, shown, does]) => (shown ? [[html`<kbd>${shown}</kbd>`, does]] : [])))}${list("Words", GLOSSARY)}
-      <div class="choices"><button type="button" class="strong" @click=${() => dialog.close()}>Close</button></div>`, dialog);
+      <div class="choices"><button class="strong" @click=${() => dialog.close()}>Close</button></div>`, dialog);
     dialog.showModal();
   }
 }

@@ -34,7 +34,7 @@ import { around, readers } from "../parts/windows.js";
  * @property {(view: View) => string} sentence
  * @property {(view: View) => Drawn} middle
  * @property {(view: View) => Drawn} line
- * @property {(laid: Laid, change: import("../state.js").SetNumber) => boolean} [preview] shows a change at once, and says whether it could
+ * @property {(laid: Laid, change: SetNumber) => boolean} [preview] shows a change at once, and says whether it could
  * @property {(laid: Laid) => string} sign between the input and what follows
  * @property {(laid: Laid) => string} caption of the middle
  */

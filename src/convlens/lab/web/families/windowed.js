@@ -59,10 +59,10 @@ function sentence({ laid, terms, made }) {
 
 /** A weight or a bias that the reader may turn. @param {View} view @param {number | null | undefined} id of its value @param {number[]} index @param {number} x @param {number} most @param {{ label: string, name?: string, style?: string, text: string, k?: number[] | null }} how */
 function turning({ stage, laid, point }, id, index, x, most, { label, name = "", style = "", text, k = null }) {
-  const at = id == null ? "" : laid.net.value(id).name;
+  const at = id == null ? "" : laid.net.value(id).name, { key, drag, restore } = editable(stage, at, index, x, most);
   return html`<div class="weight ${name} ${stage.isSet(at, index) ? "changed" : ""}" .style=${style} role="spinbutton" tabindex="0" aria-label=${label} aria-valuetext=${short(x)} aria-valuenow=${x}
     title="Drag up or down, or use the arrow keys, to change ${k ? "this weight" : "the bias"}" @pointerenter=${() => point(k)} @pointerleave=${() => point(null)} @focus=${() => point(k)}
-    @keydown=${editable.key(stage, at, index, x, most)} @pointerdown=${editable.drag(stage, at, index, x, most)} @dblclick=${() => stage.restoreNumber(at, index)}>${text}</div>`;
+    @keydown=${key} @pointerdown=${drag} @dblclick=${restore}>${text}</div>`;
 }
 
 /** @param {View} view */
@@ -83,7 +83,7 @@ function middle(view) {
     ${spread ? html`<button type="button" class="chip" aria-pressed=${stage.bench.counts} @click=${() => stage.bench.count(!stage.bench.counts)}>how many land</button>` : nothing}${controls(stage, laid)}</div>`;
 }
 
-/** Show at once what a changed weight or bias does to the map; return whether it is one of these. @param {Laid} laid @param {import("../state.js").SetNumber} change */
+/** Show at once what a changed weight or bias does to the map; return whether it is one of these. @param {Laid} laid @param {SetNumber} change */
 function preview(laid, { at, index, to }) {
   const { step, net, out, shown } = laid, bias = laid.seat("bias");
   const named = (/** @type {number | null | undefined} */ id) => id != null && at === net.value(id).name;
