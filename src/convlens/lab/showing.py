@@ -63,19 +63,19 @@ def show(
         at, index = shown.recording.name_of(shown.value.id), shown.index
     place = place_of(lab.recording, at, index)
     if in_notebook():
-        return _widget(lab, place)
+        return _widget(lab, place, alone=isinstance(shown, str))
     serve_lab(lab, place)
     return None
 
 
-def _widget(lab: Lab, place: str) -> Widget:
+def _widget(lab: Lab, place: str, *, alone: bool) -> Widget:
     try:
         from convlens.lab.widget import Widget
     except ImportError as error:
         raise ImportError(
             f"a notebook shows the page with anywidget ({error}); pip install 'convlens[notebook]'"
         ) from error
-    return Widget(lab, place)
+    return Widget(lab, place, alone=alone)
 
 
 def lab_on(shown: Shown, picture: Seen = None) -> Lab:

@@ -22,7 +22,7 @@ HOST = """async ([module, css]) => {
     on: (event, callback) => event === "msg:custom" && listeners.add(callback),
     off: (event, callback) => listeners.delete(callback),
     send: async (content) => {
-      const [reply, buffers] = await toPython(content);
+      const [reply, buffers] = (await toPython(content)) ?? [null, []]; // none where it only looks
       for (const callback of [...listeners]) callback(reply, buffers.map(bytes));
     },
   };
@@ -37,8 +37,10 @@ def test_the_page_is_drawn_in_a_notebook_too(page: Page) -> None:
     replies: list[tuple[object, list[bytes]]] = []
     widget.send = lambda content, buffers=None: replies.append((content, buffers or []))
 
-    def to_python(content: Any) -> list[object]:
+    def to_python(content: Any) -> list[object] | None:
         widget._handle_custom_msg(content, [])
+        if not replies:
+            return None
         reply, buffers = replies.pop()
         return [reply, [base64.b64encode(buffer).decode() for buffer in buffers]]
 

@@ -79,7 +79,7 @@ export class Bench {
   /** Draw everything of a number's step. @param {Laid} laid */
   draw(laid) {
     this.laid = laid;
-    const seats = seating(laid, this.stage.room), { shown } = laid, second = laid.seat("in2"), { net } = this.stage;
+    const seats = seating(laid, this.stage), { shown } = laid, second = laid.seat("in2"), { net } = this.stage;
     this.#show(laid, seats);
     this.#size = { narrow: seats.narrow, width: seats.middle, small: !this.input.bar && this.input.cells.cell < 16 };
     this.el.classList.toggle("stacked", seats.narrow);

@@ -103,26 +103,57 @@ export function css([r, g, b]) {
   return `rgb(${r},${g},${b})`;
 }
 
-const dark = globalThis.matchMedia?.("(prefers-color-scheme: dark)");
+const system = globalThis.matchMedia?.("(prefers-color-scheme: dark)");
+let dark = Boolean(system?.matches);
+/** @type {HTMLElement | null} */
+let themed = null;
 
 /** Return whether the page is dark now. */
 export function isDark() {
-  return Boolean(dark?.matches);
+  return dark;
 }
 
-/** @param {() => void} changed */
-export function onTheme(changed) {
-  dark?.addEventListener("change", changed);
-  return () => dark?.removeEventListener("change", changed);
+/**
+ * Give a stage the theme of the system, or of the notebook that it stands in, from now on; return what ends it.
+ * @param {HTMLElement} el @param {() => void} changed
+ */
+export function onTheme(el, changed) {
+  const read = () => {
+    const before = el.dataset.theme;
+    dark = el.dataset.embedded ? ground(el) : Boolean(system?.matches);
+    el.dataset.theme = dark ? "dark" : "light";
+    if (el.dataset.theme !== before) changed();
+  };
+  const watch = new MutationObserver(() => setTimeout(read, 100)); // a notebook fades or loads its colours
+  for (const each of el.dataset.embedded ? [document.documentElement, document.body] : []) watch.observe(each, { attributes: true });
+  const sized = new ResizeObserver(read); // also when the stage comes into the document
+  sized.observe(el);
+  system?.addEventListener("change", read);
+  themed = el;
+  read();
+  return () => { watch.disconnect(); sized.disconnect(); system?.removeEventListener("change", read); };
+}
+
+/** Whether the ground that an element stands on is dark. @param {Element} el */
+function ground(el) {
+  const pen = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d", { willReadFrequently: true }));
+  for (let at = el.parentNode; at; at = at instanceof ShadowRoot ? at.host : at.parentNode) {
+    if (!(at instanceof Element)) continue;
+    pen.fillStyle = getComputedStyle(at).backgroundColor; // in any of the ways to write a colour
+    pen.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
+    if (a > 127) return ink([r, g, b]) === "#fff";
+  }
+  return false;
 }
 
 /** @type {Map<string, string>} */
 const tokens = new Map();
 
-/** Return a colour of the style sheet by its name, read once a theme. @param {string} name @param {Element} [el] */
-export function token(name, el = document.querySelector(".stage") ?? document.body) {
-  const key = `${isDark()} ${name}`;
+/** Return a colour of the style sheet by its name, or another property of the stage, read once a theme. @param {string} name */
+export function token(name) {
+  const key = `${dark} ${name}`;
   let found = tokens.get(key);
-  if (!found) tokens.set(key, (found = getComputedStyle(el).getPropertyValue(name).trim()));
+  if (!found) tokens.set(key, (found = getComputedStyle(themed ?? document.body).getPropertyValue(name).trim()));
   return found;
 }

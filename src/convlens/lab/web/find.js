@@ -9,14 +9,15 @@ const LISTED = 12;
 
 export class Find extends Part {
   #chosen = 0;
+  #id = `found${Math.random()}`.replace(".", ""); // a notebook may have several stages
 
   draw(text = "", open = false) {
     const found = open ? this.#matches(text) : [];
     this.#chosen = Math.max(0, Math.min(this.#chosen, found.length - 1));
-    render(html`<input type="search" placeholder="Go to …  Ctrl K" role="combobox" aria-label="Go to a step or a number" aria-expanded=${open} aria-controls="found" autocomplete="off" spellcheck="false"
-        aria-activedescendant=${found.length ? "found-chosen" : nothing} .value=${text} @input=${({ target }) => { this.#chosen = 0; this.draw(target.value, true); }}
+    render(html`<input type="search" placeholder="Go to …  Ctrl K" role="combobox" aria-label="Go to a step or a number" aria-expanded=${open} aria-controls=${this.#id} autocomplete="off" spellcheck="false"
+        aria-activedescendant=${found.length ? `${this.#id}-chosen` : nothing} .value=${text} @input=${({ target }) => { this.#chosen = 0; this.draw(target.value, true); }}
         @focus=${() => this.draw(text, true)} @blur=${() => this.draw()} @keydown=${(event) => this.#key(event, text, found)}>
-      <ul id="found" role="listbox" aria-label="Found" ?hidden=${!open}>${found.map((each, i) => html`<li role="option" id=${i === this.#chosen ? "found-chosen" : nothing} aria-selected=${i === this.#chosen}
+      <ul id=${this.#id} role="listbox" aria-label="Found" ?hidden=${!open}>${found.map((each, i) => html`<li role="option" id=${i === this.#chosen ? `${this.#id}-chosen` : nothing} aria-selected=${i === this.#chosen}
         @pointerdown=${(event) => { event.preventDefault(); this.#go(each); }}><b>${each.name}${each.index ? `[${each.index}]` : ""}</b> <span class="soft">${each.says}</span></li>`)}
         ${open && !found.length ? html`<li class="soft" role="option" aria-selected="false" aria-disabled="true">Nothing has this name, kind or shape.</li>` : nothing}</ul>`, this.el);
   }

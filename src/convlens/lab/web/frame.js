@@ -103,7 +103,7 @@ function answer(stage) {
 /** @param {Stage} stage */
 export function title(stage) {
   const { name, random } = stage.net.told, band = stage.at("band");
-  if (!stage.el.dataset.embedded) document.title = name ? `${name}: convlens` : "convlens";
+  if (!stage.embedded) document.title = name ? `${name}: convlens` : "convlens";
   band.hidden = !random;
   band.textContent = random ? "Random weights: the arithmetic is real, the answer means nothing." : "";
 }

@@ -27,7 +27,6 @@ export const KEYS = [
 export function press(stage, event) {
   const target = /** @type {HTMLElement} */ (event.target), control = event.ctrlKey || event.metaKey;
   if (event.altKey || event.defaultPrevented) return;
-  if (stage.el.dataset.embedded && !stage.el.contains(target)) return; // a notebook's keys are its own
   if (!control && target.closest("input, select, textarea, dialog")) return;
   if (target.closest("button, a, summary") && /^(Enter| )$/.test(event.key)) return;
   const key = event.key === " " ? "space" : event.key, name = control ? `ctrl+${key.toLowerCase()}` : key;

@@ -175,7 +175,7 @@ export class NumberView {
   #walk(event) {
     const by = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity }[event.key];
     const rows = /** @type {HTMLElement[]} */ ([...this.el.querySelectorAll("button.row")]).filter((row) => row.offsetParent);
-    const at = rows.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    const at = rows.findIndex((row) => row.matches(":focus"));
     if (!by || at < 0) return;
     event.preventDefault();
     rows[Math.max(0, Math.min(rows.length - 1, at + by))].focus();

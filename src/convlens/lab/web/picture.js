@@ -70,7 +70,7 @@ export class PictureView extends Part {
     const { stage, canvas, bitmap, narrow, seen } = this, { picture, detections, segments } = this.net.told;
     if (!bitmap || !picture) return;
     const [rows, columns] = picture, ratio = devicePixelRatio || 1, width = narrow ? stage.room : Math.min(stage.room - 280, 860);
-    const below = innerHeight - stage.at("body").getBoundingClientRect().top - scrollY, [phone, least, rest] = detections ? [180, 260, 226] : [300, 320, 32];
+    const below = stage.height - stage.at("body").offsetTop, [phone, least, rest] = detections ? [180, 260, 226] : [300, 320, 32];
     const scale = Math.min(width / columns, (narrow ? phone : Math.max(least, below - rest)) / rows);
     [canvas.width, canvas.height] = [Math.round(columns * scale * ratio), Math.round(rows * scale * ratio)];
     Object.assign(canvas.style, { width: `${columns * scale}px`, height: `${rows * scale}px` });

@@ -163,7 +163,7 @@ export class SheetView {
     const { net, state, room: width } = stage;
     if (!out) return;
     const narrow = width < 700;
-    const height = Math.max(280, innerHeight - stage.at("body").getBoundingClientRect().top - scrollY - 100);
+    const height = Math.max(280, stage.height - stage.at("body").offsetTop - 100);
     const lines = this.#from.length;
     const left = narrow || !lines ? width : Math.round(this.#paired ? Math.min(0.42 * (width - 24), 440) : (width - 24) * (to.bar ? 0.6 : 0.46));
     const { maps } = sizeOf(out);
@@ -179,7 +179,7 @@ export class SheetView {
     const tall = narrow ? Math.max(120, 210 / lines) : Math.max(120, (height - 32 * (lines - 1)) / lines);
     this.#from.forEach((seat, i) => seat.show(stage, { room: { width: left, height: tall }, zoom: 0, most: this.#paired ? 4 : narrow ? 6 : undefined, ...(i ? {} : this.#beside()) }));
     const thirds = width < 500 && !state.zoom && out.rows > 1 && maps > 1;
-    to.show(stage, { room: { width: narrow || !lines ? width : width - 24 - left, height: narrow ? Math.max(300, innerHeight * 0.6) : height }, zoom: state.zoom, across: thirds ? Math.min(3, maps) : undefined });
+    to.show(stage, { room: { width: narrow || !lines ? width : width - 24 - left, height: narrow ? Math.max(300, stage.height * 0.6) : height }, zoom: state.zoom, across: thirds ? Math.min(3, maps) : undefined });
   }
 
   /** The kernels beside the maps that come in: only those of their group. */

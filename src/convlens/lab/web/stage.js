@@ -77,7 +77,8 @@ export class Stage {
     let late = 0, turned = 0;
     const resized = new ResizeObserver(() => { clearTimeout(late); late = setTimeout(() => this.draw(), 60); });
     this.model.on("change:state", restored);
-    this.el.ownerDocument.addEventListener("keydown", (event) => press(this, event), { signal });
+    const keyed = /** @type {HTMLElement} */ (this.embedded ? this.el : this.el.ownerDocument.documentElement); // a notebook's keys are its own
+    keyed.addEventListener("keydown", (event) => press(this, event), { signal });
     this.el.addEventListener("wheel", (event) => { // ctrl and the wheel, or a pinch
       if (!event.ctrlKey) return;
       event.preventDefault();
@@ -86,8 +87,8 @@ export class Stage {
       if (turned < 0) this.nearer(); else this.farther();
       turned = 0;
     }, { passive: false, signal });
-    resized.observe(this.at("columns"));
-    const unthemed = onTheme(() => this.draw());
+    resized.observe(this.embedded ? this.el : this.at("columns"));
+    const unthemed = onTheme(this.el, () => this.draw());
     return () => {
       this.bench.stop();
       this.model.off("change:state", restored);
@@ -234,7 +235,7 @@ export class Stage {
 
   /** Draw, growing or shrinking into the new distance where the reader has not asked for stillness. @param {number} by */
   async #zoomed(by) {
-    if (!by || !document.startViewTransition || matchMedia("(prefers-reduced-motion: reduce)").matches) return this.draw();
+    if (!by || this.embedded || !document.startViewTransition || matchMedia("(prefers-reduced-motion: reduce)").matches) return this.draw();
     document.documentElement.dataset.zoom = by > 0 ? "in" : "out";
     const transition = document.startViewTransition(() => this.draw());
     for (const end of [transition.ready, transition.finished]) end.catch(() => {}); // one that is overtaken rejects
@@ -314,6 +315,16 @@ export class Stage {
 
   // Drawing
 
+  /** Whether the stage is a part of a page, as in a notebook. */
+  get embedded() {
+    return Boolean(this.el.dataset.embedded);
+  }
+
+  /** The pixels from top to bottom. */
+  get height() {
+    return this.embedded ? this.el.clientHeight : innerHeight;
+  }
+
   /** The pixels that the stage has in its middle. */
   get room() {
     const main = /** @type {HTMLElement} */ (this.el.querySelector("main")), { paddingLeft, paddingRight } = getComputedStyle(main);
@@ -323,6 +334,7 @@ export class Stage {
   async draw() {
     const { state, value, picture, net } = this, { near } = state, fault = this.#failed(state.at);
     if ((!value && !fault) || !net.told.recording) return;
+    if (!this.el.clientWidth) return void requestAnimationFrame(() => this.el.clientWidth && this.draw()); // a notebook hides its cells at times
     const turn = ++this.#turn, current = () => turn === this.#turn;
     this.el.ariaBusy = "true";
     await this.compare.settle();

@@ -105,7 +105,7 @@ export class Strip {
     const laid = failing(near.cards.length > 1 ? near : whole, net.told.fault), keyed = new Map(laid.cards.map((each) => [each.key, each]));
     const card = (/** @type {string} */ key) => /** @type {Card} */ (keyed.get(key)), views = laid.cards.map((each) => this.#view(each, home)), costs = laid.cards.map((each) => sum(stage, each, cost));
     const ratio = Math.max(...views.map(({ rows, columns }) => (rows > 1 ? Math.min(1, rows / columns) : 0))) || 1;
-    const at = places(laid, { open, ratio: Math.max(0.25, ratio), wide: el.clientWidth - (laid.aside ? 88 : 0), high: big ? Math.max(320, innerHeight - el.offsetTop - 64) : null, more: stage.compare.found ? 8 : 0 });
+    const at = places(laid, { open, ratio: Math.max(0.25, ratio), wide: el.clientWidth - (laid.aside ? 88 : 0), high: big ? Math.max(320, stage.height - el.offsetTop - 64) : null, more: stage.compare.found ? 8 : 0 });
     const shown = { stage, thumbs, at, home, cost, most: Math.max(...costs) || 1, touched: this.#touched, open: this.#open, unfold: this.#unfold };
     el.classList.toggle("big", big);
     render(html`<div class="inner" .style=${`width:${at.width}px;height:${at.height}px`}>
@@ -201,7 +201,7 @@ export class Strip {
     this.#stood = stood;
     const { el } = this, low = li.offsetLeft - 8, high = li.offsetLeft + li.offsetWidth + 8;
     if (low < el.scrollLeft || high > el.scrollLeft + el.clientWidth) el.scrollLeft = (low + high - el.clientWidth) / 2;
-    if (document.activeElement?.matches(".strip .card")) /** @type {HTMLElement | null} */ (li.querySelector(".card"))?.focus({ preventScroll: true });
+    if (el.querySelector(".card:focus")) /** @type {HTMLElement | null} */ (li.querySelector(".card"))?.focus({ preventScroll: true });
   }
 
   /** A plain wheel moves the strip sideways, as far as there is more. @param {WheelEvent} event */

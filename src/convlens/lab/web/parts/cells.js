@@ -150,7 +150,7 @@ export class Cells {
   /** @param {Pen} pen */
   #numbers(pen) {
     const { numbers } = /** @type {Shown} */ (this.shown);
-    pen.font = `${this.cell >= 40 ? 13 : 11}px ${getComputedStyle(document.querySelector(".stage") ?? document.body).fontFamily}`;
+    pen.font = `${this.cell >= 40 ? 13 : 11}px ${token("font-family")}`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
     this.#each((i, x, y) => {

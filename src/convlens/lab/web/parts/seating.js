@@ -19,8 +19,8 @@ const RING = 2; // cells of border that are drawn at most
  * @property {number} dropOut
  */
 
-/** @param {Laid} laid @param {number} width @returns {Seating} */
-export function seating(laid, width) {
+/** @param {Laid} laid @param {{ room: number, height: number }} stage @returns {Seating} */
+export function seating(laid, { room: width, height }) {
   const narrow = width < 860;
   const { shown, out, step } = laid;
   const axes = step?.windows ?? [];
@@ -28,7 +28,7 @@ export function seating(laid, width) {
   const large = (shown?.shape.at(-1) ?? 1) > 28 && laid.seat("kernel");
   const middle = narrow || !shown || second ? 0 : large ? Math.min(width * 0.34, 420) : 232;
   const side = narrow ? (width - 12) / 2 : Math.min(560, (width - middle - 104) / (1 + Number(Boolean(shown)) + Number(Boolean(second))));
-  const most = { width: side, height: Math.max(150, narrow ? side : innerHeight - 500) };
+  const most = { width: side, height: Math.max(240, narrow ? Math.min(side, height - 320) : height - 500) };
   const seats = { narrow, most, middle: narrow ? Math.max(120, width * 0.42) : Math.max(middle, 160), cellIn: CELL, cellOut: CELL, ring: [0, 0], dropIn: 0, dropOut: 0 };
   const last = axes.at(-1);
   if (!last || !shown || axes.length !== out.shape.length || shown.shape.length !== axes.length || axes.some((a) => a.adaptive)) return seats;
