@@ -1,16 +1,11 @@
 // Numbers to colours: one language for every signed number, orange below zero and blue above, and grey for pictures.
 
 // Anchors from most negative to most positive; on a dark page zero recedes into the ground.
-const FAMILIES = {
-  signed: {
-    light: "7f3b08 b35806 e08214 fdb863 fee0b6 f7f7f5 d1e5f0 92c5de 4393c3 2166ac 053061",
-    dark: "ffd9a3 f7a94b c9741a 8a4d12 50300f 202227 14334d 1d5480 2f7fb8 6bb3e6 c2e2fb",
-  },
-  picture: {
-    light: "000000 000000 000000 000000 000000 000000 333333 666666 999999 cccccc ffffff",
-    dark: "000000 000000 000000 000000 000000 000000 333333 666666 999999 cccccc ffffff",
-  },
+const SIGNED = {
+  light: "7f3b08 b35806 e08214 fdb863 fee0b6 f7f7f5 d1e5f0 92c5de 4393c3 2166ac 053061",
+  dark: "ffd9a3 f7a94b c9741a 8a4d12 50300f 202227 14334d 1d5480 2f7fb8 6bb3e6 c2e2fb",
 };
+const PICTURE = "000000 000000 000000 000000 000000 000000 333333 666666 999999 cccccc ffffff";
 const STEPS = 255; // colours on each side of zero
 
 /** @typedef {"signed" | "picture"} Family */
@@ -18,26 +13,16 @@ const STEPS = 255; // colours on each side of zero
 /** @type {Map<string, Uint8ClampedArray>} */
 const tables = new Map();
 
-/**
- * Return 2 * 255 + 1 colours, red green blue, from -1 to 1.
- * @param {Family} family
- * @param {boolean} dark
- */
+/** Return 2 * 255 + 1 colours, red green blue, from -1 to 1. @param {Family} family @param {boolean} dark */
 export function table(family, dark) {
-  const key = `${family} ${dark}`;
-  let made = tables.get(key);
-  if (!made) {
-    const anchors = FAMILIES[family][dark ? "dark" : "light"]
-      .split(" ")
-      .map((hex) => [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16)));
-    made = new Uint8ClampedArray((2 * STEPS + 1) * 3);
-    for (let i = 0; i <= 2 * STEPS; i++) {
-      const at = (i / (2 * STEPS)) * (anchors.length - 1);
-      const low = Math.min(Math.floor(at), anchors.length - 2);
-      for (let c = 0; c < 3; c++) made[3 * i + c] = anchors[low][c] + (at - low) * (anchors[low + 1][c] - anchors[low][c]);
-    }
-    tables.set(key, made);
+  const named = family === "picture" ? PICTURE : SIGNED[dark ? "dark" : "light"], kept = tables.get(named);
+  if (kept) return kept;
+  const anchors = named.split(" ").map((hex) => [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16))), made = new Uint8ClampedArray((2 * STEPS + 1) * 3);
+  for (let i = 0; i <= 2 * STEPS; i++) {
+    const at = (i / (2 * STEPS)) * (anchors.length - 1), low = Math.min(Math.floor(at), anchors.length - 2);
+    made.set(anchors[low].map((part, c) => part + (at - low) * (anchors[low + 1][c] - part)), 3 * i);
   }
+  tables.set(named, made);
   return made;
 }
 
@@ -50,14 +35,7 @@ export function place(x, span) {
 /** The colour of what is not a finite number: a magenta that no scale contains. @type {[number, number, number]} */
 export const NOT_FINITE = [213, 0, 142];
 
-/**
- * Return a number's colour as red, green, blue.
- * @param {number} x
- * @param {number} span
- * @param {Family} [family]
- * @param {boolean} [dark]
- * @returns {[number, number, number]}
- */
+/** Return a number's colour as red, green, blue. @param {number} x @param {number} span @param {Family} [family] @param {boolean} [dark] @returns {[number, number, number]} */
 export function colour(x, span, family = "signed", dark = isDark()) {
   if (!Number.isFinite(x)) return NOT_FINITE;
   const at = 3 * place(x, span);

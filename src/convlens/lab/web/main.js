@@ -19,35 +19,16 @@ function takeToken() {
 
 const token = takeToken();
 
-/**
- * Ask one question over HTTP.
- * @param {string} question
- * @param {Record<string, unknown>} asked
- * @param {ArrayBuffer[]} buffers
- * @returns {Promise<ArrayBuffer>} the envelope of its answer
- */
-async function answer(question, asked, buffers) {
-  const headers = { "x-convlens-token": token };
-  /** @type {RequestInit} */
-  let request = { headers };
-  let address = `/api/${question}`;
-  if (question === "look") {
-    const name = encodeURIComponent(String(asked.name));
-    request = { method: "POST", headers: { ...headers, "x-convlens-name": name, "x-convlens-slot": String(asked.slot ?? 0) }, body: buffers[0] };
-  } else {
-    const given = Object.entries(asked).filter(([, part]) => part !== undefined);
-    address += `?${new URLSearchParams(given.map(([name, part]) => [name, String(part)]))}`;
-  }
-  let response;
-  try {
-    response = await fetch(address, request);
-  } catch {
+/** Ask one question over HTTP, whose answer is an envelope. @param {string} question @param {Record<string, unknown>} asked @param {ArrayBuffer[]} buffers */
+async function answer(question, asked, [body]) {
+  const given = Object.entries(asked).filter(([, part]) => part !== undefined).map(([name, part]) => [name, String(part)]), headers = { "x-convlens-token": token };
+  const posted = { "x-convlens-name": encodeURIComponent(String(asked.name)), "x-convlens-slot": String(asked.slot) };
+  const response = await (body ? fetch(`/api/${question}`, { method: "POST", headers: { ...headers, ...posted }, body }) : fetch(`/api/${question}?${new URLSearchParams(given)}`, { headers })).catch(() => {
     throw new Error("the lab does not answer; is `convlens lab` still running in the terminal?");
-  }
+  });
   if (response.ok) return response.arrayBuffer();
   const json = (response.headers.get("content-type") ?? "").startsWith("application/json");
-  const sentence = json ? (await response.json()).error : `the lab answered ${response.status}`;
-  throw Object.assign(new Error(sentence), { status: response.status });
+  throw new Error(json ? (await response.json()).error : `the lab answered ${response.status}`);
 }
 
 const el = document.getElementById("stage");

@@ -13,7 +13,6 @@ import { press } from "./keys.js";
 import { Laid } from "./laid.js";
 import { Menus } from "./menus.js";
 import { Net } from "./net.js";
-import { NO_NETWORK } from "./answers.js";
 import { NumberView } from "./number.js";
 import { PictureView } from "./picture.js";
 import { Questions } from "./questions.js";
@@ -38,7 +37,7 @@ const inside = (index, shape) => Boolean(index && shape && index.length === shap
 
 export class Stage {
   state = { ...START };
-  net = new Net(NO_NETWORK);
+  net = new Net(/** @type {NetworkAnswer} */ (/** @type {Partial<NetworkAnswer>} */ ({ recording: 0, steps: [], calls: [], values: [], scores: [] }))); // until the first answer
   base = 0; // the recording that changes are made to
   /** @type {Laid | null} */ laid = null;
   #loads = 0;
