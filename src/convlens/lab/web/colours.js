@@ -53,16 +53,11 @@ export function largest(numbers) {
   return most;
 }
 
-/**
- * Return how the numbers of a map are coloured: signed about zero, or the greys of a picture from its darkest to its lightest.
- * @param {ArrayLike<number>} numbers @param {boolean} picture @param {number} [span] the number with the strongest colour
- * @returns {(x: number) => [number, number, number]}
- */
+/** Return how a map is coloured: signed about zero, or as a picture, from its darkest to its lightest. @param {ArrayLike<number>} numbers @param {boolean} picture @param {number} [span] the strongest colour @returns {(x: number) => [number, number, number]} */
 export function shades(numbers, picture, span = largest(numbers) || 1) {
   const dark = isDark();
   if (!picture) return (x) => colour(x, span, "signed", dark);
-  let low = 0;
-  let high = -Infinity;
+  let [low, high] = [0, -Infinity];
   for (let i = 0; i < numbers.length; i++) {
     if (numbers[i] < low) low = numbers[i];
     if (numbers[i] > high) high = numbers[i];
@@ -77,24 +72,16 @@ export function ink(rgb) {
 }
 
 /** @param {[number, number, number]} rgb */
-export function css([r, g, b]) {
-  return `rgb(${r},${g},${b})`;
-}
+export const css = (rgb) => `rgb(${rgb})`;
 
 const system = globalThis.matchMedia?.("(prefers-color-scheme: dark)");
 let dark = Boolean(system?.matches);
-/** @type {HTMLElement | null} */
-let themed = null;
+/** @type {HTMLElement | null} */ let themed = null;
 
-/** Return whether the page is dark now. */
-export function isDark() {
-  return dark;
-}
+/** Whether the page is dark now. */
+export const isDark = () => dark;
 
-/**
- * Give a stage the theme of the system, or of the notebook that it stands in, from now on; return what ends it.
- * @param {HTMLElement} el @param {() => void} changed
- */
+/** Give a stage the theme of the system, or of the notebook that it stands in, from now on; return what ends it. @param {HTMLElement} el @param {() => void} changed */
 export function onTheme(el, changed) {
   const read = () => {
     const before = el.dataset.theme;

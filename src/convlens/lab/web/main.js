@@ -19,8 +19,8 @@ function takeToken() {
 
 const token = takeToken();
 
-/** Ask one question over HTTP, whose answer is an envelope. @param {string} question @param {Record<string, unknown>} asked @param {ArrayBuffer[]} buffers */
-async function answer(question, asked, [body]) {
+/** Ask one question over HTTP. @type {Answer} */
+const answer = async (question, asked, [body]) => {
   const given = Object.entries(asked).filter(([, part]) => part !== undefined).map(([name, part]) => [name, String(part)]), headers = { "x-convlens-token": token };
   const posted = { "x-convlens-name": encodeURIComponent(String(asked.name)), "x-convlens-slot": String(asked.slot) };
   const response = await (body ? fetch(`/api/${question}`, { method: "POST", headers: { ...headers, ...posted }, body }) : fetch(`/api/${question}?${new URLSearchParams(given)}`, { headers })).catch(() => {
@@ -29,7 +29,7 @@ async function answer(question, asked, [body]) {
   if (response.ok) return response.arrayBuffer();
   const json = (response.headers.get("content-type") ?? "").startsWith("application/json");
   throw new Error(json ? (await response.json()).error : `the lab answered ${response.status}`);
-}
+};
 
 const el = document.getElementById("stage");
 if (el) render({ model: new Host(answer), el });

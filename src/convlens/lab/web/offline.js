@@ -16,10 +16,10 @@ const text = document.getElementById("held")?.textContent;
 if (el && text) {
   /** @type {Held} */
   const { place, command, answers } = JSON.parse(text);
-  const answer = async (/** @type {string} */ question, /** @type {Record<string, unknown>} */ asked) => {
+  const host = new Host(async (question, asked) => {
     const found = answers[key(question, asked)];
     if (found === undefined) throw new Error(`this is not in the file; open it with: ${command}`);
     return Uint8Array.from(atob(found), (character) => character.charCodeAt(0)).buffer;
-  };
-  render({ model: new Host(answer, place), el });
+  }, place);
+  render({ model: host, el });
 }

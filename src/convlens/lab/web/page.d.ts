@@ -33,8 +33,10 @@ interface Model {
 }
 
 type Message = { id: number; ask: string } & Record<string, unknown>;
+/** What answers a question: its name, its parameters, and the file it brings; an envelope comes back. */
+type Answer = (question: string, asked: Record<string, unknown>, buffers: ArrayBuffer[]) => Promise<ArrayBuffer>;
 /** Either an error, in the answerer's own sentence, or the answer as the only buffer. */
-type Listener = (content?: { id: number; error?: string; status?: number }, buffers?: (ArrayBuffer | DataView)[]) => void;
+type Listener = (content?: { id: number; error?: string }, buffers?: (ArrayBuffer | DataView)[]) => void;
 
 // Where the reader stands
 
