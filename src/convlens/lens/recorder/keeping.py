@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -101,7 +101,7 @@ class Keeper:
         ids = tuple([self.keep(t, "computed", step, slot) for slot, t in enumerate(tensors)])
         for id_, mask in zip(ids, put, strict=False) if put else ():
             if mask is not None:
-                self.values[id_] = replace(self.values[id_], put=mask)
+                self.values[id_].put = mask
         return ids
 
     def keep(self, tensor: Tensor, kind: str, step: int = -1, slot: int = 0, name: str = "") -> int:
@@ -141,7 +141,7 @@ class Keeper:
             if not opaque(value.tensor):
                 self._placements[id_] = self._placement(id_)
             copy = copy_of(value.tensor)
-            self.values[id_] = replace(value, tensor=copy, version=-1)
+            value.tensor, value.version = copy, -1
             self._memories[id_], copied = memory_of(copy)
             self._count(copied)
         if living:
@@ -168,15 +168,12 @@ class Keeper:
         They are without a graph, and know the version of memory that others may write.
         """
         self._identity.clear()
-        return tuple(map(self._settle, self.values))
-
-    def _settle(self, value: Value) -> Value:
-        version = value.version
-        if value.kind == "computed" and self._memories[value.id] in self._outside:
-            version = version_of(value.tensor)
-        if version == value.version and not value.tensor.requires_grad:
-            return value
-        return replace(value, tensor=value.tensor.detach(), version=version)
+        for value, memory in zip(self.values, self._memories, strict=True):
+            if value.kind == "computed" and memory in self._outside:
+                value.tensor, value.version = value.tensor.detach(), version_of(value.tensor)
+            elif value.tensor.requires_grad:
+                value.tensor = value.tensor.detach()
+        return tuple(self.values)
 
     def _count(self, nbytes: int) -> None:
         """Add to the bytes kept; past the budget let all computed tensors go."""
@@ -184,10 +181,9 @@ class Keeper:
         if self.nbytes <= self.budget or self.over_budget:
             return
         self.over_budget = True
-        self.values = [
-            replace(value, tensor=_NOTHING) if value.kind == "computed" else value
-            for value in self.values
-        ]
+        for value in self.values:
+            if value.kind == "computed":
+                value.tensor = _NOTHING
         self._identity = {
             key: entry
             for key, entry in self._identity.items()
