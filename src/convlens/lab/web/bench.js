@@ -11,17 +11,11 @@ import { Bars } from "./parts/bars.js";
 import { Cells } from "./parts/cells.js";
 import { barred, folded, seating } from "./parts/seating.js";
 
-/**
- * @typedef {import("./families/family.js").View} View
- * @typedef {import("./laid.js").Laid} Laid
- * @typedef {import("./laid.js").Seat} Seat
- */
-
 const BEAT = 320; // milliseconds a place, while it plays
 
 /** A seat of the bench: a map, or a row of named bars. */
 class Place {
-  /** @param {string} label @param {Cells["does"]} does */
+  /** @param {string} label @param {Doing} does */
   constructor(label, does) {
     this.cells = new Cells(label, does);
     this.bars = new Bars(label, does);
@@ -44,17 +38,17 @@ export class Bench {
   #size = { small: false, width: 200, narrow: false };
   /** The weights of a row, and what they are of. @type {{ laid: Laid, place: number[] } | undefined} */ weighed;
 
-  /** @param {import("./stage.js").Stage} stage */
+  /** @param {Stage} stage */
   constructor(stage) {
     this.stage = stage;
-    this.el = document.createElement("section");
-    this.el.className = "bench";
-    this.el.setAttribute("aria-label", "The window");
+    this.el = Object.assign(document.createElement("section"), { className: "bench", ariaLabel: "The window" });
     const leave = () => this.#point(null);
-    const seat = (/** @type {string} */ label, /** @type {(cell: number[]) => void} */ over, more = {}) => new Place(label, { over: (cell) => { this.stop(); over(cell); }, leave, ...more });
-    this.input = seat("what comes in", (cell) => this.#overInput(cell), { press: (/** @type {number[]} */ cell) => this.#pressInput(cell), pull: (/** @type {number[]} */ cell, /** @type {number} */ up) => this.#pullInput(cell, up) });
-    this.second = seat("what else comes in", (cell) => this.#overOutput(cell));
-    this.output = seat("what goes out", (cell) => this.#overOutput(cell), { press: (/** @type {number[]} */ cell) => this.#pressOutput(cell) });
+    /** @type {(label: string, does: Doing) => Place} */
+    const seat = (label, { over, ...does }) => new Place(label, { over: (cell) => { this.stop(); over(cell); }, leave, ...does });
+    const over = (/** @type {number[]} */ cell) => this.#overOutput(cell);
+    this.input = seat("what comes in", { over: (cell) => this.#overInput(cell), press: (cell) => this.#pressInput(cell), pull: (cell, up) => this.#pullInput(cell, up) });
+    this.second = seat("what else comes in", { over });
+    this.output = seat("what goes out", { over, press: (cell) => this.#pressOutput(cell) });
     this.weights = new Cells("the weights", { over: (k) => this.#point(k), leave });
   }
 
@@ -84,7 +78,8 @@ export class Bench {
     this.#size = { narrow: seats.narrow, width: seats.middle, small: !this.input.bar && this.input.cells.cell < 16 };
     this.el.classList.toggle("stacked", seats.narrow);
     this.el.dataset.family = laid.family;
-    const figure = (/** @type {string} */ name, /** @type {Place} */ place, /** @type {Seat} */ seat, drop = 0, /** @type {unknown} */ more = nothing) => html`<figure class="seat ${name}">
+    /** @type {(name: string, place: Place, seat: Seat, drop?: number, more?: unknown) => Shown} */
+    const figure = (name, place, seat, drop = 0, more = nothing) => html`<figure class="seat ${name}">
       <figcaption>${seat.value === null ? nothing : html`<b title=${net.title(seat.value)}>${net.title(seat.value)}</b> <span class="soft">${laid.part(seat)}</span>`} ${more}</figcaption>
       <div .style=${`margin-top:${drop}px`}>${place.shown.el}</div></figure>`;
     render(html`<div class="seats">${shown ? html`${figure("in", this.input, shown, seats.dropIn)}<span class="sign" aria-hidden="true">${this.#family.sign(laid)}</span>` : nothing}
@@ -110,25 +105,27 @@ export class Bench {
   /** @param {Laid} laid */
   #caption(laid) {
     const maps = laid.net.value(laid.answer.value).shape.at(-1 - laid.rank) ?? 1;
-    const turn = (/** @type {number} */ by, /** @type {string} */ name, /** @type {string} */ key) => html`<button type="button" class="quiet" aria-label="${name.toLowerCase()} kernel" title="${name} kernel  ${key}"
+    /** @type {(by: number, name: string, key: string) => Shown} */
+    const turn = (by, name, key) => html`<button type="button" class="quiet" aria-label="${name.toLowerCase()} kernel" title="${name} kernel  ${key}"
       @click=${() => this.stage.turn(by)}>${by < 0 ? "‹" : "›"}</button>`;
     return html`<b>${this.#family.caption(laid)}</b>${laid.seat("kernel") && laid.out.at.length > 0 && maps > 1
       ? html` <span class="picker">${turn(-1, "Previous", "[")}${laid.map}${turn(1, "Next", "]")} <span class="soft">of ${maps}</span></span>` : nothing}`;
   }
 
-  /** Show the maps of all seats. @param {Laid} laid @param {import("./parts/seating.js").Seating} seats */
+  /** Show the maps of all seats. @param {Laid} laid @param {Seating} seats */
   #show(laid, { most, cellIn, cellOut, ring }) {
     const { net } = this.stage;
-    const show = (/** @type {Place} */ place, /** @type {Seat | undefined} */ map, /** @type {number} */ cell, /** @type {number[]} */ around) => {
+    /** @type {(place: Place, map: Seat | undefined, cell: number, ring?: number[]) => void} */
+    const show = (place, map, cell, ring) => {
       if (!map) return;
       place.shown = barred(laid, map) ? place.bars : place.cells;
       const real = laid.seat(map.role === "out" ? "real" : "real_in")?.numbers; // what it was before a change
       if (place.bar) place.bars.show(map, net, Math.min(most.width, 300));
-      else place.cells.show({ ...map, ...most, cell, ring: around, picture: net.isPicture(map.value ?? -1), wrap: folded(laid, map), real: real?.length === map.numbers.length ? real : null });
+      else place.cells.show({ ...map, ...most, cell, ring, picture: net.isPicture(map.value ?? -1), wrap: folded(laid, map), real: real?.length === map.numbers.length ? real : null });
     };
     show(this.input, laid.shown, cellIn, ring);
-    show(this.second, laid.seat("in2"), cellOut, [0, 0]);
-    show(this.output, { ...laid.out, numbers: this.#outputs(laid) }, cellOut, [0, 0]);
+    show(this.second, laid.seat("in2"), cellOut);
+    show(this.output, { ...laid.out, numbers: this.#outputs(laid) }, cellOut);
   }
 
   /** The numbers of the output map, or, where another recording lies beside it, that one's, or their difference. @param {Laid} laid */

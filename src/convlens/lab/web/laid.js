@@ -3,15 +3,6 @@
 import { axisNames } from "./net.js";
 import { ravel, same, volume } from "./numbers.js";
 
-/**
- * @typedef {import("./answers.js").BenchAnswer} BenchAnswer
- * @typedef {{ role: string, value: number | null, at: number[], shape: number[], numbers: Float32Array | Float64Array }} Seat
- *
- * A part of a number: where its input lies on the shown map (null: beyond the edge), the kernel's position, and whether it was
- * chosen among the others, where only one is.
- * @typedef {{ at: number[] | null, k: number[], value: number, weight: number, product: number, won?: boolean }} Term
- */
-
 /** The families whose seats serve every place of the map that is open, not only the number that was asked for. */
 const EVERYWHERE = new Set(["conv", "transposed", "max_pool", "avg_pool", "pointwise", "add", "multiply", "norm", "resample", "softmax"]);
 
@@ -49,7 +40,7 @@ export class Laid {
   /** @type {Seat[]} */ seats;
   #own = false;
 
-  /** @param {BenchAnswer} answer @param {import("./answers.js").StepRow | undefined} step @param {import("./net.js").Net} net @param {number | null} channel */
+  /** @param {BenchAnswer} answer @param {StepRow | undefined} step @param {Net} net @param {number | null} channel */
   constructor(answer, step, net, channel) {
     this.answer = answer;
     this.step = step;

@@ -84,3 +84,101 @@ interface State {
   least: number; // hundredths a detection must score to be listed
   tint: number; // how strongly segments colour the picture, in hundredths
 }
+
+// The bench
+
+/** A map of exact numbers on the bench, by its role: "in", "kernel", "out" and others. */
+interface Seat {
+  role: string;
+  value: number | null;
+  at: number[]; // its leading index in its value
+  shape: number[];
+  numbers: Float32Array | Float64Array;
+}
+
+/** A part of a number. */
+interface Term {
+  at: number[] | null; // where its input lies on the shown map; null beyond the edge
+  k: number[]; // the kernel's position
+  value: number;
+  weight: number;
+  product: number;
+  won?: boolean; // whether it was chosen among the others, where only one is
+}
+
+/** What a family draws from. */
+interface View {
+  laid: Laid;
+  place: number[]; // of the output
+  terms: Term[];
+  made: number; // the number as the network computed it
+  own: number; // what the terms come to, as the page computes it
+  strong: number[] | null; // the kernel's position that is pointed at
+  point: (k: number[] | null) => void;
+  small: boolean; // whether the maps are too small for numbers in their cells
+  narrow: boolean; // whether the seats are stacked
+  width: number; // of the middle seat at most, in pixels
+  stage: Stage;
+}
+
+/** What a place of a step's output has. */
+type Of<T> = (laid: Laid, place: number[]) => T;
+type Say = (view: View) => string;
+type Draw = (view: View) => Shown;
+
+/** How the numbers of one family of steps are shown. */
+interface Family {
+  terms: Of<Term[]>; // what a number is made of, on the shown map
+  total: (laid: Laid, place: number[], terms: Term[]) => number; // what they come to, as the page computes it
+  around: Of<number[]>; // the place whose window lies around an input cell
+  lit: (laid: Laid, place: number[], terms: Term[]) => number[][]; // the cells of the input that light up
+  readers?: Of<number[][]>; // the places that an input cell feeds
+  sentence: Say;
+  middle: Draw;
+  line: Draw;
+  preview?: (laid: Laid, change: SetNumber) => boolean; // shows a change at once, and says whether it could
+  sign: (laid: Laid) => string; // between the input and what follows
+  caption: (laid: Laid) => string; // of the middle
+}
+
+/** A map on a canvas of cells. */
+interface Celled {
+  numbers: Float32Array | Float64Array;
+  shape: number[]; // one, two or three axes
+  width: number; // the most pixels it may take
+  height: number;
+  cell?: number; // the most pixels of a cell
+  ring?: number[]; // cells of border before each of the last two axes
+  picture?: boolean; // whether it is a picture, in greys
+  span?: number; // the number with the strongest colour
+  real?: ArrayLike<number> | null; // the numbers before a change
+  wrap?: number; // columns of a row of numbers that is folded into several
+}
+
+/** What is lit on a map. */
+interface Light {
+  cells?: number[][]; // the window
+  strong?: number[] | null; // one cell of it
+  winners?: number[][]; // cells framed twice
+  cover?: number; // covers what comes after this flat position
+}
+
+/** What a map does under a pointer; `pull`: a cell is dragged up or down with the mouse by so many pixels, and whether it took them. */
+interface Doing {
+  over: (cell: number[]) => void;
+  press?: (cell: number[]) => void;
+  leave?: () => void;
+  pull?: (cell: number[], up: number) => boolean;
+}
+
+/** How large the seats of the bench are. */
+interface Seating {
+  narrow: boolean; // whether they are stacked
+  most: { width: number; height: number }; // what a map may take
+  middle: number; // pixels of the middle seat
+  cellIn: number; // pixels of a cell of the input
+  cellOut: number;
+  ring: number[]; // cells of border around the input
+  dropIn: number; // pixels from the top at which the input begins
+  dropOut: number;
+}

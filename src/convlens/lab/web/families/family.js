@@ -6,39 +6,6 @@ import { axisNames } from "../net.js";
 import { full, plural, ravel, same, short, tight } from "../numbers.js";
 import { around, readers } from "../parts/windows.js";
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("../laid.js").Seat} Seat
- * @typedef {import("../laid.js").Term} Term
- * @typedef {import("../vendor/lit-html.js").TemplateResult | string | typeof nothing} Drawn
- *
- * @typedef {object} View what a family draws from
- * @property {Laid} laid
- * @property {number[]} place of the output
- * @property {Term[]} terms
- * @property {number} made the number as the network computed it
- * @property {number} own what the terms come to, as the page computes it
- * @property {number[] | null} strong the kernel's position that is pointed at
- * @property {(k: number[] | null) => void} point
- * @property {boolean} small whether the maps are too small for numbers in their cells
- * @property {boolean} narrow whether the seats are stacked
- * @property {number} width of the middle seat at most, in pixels
- * @property {import("../stage.js").Stage} stage
- *
- * @typedef {object} Family
- * @property {(laid: Laid, place: number[]) => Term[]} terms what a number is made of, on the shown map
- * @property {(laid: Laid, place: number[], terms: Term[]) => number} total what they come to, as the page computes it
- * @property {(laid: Laid, cell: number[]) => number[]} around the place whose window lies around an input cell
- * @property {(laid: Laid, place: number[], terms: Term[]) => number[][]} lit the cells of the input that light up
- * @property {(laid: Laid, cell: number[]) => number[][]} [readers] the places that an input cell feeds
- * @property {(view: View) => string} sentence
- * @property {(view: View) => Drawn} middle
- * @property {(view: View) => Drawn} line
- * @property {(laid: Laid, change: SetNumber) => boolean} [preview] shows a change at once, and says whether it could
- * @property {(laid: Laid) => string} sign between the input and what follows
- * @property {(laid: Laid) => string} caption of the middle
- */
-
 /** Return a family with what most have in common. @param {Partial<Family> & Pick<Family, "terms" | "sentence">} own @returns {Family} */
 export const family = (own) => ({
   total: (_, __, terms) => sum(terms), around: (_, cell) => cell, lit: (_, __, terms) => inside(terms).map(({ at }) => at),

@@ -6,8 +6,6 @@ import { plural, same, short, signed, unravel } from "../numbers.js";
 import { folded, ranked } from "../parts/ranking.js";
 import { chip, equals, factors, family, written } from "./family.js";
 
-/** @import { Laid, View } from "./family.js" */
-
 /** The terms of the explanation. @param {Laid} laid */
 const found = ({ answer: { explained } }) => (explained ? ranked(explained) : { lines: [], edge: 0, unlisted: { count: 0, sum: 0 } });
 
@@ -54,7 +52,7 @@ export const other = family({
   sign: (laid) => (chosen(laid) ? "┈┈" : "→"),
 });
 
-/** A place whose own terms the seats do not hold. @type {Partial<import("./family.js").Family>} */
+/** A place whose own terms the seats do not hold. @type {Partial<Family>} */
 export const elsewhere = {
   terms: () => [], total: (laid, place) => laid.recorded(place), lit: () => [], middle: () => nothing, line: (view) => equals(view, nothing),
   sentence: ({ laid, made }) => `${laid.net.said(laid.answer.value)} has ${short(made)} here. Click the cell to open its own terms.`,

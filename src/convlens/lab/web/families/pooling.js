@@ -5,8 +5,6 @@ import { plural, ravel, short, tight } from "../numbers.js";
 import { taps } from "../parts/windows.js";
 import { added, cellSize, combined, equals, family, grid, inside, patch, products, ratio, sliding, spot, sum, total, where, window } from "./family.js";
 
-/** @import { Laid, Term, View } from "./family.js" */
-
 const LISTED = 9; // numbers that a line names
 
 /** @param {Laid} laid */

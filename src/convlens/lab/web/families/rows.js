@@ -6,15 +6,13 @@ import { cut } from "../laid.js";
 import { percent, plural, same, short, tight, unravel } from "../numbers.js";
 import { equals, family, products, ratio, strongest, sum, total } from "./family.js";
 
-/** @import { Laid, View } from "./family.js" */
-
 /** The weights of the place's own row. @param {Laid} laid @param {number[]} place */
 function weights(laid, place) {
   const kernel = laid.seat("kernel");
   return kernel ? (kernel.shape.length === 2 ? cut(kernel, place[0]) : kernel).numbers : [];
 }
 
-/** @param {Laid} laid @param {number[]} place */
+/** @type {Of<number>} */
 const bias = (laid, place) => (laid.answer.detail.beta ?? 1) * laid.number("bias", place);
 
 export const linear = family({

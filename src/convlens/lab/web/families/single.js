@@ -4,8 +4,6 @@ import { html, nothing, svg } from "../vendor/lit-html.js";
 import { ravel, same, short, unravel } from "../numbers.js";
 import { added, bracketed, chart, equals, family, where } from "./family.js";
 
-/** @import { Laid, View } from "./family.js" */
-
 /** @param {unknown} base @param {unknown} power */
 const raised = (base, power) => html`${base}<sup>${power}</sup>`;
 

@@ -8,8 +8,6 @@ import { plural, ravel, same, short, tight, unravel, volume } from "../numbers.j
 import { taps } from "../parts/windows.js";
 import { cellSize, combined, family, grid, inside, painted, patch, products, sliding, sum, total, where, window } from "./family.js";
 
-/** @import { Laid, Seat, View } from "./family.js" */
-
 /** The weights of one output map, for every input map of its group. @param {Laid} laid */
 const kernelOf = (laid) => /** @type {Seat} */ (laid.seat("kernel"));
 

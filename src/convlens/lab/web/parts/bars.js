@@ -11,16 +11,13 @@ export class Bars {
   #draw = () => {};
   /** @type {Set<number>} */ #lit = new Set();
 
-  /** @param {string} label @param {{ over: (cell: number[]) => void, press?: (cell: number[]) => void, leave?: () => void }} does */
+  /** @param {string} label @param {Doing} does */
   constructor(label, does) {
-    this.el = document.createElement("div");
-    this.el.className = "bars";
-    this.el.setAttribute("role", "list");
-    this.el.setAttribute("aria-label", label);
+    this.el = Object.assign(document.createElement("div"), { className: "bars", role: "list", ariaLabel: label });
     this.does = does;
   }
 
-  /** @param {import("../laid.js").Seat} seat @param {import("../net.js").Net} net @param {number} width */
+  /** @param {Seat} seat @param {Net} net @param {number} width */
   show({ numbers, value }, net, width) {
     this.el.style.width = `${width}px`;
     const most = largest(numbers) || 1;
@@ -40,7 +37,7 @@ export class Bars {
     this.#draw();
   }
 
-  /** @param {import("./cells.js").Lit} lit */
+  /** @param {Light} lit */
   light({ cells = [] }) {
     const key = String(cells);
     if (key === this.#listed) return;

@@ -3,38 +3,12 @@
 import { ink, largest, shades, token } from "../colours.js";
 import { tight, unravel } from "../numbers.js";
 
-/**
- * @typedef {object} Shown
- * @property {Float32Array | Float64Array} numbers
- * @property {number[]} shape one, two or three axes
- * @property {number} width the most pixels it may take
- * @property {number} height
- * @property {number} [cell] the most pixels of a cell
- * @property {number[]} [ring] cells of border before each of the last two axes
- * @property {boolean} [picture] whether it is a picture, in greys
- * @property {number} [span] the number with the strongest colour
- * @property {ArrayLike<number> | null} [real] the numbers before a change
- * @property {number} [wrap] columns of a row of numbers that is folded into several
- *
- * @typedef {object} Lit
- * @property {number[][]} [cells] the window
- * @property {number[] | null} [strong] one cell of it
- * @property {number[][]} [winners] cells framed twice
- * @property {number} [cover] cover what comes after this flat position
- *
- * @typedef {CanvasRenderingContext2D} Pen
- */
-
 const TEXT = 26; // a cell's pixels from which its number is written
 const SIGNAL = 20; // the least height of a signal's cells
 const GRID = 12; // from which cells have a gap
 const CURVE = 56; // the pixels of a signal's curve
 
-/**
- * How cells lie on the canvas: the rows and columns of one frame and of it with its border, how many frames stand side by side
- * and one below the other, and the pixels of a curve above them.
- * @param {Pick<Shown, "shape" | "width" | "height" | "cell" | "ring" | "wrap">} shown
- */
+/** How cells lie: rows and columns of one frame, without and with its border, how many frames stand side by side, the pixels of a curve above. @param {Omit<Celled, "numbers">} shown */
 function layout({ shape, width, height, cell = 56, ring = [0, 0], wrap }) {
   const [frames, inRows, inColumns] = wrap ? [1, Math.ceil(shape[0] / wrap), wrap] : [1, 1, ...shape].slice(-3);
   const rows = inRows + 2 * ring[0], columns = inColumns + 2 * ring[1], top = shape.length === 1 && !wrap && shape[0] > 1 ? CURVE : 0;
@@ -48,33 +22,26 @@ function layout({ shape, width, height, cell = 56, ring = [0, 0], wrap }) {
 export class Cells {
   cell = 1;
   high = 1;
-  /** @type {Shown | null} */ shown = null;
+  /** @type {Celled | null} */ shown = null;
   /** @type {ReturnType<typeof shades>} */ #shade = () => [0, 0, 0];
   #laid = layout({ shape: [1], width: 1, height: 1 });
 
-  /**
-   * `pull`, where it is there, is called as a cell is dragged up or down with the mouse: the pixels it was dragged, and whether it took them.
-   * @param {string} label
-   * @param {{ over: (cell: number[]) => void, press?: (cell: number[]) => void, leave?: () => void, pull?: (cell: number[], up: number) => boolean }} does
-   */
+  /** @param {string} label @param {Doing} does */
   constructor(label, does) {
     this.does = does;
-    this.el = document.createElement("div");
-    this.el.className = "cells";
-    this.el.setAttribute("role", "img");
-    this.el.setAttribute("aria-label", label);
+    this.el = Object.assign(document.createElement("div"), { className: "cells", role: "img", ariaLabel: label });
     this.under = this.el.appendChild(document.createElement("canvas"));
     this.over = this.el.appendChild(document.createElement("canvas"));
     this.over.className = "over";
     this.#listen();
   }
 
-  /** The pixels of a cell that a map can have. @param {Parameters<typeof layout>[0]} shown */
+  /** The pixels of a cell that a map can have. @param {Omit<Celled, "numbers">} shown */
   static fit(shown) {
     return layout(shown).size;
   }
 
-  /** @param {Shown} shown */
+  /** @param {Celled} shown */
   show(shown) {
     const { numbers, ring = [0, 0], picture, real, cell = Infinity, span = largest(numbers) || 1 } = shown;
     const laid = this.#laid = layout(shown), { top, across, down, rows, columns } = laid;
@@ -82,16 +49,12 @@ export class Cells {
     this.cell = cell < 6 ? Math.min(cell, laid.size) : laid.size;
     this.high = top ? Math.max(this.cell, SIGNAL) : this.cell;
     const w = Math.max(1, across * columns * this.cell), h = Math.max(1, down * rows * this.high + top);
-    Object.assign(this.el.style, { width: `${w}px`, height: `${h}px` });
-    for (const canvas of [this.under, this.over]) {
-      canvas.width = Math.round(w * devicePixelRatio);
-      canvas.height = Math.round(h * devicePixelRatio);
-      Object.assign(canvas.style, { width: `${w}px`, height: `${h}px` });
-    }
+    for (const canvas of [this.under, this.over]) Object.assign(canvas, { width: Math.round(w * devicePixelRatio), height: Math.round(h * devicePixelRatio) });
+    for (const { style } of [this.el, this.under, this.over]) Object.assign(style, { width: `${w}px`, height: `${h}px` });
     const pen = this.#pen(this.under);
     this.#shade = shades(numbers, Boolean(picture), span);
     if (ring[0] || ring[1]) this.#hatch(pen, w, h);
-    for (let frame = 0; frame < laid.frames; frame++) this.#map(pen, frame);
+    for (let frame = 0; frame < laid.frames; frame++) this.#frame(pen, frame);
     if (top) this.#curve(pen, w, span);
     if (this.cell >= TEXT) this.#numbers(pen);
     if (real && this.cell >= 8) this.#corners(pen, real);
@@ -100,27 +63,31 @@ export class Cells {
 
   /** @param {HTMLCanvasElement} canvas */
   #pen(canvas) {
-    const pen = /** @type {Pen} */ (canvas.getContext("2d"));
+    const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     pen.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     return pen;
   }
 
+  get #map() {
+    return /** @type {Celled} */ (this.shown);
+  }
+
   /** The pixels of a cell's corner; cells may lie in the border. @param {number[]} cell @returns {[number, number]} */
   corner(cell) {
-    const { ring = [0, 0], wrap } = /** @type {Shown} */ (this.shown), { across, rows, columns, top } = this.#laid;
+    const { ring = [0, 0], wrap } = this.#map, { across, rows, columns, top } = this.#laid;
     const [frame, row, column] = wrap ? [0, Math.floor(cell[0] / wrap), cell[0] % wrap] : [0, 0, ...cell].slice(-3);
     return [(column + ring[1] + (frame % across) * columns) * this.cell, (row + ring[0] + Math.floor(frame / across) * rows) * this.cell + top];
   }
 
   /** Each cell, its flat position and its corner. @param {(i: number, x: number, y: number) => void} does */
   #each(does) {
-    const { numbers, shape } = /** @type {Shown} */ (this.shown);
+    const { numbers, shape } = this.#map;
     for (let i = 0; i < numbers.length; i++) does(i, ...this.corner(unravel(i, shape)));
   }
 
-  /** Paint one frame. @param {Pen} pen @param {number} frame */
-  #map(pen, frame) {
-    const { numbers, shape } = /** @type {Shown} */ (this.shown), { inRows, inColumns, frames } = this.#laid, count = inRows * inColumns;
+  /** Paint one frame. @param {CanvasRenderingContext2D} pen @param {number} frame */
+  #frame(pen, frame) {
+    const { numbers, shape } = this.#map, { inRows, inColumns, frames } = this.#laid, count = inRows * inColumns;
     const bitmap = new OffscreenCanvas(Math.max(1, inColumns), Math.max(1, inRows)), image = new ImageData(bitmap.width, bitmap.height);
     for (let i = 0, at = frame * count; i < count && at < numbers.length; i++, at++) {
       image.data.set(this.#shade(numbers[at]), 4 * i);
@@ -140,16 +107,16 @@ export class Cells {
     if (frames > 1) this.#stroke(pen, edge, "--line", 1);
   }
 
-  /** @param {Pen} pen @param {Path2D} path @param {string} colour a token @param {number} width */
+  /** @param {CanvasRenderingContext2D} pen @param {Path2D} path @param {string} colour a token @param {number} width */
   #stroke(pen, path, colour, width) {
     pen.strokeStyle = token(colour);
     pen.lineWidth = width;
     pen.stroke(path);
   }
 
-  /** @param {Pen} pen */
+  /** @param {CanvasRenderingContext2D} pen */
   #numbers(pen) {
-    const { numbers } = /** @type {Shown} */ (this.shown);
+    const { numbers } = this.#map;
     pen.font = `${this.cell >= 40 ? 13 : 11}px ${token("font-family")}`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
@@ -159,9 +126,9 @@ export class Cells {
     });
   }
 
-  /** Mark the cells that a change has reached. @param {Pen} pen @param {ArrayLike<number>} real */
+  /** Mark the cells that a change has reached. @param {CanvasRenderingContext2D} pen @param {ArrayLike<number>} real */
   #corners(pen, real) {
-    const { numbers } = /** @type {Shown} */ (this.shown), side = Math.max(3, Math.min(7, this.cell / 4)), path = new Path2D();
+    const { numbers } = this.#map, side = Math.max(3, Math.min(7, this.cell / 4)), path = new Path2D();
     this.#each((i, x, y) => {
       const right = x + this.cell - (this.cell >= GRID ? 1 : 0);
       if (!Object.is(numbers[i], real[i])) path.addPath(new Path2D(`M${right} ${y}v${side}l${-side} ${-side}z`));
@@ -170,22 +137,22 @@ export class Cells {
     pen.fill(path);
   }
 
-  /** Draw the border as hatching. @param {Pen} pen @param {number} w @param {number} h */
+  /** Draw the border as hatching. @param {CanvasRenderingContext2D} pen @param {number} w @param {number} h */
   #hatch(pen, w, h) {
     const path = new Path2D();
     for (let i = -h; i < w; i += 6) { path.moveTo(i, h); path.lineTo(i + h, 0); }
     this.#stroke(pen, path, "--line", 1);
   }
 
-  /** Draw a signal as a curve above its cells. @param {Pen} pen @param {number} w @param {number} span */
+  /** Draw a signal as a curve above its cells. @param {CanvasRenderingContext2D} pen @param {number} w @param {number} span */
   #curve(pen, w, span) {
-    const { numbers, ring = [0, 0] } = /** @type {Shown} */ (this.shown), middle = CURVE / 2, path = new Path2D();
+    const { numbers, ring = [0, 0] } = this.#map, middle = CURVE / 2, path = new Path2D();
     numbers.forEach((x, i) => path.lineTo((i + ring[1] + 0.5) * this.cell, middle - (x / span) * (middle - 4)));
     this.#stroke(pen, new Path2D(`M0 ${middle}H${w}`), "--line", 1);
     this.#stroke(pen, path, "--ink", 1.5);
   }
 
-  /** Light the window. @param {Lit} lit */
+  /** Light the window. @param {Light} lit */
   light({ cells = [], strong = null, winners = [], cover = Infinity }) {
     if (!this.shown) return;
     const pen = this.#pen(this.over), size = Math.max(this.cell, 1), thick = size < 10 ? 1.5 : 2.5, frames = new Path2D();
@@ -222,7 +189,7 @@ export class Cells {
 
   /** Return the cell under the pointer, the nearest where it is on the border. @param {MouseEvent} event */
   at(event) {
-    const { shape, ring = [0, 0], wrap } = /** @type {Shown} */ (this.shown), { rows, columns, across, down, inRows, inColumns, frames, top } = this.#laid;
+    const { shape, ring = [0, 0], wrap } = this.#map, { rows, columns, across, down, inRows, inColumns, frames, top } = this.#laid;
     const box = this.over.getBoundingClientRect(), within = (/** @type {number} */ v, /** @type {number} */ n) => Math.max(0, Math.min(n - 1, v));
     const x = within(Math.floor((event.clientX - box.left) / this.cell), across * columns), y = within(Math.floor((event.clientY - box.top - top) / this.cell), down * rows);
     const row = within((y % rows) - ring[0], inRows), column = within((x % columns) - ring[1], inColumns);

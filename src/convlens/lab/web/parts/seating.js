@@ -5,20 +5,6 @@ import { Cells } from "./cells.js";
 const CELL = 56; // pixels of a cell at most
 const RING = 2; // cells of border that are drawn at most
 
-/**
- * @typedef {import("../laid.js").Laid} Laid
- * @typedef {import("../laid.js").Seat} Seat
- * @typedef {object} Seating
- * @property {boolean} narrow whether the seats are stacked
- * @property {{ width: number, height: number }} most what a map may take
- * @property {number} middle pixels of the middle seat
- * @property {number} cellIn pixels of a cell of the input
- * @property {number} cellOut
- * @property {number[]} ring cells of border around the input
- * @property {number} dropIn pixels from the top at which the input begins
- * @property {number} dropOut
- */
-
 /** @param {Laid} laid @param {{ room: number, height: number }} stage @returns {Seating} */
 export function seating(laid, { room: width, height }) {
   const narrow = width < 860;
