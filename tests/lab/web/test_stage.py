@@ -327,8 +327,15 @@ def places() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        ("dark", 390),
+        pytest.param("dark", 1280, marks=pytest.mark.slow),
+        pytest.param("light", 390, marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_nothing(page: Page, site: Served, scheme: str, width: int) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 844})
@@ -353,11 +360,12 @@ def test_axe_can_find_something(page: Page, site: Served) -> None:
     assert [each["id"] for each in found] == ["button-name"]
 
 
-def test_random_actions_leave_the_page_whole(page: Page, site: Served) -> None:
+@pytest.mark.parametrize("actions", [60, pytest.param(500, marks=pytest.mark.slow)])
+def test_random_actions_leave_the_page_whole(page: Page, site: Served, actions: int) -> None:
     open_page(page, site.address)
     chance = random.Random(1)
     keys = "1 2 3 4 + - f [ ] { } . , ArrowLeft ArrowRight ArrowUp ArrowDown Enter Escape ?".split()
-    for _ in range(500):
+    for _ in range(actions):
         if chance.random() < 0.5:
             page.keyboard.press(chance.choice(keys))
         elif chance.random() < 0.6:
@@ -402,3 +410,25 @@ def test_a_network_of_the_zoo_opens_too(page: Page) -> None:
     with shown_page(page, lab):
         expect(page.locator(".sentence")).to_contain_text("lies on")
         expect(page.locator(".band")).to_be_visible()
+
+
+def test_a_narrow_header_has_its_menus_behind_a_button(page: Page, site: Served) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, site.address)
+    share = page.locator('[aria-label="Share"]')
+    expect(share).to_be_hidden()
+    page.locator(".more").click()
+    expect(share).to_be_visible()
+    page.locator(".more").click()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("softmax")
+    page.keyboard.press("Enter")
+    settled(page)
+    assert at(page, "at") == "softmax"
+
+
+def test_a_change_that_stops_the_network_says_where(page: Page, site: Served) -> None:
+    open_page(page, f"{site.address}&at=conv1&index=0,5,6,4&set=pool1!stride:1")
+    expect(page.locator(".alert")).to_contain_text("With this change the network stops at linear")
+    page.locator(".undo").click()
+    expect(page.locator(".alert")).to_be_hidden()

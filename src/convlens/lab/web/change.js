@@ -60,9 +60,11 @@ export class Changes {
         questions.about(recording);
         net.told = { ...told, recording, scores };
       }
+      stage.alert(network?.fault ? `With this change the network stops at ${network.fault.label || network.fault.op}: ${network.fault.sentence}` : "");
     } else {
       if (this.#before !== told.scores) await stage.reopen(await questions.network());
       questions.about(base);
+      stage.alert("");
     }
     this.#applied = wanted;
     stage.strip.changed();

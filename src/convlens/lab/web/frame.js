@@ -7,6 +7,7 @@ import { DISTANCES } from "./state.js";
 /** Fill the stage's element with its frame. @param {Stage} stage @param {HTMLElement} el */
 export function frame(stage, el) {
   render(html`<header><h1>convlens</h1><div class="menus"></div><span class="push"></span><div class="answer"></div><div class="find"></div>
+      <button class="icon more" aria-label="More menus" title="More menus" @click=${() => more(stage)}>⋯</button>
       <button class="undo" hidden @click=${() => stage.undo()}></button>
       <button class="icon help" aria-label="A tour and the keys" title="A tour and the keys  ?" @click=${() => stage.tour.begin()}>?</button></header>
     <section class="band" aria-label="About the weights" hidden></section><section class="compared" aria-label="The comparison" hidden></section><div class="alert" role="alert" hidden></div>
@@ -14,6 +15,11 @@ export function frame(stage, el) {
     <nav class="strip" aria-label="The network, from picture to answer"></nav>
     <div class="columns"><main><p class="sentence" aria-live="polite"></p><div class="body"></div></main><aside class="inspector" aria-label="About this number"></aside></div>
     <section class="tour" aria-label="A tour" hidden></section><div class="busy" role="status"></div><dialog class="dialog"></dialog>`, el);
+}
+
+/** Show the menus for which a narrow header has no room, or hide them again. @param {Stage} stage @param {boolean} [shown] */
+export function more(stage, shown) {
+  stage.el.querySelector("header")?.toggleAttribute("data-more", shown);
 }
 
 /** A few choices, all of them seen. @template {string} T @param {string} label @param {readonly (readonly [T, string])[]} choices @param {T} chosen @param {(choice: T) => void} choose */

@@ -4,7 +4,7 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask } from "./asking.js";
 import { draw } from "./drawing.js";
 import { Find } from "./find.js";
-import { menu } from "./frame.js";
+import { menu, more } from "./frame.js";
 import { Part } from "./part.js";
 import { share } from "./share.js";
 
@@ -71,6 +71,7 @@ export class Menus extends Part {
   }
 
   find() {
+    more(this.stage, true);
     this.finding.focus();
   }
 }
