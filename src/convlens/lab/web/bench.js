@@ -15,15 +15,16 @@ const BEAT = 320; // milliseconds a place, while it plays
 
 /** A seat of the bench: a map, or a row of named bars. */
 class Place {
+  bar = false;
+
   /** @param {string} label @param {Doing} does */
   constructor(label, does) {
     this.cells = new Cells(label, does);
     this.bars = new Bars(label, does);
-    this.shown = /** @type {Cells | Bars} */ (this.cells);
   }
 
-  get bar() {
-    return this.shown === this.bars;
+  get shown() {
+    return this.bar ? this.bars : this.cells;
   }
 }
 
@@ -118,7 +119,7 @@ export class Bench {
     /** @type {(place: Place, map: Seat | undefined, cell: number, ring?: number[]) => void} */
     const show = (place, map, cell, ring) => {
       if (!map) return;
-      place.shown = barred(laid, map) ? place.bars : place.cells;
+      place.bar = barred(laid, map);
       const real = laid.seat(map.role === "out" ? "real" : "real_in")?.numbers; // what it was before a change
       if (place.bar) place.bars.show(map, net, Math.min(most.width, 300));
       else place.cells.show({ ...map, ...most, cell, ring, picture: net.isPicture(map.value ?? -1), wrap: folded(laid, map), real: real?.length === map.numbers.length ? real : null });

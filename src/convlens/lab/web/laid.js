@@ -7,13 +7,11 @@ import { ravel, same, volume } from "./numbers.js";
 const EVERYWHERE = new Set(["conv", "transposed", "max_pool", "avg_pool", "pointwise", "add", "multiply", "norm", "resample", "softmax"]);
 
 /** Whether an answer's seats hold what a place of its map is made of. @param {BenchAnswer} answer @param {number[]} place */
-function holds({ family, seats, detail, index, numbers }, place) {
-  const shape = (/** @type {string} */ name) => seats.find(({ role }) => role === name)?.shape ?? [];
-  if (family === "linear") return shape("kernel").length === 2;
-  if (family === "concat") return (detail.dim ?? 0) < index.length - shape("out").length;
-  const origin = seats.find(({ role }) => role === "origin");
-  if (family === "move") return Boolean(origin && numbers[origin.start + ravel(place, origin.shape)] >= 0);
-  return EVERYWHERE.has(family);
+function holds({ family, seats, detail: { dim = 0 }, index, numbers }, place) {
+  const seat = (/** @type {string} */ name) => seats.find(({ role }) => role === name), origin = seat("origin");
+  if (family === "linear") return seat("kernel")?.shape.length === 2;
+  if (family === "concat") return dim < index.length - (seat("out")?.shape.length ?? 0);
+  return family === "move" ? Boolean(origin && numbers[origin.start + ravel(place, origin.shape)] >= 0) : EVERYWHERE.has(family);
 }
 
 /** The axes of the index that a place has: the last ones, or the one along which a softmax goes. @param {BenchAnswer} answer */
@@ -72,9 +70,8 @@ export class Laid {
 
   /** @param {number[]} place */
   indexOf(place) {
-    const index = [...this.answer.index];
-    axesOf(this.answer).forEach((axis, i) => { index[axis] = place[i]; });
-    return index;
+    const axes = axesOf(this.answer);
+    return this.answer.index.map((at, axis) => (axes.includes(axis) ? place[axes.indexOf(axis)] : at));
   }
 
   /** The place of the number that was asked for. */
@@ -90,13 +87,11 @@ export class Laid {
   /** Name the part of its value that a seat is: its map, its place where it goes through all maps, or its shape. @param {Seat} seat */
   part({ value, at, shape }) {
     if (value === null) return "";
-    const { net } = this, { dim } = this.answer.detail;
-    const whole = net.value(value).shape, lead = whole.length - net.spatial(value);
+    const { net } = this, { dim } = this.answer.detail, whole = net.value(value).shape, space = net.spatial(value), lead = whole.length - space;
     const lane = dim !== undefined && at.length + 1 === whole.length && shape.length === 1 && shape[0] === whole[dim];
     if (!lane) return (at.length === lead && net.map(value, at.at(-1) ?? 0)) || net.shape(value);
-    const names = [...Array.from({ length: lead }, (_, axis) => (axis && axis === lead - 1 ? "map" : "")), ...axisNames(net.spatial(value))]; // a sample has no name
-    const axes = names.filter((_, axis) => axis !== dim);
-    return axes.map((name, axis) => name && `${name} ${at[axis]}`).filter(Boolean).join(", ") || net.shape(value);
+    const names = whole.map((_, axis) => (axis >= lead ? axisNames(space)[axis - lead] : axis && axis === lead - 1 ? "map" : "")).filter((_, axis) => axis !== dim); // a sample has no name
+    return names.flatMap((name, axis) => (name ? `${name} ${at[axis]}` : [])).join(", ") || net.shape(value);
   }
 
   /** @param {string} role */

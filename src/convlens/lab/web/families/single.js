@@ -111,11 +111,11 @@ export const adding = family({
 
 const BARS = 24;
 
-/** What a number becomes by a norm: as it comes, less the mean, over the deviation, times the scale, plus the shift. @param {Laid} laid @param {number[]} place */
+/** What a number becomes by a norm, step by step: less the mean, over the deviation, times the scale, plus the shift. @param {Laid} laid @param {number[]} place */
 function stages(laid, place) {
-  const [mean, deviation, scale, shift] = ["mean", "deviation", "scale", "shift"].map((role, i) => (laid.seat(role) ? laid.number(role, place) : i % 3 ? 1 : 0));
-  const x = laid.given(place), centred = x - mean, standard = centred / deviation, scaled = standard * scale;
-  return { x, mean, deviation, scale, shift, centred, standard, scaled, made: scaled + shift };
+  const role = (/** @type {string} */ name, without = 0) => (laid.seat(name) ? laid.number(name, place) : without);
+  const mean = role("mean"), deviation = role("deviation", 1), scale = role("scale", 1), shift = role("shift"), x = laid.given(place), standard = (x - mean) / deviation;
+  return { x, mean, deviation, scale, shift, standard, made: standard * scale + shift };
 }
 
 /** The numbers of the map that comes in, counted; its mean and its deviation on either side. @param {View} view */
@@ -144,7 +144,7 @@ export const norm = family({
   middle: (view) => {
     const { laid, place } = view, s = stages(laid, place);
     /** @type {[string, string, number, number][]} */
-    const steps = [["mean", "−", s.mean, s.centred], ["deviation", "÷", s.deviation, s.standard], ["scale", "×", s.scale, s.scaled], ["shift", "+", s.shift, s.made]];
+    const steps = [["mean", "−", s.mean, s.x - s.mean], ["deviation", "÷", s.deviation, s.standard], ["scale", "×", s.scale, s.standard * s.scale], ["shift", "+", s.shift, s.made]];
     return html`<div class="kernel flat">${laid.shown ? histogram(view) : nothing}<ol class="ruler"><li><span></span><b>${short(s.x)}</b></li>${steps.map(([role, sign, by, made]) => (laid.seat(role)
       ? html`<li><span>${sign} ${role} <span class="soft">${short(by)}</span></span><b>${short(made)}</b></li>` : nothing))}</ol></div>`;
   },
