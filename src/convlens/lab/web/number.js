@@ -1,188 +1,144 @@
 // The single number: what it is made of on the left, what it feeds on the right; every line opens again.
 
 import { html, nothing, render } from "./vendor/lit-html.js";
+import { largest } from "./colours.js";
 import { full, percent, plural, ravel, rough, short, unravel } from "./numbers.js";
+import { Part } from "./part.js";
 import { folded, ranked } from "./parts/ranking.js";
 
-/**
- * @typedef {import("./answers.js").NumberAnswer} NumberAnswer
- * @typedef {import("./answers.js").Explained} Explained
- * @typedef {import("./parts/ranking.js").Line} Line
- * @typedef {import("./vendor/lit-html.js").TemplateResult} Template
- */
+/** @typedef {{ value: number, position: number, how: Shown, x: number, product: number, faint: boolean }} Row an element that opens, `x` its bar */
 
 const LISTED = 9; // lines before the others are unfolded
-const PAST_EDGE = "beyond the edge";
 
-export class NumberView {
-  /** @type {NumberAnswer | null} */ answer = null;
+export class NumberView extends Part {
+  /** @type {import("./answers.js").NumberAnswer | null} */ answer = null;
   #key = "";
-  #unfolded = { made: false, feeds: false };
+  /** @type {Set<string>} */ #unfolded = new Set();
 
-  /** @param {import("./stage.js").Stage} stage */
+  /** @param {Stage} stage */
   constructor(stage) {
-    this.stage = stage;
-    this.el = document.createElement("section");
-    this.el.className = "number";
-    this.el.setAttribute("aria-label", "The number");
+    super(stage, "number", "The number");
     this.el.addEventListener("keydown", (event) => this.#walk(event));
   }
 
   /** @param {() => boolean} current */
   async draw(current) {
-    const { state, questions, value } = this.stage;
-    if (!value || !state.index) return;
-    const { index } = state;
-    if (value.shape.includes(0)) return this.stage.say("It has no numbers: one of its axes has length 0.");
-    const answer = await questions.once("number", { value: value.id, index });
+    const { stage, stage: { state: { index }, questions, value } } = this;
+    if (!value || !index) return;
+    if (value.shape.includes(0)) return stage.say("It has no numbers: one of its axes has length 0.");
+    const answer = await questions.once("number", { value: value.id, index }), key = `${value.id} ${index}`;
     if (!current()) return;
     this.answer = answer;
-    const key = `${value.id} ${index}`;
-    if (key !== this.#key) this.#unfolded = { made: false, feeds: false };
+    if (key !== this.#key) this.#unfolded.clear();
     this.#key = key;
-    this.#show();
+    this.#show(answer);
   }
 
-  #show() {
-    const { stage, answer } = this;
-    if (!answer) return;
-    const found = answer.explanation;
-    this.el.dataset.way = stage.state.way;
-    stage.say(found ? this.#sentence(found) : answer.refusal);
-    render(html`<div class="made"><h2>Made of <span class="soft">${found ? this.#count(found) : answer.refusal}</span></h2>
-        ${found ? html`<ol>${this.#made(found)}</ol>${this.#check(found)}` : nothing}</div>
-      <div class="feeds">${this.#feeds(answer.readers)}</div>`, this.el);
+  /** @param {import("./answers.js").NumberAnswer} answer */
+  #show({ explanation: found, refusal, readers }) {
+    this.el.dataset.way = this.stage.state.way;
+    this.stage.say(found ? this.#sentence(found) : refusal);
+    render(html`<div class="made">${found ? this.#made(found) : html`<h2>Made of <span class="soft">${refusal}</span></h2>`}</div><div class="feeds">${this.#feeds(readers)}</div>`, this.el);
   }
 
   /** Open the strongest term; of a choice, the winner. */
   into() {
-    const found = this.answer?.explanation;
-    const [first] = found ? ranked(found).lines : [];
+    const found = this.answer?.explanation, first = found && ranked(found).lines[0];
     if (first) this.#open(first.value, first.position);
   }
 
   /** @param {number} id @param {number} position */
-  #open(id, position) {
-    return this.stage.open(id, unravel(position, this.stage.net.value(id).shape));
-  }
+  #index = (id, position) => unravel(position, this.net.value(id).shape);
 
-  // Made of
-
-  /** @param {Explained} found */
-  #count({ rule, groups, count }) {
-    const { net } = this.stage;
-    if (rule === "given") return "nothing: it was given";
-    const from = [...new Set(groups.flatMap(({ source }) => source))].filter((id) => id >= 0);
-    return `${plural(count, "number")}${from.length === 1 ? ` of ${net.said(from[0])}` : ""}`;
-  }
+  /** @param {number} id @param {number} position */
+  #open = (id, position) => this.stage.open(id, this.#index(id, position));
 
   /** What the number is, in a sentence. @param {Explained} found */
   #sentence(found) {
-    const { net } = this.stage;
-    const { rule, kind, count, recorded, products, bias, bias_source, formula, note } = found;
-    const [best] = ranked(found).lines;
-    const made = short(recorded);
-    const name = net.category(found.value, found.index.at(-1) ?? 0);
-    const what = name === null ? "" : `“${name}”: `;
-    const place = best ? `${net.spot(best.value, unravel(best.position, net.value(best.value).shape))} of ${net.said(best.value)}` : "";
-    if (rule === "given") return `${what}${made} was ${note || (net.value(found.value).kind === "parameter" ? (net.told.random ? "drawn at random" : "learned") : "given to the network")}; nothing lies beneath it.`;
-    if (rule === "copy") return `The same number as ${place}${best && best.weight !== 1 ? `, times ${short(best.weight)}` : ""}: ${made}.`;
-    if (rule === "chosen") return `${kind === "windowed" && best ? `The largest of ${plural(count, "number")} of ${net.said(best.value)}: ${made}, at ${place.replace(/ of [^,]*$/, "")}. The others have no part in it.` : `Chosen, not computed: ${made}${note ? ` (${note.replace(/^chosen: /, "")})` : ""}.`}`;
+    const { value, index, rule, kind, count, recorded, products, bias, bias_source, formula, note } = found, { net } = this, { lines } = ranked(found), [best] = lines;
+    const made = short(recorded), name = net.category(value, index.at(-1) ?? 0), what = name === null ? "" : `“${name}”: `;
+    const spot = best ? net.spot(best.value, this.#index(best.value, best.position)) : "", source = best ? net.said(best.value) : "", all = plural(count, "number");
+    if (rule === "given") return `${what}${made} was ${note || (net.value(value).kind === "parameter" ? (net.told.random ? "drawn at random" : "learned") : "given to the network")}; nothing lies beneath it.`;
+    if (rule === "copy") return `The same number as ${best ? `${spot} of ${source}` : ""}${best && best.weight !== 1 ? `, times ${short(best.weight)}` : ""}: ${made}.`;
+    if (rule === "chosen" && kind === "windowed" && best) return `The largest of ${all} of ${source}: ${made}, at ${spot}. The others have no part in it.`;
+    if (rule === "chosen") return `Chosen, not computed: ${made}${note ? ` (${note.replace(/^chosen: /, "")})` : ""}.`;
     if (/^relu/.test(formula) && best) return best.x < 0 ? `Negative, so it becomes 0: ${short(best.x)} stops here.` : `Not negative, so it stays: ${made}.`;
-    const own = kind === "softmax" ? ranked(found).lines.find((line) => line.position === ravel(found.index, net.value(line.value).shape)) : null;
-    if (own && !/log/.test(formula)) return `${name === null ? "This number was" : `“${name}” scored`} ${short(own.x)}. e to that power, divided by the sum over all ${count}, is a share of ${percent(recorded)}.`;
-    if (rule !== "sum") return `${what}${formula || "A function"} of ${plural(count, "number")}: ${made}.`;
-    const offset = bias_source || bias ? `, with the bias ${short(bias)} to ${made}` : "";
-    if (kind === "linear" && name !== null) return `The score of “${name}”: all ${plural(count, "number")}, each times its weight${offset ? `, plus the bias ${short(bias)}` : ""}: ${made}.`;
-    return count === 1 ? `The product is ${short(products)}${offset}.` : `The ${plural(count, kind === "windowed" || kind === "linear" ? "product" : "term")} add up to ${short(products)}${offset}.`;
+    const own = kind === "softmax" && !/log/.test(formula) && lines.find((line) => line.position === ravel(index, net.value(line.value).shape));
+    if (own) return `${name === null ? "This number was" : `“${name}” scored`} ${short(own.x)}. e to that power, divided by the sum over all ${count}, is a share of ${percent(recorded)}.`;
+    if (rule !== "sum") return `${what}${formula || "A function"} of ${all}: ${made}.`;
+    const offset = bias_source || bias ? short(bias) : "", end = `${short(products)}${offset && `, with the bias ${offset} to ${made}`}.`;
+    if (kind === "linear" && name !== null) return `The score of “${name}”: all ${all}, each times its weight${offset && `, plus the bias ${offset}`}: ${made}.`;
+    return count === 1 ? `The product is ${end}` : `The ${plural(count, kind === "windowed" || kind === "linear" ? "product" : "term")} add up to ${end}`;
   }
 
-  /** @param {Explained} found @returns {Template[]} */
+  /** @param {Explained} found */
   #made(found) {
-    const { net } = this.stage;
-    const all = ranked(found);
-    const { shown, count, sum } = folded(all, this.#unfolded.made ? Infinity : LISTED);
-    const several = new Set(all.lines.map((line) => line.value)).size > 1;
-    const whole = found.rule === "sum";
-    const size = (/** @type {Line} */ line) => (whole ? line.product : line.x);
-    const most = Math.max(...shown.map((line) => Math.abs(size(line))), whole ? Math.abs(sum) : 0, Math.abs(found.bias)) || 1;
-    const how = (/** @type {Line} */ line) => {
-      if (found.rule === "chosen") return html`<em>${line.won ? (found.kind === "windowed" ? "the largest" : "chosen") : "not chosen"}</em>`;
-      if (found.rule === "copy") return line.weight === 1 ? "unchanged" : `× ${short(line.weight)}`;
-      return whole ? `${short(line.x)} × ${short(line.weight)}` : `slope ${short(line.weight)}`;
-    };
-    const rows = shown.map((line) => this.#row(line.value, line.position, several, how(line), size(line), most, found.rule === "chosen" && !line.won));
-    const [factor, at] = whole && all.lines.length === 1 ? all.lines[0].factor : [-1, 0];
-    if (net.values.get(factor)?.kind === "computed") rows.push(this.#row(factor, at, true, "the factor", all.lines[0].weight, most));
-    if (count) rows.push(this.#others("made", count, whole ? sum : null, most, all.lines.length > shown.length));
-    if (all.edge) rows.push(html`<li class="row"><span class="who soft">${all.edge} ${PAST_EDGE}</span><span class="how"></span><span></span><span class="n">0</span></li>`);
-    const { bias_source: source, bias } = found;
-    if (source) rows.push(html`<li><button type="button" class="row" @click=${() => this.#open(...source)}><span class="who"><b>bias</b></span><span class="how soft">${net.value(source[0]).name}</span>${bar(bias, most)}<span class="n">${short(bias)}</span></button></li>`);
-    else if (bias) rows.push(html`<li class="row"><span class="who"><b>added</b></span><span class="how"></span>${bar(bias, most)}<span class="n">${short(bias)}</span></li>`);
-    return rows;
+    const { net } = this, { rule, kind, bias, bias_source, groups, products } = found, { lines, edge, count } = ranked(found), whole = rule === "sum";
+    const rows = lines.map(({ value, position, x, weight, product, won }) => ({ value, position, product, x: whole ? product : x, faint: rule === "chosen" && !won,
+      how: rule === "chosen" ? chosen(won, kind) : whole ? `${short(x)} × ${short(weight)}` : rule === "copy" ? times(weight) : `slope ${short(weight)}` }));
+    const [factor, at] = whole && lines.length === 1 ? lines[0].factor : [-1, 0], from = [...new Set(groups.flatMap(({ source }) => source))].filter((id) => id >= 0);
+    const list = this.#list("made", rows, count, whole ? products : null, bias, (most) => [
+      edge ? line({ who: soft(`${edge} beyond the edge`), x: 0, most }) : nothing,
+      bias_source ? line({ who: html`<b>bias</b>`, how: soft(net.value(bias_source[0]).name), x: bias, most, open: () => this.#open(...bias_source) }) : bias ? line({ who: html`<b>added</b>`, x: bias, most }) : nothing,
+    ], net.values.get(factor)?.kind === "computed" ? { value: factor, position: at, how: "the factor", x: lines[0].weight, product: 0, faint: false } : null);
+    return html`<h2>Made of ${soft(rule === "given" ? "nothing: it was given" : plural(found.count, "number") + (from.length === 1 ? ` of ${net.said(from[0])}` : ""))}</h2>${list}${checked(found)}`;
   }
-
-  /** One element, which opens. @param {number} id @param {number} position @param {boolean} named @param {unknown} how @param {number} x @param {number} most @param {boolean} [faint] */
-  #row(id, position, named, how, x, most, faint = false) {
-    const { net } = this.stage;
-    const spot = net.spot(id, unravel(position, net.value(id).shape)).replace(`sample ${this.stage.state.index?.[0]}, `, "");
-    return html`<li><button type="button" class="row ${faint ? "faint" : ""}" title=${spot} @click=${() => this.#open(id, position)}><span class="who">${named ? html`<b>${net.title(id)}</b> ` : nothing}${spot}</span>
-      <span class="how">${how}</span>${bar(x, most)}<span class="n" title=${full(x)}>${short(x)}</span></button></li>`;
-  }
-
-  /** Whether the terms give the number, and how nearly. @param {Explained} found */
-  #check({ rule, count, total, recorded, bound, formula, note }) {
-    if (rule === "given") return nothing;
-    const off = Math.abs(total - recorded);
-    const near = off ? `${rough(off)} from what the network computed; rounding allows ${rough(bound)}` : "exactly what the network computed";
-    const text = rule === "sum" && count > 1 ? `The terms add up to ${short(total)}, ${near}.`
-      : rule === "sum" ? `The product gives ${short(total)}, ${near}.`
-      : rule === "function" ? `${formula} gives ${short(total)}, ${near}. A slope says how far it follows each number.` : note;
-    return text ? html`<p class="soft">${rule === "chosen" ? html`<em>chosen</em>${text.replace(/^chosen/, "")}` : text}</p>` : nothing;
-  }
-
-  // Feeds
 
   /** What reads the number, and what it makes of it. @param {import("./answers.js").ReadersAnswer} readers */
   #feeds({ source, position, role, rule, value, weight, product, count, products, refusals }) {
-    const { net, value: own } = this.stage;
-    const shown = source.slice(0, this.#unfolded.feeds ? Infinity : LISTED);
-    const several = new Set(source).size > 1;
-    const rest = products - product.slice(0, shown.length).reduce((a, b) => a + b, 0);
-    const most = Math.max(...product.map(Math.abs), count > shown.length ? Math.abs(rest) : 0) || 1;
-    const how = (/** @type {number} */ i) => {
-      if (role[i] === "bias") return "added";
-      if (rule[i] === "chosen") return html`<em>${weight[i] ? "chosen" : "not chosen"}</em>`;
-      if (rule[i] === "copy" && weight[i] === 1) return "unchanged";
-      return rule[i] === "sum" || rule[i] === "copy" ? `× ${short(role[i] === "weight" ? value[i] : weight[i])}` : `slope ${short(weight[i])}`;
-    };
-    const where = several || !count ? "" : ` of ${net.said(source[0])}`;
-    const end = own?.id === net.told.output ? "nothing: this is the answer" : "nothing";
-    return html`<h2>Feeds <span class="soft">${count ? plural(count, "number") + where : end}</span></h2>
-      <ol>${shown.map((id, i) => this.#row(id, position[i], several, how(i), product[i], most, rule[i] === "chosen" && !weight[i]))}
-        ${count > shown.length ? this.#others("feeds", count - shown.length, rest, most, source.length > shown.length) : nothing}</ol>
-      ${refusals.map((why) => html`<p class="soft">${why}</p>`)}`;
+    const { net, stage } = this, ending = stage.value?.id === net.told.output ? "nothing: this is the answer" : "nothing";
+    const rows = source.map((id, i) => ({ value: id, position: position[i], product: product[i], x: product[i], faint: rule[i] === "chosen" && !weight[i],
+      how: role[i] === "bias" ? "added" : rule[i] === "chosen" ? chosen(weight[i] !== 0) : rule[i] === "copy" ? times(weight[i])
+        : rule[i] === "sum" ? `× ${short(role[i] === "weight" ? value[i] : weight[i])}` : `slope ${short(weight[i])}` }));
+    const where = new Set(source).size === 1 ? ` of ${net.said(source[0])}` : "";
+    return html`<h2>Feeds ${soft(count ? plural(count, "number") + where : ending)}</h2>${this.#list("feeds", rows, count, products)}${refusals.map((why) => html`<p class="soft">${why}</p>`)}`;
   }
 
-  /** The lines that are not listed, as one that unfolds. @param {"made" | "feeds"} list @param {number} count @param {number | null} sum @param {number} most @param {boolean} more whether some of them are known */
-  #others(list, count, sum, most, more) {
-    const text = html`<span class="who soft">${plural(count, "other")}</span><span class="how"></span>${sum === null ? html`<span></span>` : bar(sum, most)}<span class="n">${sum === null ? "" : short(sum)}</span>`;
-    const unfold = () => { this.#unfolded[list] = true; this.#show(); };
-    return more ? html`<li><button type="button" class="row" aria-expanded="false" title="List them" @click=${unfold}>${text}</button></li>` : html`<li class="row">${text}</li>`;
+  /**
+   * The elements, the strongest first, and the others as one line that unfolds.
+   * @param {string} name @param {Row[]} rows @param {number} all @param {number | null} products their sum, where they are summed
+   * @param {number} [bias] @param {(most: number) => unknown} [ends] what comes last @param {Row | null} [factor] a number beside the only one
+   */
+  #list(name, rows, all, products, bias = 0, ends = () => nothing, factor = null) {
+    const { shown, count, sum } = folded({ lines: rows, count: all, products: products ?? 0 }, this.#unfolded.has(name) ? Infinity : LISTED), several = new Set(rows.map(({ value }) => value)).size > 1;
+    const most = largest([...shown.map(({ x }) => x), products === null ? 0 : sum, bias]) || 1;
+    const each = (/** @type {Row} */ { value, position, how, x, faint }, named = several) => {
+      const spot = this.net.spot(value, this.#index(value, position)).replace(`sample ${this.stage.state.index?.[0]}, `, "");
+      return line({ who: html`${named ? html`<b>${this.net.title(value)}</b> ` : nothing}${spot}`, how, x, most, open: () => this.#open(value, position), title: spot, exact: full(x), faint });
+    };
+    const unfold = () => { this.#unfolded.add(name); if (this.answer) this.#show(this.answer); };
+    return html`<ol>${shown.map((row) => each(row))}${factor ? each(factor, true) : nothing}
+      ${count ? line({ who: soft(plural(count, "other")), x: products === null ? null : sum, most, ...(rows.length > shown.length ? { open: unfold, title: "List them" } : {}) }) : nothing}${ends(most)}</ol>`;
   }
 
   /** Move between the lines. @param {KeyboardEvent} event */
   #walk(event) {
     const by = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity }[event.key];
-    const rows = /** @type {HTMLElement[]} */ ([...this.el.querySelectorAll("button.row")]).filter((row) => row.offsetParent);
-    const at = rows.findIndex((row) => row.matches(":focus"));
+    const rows = /** @type {HTMLElement[]} */ ([...this.el.querySelectorAll("button.row")]).filter((row) => row.offsetParent), at = rows.findIndex((row) => row.matches(":focus"));
     if (!by || at < 0) return;
     event.preventDefault();
     rows[Math.max(0, Math.min(rows.length - 1, at + by))].focus();
   }
 }
 
-/** A number as a bar from the middle. @param {number} x @param {number} most */
-function bar(x, most) {
-  return html`<span class="size"><i class=${x < 0 ? "negative" : "positive"} .style=${`width:${Math.min(50, (50 * Math.abs(x)) / most) || 0}%`}></i></span>`;
+const soft = (/** @type {unknown} */ text) => html`<span class="soft">${text}</span>`;
+
+const times = (/** @type {number} */ weight) => (weight === 1 ? "unchanged" : `× ${short(weight)}`);
+
+const chosen = (/** @type {boolean} */ won, kind = "") => html`<em>${!won ? "not chosen" : kind === "windowed" ? "the largest" : "chosen"}</em>`;
+
+/** One line: who, how, a bar from the middle, the number. @param {{ who: unknown, how?: Shown, x: number | null, most: number, open?: () => void, title?: string, exact?: string, faint?: boolean }} row */
+function line({ who, how = "", x, most, open, title, exact, faint }) {
+  const parts = html`<span class="who">${who}</span><span class="how">${how}</span>${x === null ? html`<span></span>` : html`<span class="size"><i class=${x < 0 ? "negative" : "positive"} .style=${`width:${Math.min(50, (50 * Math.abs(x)) / most) || 0}%`}></i></span>`}
+    <span class="n" title=${exact ?? nothing}>${x === null ? "" : short(x)}</span>`;
+  return html`<li>${open ? html`<button type="button" class="row ${faint ? "faint" : ""}" title=${title ?? nothing} @click=${open}>${parts}</button>` : html`<div class="row">${parts}</div>`}</li>`;
+}
+
+/** Whether the terms give the number, and how nearly. @param {Explained} found */
+function checked({ rule, count, total, recorded, bound, formula, note }) {
+  if (rule === "given") return nothing;
+  const off = Math.abs(total - recorded), near = off ? `${rough(off)} from what the network computed; rounding allows ${rough(bound)}` : "exactly what the network computed";
+  const given = `${short(total)}, ${near}.`;
+  const text = rule === "sum" ? `${count > 1 ? "The terms add up to" : "The product gives"} ${given}` : rule === "function" ? `${formula} gives ${given} A slope says how far it follows each number.` : note;
+  return text ? html`<p class="soft">${rule === "chosen" ? html`<em>chosen</em>${text.replace(/^chosen/, "")}` : text}</p>` : nothing;
 }

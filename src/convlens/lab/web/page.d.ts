@@ -18,6 +18,10 @@ type SegmentList = import("./answers.js").SegmentList;
 type Lit = import("./answers.js").Lit;
 type WalkAnswer = import("./answers.js").WalkAnswer;
 type WalkStation = import("./answers.js").WalkStation;
+type WindowRow = import("./answers.js").WindowRow;
+type Explained = import("./answers.js").Explained;
+type SheetAnswer = import("./answers.js").SheetAnswer;
+type KernelsAnswer = import("./answers.js").KernelsAnswer;
 type QuestionTable = import("./answers.js").QuestionTable;
 
 // Questions

@@ -7,7 +7,7 @@ import { folded, ranked } from "../parts/ranking.js";
 import { chip, equals, factors, family, written } from "./family.js";
 
 /** The terms of the explanation. @param {Laid} laid */
-const found = ({ answer: { explained } }) => (explained ? ranked(explained) : { lines: [], edge: 0, unlisted: { count: 0, sum: 0 } });
+const found = ({ answer: { explained } }) => (explained ? ranked(explained) : { lines: [], edge: 0, count: 0, products: 0 });
 
 /** @param {Laid} laid */
 const chosen = ({ answer }) => answer.rule === "chosen";
