@@ -34,3 +34,26 @@ def test_the_file_opens_from_the_disk_at_every_distance(page: Page, tmp_path: Pa
     page.goto("about:blank")
     page.goto(f"{file.as_uri()}#at=linear&index=0,1")
     expect(stage).to_contain_text("this is not in the file; open it with: convlens lab digits")
+    expect(page.locator(".body")).to_be_empty()
+    expect(page.locator(".sentence")).to_be_empty()
+    expect(page.locator(".inspector .large")).to_be_empty()
+    page.go_back()
+    page.goto(file.as_uri())
+    expect(page.locator(".alert")).to_be_hidden()
+
+
+def test_what_is_refused_leaves_no_number_of_another_step(page: Page, tmp_path: Path) -> None:
+    lab = lab_on("digits")
+    value, index = lab.recording.made("conv1")[0], (0, 5, 6, 4)
+    file = tmp_path / "number.html"
+    place = place_of(lab.recording, "conv1", index)
+    file.write_text(page_file(lab, place, (value, index), "convlens lab digits"))
+    page.goto(file.as_uri())
+    expect(page.locator(".inspector .large")).to_have_text("1.677")
+    page.locator(".card", has_text="relu2").click()
+    expect(page.locator(".alert")).to_contain_text("this is not in the file")
+    expect(page.locator(".bench")).to_have_count(0)
+    expect(page.locator(".inspector .large")).to_be_empty()
+    page.locator(".card", has_text="conv1").click()
+    expect(page.locator(".alert")).to_be_hidden()
+    expect(page.locator(".bench .total b").first).to_be_visible()

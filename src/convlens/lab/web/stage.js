@@ -336,6 +336,8 @@ export class Stage {
     if (!this.el.clientWidth) return void requestAnimationFrame(() => this.el.clientWidth && this.draw()); // a notebook hides its cells at times
     const turn = ++this.#turn, current = () => turn === this.#turn;
     this.el.ariaBusy = "true";
+    if (this.laid?.answer.value !== value?.id) this.laid = null; // no number stands under another one's name
+    if (this.number.answer?.explanation?.value !== value?.id) this.number.answer = null;
     await this.compare.settle();
     if (!current()) return;
     this.el.dataset.near = near;
@@ -354,7 +356,7 @@ export class Stage {
         if (current()) this.#put(part.el);
       }
     } catch (error) {
-      if (current()) this.alert(error);
+      if (current()) this.#refuse(error);
     }
     if (!current()) return;
     this.follow();
@@ -362,8 +364,21 @@ export class Stage {
     this.el.ariaBusy = "false";
   }
 
+  /** Show why there is nothing to show. @param {unknown} error */
+  #refuse(error) {
+    this.laid = this.number.answer = null;
+    this.at("body").replaceChildren();
+    this.say("");
+    this.alert(error);
+    this.#refused = true;
+  }
+
+  #refused = false;
+
   /** Put a part on the stage; one that is there stays, with its focus. @param {HTMLElement} el */
   #put(el) {
+    if (this.#refused) this.alert("");
+    this.#refused = false;
     if (this.at("body").firstChild !== el) this.at("body").replaceChildren(el);
   }
 
