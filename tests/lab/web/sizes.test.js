@@ -38,7 +38,7 @@ test("a size is explained once where axes agree, and for each where they differ"
 });
 
 test("maps are as large as they fit, and never so small that they cannot be seen", () => {
-  const shown = (/** @type {number} */ maps, /** @type {number} */ width) => /** @type {import("../../../src/convlens/lab/web/parts/maps.js").Shown} */ (/** @type {unknown} */ (
+  const shown = (/** @type {number} */ maps, /** @type {number} */ width) => /** @type {MapsShown} */ (/** @type {unknown} */ (
     { sheet: { rows: 8, columns: 8, maps }, frames: 1, room: { width, height: 400 }, zoom: 0 }));
   for (const count of [1, 5, 24, 2048]) for (const room of [180, 366, 900]) for (const kernel of [undefined, () => null]) {
     const { across, width, step } = arranged({ ...shown(count, room), kernel });

@@ -285,14 +285,14 @@ class Lab:
         made: int | None = None,
         map: int = 0,
     ) -> SheetsAnswer:
-        """Return the feature maps of several values, and the kernel of one map, in one answer.
+        """Return the feature maps of several values, and kernels that made maps, in one answer.
 
         Args:
             recording: the recording's number.
             values: the ids of the values.
             firsts: the `first` of each sheet, as `sheet` takes it.
-            made: the value whose map's kernel comes along, if any.
-            map: that map.
+            made: the value whose kernels come along, if any.
+            map: the map whose kernel is wanted where they are too large to come all.
         """
         return together(self._looks.at(recording), values, firsts, made, map)
 
@@ -302,7 +302,7 @@ class Lab:
         return atlas_of(seen.recording, seen.steps)
 
     def kernels(self, recording: int, value: int, map: int) -> KernelsAnswer:
-        """Return the kernel by which a convolution made one map of a value."""
+        """Return the kernels by which a convolution made a value (see `KernelsAnswer`)."""
         seen = self._looks.at(recording)
         return kernels_of(seen.recording, seen.value(value), map)
 

@@ -1,4 +1,4 @@
-"""Answer for several sheets and a kernel in one, so that a click on a step is one question."""
+"""Answer for several sheets and kernels in one, so that a click on a step is one question."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class SheetsAnswer(TypedDict):
-    """Several sheets, and the kernel of one map; None for one that is refused if asked alone."""
+    """Several sheets, and kernels; None for one that is refused if asked alone."""
 
     sheets: list[SheetAnswer | None]
     kernels: KernelsAnswer | None
@@ -23,7 +23,7 @@ class SheetsAnswer(TypedDict):
 def together(
     seen: Look, values: Sequence[int], firsts: Sequence[int], made: int | None, map: int
 ) -> SheetsAnswer:
-    """Return the sheets of values, and the kernel of a map of the value `made`, if that is one.
+    """Return the sheets of values, and the kernels that made the value `made`, if that is one.
 
     Raises ValueError unless `firsts` has an entry for each of `values`.
     """

@@ -379,16 +379,18 @@ export interface AtlasAnswer {
   stacks: Uint8Array; // six thumbnails a value
 }
 
-/** The kernel of one map: a slice for each input map. */
+/** Kernels of output maps: in each a slice for each input map of its group. */
 export interface KernelsAnswer {
   weight: number;
+  first: number; // output map of the first kernel
+  maps: number; // how many kernels there are: of all maps, or one
+  outputs: number; // maps that a group makes
   channels: number;
-  first_channel: number;
   frames: number;
   rows: number;
   columns: number;
-  largest: number;
-  numbers: Float32Array | Float64Array;
+  numbers: Float32Array | Float64Array | null; // null for many
+  codes: Uint8Array | null; // 0 where not finite, else 128 + 127 parts of the kernel's largest size
 }
 
 /** Several sheets, and the kernel of one map; null for one that is refused if asked alone. */

@@ -186,3 +186,29 @@ interface Seating {
   dropIn: number; // pixels from the top at which the input begins
   dropOut: number;
 }
+
+// Maps on a canvas
+
+/** A kernel beside a map: its numbers from `start` on, the one with the strongest colour, and whether they are the network's own. */
+interface Kernel {
+  numbers: ArrayLike<number>;
+  start: number;
+  rows: number;
+  columns: number;
+  span: number;
+  exact: boolean;
+}
+
+interface MapsShown {
+  sheet: Pick<SheetAnswer, "rows" | "columns" | "maps" | "low" | "high" | "codes" | "largest" | "exact">;
+  frames: number; // maps of the sheet that are one map here, in a block about as high as wide
+  first?: number; // the map that comes first of `count`; all maps when missing
+  count?: number;
+  picture: boolean;
+  shared: boolean; // whether one scale holds for all maps
+  room: { width: number; height: number };
+  across?: number; // maps in a row; as many as make them largest when missing
+  most?: number; // maps in a row at most
+  zoom: number;
+  kernel?: (map: number) => Kernel | null; // what stands beside a map
+}
