@@ -13,7 +13,7 @@ AnyWindow = Window | TransposedWindow | AdaptiveWindow
 Axis = dict[str, int | bool]
 
 SCRIPT = """
-const { taps, readers, span, spread, unread, extent, around } = page;
+const { taps, readers, span, spread, extent, around } = page;
 const along = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const boxes = (n, f) => along(n, (a) => along(n - a, (b) => f(a, a + b + 1)));
 const answer = (a) => ({
@@ -21,7 +21,7 @@ const answer = (a) => ({
   readers: along(a.inputs, (i) => readers(a, i).map(({ k, o }) => [k, o])),
   spans: boxes(a.outputs, (from, to) => span(a, from, to)),
   spreads: boxes(a.inputs, (from, to) => spread(a, from, to)),
-  unread: unread(a), extent: extent(a), around: along(a.inputs, (i) => around(a, i)),
+  extent: extent(a), around: along(a.inputs, (i) => around(a, i)),
 });
 return given.map(answer);
 """
@@ -82,7 +82,6 @@ def expected(window: AnyWindow, n: int) -> dict[str, object]:
         "readers": readers,
         "spans": hulls([{i for _, i in row if i is not None} for row in pairs]),
         "spreads": hulls([{o for _, o in row} for row in readers]),
-        "unread": [i for i in range(n) if not readers[i]],
         "extent": max(map(len, pairs)) if isinstance(window, AdaptiveWindow) else window.extent,
     }
 
