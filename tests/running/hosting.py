@@ -24,7 +24,12 @@ PATIENCE = 60
 def jupyterlab(folder: Path, cells: Sequence[str]) -> Iterator[str]:
     """Yield the address of a notebook with these cells, none of which has run yet."""
     _needs("jupyterlab")
-    code = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    code: dict[str, object] = {
+        "cell_type": "code",
+        "execution_count": None,
+        "metadata": {},
+        "outputs": [],
+    }
     notebook = {
         "cells": [code | {"id": f"cell{i}", "source": cell} for i, cell in enumerate(cells)],
         "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
