@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from convlens.compute import background, conv, deciding, dispatching, methods
 from convlens.compute.deciding import Prepared, decide
-from convlens.compute.kernels import launching
+from convlens.compute.kernels import launching, speed
+from convlens.compute.kernels.speed import NOMINAL
 from convlens.compute.memory.arena import MOST_SHARED
 from convlens.compute.methods import METHODS
 from convlens.compute.problems import Conv, Problem
@@ -370,7 +371,13 @@ def test_a_tiny_problem_is_a_plain_sum(taps: int, dtype: str) -> None:
     assert METHODS[dispatching._quick(problem_of(302, taps, dtype), exact=False)].exact
 
 
-def test_a_long_sum_is_transformed_unless_told_not_to() -> None:
+@pytest.mark.parametrize("clock", [1.5e9, 3.0e9, 6.0e9])
+@pytest.mark.parametrize("bandwidth", [2e9, 3.3e10, 2e11])
+def test_a_long_sum_is_transformed_unless_told_not_to(
+    clock: float, bandwidth: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = replace(NOMINAL, clock=clock, bandwidth=bandwidth)
+    monkeypatch.setitem(speed._known, launching.threads(), here)
     assert dispatching._quick(problem_of(10**6, 2047), exact=False) == "fft_library"
     assert METHODS[dispatching._quick(problem_of(10**6, 2047), exact=True)].exact
 

@@ -180,18 +180,17 @@ def _bits(weight: Tensor) -> Tensor:
 def _quick(problem: Problem, exact: bool) -> str:
     """Return the method, probably the fastest, that needs no compiling; with `exact`, a plain sum.
 
-    A method that is not exact must be worth it, as its error has not been measured yet. If a plain
-    sum takes longer than compiling, a compiled method is allowed, too.
+    A method that is not exact must be worth it, as its error has not been measured yet. A plain sum
+    may be compiled where that and the sum take less time than the sums that are there.
     """
     every = [name for name in METHODS if refused(name, problem) is None]
     able = [name for name in every if not METHODS[name].compiles]
-    plain = [name for name in able if METHODS[name].exact]
-    if not plain:
+    plain = [name for name in every if METHODS[name].exact]
+    if not set(plain) & set(able):
         return decide(problem, tolerance=0.0, measure=False).decision.method
-    seconds = {name: seconds_of(name, problem) for name in every}
+    compiling = {name: COMPILING * METHODS[name].compiles for name in every}
+    seconds = {name: compiling[name] + seconds_of(name, problem) for name in every}
     best, safe = (min(names, key=lambda name: seconds[name]) for names in (able, plain))
-    if seconds[safe] > COMPILING:
-        safe = min(filter(lambda name: METHODS[name].exact, every), key=lambda name: seconds[name])
     worth = seconds[safe] > max(LONG_SUM, SOONER * seconds[best])
     return best if worth and not exact else safe
 
