@@ -49,6 +49,18 @@ def test_a_changed_weight_gives_what_the_changed_network_gives(lab: Lab) -> None
     assert found["scores"][0]["index"][-1] == best
 
 
+def test_the_values_that_a_change_touches_are_those_with_other_numbers(lab: Lab) -> None:
+    network = copy.deepcopy(open_network("digits").network)
+    with torch.no_grad():
+        network.get_parameter("conv2.bias")[5] = 3
+    run = record(network, lab.recording.inputs[0].tensor)
+    pairs = zip(lab.recording.values, run.values, strict=True)
+    differ = [a.id for a, b in pairs if not torch.equal(a.tensor, b.tensor)]
+    found = lab.replay(lab.network()["recording"], "conv2.bias!5:3")
+    assert found["touched"] == differ
+    assert lab.replay(found["recording"], "conv2.bias!5:3")["touched"] == []
+
+
 def test_the_bench_brings_the_number_before_the_change(lab: Lab) -> None:
     base = lab.network()["recording"]
     changed = lab.replay(base, "conv1.bias!5:2")["recording"]

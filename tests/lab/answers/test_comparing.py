@@ -1,6 +1,7 @@
 import copy
 import math
 
+import pytest
 import torch
 
 from convlens.lab.answers.comparing import compare
@@ -53,6 +54,25 @@ def test_a_nan_on_one_side_is_a_difference() -> None:
     found = compare(record(network(), x), record(network(), bad))
     assert found["first"] == 0
     assert math.isnan(found["rows"][0]["largest"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "largest", "index"),
+    [
+        ([1.0, math.inf, 3.0], [2.0, math.inf, 3.5], 1.0, [0]),
+        ([1.0, math.inf, 3.0], [1.0, -math.inf, 3.0], math.nan, [1]),
+        ([1.0, math.nan], [5.0, math.inf], math.nan, [1]),
+        ([1.0, math.nan], [5.0, math.nan], 4.0, [0]),
+        ([3e38, 0.0], [-3e38, 0.0], math.inf, [0]),
+    ],
+)
+def test_numbers_that_are_not_finite_differ_unless_they_are_the_same(
+    one: list[float], other: list[float], largest: float, index: list[int]
+) -> None:
+    a, b = (record(torch.neg, torch.tensor(each)) for each in (one, other))
+    [row] = compare(a, b)["rows"]
+    assert row["index"] == index
+    assert row["largest"] == pytest.approx(largest, nan_ok=True)
 
 
 def test_other_steps_and_other_sizes_are_refused() -> None:

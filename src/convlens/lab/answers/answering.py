@@ -11,7 +11,7 @@ from torch import nn
 
 from convlens.lab.answers.atlas import AtlasAnswer, atlas_of
 from convlens.lab.answers.bench.benching import BenchAnswer, bench_of
-from convlens.lab.answers.changing import ReplayAnswer, replayed, resized
+from convlens.lab.answers.changing import ReplayAnswer, replayed, resized, touched
 from convlens.lab.answers.choosing import (
     ChoicesAnswer,
     OpenAnswer,
@@ -185,6 +185,7 @@ class Lab:
         return {
             "recording": seen.number,
             "scores": scores_of(seen.recording, seen.classes, seen.names),
+            "touched": touched(base.recording, seen.recording),
             "network": self._network(seen) if other else None,
         }
 

@@ -10,9 +10,9 @@ from convlens.lab.answers.looking import Look
 from convlens.lab.answers.network import NetworkAnswer
 from convlens.lab.answers.scores import ClassScore
 from convlens.learn.modes import mode
-from convlens.lens import Mute, Recording, SetArgument, SetNumber, replay, rerun
+from convlens.lens import Mute, Recording, SetArgument, SetNumber, Value, replay, rerun
 from convlens.lens.changing import Change
-from convlens.lens.replaying import ReplayRefused
+from convlens.lens.replaying import ReplayRefused, same_bits
 
 MOST = 4096
 """The most changes of one replay."""
@@ -24,11 +24,13 @@ _ARGUMENTS = ("stride", "padding", "dilation")
 class ReplayAnswer(TypedDict):
     """The number of the changed recording, and what the network answers now.
 
-    `network` describes it again where sizes have changed, or where it fails now.
+    `touched`: the values that have other numbers now. `network` describes it again where sizes have
+    changed, or where it fails now.
     """
 
     recording: int
     scores: list[ClassScore]
+    touched: list[int]
     network: NetworkAnswer | None
 
 
@@ -68,6 +70,27 @@ def resized(one: Recording, other: Recording) -> bool:
     if len(one.values) != len(other.values) or other.error is not None:
         return True
     return any(a.shape != b.shape for a, b in zip(one.values, other.values, strict=True))
+
+
+def touched(one: Recording, other: Recording) -> list[int]:
+    """Return the values that have other numbers in a recording with changes; none of other steps.
+
+    >>> from convlens.lens import record
+    >>> import torch
+    >>> one = record(torch.nn.ReLU(), torch.tensor([-1.0, 2.0]))
+    >>> touched(one, replay(one, changes_of("input!0:-3")))
+    [0]
+    """
+    if len(one.values) != len(other.values):
+        return []
+    pairs = zip(one.values, other.values, strict=True)
+    return [a.id for a, b in pairs if a is not b and not _alike(a, b)]
+
+
+def _alike(one: Value, other: Value) -> bool:
+    if one.opaque or other.opaque:
+        return one.tensor is other.tensor
+    return same_bits(one.tensor, other.tensor)
 
 
 def _change(part: str) -> Change:

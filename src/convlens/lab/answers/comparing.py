@@ -14,7 +14,7 @@ class DifferenceRow(TypedDict):
     """How far two recordings are apart in one step.
 
     `largest` is the largest difference of its first output, at `index`. A difference of NaN means
-    that one number is finite and the other is not. `bound` is what rounding allows at that number,
+    that one of two unlike numbers is not finite. `bound` is what rounding allows at that number,
     None where that is unknown.
     """
 
@@ -77,15 +77,14 @@ def _row(one: Recording, other: Recording, step: int) -> DifferenceRow | None:
     a, b = one.values[id], other.values[id]
     if a.tensor is b.tensor or a.opaque or b.opaque or not a.tensor.numel():
         return None
-    apart = (_numbers(a) - _numbers(b)).abs()
-    known = torch.isfinite(_numbers(a)) == torch.isfinite(_numbers(b))
-    odd = ~known
-    if bool(odd.any()):
-        at, largest = int(odd.flatten().int().argmax()), float("nan")
-    else:
-        apart = apart.nan_to_num(0.0, 0.0, 0.0)  # both are not finite
-        at = int(apart.flatten().argmax())
-        largest = float(apart.flatten()[at])
+    x, y = (_numbers(each).flatten() for each in (a, b))
+    apart = (x - y).abs_()
+    at = int(apart.argmax())  # a NaN counts as the largest
+    if not torch.isfinite(apart[at]):
+        alike = (x == y) | (x.isnan() & y.isnan())
+        apart = torch.where(x.isfinite() & y.isfinite(), apart, torch.where(alike, 0, torch.nan))
+        at = int(apart.argmax())
+    largest = float(apart[at])
     if largest == 0:
         return None
     index = [int(i) for i in torch.unravel_index(torch.tensor(at), a.shape)] if a.shape else []

@@ -491,10 +491,11 @@ export interface LookAnswer {
   recording: number;
 }
 
-/** The number of the changed recording; `network` where sizes have changed. */
+/** The number of the changed recording, and the values with other numbers; `network` where sizes have changed. */
 export interface ReplayAnswer {
   recording: number;
   scores: ClassScore[];
+  touched: number[];
   network: NetworkAnswer | null;
 }
 

@@ -7,6 +7,7 @@ import { ravel, short, signed } from "./numbers.js";
 import { changes } from "./state.js";
 
 export class Changes {
+  /** The values that the reader's changes have reached. @type {Set<number>} */ touched = new Set();
   #running = false;
   #applied = "";
   /** @type {NetworkAnswer["scores"]} */ #before = [];
@@ -19,6 +20,7 @@ export class Changes {
   /** Forget the changes of another network or picture. */
   begin() {
     this.#applied = "";
+    this.touched = new Set();
     this.#before = this.stage.net.told.scores;
   }
 
@@ -54,7 +56,8 @@ export class Changes {
   async #replay(wanted) {
     const { stage, stage: { questions, net, base } } = this, { told } = net;
     if (wanted) {
-      const { network, recording, scores } = await ask(stage.model, "replay", { recording: base, changes: wanted });
+      const { network, recording, scores, touched } = await ask(stage.model, "replay", { recording: base, changes: wanted });
+      this.touched = new Set(touched);
       if (network) await stage.reopen(network);
       else {
         questions.about(recording);
@@ -64,6 +67,7 @@ export class Changes {
     } else {
       if (this.#before !== told.scores) await stage.reopen(await questions.network());
       questions.about(base);
+      this.touched = new Set();
       stage.alert("");
     }
     this.#applied = wanted;

@@ -27,7 +27,6 @@ export class Strip {
   /** @type {{ net: unknown, open: string, plan: Plan } | null} */ #whole = null;
   /** @type {Spot[]} */ #spots = [];
   /** @type {{ el: Element, ends: number[] }[]} */ #links = [];
-  /** @type {Set<number>} */ #touched = new Set();
   /** @type {import("./laid.js").Laid | null} */ #laid = null;
   /** @type {ImageBitmap | null} */ #picture = null;
   #cost = "multiply–adds";
@@ -48,7 +47,7 @@ export class Strip {
   /** A network has been recorded. */
   load() {
     const { net } = this.stage;
-    [this.#fielded, this.thumbs, this.#picture, this.#touched] = [new Fields(net), new Thumbs(net), null, new Set()];
+    [this.#fielded, this.thumbs, this.#picture] = [new Fields(net), new Thumbs(net), null];
     this.#ask();
   }
 
@@ -58,16 +57,15 @@ export class Strip {
     this.#late = setTimeout(() => this.#ask(), REST);
   }
 
-  /** Ask for the thumbnails, and for what the reader's changes have reached. */
+  /** Ask for the thumbnails. */
   async #ask() {
-    const { stage } = this, { questions, net, base, state } = stage, turn = ++this.#turn, { picture_value } = net.told;
+    const { stage } = this, { questions, net, state } = stage, turn = ++this.#turn, { picture_value } = net.told;
     const painted = state.set.some(({ at }) => net.named(at)?.id === picture_value);
     try {
-      const [atlas, picture, differ] = await Promise.all([questions.once("atlas", {}), picture_value === null || (this.#picture && !painted) ? this.#picture : questions.picture(),
-        questions.recording === base ? null : questions.once("compare", { other: base })]);
+      const [atlas, picture] = await Promise.all([questions.once("atlas", {}), picture_value === null || (this.#picture && !painted) ? this.#picture : questions.picture()]);
       if (turn !== this.#turn) return;
       this.thumbs.take(atlas, picture);
-      [this.#picture, this.#touched, this.#laid] = [picture, new Set(differ?.rows.map(({ value }) => value)), null];
+      [this.#picture, this.#laid] = [picture, null];
       this.draw();
       this.follow();
     } catch (error) {
@@ -106,7 +104,7 @@ export class Strip {
     const card = (/** @type {string} */ key) => /** @type {Card} */ (keyed.get(key)), views = laid.cards.map((each) => this.#view(each, home)), costs = laid.cards.map((each) => sum(stage, each, cost));
     const ratio = Math.max(...views.map(({ rows, columns }) => (rows > 1 ? Math.min(1, rows / columns) : 0))) || 1;
     const at = places(laid, { open, ratio: Math.max(0.25, ratio), wide: el.clientWidth - (laid.aside ? 88 : 0), high: big ? Math.max(320, stage.height - el.offsetTop - 64) : null, more: stage.compare.found ? 8 : 0 });
-    const shown = { stage, thumbs, at, home, cost, most: Math.max(...costs) || 1, touched: this.#touched, open: this.#open, unfold: this.#unfold };
+    const shown = { stage, thumbs, at, home, cost, most: Math.max(...costs) || 1, touched: stage.changes.touched, open: this.#open, unfold: this.#unfold };
     el.classList.toggle("big", big);
     render(html`<div class="inner" .style=${`width:${at.width}px;height:${at.height}px`}>
         ${blocks(at).map(({ key, label, left, top, width, height }) => (big ? html`<div class="block" .style=${box(left, top, width, height)}>
