@@ -13,7 +13,7 @@ import pytest
 import convlens
 from convlens.cli import main
 from convlens.lab import serving
-from convlens.zoo.weights import DATA
+from convlens.zoo.weights import DATA, DIGITS
 from tests.running.commands import refused, run
 
 OWN = """
@@ -126,6 +126,16 @@ def lab(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_lab_compares_with_all_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    monkeypatch.setattr("convlens.lab.serve", lambda *_, beside, **__: given.append(beside))
+    monkeypatch.setattr("os._exit", lambda status: None)
+    for asked in ([], ["photo.jpg", "--beside", "a.pt", "--beside=net.py:Net(width=8)"]):
+        with pytest.raises(SystemExit):
+            main(["lab", "digits", *asked])
+    assert given == [(), ("a.pt", "net.py:Net(width=8)")]
+
+
 def test_lab_on_a_taken_port_is_refused_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -144,6 +154,9 @@ def test_lab_on_a_taken_port_is_refused_in_a_sentence() -> None:
         (("digits", "--size", "0"), "`size` (=0)"),
         (("digits", "--host", "a b"), "`host` (='a b')"),
         (("digits", "--port", "65536"), "ports end at 65535"),
+        (("digits", "--beside", "absent.pt"), "`beside` (='absent.pt') must name an existing file"),
+        (("digits", "--beside", "filterz"), "did you mean 'filters'?"),
+        (("resnet18", "--weights=none", "--beside", str(DIGITS)), "must fit the network ResNet"),
     ],
 )
 def test_lab_checks_everything_before_it_prints_an_address(

@@ -107,11 +107,22 @@ def test_an_explanation_opens_at_its_number(monkeypatch: pytest.MonkeyPatch) -> 
     assert places == ["at=pool1&index=0,5,1,1", "at=conv1&index=0,23,0,0", ""]
 
 
+def test_what_is_shown_as_it_is_has_nothing_beside_it() -> None:
+    for shown in (np.zeros(3), lab_on("digits").recording):
+        with pytest.raises(TypeError, match=r"`beside` must be left out: .* is shown as it is"):
+            lab_on(shown, beside="digits")
+
+
 def test_a_notebook_gets_a_widget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(showing, "in_notebook", lambda: True)
     widget = show("digits", at="conv1", index=(0, 5, 6, 4))
     assert isinstance(widget, Widget)
     assert widget.state == "at=conv1&index=0,5,6,4"
+    assert widget.alone
+    compared = show("digits", beside={"before": convlens.model("digits")})
+    assert isinstance(compared, Widget)
+    assert not compared.alone  # the module is the caller's: it runs between the cells
+    assert compared.lab.choices()["beside"] == ["before"]
     monkeypatch.setitem(sys.modules, "convlens.lab.widget", None)
     with pytest.raises(ImportError, match=r"pip install 'convlens\[notebook\]'"):
         show("digits")

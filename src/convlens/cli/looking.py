@@ -30,6 +30,15 @@ def lab(
         str | None,
         Parameter(help="Another host name that browsers may use, such as a proxy's."),
     ] = None,
+    beside: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            help="What the page may compare with, once for each: a file of weights, the name of "
+            "released weights, or another network.",
+        ),
+    ] = (),
     opening: Opening = AS_IT_SAYS,
 ) -> None:
     """Open a network on a picture in the browser, where every number can be clicked."""
@@ -37,7 +46,7 @@ def lab(
 
     opened = partial(opened_for, network, opening)
     source = picture if len(picture) > 1 else picture[0] if picture else None
-    serve(opened, source, port=port, open_browser=open_browser, host=host)
+    serve(opened, source, port=port, open_browser=open_browser, host=host, beside=beside)
     # Threads may still compute for a browser: do not wait for them.
     sys.stdout.flush()
     os._exit(0)

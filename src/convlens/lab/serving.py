@@ -21,6 +21,7 @@ from convlens.lab.guarding import SENTENCES, checked_host
 
 if TYPE_CHECKING:
     from convlens.lab.answers.answering import Lab
+    from convlens.lab.answers.others import Beside
     from convlens.learn.opening import Opened
 
 ADDRESS = "127.0.0.1"
@@ -34,6 +35,7 @@ def serve(
     open_browser: bool = True,
     host: str | None = None,
     place: str = "",
+    beside: Beside = None,
 ) -> None:
     """Serve the page on a network and a picture until interrupted.
 
@@ -52,10 +54,11 @@ def serve(
         open_browser: whether to open the browser.
         host: another name that browsers may call the lab by, such as a proxy's.
         place: where the page opens, as its address says it: "at=conv1&index=0,5,6,4".
+        beside: what the page may compare the network with: other weights, other networks.
 
     Raises:
         OSError: the port is taken.
-        ValueError: `host` is not a name; the picture cannot be read.
+        ValueError: `host` is not a name; the picture, or what `beside` names, cannot be read.
         Exception: whatever `opened` raises.
     """
     hosts = frozenset(() if host is None else (checked_host(host),))
@@ -63,10 +66,11 @@ def serve(
         with _no_collecting():
             from convlens.lab import server  # noqa: F401 - loaded here, while nothing is collected
             from convlens.lab.answers.answering import Lab
+            from convlens.lab.answers.others import others_of
             from convlens.learn.opening import read_inputs
 
         network = opened() if callable(opened) else opened
-        lab = Lab(network)
+        lab = Lab(network, others_of(network, beside))
         source: object = network.example if picture is None else picture
         for each in source if isinstance(source, tuple) else () if source is None else (source,):
             read_inputs(network, each)

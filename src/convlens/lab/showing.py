@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convlens.lab.answers.answering import Lab
+from convlens.lab.answers.others import Beside, others_of
 from convlens.lab.serving import serve_lab
 from convlens.learn.modes import mode
 from convlens.learn.opening import Opened, open_network, placed
@@ -41,6 +42,7 @@ def show(
     *,
     at: str | None = None,
     index: Sequence[int] | None = None,
+    beside: Beside = None,
 ) -> Widget | None:
     """Open the lab's page on a network and a picture, at one number if `at` and `index` name it.
 
@@ -55,15 +57,19 @@ def show(
 
     `at`: the name of a value, as `explain` takes it. `index`: a place in that value.
 
+    `beside`: what the page may compare a network with, on the same input. It is a file of weights,
+    the name of released ones, a state dict, or another network; or a list of them. A dictionary
+    gives each the name that the page lists: `beside={"before training": before}`.
+
     Raises ValueError or TypeError if this cannot be shown, ImportError in a notebook without
     anywidget, and what the network raises before its first step.
     """
-    lab = lab_on(shown, picture)
+    lab = lab_on(shown, picture, beside)
     if isinstance(shown, Explanation) and at is None and index is None:
         at, index = shown.recording.name_of(shown.value.id), shown.index
     place = place_of(lab.recording, at, index)
     if in_notebook():
-        return _widget(lab, place, alone=isinstance(shown, str))
+        return _widget(lab, place, alone=isinstance(shown, str) and beside is None)
     serve_lab(lab, place)
     return None
 
@@ -78,12 +84,20 @@ def _widget(lab: Lab, place: str, *, alone: bool) -> Widget:
     return Widget(lab, place, alone=alone)
 
 
-def lab_on(shown: Shown, picture: Seen = None) -> Lab:
+def lab_on(shown: Shown, picture: Seen = None, beside: Beside = None) -> Lab:
     """Return a lab that has run on what is to be shown; see `show`.
 
     >>> lab_on("digits").recording.name_of(1)
     'conv1.bias'
     """
+    if isinstance(shown, str | nn.Module | Opened):
+        opened = shown if isinstance(shown, Opened) else open_network(shown)
+        return _lab_of_network(opened, picture, others_of(opened, beside))
+    if beside is not None:
+        raise TypeError(
+            f"`beside` must be left out: {type(shown).__name__} is shown as it is; give a network "
+            "to compare it with others"
+        )
     if isinstance(shown, Explanation | Recording):
         _check_alone(shown, picture)
         recording = shown if isinstance(shown, Recording) else shown.recording
@@ -91,9 +105,6 @@ def lab_on(shown: Shown, picture: Seen = None) -> Lab:
     if isinstance(shown, np.ndarray | Tensor):
         _check_alone(shown, picture)
         return Lab.of_recording(record(torch.clone, torch.as_tensor(shown)))
-    if isinstance(shown, str | nn.Module | Opened):
-        opened = shown if isinstance(shown, Opened) else open_network(shown)
-        return _lab_of_network(opened, picture)
     if not callable(shown):
         raise TypeError(
             f"`shown` (of type {type(shown).__name__}) must be a network, a recording, an "
@@ -114,7 +125,7 @@ def lab_on(shown: Shown, picture: Seen = None) -> Lab:
     return Lab.of_recording(recording)
 
 
-def _lab_of_network(opened: Opened, picture: Seen) -> Lab:
+def _lab_of_network(opened: Opened, picture: Seen, others: Mapping[str, Opened]) -> Lab:
     source = opened.example if picture is None else picture
     if source is None:
         raise ValueError(f"`picture` is needed: {opened.name} has no example of its own; give one")
@@ -123,9 +134,9 @@ def _lab_of_network(opened: Opened, picture: Seen) -> Lab:
         if given.dtype != torch.uint8:  # not pixels: the input itself
             with mode(opened.network, training=False):
                 return Lab.of_recording(
-                    record(opened.network, placed(given, opened.network)), opened
+                    record(opened.network, placed(given, opened.network)), opened, others
                 )
-    lab = Lab(opened)
+    lab = Lab(opened, others)
     lab.look(source)
     return lab
 

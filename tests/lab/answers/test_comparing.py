@@ -79,7 +79,20 @@ def test_other_steps_and_other_sizes_are_refused() -> None:
     relu, tanh = torch.nn.ReLU(), torch.nn.Tanh()
     x = torch.ones(1, 3)
     refusal = compare(record(relu, x), record(tanh, x))["refusal"]
-    assert "`relu` in one and `tanh` in the other" in refusal
-    assert "other sizes" in compare(record(relu, x), record(relu, torch.ones(1, 4)))["refusal"]
+    assert "step 0 is `relu` in the first and `tanh` in the second" in refusal
+    refusal = compare(record(relu, x), record(relu, torch.ones(1, 4)))["refusal"]
+    assert "makes 1×3 in the first and 1×4 in the second" in refusal
     two = torch.nn.Sequential(relu, relu)
-    assert "one has 1 steps" in compare(record(relu, x), record(two, x))["refusal"]
+    refusal = compare(record(relu, x), record(two, x), ("one", "two"))["refusal"]
+    assert refusal.startswith("one and two cannot be compared: the first has 1 steps and the secon")
+
+
+def test_a_parameter_that_only_one_has_is_named() -> None:
+    x = torch.ones(1, 3)
+    bare, biased = torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3)
+    assert "only the second has bias" in compare(record(bare, x), record(biased, x))["refusal"]
+    assert "only the first has bias" in compare(record(biased, x), record(bare, x))["refusal"]
+    one, two = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+    twice, both = torch.nn.Sequential(one, one), torch.nn.Sequential(one, two)
+    refusal = compare(record(twice, x), record(both, x))["refusal"]
+    assert "only the second has 1." in refusal

@@ -212,15 +212,6 @@ def test_a_change_that_breaks_the_network_shows_where(page: Page, site: Served) 
     assert at(page, "set") == ""
 
 
-def test_two_pictures_are_compared(page: Page, site: Served) -> None:
-    open_page(page, f"{site.address}&with=digit-5.png")
-    expect(page.locator(".compared")).to_contain_text("first different at conv1")
-    expect(page.locator(".total .delta")).to_contain_text("there")
-    page.locator('.compared [aria-label="End the comparison"]').click()
-    settled(page)
-    expect(page.locator(".compared")).to_be_hidden()
-
-
 def test_the_menus_open_another_network_and_another_picture(page: Page) -> None:
     lab = lab_of("digits", photo(), None)
     with shown_page(page, lab):

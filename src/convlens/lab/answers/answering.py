@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
@@ -19,15 +20,16 @@ from convlens.lab.answers.choosing import (
     open_choice,
     sample,
 )
-from convlens.lab.answers.comparing import CompareAnswer, compare
+from convlens.lab.answers.comparing import CompareAnswer, compare, names_apart
 from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.filmstrip import WalkAnswer
 from convlens.lab.answers.kernels import KernelsAnswer, kernels_of
-from convlens.lab.answers.looking import Look, look_at, look_of
+from convlens.lab.answers.looking import Look, look_at, look_beside, look_of
 from convlens.lab.answers.looks import Looks
 from convlens.lab.answers.marking import Lit
 from convlens.lab.answers.network import NetworkAnswer, network_answer, no_network
 from convlens.lab.answers.number import NumberAnswer, number_of
+from convlens.lab.answers.others import LAST, RANDOM, short_name, with_random_weights
 from convlens.lab.answers.reaching import ReachAnswer, reach_of
 from convlens.lab.answers.scores import scores_of
 from convlens.lab.answers.segments import PixelAnswer, SegmentsAnswer
@@ -35,7 +37,7 @@ from convlens.lab.answers.sharing import FigureAnswer, PythonAnswer, command, fi
 from convlens.lab.answers.sheets import SheetAnswer, sheet_of
 from convlens.lab.answers.slots import InputSources
 from convlens.lab.answers.together import SheetsAnswer, together
-from convlens.learn.opening import Opened, open_network
+from convlens.learn.opening import Opened
 from convlens.learn.own_networks import siblings
 from convlens.learn.predicting.reliability import doubts as doubts_of
 from convlens.lens import Recording
@@ -72,23 +74,34 @@ class Lab:
     Answers are typed dictionaries; their arrays are NumPy's. Every question names the recording it
     is about, so that no answer ever shows another picture's numbers. Several threads may use a lab:
     it makes recordings one after another, and answering only reads.
+
+    `opened`: the network. `others`: what it may be compared with, by the names that the page lists
+    (see `convlens.lab.answers.others.others_of`).
     """
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, others: Mapping[str, Opened] | None = None) -> None:
         self._opened = opened
+        self._others = dict(others or {})
         self._own = tuple(dict.fromkeys((opened.name, *siblings(opened.name))))
+        self._siblings = {short_name(own): own for own in self._own[1:]}
         self._held = False
         self._settled = threading.Event()
         self._looks = Looks()
         self._failure = ""
 
     @classmethod
-    def of_recording(cls, recording: Recording, opened: Opened | None = None) -> Lab:
+    def of_recording(
+        cls,
+        recording: Recording,
+        opened: Opened | None = None,
+        others: Mapping[str, Opened] | None = None,
+    ) -> Lab:
         """Return a lab on a recording that is there already.
 
-        `opened`: the network that ran. Without it, the lab takes no other picture.
+        `opened`: the network that ran. Without it, the lab takes no other picture. `others`: as for
+        the class itself.
         """
-        lab = cls(opened or Opened("recording", nn.Module(), None, None, None))
+        lab = cls(opened or Opened("recording", nn.Module(), None, None, None), others)
         lab._looks.add(lambda number: look_of(lab._opened, recording, number), show=True)
         lab._held = opened is None
         lab._settled.set()
@@ -155,7 +168,9 @@ class Lab:
 
     def choices(self) -> ChoicesAnswer:
         """Return the networks and sample pictures that the page may open by name."""
-        return {"networks": [], "samples": []} if self._held else choices(self._own)
+        if self._held:
+            return {"networks": [], "samples": [], "beside": []}
+        return choices(self._own, list(dict.fromkeys((*self._others, *self._siblings))))
 
     def open(self, name: str) -> OpenAnswer:
         """Open one of these networks on its own example."""
@@ -190,30 +205,39 @@ class Lab:
         }
 
     def beside(self, recording: int, name: str) -> BesideAnswer:
-        """Run the network on a sample picture, or with random weights, to compare with.
+        """Run the network on a sample picture, or another one on its input, to compare with.
 
-        `name`: a sample picture, "random" for random weights, or "last" for the look before.
+        `name`: a sample picture, "last" for the look before, "random" for random weights, or a name
+        of `choices` for the weights or the network that was given under it.
         """
         base = self._looks.at(recording)
-        opened = base.opened
-        if name == "last":
+        if name == LAST:
             before = self._looks.before
             if before is None:
                 raise ValueError("there is no picture before this one; open another one first")
             return {"recording": before.number, "said": before.name}
-        if name == "random":
-            opened, source = open_network(opened.name, weights="none"), base.source
-        else:
-            source = sample(name)
-        found = self._looks.add(lambda number: look_at(opened, source, "", number), show=False)
-        return {
-            "recording": found.number,
-            "said": "random weights" if name == "random" else found.name,
-        }
+        found = self._looks.add(lambda number: self._beside(base, name, number), show=False)
+        return {"recording": found.number, "said": found.name}
+
+    def _beside(self, base: Look, name: str, number: int) -> Look:
+        """Return look `number`, at what `name` stands for."""
+        if name in self._others:
+            return look_beside(base, self._others[name], number)
+        if name in self._siblings:
+            return look_beside(base, open_choice(self._siblings[name], self._own), number)
+        if name == RANDOM:
+            return look_beside(base, with_random_weights(base.opened), number)
+        if name in self.choices()["samples"]:
+            return look_at(base.opened, sample(name), "", number)
+        raise ValueError(
+            f"`name` (={name!r}) must be something that this lab was given to compare with; "
+            "start it again with --beside, from Python with beside="
+        )
 
     def compare(self, recording: int, other: int) -> CompareAnswer:
         """Return how far two recordings of one shape are apart, step by step."""
-        return compare(self._looks.at(recording).recording, self._looks.at(other).recording)
+        one, two = self._looks.at(recording), self._looks.at(other)
+        return compare(one.recording, two.recording, names_apart(one, two))
 
     def number(self, recording: int, value: int, index: tuple[int, ...]) -> NumberAnswer:
         """Return one number: its terms, what it feeds, the input it depends on, its map.

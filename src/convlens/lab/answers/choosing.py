@@ -27,10 +27,14 @@ class NetworkChoice(TypedDict):
 
 
 class ChoicesAnswer(TypedDict):
-    """The networks and the sample pictures that the page may open by name."""
+    """The networks and the sample pictures that the page may open by name.
+
+    `beside`: the weights and networks that it may compare with, beside the sample pictures.
+    """
 
     networks: list[NetworkChoice]
     samples: list[str]
+    beside: list[str]
 
 
 class OpenAnswer(TypedDict):
@@ -39,8 +43,10 @@ class OpenAnswer(TypedDict):
     recording: int
 
 
-def choices(own: Sequence[str]) -> ChoicesAnswer:
-    """Return the choices of the page; `own` are the networks that the command line named.
+def choices(own: Sequence[str], beside: Sequence[str] = ()) -> ChoicesAnswer:
+    """Return the choices of the page.
+
+    `own`: the networks that the command line named. `beside`: what else it gave to compare with.
 
     >>> found = choices(["net.py:Net"])
     >>> found["networks"][0]["weights"], found["networks"][1]["name"]
@@ -53,7 +59,11 @@ def choices(own: Sequence[str]) -> ChoicesAnswer:
     tasks = list(dict.fromkeys(each["task"] for each in listed))
     listed.sort(key=lambda each: (tasks.index(each["task"]), rank[each["weights"]]))
     listed.sort(key=lambda each: each["weights"] != "shipped")
-    return {"networks": [*networks, *listed], "samples": [path.name for path in samples()]}
+    return {
+        "networks": [*networks, *listed],
+        "samples": [path.name for path in samples()],
+        "beside": list(beside),
+    }
 
 
 def samples() -> list[Path]:

@@ -6,8 +6,11 @@ from typing import TypedDict
 
 import torch
 
+from convlens.lab.answers.failing import fault_of
+from convlens.lab.answers.looking import Look
+from convlens.lab.answers.others import short_name
 from convlens.lab.guarding import SENTENCES
-from convlens.lens import Recording, Value, explain_value
+from convlens.lens import Recording, Step, Value, explain_value
 
 
 class DifferenceRow(TypedDict):
@@ -36,8 +39,12 @@ class CompareAnswer(TypedDict):
     refusal: str
 
 
-def compare(one: Recording, other: Recording) -> CompareAnswer:
-    """Return where two recordings of one shape differ.
+def compare(
+    one: Recording,
+    other: Recording,
+    names: tuple[str, str] = ("the first run", "the second run"),
+) -> CompareAnswer:
+    """Return where two recordings of one shape differ; `names`: what a refusal calls them.
 
     >>> from convlens.lens import record
     >>> relu = torch.nn.ReLU()
@@ -45,28 +52,67 @@ def compare(one: Recording, other: Recording) -> CompareAnswer:
     >>> found["first"], found["rows"][0]["largest"], found["rows"][0]["index"]
     (0, 2.0, [1])
     """
-    refusal = _misfit(one, other)
-    if refusal:
+    misfit = _misfit(one, other)
+    if misfit:
+        refusal = f"{' and '.join(names)} cannot be compared: {misfit}"
         return {"first": None, "rows": [], "refusal": refusal}
     rows = [row for step in range(len(one.steps)) if (row := _row(one, other, step)) is not None]
     first = next((row["step"] for row in rows if _beyond(row, one, other)), None)
     return {"first": first, "rows": rows, "refusal": ""}
 
 
+def names_apart(one: Look, other: Look) -> tuple[str, str]:
+    """Return what two looks are called: by their networks, or by their pictures if these differ."""
+    if one.opened.name != other.opened.name:
+        return short_name(one.opened.name), short_name(other.opened.name)
+    if one.name and other.name and one.name != other.name:
+        return one.name, other.name
+    return "the first run", "the second run"
+
+
 def _misfit(one: Recording, other: Recording) -> str:
-    """Return why two recordings do not have the same steps; "" if they do."""
-    for a, b in zip(one.steps, other.steps, strict=False):
-        shapes = [one.values[id].shape for id in a.outputs]
-        if a.op != b.op or a.outputs != b.outputs:
-            return (
-                f"step {a.index} is `{a.op}` in one and `{b.op}` in the other; compare networks "
-                "of the same steps"
-            )
-        if shapes != [other.values[id].shape for id in b.outputs]:
-            return f"step {a.index}, `{a.op}`, makes other sizes; compare inputs of one size"
+    """Return why two recordings do not have the same steps, and the cure; "" if they do."""
+    fault = fault_of(other)
+    if fault and not one.error:
+        where = fault["label"] or fault["op"] or "its own code"
+        return (
+            f"the second stops at {where} ({fault['sentence']}); compare with one that runs to its "
+            "end"
+        )
+    cure = "compare networks with the same steps"
+    pairs = list(zip(one.steps, other.steps, strict=False))
+    for a, b in pairs:
+        if a.op != b.op:
+            return f"step {a.index} is `{a.op}` in the first and `{b.op}` in the second; {cure}"
     if len(one.steps) != len(other.steps):
-        return f"one has {len(one.steps)} steps, the other {len(other.steps)}; compare equal ones"
+        return f"the first has {len(one.steps)} steps and the second {len(other.steps)}; {cure}"
+    for a, b in pairs:
+        made, also = _sizes(one, a), _sizes(other, b)
+        if made != also:
+            return (
+                f"step {a.index}, `{a.op}`, makes {made} in the first and {also} in the second; "
+                "compare networks with the same sizes, on inputs of one size"
+            )
+    if any(a.outputs != b.outputs for a, b in pairs):
+        return f"{_parameters_apart(one, other)}; {cure} and parameters"
     return ""
+
+
+def _sizes(recording: Recording, step: Step) -> str:
+    """Return the sizes of what a step makes, such as 1×24×8×8."""
+    shapes = (recording.values[id].shape for id in step.outputs)
+    return ", ".join("×".join(map(str, shape)) for shape in shapes)
+
+
+def _parameters_apart(one: Recording, other: Recording) -> str:
+    """Return which parameters only one of two networks has."""
+    first, second = (
+        {value.name for value in run.values if value.kind == "parameter"} for run in (one, other)
+    )
+    for which, names in (("first", first - second), ("second", second - first)):
+        if names:
+            return f"only the {which} has {min(names)}"
+    return "the second reads its parameters in another order"
 
 
 def _row(one: Recording, other: Recording, step: int) -> DifferenceRow | None:

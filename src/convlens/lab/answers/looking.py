@@ -17,12 +17,13 @@ from PIL import Image
 from convlens.lab.answers.detections import Detections, detections_of
 from convlens.lab.answers.envelope import Bytes
 from convlens.lab.answers.filmstrip import WalkAnswer
+from convlens.lab.answers.others import short_name
 from convlens.lab.answers.scores import classes_of
 from convlens.lab.answers.segments import Segments, Standing, segments_of
 from convlens.lab.answers.slots import InputSources, slots_of
 from convlens.lab.answers.steps import StepRow, step_rows
 from convlens.learn.modes import mode
-from convlens.learn.opening import Opened, read_inputs, remark
+from convlens.learn.opening import Opened, placed, read_inputs, remark
 from convlens.learn.predicting.category_names import fitting_names
 from convlens.learn.predicting.forms import outputs_of
 from convlens.learn.predicting.predictions import BACKGROUNDS
@@ -142,6 +143,18 @@ def look_at(opened: Opened, source: object, name: str, number: int) -> Look:
     )
     one = sources if len(sources.given) > 1 else sources.given[0]
     return replace(look, name=called, seconds=time.perf_counter() - began, source=one)
+
+
+def look_beside(base: Look, opened: Opened, number: int) -> Look:
+    """Run another network on the very input of a look, as look `number`.
+
+    Raises MemoryError as `look_at` does.
+    """
+    given = [placed(v.tensor.detach().clone(), opened.network) for v in base.recording.inputs]
+    with mode(opened.network, training=False):
+        recording = record(opened.network, *given)
+    look = look_of(opened, recording, number, base.pixels)
+    return replace(look, name=short_name(opened.name), source=base.source)
 
 
 def sources_of(opened: Opened, source: object, name: str) -> InputSources:

@@ -533,6 +533,7 @@ export interface NetworkChoice {
 export interface ChoicesAnswer {
   networks: NetworkChoice[];
   samples: string[];
+  beside: string[];
 }
 
 /** The number of the recording that a choice gave. */

@@ -1,4 +1,4 @@
-// Two recordings of one shape: another picture, other weights; the first step that diverges.
+// Two recordings of one shape: another picture, other weights, another network; the first step that diverges.
 
 import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./asking.js";
@@ -11,6 +11,7 @@ export class Compare extends Part {
   /** @type {import("./answers.js").CompareAnswer | null} */ found = null;
   #name = "";
   #applied = "";
+  #refused = false;
   /** @type {Promise<void> | undefined} */ #running;
 
   /** Another network or picture was recorded. */
@@ -31,17 +32,26 @@ export class Compare extends Part {
 
   /** @param {string} name */
   async #run(name) {
-    const { stage } = this, done = stage.busy(`Running ${this.net.told.name} for comparison`);
+    const { stage } = this, done = stage.busy(`Running ${name === "random" ? "random weights" : name} for comparison`), wanted = () => name === this.#applied;
+    if (this.#refused) stage.alert("");
+    this.#refused = false;
     try {
       const { recording, said } = await ask(stage.model, "beside", { recording: stage.base, name });
       const found = await ask(stage.model, "compare", { recording: stage.questions.recording, other: recording });
       if (found.refusal) throw new Error(found.refusal);
-      [this.other, this.found, this.#name] = [recording, found, said];
+      if (wanted()) [this.other, this.found, this.#name] = [recording, found, said];
     } catch (error) {
-      stage.alert(error);
+      if (wanted()) this.#refuse(error);
     } finally {
       done();
     }
+  }
+
+  /** Say why there is no comparison, and end it; the address is left as it is, so that the way back leads past it. @param {unknown} error */
+  #refuse(error) {
+    this.stage.alert(error);
+    this.stage.state.with = this.#applied = "";
+    this.#refused = true;
   }
 
   /** The largest difference of a value, and whether it is where the two part; null where they are equal. @param {number} id */
@@ -61,10 +71,10 @@ export class Compare extends Part {
       <button class="quiet" aria-label="End the comparison" @click=${() => stage.go({ with: "" })}>✕</button>`, el);
   }
 
-  /** What the reader may compare with. @param {string[]} samples */
-  menu(samples) {
-    const { stage, net: { told } } = this, pictures = told.picture ? samples.filter((name) => name !== told.picture_name) : [];
-    return menu("Compare with", [["", "compare with …"], ["last", "the last picture"], ["random", "random weights"], ...pictures.map((name) => /** @type {const} */ ([name, name]))],
-      stage.state.with, (name) => stage.go({ with: name }), "wide");
+  /** What the reader may compare with. @param {import("./answers.js").ChoicesAnswer} choices */
+  menu({ samples, beside }) {
+    const { stage, net: { told } } = this, named = (/** @type {string[]} */ names, /** @type {string} */ own, /** @type {string} */ group) => names.filter((name) => name !== own).map((name) => /** @type {const} */ ([name, name, group]));
+    return menu("Compare with", [["", "compare with …"], ["last", "the last picture"], ["random", "random weights"],
+      ...named(beside, told.name, "Weights and networks"), ...named(told.picture ? samples : [], told.picture_name, "Pictures")], stage.state.with, (name) => stage.go({ with: name }), "wide");
   }
 }

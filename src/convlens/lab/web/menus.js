@@ -11,7 +11,7 @@ import { share } from "./share.js";
 const NOTES = { shipped: "ready", here: "ready", random: "random weights", own: "your own" };
 
 export class Menus extends Part {
-  /** @type {import("./answers.js").ChoicesAnswer} */ #choices = { networks: [], samples: [] };
+  /** @type {import("./answers.js").ChoicesAnswer} */ #choices = { networks: [], samples: [], beside: [] };
   #asked = false;
   #slot = 0; // the input that the next file is for
   #file = document.createElement("input");
@@ -52,7 +52,7 @@ export class Menus extends Part {
       <span class="soft wide">on</span>${(slots.length ? slots : [picture_name]).map((given, slot) => menu(slot ? `Picture of input ${slot}` : "Picture", [["", given || "no picture"],
         ...samples.filter((each) => each !== given).map((each) => /** @type {const} */ ([`sample:${each}`, each, "Samples"])),
         ...own.filter(([what]) => what !== "paint" || (picture && !slot)).map(([what, text]) => /** @type {const} */ ([what, text, "Your own"]))], "", (what) => this.#picture(what, slot)))}
-      ${stage.compare.menu(samples)}${share(stage)}`, this.el);
+      ${stage.compare.menu(this.#choices)}${share(stage)}`, this.el);
   }
 
   /** @template {"open" | "sample"} Q @param {Q} question @param {Parameters<QuestionTable[Q]>[0]} asked @param {string} text */
