@@ -12,6 +12,7 @@ from convlens.lens.recording import Ref
 
 # Most arguments are one of these, and every step of a recording goes through here: test them first.
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size})
+_TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
 def replace_tensors(tree: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
@@ -22,7 +23,14 @@ def replace_tensors(tree: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
     if kind is tuple and _ATOMS.issuperset(map(type, tree)):
         return tree
     if kind is tuple or kind is list:
-        parts = [p if type(p) in _ATOMS else replace_tensors(p, replace) for p in tree]
+        parts = [
+            p
+            if (each := type(p)) in _ATOMS
+            else replace(p)
+            if each in _TENSORS
+            else replace_tensors(p, replace)
+            for p in tree
+        ]
         return parts if kind is list else tuple(parts)
     if isinstance(tree, torch.Tensor):
         return replace(tree)

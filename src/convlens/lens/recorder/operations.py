@@ -40,6 +40,24 @@ ASKING = frozenset(
 )
 # Our own operators choose how they compute by whether torch watches them.
 _OWN = "convlens.compute.", "convlens.functional."
+# These write into nothing that they are given, unless an argument that is True asks for it.
+_HARMLESS = """conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear
+    batch_norm group_norm layer_norm relu relu6 leaky_relu elu gelu silu mish sigmoid tanh hardtanh
+    hardswish hardsigmoid softplus softmax log_softmax max_pool1d max_pool2d max_pool3d avg_pool1d
+    avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d interpolate
+    add sub mul div __add__ __radd__ __sub__ __mul__ __rmul__ __truediv__ matmul cat flatten
+    mean""".split()
+# These write into the tensor they are called of, and nothing else.
+_IN_PLACE = "relu_ add_ sub_ mul_ div_ __iadd__ __isub__ __imul__ __itruediv__".split()
+
+
+def _of_torch(names: list[str]) -> frozenset[Any]:
+    """Return torch's functions and methods of these names."""
+    rooms = torch, torch.Tensor, torch.nn.functional
+    return frozenset(getattr(room, n) for room in rooms for n in names if hasattr(room, n))
+
+
+HARMLESS, IN_PLACE = _of_torch(_HARMLESS), _of_torch(_IN_PLACE)
 # One call to the user, but several steps to the lens: recorded operator by operator.
 EXPANDED = frozenset(("multi_head_attention_forward", "einsum"))
 
@@ -81,6 +99,7 @@ class Treatment:
 
     `question`: it computes nothing; `size`: it asks for sizes. `expanded`: its operators are
     recorded in its place. `alone`: it computes as in a plain run only where no mode watches it.
+    `harmless` and `in_place`: what it writes is known from its arguments.
     """
 
     name: str
@@ -88,6 +107,23 @@ class Treatment:
     size: bool
     expanded: bool
     alone: bool
+    harmless: bool
+    in_place: bool
+
+    def writes(self, args: Any, kwargs: Any) -> list[torch.Tensor] | None:
+        """Return what a call with these arguments writes; None if only its operators know.
+
+        >>> x = torch.ones(2)
+        >>> relu = treatment_of(torch.nn.functional.relu)
+        >>> relu.writes((x,), {}), relu.writes((x,), {"inplace": True}), relu.writes((x, True), {})
+        ([], [tensor([1., 1.])], None)
+        """
+        if not (self.harmless or self.in_place) or "out" in kwargs:
+            return None
+        asked = [name for name, argument in kwargs.items() if argument is True]
+        if asked not in ([], ["inplace"]) or any(argument is True for argument in args):
+            return None
+        return [args[0]] if args and (asked or self.in_place) else []
 
 
 @functools.cache
@@ -97,7 +133,13 @@ def treatment_of(function: Callable[..., Any]) -> Treatment:
     attribute = name.startswith("get_") and name not in TENSOR_ATTRIBUTES
     own = (getattr(function, "__module__", None) or "").startswith(_OWN)
     return Treatment(
-        name, attribute or name in QUESTIONS, name in SIZES, name in EXPANDED, own or name in ASKING
+        name,
+        attribute or name in QUESTIONS,
+        name in SIZES,
+        name in EXPANDED,
+        own or name in ASKING,
+        function in HARMLESS,
+        function in IN_PLACE,
     )
 
 

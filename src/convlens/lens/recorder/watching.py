@@ -34,6 +34,9 @@ from convlens.lens.trees import replace_tensors, tensors_in
 
 _AS_IT_IS = contextlib.nullcontext()
 
+_PLAIN = frozenset((Tensor, nn.Parameter))
+"""The classes that do not take part in torch's calls."""
+
 _NUMBERS = (bool, int, float, complex, list, tuple)
 """What may hold numbers of a tensor."""
 
@@ -287,15 +290,22 @@ class Watcher(TorchFunctionMode):
 
     def _step(self, func: Any, args: Any, kwargs: Any, writes: Iterable[Tensor]) -> Any:
         treatment = treatment_of(func)
+        known = treatment.writes(args, kwargs)
         if treatment.alone:
             writes = tensors_in(kwargs.get("out"))  # which no operator of torch writes
         with self.own:
-            call = self._given(func, treatment.name, args, kwargs, writes)
+            call = self._given(
+                func, treatment.name, args, kwargs, writes if known is None else known
+            )
             if self.interference is not None:
                 call = self.interference.call(len(self.steps), call)
+        if known is not None and _PLAIN.issuperset(map(type, call.tensors)):
+            watching = self._unseen()
+        else:
+            watching = self._lifted() if treatment.alone else _AS_IT_IS
         started = time.perf_counter()
         try:
-            with self._unwatched() if treatment.alone else _AS_IT_IS:
+            with watching:
                 out = func(*call.args, **call.kwargs)
         except Exception as error:
             if self._failed is None or not _stems(error, self._failed.exception):
@@ -306,8 +316,15 @@ class Watcher(TorchFunctionMode):
         with self.own:
             return self._add(call, out, seconds)
 
+    def _unseen(self) -> contextlib.AbstractContextManager[None]:
+        """Keep a call that writes nothing unknown from the guard, which takes time."""
+        if torch._C._len_torch_dispatch_stack() != 1:  # who else watches goes on watching
+            return _AS_IT_IS
+        unseen: contextlib.AbstractContextManager[None] = torch._C._DisableTorchDispatch()
+        return unseen
+
     @contextlib.contextmanager
-    def _unwatched(self) -> Iterator[None]:
+    def _lifted(self) -> Iterator[None]:
         """Lift the guard, so that a call which asks torch for it computes as in a plain run."""
         count = torch._C._len_torch_dispatch_stack()
         if not count or torch._C._get_dispatch_stack_at(count - 1) is not self._guard:
