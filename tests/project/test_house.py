@@ -84,6 +84,14 @@ def test_files_are_short() -> None:
     assert long == set()
 
 
+def test_the_page_does_not_grow() -> None:
+    """Its size is bounded by a decision: docs/decisions/0020-the-size-of-the-page.md."""
+    web = SOURCE / "lab" / "web"
+    own = [path for path in web.rglob("*") if path.suffix in (".js", ".css")]
+    assert sum(path.stat().st_size for path in own if "vendor" not in path.parts) <= 360_000
+
+
+
 def test_functions_are_short() -> None:
     long = {
         f"{name_of(path)}:{node.name}"
