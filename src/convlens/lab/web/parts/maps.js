@@ -106,6 +106,8 @@ export class Maps {
     pen.textBaseline = "middle";
     const from = first + Math.floor(el.scrollTop / step[1]) * across, to = first + Math.min(count, Math.ceil((el.scrollTop + el.clientHeight) / step[1]) * across), { fontFamily } = getComputedStyle(el);
     for (let map = from; map < to; map++) this.#map(map, fontFamily);
+    const most = Math.max(256, 2 * (to - from) * this.#shown.frames);
+    for (const kept of [this.#painted, this.#tables]) for (const map of kept.keys()) if (kept.size > most) kept.delete(map); // the first painted
     if (this.#chosen < from || this.#chosen >= to || count < 2) return;
     const [x, y] = this.#corner(this.#chosen);
     for (const [width, name] of /** @type {const} */ ([[5, "--casing"], [2.5, "--accent"]])) {
