@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.overrides import resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlens.lens.recorder.guarding import _written_arguments
@@ -81,7 +82,9 @@ def written(function: Any, *args: Any, **kwargs: Any) -> list[Tensor]:
     return writes.seen
 
 
-@pytest.mark.parametrize("function", sorted(HARMLESS | IN_PLACE, key=str), ids=str)
+@pytest.mark.parametrize(
+    "function", sorted(HARMLESS | IN_PLACE, key=resolve_name), ids=resolve_name
+)
 def test_what_is_said_to_be_written_is_written(function: Any) -> None:
     args, kwargs = arguments(function)
     said = treatment_of(function).writes(args, kwargs)
