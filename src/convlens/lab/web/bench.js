@@ -34,7 +34,7 @@ export class Bench {
   #timer = 0;
   #moved = false;
   #counts = false;
-  /** @type {"this" | "other" | "difference"} */ #side = "this";
+  /** @type {"this" | "other" | "difference"} */ side = "this";
   /** @type {{ key: string, from: number } | null} */ #pulled = null;
   #size = { small: false, width: 200, narrow: false };
   /** The weights of a row, and what they are of. @type {{ laid: Laid, place: number[] } | undefined} */ weighed;
@@ -85,21 +85,20 @@ export class Bench {
       <div .style=${`margin-top:${drop}px`}>${place.shown.el}</div></figure>`;
     render(html`<div class="seats">${shown ? html`${figure("in", this.input, shown, seats.dropIn)}<span class="sign" aria-hidden="true">${this.#family.sign(laid)}</span>` : nothing}
         ${second ? figure("in2", this.second, second) : html`<figure class="seat mid"><figcaption>${this.#caption(laid)}</figcaption><div class="middle"></div></figure>`}
-        <span class="sign" aria-hidden="true">=</span>${figure("out", this.output, laid.out, seats.dropOut, laid.seat("real") ? this.#switch(laid) : nothing)}
+        <span class="sign" aria-hidden="true">=</span>${figure("out", this.output, laid.out, seats.dropOut, laid.seat("real") ? this.#switch() : nothing)}
       </div><div class="chips"></div><div class="line" role="group" aria-label="how the number is made"></div>
       ${this.#moved ? nothing : html`<p class="hint soft">${this.#hint()}</p>`}`, this.el);
     this.update();
   }
 
-  /** @param {Laid} laid */
-  #switch(laid) {
+  #switch() {
     const { any } = this.stage.changes;
-    return segments("Which map", [["this", any ? "now" : "here"], ["other", any ? "before" : "there"], ["difference", "difference"]], this.#side, (side) => { this.#side = side; this.draw(laid); });
+    return segments("Which map", [["this", any ? "now" : "here"], ["other", any ? "before" : "there"], ["difference", "difference"]], this.side, (side) => { this.side = side; this.stage.draw(); });
   }
 
   #hint() {
     if (this.stage.state.way === "feeds") return "Move over the input: what does each number feed?";
-    const kernel = /^(conv|transposed)$/.test(this.#laid.family), change = kernel ? " Drag a weight up or down to change it." : "";
+    const kernel = /^(conv|transposed)$/.test(this.#laid.family) && !this.#laid.beside, change = kernel ? " Drag a weight up or down to change it." : "";
     return matchMedia("(hover: none)").matches ? `Slide a finger over the maps.${change}` : `Move over the input${kernel ? ", the kernel" : ""} or the output.${change}`;
   }
 
@@ -129,11 +128,11 @@ export class Bench {
     show(this.output, { ...laid.out, numbers: this.#outputs(laid) }, cellOut);
   }
 
-  /** The numbers of the output map, or, where another recording lies beside it, that one's, or their difference. @param {Laid} laid */
+  /** The numbers of the output map, or how far they are from those beside them. @param {Laid} laid */
   #outputs(laid) {
     const { numbers } = laid.out, real = laid.seat("real")?.numbers;
     if (this.counts) return landings(laid);
-    return !real || this.#side === "this" ? numbers : this.#side === "other" ? real : numbers.map((x, i) => x - real[i]);
+    return !real || this.side !== "difference" ? numbers : numbers.map((x, i) => x - real[i]);
   }
 
   /** Show what a change does, where that is a few lines of arithmetic. @param {SetNumber} change */
@@ -196,6 +195,7 @@ export class Bench {
 
   /** What a change put here: no terms add up to it. @param {View} view */
   #put({ laid, place, made }) {
+    if (laid.beside) return "";
     const { net, answer, map } = laid, here = this.stage.state.set.filter(({ at }) => net.named(at)?.id === answer.value);
     if (here.some(({ index, to }) => to === "mute" && index === map)) return "This map is switched off: each of its numbers is 0.";
     return here.some(({ index }) => String(index) === String(laid.indexOf(place))) ? `You put ${short(made)} here in place of what was computed.` : "";
@@ -273,7 +273,7 @@ export class Bench {
   /** Change a number of the network's input: where it was, and by what it is dragged. @param {number[]} cell @param {number} up */
   #pullInput(cell, up) {
     const shown = this.#laid.shown, { kind, name } = this.stage.net.values.get(shown?.value ?? -1) ?? {};
-    if (!shown || !name || kind !== "input") return false;
+    if (!shown || !name || kind !== "input" || this.#laid.beside) return false;
     const index = [...shown.at, ...cell], key = String(index);
     if (this.#pulled?.key !== key) this.#pulled = { key, from: this.#laid.given(cell) };
     this.stage.change({ at: name, index, to: this.#pulled.from + (up / 90) * (largest(shown.numbers) || 1) });

@@ -74,10 +74,12 @@ export class Changes {
     stage.strip.changed();
   }
 
-  /** What the number was before, and by how much it moved. @param {Laid} laid @param {number[]} place */
+  /** What the number was before, and by how much it moved; or what it is there, and how far from here. @param {Laid} laid @param {number[]} place */
   difference(laid, place) {
-    const real = laid.seat("real"), was = real?.numbers[ravel(place, real.shape)], now = laid.recorded(place);
-    return was === undefined || Object.is(was, now) ? nothing : html` <span class="delta">${this.any ? "was" : "there"} ${short(was)}, ${signed(now - was)}</span>`;
+    const real = laid.seat("real"), other = real?.numbers[ravel(place, real.shape)], own = laid.recorded(place), { beside } = laid;
+    if (other === undefined || Object.is(other, own)) return nothing;
+    const which = this.any ? (beside ? "now" : "was") : beside ? "here" : "there";
+    return html` <span class="delta">${which} ${short(other)}, ${this.any ? "" : "difference "}${signed(beside ? other - own : own - other)}</span>`;
   }
 
   /** What the answer was before. @param {string} label */

@@ -11,7 +11,6 @@ export class Compare extends Part {
   /** @type {import("./answers.js").CompareAnswer | null} */ found = null;
   #name = "";
   #applied = "";
-  #refused = false;
   /** @type {Promise<void> | undefined} */ #running;
 
   /** Another network or picture was recorded. */
@@ -32,9 +31,8 @@ export class Compare extends Part {
 
   /** @param {string} name */
   async #run(name) {
-    const { stage } = this, done = stage.busy(`Running ${name === "random" ? "random weights" : name} for comparison`), wanted = () => name === this.#applied;
-    if (this.#refused) stage.alert("");
-    this.#refused = false;
+    const { stage } = this, done = stage.busy(`Running ${this.net.told.name} for comparison`), wanted = () => name === this.#applied;
+    stage.alert("");
     try {
       const { recording, said } = await ask(stage.model, "beside", { recording: stage.base, name });
       const found = await ask(stage.model, "compare", { recording: stage.questions.recording, other: recording });
@@ -51,7 +49,6 @@ export class Compare extends Part {
   #refuse(error) {
     this.stage.alert(error);
     this.stage.state.with = this.#applied = "";
-    this.#refused = true;
   }
 
   /** The largest difference of a value, and whether it is where the two part; null where they are equal. @param {number} id */
@@ -67,7 +64,7 @@ export class Compare extends Part {
     const first = found.rows.find(({ step }) => step === found.first);
     const where = first && html`first different at <button class="crumb" @click=${() => stage.go({ at: net.value(first.value).name, index: first.index, near: "window" })}>
       ${net.title(first.value)}, ${net.spot(first.value, first.index)}</button> (difference ${short(first.largest)}${first.bound === null ? "" : `; rounding allows ${rough(first.bound)}`}).`;
-    render(html`Compared with <b>${this.#name}</b>: ${where ?? (found.rows.length ? "equal within rounding." : "equal, bit for bit.")}
+    render(html`Compared with <b>${this.#name}</b> (there): ${where ?? (found.rows.length ? "equal within rounding." : "equal, bit for bit.")}
       <button class="quiet" aria-label="End the comparison" @click=${() => stage.go({ with: "" })}>✕</button>`, el);
   }
 

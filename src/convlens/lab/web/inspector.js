@@ -54,7 +54,7 @@ export class Inspector extends Part {
   /** The number, large, and its place. @param {ValueRow} value @param {number[]} index */
   #number({ id }, index) {
     const { net, stage: { state, bench, changes, number, laid: all } } = this, laid = state.near === "window" ? all : null, x = laid ? laid.recorded(bench.place) : number.answer?.explanation?.recorded;
-    return html`<p class="large">${x === undefined ? "" : short(x)}</p>${laid ? changes.difference(laid, bench.place) : nothing}<p class="soft">${net.title(id)}, ${net.spot(id, index)}</p>`;
+    return html`<p class="large">${x === undefined ? "" : short(x)}</p>${laid && state.way === "feeds" ? changes.difference(laid, bench.place) : nothing}<p class="soft">${net.title(id)}, ${net.spot(id, index)}</p>`;
   }
 
   /** The part of the input that the number depends on: exact once it is open, while it moves its box. @param {StepRow | undefined} step */

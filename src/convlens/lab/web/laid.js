@@ -36,6 +36,7 @@ export function cut(seat, at) {
 
 export class Laid {
   /** @type {Seat[]} */ seats;
+  beside = false; // whether it is the other recording's, and this one's maps came along
   #own = false;
 
   /** @param {BenchAnswer} answer @param {StepRow | undefined} step @param {Net} net @param {number | null} channel */

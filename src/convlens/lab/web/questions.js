@@ -70,12 +70,12 @@ export class Questions {
     };
   }
 
-  /** Ask for a number's seats, which may serve all places of its map. @param {number} value @param {number[]} index @param {number | null} channel @param {number | null} beside the recording whose maps come along */
-  async bench(value, index, channel, beside) {
-    const key = this.#key([value, channel, beside]);
+  /** Ask for a number's seats, which may serve all places of its map. @param {number} value @param {number[]} index @param {number | null} channel @param {number | null} beside the recording whose maps come along @param {number} [recording] */
+  async bench(value, index, channel, beside, recording = this.recording) {
+    const asked = { recording, value, index, channel: channel ?? undefined, beside: beside ?? undefined }, key = this.#key([recording, value, channel, beside]);
     const had = this.#benches.find((bench) => bench.key === key && covers(bench.answer, index));
     if (had) return had.answer;
-    const answer = await this.once("bench", { value, index, channel: channel ?? undefined, beside: beside ?? undefined });
+    const answer = await this.once("bench", asked);
     this.#benches = [{ key, answer }, ...this.#benches.slice(0, KEPT - 1)];
     return answer;
   }

@@ -384,11 +384,15 @@ export class Stage {
 
   /** @param {ValueRow} value @param {() => boolean} current */
   async #drawBench({ id }, current) {
-    const { index, channel } = this.state;
+    const { state: { index, channel }, questions, beside } = this;
     if (!index) return;
-    const answer = await this.questions.bench(id, index, channel, this.beside);
+    const other = beside !== null && this.bench.side === "other"
+      ? await questions.bench(id, index, channel ?? this.laid?.answer.channel ?? null, questions.recording, beside).catch(() => null) : null;
+    const there = other?.seats.some(({ role }) => role === "real") ? other : null; // in the same size as here
+    const answer = there ?? await questions.bench(id, index, channel, beside);
     if (!current()) return;
     this.laid = new Laid(answer, this.net.maker(id), this.net, channel);
+    this.laid.beside = answer === there;
     if (answer.refusal) this.alert(answer.refusal);
     this.#put(this.bench.el);
     this.bench.draw(this.laid);

@@ -76,7 +76,7 @@ function middle(view) {
     const name = `${same(strong, k) ? "lit" : ""} ${spread && !used.has(String(k)) ? "unused" : ""}`;
     return turning(view, laid.step?.weight, index, x, most, { label: `weight ${k.join(", ")}`, name, k, style: painted(colour(x, most)), text: side >= 26 ? tight(x) : "" });
   }), columns, side, frames);
-  return html`<div class="kernel ${flat ? "flat" : ""}">${both ? html`<div class="pair ${flat ? "flat" : ""}">${patch(view, columns, side)}<span class="sign">×</span>${weights}</div>` : weights}
+  return html`<div class="kernel ${flat ? "flat" : ""}" ?inert=${laid.beside}>${both ? html`<div class="pair ${flat ? "flat" : ""}">${patch(view, columns, side)}<span class="sign">×</span>${weights}</div>` : weights}
     ${bias === null ? nothing : html`<div class="bias soft">bias ${turning(view, laid.step?.bias, [laid.map], bias, Math.max(Math.abs(bias), 1), { label: "bias", text: short(bias) })}</div>`}
     ${spread ? html`<button type="button" class="chip" aria-pressed=${stage.bench.counts} @click=${() => stage.bench.count(!stage.bench.counts)}>how many land</button>` : nothing}${controls(stage, laid)}</div>`;
 }
