@@ -91,7 +91,6 @@ def test_the_page_does_not_grow() -> None:
     assert sum(path.stat().st_size for path in own if "vendor" not in path.parts) <= 360_000
 
 
-
 def test_functions_are_short() -> None:
     long = {
         f"{name_of(path)}:{node.name}"

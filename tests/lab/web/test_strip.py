@@ -201,9 +201,8 @@ def test_near_a_number_other_branches_wait(page: Page, chain: Lab) -> None:
         others = page.locator(".strip .others")
         expect(others).to_have_text("+ 1 on other branches")
         others.click()
-        settled(page)
-        assert "branch" in page.locator(".strip .name").all_inner_texts()
         expect(page.locator(".strip .out .name")).to_have_text(["branch"])
+        assert "branch" in page.locator(".strip .name").all_inner_texts()
 
 
 def test_plumbing_is_a_dot_that_leads_to_it(page: Page, site: Served) -> None:
