@@ -118,7 +118,8 @@ def test_what_does_not_run_is_refused_with_both_names() -> None:
     base = lab.network()["recording"]
     refusal = lab.compare(base, lab.beside(base, "filters")["recording"])["refusal"]
     assert refusal.startswith("digits and filters cannot be compared: the second stops at grey (")
-    assert refusal.endswith("; compare with one that runs to its end")
+    assert refusal.endswith("); compare with one that runs to its end")
+    assert ".)" not in refusal
     assert lab.network()["recording"] == base
     own = lab_on(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(72, 2)), noise())
     refusal = own.compare(1, own.beside(1, "digit-3.png")["recording"])["refusal"]

@@ -75,10 +75,8 @@ def _misfit(one: Recording, other: Recording) -> str:
     fault = fault_of(other)
     if fault and not one.error:
         where = fault["label"] or fault["op"] or "its own code"
-        return (
-            f"the second stops at {where} ({fault['sentence']}); compare with one that runs to its "
-            "end"
-        )
+        why = fault["sentence"].rstrip(".")
+        return f"the second stops at {where} ({why}); compare with one that runs to its end"
     cure = "compare networks with the same steps"
     pairs = list(zip(one.steps, other.steps, strict=False))
     for a, b in pairs:
