@@ -159,7 +159,7 @@ def convolve(
         raise RefusedError
     sizes = [np.abs(part.astype(np.float64)) for part in (x, weight)]
     last = None if bias is None else np.abs(bias.astype(np.float64))
-    Sums.total = plan(sizes[0], sizes[1], last, **ours)(sizes[0])
+    Sums.total = plan(sizes[0], sizes[1], last, method="reference", **ours)(sizes[0])
     Sums.planned, Sums.terms = planned, prod(weight.shape[1:]) + 1
     if transposed:
         Sums.terms = prod(weight.shape) + 1
@@ -199,7 +199,8 @@ def pool(op: str, x: Numbers, method: str, indices: bool, **options: Any) -> tup
         raise RefusedError
     Sums.planned, Sums.terms = planned, prod(size)
     if operation == "avg_pool":
-        Sums.total = plan_pool(operation, np.abs(x), size, **ours)(np.abs(x)).astype(np.float64)
+        total = plan_pool(operation, np.abs(x), size, method="reference", **ours)(np.abs(x))
+        Sums.total = total.astype(np.float64)
     found = plan_pool(operation, x, size, method=method, **ours)(x)
     if not indices:
         return (np.asarray(found),)

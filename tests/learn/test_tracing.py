@@ -26,7 +26,6 @@ from convlens.zoo.detection.boxes import box_iou, clip_boxes_to_image, decode_bo
 from convlens.zoo.detection.proposals import anchors
 from tests.cases.detectors import few_masks, finding
 from tests.cases.lab_networks import photo
-from tests.running.holding import LastOnly
 
 pytestmark = pytest.mark.xdist_group("gigabytes")  # one worker holds detectors at a time
 
@@ -34,9 +33,16 @@ NAMES = ("fasterrcnn_mobilenet_v3_large_fpn", "maskrcnn_resnet50_fpn", "keypoint
 SIZE = (100, 140)
 
 
-@LastOnly
-def seen(name: str) -> tuple[Any, Recording]:
-    """A detector with drawn weights that finds something, recorded on two pictures."""
+Seen = tuple[Any, Recording]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def seen(request: pytest.FixtureRequest) -> Seen:
+    """A detector with drawn weights that finds something, recorded on two pictures.
+
+    pytest runs all tests of one detector before those of the next, so each is recorded once.
+    """
+    name = request.param
     network = finding(name, 2 if name.startswith("keypoint") else 5)
     x = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(0))
     return network, convlens.record(network, x)
@@ -55,9 +61,8 @@ def row(recording: Recording, station: Station) -> Tensor:
 
 
 @pytest.mark.parametrize("picture", [0, 1])
-@pytest.mark.parametrize("name", NAMES)
-def test_the_numbers_of_the_stations_make_the_detection(name: str, picture: int) -> None:
-    network, recording = seen(name)
+def test_the_numbers_of_the_stations_make_the_detection(seen: Seen, picture: int) -> None:
+    network, recording = seen
     answer = recording.outputs[picture]
     assert len(answer["boxes"]) >= 5
     for detection in range(5):
@@ -97,9 +102,9 @@ def check_made(network: Any, recording: Recording, found: Trace) -> None:
 
 
 @pytest.mark.parametrize("picture", [0, 1])
-@pytest.mark.parametrize("name", NAMES[:2])
-def test_candidates_are_the_best_that_scored_too_little(name: str, picture: int) -> None:
-    network, recording = seen(name)
+@pytest.mark.parametrize("seen", NAMES[:2], indirect=True)
+def test_candidates_are_the_best_that_scored_too_little(seen: Seen, picture: int) -> None:
+    network, recording = seen
     found = candidates(recording, picture)
     assert (found.least, len(found.best)) == (0.05, 10)
     number = recording.made("roi_heads.box_predictor.cls_score")[0]
@@ -133,8 +138,9 @@ def test_a_network_that_finds_nothing_says_how_near_it_came() -> None:
     assert none.endswith("It made no proposals.")
 
 
-def test_why_a_box_was_chosen_is_counted_again() -> None:
-    _, recording = seen("fasterrcnn_mobilenet_v3_large_fpn")
+@pytest.mark.parametrize("seen", NAMES[:1], indirect=True)
+def test_why_a_box_was_chosen_is_counted_again(seen: Seen) -> None:
+    _, recording = seen
     for detection in range(3):
         at = stations(trace(recording, detection))
         kept = at["box suppression"]
@@ -177,9 +183,8 @@ def made_of_its_anchor(network: Any, recording: Recording, station: Station) -> 
     return clip_boxes_to_image(boxes, (128, 179))[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_station_can_be_explained_and_the_way_ends_at_pixels(name: str) -> None:
-    _, recording = seen(name)
+def test_every_station_can_be_explained_and_the_way_ends_at_pixels(seen: Seen) -> None:
+    _, recording = seen
     found = trace(recording, 2)
     for station in found.stations:
         assert explain_value(recording, station.value, station.index).index == station.index
@@ -196,36 +201,39 @@ def test_every_station_can_be_explained_and_the_way_ends_at_pixels(name: str) ->
     assert torch.equal(boxes[samples.index[0], 1:], proposal)
 
 
-def test_selections_are_said_to_be_chosen() -> None:
-    _, recording = seen("keypointrcnn_resnet50_fpn")
+def test_selections_are_said_to_be_chosen(seen: Seen) -> None:
+    _, recording = seen
     links = {station.name: station.link for station in trace(recording, 0).stations}
     chosen = {name for name, link in links.items() if link == "chosen"}
     assert chosen == {
-        *("keypoints", "level"),
-        *("box suppression", "proposal suppression", "proposal ranking"),
+        *(("keypoints",) if "keypoints" in recording.outputs[0] else ()),
+        *("level", "box suppression", "proposal suppression", "proposal ranking"),
     }
     assert "rank 1 of" in stations(trace(recording, 0))["box suppression"].text
 
 
-def test_masks_lead_to_the_detections_own_maps() -> None:
-    _, recording = seen("maskrcnn_resnet50_fpn")
+def test_masks_and_keypoints_lead_to_the_detections_own_maps(seen: Seen) -> None:
+    _, recording = seen
     count = len(recording.outputs[0]["boxes"])
     first, second = trace(recording, 1), trace(recording, 1, picture=1)
-    assert stations(first)["mask"].index[:2] == (1, first.label)
-    assert stations(second)["mask"].index[:2] == (count + 1, second.label)
+    has = recording.outputs[0].keys()
+    assert ("mask" in stations(first)) == ("masks" in has)
+    assert ("keypoints" in stations(first)) == ("keypoints" in has)
+    if "masks" in has:
+        assert stations(first)["mask"].index[:2] == (1, first.label)
+        assert stations(second)["mask"].index[:2] == (count + 1, second.label)
+    if "keypoints" in has:
+        assert stations(trace(recording, 3))["keypoints"].index[0] == 3
 
 
-def test_keypoints_lead_to_the_detections_own_maps() -> None:
-    _, recording = seen("keypointrcnn_resnet50_fpn")
-    assert stations(trace(recording, 3))["keypoints"].index[0] == 3
-
-
-def test_a_trace_prints_and_is_ready_for_json() -> None:
-    _, recording = seen("maskrcnn_resnet50_fpn")
+def test_a_trace_prints_and_is_ready_for_json(seen: Seen) -> None:
+    _, recording = seen
     found = trace(recording, 0)
     lines = str(found).splitlines()
     assert lines[0].startswith("detection 0: class")
-    assert sum(line.startswith("  ~ ") for line in lines) == 4
+    assert sum(line.startswith("  ~ ") for line in lines) == 4 + (
+        "keypoints" in recording.outputs[0]
+    )
     plain = json.loads(json.dumps(found.to_dict()))["stations"]
     assert plain[-1]["name"] == "pixels"
     assert plain[-2]["cells"] == [
@@ -234,12 +242,12 @@ def test_a_trace_prints_and_is_ready_for_json() -> None:
     assert plain[-1]["cells"] is None
 
 
-def test_what_cannot_be_walked_back_is_refused() -> None:
+def test_what_cannot_be_walked_back_is_refused(seen: Seen) -> None:
     plain = convlens.record(nn.Conv2d(3, 2, 3), torch.zeros(1, 3, 8, 8))
     assert not is_detector(plain)
     with pytest.raises(ValueError, match="`recording` must be of a detector of two stages"):
         trace(plain, 0)
-    _, recording = seen("fasterrcnn_mobilenet_v3_large_fpn")
+    _, recording = seen
     count = len(recording.outputs[0]["boxes"])
     with pytest.raises(ValueError, match=rf"`detection` \(={count}\) .* use 0 to {count - 1}"):
         trace(recording, count)
