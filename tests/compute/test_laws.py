@@ -1,6 +1,6 @@
 """Laws that convolution and pooling obey exactly on whole numbers, by every method."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import lcm, prod
 from typing import Any
 
@@ -32,8 +32,19 @@ from tests.oracles.compute import (
     spread,
     whole_numbers,
 )
+from tests.running.broad import broad
 
 ALL = [*CASES, *LARGER]
+BROADER = frozenset(
+    (
+        *("edges of an image", "half padding, even kernel", "full padding", "valid by name"),
+        *("stride leaves inputs over", "dilated", "a volume in groups", "a filterbank"),
+        *("an image of few channels", "a long kernel both ways", "one by one", "a strided layer"),
+        *("a dilated layer", "a depthwise layer", "a grouped layer", "a larger volume"),
+        "the largest of a larger volume",
+    )
+)
+"""The cases that take longest to compile, and need no method that the others do not."""
 CONVOLUTIONS = [case for case in ALL if case.operation == "conv" and len(case.x) > 2]
 BATCHED = [case for case in CONVOLUTIONS if len(case.x) == len(case.weight)]
 ZEROS = [case for case in BATCHED if "padding_mode" not in case.options]
@@ -42,6 +53,11 @@ TRANSPOSED = [
 ]
 POOLS = [case for case in ALL if not case.weight]
 WHOLE_POOLS = [case for case in POOLS if "without batch" not in case.name]
+
+
+def some(cases: Iterable[Case]) -> list[Any]:
+    """Return cases of which the broader ones are marked as slow."""
+    return broad(cases, lambda case: case.name not in BROADER)
 
 
 def answers(
@@ -72,7 +88,7 @@ def ends_of(planned: Plan) -> list[tuple[int, int]]:
     return [(window.before, window.after) for window in planned.windows]
 
 
-@pytest.mark.parametrize("case", [*BATCHED, *TRANSPOSED], ids=str)
+@pytest.mark.parametrize("case", some([*BATCHED, *TRANSPOSED]), ids=str)
 def test_convolution_is_linear_in_every_argument(case: Case) -> None:
     x, weight, bias = arrays_of(case)
     z, v = whole_numbers(case.x, 11), whole_numbers(case.weight, 12)
@@ -84,7 +100,7 @@ def test_convolution_is_linear_in_every_argument(case: Case) -> None:
         check_whole(apart, 2 * parts[0] - 3 * computed_of(case, x, v, None, method), exact)
 
 
-@pytest.mark.parametrize("case", ZEROS, ids=str)
+@pytest.mark.parametrize("case", some(ZEROS), ids=str)
 def test_transposed_convolution_is_the_adjoint(case: Case) -> None:
     """<conv(x), y> = <x, conv_transpose(y)>, for every pair of methods."""
     x, weight, _ = arrays_of(case)
@@ -108,7 +124,7 @@ def test_transposed_convolution_is_the_adjoint(case: Case) -> None:
         check_whole(found, read[0] if exact[0] else round(read[0]), e)
 
 
-@pytest.mark.parametrize("case", [c for c in [*BATCHED, *POOLS] if fits(c)], ids=str)
+@pytest.mark.parametrize("case", some(c for c in [*BATCHED, *POOLS] if fits(c)), ids=str)
 def test_a_shifted_input_gives_a_shifted_result(case: Case) -> None:
     """Without the first `stride` inputs, the first output is missing and the rest is the same."""
     x, weight, _ = arrays_of(case)
@@ -138,7 +154,7 @@ def test_a_circle_may_begin_anywhere(name: str) -> None:
         check_whole(turned, np.roll(found, (2, -3), (2, 3)), exact)
 
 
-@pytest.mark.parametrize("case", [c for c in ZEROS if "groups" not in c.options], ids=str)
+@pytest.mark.parametrize("case", some(c for c in ZEROS if "groups" not in c.options), ids=str)
 def test_two_convolutions_are_one_by_the_convolved_kernel(case: Case) -> None:
     """Without flips, two kernels are composed by their true convolution."""
     x, weight, _ = arrays_of(case)
@@ -161,7 +177,7 @@ def test_two_convolutions_are_one_by_the_convolved_kernel(case: Case) -> None:
         check_whole(found, computed_of(full, first, second, None, "reference"), exact)
 
 
-@pytest.mark.parametrize("case", [c for c in ALL if c.options.get("groups", 1) > 1], ids=str)
+@pytest.mark.parametrize("case", some(c for c in ALL if c.options.get("groups", 1) > 1), ids=str)
 def test_groups_are_blocks_of_a_dense_weight(case: Case) -> None:
     x, weight, bias = arrays_of(case)
     groups = case.options["groups"]
@@ -177,7 +193,7 @@ def test_groups_are_blocks_of_a_dense_weight(case: Case) -> None:
         check_whole(found, expected, exact)
 
 
-@pytest.mark.parametrize("case", [*BATCHED, *POOLS], ids=str)
+@pytest.mark.parametrize("case", some([*BATCHED, *POOLS]), ids=str)
 def test_a_stride_is_every_so_manieth_output(case: Case) -> None:
     x, weight, _ = arrays_of(case)
     padding = case.options.get("padding", 0)
@@ -195,7 +211,7 @@ def test_a_stride_is_every_so_manieth_output(case: Case) -> None:
         check_whole(found, dense[every], exact)
 
 
-@pytest.mark.parametrize("case", [*ZEROS, *TRANSPOSED], ids=str)
+@pytest.mark.parametrize("case", some([*ZEROS, *TRANSPOSED]), ids=str)
 def test_a_dilation_is_a_kernel_with_gaps(case: Case) -> None:
     x, weight, bias = arrays_of(case)
     axes = x.ndim - 2
@@ -212,7 +228,7 @@ def test_a_dilation_is_a_kernel_with_gaps(case: Case) -> None:
             check_whole(found, again, exact)
 
 
-@pytest.mark.parametrize("case", TRANSPOSED, ids=str)
+@pytest.mark.parametrize("case", some(TRANSPOSED), ids=str)
 def test_transposed_is_a_convolution_of_the_input_with_gaps(case: Case) -> None:
     """The input has zeros between its elements, the kernel is flipped, and the padding is full."""
     x, weight, _ = arrays_of(case)
@@ -234,7 +250,7 @@ def test_transposed_is_a_convolution_of_the_input_with_gaps(case: Case) -> None:
         check_whole(found, np.rint(expected), exact)
 
 
-@pytest.mark.parametrize("case", [c for c in BATCHED if "groups" not in c.options], ids=str)
+@pytest.mark.parametrize("case", some(c for c in BATCHED if "groups" not in c.options), ids=str)
 def test_channels_may_stand_in_any_order(case: Case) -> None:
     x, weight, bias = arrays_of(case)
     p = np.random.default_rng(15).permutation(x.shape[1])
@@ -244,7 +260,7 @@ def test_channels_may_stand_in_any_order(case: Case) -> None:
         check_whole(mixed, found[:, q], exact)
 
 
-@pytest.mark.parametrize("case", [c for c in BATCHED if len(c.x) > 3], ids=str)
+@pytest.mark.parametrize("case", some(c for c in BATCHED if len(c.x) > 3), ids=str)
 def test_axes_may_stand_in_any_order(case: Case) -> None:
     """Kernels treat the last axis specially; the result must not depend on it."""
     x, weight, bias = arrays_of(case)
@@ -264,7 +280,7 @@ def test_axes_may_stand_in_any_order(case: Case) -> None:
             check_whole(again.transpose(order), found, exact)
 
 
-@pytest.mark.parametrize("case", [*BATCHED, *TRANSPOSED, *WHOLE_POOLS], ids=str)
+@pytest.mark.parametrize("case", some([*BATCHED, *TRANSPOSED, *WHOLE_POOLS]), ids=str)
 def test_a_batch_is_its_members(case: Case) -> None:
     x, weight, bias = arrays_of(case)
     x = np.concatenate([x, whole_numbers(case.x, 17), x[:1] - 1])
@@ -276,7 +292,7 @@ def test_a_batch_is_its_members(case: Case) -> None:
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
-@pytest.mark.parametrize("case", BATCHED, ids=str)
+@pytest.mark.parametrize("case", some(BATCHED), ids=str)
 def test_a_padding_mode_is_padding_first(case: Case, mode: str) -> None:
     x, weight, bias = arrays_of(case)
     ends = [(min(k, 3), max(0, 3 - k)) for k in range(1, x.ndim - 1)]
@@ -342,7 +358,7 @@ LAID_OUT = [
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("case", LAID_OUT, ids=str)
+@pytest.mark.parametrize("case", some(LAID_OUT), ids=str)
 def test_memory_layout_changes_no_bit(case: Case, layout: str) -> None:
     """Test whole numbers by every method, and any numbers by those that promise the same bits."""
     lay = LAYOUTS[layout]
@@ -362,7 +378,7 @@ def test_memory_layout_changes_no_bit(case: Case, layout: str) -> None:
         assert [part.tobytes() for part in laid] == kept
 
 
-@pytest.mark.parametrize("case", LAID_OUT, ids=str)
+@pytest.mark.parametrize("case", some(LAID_OUT), ids=str)
 def test_one_number_shown_everywhere_is_that_many_numbers(case: Case) -> None:
     """Test an array with strides 0, as `numpy.broadcast_to` makes it."""
     x, weight, bias = arrays_of(case)
@@ -373,7 +389,7 @@ def test_one_number_shown_everywhere_is_that_many_numbers(case: Case) -> None:
         assert np.array_equal(computed_of(case, row, kernels, bias, method), expected), method
 
 
-@pytest.mark.parametrize("case", [c for c in LAID_OUT if c.weight], ids=str)
+@pytest.mark.parametrize("case", some(c for c in LAID_OUT if c.weight), ids=str)
 @pytest.mark.parametrize("layout", ["as it is", "Fortran", "in gaps", "odd bytes", "flipped"])
 def test_the_result_goes_where_it_is_wanted(case: Case, layout: str) -> None:
     x, weight, bias = arrays_of(case)
@@ -399,7 +415,7 @@ def test_the_result_goes_where_it_is_wanted(case: Case, layout: str) -> None:
         assert np.array_equal(place.numpy(), expected)
 
 
-@pytest.mark.parametrize("case", POOLS, ids=str)
+@pytest.mark.parametrize("case", some(POOLS), ids=str)
 def test_the_largest_keeps_order_and_the_mean_is_linear(case: Case) -> None:
     x, z = whole_numbers(case.x, 19), whole_numbers(case.x, 20)
     for method, _, found in answers(case, x):
@@ -412,7 +428,7 @@ def test_the_largest_keeps_order_and_the_mean_is_linear(case: Case) -> None:
         np.testing.assert_allclose(again, 2 * found - 3 * other, rtol=0, atol=2**-45)
 
 
-@pytest.mark.parametrize("case", [c for c in POOLS if c.operation == "avg_pool"], ids=str)
+@pytest.mark.parametrize("case", some(c for c in POOLS if c.operation == "avg_pool"), ids=str)
 def test_a_mean_is_exact_where_it_is_whole(case: Case) -> None:
     """Numbers divisible by every count of a window have whole means, in any order of summation."""
     planned = planned_of(case, np.zeros(case.x))
@@ -449,7 +465,7 @@ def test_pooling_goes_axis_by_axis(operation: str) -> None:
 
 @pytest.mark.skipif(not DIRECT, reason='method="direct" is not there yet')
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
-@pytest.mark.parametrize("case", [c for c in LARGER if c.weight], ids=str)
+@pytest.mark.parametrize("case", some(c for c in LARGER if c.weight), ids=str)
 def test_direct_gives_a_batch_the_bits_of_its_members(case: Case, dtype: str) -> None:
     rng = np.random.default_rng(23)
     shapes = [(5, *case.x[1:]), case.weight, arrays_of(case)[2].shape]

@@ -109,7 +109,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], tuple[int, ...], str, dict[str, Any]]] 
 }
 
 
-@examples(data=st.data(), few=8, many=25)
+@examples(data=st.data(), few=6, many=25)
 def test_every_output_is_right_beside_any_others(data: st.DataObject) -> None:
     """Test sizes from 1e-20 to 1e20, spikes, decaying tails, offsets, patches without data."""
     x_shape, weight_shape, dtype, options = SHAPES[data.draw(st.sampled_from(sorted(SHAPES)))]

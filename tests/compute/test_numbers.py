@@ -1,5 +1,6 @@
 """Any problem of any element type by every method, and unusual numbers."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from tests.cases.methods import (
 )
 from tests.cases.problems import BY_NAME, Case, avg_pool, conv, conv_transpose, max_pool
 from tests.oracles.compute import Numbers, arrays_of, expected_of
+from tests.running.broad import broad
 from tests.running.drawn_examples import examples
 
 FLOATS = [name for name in DTYPES if "int" not in name]
@@ -31,6 +33,9 @@ REALS = [name for name in FLOATS if "complex" not in name]
 SUMS = ["conv", "conv", "conv_transpose"]
 INTEGERS = [name for name in DTYPES if "int" in name]
 WIDE = {"complex64": np.complex128, "complex128": np.complex128}
+OF_EVERY_TYPE = ("a dense layer", "a volume decoder", "the mean of many")
+"""Larger cases that the ordinary suite computes in every type."""
+
 LARGEST = {name: torch.finfo(DTYPES[name]).max for name in REALS}
 LEAST = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149, "float64": 2.0**-1074}
 
@@ -210,8 +215,14 @@ def test_the_largest_of_any_problem_with_bad_numbers(case: Case, dtype: str, see
         assert torch.equal(at, places), method
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("case", [c for c in LARGER if c.operation != "max_pool"], ids=str)
+@pytest.mark.parametrize(
+    ("case", "dtype"),
+    broad(
+        product((c for c in LARGER if c.operation != "max_pool"), FLOATS),
+        lambda case, dtype: dtype == "float32" or case.name in OF_EVERY_TYPE,
+    ),
+    ids=str,
+)
 def test_larger_problems_keep_their_bound(case: Case, dtype: str) -> None:
     """Test full blocks, against SciPy and NumPy, which are fast enough."""
     parts = parts_of(case, dtype, 31)
@@ -233,9 +244,15 @@ def test_larger_problems_keep_their_bound(case: Case, dtype: str) -> None:
         check_near(values, expected, total, terms, dtype, is_exact(method, planned))
 
 
-@pytest.mark.parametrize("dtype", INTEGERS)
 @pytest.mark.parametrize(
-    "name", ["a long filter", "a dense layer", "a depthwise layer", "a decoder", "one by one"]
+    ("name", "dtype"),
+    broad(
+        product(
+            ["a long filter", "a dense layer", "a depthwise layer", "a decoder", "one by one"],
+            INTEGERS,
+        ),
+        lambda name, dtype: dtype == "int32" or name in OF_EVERY_TYPE,
+    ),
 )
 def test_larger_integer_problems_are_exact(name: str, dtype: str) -> None:
     case = next(c for c in LARGER if c.name == name)
@@ -302,25 +319,21 @@ def class_of(values: Numbers) -> Numbers:
     return np.where(np.isnan(values), 2, infinite)
 
 
+SPOILT_IN_EVERY_WAY = ("depthwise", "doubling", "the mean, padded", "a filterbank")
 BAD = {"NaN": [np.nan], "Inf": [np.inf], "-Inf": [-np.inf], "both": [np.inf, -np.inf]}
-SPOILING = [
-    pytest.param(
-        *(bad, dtype),
-        id=f"{name}-{dtype}",
-        # Only one type is tested with every number, because that is slow; all meet both infinities.
-        marks=[] if dtype == "float32" or name == "both" else pytest.mark.slow,
-    )
-    for name, bad in BAD.items()
-    for dtype in REALS
-]
 
 
-@pytest.mark.parametrize(("bad", "dtype"), SPOILING)
-@pytest.mark.parametrize("case", TOUCHED, ids=str)
-def test_a_bad_number_spoils_its_own_windows_alone(
-    case: Case, bad: list[float], dtype: str
-) -> None:
+def spoils_usually(case: Case, name: str, dtype: str) -> bool:
+    """Every case meets NaN and both infinities in one type, small ones meet all in every type."""
+    return (dtype == "float32" and name in ("NaN", "both")) or case.name in SPOILT_IN_EVERY_WAY
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "dtype"), broad(product(TOUCHED, BAD, REALS), spoils_usually), ids=str
+)
+def test_a_bad_number_spoils_its_own_windows_alone(case: Case, name: str, dtype: str) -> None:
     """Outputs that read it follow IEEE 754; all others have the same bits as without it."""
+    bad = BAD[name]
     x, weight, bias = (tensor_of(part, dtype) for part in arrays_of(case))
     weight = weight.abs() + 1
     last = [n - 1 for n in case.x[2:]]

@@ -61,8 +61,9 @@ def test_many_threads_get_their_own_results() -> None:
     run("threads")
 
 
-def test_a_forked_child_is_right_after_its_parent_worked_in_parallel() -> None:
-    run("fork")
+@pytest.mark.parametrize("task", ["fork", pytest.param("fork of more", marks=pytest.mark.slow)])
+def test_a_forked_child_is_right_after_its_parent_worked_in_parallel(task: str) -> None:
+    run(task)
 
 
 def test_children_of_all_kinds_answer_by_every_name() -> None:

@@ -100,15 +100,15 @@ def threaded(weight: Numbers) -> list[str]:
     return [m for m in exact_methods_of(planned) if m not in ("auto", "reference")]
 
 
-def check_fork() -> None:
+def check_fork(cases: list[Case] = FEW) -> None:
     """Raise unless a child forked after work in parallel is right, and the parent after it."""
     torch.set_num_threads(2)
-    check(MORE)
+    check(cases)
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            check(MORE)
+            check(cases)
             code = 0
         finally:
             os._exit(code)
@@ -250,6 +250,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "measured": lambda: check(FEW[:1], measure=True),
     "threads": check_threads,
     "fork": check_fork,
+    "fork of more": lambda: check_fork(MORE),
     "children": check_children,
     "forks": check_forks_while_plans_are_made,
     "spawn": check_spawn,

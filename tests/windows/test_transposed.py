@@ -10,16 +10,17 @@ from convlens.windows import (
     TransposedWindow,
 )
 from tests.oracles.reading_patterns import check_against, linear_pattern, transposed_of
+from tests.running.broad import broad
 
 SIZES = range(1, 9)
 
 
-def test_transposed_convolution_reads_what_autograd_says() -> None:
+@pytest.mark.parametrize("n", broad(SIZES, lambda n: n in (1, 2, 3, 6)))
+def test_transposed_convolution_reads_what_autograd_says(n: int) -> None:
     for k, s, d, p in itertools.product(range(1, 5), range(1, 4), range(1, 4), range(4)):
         for added in range(max(s, d)):
             window = TransposedWindow(k, s, d, p, p, added)
-            for n in SIZES:
-                check_against(window, n, linear_pattern(transposed_of(window), n))
+            check_against(window, n, linear_pattern(transposed_of(window), n))
 
 
 @pytest.mark.parametrize("change", [{"output_padding": 0}, {"before": 0}, {"stride": 2}])
