@@ -170,7 +170,7 @@ def test_folders_where_files_should_be(warm: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_fill_one_cache_at_once(tmp_path: Path) -> None:
-    both = [start("measured", XDG_CACHE_HOME=str(tmp_path)) for _ in range(2)]
+    both = [start("more measured", XDG_CACHE_HOME=str(tmp_path)) for _ in range(2)]
     for process in both:
         ended(process)
 

@@ -412,7 +412,7 @@ def check_compiled(backend: str) -> None:
             torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("backend", [pytest.param("eager", marks=pytest.mark.slow), "aot_eager"])
 def test_compiling_breaks_no_graph(backend: str) -> None:
     check_compiled(backend)
 
