@@ -74,9 +74,45 @@ def at(page: Page, part: str) -> str:
     return parse_qs(urlsplit(page.url).fragment).get(part, [""])[0]
 
 
+COUNTING = """(() => {
+  const { setTimeout: start, clearTimeout: stop, fetch: ask } = window, timers = new Set();
+  const read = Response.prototype.arrayBuffer;
+  let asked = 0;
+  const during = (answer) => {
+    asked++;
+    const done = () => { asked--; };
+    answer.then(done, done);
+    return answer;
+  };
+  window.setTimeout = (call, delay = 0, ...given) => {
+    const timer = start(() => { timers.delete(timer); call(...given); }, delay);
+    if (delay < 1000) timers.add(timer);
+    return timer;
+  };
+  window.clearTimeout = (timer) => { timers.delete(timer); stop(timer); };
+  window.fetch = (...given) => during(ask(...given));
+  Response.prototype.arrayBuffer = function () { return during(read.call(this)); };
+  window.waitsFor = () => timers.size + asked;
+})()"""
+"""A script that runs before a page's own, and counts the timers and answers it waits for."""
+
+
+def quiet(page: Page, most: int = 5_000) -> None:
+    """Wait until the page waits for no timer and no answer and has drawn, or some milliseconds."""
+    page.evaluate(
+        """(most) => new Promise((go) => {
+          const end = performance.now() + most;
+          const look = (now) => (waitsFor() && now < end ? requestAnimationFrame(look) : go());
+          requestAnimationFrame(look);
+        })""",
+        most,
+    )
+    drawn(page)
+
+
 def settled_address(page: Page) -> None:
-    """Wait until a hover has been written to the address."""
-    page.wait_for_timeout(260)
+    """Wait until a hover has been written to the address, after a fifth of a second."""
+    quiet(page, 260)
 
 
 def tensor_of(recording: Recording, name: str) -> torch.Tensor:

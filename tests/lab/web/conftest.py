@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
+from tests.running.browsing import COUNTING
+
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--disable-quic"]
@@ -38,6 +40,7 @@ def tab(browser: Browser) -> Iterator[Page]:
     """One tab for all tests: a new one would take a third of a second each."""
     tab = browser.new_page()
     tab.set_default_timeout(PATIENCE)
+    tab.add_init_script(COUNTING)
     yield tab
     tab.close()
 

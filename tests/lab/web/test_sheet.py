@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from convlens.zoo.weights import DATA
 from tests.cases.lab_networks import lab_of, npy, recorded
-from tests.running.browsing import asking, tensor_of
+from tests.running.browsing import asking, quiet, tensor_of
 from tests.running.serving import Served, served
 
 pytestmark = pytest.mark.xdist_group("lab")
@@ -115,7 +115,7 @@ def test_the_kernel_of_each_map_lies_beside_it_and_pointing_asks_nothing(
         maps = []
         for x, y in places:
             maps.append(point(page, x, y))
-            page.wait_for_timeout(200)
+            quiet(page)
             kernel = weight[maps[-1], 0]
             side = 8 * laid(page, "from")[1]
             cell = side / 3

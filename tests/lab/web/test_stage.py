@@ -23,6 +23,7 @@ from tests.running.browsing import (
     move_over,
     number,
     open_page,
+    quiet,
     read,
     settled,
     settled_address,
@@ -72,11 +73,11 @@ def test_a_hover_asks_nothing_and_the_numbers_are_pythons(
 )
 def test_a_click_asks_one_question(page: Page, site: Served, near: str, question: str) -> None:
     open_page(page, f"{site.address}&at=conv2&index=0,8,2,2&near=network")
-    page.wait_for_timeout(500)
+    quiet(page)
     with asking(page) as asked:
         page.locator(f'[data-choice="{near}"]').click()
         settled(page)
-        page.wait_for_timeout(200)
+        quiet(page)
     assert asked == [question]
 
 
@@ -101,7 +102,7 @@ def test_from_the_answer_to_a_pixel_by_keyboard(page: Page, site: Served) -> Non
     assert len(keys) <= 10
     for key in keys:
         page.keyboard.press(key)
-        page.wait_for_timeout(150)
+        quiet(page)
         settled(page)
     assert at(page, "at") == "input"
     assert at(page, "near") == "number"
@@ -146,7 +147,7 @@ def test_a_turned_weight_is_replayed_exactly_and_undone(
     weight.focus()
     with asking(page) as asked:
         page.keyboard.press("PageUp")
-        page.wait_for_timeout(600)
+        quiet(page)
         settled(page)
     assert "replay" in asked
     expect(page.locator(".total .delta")).to_contain_text(f"was {before}")
@@ -156,7 +157,7 @@ def test_a_turned_weight_is_replayed_exactly_and_undone(
     known = old.recorded + (to - float(old.terms.weight[4])) * float(old.terms.value[4])
     assert read(page.locator(".total b").first) == pytest.approx(known, rel=6e-4)
     page.locator(".undo").click()
-    page.wait_for_timeout(300)
+    quiet(page)
     settled(page)
     assert read(page.locator(".total b").first) == before
     assert at(page, "set") == ""
@@ -164,7 +165,7 @@ def test_a_turned_weight_is_replayed_exactly_and_undone(
 
 def test_an_address_with_changes_opens_them(page: Page, site: Served) -> None:
     open_page(page, f"{site.address}&at=softmax&index=0,3&set=conv1!5:mute;conv1.bias!0:3")
-    page.wait_for_timeout(400)
+    quiet(page)
     settled(page)
     expect(page.locator(".undo")).to_have_text("Undo 2 changes")
     expect(page.locator(".total .delta")).to_contain_text("was 1")
@@ -202,12 +203,12 @@ def test_a_map_that_is_switched_off_is_not_said_to_be_a_sum(page: Page, site: Se
 def test_a_change_that_breaks_the_network_shows_where(page: Page, site: Served) -> None:
     open_page(page, site.address)
     page.locator(".whatif select").first.select_option("3")
-    page.wait_for_timeout(500)
+    quiet(page)
     settled(page)
     assert at(page, "set").endswith("stride:3")
     expect(page.locator(".alert, .sentence").first).to_be_attached()
     page.locator(".undo").click()
-    page.wait_for_timeout(400)
+    quiet(page)
     settled(page)
     assert at(page, "set") == ""
 
@@ -340,7 +341,7 @@ def test_axe_finds_nothing(page: Page, site: Served, scheme: str, width: int) ->
     try:
         for place in places():
             go(page, place)
-            page.wait_for_timeout(300)
+            quiet(page)
             page.evaluate(AXE.read_text())
             found = page.evaluate("async () => (await axe.run()).violations")
             said = [(each["id"], [n["html"][:160] for n in each["nodes"]][:3]) for each in found]
@@ -370,10 +371,10 @@ def test_random_actions_leave_the_page_whole(page: Page, site: Served, actions: 
             page.mouse.move(chance.uniform(0, 1280), chance.uniform(140, 800))
         else:
             page.mouse.click(chance.uniform(0, 1280), chance.uniform(140, 800))
-    page.wait_for_timeout(500)
+    quiet(page)
     page.keyboard.press("Escape")
     go(page, "at=conv1&index=0,5,6,4")
-    page.wait_for_timeout(500)
+    quiet(page)
     settled(page)
     expect(page.locator(".alert")).to_be_hidden()
     assert read(page.locator(".total b").first) == pytest.approx(1.677)
