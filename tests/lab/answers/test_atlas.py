@@ -92,6 +92,14 @@ def test_numbers_that_are_not_finite_have_the_code_0() -> None:
     assert not thumbnail(found, 1, 1).any()
 
 
+def test_a_signalling_nan_is_drawn_as_any_other() -> None:
+    bits = np.full((1, 1, 4, 4), 0x7FA00000, np.uint32)  # as memory that was never written may hold
+    bits[..., 1:3] = np.float32(1.5).view(np.uint32)
+    found, _ = drawn(lambda x: x, torch.from_numpy(bits.view(np.float32)))
+    codes = thumbnail(found, 0)[:4, :4]
+    assert ((codes == 0) == (bits[0, 0] == 0x7FA00000)).all()
+
+
 def test_a_constant_map_and_the_largest_floats_have_codes() -> None:
     found, _ = drawn(lambda x: x * 0 + 7, torch.ones(1, 1, 2, 2))
     assert thumbnail(found, 1)[:2, :2].tolist() == [[1, 1], [1, 1]]

@@ -130,10 +130,11 @@ def _liveliest(largest: Doubles, frames: int) -> Sizes:
 
 def _draw(planes: Tensor, maps: Sizes, ends: Singles, stack: Bytes) -> None:
     """Draw some maps of a value into a stack of thumbnails, sampled down where they are larger."""
-    picked = np.stack([_small(plain(planes[int(map)])) for map in maps]).astype(np.float64)
+    picked = np.stack([_small(plain(planes[int(map)])) for map in maps])
     low, high = (float(end) for end in ends)
-    with np.errstate(invalid="ignore"):  # an infinite number times 0
-        codes = (picked - low) * (254 / (high - low) if high > low else 0.0) + 1.5
+    scale = 254 / (high - low) if high > low else 0.0
+    with np.errstate(invalid="ignore"):  # a signalling NaN, or an infinite number times 0
+        codes = (picked.astype(np.float64) - low) * scale + 1.5
     codes = np.where(np.isfinite(codes), np.clip(codes, 1, 255), 0)
     stack[tuple(map(slice, codes.shape))] = codes
 
