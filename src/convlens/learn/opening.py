@@ -36,6 +36,7 @@ from convlens.zoo.weights.released import Weights
 __all__ = [
     "Opened",
     "arrays_for",
+    "load_all",
     "open_network",
     "opened_module",
     "placed",
@@ -292,10 +293,21 @@ def _built_of_zoo(spec: str, weights: str | Path) -> nn.Module:
 def _own_opened(spec: str, weights: str | Path | None) -> Opened:
     network = own_network(spec)
     if weights not in (None, "DEFAULT", "none"):
-        load_weights(network, weights)
-        if hasattr(network, "random_parts"):  # it said what was random before
-            network.random_parts = ()  # type: ignore[assignment]
+        load_all(network, weights)
     return _as_it_says(network.eval(), spec)
+
+
+def load_all(network: nn.Module, weights: str | Path) -> None:
+    """Load a file of weights into a network, in which no part is random any more.
+
+    Raises ValueError as `load_weights` does.
+
+    >>> from convlens.zoo.shipped import DIGITS
+    >>> load_all(model("digits", weights=None), DIGITS)
+    """
+    load_weights(network, weights)
+    if hasattr(network, "random_parts"):  # it said what was random before
+        network.random_parts = ()  # type: ignore[assignment]
 
 
 def _own_preparation(network: nn.Module, spec: str) -> Preparation | None:

@@ -12,7 +12,8 @@ from convlens.lens.recording import Ref
 
 # Most arguments are one of these, and every step of a recording goes through here: test them first.
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size})
-_TENSORS = frozenset({torch.Tensor, torch.nn.Parameter})
+PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
+"""The classes of tensors that do not take part in torch's calls."""
 
 
 def replace_tensors(tree: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
@@ -27,7 +28,7 @@ def replace_tensors(tree: Any, replace: Callable[[torch.Tensor], Any]) -> Any:
             p
             if (each := type(p)) in _ATOMS
             else replace(p)
-            if each in _TENSORS
+            if each in PLAIN
             else replace_tensors(p, replace)
             for p in tree
         ]

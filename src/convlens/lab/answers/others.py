@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from convlens.files import expanded
 from convlens.lab.answers.choosing import samples
-from convlens.learn.opening import Opened, open_network, opened_module
+from convlens.learn.opening import Opened, load_all, open_network, opened_module
 from convlens.zoo import NETWORKS
-from convlens.zoo.weights import fitted, load_weights
+from convlens.zoo.weights import fitted
 from convlens.zoo.weights.sniffing import in_place_of_a_network
 
 Other = str | Path | nn.Module | Opened | Mapping[str, Tensor]
@@ -174,9 +174,7 @@ def _loaded(opened: Opened, spec: str, released: Sequence[str]) -> nn.Module:
             f"{in_place_of_a_network(spec) or cure}"
         )
     network = _copied(opened)
-    load_weights(network, path)
-    if hasattr(network, "random_parts"):  # it said what was random before
-        network.random_parts = ()  # type: ignore[assignment]
+    load_all(network, path)
     return network
 
 

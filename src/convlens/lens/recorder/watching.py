@@ -30,12 +30,9 @@ from convlens.lens.recorder.operations import (
 from convlens.lens.recorder.sites import site
 from convlens.lens.recording import Failure, Recording, Ref, Step
 from convlens.lens.repeating import made_or_changed, unannounced_writes, writes_aside
-from convlens.lens.trees import replace_tensors, tensors_in
+from convlens.lens.trees import PLAIN, replace_tensors, tensors_in
 
 _AS_IT_IS = contextlib.nullcontext()
-
-_PLAIN = frozenset((Tensor, nn.Parameter))
-"""The classes that do not take part in torch's calls."""
 
 _NUMBERS = (bool, int, float, complex, list, tuple)
 """What may hold numbers of a tensor."""
@@ -299,7 +296,7 @@ class Watcher(TorchFunctionMode):
             )
             if self.interference is not None:
                 call = self.interference.call(len(self.steps), call)
-        if known is not None and _PLAIN.issuperset(map(type, call.tensors)):
+        if known is not None and PLAIN.issuperset(map(type, call.tensors)):
             watching = self._unseen()
         else:
             watching = self._lifted() if treatment.alone else _AS_IT_IS
