@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from convlens.learn.predicting.predictions import Prediction
     from convlens.learn.predicting.starting import predict
     from convlens.learn.preparing import Preparation
+    from convlens.learn.recipe import Recipe
     from convlens.learn.sources.pictures.decoding import read_picture
     from convlens.learn.sources.pictures.picture import Picture
     from convlens.learn.tracing import Trace, trace
     from convlens.learn.training.digits import train_digits
     from convlens.learn.training.epochs import train
-    from convlens.learn.training.recipe import Progress, Recipe
+    from convlens.learn.training.progress import Progress
     from convlens.lens import Costs, Explanation, Recording, costs, explain, record
     from convlens.windows import AdaptiveWindow, TransposedWindow, Window
     from convlens.zoo import Weights, list_models, model, weights
@@ -39,8 +40,8 @@ _HOME = {
     "Plan": "compute",
     "Prediction": "learn.predicting.predictions",
     "Preparation": "learn.preparing",
-    "Progress": "learn.training.recipe",
-    "Recipe": "learn.training.recipe",
+    "Progress": "learn.training.progress",
+    "Recipe": "learn.recipe",
     "Recording": "lens",
     "Trace": "learn.tracing",
     "TransposedWindow": "windows",

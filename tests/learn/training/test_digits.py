@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from convlens.learn.recipe import Recipe
 from convlens.learn.training.data import Data, Examples
 from convlens.learn.training.digits import DIGITS_RECIPE, digits_data, digits_split, train_digits
 from convlens.learn.training.epochs import accuracy, train
-from convlens.learn.training.recipe import Progress, Recipe
+from convlens.learn.training.progress import Progress
 from convlens.zoo import model
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from convlens.learn.recipe import Recipe
 from convlens.learn.training.data import Data, Examples
 from convlens.learn.training.digits import digits_data, train_digits
 from convlens.learn.training.epochs import accuracy, train
-from convlens.learn.training.recipe import Recipe
 from convlens.zoo import model
 from convlens.zoo.weights import metadata, read_weights
 from convlens.zoo.weights.saving import save_tensors

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from convlens.learn.recipe import Recipe
 from convlens.learn.training.data import Data, Examples, varied
 from convlens.learn.training.epochs import train
-from convlens.learn.training.recipe import Progress, Recipe
+from convlens.learn.training.progress import Progress
 from convlens.zoo import digits
 from convlens.zoo.weights import DATA
 

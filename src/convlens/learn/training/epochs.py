@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.learn.modes import mode
+from convlens.learn.recipe import Recipe
 from convlens.learn.training.data import Data, Examples
-from convlens.learn.training.recipe import Progress, Recipe
+from convlens.learn.training.progress import Progress
 from convlens.zoo.weights.saving import check_destination, save_tensors
 
 __all__ = ["accuracy", "train"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from convlens.learn.training.recipe import Recipe
+from convlens.learn.recipe import Recipe
 
 
 @pytest.mark.parametrize(

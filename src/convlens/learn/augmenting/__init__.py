@@ -1,0 +1,1 @@
+"""Random changes of samples, which move picture, boxes, masks and points together."""

@@ -1,0 +1,1 @@
+"""Labelled data: what a sample is, the formats it is read from, and its split and checks."""

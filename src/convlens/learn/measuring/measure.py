@@ -1,0 +1,48 @@
+"""Define what a measure is: it adds up answers batch by batch, and says how good they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+__all__ = ["Measure", "Judgement"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a measure thinks of the answer to one sample.
+
+    `key` of the sample. `right`: whether the answer is. `badness`: sorts the worst mistakes first.
+    `said` and `truth`: the answer and the label in words.
+    """
+
+    key: str
+    right: bool
+    badness: float
+    said: str
+    truth: str
+
+
+class Measure(Protocol):
+    """Adds up answers and says how good they are; what it holds is arrays, so that ranks can merge.
+
+    A mean is a sum over all samples divided once, never a mean of batches.
+    """
+
+    def add(self, outputs: Any, targets: Any, keys: tuple[str, ...]) -> list[Judgement]:
+        """Count the answers to a batch, and return a judgement on each sample.
+
+        `outputs`: what the network gives in evaluation mode. `targets`: those of the batch.
+        """
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that was added up."""
+
+    def merge(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Add what another process, or an earlier one, added up."""
+
+    def values(self) -> dict[str, float]:
+        """Return the measures by name, the one that decides which checkpoint is best first."""

@@ -1,0 +1,76 @@
+"""Define what a task is: everything that training, measuring and drawing must know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from convlens.learn.augmenting.augmentation import Augmentation
+from convlens.learn.data.samples import Sample
+from convlens.learn.measuring.measure import Measure
+from convlens.learn.preparing import Preparation
+from convlens.learn.recipe import Recipe
+
+__all__ = ["Batch", "Counts", "Task"]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples ready for a network.
+
+    `inputs`: pictures uint8 or float32 (n, c, h, w) or clips (n, c, t, h, w), channels last; a list
+    of pictures (c, h, w) for networks that take any sizes. uint8 becomes float on the device, by
+    the preparation's mean and deviation. `targets`: what the task's loss and measure compare with.
+    `keys`: the samples' own.
+    """
+
+    inputs: Tensor | list[Tensor]
+    targets: Any
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much data there is: `samples` to train on, `per_class` of each class if known."""
+
+    samples: int
+    classes: int
+    per_class: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of question that a network learns to answer.
+
+    - `name`: as the zoo's networks give it. `sample`: the type of sample it learns from; `wants`:
+      what such a sample must have besides ("masks", "points"), or "".
+    - `best`: the measure that decides which checkpoint is best; the highest wins.
+    - `outputs`: of how many outputs for a number of categories; a detector adds the background.
+    - `fit(sample, preparation, training)`: the sample at the size of the network's input.
+    - `collate(samples)`: fitted samples as one `Batch`.
+    - `weigh(targets, recipe)`: the weight of each of the task's losses in a batch, by name. Known
+      before the network runs, it makes a mean exact over accumulated batches and over ranks.
+    - `loss(network, inputs, targets, recipe)`: the losses by name, each the sum over the batch of
+      its weighted terms; the optimizer goes down the sum of each divided by its whole weight.
+    - `measure(classes, points)`: a new, empty measure.
+    - `recipe(counts, effort)`: defaults for so much data. `augmentations`: those of training, in
+      order.
+    """
+
+    name: str
+    sample: type[Sample]
+    wants: str
+    best: str
+    outputs: Callable[[int], int]
+    fit: Callable[[Any, Preparation | None, bool], Any]
+    collate: Callable[[Sequence[Any]], Batch]
+    weigh: Callable[[Any, Recipe], Mapping[str, float]]
+    loss: Callable[[nn.Module, Tensor | list[Tensor], Any, Recipe], Mapping[str, Tensor]]
+    measure: Callable[[tuple[str, ...], tuple[str, ...]], Measure]
+    recipe: Callable[[Counts, float], Recipe]
+    augmentations: tuple[Augmentation, ...]
