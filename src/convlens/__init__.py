@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from convlens.compute import Plan, avg_pool, conv, conv_transpose, max_pool, plan
     from convlens.compute.networks.accelerating import accelerate
     from convlens.lab.showing import show
-    from convlens.learn.opening import Opened, open_network, read_inputs
+    from convlens.learn.opening import Opened, open_network
     from convlens.learn.predicting.predictions import Prediction
     from convlens.learn.predicting.starting import predict
     from convlens.learn.preparing import Preparation
+    from convlens.learn.reading_inputs import read_inputs
     from convlens.learn.recipe import Recipe
     from convlens.learn.sources.pictures.decoding import read_picture
     from convlens.learn.sources.pictures.picture import Picture
     from convlens.learn.tracing import Trace, trace
-    from convlens.learn.training.digits import train_digits
-    from convlens.learn.training.epochs import train
     from convlens.learn.training.progress import Progress
+    from convlens.learn.training.starting import train
     from convlens.lens import Costs, Explanation, Recording, costs, explain, record
     from convlens.windows import AdaptiveWindow, TransposedWindow, Window
     from convlens.zoo import Weights, list_models, model, weights
@@ -59,13 +59,12 @@ _HOME = {
     "open_network": "learn.opening",
     "plan": "compute",
     "predict": "learn.predicting.starting",
-    "read_inputs": "learn.opening",
+    "read_inputs": "learn.reading_inputs",
     "read_picture": "learn.sources.pictures.decoding",
     "record": "lens",
     "show": "lab.showing",
     "trace": "learn.tracing",
-    "train": "learn.training.epochs",
-    "train_digits": "learn.training.digits",
+    "train": "learn.training.starting",
     "weights": "zoo",
 }
 
@@ -103,7 +102,6 @@ __all__ = [
     "show",
     "trace",
     "train",
-    "train_digits",
     "weights",
 ]
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from convlens.lab import Lab
 from convlens.lab.answers.marking import Lit
-from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.opening import open_network
+from convlens.learn.reading_inputs import read_inputs
 from convlens.lens import Recording, record
 from convlens.zoo.weights import DATA
 

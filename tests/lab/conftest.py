@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from convlens.lab import Lab
-from convlens.learn.opening import Opened, read_inputs
+from convlens.learn.opening import Opened
+from convlens.learn.reading_inputs import read_inputs
 from convlens.lens import Recording, record
 from convlens.zoo.weights import DATA
 from tests.cases.detectors import few_masks

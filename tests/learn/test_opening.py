@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from convlens.learn.opening import Opened, open_network, read_inputs
+from convlens.learn.opening import Opened, open_network
 from convlens.learn.preparing import Preparation
+from convlens.learn.reading_inputs import read_inputs
 from convlens.learn.sources.arrays import read_array
 from convlens.zoo import digits, model
 from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD

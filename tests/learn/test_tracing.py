@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import convlens
-from convlens.learn.opening import read_inputs
+from convlens.learn.reading_inputs import read_inputs
 from convlens.learn.tracing import (
     Station,
     Trace,

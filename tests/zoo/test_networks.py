@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from convlens.learn.counting import counts
-from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.opening import open_network
 from convlens.learn.preparing import Preparation
+from convlens.learn.reading_inputs import read_inputs
 from convlens.zoo import NETWORKS, Inputs, Network, detection
 from convlens.zoo.building import built_on_meta
 from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD

@@ -17,7 +17,8 @@ from convlens.cli.looking import costs, explain, lab, record
 from convlens.cli.predicting import predict
 from convlens.cli.printing import print_error, print_warning
 from convlens.cli.showing import show
-from convlens.cli.training import train
+from convlens.cli.recipes import theirs
+from convlens.cli.training import train, val
 from convlens.cli.zoo import convert, models
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -39,6 +40,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     costs,
     models,
     train,
+    val,
     convert,
 )
 """The commands in the order of use: functions, whose parameters are the options."""
@@ -65,6 +67,11 @@ def main(arguments: list[str] | None = None) -> None:
     # ResNet-50 keeps 170 MB, and takes a sixth less time.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     run: Callable[..., Any] = app
+    words = sys.argv[1:] if arguments is None else arguments
+    other = theirs(words) if words[:1] == ["train"] else None
+    if other is not None:
+        print_error(other)
+        raise SystemExit(1)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = print_warning

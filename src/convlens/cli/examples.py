@@ -36,8 +36,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("convlens models 'resnet*' --count", "counted here"),
     ),
     "train": (
-        ("convlens train digits", "by its recipe"),
-        ("convlens train digits --epochs 5 --out mine.safetensors", "a short one"),
+        ("convlens train resnet18 photos --out run", "on photos in folders, one a category"),
+        ("convlens train digits", "a shipped network, by its recipe"),
+    ),
+    "val": (
+        ("convlens val run", "how good it is, and its mistakes"),
+        ("convlens val run other-photos --json", "on other data, for machines"),
     ),
     "convert": (
         ("convlens convert resnet18", "released weights"),

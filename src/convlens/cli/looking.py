@@ -166,8 +166,8 @@ def opened_for(network: str, opening: Opening) -> Opened:
 
 def recorded_for(network: str, picture: str | None, opening: Opening) -> Recording:
     """Return the recording of a command's network on its picture, with remarks on both."""
-    from convlens.learn.opening import read_inputs, remark
     from convlens.learn.predicting.reliability import doubts
+    from convlens.learn.reading_inputs import read_inputs, remark
     from convlens.lens import record as record_network
 
     opened = opened_for(network, opening)

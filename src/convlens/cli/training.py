@@ -1,48 +1,175 @@
-"""The command that trains a network and shows its progress."""
+"""The commands that train a network, show its progress, and measure what it learned."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from convlens.cli.printing import error_stream
+from convlens.cli.options import Json, NetworkName
+from convlens.cli.printing import error_stream, print_json
+from convlens.cli.recipes import AS_THE_TASK, RecipeFlags
 
-__all__ = ["train"]
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from convlens.learn.training.progress import Progress
+    from convlens.learn.training.run import Training
+
+__all__ = ["train", "val"]
+
+DataName = Annotated[
+    str | None,
+    Parameter(
+        help="A folder or file of labelled data, or a name: digits, shapes. By default, the data "
+        "that the network comes from."
+    ),
+]
 
 
 def train(
-    network: Annotated[Literal["digits"], Parameter(help="The network to train.")],
+    network: NetworkName,
+    data: DataName = None,
     /,
     *,
     out: Annotated[
-        str, Parameter(help="Write the weights to this file after every epoch.")
-    ] = "digits.safetensors",
-    epochs: Annotated[int | None, Parameter(help="Passes over the training examples.")] = None,
-    batch: Annotated[int | None, Parameter(help="Examples in a step.")] = None,
-    rate: Annotated[float | None, Parameter(help="Learning rate of the first step.")] = None,
-    decay: Annotated[float | None, Parameter(help="Weight decay.")] = None,
-    seed: Annotated[int | None, Parameter(help="Seed of all random numbers.")] = None,
+        str | None,
+        Parameter(help="The folder of the run; one that was stopped there goes on."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        Parameter(help="Begin from these weights: DEFAULT, a file, or none for random ones."),
+    ] = None,
+    classes: Annotated[
+        int | None, Parameter(help="Give the network outputs for this many categories.")
+    ] = None,
+    task: Annotated[
+        str | None, Parameter(help="What to learn, if that is open.")
+    ] = None,
+    effort: Annotated[
+        float, Parameter(help="One dial: epochs in proportion, and what goes with them.")
+    ] = 1.0,
+    flags: RecipeFlags = AS_THE_TASK,
+    json: Json = False,
 ) -> None:
-    """Train a network of the zoo; Ctrl-C keeps the last whole epoch."""
+    """Train a network on labelled data; the same command goes on with a stopped run."""
+    from convlens.learn.training.starting import train as start
+
+    folder = out or _folder_for(network)
+    training = start(
+        network,
+        data,
+        out=folder,
+        weights=weights,
+        classes=classes,
+        task=task,
+        effort=effort,
+        **flags.given(),
+    )
+    reached = None
+    try:
+        with _bar(training) as bar:
+            for progress in training.steps():
+                bar.move(progress)
+                if progress.values:
+                    reached = progress
+                    print_json(progress.to_dict()) if json else bar.line(str(progress))
+    except KeyboardInterrupt:
+        print(f"stopped; the same command goes on with {folder}", file=sys.stderr)
+        raise
+    if not json:
+        _print_end(training, reached, folder)
+
+
+def val(
+    run: Annotated[str, Parameter(help="The folder of a training.")],
+    data: DataName = None,
+    /,
+    *,
+    part: Annotated[
+        Literal["held_out", "train"], Parameter(help="Which part of the data to measure on.")
+    ] = "held_out",
+    weights: Annotated[
+        str | None, Parameter(help="best (the default), last, or a file of weights.")
+    ] = None,
+    batch: Annotated[int | None, Parameter(help="Run this many samples at once.")] = None,
+    device: Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, mps.")] = None,
+    out: Annotated[
+        str | None, Parameter(help="Write the report to this folder; by default, RUN/report.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure what a training learned, and write a page of right and wrong answers."""
+    from convlens.learn.training.validation import validate
+
+    asked = {"part": part, "weights": weights, "batch": batch, "device": device}
+    validation = validate(run, data, **asked)
+    with _counting(f"measuring {run}", validation.total) as count:
+        for done in validation:
+            count(done)
+    page = validation.write_report(out)
+    if json:
+        print_json({"run": run, "values": validation.values, "report": str(page)})
+        return
+    print(validation)
+    print(f"report: {page}")
+
+
+def _folder_for(network: str) -> str:
+    """Return the folder of a run without --out, named after the network."""
+    return f"{Path(network.split(':')[0]).stem}-run"
+
+
+class _StepBar:
+    """A bar that moves with every step, and leaves a line above itself for every epoch."""
+
+    def __init__(self, bar: Bar, training: Training) -> None:
+        self.bar = bar
+        self.task = bar.add_task("training", total=training.places().steps, speed=0.0)
+
+    def move(self, progress: Progress) -> None:
+        said = f"epoch {progress.epoch}/{progress.epochs}  loss {progress.loss:.4f}"
+        if progress.best is not None:
+            said += f"  best {progress.best:.4f}"
+        self.bar.update(self.task, completed=progress.step, description=said, speed=progress.speed)
+
+    def line(self, text: str) -> None:
+        self.bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _bar(training: Training) -> Iterator[_StepBar]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from convlens.learn.training.digits import DIGITS_RECIPE, train_digits
+    name = TextColumn("{task.description}", markup=False)
+    rate = TextColumn("{task.fields[speed]:,.0f}/s")
+    columns = (name, BarColumn(), rate, TimeRemainingColumn())
+    with Progress(*columns, console=error_stream(), transient=True) as bar:
+        yield _StepBar(bar, training)
 
-    asked = {"epochs": epochs, "batch": batch, "rate": rate, "decay": decay, "seed": seed}
-    given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
-    recipe = replace(DIGITS_RECIPE, **given)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    last = None
-    with Progress(*columns, console=error_stream()) as bar:
-        task = bar.add_task("training digits", total=recipe.epochs)
-        for last in train_digits(out, recipe):
-            state = f"epoch {last.epoch}/{last.epochs}  loss {last.loss:.4f}"
-            state += f"  held out {last.accuracy:.2%}"
-            bar.update(task, completed=last.epoch, description=state)
-    if last is None:
-        print("stopped before the first epoch ended; nothing was written", file=sys.stderr)
-        raise SystemExit(130)
-    print(f"{last.accuracy:.2%} of the held-out digits right after {last.epoch} epochs: {out}")
+
+@contextmanager
+def _counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=error_stream(), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _print_end(training: Training, reached: Progress | None, folder: str) -> None:
+    """Say what a training came to, and what can be done with it now."""
+    if reached is None:
+        print(f"nothing is left to train in {folder}")
+    else:
+        name, best = next(iter(reached.values)), reached.best or 0.0
+        print(f"best {name} {best:.4f} of {len(training.data.held_out):,} held-out samples")
+    print(f"see its mistakes: convlens val {folder}")
+    print(f"open it:          convlens lab {folder}")
+    print(f"use it:           convlens predict {folder} PICTURE")

@@ -67,7 +67,7 @@ def serve(
             from convlens.lab import server  # noqa: F401 - loaded here, while nothing is collected
             from convlens.lab.answers.answering import Lab
             from convlens.lab.answers.others import others_of
-            from convlens.learn.opening import read_inputs
+            from convlens.learn.reading_inputs import read_inputs
 
         network = opened() if callable(opened) else opened
         lab = Lab(network, others_of(network, beside))

@@ -18,7 +18,8 @@ from convlens.lab.answers.answering import Lab
 from convlens.lab.answers.others import Beside, others_of
 from convlens.lab.serving import serve_lab
 from convlens.learn.modes import mode
-from convlens.learn.opening import Opened, open_network, placed
+from convlens.learn.opening import Opened, open_network
+from convlens.learn.reading_inputs import placed
 from convlens.learn.sources.pictures.picture import Picture
 from convlens.lens import Explanation, Recording, record
 

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from convlens.learn.own_networks import own_network, unknown_network
 from convlens.learn.preparing import Preparation
-from convlens.learn.sources.arrays import given_array, is_array, read_array
-from convlens.learn.sources.clips import clip_frames, is_clip
-from convlens.learn.sources.in_memory import is_given
-from convlens.learn.sources.pictures.animations import moves
-from convlens.learn.sources.pictures.decoding import read_picture
-from convlens.learn.sources.pictures.pages import pages_of, pages_of_opened
-from convlens.learn.sources.pictures.picture import Picture
-from convlens.learn.sources.reading import read_sources
-from convlens.learn.sources.sounds import Sound, is_sound, read_sound
+from convlens.learn.run_folder import RunFolder
 from convlens.zoo import NETWORKS, Inputs, model
 from convlens.zoo.inputs import IMAGENET_MEAN, IMAGENET_STD
 from convlens.zoo.shipped import DATA
@@ -35,13 +21,9 @@ from convlens.zoo.weights.released import Weights
 
 __all__ = [
     "Opened",
-    "arrays_for",
     "load_all",
     "open_network",
     "opened_module",
-    "placed",
-    "read_inputs",
-    "remark",
 ]
 
 
@@ -85,6 +67,9 @@ def open_network(
     file holds. Opening a network of your own runs its code. A module keeps its mode: `show`, the
     lab and `predict` put it in evaluation mode while they run it.
 
+    `spec` may also be the folder of a training: its network opens with the best weights, or, with
+    `weights="last"`, those of the last checkpoint.
+
     `weights`: a .safetensors, .pt or .pth file to load into it. For a network of the zoo also the
     name of released ones, such as "IMAGENET1K_V1"; None means "DEFAULT". "none" means weights drawn
     at random, the same each time. `size`: pixels, as in `Preparation`. `crop`: what
@@ -113,7 +98,9 @@ def open_network(
             )
         return opened_module(spec, size=size, crop=crop, normalize=normalize)
     _check_normalize(normalize)
-    if ":" in spec or spec.endswith(".py"):
+    if RunFolder.at(spec).is_run():
+        opened = _run_opened(RunFolder.at(spec), weights)
+    elif ":" in spec or spec.endswith(".py"):
         opened = _own_opened(spec, weights)
     elif spec in NETWORKS:
         opened = _zoo_opened(spec, "DEFAULT" if weights is None else weights)
@@ -122,78 +109,6 @@ def open_network(
     preparation = _adjusted(opened.preparation, size, crop, normalize, spec)
     asked = {"weights": weights, "size": size, "crop": crop, "normalize": normalize}
     return dataclasses.replace(opened, preparation=preparation, call=_call(repr(spec), asked))
-
-
-def read_inputs(opened: Opened, source: object = None) -> tuple[Tensor, NDArray[np.uint8] | None]:
-    """Return the input tensor for a picture, array or sound, and the pixels the network sees of it.
-
-    `source` is one of these, or None for the network's own example:
-
-    - the bytes or the path of a picture, of which the first page is read, or a picture as
-      `read_sources` takes it from Python: the input is (1, c, h, w), the pixels are uint8
-      (h, w, 3), row for row;
-    - for a network that reads clips, a clip, of which the first frames are read, or a picture that
-      is repeated: the input is (1, c, t, h, w), the pixels are those of the first frame;
-    - a .npy array (n, c, *space) or (c, *space), or such an array or tensor for a network that
-      reads only arrays: the input is the array, and the pixels are None;
-    - a WAV sound, for a network that reads signals: the input is (1, c, samples) at the sound's own
-      rate, and the pixels are None.
-
-    The input has the network's float type and is on its device.
-
-    Raises ValueError or TypeError for any other source, and for a picture if the network reads only
-    arrays.
-
-    >>> x, shown = read_inputs(open_network("digits"))
-    >>> tuple(x.shape), shown.shape
-    ((1, 1, 8, 8), (8, 8, 3))
-    """
-    if source is None:
-        if opened.example is None:
-            raise ValueError(_wants_array(opened))
-        source = opened.example
-    window = _first_window(opened.network)
-    if isinstance(source, (np.ndarray, Tensor)) and opened.preparation is None:
-        return placed(given_array(source, window), opened.network), None
-    if not is_given(source) and not isinstance(source, (bytes, str, Path)):
-        raise TypeError(
-            f"`source` (of type {type(source).__name__}) must be a path, bytes, a picture or an "
-            "array; convert it"
-        )
-    if isinstance(source, (bytes, str, Path)):
-        if is_array(source):
-            return placed(read_array(source, window), opened.network), None
-        if is_sound(source) and opened.preparation is None:
-            return placed(_sound(opened, source).x, opened.network), None
-    if opened.preparation is None:
-        raise ValueError(_wants_array(opened))
-    pictures = _pictures(source, opened.frames)
-    shown = opened.preparation.shown(pictures[0])
-    if opened.frames is not None:
-        return placed(opened.preparation.clip(pictures), opened.network), shown
-    return placed(opened.preparation.normalized(shown), opened.network), shown
-
-
-def remark(opened: Opened, source: object) -> str | None:
-    """Return in words what `read_inputs` leaves out of a source: its other pages, a sound's rate.
-
-    >>> from convlens.zoo.weights import DATA
-    >>> remark(open_network("digits"), DATA / "digit-3.png") is None
-    True
-    """
-    if isinstance(source, (bytes, str, Path)):
-        if is_array(source):
-            return None
-        if is_sound(source):
-            return None if opened.preparation is not None else _sound(opened, source).described()
-        pages, moving = len(pages_of(source)), is_clip(source)
-    elif isinstance(source, Image.Image):
-        pages, moving = len(pages_of_opened(source)), moves(source)
-    else:
-        return None
-    if pages > 1:
-        return f"the first of {pages} pages"
-    return "the first of its frames" if moving and opened.frames is None else None
 
 
 def opened_module(
@@ -250,26 +165,6 @@ def _check_normalize(normalize: str | None) -> None:
         raise ValueError(f"`normalize` (={normalize!r}) must be 'imagenet' or None; use one")
 
 
-def _pictures(source: Any, frames: tuple[int, float] | None) -> list[Picture]:
-    """Return one picture, or the frames of a clip that a network reads at once."""
-    given = next(iter(read_sources(source))) if is_given(source) else None
-    if frames is None:
-        return [given.read(None) if given else read_picture(source)]
-    count, rate = frames
-    if not (given.moves() if given else is_clip(source)):
-        return [given.read(None) if given else read_picture(source)] * count
-    with closing(given.frames(rate) if given else clip_frames(source, rate)) as found:
-        first = [frame.picture for frame in islice(found, count)]
-    return first if len(first) > 1 else first * count  # a single frame is repeated
-
-
-def _sound(opened: Opened, source: bytes | str | Path) -> Sound:
-    window = _first_window(opened.network)
-    if window is not None and window[1] != 1:
-        raise ValueError(_wants_array(opened))
-    return read_sound(source, None if window is None else window[0])
-
-
 def _zoo_opened(spec: str, weights: str | Path) -> Opened:
     return _as_it_says(_built_of_zoo(spec, weights), spec)
 
@@ -297,6 +192,51 @@ def _own_opened(spec: str, weights: str | Path | None) -> Opened:
     return _as_it_says(network.eval(), spec)
 
 
+def _run_opened(folder: RunFolder, weights: str | Path | None) -> Opened:
+    """Open the network of a training, with the categories that it learned."""
+    facts = folder.facts()
+    if not facts.network:
+        raise ValueError(
+            f"`network` (={str(folder.path)!r}) must be a run of a network that has a name, and "
+            "was one of a module built in Python; build it again, and load "
+            f"{folder.best.name} with convlens.zoo.weights.load_weights"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if facts.network in NETWORKS:
+            outputs = facts.outputs if NETWORKS[facts.network].classes else None
+            network = model(facts.network, None, outputs)
+        else:
+            network = own_network(facts.network).eval()
+    _load_run(network, folder, weights)
+    background = ("__background__",) if facts.outputs == len(facts.classes) + 1 else ()
+    return Opened(
+        name=str(folder.path),
+        network=network,
+        preparation=facts.preparation,
+        categories=(*background, *facts.classes),
+        example=folder.example if folder.example.is_file() else DATA / "cat.jpg",
+        frames=facts.frames,
+        keypoints=facts.points or None,
+    )
+
+
+def _load_run(network: nn.Module, folder: RunFolder, weights: str | Path | None) -> None:
+    """Load the best weights of a run, those of its last checkpoint, or those of a file."""
+    if weights == "last":
+        network.load_state_dict(folder.last_weights())
+        _know_loaded(network)
+    elif weights in (None, "DEFAULT", "best"):
+        if not folder.best.is_file():
+            raise ValueError(
+                f"`network` (={str(folder.path)!r}) must have weights, and no epoch of its "
+                "training has ended yet; wait for the first"
+            )
+        load_all(network, folder.best)
+    else:
+        load_all(network, weights)
+
+
 def load_all(network: nn.Module, weights: str | Path) -> None:
     """Load a file of weights into a network, in which no part is random any more.
 
@@ -306,6 +246,10 @@ def load_all(network: nn.Module, weights: str | Path) -> None:
     >>> load_all(model("digits", weights=None), DIGITS)
     """
     load_weights(network, weights)
+    _know_loaded(network)
+
+
+def _know_loaded(network: nn.Module) -> None:
     if hasattr(network, "random_parts"):  # it said what was random before
         network.random_parts = ()  # type: ignore[assignment]
 
@@ -319,14 +263,14 @@ def _own_preparation(network: nn.Module, spec: str) -> Preparation | None:
         )
     if own is not None:
         return own
-    window = _first_window(network)
+    window = first_window(network)
     if window is None:
         return Preparation()
     channels, dimensions = window
     return Preparation(channels=channels) if dimensions == 2 and channels in (1, 3) else None
 
 
-def _first_window(network: nn.Module) -> tuple[int, int] | None:
+def first_window(network: nn.Module) -> tuple[int, int] | None:
     """Return the channels and the space dimensions that the first convolution reads, if any."""
     for module in network.modules():
         channels, size = getattr(module, "in_channels", 0), getattr(module, "kernel_size", None)
@@ -380,32 +324,3 @@ def _categories(network: nn.Module, spec: str) -> tuple[str, ...] | None:
             "give one name an output"
         )
     return tuple(str(name) for name in own)
-
-
-def _wants_array(opened: Opened) -> str:
-    channels, dimensions = _first_window(opened.network) or (3, 2)
-    space = {1: "length", 2: "h, w", 3: "depth, h, w"}.get(dimensions, "*space")
-    return (
-        f"`picture` must be an array for {opened.name!r}, which reads (n, {channels}, {space}) and "
-        f"no pictures; give {arrays_for(opened)} (numpy.save writes arrays)"
-    )
-
-
-def arrays_for(opened: Opened) -> str:
-    """Return in words which files a network reads instead of pictures.
-
-    >>> arrays_for(opened_module(nn.Conv1d(1, 2, 9)))
-    'a .npy array or a .wav sound'
-    """
-    window = _first_window(opened.network)
-    return "a .npy array or a .wav sound" if window and window[1] == 1 else "a .npy array"
-
-
-def placed(x: Tensor, network: nn.Module) -> Tensor:
-    """Return x in the float type and on the device of the network's parameters.
-
-    >>> placed(torch.zeros(2), nn.Linear(2, 1).double()).dtype
-    torch.float64
-    """
-    own = next((p for p in network.parameters() if p.is_floating_point()), None)
-    return x if own is None else x.to(own.device, own.dtype)

@@ -116,13 +116,18 @@ class Preparation:
     def normalized(self, shown: NDArray[np.uint8]) -> Tensor:
         """Return the network's input, float32 (1, c, h, w), for pixels as `shown` returns them."""
         pixels = shown[:, :, : self.channels]
-        x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float()
+        return self.normalize(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Return the float32 input for pixels uint8 (n, c, *space), on their device."""
+        x = pixels.float()
         # The data set counts ink in sixteenths, of which 255 is not a multiple, so round to them.
         x = (x * (16 / 255)).round() / 16 if self.ink else x / 255
+        each = (1, -1, *(1,) * (x.ndim - 2))
         if self.mean is not None:
-            x = x - torch.tensor(self.mean).reshape(1, -1, 1, 1)
+            x = x - torch.tensor(self.mean, device=x.device).reshape(each)
         if self.std is not None:
-            x = x / torch.tensor(self.std).reshape(1, -1, 1, 1)
+            x = x / torch.tensor(self.std, device=x.device).reshape(each)
         return x
 
     def seen(self, picture: Picture) -> tuple[float, float, float, float]:

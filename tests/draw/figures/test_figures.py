@@ -19,7 +19,8 @@ from convlens.draw.figures.shapes import Map, Rectangle, Text
 from convlens.draw.figures.telling import sentence
 from convlens.draw.figures.themes import THEMES
 from convlens.draw.figures.words import short, tight
-from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.opening import open_network
+from convlens.learn.reading_inputs import read_inputs
 from convlens.lens import Explanation, Recording, explain, record
 
 WEB = files("convlens.lab") / "web"

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from convlens.lab import Lab
-from convlens.learn.opening import Opened, open_network, read_inputs
+from convlens.learn.opening import Opened, open_network
 from convlens.learn.preparing import Preparation
+from convlens.learn.reading_inputs import read_inputs
 from convlens.lens import Recording
 from convlens.zoo.weights import DATA
 from tests.cases.lab_networks import photo

@@ -10,7 +10,8 @@ from torch import nn
 
 from convlens.lab import Lab
 from convlens.lab.answers.slots import slots_of
-from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.opening import open_network
+from convlens.learn.reading_inputs import read_inputs
 from convlens.zoo.shipped import DATA
 
 

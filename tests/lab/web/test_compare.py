@@ -13,7 +13,8 @@ from torch import nn
 
 from convlens.lab.answers.others import Other
 from convlens.lab.showing import lab_on
-from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.opening import open_network
+from convlens.learn.reading_inputs import read_inputs
 from convlens.lens import explain, record
 from convlens.zoo import model
 from convlens.zoo.weights import DATA

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from convlens import predict
-from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.opening import open_network
+from convlens.learn.reading_inputs import read_inputs
 from convlens.learn.sources.clips import Frame, camera_frames, clip_frames, is_clip
 from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.zoo.weights import DATA

@@ -18,8 +18,9 @@ from PIL import Image, ImageOps
 
 from convlens import predict
 from convlens.draw import drawn
-from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.opening import open_network
 from convlens.learn.preparing import Preparation
+from convlens.learn.reading_inputs import read_inputs
 from convlens.learn.sources.in_memory import pictures_of_array
 from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.learn.sources.pictures.picture import Picture

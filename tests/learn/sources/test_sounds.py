@@ -17,7 +17,8 @@ from torch import nn
 
 from convlens.cli import main
 from convlens.lab.answers.answering import Lab
-from convlens.learn.opening import open_network, opened_module, read_inputs, remark
+from convlens.learn.opening import open_network, opened_module
+from convlens.learn.reading_inputs import read_inputs, remark
 from convlens.learn.sources.sounds import is_sound, read_sound
 
 EARS = "from torch import nn\nnet = nn.Conv1d(1, 2, 5)\n"

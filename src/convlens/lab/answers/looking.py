@@ -23,10 +23,11 @@ from convlens.lab.answers.segments import Segments, Standing, segments_of
 from convlens.lab.answers.slots import InputSources, slots_of
 from convlens.lab.answers.steps import StepRow, step_rows
 from convlens.learn.modes import mode
-from convlens.learn.opening import Opened, placed, read_inputs, remark
+from convlens.learn.opening import Opened
 from convlens.learn.predicting.category_names import fitting_names
 from convlens.learn.predicting.forms import outputs_of
 from convlens.learn.predicting.predictions import BACKGROUNDS
+from convlens.learn.reading_inputs import placed, read_inputs, remark
 from convlens.lens import Recording, Value, record
 from convlens.zoo.weights.drawn import random_parts
 

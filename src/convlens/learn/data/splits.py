@@ -16,10 +16,14 @@ __all__ = ["Data", "Subset", "split"]
 
 @dataclass(frozen=True)
 class Data:
-    """Samples to train on, and samples held out from training to measure how good it is."""
+    """Samples to train on, and samples held out from training to measure how good it is.
+
+    `name`: what messages and reports call it, such as its path.
+    """
 
     train: Samples
     held_out: Samples
+    name: str = "data"
 
 
 class Subset:

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
 import torch
-from filelock import FileLock, Timeout
 from torch import nn
 
 from convlens.files import expanded, sweep, whole
+from convlens.learn.locking import LOCK, alone, make_folder, not_written
 from convlens.learn.opening import Opened
 from convlens.learn.predicting.file_names import Names
 from convlens.learn.predicting.predictions import Prediction
 from convlens.learn.predicting.running import Running
 from convlens.learn.predicting.starting import Settings, run_of, with_defaults
 from convlens.learn.predicting.writing import LINES, RESERVED, RUN, Pen, Writer, remember
-from convlens.learn.sentences import reason
 from convlens.learn.sources.reading import Source, Sources, read_sources
 
 __all__ = ["Job", "predict_into"]
-
-LOCK = ".convlens.lock"
-"""The file that a run locks while it writes into a folder, so that no other run does."""
 
 _CURE = "name another folder with --out, or start again with --restart"
 
@@ -63,7 +58,7 @@ class Job:
 
         Raises ValueError if another run is writing into the folder, OSError for a full disk.
         """
-        with _alone(self.out):
+        with alone(self.out):
             yield from self._written()
 
     def _written(self) -> Iterator[Prediction]:
@@ -154,8 +149,8 @@ def predict_into(
     run = run_of(network, **settings)
     facts = _facts(run.opened, sources, pen, with_defaults(settings))
     names = Names(folder, RESERVED)
-    _make(folder)
-    with _alone(folder):
+    make_folder(folder)
+    with alone(folder):
         done = set() if restart else _earlier(folder, facts, names)
         sweep(folder)
         _begin(folder, facts, restart)
@@ -181,42 +176,6 @@ def _facts(opened: Opened, sources: Sources, pen: Pen | None, settings: Settings
     }
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs out of the folder; raise ValueError if one is writing into it."""
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ValueError(
-            f"`out` (={str(folder)!r}) must not be in use, and another run is writing into it; "
-            "wait until it ends, or name another folder"
-        ) from None
-    except (OSError, NotImplementedError) as error:
-        # Some network file systems have no locks.
-        if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
-            raise _not_written(folder, error) from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            (folder / LOCK).unlink()
-        lock.release()
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _not_written(folder, error) from error
-
-
-def _not_written(folder: Path, error: Exception) -> OSError:
-    return OSError(
-        f"`out` (={str(folder)!r}) cannot be written ({reason(error)}); name another folder"
-    )
-
-
 def _checked_folder(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ValueError(f"`out` (={str(out)!r}) must be a folder, and is a file; name another")
@@ -224,7 +183,7 @@ def _checked_folder(out: Path) -> Path:
         others = out.is_dir() and any(not _is_ours(path.name) for path in out.iterdir())
         is_runs = (out / RUN).is_file()
     except OSError as error:
-        raise _not_written(out, error) from error
+        raise not_written(out, error) from error
     if others and not is_runs:
         raise ValueError(
             f"`out` (={str(out)!r}) must be new, empty or an earlier run's, and has other files, "

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from convlens.files import printed
 from convlens.learn.modes import mode
-from convlens.learn.opening import Opened, placed
+from convlens.learn.opening import Opened
 from convlens.learn.predicting.category_names import fitting_names
 from convlens.learn.predicting.forms import outputs_of, predictions_of
 from convlens.learn.predicting.outputs import UnknownFormError
@@ -23,6 +23,7 @@ from convlens.learn.predicting.reliability import broken_inside, broken_weights,
 from convlens.learn.predicting.sigmoids import Sigmoids
 from convlens.learn.predicting.units import Unit, units, weight_of
 from convlens.learn.preparing import Preparation
+from convlens.learn.reading_inputs import placed
 from convlens.learn.sentences import first_line
 from convlens.learn.sources.pictures.picture import Picture
 from convlens.learn.sources.prefetching import prefetched

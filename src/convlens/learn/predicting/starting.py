@@ -10,10 +10,11 @@ from typing import TypedDict, Unpack
 import torch
 from torch import nn
 
-from convlens.learn.opening import Opened, arrays_for, open_network, opened_module
+from convlens.learn.opening import Opened, open_network, opened_module
 from convlens.learn.predicting.predictions import Limits, Prediction
 from convlens.learn.predicting.running import Running, Seen
 from convlens.learn.preparing import Preparation
+from convlens.learn.reading_inputs import arrays_for
 from convlens.learn.sentences import first_line
 from convlens.learn.sources.reading import read_sources
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from convlens.learn.augmenting.augmentation import Augmentation
-from convlens.learn.data.samples import Sample
+from convlens.learn.data.samples import Sample, Samples
 from convlens.learn.measuring.measure import Measure
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
 
-__all__ = ["Batch", "Counts", "Task"]
+__all__ = ["Batch", "Counts", "Forward", "Objective", "Task"]
+
+Forward = Callable[..., Any]
+"""A network in training, or its compiled form."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,27 @@ class Counts:
     classes: int
     per_class: NDArray[np.int64] | None = None
 
+    @staticmethod
+    def of(samples: Samples) -> Counts:
+        """Return how much there is in a collection."""
+        labels, classes = samples.labels(), len(samples.classes)
+        each = None if labels is None else np.bincount(labels, minlength=classes)
+        return Counts(len(samples), classes, each)
+
+
+class Objective(Protocol):
+    """The losses of a task; the optimizer goes down the sum of each divided by its whole weight.
+
+    Weights are known before the network runs. So a mean is exact over accumulated parts of a batch
+    and over ranks.
+    """
+
+    def weights(self, targets: Any) -> Mapping[str, float]:
+        """Return the weight of each loss in a batch, by name."""
+
+    def losses(self, network: Forward, inputs: Any, targets: Any) -> Mapping[str, Tensor]:
+        """Return each loss by name, a scalar: the sum over the batch of its weighted terms."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -53,10 +77,7 @@ class Task:
     - `outputs`: of how many outputs for a number of categories; a detector adds the background.
     - `fit(sample, preparation, training)`: the sample at the size of the network's input.
     - `collate(samples)`: fitted samples as one `Batch`.
-    - `weigh(targets, recipe)`: the weight of each of the task's losses in a batch, by name. Known
-      before the network runs, it makes a mean exact over accumulated batches and over ranks.
-    - `loss(network, inputs, targets, recipe)`: the losses by name, each the sum over the batch of
-      its weighted terms; the optimizer goes down the sum of each divided by its whole weight.
+    - `objective(recipe, counts)`: what the optimizer goes down.
     - `measure(classes, points)`: a new, empty measure.
     - `recipe(counts, effort)`: defaults for so much data. `augmentations`: those of training, in
       order.
@@ -69,8 +90,7 @@ class Task:
     outputs: Callable[[int], int]
     fit: Callable[[Any, Preparation | None, bool], Any]
     collate: Callable[[Sequence[Any]], Batch]
-    weigh: Callable[[Any, Recipe], Mapping[str, float]]
-    loss: Callable[[nn.Module, Tensor | list[Tensor], Any, Recipe], Mapping[str, Tensor]]
+    objective: Callable[[Recipe, Counts], Objective]
     measure: Callable[[tuple[str, ...], tuple[str, ...]], Measure]
     recipe: Callable[[Counts, float], Recipe]
     augmentations: tuple[Augmentation, ...]

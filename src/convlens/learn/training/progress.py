@@ -1,23 +1,54 @@
-"""Where a training stands after an epoch."""
+"""Where a training stands after a step or an epoch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = ["Progress"]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands after an epoch.
+    """Where a training stands.
 
-    `epoch` of `epochs`, counted from 1; `loss`: the mean cross-entropy over the epoch's training
-    examples, in nats; `accuracy`: the share of held-out examples that the network gets right, 0 to
-    1; `seconds` since the training began.
+    - `epoch` of `epochs`, counted from 1; `step` of `steps`, those done.
+    - `loss`: the mean over the samples of the epoch so far; `losses`: its parts by name.
+    - `values`: the measures on the held-out samples by name, the one that decides first; empty
+      within an epoch. `best`: the highest so far of that one, and `is_best`: whether it is new.
+    - `rate`: the learning rate of the last step. `norm`: of its gradient, before clipping.
+    - `seconds` that the training took, over all its resumptions; `speed`: samples a second of late.
     """
 
     epoch: int
     epochs: int
+    step: int
+    steps: int
     loss: float
-    accuracy: float
-    seconds: float
+    losses: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    best: float | None = None
+    is_best: bool = False
+    rate: float = 0.0
+    norm: float = 0.0
+    seconds: float = 0.0
+    speed: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """Return about how many seconds the remaining steps take."""
+        return self.seconds / max(1, self.step) * (self.steps - self.step)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the line of the history."""
+        return {
+            **{"epoch": self.epoch, "step": self.step, "loss": self.loss},
+            **{"losses": dict(self.losses), "values": dict(self.values), "best": self.is_best},
+            **{"rate": self.rate, "norm": self.norm, "seconds": round(self.seconds, 3)},
+        }
+
+    def __str__(self) -> str:
+        said = f"epoch {self.epoch}/{self.epochs}  loss {self.loss:.4f}"
+        for name, value in self.values.items():
+            said += f"  {name} {value:.4f}"
+        return said + ("  best" if self.is_best else "")

@@ -14,8 +14,9 @@ from PIL import Image
 
 from convlens import draw, predict, read_picture
 from convlens.lab.answers.answering import Lab
-from convlens.learn.opening import open_network, remark
+from convlens.learn.opening import open_network
 from convlens.learn.predicting.folder import predict_into
+from convlens.learn.reading_inputs import remark
 from convlens.learn.sources.pictures.pages import pages_of
 from convlens.learn.sources.reading import read_sources
 from convlens.zoo.weights import DATA

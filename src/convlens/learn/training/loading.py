@@ -1,0 +1,123 @@
+"""Read the samples of each step, change them by their own random numbers, and make batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from convlens.learn.augmenting.applying import augment, augment_many
+from convlens.learn.data.arrays import ArraySamples
+from convlens.learn.data.samples import Samples
+from convlens.learn.preparing import Preparation
+from convlens.learn.recipe import Recipe
+from convlens.learn.tasks.task import Batch, Task
+from convlens.learn.training.places import Place, Places
+
+__all__ = ["Reading", "to_network"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How samples become batches: `samples` of a `task`, prepared as the network needs them.
+
+    It holds nothing that changes, so that worker processes can share it.
+    """
+
+    samples: Samples
+    task: Task
+    preparation: Preparation | None
+    recipe: Recipe
+
+    def training(self, places: Places, start: int) -> Iterator[tuple[Place, Batch]]:
+        """Yield every part of the steps from `start` on, varied anew in each epoch."""
+        return self._read(places.begun_at(start))
+
+    def held_out(self, size: int) -> Iterator[Batch]:
+        """Yield all samples in order, unchanged, at most `size` in a batch."""
+        numbers = np.arange(len(self.samples))
+        parts = (numbers[at : at + size] for at in range(0, len(numbers), size))
+        return (batch for _, batch in self._read(Place(0, None, part) for part in parts))
+
+    def _read(self, places: Iterator[Place]) -> Iterator[tuple[Place, Batch]]:
+        if self.recipe.workers == 0 or self._in_memory() is not None:
+            return ((place, self.batch(place.indices, place.epoch)) for place in places)
+        # Without a generator of its own, making the iterator would draw from torch's global one.
+        loader = DataLoader(
+            _Placed(self),
+            batch_size=None,
+            sampler=places,  # type: ignore[arg-type]
+            num_workers=self.recipe.workers,
+            generator=torch.Generator(),
+            multiprocessing_context="fork",
+        )
+        return iter(loader)
+
+    def batch(self, indices: NDArray[np.intp], epoch: int | None) -> Batch:
+        """Return the samples of these numbers as a batch, varied for an epoch, None for never."""
+        whole = self._in_memory()
+        if whole is not None:
+            return self._cut(whole, indices, epoch)
+        return self.task.collate([self._one(int(index), epoch) for index in indices])
+
+    def _in_memory(self) -> ArraySamples | None:
+        """Return the samples if they are an array that needs no change of size."""
+        whole = self.samples
+        if not isinstance(whole, ArraySamples) or self.task.sample is not whole.sample:
+            return None
+        if not self._is_fitted(whole.read(0)):
+            return None
+        return whole
+
+    def _is_fitted(self, sample: Any) -> bool:
+        fitted = self.task.fit(sample, self.preparation, False)
+        return bool(fitted.picture.shape == sample.picture.shape)
+
+    def _cut(self, whole: ArraySamples, indices: NDArray[np.intp], epoch: int | None) -> Batch:
+        numbers = torch.from_numpy(indices)
+        inputs = whole.inputs[numbers]
+        if epoch is not None:
+            seed, strength = self.recipe.seed, self.recipe.augment
+            inputs = augment_many(inputs, self.task.augmentations, seed, epoch, indices, strength)
+        if inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return Batch(inputs, whole.targets[numbers], tuple(map(str, indices.tolist())))
+
+    def _one(self, index: int, epoch: int | None) -> Any:
+        sample = self.samples.read(index)
+        if epoch is not None:
+            seed, strength = self.recipe.seed, self.recipe.augment
+            sample = augment(sample, self.task.augmentations, seed, epoch, index, strength)
+        return self.task.fit(sample, self.preparation, epoch is not None)
+
+
+class _Placed(Dataset[tuple[Place, Batch]]):
+    """The batches at places, for a `DataLoader` whose sampler yields places."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+
+    def __getitem__(self, place: Place) -> tuple[Place, Batch]:
+        return place, self.reading.batch(place.indices, place.epoch)
+
+
+def to_network(batch: Batch, preparation: Preparation | None, device: torch.device) -> Any:
+    """Return the inputs of a batch on the device, uint8 ones as the network's floats.
+
+    They travel as uint8, a quarter of the bytes.
+    """
+    if isinstance(batch.inputs, list):
+        return [_floats(one.to(device)[None], preparation)[0] for one in batch.inputs]
+    return _floats(batch.inputs.to(device, non_blocking=True), preparation)
+
+
+def _floats(x: Tensor, preparation: Preparation | None) -> Tensor:
+    if x.dtype != torch.uint8:
+        return x
+    return x.float() / 255 if preparation is None else preparation.normalize(x)

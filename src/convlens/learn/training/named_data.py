@@ -1,0 +1,46 @@
+"""Find the data that a training is asked for: a path, or the name of data made or shipped here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from convlens.files import expanded
+from convlens.learn.data.arrays import ArraySamples
+from convlens.learn.data.finding import find_data
+from convlens.learn.data.splits import Data, split
+from convlens.learn.tasks.task import Task
+from convlens.learn.training.digits import digits_data
+
+__all__ = ["NAMED", "data_for"]
+
+NAMED: dict[str, Callable[[Task | None], Data]] = {
+    "digits": lambda task: digits_data(),
+}
+"""Data that needs no file, by name."""
+
+
+def data_for(data: Any, task: Task | None, seed: int = 0) -> Data:
+    """Return data as it is, or find what a path or a name stands for; see `find_data`.
+
+    A collection of samples, such as `ArraySamples`, is split by the seed.
+
+    Raises ValueError or TypeError for anything else.
+
+    >>> len(data_for("digits", None).train)
+    1438
+    """
+    if isinstance(data, Data):
+        return data
+    if isinstance(data, ArraySamples) or hasattr(data, "fingerprint"):
+        return split(data, seed=seed)
+    if not isinstance(data, str | Path):
+        raise TypeError(
+            f"`data` (={type(data).__name__}) must be a path, a convlens.Data or a collection of "
+            "samples; see convlens.learn.data"
+        )
+    if isinstance(data, str) and data in NAMED and not expanded(data).exists():
+        return NAMED[data](task)
+    found = find_data(data, seed=seed, kind=None)
+    return Data(found.train, found.held_out, str(data))

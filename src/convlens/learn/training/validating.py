@@ -1,0 +1,58 @@
+"""Measure a network on samples: what `val` does, and every epoch of a training."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlens.learn.measuring.measure import Judgement, Measure
+from convlens.learn.modes import mode
+from convlens.learn.training.loading import Reading, to_network
+
+__all__ = ["Measured", "measure", "measured"]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """How good a network's answers to some samples are, and what they are."""
+
+    measure: Measure
+    judgements: list[Judgement]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Return the measures by name, the one that decides first."""
+        return self.measure.values()
+
+
+def measure(network: nn.Module, reading: Reading) -> Iterator[tuple[int, Measured]]:
+    """Yield how many samples are measured after each batch, and what was found so far.
+
+    The network runs in evaluation mode, in the type of its weights, as `predict` runs it; each of
+    its modules gets its own mode back between batches.
+    """
+    task, samples = reading.task, reading.samples
+    held = task.measure(samples.classes, samples.points)
+    found = Measured(held, [])
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    done = 0
+    for batch in reading.held_out(reading.recipe.batch):
+        outputs = _outputs(network, to_network(batch, reading.preparation, device))
+        found.judgements.extend(held.add(outputs, batch.targets, batch.keys))
+        done += len(batch.keys)
+        yield done, found
+
+
+def measured(network: nn.Module, reading: Reading) -> Measured:
+    """Return what `measure` finds at its end."""
+    return deque(measure(network, reading), maxlen=1).pop()[1]
+
+
+def _outputs(network: nn.Module, inputs: Any) -> Any:
+    with mode(network, training=False), torch.no_grad():
+        return network(inputs)
