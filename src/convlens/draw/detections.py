@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 from convlens.draw.colours import Colour, category_colour, ink_on
 from convlens.draw.fonts import font_of, shown
 from convlens.draw.lettering import fitted, text_width
+from convlens.learn.data.run_lengths import RunLengths
 from convlens.learn.predicting.parts import PARTS, Points
 from convlens.learn.predicting.predictions import Prediction
-from convlens.learn.predicting.run_lengths import RunLengths
 
 __all__ = ["draw_detections"]
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlens.draw import drawn
+from convlens.learn.data.run_lengths import RunLengths, counts, part_counts, run_lengths
 from convlens.learn.predicting.forms import predictions_of
 from convlens.learn.predicting.masks import masks_of
 from convlens.learn.predicting.predictions import Limits, Prediction, View
-from convlens.learn.predicting.run_lengths import RunLengths, counts, part_counts, run_lengths
 from convlens.learn.predicting.starting import predict
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.pictures.picture import Picture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convlens.learn.data.run_lengths import RunLengths
 from convlens.learn.predicting.parts import PARTS, Points
 from convlens.learn.predicting.predictions import Prediction, fields_of
-from convlens.learn.predicting.run_lengths import RunLengths
 from convlens.zoo.building import built_on_meta
 from convlens.zoo.detection import DETECTORS
 

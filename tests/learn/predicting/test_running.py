@@ -15,10 +15,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 import convlens
+from convlens.learn.data.run_lengths import run_lengths
 from convlens.learn.opening import open_network, opened_module
 from convlens.learn.predicting.forms import predictions_of
 from convlens.learn.predicting.predictions import Limits, View
-from convlens.learn.predicting.run_lengths import run_lengths
 from convlens.learn.predicting.starting import predict
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.pictures.decoding import read_picture

@@ -33,9 +33,9 @@ def find_data(
     """Read labelled data, in whichever format it is: samples to train on, and samples held out.
 
     If the data has a part to validate with, that is held out, else its part to test with. If it has
-    neither, a `share` of each class is held out, the same ones for the same `seed`. `kind`:
-    "classification", "detection", "segmentation" or "video", for a path that holds several kinds.
-    `format`: the name of a format (see `DATA_FORMATS`), for a path that shows several.
+    neither, a `share` of each class is held out, the same ones for the same `seed`. `kind`: that of
+    a network's task (see `KINDS`), for a path that holds several kinds of data. `format`: the name
+    of a format (see `DATA_FORMATS`), for a path that shows several.
 
     Warns of what the data lacks. Raises ValueError for a path without data in a known format, for
     labels that do not fit, and for classification with fewer than 2 classes.

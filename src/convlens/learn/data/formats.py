@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from convlens.learn.data.coco import find_coco
 from convlens.learn.data.folders import find_folders
 from convlens.learn.data.idx import find_idx
+from convlens.learn.data.maps import find_maps
 from convlens.learn.data.parts import Parts
-from convlens.learn.data.samples import Labelled, Sample
+from convlens.learn.data.samples import Boxed, Labelled, Mapped, Sample
 
 __all__ = ["DATA_FORMATS", "KINDS", "DataFormat", "data_format", "kind_of"]
 
@@ -35,8 +37,12 @@ class DataFormat:
 
 
 DATA_FORMATS = (
+    DataFormat("coco", "COCO's JSON", "*.json, or annotations/*.json", Boxed, find_coco),
     DataFormat(
         "idx", "MNIST's idx files", "train-images-idx3-ubyte, perhaps with .gz", Labelled, find_idx
+    ),
+    DataFormat(
+        "maps", "pictures and maps of their pixels", "images/PICTURE and masks/PNG", Mapped, find_maps
     ),
     DataFormat(
         "folders",
@@ -50,6 +56,10 @@ DATA_FORMATS = (
 
 KINDS: dict[str, type[Sample]] = {
     "classification": Labelled,
+    "detection": Boxed,
+    "instance segmentation": Boxed,
+    "keypoints": Boxed,
+    "semantic segmentation": Mapped,
 }
 """The kinds of data, called as the tasks of networks are, and the type of their samples."""
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convlens.learn.data.run_lengths import RunLengths
 from convlens.learn.predicting.masks import finite_masks, has_masks, masks_of
 from convlens.learn.predicting.parts import MAPS, POINTS, Points
 from convlens.learn.predicting.predictions import Limits, View, fields_of
 from convlens.learn.predicting.reliability import not_finite
-from convlens.learn.predicting.run_lengths import RunLengths
 from convlens.zoo.detection.anatomy import Part
 
 __all__ = ["detected", "is_detection", "may_be_chances"]

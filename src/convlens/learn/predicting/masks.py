@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from convlens.learn.data.run_lengths import Counts, RunLengths, counts, part_counts
 from convlens.learn.predicting.predictions import View
-from convlens.learn.predicting.run_lengths import Counts, RunLengths, counts, part_counts
 from convlens.zoo.detection.masks import paste_masks, pasted_parts
 
 __all__ = ["finite_masks", "has_masks", "masks_of"]

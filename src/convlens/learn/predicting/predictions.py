@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convlens.files import printed
+from convlens.learn.data.run_lengths import RunLengths, run_lengths
 from convlens.learn.predicting.parts import PARTS, Points
-from convlens.learn.predicting.run_lengths import RunLengths, run_lengths
 
 __all__ = ["Limits", "Prediction", "View", "fields_of", "score_text"]
 
