@@ -12,6 +12,7 @@ from typing import Any
 from cyclopts import App
 
 from convlens import __version__
+from convlens.cli.data import data
 from convlens.cli.examples import examples_of, first_examples
 from convlens.cli.looking import costs, explain, lab, record
 from convlens.cli.predicting import predict
@@ -39,6 +40,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     record,
     costs,
     models,
+    data,
     train,
     val,
     convert,

@@ -35,6 +35,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("convlens models", "every network of the zoo"),
         ("convlens models 'resnet*' --count", "counted here"),
     ),
+    "data": (
+        ("convlens data check pictures", "what is there, what is wrong"),
+        ("convlens data check train.json --sheet labels.png", "and look at the labels"),
+    ),
     "train": (
         ("convlens train resnet18 photos --out run", "on photos in folders, one a category"),
         ("convlens train digits", "a shipped network, by its recipe"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -227,6 +228,7 @@ def _tags(
 def _name_and_score(prediction: Prediction, place: int) -> tuple[str, str]:
     label, score = int(prediction.labels[place]), float(prediction.scores[place])
     number = f" {100 * score:.1f}%" if prediction.probabilities else f" {score:.4g}"
+    number = "" if math.isnan(score) else number  # a label has no score
     return shown(prediction.category(label), label), number
 
 

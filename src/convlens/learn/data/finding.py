@@ -49,15 +49,16 @@ def find_data(
     if not 0 < share < 1:
         raise ValueError(f"`share` (={share}) must lie between 0 and 1; use 0.2")
     root = expanded(path)
-    parts = read_parts(root, found_parts(root, kind, format)[1])
+    parts = read_parts(found_parts(root, kind, format)[1], test=False)
     for name, samples in parts.items():
         _check(samples, root, name)
         for sentence in getattr(samples, "warnings", ()):
             warnings.warn(sentence, UserWarning, stacklevel=2)
-    if len(parts) > 1:
-        _check_same(parts["train"], parts["val" if "val" in parts else "test"], root)
-        return Data(parts["train"], parts["val" if "val" in parts else "test"])
-    return split(next(iter(parts.values())), share, seed)
+    train, *held_out = parts.values()
+    if not held_out:
+        return split(train, share, seed)
+    _check_same(train, held_out[0], root)
+    return Data(train, held_out[0])
 
 
 def found_parts(
@@ -88,21 +89,17 @@ def _fits(format: DataFormat, wanted: type[Sample]) -> bool:
     return format.sample is wanted
 
 
-def read_parts(root: Path, parts: Parts) -> dict[str, Samples]:
+def read_parts(parts: Parts, *, test: bool = True) -> dict[str, Samples]:
     """Read the parts of data, that to train on first; the others must have its classes.
 
-    A part to test with is left out if there is one to validate with.
+    `test`: whether to read the part to test with even if there is one to validate with.
 
     Raises ValueError as the readers do.
     """
-    order = [name for name in ("train", "val", "test", "whole") if name in parts]
-    if "train" in order and "val" in order:
-        order = ["train", "val"]
-    elif "train" not in order:
-        order = order[:1]
     read: dict[str, Samples] = {}
-    for name in order:
-        read[name] = parts[name](read["train"].classes if "train" in read else None)
+    for name in ("train", "val", "test", "whole"):
+        if name in parts and (test or name != "test" or "val" not in read):
+            read[name] = parts[name](read["train"].classes if "train" in read else None)
     return read
 
 

@@ -42,7 +42,11 @@ DATA_FORMATS = (
         "idx", "MNIST's idx files", "train-images-idx3-ubyte, perhaps with .gz", Labelled, find_idx
     ),
     DataFormat(
-        "maps", "pictures and maps of their pixels", "images/PICTURE and masks/PNG", Mapped, find_maps
+        "maps",
+        "pictures and maps of their pixels",
+        "images/PICTURE and masks/PNG",
+        Mapped,
+        find_maps,
     ),
     DataFormat(
         "folders",

@@ -36,7 +36,7 @@ def _members(text: str, lists: Collection[str]) -> Iterator[tuple[str, Any]]:
     decoder = json.JSONDecoder()
     at = _after(text, 0, "{")
     if text[at : at + 1] == "}":
-        at += 1
+        at = _skipped(text, at + 1)
     else:
         while True:
             key, at = decoder.raw_decode(text, at)
