@@ -14,7 +14,8 @@ from PIL import Image
 from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 
-from convlens.learn.data.coco import CocoSamples, find_coco, read_coco
+from convlens.learn.data.boxed import BoxedSamples
+from convlens.learn.data.coco import find_coco, read_coco
 from convlens.learn.data.finding import find_data
 from tests.cases.labelled import picture, write_json
 
@@ -44,7 +45,7 @@ def labels(*figures: dict[str, Any], **fields: Any) -> dict[str, Any]:
     }
 
 
-def read(tmp_path: Path, content: dict[str, Any]) -> CocoSamples:
+def read(tmp_path: Path, content: dict[str, Any]) -> BoxedSamples:
     picture(tmp_path / "a.png", 5, (12, 8))
     picture(tmp_path / "b.png", 6, (6, 4))
     return read_coco(write_json(tmp_path / "labels.json", content))
@@ -288,7 +289,7 @@ def test_where_files_and_pictures_are(tmp_path: Path, where: str, pictures: str)
     write_json(tmp_path / "annotations" / "captions_train2017.json", {"images": []})
     write_json(tmp_path / "settings.json", {"rate": 1})
     data = find_data(tmp_path)
-    assert isinstance(data.train, CocoSamples)
+    assert isinstance(data.train, BoxedSamples)
     assert [len(data.train), len(data.held_out)] == [2, 2]
     assert data.train.read(0).picture.shape == (3, 4, 6)
     alone = find_data(tmp_path / where.format("train"))

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from convlens.files import printed
-from convlens.learn.data.coco_labels import COUNTS, CocoLabels, read_labels
-from convlens.learn.data.files import folders_in, read_pixels, sizes_of
-from convlens.learn.data.mirroring import mirrored
-from convlens.learn.data.outlines import fill_counts, fill_outline
-from convlens.learn.data.packed import digest_of
+from convlens.learn.data.boxed import BoxedSamples, FigureLabels
+from convlens.learn.data.coco_labels import read_labels
+from convlens.learn.data.files import folders_in
 from convlens.learn.data.parts import Parts, Reader, part_of
-from convlens.learn.data.samples import Boxed
 
-__all__ = ["CocoSamples", "find_coco", "read_coco"]
+__all__ = ["find_coco", "read_coco"]
 
 _START = 2**16
 """The bytes at the beginning of a JSON file in which its first keys are sought."""
@@ -32,102 +23,13 @@ _ORDER = ("instances", "person_keypoints")
 """Of several files of one part, the one whose name begins with the first of these is read."""
 
 
-class CocoSamples:
-    """Pictures below a folder with the labels of their figures."""
-
-    sample = Boxed
-
-    def __init__(self, root: Path, labels: CocoLabels, name: str) -> None:
-        self.root, self.about = root, labels
-        self.classes, self.ids, self.points = labels.classes, labels.ids, labels.point_names
-        self.pairs = mirrored(self.points)
-        self.faults = labels.faults
-        self.warnings = tuple(labels.faults.warnings(printed(name)))
-
-    def __len__(self) -> int:
-        return len(self.about.names)
-
-    def path(self, index: int) -> Path:
-        """Return the file of a picture."""
-        return self.root / self.about.names[index]
-
-    def labels(self) -> None:
-        """Return None: a picture has figures of several categories."""
-        return
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Return the digest of names, labels and sizes of files; their content is not read."""
-        about = self.about
-        masks = (about.parts, about.kinds, about.ends, about.numbers)
-        points = np.zeros(0) if about.points is None else about.points
-        sizes = sizes_of(self.path(index) for index in range(len(self)))
-        figures = (about.starts, about.boxes, about.labels, about.crowd, about.area, points)
-        return digest_of(about.names, self.classes, self.ids, *figures, *masks, sizes)
-
-    def read(self, index: int) -> Boxed:
-        """Return a sample; its key is the name of its file.
-
-        Raises ValueError if the picture cannot be read, or has not the size that the labels say.
-        """
-        about = self.about
-        key = about.names[index]
-        picture = read_pixels(self.path(index), key)
-        wide, high = (int(side) for side in about.sizes[index])
-        if tuple(picture.shape[1:]) != (high, wide):
-            raise ValueError(
-                f"`picture` ({printed(key)}) must be {wide} x {high} as its labels say, and is "
-                f"{picture.shape[2]} x {picture.shape[1]} as its EXIF orientation turns it; "
-                "correct the labels, or save it again"
-            )
-        at = slice(int(about.starts[index]), int(about.starts[index + 1]))
-        boxes = torch.from_numpy(about.boxes[at].copy())
-        masks = self._masks(at, (high, wide)) if about.has_masks else None
-        return Boxed(
-            key,
-            picture,
-            boxes,
-            torch.from_numpy(about.labels[at].astype(np.int64)),
-            torch.from_numpy(about.crowd[at].copy()),
-            self._area(at, boxes, (high, wide)),
-            masks,
-            None if about.points is None else torch.from_numpy(about.points[at].copy()),
-            self.pairs,
-        )
-
-    def _masks(self, at: slice, size: tuple[int, int]) -> Tensor:
-        masks = np.zeros((at.stop - at.start, *size), bool)
-        for mask, figure in zip(masks, range(at.start, at.stop), strict=True):
-            self._fill(mask, figure)
-        return torch.from_numpy(masks)
-
-    def _fill(self, mask: NDArray[np.bool_], figure: int) -> None:
-        about = self.about
-        for part in range(*(int(place) for place in about.parts[figure])):
-            numbers = about.numbers[about.ends[part] : about.ends[part + 1]]
-            (fill_counts if about.kinds[part] == COUNTS else fill_outline)(mask, numbers)
-
-    def _area(self, at: slice, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return the areas that the file says; of others, that of the mask, else of the box."""
-        area = self.about.area[at].copy()
-        for place in np.flatnonzero(np.isnan(area)):
-            figure = at.start + int(place)
-            left, top, right, bottom = boxes[place].tolist()
-            area[place] = (right - left) * (bottom - top)
-            if self.about.parts[figure, 0] < self.about.parts[figure, 1]:
-                mask = np.zeros(size, bool)
-                self._fill(mask, figure)
-                area[place] = mask.sum()
-        return torch.from_numpy(area)
-
-
-def read_coco(path: Path, classes: tuple[str, ...] | None = None) -> CocoSamples:
+def read_coco(path: Path, classes: tuple[str, ...] | None = None) -> BoxedSamples:
     """Read a JSON file of labels; its pictures are looked for near it.
 
     Raises ValueError for a file that is not in COCO's format, or whose labels do not fit.
     """
     labels = read_labels(path)
-    return CocoSamples(_pictures_of(path, labels), labels, path.name)
+    return BoxedSamples(_pictures_of(path, labels), labels, path.name)
 
 
 def find_coco(path: Path) -> Parts:
@@ -191,7 +93,7 @@ def _is_coco(path: Path) -> bool:
     return start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and any(k in start for k in keys)
 
 
-def _pictures_of(path: Path, labels: CocoLabels) -> Path:
+def _pictures_of(path: Path, labels: FigureLabels) -> Path:
     """Return the folder that holds the first picture, or else that of the labels."""
     split = path.stem.rpartition("_")[2]
     below = ("", "images", split, f"images/{split}", "data", "JPEGImages")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,54 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlens.files import printed
+from convlens.learn.data.boxed import COUNTS, OUTLINE, FigureLabels
 from convlens.learn.data.faults import Faults
 from convlens.learn.data.files import read_text
 from convlens.learn.data.json_lists import items_of
 from convlens.learn.data.outlines import fifths, read_letters
 from convlens.learn.data.packed import Texts
 
-__all__ = ["COUNTS", "OUTLINE", "CocoLabels", "read_labels"]
-
-OUTLINE, COUNTS = 0, 1
-"""What a part of a mask is."""
+__all__ = ["read_labels"]
 
 MOST_BYTES = 2**31
 """The most bytes that a file of labels may have."""
 
 
-@dataclass(frozen=True, eq=False)
-class CocoLabels:
-    """The labels of n pictures, sorted by picture.
-
-    - `names` of the pictures' files and their `sizes` (n, 2), width and height;
-    - `starts` (n + 1,): the figures of picture k are those from `starts[k]` up to `starts[k + 1]`;
-    - of each figure: `boxes` (m, 4), left, top, right, bottom; `labels` from 1; `crowd`; `area`,
-      NaN if the file does not say;
-    - `points` (m, k, 3), None if no category has any;
-    - masks: figure i has the parts from `parts[i, 0]` up to `parts[i, 1]`, each of a kind in
-      `kinds`, its numbers from `ends[part]` up to `ends[part + 1]` in `numbers`.
-    """
-
-    names: Texts
-    sizes: NDArray[np.int32]
-    starts: NDArray[np.int64]
-    boxes: NDArray[np.float32]
-    labels: NDArray[np.int32]
-    crowd: NDArray[np.bool_]
-    area: NDArray[np.float32]
-    points: NDArray[np.float32] | None
-    parts: NDArray[np.int64]
-    kinds: NDArray[np.int8]
-    ends: NDArray[np.int64]
-    numbers: NDArray[np.int32]
-    classes: tuple[str, ...]
-    ids: tuple[int, ...]
-    point_names: tuple[str, ...]
-    has_masks: bool
-    faults: Faults
-
-
-def read_labels(path: Path) -> CocoLabels:
+def read_labels(path: Path) -> FigureLabels:
     """Read a file of labels in COCO's format.
 
     Boxes are cut at the picture's border; those of no area are left out and counted.
@@ -185,7 +150,7 @@ def _assembled(
     pictures: _Pictures,
     categories: dict[int, tuple[str, list[str]]],
     called: str,
-) -> CocoLabels:
+) -> FigureLabels:
     ids = sorted(categories)
     sizes = np.array(pictures.sizes, np.int32).reshape(-1, 2)
     picture = _numbered(figures, figures.pictures, pictures.ids, "a picture", called)
@@ -200,7 +165,7 @@ def _assembled(
     ends = np.array(figures.parts, np.int64)
     parts = np.stack([ends[:-1], ends[1:]], 1)[order]
     crowd = np.frombuffer(bytes(figures.crowd), np.uint8).astype(bool)[order]
-    return CocoLabels(
+    return FigureLabels(
         names=Texts(pictures.names),
         sizes=sizes,
         starts=np.searchsorted(picture[order], np.arange(len(sizes) + 1)).astype(np.int64),
