@@ -36,8 +36,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("convlens models 'resnet*' --count", "counted here"),
     ),
     "data": (
-        ("convlens data check pictures", "what is there, what is wrong"),
-        ("convlens data check train.json --sheet labels.png", "and look at the labels"),
+        ("convlens data check pictures", "what is there, and wrong"),
+        ("convlens data check train.json --sheet labels.png", "draw labels"),
     ),
     "train": (
         ("convlens train resnet18 photos --out run", "on photos in folders, one a category"),

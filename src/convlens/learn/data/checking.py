@@ -170,6 +170,8 @@ def _add_unread(faults: Faults, about: Mapping[str, list[Examined]]) -> None:
                 faults.add("labels name files that are not there", one.key)
             elif one.error is not None:
                 faults.add("samples cannot be read", f"{one.key}: {one.error}")
+            elif one.short is not None:
+                faults.add("clips are short, so that their last frame is repeated", one.key)
 
 
 def _add_unlabelled(faults: Faults, parts: Mapping[str, Samples]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from convlens.learn.data.clips import ClipFiles
 from convlens.learn.data.files import InFiles
 from convlens.learn.data.samples import Boxed, ClipSample, Mapped, Sample, Samples
 from convlens.learn.sentences import first_line
@@ -29,7 +30,8 @@ class Examined:
 
     `key` of the sample; `size` of its picture, width and height; `counts`: how often it has each
     category, in figures, pixels or 1. `file` and `pixels`: digests, "" if there is none. `error`:
-    why it cannot be read; `lost`: whether its file is not there.
+    why it cannot be read; `lost`: whether its file is not there. `short`: the frames of
+    a clip that has too few.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Examined:
     pixels: str = ""
     error: str | None = None
     lost: bool = False
+    short: int | None = None
 
 
 def examined(samples: Samples) -> Generator[Examined, None, None]:
@@ -55,7 +58,7 @@ def examined(samples: Samples) -> Generator[Examined, None, None]:
 
 
 def _examine(samples: Samples, index: int) -> Examined:
-    file, key = "", str(index)
+    file, key, short = "", str(index), None
     try:
         if isinstance(samples, InFiles):
             path = samples.path(index)
@@ -64,13 +67,17 @@ def _examine(samples: Samples, index: int) -> Examined:
                 return Examined(key, error="there is no such file", lost=True)
             with path.open("rb") as content:
                 file = hashlib.file_digest(content, "sha256").hexdigest()
-        sample = samples.read(index)
+        if isinstance(samples, ClipFiles):  # its `read` would warn of each short clip
+            sample, frames = samples.counted(index)
+            short = frames if frames < samples.frames else None
+        else:
+            sample = samples.read(index)
     except (ValueError, OSError) as error:
         return Examined(key, file=file, error=first_line(error))
     pixels = _pixels(sample)
     h, w = pixels.shape[-2:]
     counts = _counts(sample, len(samples.classes))
-    return Examined(sample.key, (int(w), int(h)), counts, file, _digest(pixels))
+    return Examined(sample.key, (int(w), int(h)), counts, file, _digest(pixels), short=short)
 
 
 def _pixels(sample: Sample) -> Tensor:

@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from convlens.learn.data.cifar import find_cifar
+from convlens.learn.data.clips import find_clips
 from convlens.learn.data.coco import find_coco
+from convlens.learn.data.csv_tables import find_csv
 from convlens.learn.data.folders import find_folders
 from convlens.learn.data.idx import find_idx
 from convlens.learn.data.maps import find_maps
 from convlens.learn.data.parts import Parts
-from convlens.learn.data.samples import Boxed, Labelled, Mapped, Sample
+from convlens.learn.data.samples import Boxed, ClipSample, Labelled, Mapped, Sample
+from convlens.learn.data.tars import find_tars
+from convlens.learn.data.voc import find_voc
 
 __all__ = ["DATA_FORMATS", "KINDS", "DataFormat", "data_format", "kind_of"]
 
@@ -39,7 +44,23 @@ class DataFormat:
 DATA_FORMATS = (
     DataFormat("coco", "COCO's JSON", "*.json, or annotations/*.json", Boxed, find_coco),
     DataFormat(
+        "voc", "Pascal VOC's XML files", "Annotations/*.xml and JPEGImages", Boxed, find_voc
+    ),
+    DataFormat(
         "idx", "MNIST's idx files", "train-images-idx3-ubyte, perhaps with .gz", Labelled, find_idx
+    ),
+    DataFormat(
+        "cifar", "CIFAR's binary files", "data_batch_1.bin, or train.bin", Labelled, find_cifar
+    ),
+    DataFormat(
+        "csv", "a table of pictures", "a CSV file with columns path and label", Labelled, find_csv
+    ),
+    DataFormat(
+        "tar",
+        "WebDataset's tar files",
+        "000.tar of a.jpg and a.cls, .json or .txt",
+        Labelled,
+        find_tars,
     ),
     DataFormat(
         "maps",
@@ -47,6 +68,9 @@ DATA_FORMATS = (
         "images/PICTURE and masks/PNG",
         Mapped,
         find_maps,
+    ),
+    DataFormat(
+        "clips", "clips in class folders", "CLASS/CLIP, or train/CLASS/CLIP", ClipSample, find_clips
     ),
     DataFormat(
         "folders",
@@ -64,6 +88,7 @@ KINDS: dict[str, type[Sample]] = {
     "instance segmentation": Boxed,
     "keypoints": Boxed,
     "semantic segmentation": Mapped,
+    "video classification": ClipSample,
 }
 """The kinds of data, called as the tasks of networks are, and the type of their samples."""
 
