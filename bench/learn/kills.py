@@ -2,8 +2,8 @@
 
     python -m bench.learn.kills 1000
 
-Half of the kills fall on an instant drawn at random, the other half on a moment within a write: at a
-sync, before or after a file takes its name, or before an old one is removed. A run is killed and
+Half of the kills fall on an instant drawn at random, the other half on a moment within a write: at
+a sync, before or after a file takes its name, or before an old one is removed. A run is killed and
 begun again until it ends. Then its last checkpoint, its best weights and its history (but for the
 seconds) must be those of a run that was never stopped, byte for byte.
 """
@@ -33,8 +33,7 @@ from convlens.learn.training.starting import train
 __all__ = ["Killed", "kill_and_resume"]
 
 RECIPE = Recipe(
-    **{"epochs": 5, "batch": 12, "rate": 0.05, "optimizer": "sgd", "ema": 0.9, "clip": 1.0},
-    **{"threads": 1, "save": 0.0, "seed": 3},
+    epochs=5, batch=12, rate=0.05, optimizer="sgd", ema=0.9, clip=1.0, threads=1, save=0.0, seed=3
 )
 """A checkpoint after every step, so that most instants are near a write."""
 
@@ -111,9 +110,7 @@ def _end(run: Path) -> list[bytes]:
     return [last.read_bytes(), (run / "best.safetensors").read_bytes(), *lines, repr(left).encode()]
 
 
-def _child(
-    work: Callable[[], None], stage: int | None = None, delay: float | None = None
-) -> bool:
+def _child(work: Callable[[], None], stage: int | None = None, delay: float | None = None) -> bool:
     """Run work in a forked process; return whether it was killed.
 
     It is killed at its `stage`-th call of the system in a write, or after `delay` seconds. The

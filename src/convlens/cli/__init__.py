@@ -17,8 +17,8 @@ from convlens.cli.examples import examples_of, first_examples
 from convlens.cli.looking import costs, explain, lab, record
 from convlens.cli.predicting import predict
 from convlens.cli.printing import print_error, print_warning
-from convlens.cli.showing import show
 from convlens.cli.recipes import theirs
+from convlens.cli.showing import show
 from convlens.cli.training import train, val
 from convlens.cli.zoo import convert, models
 

@@ -47,9 +47,7 @@ def train(
     classes: Annotated[
         int | None, Parameter(help="Give the network outputs for this many categories.")
     ] = None,
-    task: Annotated[
-        str | None, Parameter(help="What to learn, if that is open.")
-    ] = None,
+    task: Annotated[str | None, Parameter(help="What to learn, if that is open.")] = None,
     effort: Annotated[
         float, Parameter(help="One dial: epochs in proportion, and what goes with them.")
     ] = 1.0,
@@ -106,8 +104,7 @@ def val(
     """Measure what a training learned, and write a page of right and wrong answers."""
     from convlens.learn.training.validation import validate
 
-    asked = {"part": part, "weights": weights, "batch": batch, "device": device}
-    validation = validate(run, data, **asked)
+    validation = validate(run, data, part=part, weights=weights, batch=batch, device=device)
     with _counting(f"measuring {run}", validation.total) as count:
         for done in validation:
             count(done)

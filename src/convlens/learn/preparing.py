@@ -162,6 +162,15 @@ class Preparation:
             return np.repeat(grey[:, :, None], 3, axis=2)
         return pixels
 
+    def sizes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int] | None]:
+        """Return to what a picture is scaled, and what is then cut from its middle, each (h, w).
+
+        >>> Preparation(size=4).sizes(8, 16)
+        ((4, 8), (4, 4))
+        """
+        blank = Picture(np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3)))
+        return self._scaled_size(blank), self._cut_to()
+
     def _scaled_size(self, picture: Picture) -> tuple[int, int]:
         if self.size is None:
             return picture.height, picture.width

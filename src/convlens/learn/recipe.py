@@ -48,7 +48,8 @@ class Recipe:
     - `ema`: how much of the average of weights each step keeps, such as 0.999; 0 for no average.
       `smooth`: label smoothing.
     - `size`: pixels of the input's sides; None for those that the network prefers. `augment`: the
-      strength of augmentations. `balance`: whether each category weighs the same in the loss.
+      strength of augmentations, and `augmentations` their names, None for the task's. `balance`:
+      whether each category weighs the same in the loss.
     - `freeze`: how many of the network's first children are not trained; -1 for all but the head.
       `layer_decay`: the rate of each child as a part of the one after it.
     - `patience`: stop after this many epochs without a better result; 0 for never.
@@ -84,6 +85,7 @@ class Recipe:
     smooth: float = 0.0
     size: int | None = None
     augment: float = 1.0
+    augmentations: tuple[str, ...] | None = None
     balance: bool = False
     freeze: int = 0
     layer_decay: float = 1.0

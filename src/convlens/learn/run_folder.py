@@ -68,7 +68,10 @@ class RunFacts:
 def _facts(said: Mapping[str, Any]) -> RunFacts:
     fields = {field.name for field in dataclasses.fields(RunFacts)}
     kept = {name: said[name] for name in fields}
-    kept["recipe"] = Recipe(**said["recipe"])
+    recipe = dict(said["recipe"])
+    if recipe["augmentations"] is not None:
+        recipe["augmentations"] = tuple(recipe["augmentations"])
+    kept["recipe"] = Recipe(**recipe)
     for name in ("classes", "points"):
         kept[name] = tuple(str(one) for one in said[name])
     kept["frames"] = None if said["frames"] is None else tuple(said["frames"])

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from convlens.learn.augmenting.colouring import Colour
+from convlens.learn.augmenting.cutting import Crop
+from convlens.learn.augmenting.flipping import Mirror
 from convlens.learn.data.samples import Labelled
 from convlens.learn.measuring.accuracy import ClassAccuracy
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
-from convlens.learn.sources.pictures.picture import Picture
+from convlens.learn.tasks.fitting import fitted
 from convlens.learn.tasks.scores import CrossEntropy, cross_entropy
 from convlens.learn.tasks.task import Batch, Counts, Task
 
@@ -23,12 +25,7 @@ __all__ = ["CLASSIFICATION"]
 
 def fit(sample: Labelled, preparation: Preparation | None, training: bool) -> Labelled:
     """Return a picture at the size of the input, scaled and cut as for a prediction."""
-    if preparation is None or sample.picture.dtype != torch.uint8:
-        return sample
-    pixels = np.ascontiguousarray(sample.picture.movedim(0, -1).numpy())
-    shown = preparation.shown(Picture(pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels))
-    picture = torch.from_numpy(shown).movedim(-1, 0)
-    return replace(sample, picture=picture[:1] if preparation.channels == 1 else picture)
+    return replace(sample, picture=fitted(sample.picture, preparation))
 
 
 def collate(samples: Sequence[Labelled]) -> Batch:
@@ -70,12 +67,14 @@ CLASSIFICATION = Task(
     name="classification",
     sample=Labelled,
     wants="",
+    shapes="classes",
     best="accuracy",
     outputs=lambda classes: classes,
     fit=fit,
     collate=collate,
     objective=objective,
+    answer=lambda network, inputs: network(inputs),
     measure=lambda classes, points: ClassAccuracy(classes),
     recipe=recipe,
-    augmentations=(),
+    augmentations=(Crop(area=0.5), Mirror(), Colour()),
 )

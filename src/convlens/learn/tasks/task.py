@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from convlens.learn.augmenting.augmentation import Augmentation
 from convlens.learn.data.samples import Sample, Samples
+from convlens.learn.data.shapes.shapes import ShapesKind
 from convlens.learn.measuring.measure import Measure
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
@@ -78,6 +79,7 @@ class Task:
     - `fit(sample, preparation, training)`: the sample at the size of the network's input.
     - `collate(samples)`: fitted samples as one `Batch`.
     - `objective(recipe, counts)`: what the optimizer goes down.
+    - `answer(network, inputs)`: what the measure takes, in evaluation mode.
     - `measure(classes, points)`: a new, empty measure.
     - `recipe(counts, effort)`: defaults for so much data. `augmentations`: those of training, in
       order.
@@ -86,11 +88,13 @@ class Task:
     name: str
     sample: type[Sample]
     wants: str
+    shapes: ShapesKind
     best: str
     outputs: Callable[[int], int]
     fit: Callable[[Any, Preparation | None, bool], Any]
     collate: Callable[[Sequence[Any]], Batch]
     objective: Callable[[Recipe, Counts], Objective]
+    answer: Callable[[nn.Module, Any], Any]
     measure: Callable[[tuple[str, ...], tuple[str, ...]], Measure]
     recipe: Callable[[Counts, float], Recipe]
     augmentations: tuple[Augmentation, ...]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from convlens.learn.augmenting.applying import augment, augment_many
+from convlens.learn.augmenting.applying import AUGMENTATIONS, augment, augment_many
+from convlens.learn.augmenting.augmentation import Augmentation
 from convlens.learn.data.arrays import ArraySamples
 from convlens.learn.data.samples import Samples
 from convlens.learn.preparing import Preparation
@@ -66,6 +69,21 @@ class Reading:
             return self._cut(whole, indices, epoch)
         return self.task.collate([self._one(int(index), epoch) for index in indices])
 
+    @cached_property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """Return those that the recipe names, else the task's own, which are for pictures."""
+        names, whole = self.recipe.augmentations, self.samples
+        if names is None:
+            are_numbers = isinstance(whole, ArraySamples) and whole.inputs.dtype != torch.uint8
+            return () if are_numbers else self.task.augmentations
+        known = {one.name: one for one in (*AUGMENTATIONS, *self.task.augmentations)}
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                cure = f"did you mean {near[0]!r}?" if near else f"use some of {', '.join(known)}"
+                raise ValueError(f"`augmentations` (={name!r}) must be known; {cure}")
+        return tuple(known[name] for name in names)
+
     def _in_memory(self) -> ArraySamples | None:
         """Return the samples if they are an array that needs no change of size."""
         whole = self.samples
@@ -84,7 +102,7 @@ class Reading:
         inputs = whole.inputs[numbers]
         if epoch is not None:
             seed, strength = self.recipe.seed, self.recipe.augment
-            inputs = augment_many(inputs, self.task.augmentations, seed, epoch, indices, strength)
+            inputs = augment_many(inputs, self.augmentations, seed, epoch, indices, strength)
         if inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return Batch(inputs, whole.targets[numbers], tuple(map(str, indices.tolist())))
@@ -93,7 +111,7 @@ class Reading:
         sample = self.samples.read(index)
         if epoch is not None:
             seed, strength = self.recipe.seed, self.recipe.augment
-            sample = augment(sample, self.task.augmentations, seed, epoch, index, strength)
+            sample = augment(sample, self.augmentations, seed, epoch, index, strength)
         return self.task.fit(sample, self.preparation, epoch is not None)
 
 

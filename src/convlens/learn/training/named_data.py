@@ -9,6 +9,7 @@ from typing import Any
 from convlens.files import expanded
 from convlens.learn.data.arrays import ArraySamples
 from convlens.learn.data.finding import find_data
+from convlens.learn.data.shapes.shapes import shapes_data
 from convlens.learn.data.splits import Data, split
 from convlens.learn.tasks.task import Task
 from convlens.learn.training.digits import digits_data
@@ -17,6 +18,7 @@ __all__ = ["NAMED", "data_for"]
 
 NAMED: dict[str, Callable[[Task | None], Data]] = {
     "digits": lambda task: digits_data(),
+    "shapes": lambda task: shapes_data(task.shapes if task else "classes"),
 }
 """Data that needs no file, by name."""
 
@@ -42,5 +44,5 @@ def data_for(data: Any, task: Task | None, seed: int = 0) -> Data:
         )
     if isinstance(data, str) and data in NAMED and not expanded(data).exists():
         return NAMED[data](task)
-    found = find_data(data, seed=seed, kind=None)
+    found = find_data(data, seed=seed, kind=None if task is None else task.name)
     return Data(found.train, found.held_out, str(data))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -42,7 +41,9 @@ def measure(network: nn.Module, reading: Reading) -> Iterator[tuple[int, Measure
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     done = 0
     for batch in reading.held_out(reading.recipe.batch):
-        outputs = _outputs(network, to_network(batch, reading.preparation, device))
+        inputs = to_network(batch, reading.preparation, device)
+        with mode(network, training=False), torch.no_grad():
+            outputs = task.answer(network, inputs)
         found.judgements.extend(held.add(outputs, batch.targets, batch.keys))
         done += len(batch.keys)
         yield done, found
@@ -51,8 +52,3 @@ def measure(network: nn.Module, reading: Reading) -> Iterator[tuple[int, Measure
 def measured(network: nn.Module, reading: Reading) -> Measured:
     """Return what `measure` finds at its end."""
     return deque(measure(network, reading), maxlen=1).pop()[1]
-
-
-def _outputs(network: nn.Module, inputs: Any) -> Any:
-    with mode(network, training=False), torch.no_grad():
-        return network(inputs)

@@ -15,7 +15,7 @@ from convlens.learn.run_folder import RunFacts, RunFolder
 from convlens.learn.tasks import TASKS
 from convlens.learn.training.loading import Reading
 from convlens.learn.training.named_data import data_for
-from convlens.learn.training.validating import Measured, measure
+from convlens.learn.training.validating import Measured, measure, measured
 from convlens.tables import table
 
 __all__ = ["Validation", "validate"]
@@ -37,15 +37,14 @@ class Validation:
         return len(self.reading.samples)
 
     def __iter__(self) -> Iterator[int]:
-        for done, self.measured in measure(self.opened.network, self.reading):
+        for done, found in measure(self.opened.network, self.reading):
+            self.measured = found
             yield done
 
     def found(self) -> Measured:
         """Return what was measured, after measuring what is left."""
         if self.measured is None or len(self.measured.judgements) < self.total:
-            for _ in self:
-                pass
-        assert self.measured is not None
+            self.measured = measured(self.opened.network, self.reading)
         return self.measured
 
     @property
