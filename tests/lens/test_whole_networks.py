@@ -18,6 +18,7 @@ from convlens.zoo.resnet import RESNETS
 from convlens.zoo.segmentation import SEGMENTERS
 from convlens.zoo.vgg import VGGS
 from convlens.zoo.video import VIDEOS
+from convlens.zoo.weights.released import RELEASED
 from tests.oracles.torchvision_networks import torchvision
 from tests.running.holding import LastOnly
 
@@ -157,7 +158,7 @@ def test_every_detector_is_explained(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n in DETECTORS if not n.endswith("v2")])
+@pytest.mark.parametrize("name", [n for n in RELEASED if n in DETECTORS and not n.endswith("v2")])
 def test_every_detector_of_torchvision_is_explained(name: str) -> None:
     torchvision()
     models = importlib.import_module("torchvision.models.detection")

@@ -18,6 +18,12 @@ QUICK = (
 )
 """One of each make, in the ordinary suite."""
 
+SMALL = (
+    *("fashion_mnist", "shapes_resnet", "shapes_unet", "shapes_clips"),
+    *("shapes_boxes", "shapes_masks", "shapes_keypoints"),
+)
+"""Those that are made for data sets that are learned on this machine."""
+
 OTHERS = sorted({*FACTS, *COMPARED} - set(QUICK))
 
 
@@ -27,7 +33,9 @@ def check(name: str) -> None:
     else:
         network = built(name)
         network = with_weights(network, drawn(network)).eval()
-    shape = (1, 3, 4, 32, 32) if name.endswith("_18") else (1, 3, 64, 64)
+    shape = (1, 3, 4, 32, 32) if name.endswith(("_18", "clips")) else (1, 3, 64, 64)
+    if name == "fashion_mnist":
+        shape = (1, 1, 28, 28)
     seen = record(network, torch.rand(shape, generator=torch.Generator().manual_seed(0)))
     assert seen.error is None
     done = 0
@@ -44,7 +52,7 @@ def check(name: str) -> None:
 _LAYERS = (torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.ConvTranspose2d, torch.nn.Linear)
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", [*QUICK, *SMALL])
 def test_every_layer_is_recomputed(name: str) -> None:
     check(name)
 
@@ -58,4 +66,4 @@ def test_every_layer_of_the_others_is_recomputed(name: str) -> None:
 
 
 def test_all_networks_are_here() -> None:
-    assert {*QUICK, *OTHERS} == set(NETWORKS) - {"digits", "filters"}
+    assert {*QUICK, *OTHERS, *SMALL} == set(NETWORKS) - {"digits", "filters"}

@@ -18,6 +18,13 @@ UNRELEASED = {
     "filters": ("template matching", 1_977),
     "mobilenet_v3_large_075": ("classification", 3_377_576),
     "mobilenet_v3_small_075": ("classification", 1_653_920),
+    "fashion_mnist": ("classification", 136_498),
+    "shapes_resnet": ("classification", 261_536),
+    "shapes_unet": ("semantic segmentation", 546_425),
+    "shapes_clips": ("video classification", 116_654),
+    "shapes_boxes": ("detection", 710_643),
+    "shapes_masks": ("instance segmentation", 741_132),
+    "shapes_keypoints": ("keypoints", 776_071),
 }
 """The task and the parameters of networks that torchvision has released no weights for."""
 

@@ -78,8 +78,10 @@ def _count(name: str) -> Count:
 
 def _shape(inputs: Inputs) -> tuple[int, ...]:
     """Return the shape of the network's own example after preparation."""
-    picture = read_picture(DATA / inputs.example)
-    return tuple(Preparation.of(inputs)(picture).shape)
+    picture, preparation = read_picture(DATA / inputs.example), Preparation.of(inputs)
+    if inputs.frames:
+        return tuple(preparation.clip([picture] * inputs.frames).shape)
+    return tuple(preparation(picture).shape)
 
 
 def _published_shape(inputs: Inputs) -> tuple[int, ...]:

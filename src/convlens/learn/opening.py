@@ -152,7 +152,7 @@ def _as_it_says(network: nn.Module, name: str) -> Opened:
     facts = getattr(network, "released", None)
     inputs = facts.inputs if isinstance(facts, Weights) else getattr(network, "inputs", None)
     if isinstance(inputs, Inputs) and getattr(network, "preparation", None) is None:
-        points = facts.keypoint_names if isinstance(facts, Weights) else ()
+        points = getattr(facts if isinstance(facts, Weights) else network, "keypoint_names", None)
         opened = _opened_as(inputs, name, network, categories)
         return dataclasses.replace(opened, keypoints=points or None)
     preparation = _own_preparation(network, name)

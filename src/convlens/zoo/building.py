@@ -41,8 +41,8 @@ def model(
     picture. A released file is known by its sha256, whatever its name, and a converted one by the
     texts in it. For other files, and for random weights, the facts are those of the DEFAULT. A
     network without released weights has `inputs` (`convlens.zoo.Inputs`) instead.
-    `categories` are the names of the outputs. `random_parts` are the paths of the modules whose
-    weights are still as they were drawn, ("*",) for all of them.
+    `categories` are the names of the outputs, and `keypoint_names` those of points. `random_parts`
+    are the paths of the modules whose weights are still as they were drawn, ("*",) for all of them.
 
     Raises ValueError for an unknown name, for weights that do not fit, cannot be downloaded or are
     damaged, and for a number of classes that the network cannot have.
@@ -72,6 +72,10 @@ def model(
             network.categories = facts.categories  # type: ignore[assignment]
     else:
         network.inputs = entry.inputs  # type: ignore[assignment]
+        if entry.keypoint_names:
+            network.keypoint_names = entry.keypoint_names  # type: ignore[assignment]
+        if entry.categories and len(entry.categories) == count:
+            network.categories = entry.categories  # type: ignore[assignment]
     return network.eval()
 
 
@@ -114,7 +118,7 @@ def _weights_file(name: str, entry: Network, asked: str | Path | None) -> Path |
     """Return the file of the weights asked for, fetched where need be; None for fresh ones."""
     if asked is None:
         return None
-    if asked == "DEFAULT" and not entry.weights and not entry.heads:
+    if asked == "DEFAULT" and not entry.weights and (entry.shipped or not entry.heads):
         return entry.shipped  # None for fixed kernels: there is nothing to load
     if not isinstance(asked, str | Path):
         raise TypeError(
@@ -133,14 +137,16 @@ def _weights_file(name: str, entry: Network, asked: str | Path | None) -> Path |
 def _fill(network: nn.Module, entry: Network, path: Path, classes: int) -> None:
     """Load a file into a network of `classes` classes; warn if it was made for another number."""
     fresh: tuple[str, ...] = ()
-    if classes != entry.classes and entry.weights:
+    if classes != entry.classes and (entry.weights or entry.shipped):
         read_weights(path)  # a fault of the file itself is reported first
-        # Only released weights lose their head: a user's own are for the classes they learned.
-        fresh = entry.heads if recognized(entry.weights, path) else ()
+        # Only these weights lose their head: a user's own are for the classes they learned.
+        known = path == entry.shipped or recognized(entry.weights, path)
+        fresh = entry.heads if known else ()
     load_weights(network, path, fresh=fresh)
     if fresh:
+        kind = "released" if entry.weights else "shipped"
         warnings.warn(
-            f"`classes` (={classes}) are not those of the released weights: "
+            f"`classes` (={classes}) are not those of the {kind} weights: "
             f"{random_text(random_parts(network))}, so that answers mean nothing until it is "
             "trained",
             UserWarning,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
+from convlens.zoo.categories import BACKGROUND, CLOTHES, FIGURES, MOTIONS, POINTS
 from convlens.zoo.detection import DETECTORS, detector
 from convlens.zoo.detection.anatomy import BOX_PREDICTOR
 from convlens.zoo.detection.masks import MASKS
+from convlens.zoo.fashion import FashionMNIST
 from convlens.zoo.inputs import Inputs
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet
 from convlens.zoo.mobilenet_v2 import MobileNetV2
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
+from convlens.zoo.shapes import ShapesClips, ShapesResNet, ShapesUNet
 from convlens.zoo.shipped import DIGITS
 from convlens.zoo.small import Digits, Filters, digits, filters
 from convlens.zoo.vgg import VGGS, vgg
@@ -37,6 +40,7 @@ class Network:
     know, or 0 if the network has a fixed number. `heads`: the prefixes of the parameters whose
     shapes depend on the number of classes. `weights`: the released ones, the DEFAULT first.
     `inputs`: what goes in, for a network without released weights; those have inputs of their own.
+    `categories` and `keypoint_names`: the names of its outputs and points, likewise.
     `shipped`: the weights that come with the package. `fixed`: whether its numbers are written in
     its code, so that it needs no weights.
 
@@ -48,6 +52,8 @@ class Network:
     classes: int = 0
     heads: tuple[str, ...] = ()
     inputs: Inputs | None = None
+    categories: tuple[str, ...] = ()
+    keypoint_names: tuple[str, ...] = ()
     weights: tuple[Weights, ...] = ()
     shipped: Path | None = None
     fixed: bool = False
@@ -73,6 +79,14 @@ def released(
     return entries
 
 
+OF_SHAPES = Inputs(
+    resize=96, crop=96, mean=(127.5 / 255,) * 3, std=(60 / 255,) * 3, example="figures.png"
+)
+AS_THEY_ARE = Inputs(resize=None, crop=None, mean=None, std=None, example="figures.png")
+"""Detectors resize and normalize pictures themselves."""
+
+FIGURES_AND_GROUND = (BACKGROUND, *FIGURES)
+
 MOBILENET_HEAD = ("classifier.3.",)
 BOX_HEAD = (f"{BOX_PREDICTOR}.",)
 BOX_AND_MASK_HEADS = (*BOX_HEAD, f"{MASKS.layer}.")
@@ -93,6 +107,40 @@ NETWORKS: dict[str, Network] = {
         "template matching",
         inputs=Filters.inputs,
         fixed=True,
+    ),
+    "fashion_mnist": Network(
+        lambda name, classes: FashionMNIST(classes),
+        *("classification", 10, ("fc.",)),
+        Inputs(1, 28, 28, mean=(72.94 / 255,), std=(90.02 / 255,)),
+        CLOTHES,
+    ),
+    "shapes_resnet": Network(
+        lambda name, classes: ShapesResNet(classes),
+        *("classification", 8, ("fc.",)),
+        replace(OF_SHAPES, example="figure.png"),
+        FIGURES,
+    ),
+    "shapes_unet": Network(
+        lambda name, classes: ShapesUNet(classes),
+        *("semantic segmentation", 9, ("classifier.",)),
+        OF_SHAPES,
+        FIGURES_AND_GROUND,
+    ),
+    "shapes_clips": Network(
+        lambda name, classes: ShapesClips(classes),
+        *("video classification", 6, ("fc.",)),
+        replace(OF_SHAPES, resize=48, crop=48, frames=8, example="motion.png"),
+        MOTIONS,
+    ),
+    "shapes_boxes": Network(
+        *(detector, "detection", 9, BOX_HEAD, AS_THEY_ARE, FIGURES_AND_GROUND),
+    ),
+    "shapes_masks": Network(
+        *(detector, "instance segmentation", 9, BOX_AND_MASK_HEADS),
+        *(AS_THEY_ARE, FIGURES_AND_GROUND),
+    ),
+    "shapes_keypoints": Network(
+        *(detector, "keypoints", 9, BOX_HEAD, AS_THEY_ARE, FIGURES_AND_GROUND, POINTS),
     ),
     **released(VGGS, vgg, 1000, ("classifier.6.",)),
     **released(RESNETS, resnet, 1000, ("fc.",)),

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from convlens.zoo.layers import Norm, draw_weights
+from convlens.zoo.layers import Norm, conv_norm, draw_weights
 from convlens.zoo.weights.drawn import TrackedModule
 
-__all__ = ["RESNETS", "Basic", "Bottleneck", "ResNet", "ResNetVariant", "resnet"]
+__all__ = ["RESNETS", "Basic", "Bottleneck", "ResNet", "ResNetVariant", "halving", "resnet"]
 
 
 class Basic(nn.Module):
@@ -76,6 +76,14 @@ def projection(c: int, k: int, stride: int, norm: Norm) -> nn.Sequential | None:
     if c == k and stride == 1:
         return None
     return nn.Sequential(nn.Conv2d(c, k, 1, stride, bias=False), norm(k))
+
+
+def halving(c: int, k: int) -> nn.Sequential:
+    """Return a strided 3x3 convolution and a block: (n, c, h, w) to (n, k, h / 2, w / 2)."""
+    return nn.Sequential(
+        conv_norm(c, k, 3, stride=2),
+        Basic(k, k, k, stride=1, dilation=1, groups=1, norm=nn.BatchNorm2d),
+    )
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,17 @@ from functools import partial
 
 from torch import Tensor
 
-from convlens.zoo.detection.heads import BoxHead, Detection, Head, RoIHeads
+from convlens.zoo.detection.heads import SAMPLING, BoxHead, Detection, Head, RoIHeads
 from convlens.zoo.detection.keypoints import KeypointHead
 from convlens.zoo.detection.masks import MaskHead
+from convlens.zoo.detection.matching import Sampling
 from convlens.zoo.detection.proposals import PROPOSING, Proposing, RegionProposalNetwork
-from convlens.zoo.detection.pyramid import Backbone, mobilenet_backbone, resnet_backbone
+from convlens.zoo.detection.pyramid import (
+    Backbone,
+    mobilenet_backbone,
+    resnet_backbone,
+    small_backbone,
+)
 from convlens.zoo.detection.resizing import Resizing, Size, Target
 from convlens.zoo.weights.drawn import TrackedModule
 
@@ -30,7 +36,8 @@ class DetectorVariant:
 
     `heads`: makes the list of them for a number of classes, of which class 0 is the background.
     `min_size`: pixels of a picture's shorter side, one of these in training and the last otherwise.
-    `max_size`: the most that the longer side may have.
+    `max_size`: the most that the longer side may have. `sampling`: how proposals are drawn from
+    each picture to train the heads.
     """
 
     backbone: Callable[[], Backbone]
@@ -39,6 +46,7 @@ class DetectorVariant:
     classes: int = 91
     min_size: tuple[int, ...] = (800,)
     max_size: int = 1333
+    sampling: Sampling = SAMPLING
 
 
 def boxes(classes: int) -> list[Head]:
@@ -66,12 +74,48 @@ def boxes_and_keypoints(classes: int) -> list[Head]:
     return [BoxHead(classes), KeypointHead()]
 
 
+def few_boxes(classes: int) -> list[Head]:
+    """Return the head of a small detector."""
+    return [BoxHead(classes, hidden=96)]
+
+
+def few_boxes_and_masks(classes: int) -> list[Head]:
+    """Return the heads of a small detector that finds masks."""
+    return [*few_boxes(classes), MaskHead(classes, convolutions=1)]
+
+
+def few_boxes_and_keypoints(classes: int) -> list[Head]:
+    """Return the heads of a small detector that finds the four points of an arrow."""
+    return [*few_boxes(classes), KeypointHead(points=4, convolutions=3, width=48)]
+
+
 # The COCO_V1 weights over a frozen ResNet-50 were trained with an eps of 0.
 FROZEN = partial(resnet_backbone, 0.0)
 TRAINED = partial(resnet_backbone, None)
 MOBILE = partial(mobilenet_backbone, 1e-5)
 
 ALL_SIZES = ((32, 64, 128, 256, 512),) * 3
+
+FEW = Proposing(
+    ((14, 20), (28, 40), (56, 80), (110, 112)),
+    pre_nms_top_n=(300, 150),
+    post_nms_top_n=(150, 50),
+)
+"""The proposals of a small detector: anchors of 14 to 112 pixels, for pictures of 96."""
+
+
+def small(heads: Callable[[int], Sequence[Head]]) -> DetectorVariant:
+    """Return a detector of less than a million parameters, for pictures of 96 pixels."""
+    return DetectorVariant(
+        partial(small_backbone, 48),
+        heads,
+        FEW,
+        classes=9,
+        min_size=(96,),
+        max_size=96,
+        sampling=Sampling(0.5, 0.5, 64, 0.25),
+    )
+
 
 DETECTORS = {
     "fasterrcnn_resnet50_fpn": DetectorVariant(FROZEN, boxes),
@@ -94,6 +138,9 @@ DETECTORS = {
     "keypointrcnn_resnet50_fpn": DetectorVariant(
         FROZEN, boxes_and_keypoints, classes=2, min_size=(640, 672, 704, 736, 768, 800)
     ),
+    "shapes_boxes": small(few_boxes),
+    "shapes_masks": small(few_boxes_and_masks),
+    "shapes_keypoints": small(few_boxes_and_keypoints),
 }
 
 
@@ -104,8 +151,9 @@ class Detector(TrackedModule):
         super().__init__()
         self.transform = Resizing(variant.min_size, variant.max_size)
         self.backbone = variant.backbone()
-        self.rpn = RegionProposalNetwork(variant.proposing)
-        self.roi_heads = RoIHeads(variant.heads(classes))
+        channels = self.backbone.channels
+        self.rpn = RegionProposalNetwork(variant.proposing, channels)
+        self.roi_heads = RoIHeads(variant.heads(classes), channels, variant.sampling)
 
     def forward(
         self,
@@ -119,7 +167,7 @@ class Detector(TrackedModule):
         `images`: pictures (3, h, w) of values 0 to 1, of any sizes, or a batch (n, 3, h, w). For
         each, a dictionary has boxes (k, 4) in pixels, labels (k,) and scores (k,), the best first.
         The network's heads may add masks (k, 1, h, w) of 0 to 1, or keypoints (k, 17, 3) and
-        keypoints_scores (k, 17).
+        keypoints_scores (k, 17); other detectors have another number of points.
 
         `targets`, for training: for each picture a dictionary of boxes (m, 4), labels (m,), int64,
         and what the heads learn. That is masks (m, h, w), or keypoints (m, 17, 3) of x, y and
@@ -138,7 +186,7 @@ class Detector(TrackedModule):
         originals = [(image.shape[1], image.shape[2]) for image in images]
         batch, sizes = self.transform(images)
         wanted = self._resized(targets, originals, sizes) if self.training else None
-        levels = self.backbone(batch)  # (n, 3, h, w) -> (n, 256, h / 4, w / 4), ...
+        levels = self.backbone(batch)  # (n, 3, h, w) -> (n, c, h / 4, w / 4), ...
         proposals, losses = self.rpn(batch, levels, sizes, wanted)  # -> (k, 4) of each picture
         answers = self.roi_heads(
             levels, proposals, sizes, originals, wanted, whole_masks=whole_masks

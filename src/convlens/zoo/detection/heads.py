@@ -22,12 +22,14 @@ from convlens.zoo.detection.boxes import (
     remove_small_boxes,
 )
 from convlens.zoo.detection.matching import BETWEEN, NOTHING, Sampling, draw, match
-from convlens.zoo.detection.pyramid import CHANNELS
 from convlens.zoo.detection.regions import MultiScaleRoIAlign
 from convlens.zoo.detection.resizing import Size, Target, resize_boxes
 from convlens.zoo.layers import conv_norm, draw_weights
 
-__all__ = ["BoxHead", "Detection", "Features", "Head", "RoIHeads", "SampledProposals"]
+__all__ = ["SAMPLING", "BoxHead", "Detection", "Features", "Head", "RoIHeads", "SampledProposals"]
+
+SAMPLING = Sampling(0.5, 0.5, 512, 0.25)
+"""How proposals are drawn from each picture by default."""
 
 Detection = dict[str, Tensor]
 """What a picture shows, by torchvision's names: boxes, labels, scores, and what heads add."""
@@ -79,8 +81,8 @@ class Head(Protocol):
 
     part: ClassVar[Part | None]
 
-    def build(self) -> dict[str, nn.Module]:
-        """Return the head's layers by their names in a state dict."""
+    def build(self, channels: int) -> dict[str, nn.Module]:
+        """Return the head's layers, on maps of `channels`, by their names in a state dict."""
 
     def check(self, target: Target, size: Size) -> None:
         """Raise ValueError if the target of a picture of `size` lacks what the head learns."""
@@ -101,12 +103,17 @@ class Head(Protocol):
 
 
 class RoIHeads(nn.ModuleDict):
-    """The list of a detector's heads, and the layers of them all."""
+    """The list of a detector's heads, and the layers of them all.
 
-    def __init__(self, heads: Sequence[Head]) -> None:
-        super().__init__({name: layer for head in heads for name, layer in head.build().items()})
+    `channels`: those of the pyramid's maps. `sampling`: how proposals are drawn in training.
+    """
+
+    def __init__(self, heads: Sequence[Head], channels: int, sampling: Sampling = SAMPLING) -> None:
+        super().__init__(
+            {name: layer for head in heads for name, layer in head.build(channels).items()}
+        )
         self.heads = tuple(heads)
-        self.sampling = Sampling(0.5, 0.5, 512, 0.25)
+        self.sampling = sampling
 
     def forward(
         self,
@@ -193,7 +200,8 @@ class BoxHead:
     """The head that finds what is in each proposal, and where exactly: classes, scores and boxes.
 
     `classes`: with the background, 0. `convolutions`: whether four of them, with batch
-    normalization, come before the linear layer. Thresholds and counts have torchvision's names.
+    normalization, come before the linear layer. `hidden`: how many numbers a linear layer gives.
+    Thresholds and counts have torchvision's names.
     """
 
     part: ClassVar[Part | None] = None
@@ -204,14 +212,16 @@ class BoxHead:
     nms_thresh: float = 0.5
     detections_per_img: int = 100
     weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+    hidden: int = 1024
 
-    def build(self) -> dict[str, nn.Module]:
+    def build(self, channels: int) -> dict[str, nn.Module]:
         """Return the pooling, the head and the predictor."""
         pool, layers, predictor = layers_of("box")
+        kind = ConvolutionalHead if self.convolutions else LinearHead
         return {
             pool: MultiScaleRoIAlign(7, 2),
-            layers: ConvolutionalHead() if self.convolutions else LinearHead(),
-            predictor: BoxPredictor(self.classes),
+            layers: kind(channels, self.hidden),
+            predictor: BoxPredictor(self.classes, self.hidden),
         }
 
     def check(self, target: Target, size: Size) -> None:
@@ -299,50 +309,50 @@ class BoxHead:
         return {**found, "boxes": resize_boxes(found["boxes"], size, original)}
 
     def _answers(self, features: Features, boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        x = features.seen_by("box", boxes)  # -> (k, 256, 7, 7) -> (k, 1024)
+        x = features.seen_by("box", boxes)  # -> (k, c, 7, 7) -> (k, hidden)
         *_, predictor = layers_of("box")
         answers: tuple[Tensor, Tensor] = features.modules[predictor](x)
         return answers  # (k, classes), (k, 4 * classes)
 
 
 class LinearHead(nn.Module):
-    """Two linear layers: (k, 256, 7, 7) to (k, 1024)."""
+    """Two linear layers: (k, c, 7, 7) to (k, hidden)."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.fc6 = nn.Linear(CHANNELS * 7 * 7, 1024)
-        self.fc7 = nn.Linear(1024, 1024)
+        self.fc6 = nn.Linear(channels * 7 * 7, hidden)
+        self.fc7 = nn.Linear(hidden, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (k, 1024) of each region."""
-        x = x.flatten(1)  # (k, 256, 7, 7) -> (k, 12544)
-        x = F.relu(self.fc6(x))  # -> (k, 1024)
+        """Return the features (k, hidden) of each region."""
+        x = x.flatten(1)  # (k, c, 7, 7) -> (k, 49 c)
+        x = F.relu(self.fc6(x))  # -> (k, hidden)
         return F.relu(self.fc7(x))
 
 
 class ConvolutionalHead(nn.Sequential):
-    """Four 3x3 convolutions and a linear layer: (k, 256, 7, 7) to (k, 1024).
+    """Four 3x3 convolutions and a linear layer: (k, c, 7, 7) to (k, hidden).
 
     Li et al., *Benchmarking Detection Transfer Learning* (arXiv 2111.11429), appendix.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__(
-            *(conv_norm(CHANNELS, CHANNELS, 3) for _ in range(4)),
+            *(conv_norm(channels, channels, 3) for _ in range(4)),
             nn.Flatten(),
-            nn.Linear(CHANNELS * 7 * 7, 1024),
+            nn.Linear(channels * 7 * 7, hidden),
             nn.ReLU(inplace=True),
         )
         draw_weights(self)
 
 
 class BoxPredictor(nn.Module):
-    """Scores of all classes and a box for each: (k, 1024) to (k, classes) and (k, 4 * classes)."""
+    """Scores of all classes and a box for each: (k, hidden) to (k, classes), (k, 4 * classes)."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, hidden: int = 1024) -> None:
         super().__init__()
-        self.cls_score = nn.Linear(1024, classes)
-        self.bbox_pred = nn.Linear(1024, classes * 4)
+        self.cls_score = nn.Linear(hidden, classes)
+        self.bbox_pred = nn.Linear(hidden, classes * 4)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores before the softmax, and codes of boxes."""

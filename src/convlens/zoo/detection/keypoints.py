@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from convlens.zoo.detection.anatomy import HEADS, Limb, Part, layers_of
 from convlens.zoo.detection.heads import Detection, Features, SampledProposals
-from convlens.zoo.detection.pyramid import CHANNELS
 from convlens.zoo.detection.regions import MultiScaleRoIAlign
 from convlens.zoo.detection.resizing import Size, Target, resize_points
 from convlens.zoo.layers import draw_weights
@@ -42,28 +41,31 @@ KEYPOINTS = Part(
     limbs=LIMBS,
 )
 
-WIDTH = 512
-
 
 @dataclass(frozen=True)
 class KeypointHead:
-    """The head with a map of 56 x 56 in each box for each of `points`; its peak is the point."""
+    """The head with a map of 56 x 56 in each box for each of `points`; its peak is the point.
+
+    It has `convolutions`, each of `width` channels.
+    """
 
     part: ClassVar[Part | None] = KEYPOINTS
 
     points: int = 17
+    convolutions: int = 8
+    width: int = 512
 
-    def build(self) -> dict[str, nn.Module]:
+    def build(self, channels: int) -> dict[str, nn.Module]:
         """Return the pooling, the head and the predictor."""
         layers: list[nn.Module] = []
-        for c in (CHANNELS, *[WIDTH] * 7):
-            layers += [nn.Conv2d(c, WIDTH, 3, padding=1), nn.ReLU(inplace=True)]
+        for c in (channels, *[self.width] * (self.convolutions - 1)):
+            layers += [nn.Conv2d(c, self.width, 3, padding=1), nn.ReLU(inplace=True)]
         head = nn.Sequential(*layers)
         draw_weights(head)
         return {
             POOL: MultiScaleRoIAlign(14, 2),
             LAYERS: head,
-            PREDICTOR: KeypointPredictor(self.points),
+            PREDICTOR: KeypointPredictor(self.width, self.points),
         }
 
     def check(self, target: Target, size: Size) -> None:
@@ -117,24 +119,24 @@ class KeypointHead:
         return {**found, "keypoints": resize_points(found["keypoints"], size, original)}
 
     def _answers(self, features: Features, boxes: Sequence[Tensor]) -> Tensor:
-        x = features.seen_by("keypoint", boxes)  # -> (k, 512, 14, 14)
+        x = features.seen_by("keypoint", boxes)  # -> (k, width, 14, 14)
         logits: Tensor = features.modules[PREDICTOR](x)  # -> (k, points, 56, 56)
         return logits
 
 
 class KeypointPredictor(nn.Module):
-    """A map for each keypoint, four times as fine: (k, 512, 14, 14) to (k, points, 56, 56)."""
+    """A map for each keypoint, four times as fine: (k, width, 14, 14) to (k, points, 56, 56)."""
 
-    def __init__(self, points: int) -> None:
+    def __init__(self, width: int, points: int) -> None:
         super().__init__()
-        self.kps_score_lowres = nn.ConvTranspose2d(WIDTH, points, 4, 2, 1)
+        self.kps_score_lowres = nn.ConvTranspose2d(width, points, 4, 2, 1)
         nn.init.kaiming_normal_(self.kps_score_lowres.weight, mode="fan_out", nonlinearity="relu")
         if self.kps_score_lowres.bias is not None:
             nn.init.zeros_(self.kps_score_lowres.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the maps, before any softmax."""
-        x = self.kps_score_lowres(x)  # (k, 512, 14, 14) -> (k, points, 28, 28)
+        x = self.kps_score_lowres(x)  # (k, width, 14, 14) -> (k, points, 28, 28)
         return F.interpolate(x, scale_factor=2.0, mode="bilinear")  # -> (k, points, 56, 56)
 
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from convlens.zoo.detection.anatomy import HEADS, Part, layers_of
 from convlens.zoo.detection.heads import Detection, Features, SampledProposals
-from convlens.zoo.detection.pyramid import CHANNELS
 from convlens.zoo.detection.regions import MultiScaleRoIAlign, roi_align
 from convlens.zoo.detection.resizing import Size, Target
 from convlens.zoo.layers import conv_norm, draw_weights
@@ -34,20 +33,24 @@ MASKS = Part(
 
 @dataclass(frozen=True)
 class MaskHead:
-    """The head with a mask of 28 x 28 for each class in each box; `norm`: batch normalization."""
+    """The head with a mask of 28 x 28 for each class in each box.
+
+    `norm`: whether its `convolutions` are followed by batch normalization.
+    """
 
     part: ClassVar[Part | None] = MASKS
 
     classes: int
     norm: bool = False
+    convolutions: int = 4
 
-    def build(self) -> dict[str, nn.Module]:
+    def build(self, channels: int) -> dict[str, nn.Module]:
         """Return the pooling, the head and the predictor."""
-        layers = [convolution(self.norm) for _ in range(4)]
+        layers = [convolution(channels, self.norm) for _ in range(self.convolutions)]
         predictor = nn.Sequential()
-        predictor.add_module("conv5_mask", nn.ConvTranspose2d(CHANNELS, CHANNELS, 2, 2))
+        predictor.add_module("conv5_mask", nn.ConvTranspose2d(channels, channels, 2, 2))
         predictor.add_module("relu", nn.ReLU(inplace=True))
-        predictor.add_module("mask_fcn_logits", nn.Conv2d(CHANNELS, self.classes, 1))
+        predictor.add_module("mask_fcn_logits", nn.Conv2d(channels, self.classes, 1))
         for name, weight in predictor.named_parameters():
             if name.endswith("weight"):
                 nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
@@ -107,17 +110,17 @@ class MaskHead:
         return {**found, "masks": paste_masks(found["masks"], found["boxes"], original)}
 
     def _answers(self, features: Features, boxes: Sequence[Tensor]) -> Tensor:
-        x = features.seen_by("mask", boxes)  # -> (k, 256, 14, 14)
+        x = features.seen_by("mask", boxes)  # -> (k, c, 14, 14)
         logits: Tensor = features.modules[PREDICTOR](x)  # -> (k, classes, 28, 28)
         return logits
 
 
-def convolution(norm: bool) -> nn.Sequential:
+def convolution(c: int, norm: bool) -> nn.Sequential:
     """Return a 3x3 convolution, normalized or with a bias, and its ReLU."""
     if norm:
-        layers = conv_norm(CHANNELS, CHANNELS, 3)
+        layers = conv_norm(c, c, 3)
     else:
-        layers = nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.ReLU(inplace=True))
+        layers = nn.Sequential(nn.Conv2d(c, c, 3, padding=1), nn.ReLU(inplace=True))
     draw_weights(layers)
     return layers
 

@@ -20,7 +20,6 @@ from convlens.zoo.detection.boxes import (
     remove_small_boxes,
 )
 from convlens.zoo.detection.matching import BETWEEN, NOTHING, Sampling, draw, match
-from convlens.zoo.detection.pyramid import CHANNELS
 from convlens.zoo.detection.resizing import Size, Target
 
 __all__ = ["PROPOSING", "Proposing", "RegionProposalNetwork", "anchors"]
@@ -59,16 +58,16 @@ PROPOSING = Proposing()
 class ProposalHead(nn.Module):
     """Two answers for each anchor of each cell: whether something is there, and where exactly."""
 
-    def __init__(self, anchors_a_cell: int, convolutions: int) -> None:
+    def __init__(self, channels: int, anchors_a_cell: int, convolutions: int) -> None:
         super().__init__()
         self.conv = nn.Sequential(
             *(
-                nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.ReLU(inplace=True))
+                nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True))
                 for _ in range(convolutions)
             )
         )
-        self.cls_logits = nn.Conv2d(CHANNELS, anchors_a_cell, 1)
-        self.bbox_pred = nn.Conv2d(CHANNELS, anchors_a_cell * 4, 1)
+        self.cls_logits = nn.Conv2d(channels, anchors_a_cell, 1)
+        self.bbox_pred = nn.Conv2d(channels, anchors_a_cell * 4, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.01)
@@ -76,20 +75,24 @@ class ProposalHead(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scores (n, h * w * a) and codes (n, h * w * a, 4) of one level (n, 256, h, w)."""
-        x = self.conv(level)  # (n, 256, h, w)
+        """Return scores (n, h * w * a) and codes (n, h * w * a, 4) of one level (n, c, h, w)."""
+        x = self.conv(level)  # (n, c, h, w)
         scores = self.cls_logits(x).permute(0, 2, 3, 1)  # -> (n, a, h, w) -> (n, h, w, a)
         codes = self.bbox_pred(x).permute(0, 2, 3, 1)  # -> (n, 4 a, h, w) -> (n, h, w, 4 a)
         return scores.flatten(1), codes.reshape(len(x), -1, 4)
 
 
 class RegionProposalNetwork(nn.Module):
-    """A few hundred boxes worth a look for each picture, and two losses in training."""
+    """A few hundred boxes worth a look for each picture, and two losses in training.
 
-    def __init__(self, settings: Proposing) -> None:
+    `channels`: those of the pyramid's maps.
+    """
+
+    def __init__(self, settings: Proposing, channels: int) -> None:
         super().__init__()
         self.settings = settings
-        self.head = ProposalHead(len(settings.sizes[0]) * len(RATIOS), settings.convolutions)
+        anchors_a_cell = len(settings.sizes[0]) * len(RATIOS)
+        self.head = ProposalHead(channels, anchors_a_cell, settings.convolutions)
 
     def forward(
         self,

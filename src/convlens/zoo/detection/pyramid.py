@@ -8,14 +8,14 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlens.zoo.layers import FrozenNorm2d, Norm
+from convlens.zoo.layers import FrozenNorm2d, Norm, conv_norm, draw_weights
 from convlens.zoo.mobilenet import MOBILENETS, mobilenet_features
-from convlens.zoo.resnet import RESNETS, ResNet
+from convlens.zoo.resnet import RESNETS, ResNet, halving
 
-__all__ = ["CHANNELS", "Backbone", "mobilenet_backbone", "resnet_backbone"]
+__all__ = ["CHANNELS", "Backbone", "mobilenet_backbone", "resnet_backbone", "small_backbone"]
 
 CHANNELS = 256
-"""The channels of every map of a pyramid."""
+"""The usual number of channels of every map of a pyramid."""
 
 
 class ResNetBody(nn.Module):
@@ -66,17 +66,39 @@ class MobileNetBody(nn.ModuleList):
         return maps
 
 
+class SmallBody(nn.Module):
+    """Four strided convolutions and three blocks: (n, 3, h, w) to maps of 1/4, 1/8 and 1/16."""
+
+    channels = (48, 64, 96)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv_norm(3, 24, 3, stride=2)
+        self.layer1 = halving(24, 48)
+        self.layer2 = halving(48, 64)
+        self.layer3 = halving(64, 96)
+        draw_weights(self)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps after each stage, the finest first."""
+        x = self.stem(x)  # (n, 3, h, w) -> (n, 24, h / 2, w / 2)
+        c2 = self.layer1(x)  # -> (n, 48, h / 4, w / 4)
+        c3 = self.layer2(c2)  # -> (n, 64, h / 8, w / 8)
+        c4 = self.layer3(c3)  # -> (n, 96, h / 16, w / 16)
+        return [c2, c3, c4]
+
+
 class FeaturePyramid(nn.Module):
-    """Maps of several scales and 256 channels, to each of which the coarser ones are added.
+    """Maps of several scales and `width` channels, to each of which the coarser ones are added.
 
     Lin et al., *Feature Pyramid Networks for Object Detection* (arXiv 1612.03144), section 3. A
     last level has every second cell of the coarsest, for the largest anchors (section 4.1).
     """
 
-    def __init__(self, channels: Sequence[int], norm: Norm | None) -> None:
+    def __init__(self, channels: Sequence[int], norm: Norm | None, width: int = CHANNELS) -> None:
         super().__init__()
-        self.inner_blocks = nn.ModuleList(plain(c, CHANNELS, 1, norm) for c in channels)
-        self.layer_blocks = nn.ModuleList(plain(CHANNELS, CHANNELS, 3, norm) for _ in channels)
+        self.inner_blocks = nn.ModuleList(plain(c, width, 1, norm) for c in channels)
+        self.layer_blocks = nn.ModuleList(plain(width, width, 3, norm) for _ in channels)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight, a=1)
@@ -84,16 +106,16 @@ class FeaturePyramid(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Return (n, 256, h, w) for each of maps (n, c, h, w), the finest first, and one more."""
+        """Return (n, width, h, w) for each of maps (n, c, h, w), the finest first, and one more."""
         above: Tensor | None = None
         levels: list[Tensor] = []
         for i in reversed(range(len(maps))):
-            inner = self.inner_blocks[i](maps[i])  # (n, c, h, w) -> (n, 256, h, w)
+            inner = self.inner_blocks[i](maps[i])  # (n, c, h, w) -> (n, width, h, w)
             if above is not None:
-                inner = inner + F.interpolate(above, size=inner.shape[2:])  # -> (n, 256, h, w)
+                inner = inner + F.interpolate(above, size=inner.shape[2:])  # -> the same
             levels.insert(0, self.layer_blocks[i](inner))
             above = inner
-        levels.append(F.max_pool2d(levels[-1], 1, 2))  # (n, 256, h, w) -> (n, 256, h / 2, w / 2)
+        levels.append(F.max_pool2d(levels[-1], 1, 2))  # -> (n, width, h / 2, w / 2)
         return levels
 
 
@@ -104,12 +126,21 @@ def plain(c: int, k: int, size: int, norm: Norm | None) -> nn.Sequential:
 
 
 class Backbone(nn.Module):
-    """A body and the pyramid over it: pictures (n, 3, h, w) to maps (n, 256, ...), finest first."""
+    """A body and the pyramid over it: pictures (n, 3, h, w) to maps, the finest first.
 
-    def __init__(self, body: ResNetBody | MobileNetBody, norm: Norm | None = None) -> None:
+    `channels`: how many every map has.
+    """
+
+    def __init__(
+        self,
+        body: ResNetBody | MobileNetBody | SmallBody,
+        norm: Norm | None = None,
+        channels: int = CHANNELS,
+    ) -> None:
         super().__init__()
+        self.channels = channels
         self.body = body
-        self.fpn = FeaturePyramid(body.channels, norm)
+        self.fpn = FeaturePyramid(body.channels, norm, channels)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the levels of the pyramid; the last serves only proposals."""
@@ -142,3 +173,13 @@ def mobilenet_backbone(eps: float) -> Backbone:
     [2, 2, 1]
     """
     return Backbone(MobileNetBody(partial(FrozenNorm2d, eps=eps)))
+
+
+def small_backbone(channels: int) -> Backbone:
+    """Return the small body and a pyramid of `channels`; levels of 1/4, 1/8, 1/16 and 1/32.
+
+    >>> import torch
+    >>> [tuple(level.shape[1:]) for level in small_backbone(48)(torch.zeros(1, 3, 64, 64))]
+    [(48, 16, 16), (48, 8, 8), (48, 4, 4), (48, 2, 2)]
+    """
+    return Backbone(SmallBody(), channels=channels)

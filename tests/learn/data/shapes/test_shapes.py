@@ -98,7 +98,7 @@ def test_boxed_samples_have_what_was_asked_for(kind: ShapesKind) -> None:
 
 def test_maps_count_the_ground_as_0() -> None:
     samples, boxed = Shapes("maps", 1, 20), Shapes("masks", 1, 20)
-    assert samples.classes == ("ground", *FIGURES)
+    assert samples.classes == ("__background__", *FIGURES)
     for i in range(20):
         sample, full = samples.read(i), boxed.read(i)
         assert isinstance(sample, Mapped)

@@ -1,4 +1,7 @@
-"""Know the outlines of the eight figures, and how much of each pixel a figure covers."""
+"""Know the outlines of the eight figures, and how much of each pixel a figure covers.
+
+Each figure is its own mirror image, so that mirroring keeps the category.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from convlens.zoo.categories import FIGURES, POINTS
+
 __all__ = ["FIGURES", "PAIRS", "POINTS", "PlacedFigure", "points_of"]
 
-FIGURES = ("disc", "ring", "square", "triangle", "star", "cross", "half", "arrow")
-"""The names of the figures. Each is its own mirror image, so that mirroring keeps the category."""
-
-POINTS = ("tip", "left", "right", "tail")
-"""The names of the arrow's points, as seen from its tail."""
 
 PAIRS = ((1, 2),)
 """The points that change places in a mirror."""

@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from convlens.learn.data.shapes.dice import Dice
 from convlens.learn.data.shapes.figures import FIGURES, PlacedFigure
 from convlens.learn.data.shapes.scenes import colour, ground
+from convlens.zoo.categories import MOTIONS
 
 __all__ = ["MIRRORED", "MOTIONS", "clip"]
-
-MOTIONS = ("left", "right", "up", "down", "clockwise", "anticlockwise")
-"""The names of the motions."""
 
 MIRRORED = ((0, 1), (4, 5))
 """The motions that change places in a mirror."""

@@ -139,7 +139,8 @@ def _between(size: int, cells: int) -> NDArray[np.float32]:
     """Return the weights (size, cells + 1) that interpolate between corners of cells."""
     place = np.linspace(0, cells, size)
     distance = np.abs(place[:, None] - np.arange(cells + 1))
-    return np.maximum(1 - distance, 0).astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(1 - distance, 0).astype(np.float32)
+    return weights
 
 
 def colour(dice: Dice, base: NDArray[np.float64], contrast: float) -> NDArray[np.float64]:

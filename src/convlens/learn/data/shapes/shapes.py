@@ -17,6 +17,7 @@ from convlens.learn.data.shapes.figures import FIGURES, PAIRS, POINTS
 from convlens.learn.data.shapes.motions import MIRRORED, MOTIONS, clip
 from convlens.learn.data.shapes.scenes import scene
 from convlens.learn.data.splits import Data
+from convlens.zoo.categories import BACKGROUND
 
 __all__ = ["Shapes", "ShapesKind", "shapes_data"]
 
@@ -86,7 +87,7 @@ class Shapes:
         """Return the names of the figures or motions; a map's number 0 is the ground."""
         if self.kind == "clips":
             return MOTIONS
-        return ("ground", *FIGURES) if self.kind == "maps" else FIGURES
+        return (BACKGROUND, *FIGURES) if self.kind == "maps" else FIGURES
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -156,7 +157,7 @@ def shapes_data(
 
     >>> data = shapes_data("maps", 20, 10)
     >>> len(data.train), len(data.held_out), data.train.classes[0]
-    (20, 10, 'ground')
+    (20, 10, '__background__')
     """
     seeds = 2 * operator.index(seed), 2 * operator.index(seed) + 1
     train, other = (
