@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from convlens.learn.training.data import Examples
+from convlens.learn.training.epochs import accuracy
 from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from convlens.learn.training.data import Examples
 from convlens.learn.training.digits import digits_data
-from convlens.learn.training.epochs import accuracy
 from convlens.zoo import digits, filters, model
 from convlens.zoo.small import EYE, KERNELS, LUMA
 from convlens.zoo.weights import DATA, DIGITS, metadata

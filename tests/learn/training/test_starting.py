@@ -96,7 +96,7 @@ def test_a_balanced_loss_weighs_a_rare_category_as_much_as_a_frequent_one() -> N
         network = nn.Linear(1, 2)
         recipe = Recipe(epochs=150, batch=12, balance=balance, rate=0.05, decay=0, threads=1)
         list(train(network, data, recipe))
-        chances.append(float(network(inputs[:1]).softmax(1)[0, 1]))
+        chances.append(network(inputs[:1]).softmax(1)[0, 1].item())
     assert chances[0] == pytest.approx(2 / 12, abs=0.02)
     assert chances[1] == pytest.approx(0.5, abs=0.02)
 

@@ -22,14 +22,15 @@ class CrossEntropy:
     """The cross-entropy between scores and categories, in nats.
 
     `scores_of`: takes the scores (n, categories, *space) from what the network gives, each with its
-    share in the loss. `smooth`: label smoothing. `per_class`: the weight of each category.
-    `ignored`: the number of a category that counts nothing.
+    share in the loss. `classes`: how many there are. `smooth`: label smoothing. `per_class`: the
+    weight of each category. `ignored`: the number of a category that counts nothing.
 
     Source: label smoothing as in Szegedy et al., *Rethinking the Inception Architecture*
     (arXiv 1512.00567, section 7).
     """
 
     scores_of: Callable[[Any], Sequence[tuple[Tensor, float]]]
+    classes: int
     smooth: float
     per_class: Tensor | None
     ignored: int = -100
@@ -46,6 +47,7 @@ class CrossEntropy:
         """Return the summed cross-entropy."""
         total = None
         for scores, share in self.scores_of(network(inputs)):
+            self._check(scores)
             loss = share * F.cross_entropy(
                 scores.float(),
                 targets.long(),
@@ -58,6 +60,14 @@ class CrossEntropy:
         if total is None:
             raise ValueError("`network` must give scores, and gave none; return a tensor of them")
         return {"cross_entropy": total}
+
+    def _check(self, scores: Tensor) -> None:
+        if scores.shape[1] < self.classes:
+            raise ValueError(
+                f"`network` must give scores (n, categories) for the {self.classes} categories of "
+                f"the data, 0 to {self.classes - 1}, and gives {tuple(scores.shape)}; change its "
+                "last layer"
+            )
 
 
 def cross_entropy(
@@ -81,4 +91,4 @@ def cross_entropy(
             )
         each = np.maximum(counts.per_class, 1)
         per_class = torch.from_numpy(counts.samples / (len(each) * each)).float()
-    return CrossEntropy(scores_of, recipe.smooth, per_class, ignored)
+    return CrossEntropy(scores_of, counts.classes, recipe.smooth, per_class, ignored)

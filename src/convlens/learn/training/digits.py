@@ -14,7 +14,14 @@ from convlens.zoo.weights import DATA
 __all__ = ["DIGITS_RECIPE", "digits_data", "digits_samples", "digits_split"]
 
 DIGITS_RECIPE = Recipe(
-    epochs=60, batch=32, rate=3e-3, decay=1e-2, augmentations=("affine",), threads=1, seed=0
+    epochs=60,
+    batch=32,
+    rate=6e-3,
+    decay=1e-2,
+    ema=0.995,
+    augmentations=("affine",),
+    threads=1,
+    seed=2,
 )
 """The recipe with which the shipped weights were trained."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from convlens.learn.augmenting.numbers import mix
 from convlens.learn.run_folder import RunFolder
@@ -27,17 +28,17 @@ def diverged(
     The step changed no weight, but running it has changed the statistics of norms; those are put
     back first.
     """
-    with torch.no_grad():
-        for name, buffer in stepper.network.named_buffers():
-            buffer.copy_(error.buffers[name])
     seed = mix(stepper.recipe.seed, error.step)
     born = None
-    with same_numbers(stepper.recipe, seed, stepper.device):
-        for part in parts:
+    for part in parts:
+        _put_back(stepper.network, error)
+        with same_numbers(stepper.recipe, seed, stepper.device):
             born = born or _forwards(stepper, part)
     if born is None:
+        _put_back(stepper.network, error)
         with same_numbers(stepper.recipe, seed, stepper.device):
             born = _backwards(stepper, parts)
+    _put_back(stepper.network, error)
     kept = " and the last good checkpoint stays" if folder is not None else ""
     rate = stepper.recipe.rate
     where = f"in {born}" if born else "in the loss"
@@ -46,6 +47,12 @@ def diverged(
         f"was born {where}; no weight was changed{kept}; use a smaller `rate` (={rate:g}), such as "
         f"{rate / 10:g}, or look at the samples {', '.join(_keys(parts))}"
     )
+
+
+@torch.no_grad()
+def _put_back(network: nn.Module, error: DivergedStep) -> None:
+    for name, buffer in network.named_buffers():
+        buffer.copy_(error.buffers[name])
 
 
 def _keys(parts: Sequence[Batch]) -> list[str]:
@@ -87,16 +94,17 @@ def _backwards(stepper: Stepper, parts: Sequence[Batch]) -> str | None:
 
 @contextmanager
 def _watching(network: nn.Module, found: list[str]) -> Iterator[None]:
-    def watch(name: str, tensors: Any) -> None:
-        if _bad(tensors):
-            found.append(name)
+    """Add to `found` the modules that gradients leave not finite, the first one first."""
 
+    def enter(name: str, inputs: Any) -> None:
+        for one in tree_leaves(inputs):
+            if isinstance(one, Tensor) and one.requires_grad:
+                one.register_hook(lambda grad: found.append(name) if _bad([grad]) else None)
+
+    leaves = [one for one in network.named_modules() if not any(True for _ in one[1].children())]
     hooks = [
-        module.register_full_backward_hook(
-            lambda _, given, got, name=name: watch(name, (*given, *got))
-        )
-        for name, module in network.named_modules()
-        if not any(True for _ in module.children())
+        module.register_forward_pre_hook(lambda _, inputs, name=name: enter(name, inputs))
+        for name, module in leaves
     ]
     try:
         yield

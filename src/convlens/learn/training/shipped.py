@@ -20,5 +20,26 @@ class Shipped:
 
 SHIPPED: dict[str, Shipped] = {
     "digits": Shipped("digits", DIGITS_RECIPE),
+    "shapes_resnet": Shipped(
+        "shapes",
+        Recipe(epochs=14, rate=3e-3, smooth=0.05, augmentations=("mirror",), precision="bfloat16"),
+    ),
+    "shapes_boxes": Shipped(
+        "shapes", Recipe(epochs=2, batch=8, rate=2e-3, augmentations=("mirror",))
+    ),
+    "shapes_masks": Shipped(
+        "shapes", Recipe(epochs=5, batch=8, rate=2e-3, augmentations=("mirror",))
+    ),
+    "shapes_keypoints": Shipped(
+        "shapes", Recipe(epochs=5, batch=8, rate=2e-3, augmentations=("mirror",))
+    ),
+    "shapes_unet": Shipped(
+        "shapes",
+        Recipe(epochs=20, batch=32, rate=3e-3, augmentations=("mirror",), precision="bfloat16"),
+    ),
+    "shapes_clips": Shipped(
+        "shapes",
+        Recipe(epochs=2, batch=32, rate=2e-3, augmentations=("mirror",), precision="bfloat16"),
+    ),
 }
 """Every network whose weights come with convlens, by its name."""

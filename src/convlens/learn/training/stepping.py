@@ -134,13 +134,24 @@ class Stepper:
         sums = dict.fromkeys(weights, 0.0)
         self.optimizer.zero_grad(set_to_none=True)
         for part in parts:
-            found = self.losses(part)
+            found = self._checked_losses(part)
             total = sum(loss / max(weights[name], 1e-12) for name, loss in found.items())
             if isinstance(total, Tensor) and total.requires_grad:
                 total.backward()  # type: ignore[no-untyped-call]
             for name, loss in found.items():
                 sums[name] += float(loss.detach())
         return {name: (sums[name], weights[name]) for name in weights}
+
+    def _checked_losses(self, part: Batch) -> Mapping[str, Tensor]:
+        try:
+            return self.losses(part)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                f"`batch` (={self.recipe.batch}) must give batch normalization at least 2 samples "
+                "at a time, and there was one; use 2 or more, and fewer parts"
+            ) from error
 
     def losses(self, part: Batch) -> Mapping[str, Tensor]:
         """Return the losses of a part of a step, in the recipe's precision."""
