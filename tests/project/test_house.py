@@ -22,6 +22,7 @@ LATE = {
     "llvmlite": "it takes as long as a small convolution",
     "convlens.compute.kernels.language": "it loads llvmlite",
     "av": "it is an optional extra",
+    "faster_coco_eval": "it loads OpenCV where that is installed, and only detectors need it",
     "convlens.lab.widget": "it loads anywidget, an optional extra",
     "rich": "it draws what most commands do not show",
     "psutil": "it is asked on rare occasions",

@@ -8,7 +8,10 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-__all__ = ["Measure", "Judgement"]
+__all__ = ["Judgement", "Measure", "State"]
+
+State = dict[str, NDArray[Any]]
+"""All that a measure has added up, by name."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,20 @@ class Measure(Protocol):
         `outputs`: what the network gives in evaluation mode. `targets`: those of the batch.
         """
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> State:
         """Return all that was added up."""
 
     def merge(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Add what another process, or an earlier one, added up."""
 
     def values(self) -> dict[str, float]:
-        """Return the measures by name, the one that decides which checkpoint is best first."""
+        """Return the measures by name, the one that decides which checkpoint is best first.
+
+        One that nothing was counted for is not a number.
+        """
+
+    def by_class(self) -> dict[str, float]:
+        """Return the first of the measures for each class by name, not a number without truth."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences on the rules by which it was measured."""

@@ -1,0 +1,203 @@
+"""Compute average precision by COCO's rules, with faster-coco-eval.
+
+Lin et al., *Microsoft COCO: Common Objects in Context* (arXiv 1405.0312); cocodataset.org,
+detection evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlens.learn.measuring.measure import State
+
+__all__ = ["AREAS", "MOST_BOXES", "MOST_POINTS", "Evaluation", "Precisions"]
+
+MOST_BOXES, MOST_POINTS = 100, 20
+"""How many detections of a class count in a picture: of boxes and masks, and of points."""
+
+AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2)}
+AREAS["large"] = (96.0**2, 1e10)
+"""The least and most area of figures, in square pixels."""
+
+Rows = list[dict[str, Any]]
+Overlap = Callable[[int, int], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Precisions:
+    """Precision by IoU threshold (0.50 to 0.95), recall (0 to 1), class and area; -1 for no truth.
+
+    `values`: (10, 101, classes, areas), areas perhaps the first only; `classes` (classes,): labels.
+    """
+
+    values: NDArray[np.float64]
+    classes: NDArray[np.int64]
+
+    def mean(self, threshold: float | None = None, area: str = "all") -> float:
+        """Return the mean over thresholds, or at one, and over recalls and classes with truth."""
+        chosen = self.values[..., list(AREAS).index(area)]
+        if threshold is not None:
+            chosen = chosen[round((threshold - 0.5) / 0.05)]
+        known = chosen[chosen > -1]
+        return float(known.mean()) if known.size else float("nan")
+
+    def by_label(self) -> dict[int, float]:
+        """Return the average precision of each label, over all thresholds."""
+        return {
+            int(label): Precisions(self.values[:, :, [k]], self.classes[[k]]).mean()
+            for k, label in enumerate(self.classes)
+        }
+
+
+class Evaluation:
+    """Detections and truth of pictures, ready to be compared.
+
+    `state`: as `FigureArrays.state` gives it, with the pictures in the order that breaks ties.
+    """
+
+    def __init__(self, state: State) -> None:
+        # Late, as it loads OpenCV where that is installed, and other measures do without.
+        from faster_coco_eval import COCO
+
+        self._state = state
+        self._classes = np.unique(state["true_labels"][~state["true_crowd"]])
+        self._true_pictures = np.repeat(np.arange(len(state["truths"])), state["truths"])
+        self._found_pictures = np.repeat(np.arange(len(state["found"])), state["found"])
+        dataset = {
+            "images": [{"id": i + 1} for i in range(len(state["found"]))],
+            "categories": [{"id": label} for label in self._classes.tolist()],
+        }
+        self._sides = []
+        for rows in (self._true_rows(), self._found_rows()):
+            side = COCO()
+            side.dataset = {**dataset, "annotations": rows}
+            side.createIndex()
+            self._sides.append(side)
+
+    def boxes(self) -> Precisions:
+        """Return the precisions by the IoU of boxes, in all ranges of area."""
+        return self._precisions("bbox", MOST_BOXES, AREAS)
+
+    def masks(self) -> Precisions:
+        """Return the precisions by the IoU of masks, of figures of any area."""
+        return self._precisions("bbox", MOST_BOXES, {"all": AREAS["all"]}, self._mask_overlap())
+
+    def points(self, sigmas: tuple[float, ...]) -> Precisions:
+        """Return the precisions by the similarity of points, of figures of any area."""
+        areas = {"all": AREAS["all"]}
+        return self._precisions("keypoints", MOST_POINTS, areas, sigmas=list(sigmas))
+
+    def _precisions(
+        self,
+        kind: str,
+        most: int,
+        areas: dict[str, tuple[float, float]],
+        overlap: Overlap | None = None,
+        sigmas: list[float] | None = None,
+    ) -> Precisions:
+        from faster_coco_eval import COCOeval_faster
+
+        if not len(self._classes):
+            return Precisions(np.full((10, 101, 0, len(areas)), -1.0), self._classes)
+        evaluation = COCOeval_faster(*self._sides, kind, kpt_oks_sigmas=sigmas)
+        if overlap is not None:
+            evaluation.computeIoU = overlap
+        # One count and few areas: the others cost time and are not asked for.
+        evaluation.params.maxDets = [most]
+        evaluation.params.areaRng = [list(area) for area in areas.values()]
+        evaluation.params.areaRngLbl = list(areas)
+        evaluation.params.catIds = self._classes.tolist()
+        evaluation.evaluate()
+        evaluation.accumulate()
+        return Precisions(np.asarray(evaluation.eval["precision"])[..., 0], self._classes)
+
+    def _true_rows(self) -> Rows:
+        state = self._state
+        chosen = np.flatnonzero(np.isin(state["true_labels"], self._classes))
+        columns: dict[str, Any] = {
+            "image_id": (self._true_pictures[chosen] + 1).tolist(),
+            "category_id": state["true_labels"][chosen].tolist(),
+            "area": state["true_areas"][chosen].tolist(),
+            "iscrowd": state["true_crowd"][chosen].astype(int).tolist(),
+            "bbox": _sized(state["true_boxes"][chosen]),
+        }
+        if "points" in state:
+            points = state["true_points"][chosen]
+            columns["keypoints"] = list(points.reshape(len(points), -1))
+            columns["num_keypoints"] = (points[:, :, 2] > 0).sum(1).tolist()
+        return _rows(columns)
+
+    def _found_rows(self) -> Rows:
+        state = self._state
+        chosen = np.flatnonzero(np.isin(state["labels"], self._classes))
+        boxes, pictures = state["boxes"][chosen], self._found_pictures[chosen]
+        rows = _rows({
+            "image_id": (pictures + 1).tolist(),
+            "category_id": state["labels"][chosen].tolist(),
+            "score": state["scores"][chosen].tolist(),
+            "area": (boxes[:, 2:] - boxes[:, :2]).prod(1).tolist(),
+        })  # fmt: skip
+        # Most have no truth to be compared with: their places are not looked at.
+        compared = np.flatnonzero(self._has_truth(pictures, state["labels"][chosen]))
+        for i, box in zip(compared.tolist(), _sized(boxes[compared]), strict=True):
+            rows[i]["bbox"] = box
+        if "points" in state:
+            given = np.flatnonzero(state["has_points"][chosen])
+            points = state["points"].reshape(len(state["points"]), -1)
+            places = (np.cumsum(state["has_points"]) - 1)[chosen[given]]
+            for i, place in zip(given.tolist(), places.tolist(), strict=True):
+                rows[i]["keypoints"] = points[place]
+        return rows
+
+    def _has_truth(
+        self, pictures: NDArray[np.int64], labels: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return which detections have a true figure of their class in their picture."""
+        most = 1 + max(int(self._state[n].max(initial=0)) for n in ("labels", "true_labels"))
+        true = self._true_pictures * most + self._state["true_labels"]
+        return np.isin(pictures * most + labels, true)
+
+    def _mask_overlap(self) -> Overlap:
+        """Return a function that gives the overlaps of the masks of a picture and class."""
+        state = self._state
+        pairs = [state[name] for name in ("overlap_found", "overlap_true", "overlaps")]
+        ends = {
+            name: np.concatenate([[0], np.cumsum(state[name])]).tolist()
+            for name in ("found", "truths", "overlap_counts")
+        }
+
+        def overlap(image: int, label: int) -> NDArray[np.float64]:
+            own = {name: slice(*edges[image - 1 : image + 1]) for name, edges in ends.items()}
+            found = np.flatnonzero(state["labels"][own["found"]] == label)
+            scores = state["scores"][own["found"]][found]
+            found = found[np.argsort(-scores, kind="stable")][:MOST_BOXES]
+            true = np.flatnonzero(state["true_labels"][own["truths"]] == label)
+            i, j, shares = (pair[own["overlap_counts"]] for pair in pairs)
+            every = np.zeros(
+                (own["found"].stop - own["found"].start, own["truths"].stop - own["truths"].start)
+            )
+            every[i, j] = shares
+            return every[np.ix_(found, true)]
+
+        return overlap
+
+
+def _rows(columns: dict[str, Any]) -> Rows:
+    """Return columns as rows with an id from 1, as 0 stands for no match."""
+    names = ("id", *columns)
+    numbers = range(1, len(columns["image_id"]) + 1)
+    return [
+        dict(zip(names, row, strict=True)) for row in zip(numbers, *columns.values(), strict=True)
+    ]
+
+
+def _sized(boxes: NDArray[np.float64]) -> list[list[float]]:
+    """Return boxes with their sizes instead of their far corners."""
+    sized = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1)
+    rows: list[list[float]] = sized.tolist()
+    return rows
