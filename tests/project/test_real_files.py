@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import threading
 import zipfile
@@ -16,6 +17,7 @@ from tests.data import real as real_files
 from tests.data.real import MEMBERS, Member, fetch, real
 
 CONTENT = b"numbers" * 1000
+DEBIAN = Member("some-data", "usr/share/data.gz", 7000, hashlib.sha256(CONTENT).hexdigest())
 MEMBER = Member("some-model==1.2", "some_model/net.pth", 7000, hashlib.sha256(CONTENT).hexdigest())
 
 
@@ -53,7 +55,7 @@ def asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_table_says_which_file_of_which_wheel() -> None:
     assert len(MEMBERS) == len(real_files.TABLE.splitlines())
     for name, member in MEMBERS.items():
-        assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+", member.package)
+        assert re.fullmatch(r"[a-z0-9-]+(==[0-9.]+)?", member.package)
         assert re.fullmatch(r"[0-9a-f]{64}", member.sha256)
         digits = re.search(r"-([0-9a-f]{8})\.", name)
         assert digits is None or member.sha256.startswith(digits[1])
@@ -127,3 +129,43 @@ def test_of_two_at_once_one_fetches(folder: Path, asked: list[str]) -> None:
     for thread in both:
         thread.join()
     assert asked == [MEMBER.package]
+
+
+def deb(folder: Path) -> Path:
+    """A package of Debian, made by its own tool."""
+    (folder / "made" / "DEBIAN").mkdir(parents=True)
+    (folder / "made" / "usr" / "share").mkdir(parents=True)
+    control = "Package: some-data\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n"
+    (folder / "made" / "DEBIAN" / "control").write_text(control)
+    (folder / "made" / "usr" / "share" / "data.gz").write_bytes(CONTENT)
+    path = folder / "some-data_1_all.deb"
+    subprocess.run(("dpkg-deb", "-b", str(folder / "made"), str(path)), check=True)
+    return path
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="it is a tool of Debian")
+def test_a_file_is_taken_out_of_a_package_of_debian(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MEMBERS, DEBIAN.name, DEBIAN)
+    path = deb(folder)
+    assert real(DEBIAN.name).read_bytes() == CONTENT
+    (folder / "files" / DEBIAN.name).unlink()
+    path.write_bytes(path.read_bytes()[:200])
+    real_files._unpacked.cache_clear()
+    with pytest.raises(ValueError, match=r"does not hold the data\.gz it should"):
+        real(DEBIAN.name)
+
+
+def test_without_apt_its_tests_are_skipped_even_in_ci(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setitem(MEMBERS, DEBIAN.name, DEBIAN)
+    with pytest.raises(pytest.skip.Exception, match=r"run `\./run real` once"):
+        real(DEBIAN.name)
+    assert fetch(folder, [DEBIAN]) == ["some-data"]
+    monkeypatch.setattr(real_files, "fetch", lambda: ["some-data"])
+    real_files.main()
+    assert "some-data of Debian could not be fetched" in capsys.readouterr().out

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from convlens.learn.sources.formats import NPY, PICTURES, SOUNDS, choice
+from convlens.learn.sources.formats import NIFTI, NPY, PICTURES, SOUNDS, choice
 
 __all__ = ["AS_IT_SAYS", "Json", "NetworkName", "Opening", "SourceName", "SourceNames"]
 
@@ -22,9 +22,9 @@ NetworkName = Annotated[
 SourceName = Annotated[
     str | None,
     Parameter(
-        help=f"A picture ({choice(PICTURES)}), a {NPY.name} array shaped as the network's input, "
-        f"or a {choice(SOUNDS)} sound for a network that reads signals; by default, the network's "
-        "own example."
+        help=f"A picture ({choice(PICTURES)}), a {NPY.name} array or {NIFTI.name} volume shaped "
+        f"as the network's input, or a {choice(SOUNDS)} sound for a network that reads signals; by "
+        "default, the network's own example."
     ),
 ]
 

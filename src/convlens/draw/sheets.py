@@ -21,6 +21,9 @@ __all__ = ["sheet"]
 _CELL = 256
 """The pixels of the sides of a cell."""
 
+_GAP = 8
+"""The pixels between two pictures."""
+
 _EM = 14
 """The height of the letters in pixels."""
 
@@ -84,7 +87,7 @@ def _drawn(sample: Sample, classes: Sequence[str]) -> Image.Image:
     if isinstance(sample, Mapped):
         said = Prediction(sample.key, map=sample.map.numpy(), categories=tuple(classes))
         image = draw_segments(image, said, scale)
-    image.thumbnail((_CELL, _CELL))
+    image.thumbnail((_CELL - _GAP, _CELL - _GAP))
     return image
 
 

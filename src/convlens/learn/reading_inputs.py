@@ -36,8 +36,8 @@ def read_inputs(opened: Opened, source: object = None) -> tuple[Tensor, NDArray[
       (h, w, 3), row for row;
     - for a network that reads clips, a clip, of which the first frames are read, or a picture that
       is repeated: the input is (1, c, t, h, w), the pixels are those of the first frame;
-    - a .npy array (n, c, *space) or (c, *space), or such an array or tensor for a network that
-      reads only arrays: the input is the array, and the pixels are None;
+    - a .npy array (n, c, *space) or (c, *space), a NIfTI volume (see `read_volume`), or such an
+      array or tensor for a network of arrays: the input is the array, the pixels are None;
     - a WAV sound, for a network that reads signals: the input is (1, c, samples) at the sound's own
       rate, and the pixels are None.
 
@@ -108,7 +108,8 @@ def arrays_for(opened: Opened) -> str:
     'a .npy array or a .wav sound'
     """
     window = first_window(opened.network)
-    return "a .npy array or a .wav sound" if window and window[1] == 1 else "a .npy array"
+    others = {1: " or a .wav sound", 3: " or a NIfTI volume"}
+    return "a .npy array" + (others.get(window[1], "") if window else "")
 
 
 def placed(x: Tensor, network: nn.Module) -> Tensor:

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from convlens.learn.data.arrays import ArraySamples
+from convlens.learn.data.finding import find_data
 from convlens.learn.data.idx import FASHION, find_idx, read_idx
 from tests.cases.labelled import idx
+from tests.data.real import real
 
 RANDOM = np.random.default_rng(0)
 
@@ -113,3 +116,22 @@ def test_labels_beyond_the_classes(tmp_path: Path) -> None:
     mnist(tmp_path)
     with pytest.raises(ValueError, match=r"`targets` \(up to 4\) must be below"):
         read_idx(tmp_path / "train-images-idx3-ubyte", ("a", "b"))
+
+
+@pytest.mark.real
+def test_the_real_fashion_mnist(tmp_path: Path) -> None:
+    for part in ("train", "t10k"):
+        for name in (f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz"):
+            path = tmp_path / "fashion-mnist" / name
+            path.parent.mkdir(exist_ok=True)
+            path.symlink_to(real(name))
+    data = find_data(tmp_path / "fashion-mnist")
+    train, test = data.train, data.held_out
+    assert isinstance(train, ArraySamples)
+    assert isinstance(test, ArraySamples)
+    assert (len(train), len(test)) == (60_000, 10_000)
+    assert np.bincount(train.labels()).tolist() == [6000] * 10
+    assert np.bincount(test.labels()).tolist() == [1000] * 10
+    assert test.labels()[:10].tolist() == [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
+    assert float(train.inputs.numpy().mean()) == pytest.approx(72.940, abs=5e-4)
+    assert float(test.inputs.numpy().mean()) == pytest.approx(73.147, abs=5e-4)

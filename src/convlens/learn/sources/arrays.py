@@ -13,7 +13,8 @@ from torch import Tensor
 
 from convlens.learn.sentences import first_line
 from convlens.learn.sources.binary import name_of, opened
-from convlens.learn.sources.formats import NPY
+from convlens.learn.sources.formats import NIFTI, NPY
+from convlens.learn.sources.volumes import is_volume, read_volume
 
 __all__ = ["given_array", "is_array", "read_array"]
 
@@ -21,16 +22,18 @@ __all__ = ["given_array", "is_array", "read_array"]
 def is_array(source: bytes | str | Path) -> bool:
     """Return whether `source` is an array: bytes by how they begin, a path by its suffix.
 
-    >>> is_array("signal.npy"), is_array(b"GIF89a")
-    (True, False)
+    >>> is_array("signal.npy"), is_array("brain.nii.gz"), is_array(b"GIF89a")
+    (True, True, False)
     """
     if isinstance(source, bytes):
-        return NPY.begins(source)
-    return Path(source).suffix in NPY.suffixes
+        return NPY.begins(source) or NIFTI.begins(source)
+    return Path(source).suffix in NPY.suffixes or is_volume(source)
 
 
 def read_array(source: bytes | str | Path, reads: tuple[int, int] | None = None) -> Tensor:
     """Return the numbers of a .npy file as a tensor (n, c, *space); whole numbers as float32.
+
+    A NIfTI volume is read as `read_volume` does.
 
     `reads`: the channels and space dimensions that the network takes, None if it does not say. An
     array (c, *space) gets n = 1. Pickled objects are refused, and a file that is shorter than its
@@ -44,6 +47,8 @@ def read_array(source: bytes | str | Path, reads: tuple[int, int] | None = None)
     >>> read_array(file.getvalue(), reads=(2, 1)).shape
     torch.Size([1, 2, 50])
     """
+    if is_volume(source):
+        return _shaped(read_volume(source), reads)
     with opened(source) as file:
         return _shaped(_loaded(file, name_of(source)), reads)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 __all__ = [
     "CLIPS",
     "FORMATS",
+    "NIFTI",
     "NPY",
     "PICTURES",
     "SOUNDS",
@@ -100,6 +101,14 @@ CLIPS = (
 SOUNDS = (Format("a WAV sound", rb"(RIFF|RIFX|RF64)....WAVE", (".wav", ".wave"), "WAV"),)
 """The formats of sounds that are read."""
 
+# Its head has 348 bytes, and the two letters say that the numbers are in the same file.
+NIFTI = Format(
+    "a NIfTI volume",
+    rb"(\x5c\x01\x00\x00|\x00\x00\x01\x5c).{340}n\+1\x00",
+    (".nii", ".nii.gz"),
+    "NIfTI",
+)
+
 NPY = Format("a NumPy array", rb"\x93NUMPY", (".npy",), ".npy")
 
 UNREAD = (
@@ -157,6 +166,7 @@ UNREAD_SOUNDS = (
 
 OTHERS = (
     NPY,
+    NIFTI,
     Format("a PDF document", rb"%PDF-"),
     Format("a PostScript document", rb"%!PS"),
     Format("an HDF5 file", rb"\x89HDF"),
