@@ -151,3 +151,13 @@ def test_data_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
     class_folders(tmp_path / "val", {"b": 1})
     with pytest.raises(ValueError, match="'b' is not one"):
         check_data(tmp_path)
+
+
+def test_classes_of_maps_without_a_pixel(tmp_path: Path) -> None:
+    for n in range(2):
+        picture(tmp_path / "images" / f"{n}.png", n)
+        picture(tmp_path / "masks" / f"{n}.png", n)
+    (tmp_path / "classes.txt").write_text("ground\nroad\ncar\n")
+    report = check_data(tmp_path)
+    assert report.counts["whole"].tolist() == [24, 24, 0]
+    assert faults(report) == {"classes have no pixel": (1, ["car"])}

@@ -302,7 +302,7 @@ def test_files_of_two_kinds(tmp_path: Path) -> None:
         path = tmp_path / "annotations" / f"{kind}_train2017.json"
         write_json(path, labels(categories=[{"id": 7, "name": kind}]))
     assert find_coco(tmp_path)["train"](None).classes == ("instances",)
-    assert find_coco(path)["train"](None).classes == ("instances",)
+    assert find_coco(path)["whole"](None).classes == ("instances",)
 
 
 def test_parts_that_disagree(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from convlens.learn.data import finding
+from convlens.learn.data.checking import check_data
 from convlens.learn.data.finding import find_data, found_parts
 from convlens.learn.data.formats import DATA_FORMATS, KINDS
 from tests.cases.labelled import class_folders, idx
@@ -106,3 +108,35 @@ def test_the_table() -> None:
     names = [format.name for format in DATA_FORMATS]
     assert len(set(names)) == len(names)
     assert {format.sample for format in DATA_FORMATS} == set(KINDS.values())
+
+
+def test_a_part_to_train_on_must_be_there(tmp_path: Path) -> None:
+    for part in ("val", "test"):
+        class_folders(tmp_path / part, {"a": 2, "b": 2})
+    with pytest.raises(ValueError, match="a part to train on, and has only val"):
+        find_data(tmp_path)
+    assert len(find_data(tmp_path / "val").train) == 2
+
+
+def test_the_folder_below_is_named(tmp_path: Path) -> None:
+    class_folders(tmp_path / "pictures" / "all", {"a": 2, "b": 2})
+    with pytest.raises(ValueError, match=r"only 'all'; add another, or name the folder of the"):
+        find_data(tmp_path / "pictures", format="folders", kind="classification")
+    idx(tmp_path / "mnist" / "train-images-idx3-ubyte", np.zeros((1, 2, 2), np.uint8))
+    (tmp_path / "pictures").rename(tmp_path / ".hidden")
+    with pytest.raises(ValueError, match=r"shows none of: .*; did you mean '.*mnist' \(idx\)\?"):
+        find_data(tmp_path)
+
+
+def test_pipes_are_never_opened(tmp_path: Path) -> None:
+    names = ["a.json", "train.csv", "a.tar", "train-images-idx3-ubyte", "a.xml", "classes.txt"]
+    names += ["data_batch_1.bin", "Annotations/a.xml", "images/a.png", "masks/a.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match="is a pipe or device"):
+        check_data(tmp_path)
+    report = check_data(class_folders(tmp_path / "data", {"a": 1, "b": 1}))
+    os.mkfifo(tmp_path / "data" / "a" / "pipe.png")
+    report = check_data(tmp_path / "data")
+    assert [(what, count) for what, count, _ in report.faults] == [("samples cannot be read", 1)]

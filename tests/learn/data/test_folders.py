@@ -32,14 +32,14 @@ def test_pictures_are_decoded(tmp_path: Path) -> None:
 
 
 def test_hidden_names_and_other_files_are_left_out(tmp_path: Path) -> None:
-    class_folders(tmp_path, {"a": 1, "b": 1, ".ipynb_checkpoints": 2, "__MACOSX": 1})
+    class_folders(tmp_path, {"a": 1, "b": 1, ".ipynb_checkpoints": 2, "__MACOSX": 1, "__": 1})
     picture(tmp_path / "a" / ".hidden.png")
     picture(tmp_path / "a" / ".thumbs" / "x.png")
     (tmp_path / "a" / "notes.txt").write_text("x")
     (tmp_path / "a" / "clip.mp4").write_bytes(b"x")
     samples = read_folders(tmp_path)
-    assert samples.classes == ("a", "b")
-    assert len(samples) == 2
+    assert samples.classes == ("__", "a", "b")
+    assert len(samples) == 3
 
 
 def test_pictures_may_lie_deeper(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def check_data(
     _add_unread(faults, about)
     _add_unlabelled(faults, parts)
     _add_equal(faults, about, first.sample in (Boxed, Mapped))
-    _add_uneven(faults, first.classes, next(iter(counts.values())))
+    _add_uneven(faults, first, next(iter(counts.values())))
     unit = {Boxed: "figures", Mapped: "pixels"}.get(first.sample, "samples")
     sizes = _sizes([one for ones in about.values() for one in ones])
     return DataReport(str(root), found, parts, unit, first.classes, counts, sizes, tuple(faults))
@@ -216,9 +216,13 @@ def _label(one: Examined) -> int:
     return -1 if one.counts is None else int(one.counts.argmax())
 
 
-def _add_uneven(faults: Faults, classes: tuple[str, ...], counts: NDArray[np.int64]) -> None:
-    """Count the classes that have far fewer than the largest."""
-    most = int(counts.max(initial=0))
+def _add_uneven(faults: Faults, samples: Samples, counts: NDArray[np.int64]) -> None:
+    """Count the classes that have far fewer than the largest; of maps, those without a pixel."""
+    classes, most = samples.classes, int(counts.max(initial=0))
+    if samples.sample is Mapped:  # grounds are large, and figures small
+        for number in np.flatnonzero(counts == 0):
+            faults.add("classes have no pixel", classes[number])
+        return
     for number in np.flatnonzero(counts * UNEVEN < most):
         faults.add(
             f"classes have less than a {UNEVEN}th of {classes[int(counts.argmax())]!r} ({most:,})",

@@ -33,7 +33,7 @@ def find_cifar(path: Path) -> Parts:
     """
     for name in _BINARY:
         folder = path / name
-        batches = sorted(folder.glob("data_batch_*.bin"))
+        batches = sorted(file for file in folder.glob("data_batch_*.bin") if file.is_file())
         if batches and (folder / "test_batch.bin").is_file():
             names = folder / "batches.meta.txt"
             return _parts(batches, [folder / "test_batch.bin"], names, 1)

@@ -78,11 +78,15 @@ def _parts_beside(path: Path) -> Parts:
     near = [file for file in sorted(path.parent.glob("*.json")) if file != path]
     beside = [file for file in near if _PART.sub("(part)", file.name) == pattern]
     parts = {_part(file, path.parent): partial(read_coco, file) for file in beside}
-    return {**parts, part: partial(read_coco, path)}
+    return {**parts, part if parts else "whole": partial(read_coco, path)}
 
 
 def _is_coco(path: Path) -> bool:
-    if path.suffix.lower() != ".json" or path.name.startswith((".", "captions_", "stuff_")):
+    if (
+        path.suffix.lower() != ".json"
+        or not path.is_file()
+        or path.name.startswith((".", "captions_", "stuff_"))
+    ):
         return False
     try:
         with path.open("rb") as file:

@@ -115,7 +115,7 @@ def _columns(path: Path) -> tuple[tuple[int, int, int], str, bool] | None:
 
     A place is -1 without such a column. None for a file that is no table of pictures.
     """
-    if path.suffix.lower() not in (".csv", ".tsv"):
+    if path.suffix.lower() not in (".csv", ".tsv") or not path.is_file():
         return None
     try:
         with path.open("rb") as file:

@@ -65,8 +65,9 @@ def _examine(samples: Samples, index: int) -> Examined:
             key = str(path)
             if not path.exists():
                 return Examined(key, error="there is no such file", lost=True)
-            with path.open("rb") as content:
-                file = hashlib.file_digest(content, "sha256").hexdigest()
+            if path.is_file():  # a pipe would never end; `read` refuses it
+                with path.open("rb") as content:
+                    file = hashlib.file_digest(content, "sha256").hexdigest()
         if isinstance(samples, ClipFiles):  # its `read` would warn of each short clip
             sample, frames = samples.counted(index)
             short = frames if frames < samples.frames else None

@@ -33,6 +33,9 @@ PICTURE_NAMES = tuple(
 )
 """How the names of pictures end. One in a format that is not read is refused when it is read."""
 
+_LEFT_BEHIND = ("__MACOSX", "__pycache__")
+"""Folders that other programs leave among data."""
+
 MOST_TEXT = 4 * 2**30
 """The most bytes that a file of labels may have."""
 
@@ -68,9 +71,10 @@ def folders_in(folder: Path) -> list[str]:
     """Return the names of the folders in a folder, except those that begin with a dot."""
     try:
         with os.scandir(folder) as entries:
-            return [e.name for e in entries if not e.name.startswith((".", "__")) and e.is_dir()]
+            names = [entry.name for entry in entries if entry.is_dir()]
     except OSError:
         return []
+    return [name for name in names if not name.startswith(".") and name not in _LEFT_BEHIND]
 
 
 def sizes_of(paths: Iterable[Path]) -> NDArray[np.int64]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from convlens.files import expanded, printed
-from convlens.learn.data.files import InFiles, check_root
+from convlens.learn.data.files import InFiles, check_root, folders_in
 from convlens.learn.data.formats import DATA_FORMATS, DataFormat, data_format, kind_of
 from convlens.learn.data.labelled import counted
 from convlens.learn.data.parts import Parts
@@ -55,6 +55,11 @@ def find_data(
         for sentence in getattr(samples, "warnings", ()):
             warnings.warn(sentence, UserWarning, stacklevel=2)
     train, *held_out = parts.values()
+    if "train" not in parts and "whole" not in parts:
+        raise ValueError(
+            f"`data` (={str(root)!r}) must have a part to train on, and has only "
+            f"{' and '.join(parts)}; add it, or name the folder of one part"
+        )
     if not held_out:
         return split(train, share, seed)
     _check_same(train, held_out[0], root)
@@ -81,8 +86,17 @@ def found_parts(
     sought = "; ".join(f"{one.shows} ({one.name})" for one in tried)
     raise ValueError(
         f"`data` (={str(root)!r}) must be labelled data in a known format, and shows none of: "
-        f"{sought}; arrange it as one of them"
+        f"{sought}; {_cure(root, tried)}"
     )
+
+
+def _cure(root: Path, tried: Sequence[DataFormat]) -> str:
+    """Return what to do, perhaps to name a folder below in which there is data."""
+    for name in sorted(folders_in(root))[:20]:
+        found = next((one for one in tried if one.find(root / name)), None)
+        if found is not None:
+            return f"did you mean {str(root / name)!r} ({found.name})?"
+    return "arrange it as one of them"
 
 
 def _fits(format: DataFormat, wanted: type[Sample]) -> bool:
@@ -119,7 +133,7 @@ def _check(samples: Samples, root: Path, part: str) -> None:
     if len(samples.classes) < 2 or (there < 2 and part in ("train", "whole")):
         raise ValueError(
             f"`data` ({printed(root.name)}) must have samples of at least 2 classes, and has only "
-            f"{samples.classes[int(labels[0])]!r}; add another"
+            f"{samples.classes[int(labels[0])]!r}; add another, or name the folder of the classes"
         )
     if len(samples.classes) > MOST_CLASSES and part in ("train", "whole"):
         warnings.warn(

@@ -45,7 +45,7 @@ def find_idx(path: Path) -> Parts:
         parts: dict[str, Reader] = {}
         for file in sorted(folder.iterdir()) if folder.is_dir() else []:
             name = _NAME.fullmatch(file.name)
-            if name:
+            if name and file.is_file():
                 part = "train" if name[1] == "train" else "test"
                 parts.setdefault(part, partial(read_idx, file))
         if parts:

@@ -85,7 +85,8 @@ def find_tars(path: Path) -> Parts:
     shards: dict[str, list[Path]] = {}
     folders = [path, *(path / name for name in folders_in(path) if part_of(name))]
     for folder in folders:
-        for file in sorted(folder.glob("*.tar"), key=lambda file: natural(file.name)):
+        files = (file for file in folder.glob("*.tar") if file.is_file())
+        for file in sorted(files, key=lambda file: natural(file.name)):
             word = file.stem.replace("_", "-").split("-")[0]
             part = part_of(word) or (part_of(folder.name) if folder != path else None) or "whole"
             shards.setdefault(part, []).append(file)

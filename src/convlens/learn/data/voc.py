@@ -43,7 +43,7 @@ def find_voc(path: Path) -> Parts:
     Source: Everingham et al., *The Pascal Visual Object Classes Challenge: Development Kit*.
     """
     annotations = path / "Annotations"
-    if next(annotations.glob("*.xml"), None):
+    if _xml_in(annotations):
         pictures = path / "JPEGImages"
         folder = _Folder(annotations, pictures if pictures.is_dir() else path)
         lists = sorted((path / "ImageSets" / "Main").glob("*.txt"))
@@ -62,10 +62,14 @@ def find_voc(path: Path) -> Parts:
 
 def _is_mixed(folder: Path) -> bool:
     """Return whether an XML file of a folder has a picture of its name next to it."""
-    first = next(iter(sorted(folder.glob("*.xml"))), None)
-    return first is not None and any(
-        Path(name).stem == first.stem for name in pictures_below(folder)
-    )
+    found = _xml_in(folder)
+    return bool(found) and any(Path(n).stem == found[0].stem for n in pictures_below(folder))
+
+
+def _xml_in(folder: Path) -> list[Path]:
+    """Return the XML files in a folder, sorted naturally."""
+    found = (path for path in folder.glob("*.xml") if not path.name.startswith("."))
+    return sorted((path for path in found if path.is_file()), key=lambda path: natural(path.stem))
 
 
 class _Folder:
@@ -77,8 +81,7 @@ class _Folder:
     @cached_property
     def files(self) -> dict[str, _Annotated]:
         """What all files say, by their names without the suffix."""
-        found = sorted(self.annotations.glob("*.xml"), key=lambda path: natural(path.stem))
-        return {path.stem: _parsed(path) for path in found if not path.name.startswith(".")}
+        return {path.stem: _parsed(path) for path in _xml_in(self.annotations)}
 
     @cached_property
     def from_zero(self) -> bool:
