@@ -16,7 +16,8 @@ import convlens
 from convlens.lab.showing import lab_on
 from convlens.learn.counting import counts
 from convlens.learn.data.shapes.shapes import Shapes
-from convlens.learn.opening import open_network, read_inputs
+from convlens.learn.opening import open_network
+from convlens.learn.reading_inputs import read_inputs
 from convlens.lens import explain, record
 from convlens.zoo import NETWORKS, model
 from convlens.zoo.building import built_on_meta

@@ -75,7 +75,7 @@ def train(
                 bar.move(progress)
                 if progress.values:
                     reached = progress
-                    print_json(progress.to_dict()) if json else bar.line(str(progress))
+                    print(progress.line().json(), flush=True) if json else bar.line(str(progress))
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on with {folder}", file=sys.stderr)
         raise
@@ -102,13 +102,15 @@ def val(
     json: Json = False,
 ) -> None:
     """Measure what a training learned, and write a page of right and wrong answers."""
+    from convlens.draw.sheets import labelled
+    from convlens.learn.training.reporting import write_report
     from convlens.learn.training.validation import validate
 
     validation = validate(run, data, part=part, weights=weights, batch=batch, device=device)
     with _counting(f"measuring {run}", validation.total) as count:
         for done in validation:
             count(done)
-    page = validation.write_report(out)
+    page = write_report(validation, out, labelled)
     if json:
         print_json({"run": run, "values": validation.values, "report": str(page)})
         return

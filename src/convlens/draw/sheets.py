@@ -16,7 +16,7 @@ from convlens.draw.segments import draw_segments
 from convlens.learn.data.samples import Boxed, ClipSample, Labelled, Mapped, Sample
 from convlens.learn.predicting.predictions import Prediction
 
-__all__ = ["sheet"]
+__all__ = ["labelled", "sheet"]
 
 _CELL = 256
 """The pixels of the sides of a cell."""
@@ -52,7 +52,7 @@ def sheet(samples: Sequence[Sample], classes: Sequence[str], columns: int = 6) -
     pen = ImageDraw.Draw(whole)
     for place, sample in enumerate(samples):
         left, top = place % across * _CELL, place // across * high
-        cell = _drawn(sample, classes)
+        cell = labelled(sample, classes)
         whole.paste(cell, (left + (_CELL - cell.width) // 2, top + (_CELL - cell.height) // 2))
         below = top + _CELL + _EM // 2
         if isinstance(sample, Labelled | ClipSample):
@@ -73,7 +73,7 @@ def _name(classes: Sequence[str], label: int) -> str:
     return classes[label] if label < len(classes) else str(label)
 
 
-def _drawn(sample: Sample, classes: Sequence[str]) -> Image.Image:
+def labelled(sample: Sample, classes: Sequence[str]) -> Image.Image:
     """Return a picture with its labels, as large as a cell allows."""
     frames = sample.frames if isinstance(sample, ClipSample) else sample.picture[None]
     pixels = frames[len(frames) // 2].permute(1, 2, 0).numpy()

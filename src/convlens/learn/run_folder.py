@@ -77,7 +77,9 @@ def _facts(said: Mapping[str, Any]) -> RunFacts:
     kept["frames"] = None if said["frames"] is None else tuple(said["frames"])
     preparation = said["preparation"]
     if preparation is not None:
-        pairs = {k: tuple(v) if isinstance(v, list) else v for k, v in preparation.items()}
+        pairs: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in preparation.items()
+        }
         kept["preparation"] = Preparation(**pairs)
     for name in ("network", "task", "data", "fingerprint", "version", "processor"):
         if not isinstance(kept[name], str):

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from convlens import draw
 from convlens.cli import main
+from convlens.learn.locking import LOCK
 from convlens.learn.opening import Opened
-from convlens.learn.predicting.folder import LOCK, Job, predict_into
+from convlens.learn.predicting.folder import Job, predict_into
 from convlens.learn.preparing import Preparation
 from convlens.learn.sources.clips import clip_frames
 from convlens.zoo.weights import DATA

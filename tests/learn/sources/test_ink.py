@@ -11,7 +11,7 @@ from convlens.learn.preparing import Preparation
 from convlens.learn.sources.ink import ink_cells
 from convlens.learn.sources.pictures.decoding import read_picture
 from convlens.learn.sources.pictures.picture import Picture
-from convlens.learn.training.digits import digits_data
+from convlens.learn.training.digits import digits_samples
 from convlens.zoo import model
 from convlens.zoo.weights import DATA
 
@@ -19,10 +19,10 @@ INK = Preparation(size=8, channels=1, ink=True)
 
 
 def test_the_shipped_digits_come_back_as_the_data_sets_numbers() -> None:
-    held_out = digits_data().held_out
+    _, held_out = digits_samples()
     network = model("digits")
     for digit in range(10):
-        first = int((held_out.labels == digit).nonzero()[0, 0])
+        first = int((held_out.targets == digit).nonzero()[0, 0])
         x = INK(read_picture(DATA / f"digit-{digit}.png"))
         assert torch.equal(x[0], held_out.inputs[first])
         assert int(network(x).argmax()) == digit
@@ -31,7 +31,7 @@ def test_the_shipped_digits_come_back_as_the_data_sets_numbers() -> None:
 @pytest.mark.parametrize("scale", [1, 3])
 @pytest.mark.parametrize("paper", ["dark", "light"])
 def test_every_digit_comes_back_exactly_from_either_paper(scale: int, paper: str) -> None:
-    for number in digits_data().train.inputs[:, 0]:
+    for number in digits_samples()[0].inputs[:, 0]:
         grey = np.rint(number.numpy() * 255).astype(np.uint8).repeat(scale, 0).repeat(scale, 1)
         pixels = np.repeat(grey[:, :, None], 3, axis=2)
         picture = Picture(255 - pixels if paper == "light" else pixels)
@@ -40,10 +40,10 @@ def test_every_digit_comes_back_exactly_from_either_paper(scale: int, paper: str
 
 def test_written_digits_are_found_wherever_they_are_on_the_paper() -> None:
     """A held-out digit, smoothly enlarged, dark on grey paper with a margin and noise, is read."""
-    held_out, network = digits_data().held_out, model("digits")
+    (_, held_out), network = digits_samples(), model("digits")
     noise = np.random.default_rng(1)
     right = upside_down = 0
-    for number, label in zip(held_out.inputs[:100, 0], held_out.labels[:100], strict=True):
+    for number, label in zip(held_out.inputs[:100, 0], held_out.targets[:100], strict=True):
         large = Image.fromarray(np.rint(number.numpy() * 255).astype(np.uint8)).resize((160, 160))
         paper = np.zeros((300, 420))
         paper[90:250, 40:200] = np.array(large)

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from convlens.learn.opening import opened_module, read_inputs
+from convlens.learn.opening import opened_module
+from convlens.learn.reading_inputs import read_inputs
 from convlens.learn.sources.arrays import is_array, read_array
 from convlens.learn.sources.volumes import read_volume
 from tests.data.real import real

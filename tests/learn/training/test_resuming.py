@@ -105,7 +105,9 @@ def test_a_damaged_checkpoint_is_left_out_and_the_one_before_it_goes_on(
     path = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
     content = bytearray(path.read_bytes())
     content[-50] ^= 1
-    path.write_bytes({"flipped": content, "torn": content[:500], "empty": b""}[damage])
+    path.write_bytes(
+        {"flipped": bytes(content), "torn": bytes(content[:500]), "empty": b""}[damage]
+    )
     with pytest.warns(UserWarning, match=rf"{path.name} is left out, as it is damaged"):
         assert whole(tmp_path / "run", recipe) == expected
 
@@ -177,7 +179,7 @@ def test_ctrl_c_ends_the_step_keeps_it_and_the_run_goes_on(tmp_path: Path) -> No
 @pytest.mark.parametrize("field", ["rate", "epochs", "seed", "batch"])
 def test_a_flag_that_differs_is_named(field: str, tmp_path: Path) -> None:
     stopped(tmp_path / "run", QUICK, 2)
-    other = {"rate": 0.5, "epochs": 4, "seed": 9, "batch": 6}[field]
+    other: Any = {"rate": 0.5, "epochs": 4, "seed": 9, "batch": 6}[field]
     with pytest.raises(ValueError, match=rf"`{field}` \(={other}\) must be .*name another folder"):
         train(small_network(), shades(), replace(QUICK, **{field: other}), tmp_path / "run")
 

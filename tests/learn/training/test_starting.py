@@ -125,8 +125,14 @@ def test_the_average_is_what_is_measured_and_kept() -> None:
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_every_optimizer_and_precision_learns(optimizer: str, precision: str) -> None:
-    fields = {"optimizer": optimizer, "precision": precision, "rate": 0.01, "epochs": 8}
-    reports = list(train(small_network(), shades(), QUICK, **fields))
+    training = train(
+        *(small_network(), shades(), QUICK),
+        optimizer=optimizer,
+        precision=precision,
+        rate=0.01,
+        epochs=8,
+    )
+    reports = list(training)
     assert reports[-1].loss < 0.8 * reports[0].loss
 
 

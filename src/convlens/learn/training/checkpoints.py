@@ -28,8 +28,8 @@ class Counters:
     """Where a training stands, besides its tensors.
 
     `step`: how many steps are done; it is also the position in the data. `seconds` that they took.
-    `sums`: each loss and its weight, added up since the epoch began. `best`: the best measure, of
-    the epoch `best_epoch`.
+    `sums`: each loss and its weight, added up since the epoch began. `best`: the best measure,
+    first reached in the epoch `best_epoch`.
     """
 
     step: int = 0

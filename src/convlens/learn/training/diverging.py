@@ -72,7 +72,7 @@ def _forwards(stepper: Stepper, part: Batch) -> str | None:
     except (ValueError, TypeError, RuntimeError):  # a detector in training wants targets too
         return None
     for step in recording.steps:
-        tensors = [recording.values[key].tensor for key in step.outputs if isinstance(key, int)]
+        tensors = [recording.values[key].tensor for key in step.outputs]
         if _bad(tensors):
             module = step.module or "the network itself"
             return f"{module}, by {step.op} (operation {step.index} of the forward pass)"

@@ -55,7 +55,7 @@ class Reading:
         loader = DataLoader(
             _Placed(self),
             batch_size=None,
-            sampler=places,  # type: ignore[arg-type]
+            sampler=places,
             num_workers=self.recipe.workers,
             generator=torch.Generator(),
             multiprocessing_context="fork",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from convlens.learn.measuring.history import HistoryLine
+
 __all__ = ["Progress"]
 
 
@@ -39,13 +41,10 @@ class Progress:
         """Return about how many seconds the remaining steps take."""
         return self.seconds / max(1, self.step) * (self.steps - self.step)
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the line of the history."""
-        return {
-            **{"epoch": self.epoch, "step": self.step, "loss": self.loss},
-            **{"losses": dict(self.losses), "values": dict(self.values), "best": self.is_best},
-            **{"rate": self.rate, "norm": self.norm, "seconds": round(self.seconds, 3)},
-        }
+    def line(self) -> HistoryLine:
+        """Return the line of the history for an epoch."""
+        values, seconds = dict(self.values), round(self.seconds, 3)
+        return HistoryLine(self.step, self.epoch, self.loss, values, self.rate, seconds)
 
     def __str__(self) -> str:
         said = f"epoch {self.epoch}/{self.epochs}  loss {self.loss:.4f}"

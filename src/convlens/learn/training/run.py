@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -14,7 +14,7 @@ from torch import nn
 from convlens.files import sweep
 from convlens.learn.data.splits import Data
 from convlens.learn.locking import alone
-from convlens.learn.measuring.history import append_line, cut_history
+from convlens.learn.measuring.history import add_line, cut_history
 from convlens.learn.modes import mode
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
@@ -32,7 +32,7 @@ from convlens.learn.training.loading import Reading
 from convlens.learn.training.places import Places
 from convlens.learn.training.progress import Progress
 from convlens.learn.training.stepping import DivergedStep, Stepper, Taken, rate_at
-from convlens.learn.training.validating import measured
+from convlens.learn.training.validating import measure_all
 from convlens.zoo.weights.saving import save_tensors
 
 __all__ = ["Training"]
@@ -64,7 +64,7 @@ class Training:
         steps = recipe.epochs * (count // batch)
         return Places(recipe.seed, count, batch, steps, recipe.accumulate)
 
-    def steps(self) -> Iterator[Progress]:
+    def steps(self) -> Generator[Progress, None, None]:
         """Yield the progress after every step; after the last of an epoch, with its measures.
 
         Raises ValueError if the loss or a gradient is no longer finite, and says where that was
@@ -160,12 +160,15 @@ class _Running:
     def _measured(self, progress: Progress) -> Progress:
         """Return the progress with the measures of the held-out samples."""
         with self.stepper.averaged():
-            values = measured(self.training.network, self.held_out).values
+            values = measure_all(self.training.network, self.held_out).values
         self.stepper.begin()
         deciding = next(iter(values.values()), 0.0)
-        is_best = self.counters.best is None or deciding > self.counters.best
+        before = self.counters.best
+        is_best = before is None or deciding >= before  # of equals, the one that learned longer
         if is_best:
-            self.counters.best, self.counters.best_epoch = deciding, progress.epoch
+            self.counters.best = deciding
+        if before is None or deciding > before:
+            self.counters.best_epoch = progress.epoch
         return replace(progress, values=values, best=self.counters.best, is_best=is_best)
 
     def _end_epoch(self, progress: Progress) -> None:
@@ -178,7 +181,7 @@ class _Running:
             return
         if progress.is_best:
             save_tensors(self.stepper.evaluated(), self.folder.best)
-        append_line(self.folder.history, progress.to_dict())
+        add_line(self.folder.history, progress.line())
 
     def _is_over(self) -> bool:
         """Return whether all steps are done, or no epoch was better for as long as is waited."""
@@ -208,7 +211,7 @@ class _Running:
             self.counters = found.counters
         kept = cut_history(self.folder.history, self.counters.step)
         if kept:
-            self.counters.seconds = float(kept[-1].get("seconds", 0.0))
+            self.counters.seconds = kept[-1].seconds
 
 
 def _grouped(reading: Reading, places: Places, start: int) -> Iterator[list[Batch]]:

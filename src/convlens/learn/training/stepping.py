@@ -57,8 +57,7 @@ def same_numbers(recipe: Recipe, seed: int, device: torch.device) -> Iterator[No
     before = torch.are_deterministic_algorithms_enabled()
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    index = 0 if device.index is None else device.index
-    with torch.random.fork_rng([index] if device.type == "cuda" else []):
+    with torch.random.fork_rng([device.index or 0] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         try:
             if recipe.deterministic:
@@ -137,7 +136,7 @@ class Stepper:
             found = self._checked_losses(part)
             total = sum(loss / max(weights[name], 1e-12) for name, loss in found.items())
             if isinstance(total, Tensor) and total.requires_grad:
-                total.backward()  # type: ignore[no-untyped-call]
+                total.backward()
             for name, loss in found.items():
                 sums[name] += float(loss.detach())
         return {name: (sums[name], weights[name]) for name in weights}

@@ -13,11 +13,11 @@ from convlens.learn.measuring.measure import Judgement, Measure
 from convlens.learn.modes import mode
 from convlens.learn.training.loading import Reading, to_network
 
-__all__ = ["Measured", "measure", "measured"]
+__all__ = ["Answers", "measure", "measure_all"]
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Answers:
     """How good a network's answers to some samples are, and what they are."""
 
     measure: Measure
@@ -29,7 +29,7 @@ class Measured:
         return self.measure.values()
 
 
-def measure(network: nn.Module, reading: Reading) -> Iterator[tuple[int, Measured]]:
+def measure(network: nn.Module, reading: Reading) -> Iterator[tuple[int, Answers]]:
     """Yield how many samples are measured after each batch, and what was found so far.
 
     The network runs in evaluation mode, in the type of its weights, as `predict` runs it; each of
@@ -37,7 +37,7 @@ def measure(network: nn.Module, reading: Reading) -> Iterator[tuple[int, Measure
     """
     task, samples = reading.task, reading.samples
     held = task.measure(samples.classes, samples.points)
-    found = Measured(held, [])
+    found = Answers(held, [])
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     done = 0
     for batch in reading.held_out(reading.recipe.batch):
@@ -49,6 +49,6 @@ def measure(network: nn.Module, reading: Reading) -> Iterator[tuple[int, Measure
         yield done, found
 
 
-def measured(network: nn.Module, reading: Reading) -> Measured:
+def measure_all(network: nn.Module, reading: Reading) -> Answers:
     """Return what `measure` finds at its end."""
     return deque(measure(network, reading), maxlen=1).pop()[1]

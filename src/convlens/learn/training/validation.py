@@ -15,7 +15,7 @@ from convlens.learn.run_folder import RunFacts, RunFolder
 from convlens.learn.tasks import TASKS
 from convlens.learn.training.loading import Reading
 from convlens.learn.training.named_data import data_for
-from convlens.learn.training.validating import Measured, measure, measured
+from convlens.learn.training.validating import Answers, measure, measure_all
 from convlens.tables import table
 
 __all__ = ["Validation", "validate"]
@@ -29,7 +29,7 @@ class Validation:
     facts: RunFacts
     opened: Opened
     reading: Reading
-    measured: Measured | None = None
+    answers: Answers | None = None
 
     @property
     def total(self) -> int:
@@ -38,14 +38,14 @@ class Validation:
 
     def __iter__(self) -> Iterator[int]:
         for done, found in measure(self.opened.network, self.reading):
-            self.measured = found
+            self.answers = found
             yield done
 
-    def found(self) -> Measured:
+    def found(self) -> Answers:
         """Return what was measured, after measuring what is left."""
-        if self.measured is None or len(self.measured.judgements) < self.total:
-            self.measured = measured(self.opened.network, self.reading)
-        return self.measured
+        if self.answers is None or len(self.answers.judgements) < self.total:
+            self.answers = measure_all(self.opened.network, self.reading)
+        return self.answers
 
     @property
     def values(self) -> dict[str, float]:
