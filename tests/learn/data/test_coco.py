@@ -15,6 +15,7 @@ from pycocotools import mask as coco_masks
 from pycocotools.coco import COCO
 
 from convlens.learn.data.boxed import BoxedSamples
+from convlens.learn.data.checking import check_data
 from convlens.learn.data.coco import find_coco, read_coco
 from convlens.learn.data.finding import find_data
 from tests.cases.labelled import picture, write_json
@@ -312,12 +313,13 @@ def test_parts_that_disagree(tmp_path: Path) -> None:
     write_json(tmp_path / "train.json", content)
     content["categories"][0]["id"] = 91
     write_json(tmp_path / "val.json", content)
-    with pytest.raises(ValueError, match="the same ids in both parts, and they disagree about 91"):
+    with pytest.raises(ValueError, match="the same ids in all parts, and they disagree about 91"):
         find_data(tmp_path)
     content["categories"][0].update(id=90, name="tiger")
     write_json(tmp_path / "val.json", content)
-    with pytest.raises(ValueError, match=r"the same classes .* disagree about 'tiger'"):
-        find_data(tmp_path)
+    for read in (find_data, check_data):
+        with pytest.raises(ValueError, match=r"the same classes .* disagree about 'tiger'"):
+            read(tmp_path)
 
 
 def test_pictures_that_are_not_there(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def check_data(
     """
     root = expanded(path)
     found, readers = found_parts(root, kind, format)
-    parts = read_parts(readers)
+    parts = read_parts(root, readers)
     whole = sum(len(samples) for samples in parts.values())
     faults, done = Faults(), 0
     about: dict[str, list[Examined]] = {}

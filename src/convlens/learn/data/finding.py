@@ -49,7 +49,7 @@ def find_data(
     if not 0 < share < 1:
         raise ValueError(f"`share` (={share}) must lie between 0 and 1; use 0.2")
     root = expanded(path)
-    parts = read_parts(found_parts(root, kind, format)[1], test=False)
+    parts = read_parts(root, found_parts(root, kind, format)[1], test=False)
     for name, samples in parts.items():
         _check(samples, root, name)
         for sentence in getattr(samples, "warnings", ()):
@@ -62,7 +62,6 @@ def find_data(
         )
     if not held_out:
         return split(train, share, seed)
-    _check_same(train, held_out[0], root)
     return Data(train, held_out[0])
 
 
@@ -103,17 +102,18 @@ def _fits(format: DataFormat, wanted: type[Sample]) -> bool:
     return format.sample is wanted
 
 
-def read_parts(parts: Parts, *, test: bool = True) -> dict[str, Samples]:
+def read_parts(root: Path, parts: Parts, *, test: bool = True) -> dict[str, Samples]:
     """Read the parts of data, that to train on first; the others must have its classes.
 
     `test`: whether to read the part to test with even if there is one to validate with.
 
-    Raises ValueError as the readers do.
+    Raises ValueError as the readers do, and if parts disagree about classes or points.
     """
     read: dict[str, Samples] = {}
     for name in ("train", "val", "test", "whole"):
         if name in parts and (test or name != "test" or "val" not in read):
             read[name] = parts[name](read["train"].classes if "train" in read else None)
+            _check_same(next(iter(read.values())), read[name], root)
     return read
 
 
@@ -156,6 +156,6 @@ def _check_same(train: Samples, held_out: Samples, root: Path) -> None:
         if one != other:
             odd = next((k for k in (*other, *one) if k not in one or k not in other), "their order")
             raise ValueError(
-                f"`data` ({printed(root.name)}) must have the same {what} in both parts, and they "
+                f"`data` ({printed(root.name)}) must have the same {what} in all parts, and they "
                 f"disagree about {odd!r}; make them agree"
             )
