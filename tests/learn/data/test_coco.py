@@ -17,7 +17,7 @@ from pycocotools.coco import COCO
 from convlens.learn.data.boxed import BoxedSamples
 from convlens.learn.data.checking import check_data
 from convlens.learn.data.coco import find_coco, read_coco
-from convlens.learn.data.finding import find_data
+from convlens.learn.data.finding import find_data, found_parts
 from tests.cases.labelled import picture, write_json
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools
@@ -303,6 +303,8 @@ def test_files_of_two_kinds(tmp_path: Path) -> None:
         path = tmp_path / "annotations" / f"{kind}_train2017.json"
         write_json(path, labels(categories=[{"id": 7, "name": kind}]))
     assert find_coco(tmp_path)["train"](None).classes == ("instances",)
+    found = found_parts(tmp_path, "keypoints")[1]
+    assert found["train"](None).classes == ("person_keypoints",)
     assert find_coco(path)["whole"](None).classes == ("instances",)
 
 

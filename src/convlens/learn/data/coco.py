@@ -19,9 +19,6 @@ _START = 2**16
 
 _PART = re.compile(r"(?<![a-z])(train(?:ing)?|valid(?:ation)?|val|dev|test(?:ing)?)(?![a-z])", re.I)
 
-_ORDER = ("instances", "person_keypoints")
-"""Of several files of one part, the one whose name begins with the first of these is read."""
-
 
 def read_coco(path: Path, classes: tuple[str, ...] | None = None) -> BoxedSamples:
     """Read a JSON file of labels; its pictures are looked for near it.
@@ -32,10 +29,11 @@ def read_coco(path: Path, classes: tuple[str, ...] | None = None) -> BoxedSample
     return BoxedSamples(_pictures_of(path, labels), labels, path.name)
 
 
-def find_coco(path: Path) -> Parts:
+def find_coco(path: Path, first: str = "instances") -> Parts:
     """Return the parts of labels at a path: a JSON file, with those of other parts next to it.
 
-    In a folder they are sought there, in `annotations`, and in the folders of parts.
+    In a folder they are sought there, in `annotations`, and in the folders of parts. Of several
+    files of one part, the one whose name begins with `first` is read.
     """
     if path.is_file():
         return _parts_beside(path) if _is_coco(path) else {}
@@ -53,12 +51,9 @@ def find_coco(path: Path) -> Parts:
         found.pop("whole", None)
     parts: dict[str, Reader] = {}
     for part, files in found.items():
-        parts[part] = partial(read_coco, min(files, key=_rank))
+        named = (file for file in files if file.name.startswith(first))
+        parts[part] = partial(read_coco, next(named, files[0]))
     return parts
-
-
-def _rank(file: Path) -> int:
-    return next((k for k, start in enumerate(_ORDER) if file.name.startswith(start)), len(_ORDER))
 
 
 def _part(file: Path, root: Path) -> str:

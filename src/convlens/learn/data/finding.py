@@ -79,7 +79,7 @@ def found_parts(
         raise ValueError(f"`format` (={format!r}) must be one of {kind} data; leave one of them")
     check_root(root)
     for one in tried:
-        parts = one.find(root)
+        parts = one.of_kind.get(kind or "", one.find)(root)
         if parts:
             return one, parts
     sought = "; ".join(f"{one.shows} ({one.name})" for one in tried)

@@ -6,8 +6,9 @@ To read another format, write its file and add its line here. Everything else re
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from convlens.learn.data.cifar import find_cifar
@@ -31,7 +32,7 @@ class DataFormat:
 
     `name`: what an option calls it. `words`: what messages call it. `shows`: what must be at the
     path. `find`: returns the readers of its parts at a path, none for data in another format.
-    `sample`: the type of its samples.
+    `sample`: the type of its samples. `of_kind`: what finds the parts for some kinds instead.
     """
 
     name: str
@@ -39,10 +40,18 @@ class DataFormat:
     shows: str
     sample: type[Sample]
     find: Callable[[Path], Parts]
+    of_kind: Mapping[str, Callable[[Path], Parts]] = field(default_factory=dict)
 
 
 DATA_FORMATS = (
-    DataFormat("coco", "COCO's JSON", "*.json, or annotations/*.json", Boxed, find_coco),
+    DataFormat(
+        "coco",
+        "COCO's JSON",
+        "*.json, or annotations/*.json",
+        Boxed,
+        find_coco,
+        {"keypoints": partial(find_coco, first="person_keypoints")},
+    ),
     DataFormat(
         "voc", "Pascal VOC's XML files", "Annotations/*.xml and JPEGImages", Boxed, find_voc
     ),
