@@ -82,7 +82,8 @@ def test_the_confusion_matrix_is_scikit_learn_s() -> None:
     assert (measure.state()["confusion"] != expected.T).any()
     assert measure.by_class()["a"] == expected[0, 0] / expected[0].sum()
     assert np.isnan(measure.by_class()["g"])
-    assert measure.notes()[1] == "No sample of g: left out of accuracy by class."
+    assert measure.notes() == ("No sample of g: left out of accuracy by class.",)
+    assert measured(torch.eye(2) * 5, torch.tensor([0, 1]), ("a", "b")).notes() == ()
 
 
 def test_probabilities_are_left_as_they_are() -> None:

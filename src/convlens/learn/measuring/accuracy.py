@@ -118,12 +118,12 @@ class ClassAccuracy:
         return {name: mean(right, count) for name, right, count in rows}
 
     def notes(self) -> tuple[str, ...]:
-        """Return how many samples were counted, and which classes had none."""
+        """Return a sentence on the classes without samples, if there are any."""
         counts = self._state["confusion"].sum(1)
-        said = [f"{counts.sum():,} samples."]
-        if empty := [name for name, n in zip(self.classes, counts, strict=True) if not n]:
-            said.append(f"No sample of {', '.join(empty)}: left out of accuracy by class.")
-        return tuple(said)
+        empty = [name for name, n in zip(self.classes, counts, strict=True) if not n]
+        if not empty:
+            return ()
+        return (f"No sample of {', '.join(empty)}: left out of accuracy by class.",)
 
     def _checked(
         self, outputs: Any, targets: Any, keys: tuple[str, ...]

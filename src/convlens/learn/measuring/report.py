@@ -1,0 +1,234 @@
+"""Write a measured run as one page of HTML that needs no other file, script or network."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlens.files import printed
+from convlens.learn.measuring.accuracy import UNIT
+from convlens.learn.measuring.charts import calibration, curve
+from convlens.learn.measuring.confusions import confusion_table, largest_confusions
+from convlens.learn.measuring.history import HistoryLine
+from convlens.learn.measuring.measure import Judgement
+from convlens.learn.measuring.thumbnails import thumbnail
+from convlens.learn.sentences import reason
+
+__all__ = ["Measured", "lab_command", "report_page"]
+
+WORST, SAMPLE = 24, 12
+"""How many mistakes and right answers a page shows."""
+
+MOST_NAMED = 100
+"""The most classes that are listed one by one: the best and the worst of them."""
+
+SMALL = 96
+"""Pictures of fewer pixels a side are enlarged without smoothing."""
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+Picture = Callable[[str], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What is known of a run: see `Measure` for `values`, `state`, `by_class` and `notes`.
+
+    `run`: its folder or network, as commands name it. `judgements`: of all samples. `history`: of
+    its training, () if unknown.
+    """
+
+    run: str
+    classes: Sequence[str]
+    values: Mapping[str, float]
+    judgements: Sequence[Judgement]
+    state: Mapping[str, NDArray[Any]]
+    by_class: Mapping[str, float]
+    notes: Sequence[str] = ()
+    history: Sequence[HistoryLine] = ()
+
+
+def lab_command(run: str, key: str) -> str:
+    r"""Return the command that opens a sample on the stage, quoted for a shell.
+
+    >>> lab_command("runs/a", "it's.png"), lab_command("b", "two\nlines")
+    ('convlens lab runs/a \'it\'"\'"\'s.png\'', "convlens lab b $'two\\x0alines'")
+    """
+    return f"convlens lab {_quoted(run)} {_quoted(key)}"
+
+
+def report_page(
+    measured: Measured,
+    picture: Picture,
+    *,
+    command: Callable[[str, str], str] = lab_command,
+    link: Callable[[str], str] | None = None,
+) -> str:
+    """Return the page: values, confusions, calibration, history, and the worst and right answers.
+
+    `picture(key)`: a sample as uint8 (h, w, 3), drawn as it shall be seen; one that cannot be drawn
+    is replaced by the reason. `command(run, key)`: what opens it on the stage. `link(key)`: the
+    address of the stage, where a server shows the page. The page has at most 3 MB; all text of the
+    data is escaped.
+    """
+    sections = [
+        _head(measured),
+        _values(measured.values),
+        _confusions(measured),
+        _by_class(measured.by_class),
+        _training(measured.history),
+        *_answers(measured, picture, command, link),
+    ]
+    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    title = escape(printed(measured.run))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}: report</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(filter(None, sections))
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _head(measured: Measured) -> str:
+    judged = measured.judgements
+    right = sum(judgement.right for judgement in judged)
+    share = f" ({right / len(judged):.1%})" if judged else ""
+    said = [f"{right:,} of {len(judged):,} answers are right{share}.", *measured.notes]
+    lines = "".join(f"<p>{_text(line)}</p>" for line in said)
+    return f"<h1>{_text(measured.run)}</h1>{lines}"
+
+
+def _values(values: Mapping[str, float]) -> str:
+    tiles = (
+        f"<div><dt>{_text(name)}</dt><dd>{_number(value)}</dd></div>"
+        for name, value in values.items()
+    )
+    return f'<dl class="values">{"".join(tiles)}</dl>'
+
+
+def _confusions(measured: Measured) -> str:
+    """Return the matrix of confusions, the largest in words, and the calibration, where known."""
+    state = measured.state
+    if "confusion" not in state:
+        return ""
+    unit = "samples" if "bin_counts" in state else "pixels"
+    said = largest_confusions(state["confusion"], measured.classes)
+    rows = "".join(f"<li>{escape(line)}</li>" for line in said) or "<li>None.</li>"
+    parts = [f"<div><h3>The largest, in {unit}</h3><ul>{rows}</ul></div>"]
+    if "bin_counts" in state and state["bin_counts"].any():
+        counts = state["bin_counts"]
+        sure = state["bin_confidence"] * UNIT / np.maximum(counts, 1)
+        diagram = calibration(counts, state["bin_right"], sure)
+        parts.append(
+            f"<div><h3>Accuracy by confidence</h3>{diagram}<p>Bars are the share of right answers, "
+            "dots the mean confidence. A bar below its dot is too sure.</p></div>"
+        )
+    table = confusion_table(state["confusion"], measured.classes)
+    matrix = f"<h3>Truth by answer, in {unit}</h3>{table}" if table else ""
+    return f'<h2>Confusions</h2><div class="columns">{"".join(parts)}</div>{matrix}'
+
+
+def _by_class(by_class: Mapping[str, float]) -> str:
+    known = sorted(
+        ((value, name) for name, value in by_class.items() if not math.isnan(value)),
+        key=lambda pair: pair[0],
+    )
+    if not known:
+        return ""
+    half = MOST_NAMED // 2
+    left = len(known) - MOST_NAMED
+    shown = [*known[:half], *known[-half:]] if left > 0 else known
+    rows = "".join(
+        f'<tr><th scope="row">{_text(name)}</th><td class="number">{_number(value)}</td>'
+        f'<td><i style="--share:{100 * max(0.0, min(value, 1.0)):.1f}%"></i></td></tr>'
+        for value, name in shown
+    )
+    note = f"<p>{left:,} between them are left out.</p>" if left > 0 else ""
+    return f'<h2>By class, the worst first</h2><table class="classes">{rows}</table>{note}'
+
+
+def _training(history: Sequence[HistoryLine]) -> str:
+    """Return curves of the loss and of the measure that decides, by epoch."""
+    name = next((name for line in history for name in line.measures), "")
+    measured = [(line.epoch, line.measures[name]) for line in history if name in line.measures]
+    curves = {"loss": [(line.epoch, line.loss) for line in history], name: measured}
+    drawn = {said: curve(points, "epoch", said) for said, points in curves.items()}
+    parts = "".join(f"<div><h3>{_text(said)}</h3>{svg}</div>" for said, svg in drawn.items() if svg)
+    return f'<h2>Training</h2><div class="columns">{parts}</div>' if parts else ""
+
+
+def _answers(
+    measured: Measured,
+    picture: Picture,
+    command: Callable[[str, str], str],
+    link: Callable[[str], str] | None,
+) -> list[str]:
+    wrong = [judgement for judgement in measured.judgements if not judgement.right]
+    right = [judgement for judgement in measured.judgements if judgement.right]
+    worst = sorted(wrong, key=lambda judgement: -judgement.badness)[:WORST]
+    sample = [right[k * len(right) // SAMPLE] for k in range(SAMPLE)] if right else []
+    sample = list({judgement.key: judgement for judgement in sample}.values())
+    sections = []
+    for title, shown in (("The worst mistakes", worst), ("Some right answers", sample)):
+        figures = (
+            _figure(judgement, picture, command(measured.run, judgement.key), link)
+            for judgement in shown
+        )
+        if shown:
+            sections.append(f'<h2>{title}</h2><div class="grid">{"".join(figures)}</div>')
+    return sections
+
+
+def _figure(
+    judgement: Judgement, picture: Picture, command: str, link: Callable[[str], str] | None
+) -> str:
+    key = _text(judgement.key)
+    if link is not None:
+        key = f'<a href="{escape(link(judgement.key))}">{key}</a>'
+    return (
+        f"<figure>{_image(judgement.key, picture)}<figcaption>"
+        f'<dl class="pair{"" if judgement.right else " bad"}"><dt>said</dt>'
+        f"<dd>{_text(judgement.said)}</dd><dt>truth</dt><dd>{_text(judgement.truth)}</dd></dl>"
+        f'<span class="key">{key}</span><code class="command">{_text(command)}</code>'
+        "</figcaption></figure>"
+    )
+
+
+def _image(key: str, picture: Picture) -> str:
+    try:
+        pixels = picture(key)
+        source = thumbnail(pixels)
+    except (OSError, ValueError) as error:
+        return f'<p class="missing">{_text(f"no picture: {reason(error)}")}</p>'
+    kind = ' class="pixels"' if max(pixels.shape[:2]) < SMALL else ""
+    return f'<img{kind} src="{source}" alt="{_text(key)}">'
+
+
+def _quoted(text: str) -> str:
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = (c if c.isprintable() and c not in "\\'" else _bytes(c) for c in text)
+    return f"$'{''.join(escaped)}'"
+
+
+def _bytes(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
+def _text(text: str) -> str:
+    """Return text of the data for HTML, with characters escaped that end or turn a line."""
+    return escape(printed(text))
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4f}"
