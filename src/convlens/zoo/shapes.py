@@ -1,8 +1,7 @@
 """Define small networks for the made-up figures of `convlens.learn.data.shapes`.
 
-Each has fewer than half a million parameters and learns its task in minutes on one core. A figure
-covers a tenth of its picture, which a mean over the map would drown. So the classifiers take the
-maximum over space.
+They can be trained in minutes on one core. A figure covers a tenth of its picture, and a mean over
+the map would drown it. So the classifiers take the maximum over space.
 """
 
 from __future__ import annotations
