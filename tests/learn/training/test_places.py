@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from convlens.learn.training.places import Place, Places
+from convlens.learn.training.places import BatchPlace, Places
 
 
 def seen(places: Places, start: int = 0) -> list[list[int]]:
@@ -34,7 +34,7 @@ def test_a_resumed_run_sees_what_the_whole_one_would_have_seen() -> None:
 def test_ranks_and_parts_share_a_step_without_rest_or_double(ranks: int, parts: int) -> None:
     whole = seen(Places(3, 24, 12, 4))
     each = [Places(3, 24, 12, 4, parts, rank, ranks) for rank in range(ranks)]
-    shared: list[list[Place]] = [list(places.begun_at(0)) for places in each]
+    shared: list[list[BatchPlace]] = [list(places.begun_at(0)) for places in each]
     for step in range(4):
         mine = [p.indices.tolist() for run in shared for p in run if p.step == step]
         assert sorted(itertools.chain(*mine)) == sorted(whole[step])

@@ -81,9 +81,19 @@ def cut_history(path: str | Path, step: int) -> list[HistoryLine]:
     """
     lines = read_history(path)
     kept = [line for line in lines if line.step <= step]
-    if os.path.exists(path):
+    if len(kept) < len(lines) or _is_torn(path):
         write_whole(path, "".join(f"{line.json()}\n" for line in kept))
     return kept
+
+
+def _is_torn(path: str | Path) -> bool:
+    """Return whether the last line of a file has no end."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            return _whole_length(file, size) < size
+    except FileNotFoundError:
+        return False
 
 
 def summary(lines: Sequence[HistoryLine], *, most: int = 12) -> str:

@@ -21,13 +21,13 @@ from convlens.learn.data.samples import Samples
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
 from convlens.learn.tasks.task import Batch, Task
-from convlens.learn.training.places import Place, Places
+from convlens.learn.training.places import BatchPlace, Places
 
-__all__ = ["Reading", "to_network"]
+__all__ = ["SampleReader", "to_network"]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class SampleReader:
     """How samples become batches: `samples` of a `task`, prepared as the network needs them.
 
     It holds nothing that changes, so that worker processes can share it.
@@ -38,17 +38,17 @@ class Reading:
     preparation: Preparation | None
     recipe: Recipe
 
-    def training(self, places: Places, start: int) -> Iterator[tuple[Place, Batch]]:
-        """Yield every part of the steps from `start` on, varied anew in each epoch."""
+    def training(self, places: Places, start: int) -> Iterator[tuple[BatchPlace, Batch]]:
+        """Yield every part of the steps from `start` on, varied in each epoch."""
         return self._read(places.begun_at(start))
 
     def held_out(self, size: int) -> Iterator[Batch]:
         """Yield all samples in order, unchanged, at most `size` in a batch."""
         numbers = np.arange(len(self.samples))
         parts = (numbers[at : at + size] for at in range(0, len(numbers), size))
-        return (batch for _, batch in self._read(Place(0, None, part) for part in parts))
+        return (batch for _, batch in self._read(BatchPlace(0, None, part) for part in parts))
 
-    def _read(self, places: Iterator[Place]) -> Iterator[tuple[Place, Batch]]:
+    def _read(self, places: Iterator[BatchPlace]) -> Iterator[tuple[BatchPlace, Batch]]:
         if self.recipe.workers == 0 or self._in_memory() is not None:
             return ((place, self.batch(place.indices, place.epoch)) for place in places)
         # Without a generator of its own, making the iterator would draw from torch's global one.
@@ -115,13 +115,13 @@ class Reading:
         return self.task.fit(sample, self.preparation, epoch is not None)
 
 
-class _Placed(Dataset[tuple[Place, Batch]]):
+class _Placed(Dataset[tuple[BatchPlace, Batch]]):
     """The batches at places, for a `DataLoader` whose sampler yields places."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: SampleReader) -> None:
         self.reading = reading
 
-    def __getitem__(self, place: Place) -> tuple[Place, Batch]:
+    def __getitem__(self, place: BatchPlace) -> tuple[BatchPlace, Batch]:
         return place, self.reading.batch(place.indices, place.epoch)
 
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from convlens.learn.augmenting.numbers import permutation
 
-__all__ = ["Place", "Places"]
+__all__ = ["BatchPlace", "Places"]
 
 Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Place:
+class BatchPlace:
     """The samples of one part of a step: their numbers in the data, and the pass over it.
 
     `epoch` is None for samples that are measured, which no augmentation may change.
@@ -59,7 +59,7 @@ class Places:
         """Return the number of steps in an epoch."""
         return self.samples // self.batch
 
-    def begun_at(self, step: int) -> Iterator[Place]:
+    def begun_at(self, step: int) -> Iterator[BatchPlace]:
         """Yield the parts of every step from `step` on."""
         order, seen = np.zeros(0, np.intp), -1
         for number in range(step, self.steps):
@@ -68,4 +68,4 @@ class Places:
                 order, seen = permutation(self.seed, epoch, self.samples), epoch
             mine = order[at * self.batch : (at + 1) * self.batch][self.rank :: self.ranks]
             for part in range(self.parts):
-                yield Place(number, epoch, mine[part :: self.parts])
+                yield BatchPlace(number, epoch, mine[part :: self.parts])

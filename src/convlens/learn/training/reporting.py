@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from convlens.files import expanded, whole, write_whole
 from convlens.learn.data.samples import ClipSample, Sample
@@ -36,7 +37,7 @@ def write_report(
     """
     folder = validation.folder.path / "report" if out is None else expanded(out)
     make_folder(folder)
-    pictures = _Pictures(validation, folder, pen)
+    pictures = _PagePictures(validation, folder, pen)
     answers = validation.found()
     measured = Measured(
         run=str(validation.folder.path),
@@ -53,7 +54,7 @@ def write_report(
     return page
 
 
-class _Pictures:
+class _PagePictures:
     """The pictures on a page, read again and written beside it."""
 
     def __init__(self, validation: Validation, folder: Path, pen: Pen | None) -> None:
@@ -68,7 +69,9 @@ class _Pictures:
         sample = self.samples.read(self.places[key])
         with whole(self._file(key)) as beside:
             plain(sample).save(beside)
-        image = plain(sample) if self.pen is None else self.pen(sample, self.classes)
+        image = plain(sample)
+        if self.pen is not None and not _pixels(sample).is_floating_point():
+            image = self.pen(sample, self.classes)
         return np.asarray(image.convert("RGB"))
 
     def command(self, run: str, key: str) -> str:
@@ -82,13 +85,16 @@ class _Pictures:
 
 def plain(sample: Any) -> Image.Image:
     """Return a sample's picture, or the middle frame of a clip; floats by their range."""
-    pixels = (
-        sample.frames[len(sample.frames) // 2]
-        if isinstance(sample, ClipSample)
-        else (sample.picture)
-    )
+    pixels = _pixels(sample)
     if pixels.is_floating_point():
         low, high = float(pixels.min()), float(pixels.max())
         pixels = ((pixels - low) * (255 / max(high - low, 1e-9))).round().byte()
     shown = np.ascontiguousarray(pixels.movedim(0, -1).numpy())
     return Image.fromarray(shown[:, :, 0] if shown.shape[2] != 3 else shown)
+
+
+def _pixels(sample: Any) -> Tensor:
+    if isinstance(sample, ClipSample):
+        return sample.frames[len(sample.frames) // 2]
+    picture: Tensor = sample.picture
+    return picture

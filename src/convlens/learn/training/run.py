@@ -13,7 +13,7 @@ from torch import nn
 
 from convlens.files import sweep
 from convlens.learn.data.splits import Data
-from convlens.learn.locking import alone
+from convlens.learn.locking import alone, not_written
 from convlens.learn.measuring.history import add_line, cut_history
 from convlens.learn.modes import mode
 from convlens.learn.preparing import Preparation
@@ -28,7 +28,7 @@ from convlens.learn.training.checkpoints import (
 )
 from convlens.learn.training.diverging import diverged
 from convlens.learn.training.interrupting import Interrupts
-from convlens.learn.training.loading import Reading
+from convlens.learn.training.loading import SampleReader
 from convlens.learn.training.places import Places
 from convlens.learn.training.progress import Progress
 from convlens.learn.training.stepping import DivergedStep, Stepper, Taken, rate_at
@@ -89,8 +89,8 @@ class _Running:
         objective = training.task.objective(self.recipe, Counts.of(data.train))
         _lay_out(network)
         self.stepper = Stepper(network, objective, self.recipe, preparation, self.places.steps)
-        self.train = Reading(data.train, training.task, preparation, self.recipe)
-        self.held_out = Reading(data.held_out, training.task, preparation, self.recipe)
+        self.train = SampleReader(data.train, training.task, preparation, self.recipe)
+        self.held_out = SampleReader(data.held_out, training.task, preparation, self.recipe)
         self.counters = Counters()
         self.saved_at = time.monotonic()
         self._resume()
@@ -181,7 +181,10 @@ class _Running:
             return
         if progress.is_best:
             save_tensors(self.stepper.evaluated(), self.folder.best)
-        add_line(self.folder.history, progress.line())
+        try:
+            add_line(self.folder.history, progress.line())
+        except OSError as error:
+            raise not_written(self.folder.path, error) from error
 
     def _is_over(self) -> bool:
         """Return whether all steps are done, or no epoch was better for as long as is waited."""
@@ -214,7 +217,7 @@ class _Running:
             self.counters.seconds = kept[-1].seconds
 
 
-def _grouped(reading: Reading, places: Places, start: int) -> Iterator[list[Batch]]:
+def _grouped(reading: SampleReader, places: Places, start: int) -> Iterator[list[Batch]]:
     """Yield the parts of each step together."""
     found = reading.training(places, start)
     for _, parts in groupby(found, key=lambda one: one[0].step):
@@ -230,7 +233,7 @@ def _lay_out(network: nn.Module) -> None:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads for a while; 0 for those it has."""
+    """Let torch use `count` threads for a while; 0 for those it has."""
     before = torch.get_num_threads()
     if count:
         torch.set_num_threads(count)

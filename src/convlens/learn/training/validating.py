@@ -11,7 +11,7 @@ from torch import nn
 
 from convlens.learn.measuring.measure import Judgement, Measure
 from convlens.learn.modes import mode
-from convlens.learn.training.loading import Reading, to_network
+from convlens.learn.training.loading import SampleReader, to_network
 
 __all__ = ["Answers", "measure", "measure_all"]
 
@@ -29,7 +29,7 @@ class Answers:
         return self.measure.values()
 
 
-def measure(network: nn.Module, reading: Reading) -> Iterator[tuple[int, Answers]]:
+def measure(network: nn.Module, reading: SampleReader) -> Iterator[tuple[int, Answers]]:
     """Yield how many samples are measured after each batch, and what was found so far.
 
     The network runs in evaluation mode, in the type of its weights, as `predict` runs it; each of
@@ -49,6 +49,6 @@ def measure(network: nn.Module, reading: Reading) -> Iterator[tuple[int, Answers
         yield done, found
 
 
-def measure_all(network: nn.Module, reading: Reading) -> Answers:
+def measure_all(network: nn.Module, reading: SampleReader) -> Answers:
     """Return what `measure` finds at its end."""
     return deque(measure(network, reading), maxlen=1).pop()[1]

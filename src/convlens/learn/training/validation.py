@@ -13,7 +13,7 @@ from convlens.learn.measuring.measure import Judgement
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.run_folder import RunFacts, RunFolder
 from convlens.learn.tasks import TASKS
-from convlens.learn.training.loading import Reading
+from convlens.learn.training.loading import SampleReader
 from convlens.learn.training.named_data import data_for
 from convlens.learn.training.validating import Answers, measure, measure_all
 from convlens.tables import table
@@ -28,7 +28,7 @@ class Validation:
     folder: RunFolder
     facts: RunFacts
     opened: Opened
-    reading: Reading
+    reading: SampleReader
     answers: Answers | None = None
 
     @property
@@ -93,4 +93,4 @@ def validate(
         )
     recipe = replace(facts.recipe, batch=batch or facts.recipe.batch, accumulate=1)
     opened.network.to(torch.device(device or "cpu"))
-    return Validation(folder, facts, opened, Reading(samples, task, facts.preparation, recipe))
+    return Validation(folder, facts, opened, SampleReader(samples, task, facts.preparation, recipe))
