@@ -21,6 +21,7 @@ MODULES = {
     "networks": "compute",
     "gradients": "compute",
     "predict": "learn",
+    "measuring": "learn",
     "boxes": "zoo",
     "outliers": "compute",
 }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["calibration", "curve"]
 
-WIDTH, HEIGHT = 480, 240
+WIDTH, HEIGHT = 480, 248
 LEFT, RIGHT, TOP, BOTTOM = 52, 468, 12, 204
 """The edges of the plot; the numbers of the axes are outside of it."""
 

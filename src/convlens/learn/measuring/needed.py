@@ -92,7 +92,11 @@ def _reach(
 
     They must share at least half of the true mask, and anything at all with a crowd.
     """
-    rows, columns = np.asarray(true.any(2)), np.asarray(true.any(1))
+    # Eight pixels at once take an eighth of the time.
+    wide = true.shape[2] % 8 == 0 and true.flags.c_contiguous
+    words = true.view(np.uint64) if wide else true
+    rows, columns = (np.bitwise_or.reduce(words, axis=axis) for axis in (2, 1))
+    columns = columns.view(bool)
     bounds = np.zeros((len(true), 4))
     for i in np.flatnonzero(areas):
         y, x = np.flatnonzero(rows[i]), np.flatnonzero(columns[i])

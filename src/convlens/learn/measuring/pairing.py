@@ -58,8 +58,9 @@ def judge_boxes(
     true_labels, true_boxes, crowd = true
     shares = overlaps(boxes, true_boxes, crowd)
     shares[labels[:, None] != true_labels] = 0
-    open_, extra = ~crowd, 0
-    for row in shares:
+    near = (shares >= ENOUGH).any(1)
+    open_, extra = ~crowd, int((~near).sum())
+    for row in shares[near]:
         candidates = np.where(open_, row, 0)
         if candidates.max(initial=0) >= ENOUGH:
             open_[candidates.argmax()] = False
