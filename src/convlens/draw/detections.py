@@ -33,11 +33,12 @@ Box = tuple[int, int, int, int]
 
 
 def draw_detections(
-    picture: Image.Image, prediction: Prediction, scale: int, em: int
+    picture: Image.Image, prediction: Prediction, scale: int, em: int, *, tags: bool = True
 ) -> Image.Image:
     """Draw all detections on an RGB picture that is `scale` times as large as the prediction's.
 
-    Return the picture. `em`: the height of the text in pixels.
+    Return the picture. `em`: the height of the text in pixels. `tags`: whether names and scores
+    are written.
     """
     if prediction.boxes is None or not len(prediction.boxes):
         return picture
@@ -56,7 +57,8 @@ def draw_detections(
             limbs = limbs_of(name, part.places.shape[1])
             for place in order:
                 _skeleton(picture, *_points(part, place, scale), limbs, max(2, round(em / 4)))
-    _tags(pen, prediction, boxes, order, em, picture.size)
+    if tags:
+        _tags(pen, prediction, boxes, order, em, picture.size)
     return picture
 
 

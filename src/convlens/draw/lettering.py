@@ -11,7 +11,7 @@ from convlens.draw.colours import GREY, Colour
 from convlens.draw.fonts import Font, font_of, has_font
 from convlens.learn.predicting.predictions import score_text
 
-__all__ = ["Bar", "fitted", "panel", "text_width", "with_sentences"]
+__all__ = ["Bar", "fitted", "panel", "text_width", "with_sentences", "wrapped"]
 
 _GROUND, _TRACK, _INK = (21, 23, 28), (50, 54, 63), (237, 239, 243)
 
@@ -105,7 +105,7 @@ def _lines(sentences: Sequence[str], em: int, width: int) -> list[str]:
     lines = []
     for said in sentences:
         text = said if has_font(said) else said.encode("ascii", "backslashreplace").decode()
-        lines += _wrapped(text, font_of(em, text), room)
+        lines += wrapped(text, font_of(em, text), room)
     return lines
 
 
@@ -127,7 +127,7 @@ def _write(
         pen.text(place, line, _INK_ON_WARNING, font_of(em, line))
 
 
-def _wrapped(text: str, font: Font, width: int) -> list[str]:
+def wrapped(text: str, font: Font, width: int) -> list[str]:
     """Return the text in lines of at most this width, broken between words if possible."""
     lines, line = [], ""
     for word in text.split():
