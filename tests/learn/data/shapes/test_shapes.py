@@ -122,6 +122,8 @@ def test_sizes_and_frames_are_as_asked() -> None:
 def test_every_argument_changes_the_fingerprint() -> None:
     usual = Shapes("boxes", 0, 10)
     assert usual.fingerprint == Shapes("boxes", 0, 10).fingerprint
+    assert usual.fingerprint == Shapes("boxes", 0, 10, size=96).fingerprint
+    assert replace(usual, hard=0).fingerprint == replace(usual, hard=0.0).fingerprint
     changed: list[dict[str, Any]] = [
         *({"kind": "masks"}, {"seed": 1}, {"count": 11}, {"size": 64}),
         *({"hard": 0.5}, {"most": 5}, {"frames": 9}),

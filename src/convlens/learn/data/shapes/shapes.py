@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -102,7 +102,12 @@ class Shapes:
     @property
     def fingerprint(self) -> str:
         """Return the digest of the arguments, which settle every pixel."""
-        return hashlib.sha256(repr(("shapes", _EDITION, *astuple(self))).encode()).hexdigest()
+        settled = replace(self, size=self._side, hard=float(self.hard))
+        return hashlib.sha256(repr(("shapes", _EDITION, *astuple(settled))).encode()).hexdigest()
+
+    @property
+    def _side(self) -> int:
+        return self.size or (48 if self.kind == "clips" else 96)
 
     def __len__(self) -> int:
         return self.count
@@ -123,12 +128,12 @@ class Shapes:
         dice, key = Dice(self.seed, index), str(index)
         label = index % len(self.classes)
         if self.kind == "clips":
-            frames = clip(dice, label, self.size or 48, self.hard, self.frames)
+            frames = clip(dice, label, self._side, self.hard, self.frames)
             return ClipSample(key, torch.from_numpy(frames), label, MIRRORED)
         if self.kind == "classes":
-            found = scene(dice, self.size or 96, self.hard, most=1, kind=label)
+            found = scene(dice, self._side, self.hard, most=1, kind=label)
             return Labelled(key, torch.from_numpy(found.picture), label)
-        found = scene(dice, self.size or 96, self.hard, most=self.most)
+        found = scene(dice, self._side, self.hard, most=self.most)
         picture = torch.from_numpy(found.picture)
         if self.kind == "maps":
             return Mapped(key, picture, torch.from_numpy(found.map()))
