@@ -12,6 +12,7 @@ from typing import Any
 from cyclopts import App
 
 from convlens import __version__
+from convlens.cli.augmenting import augment
 from convlens.cli.data import data
 from convlens.cli.examples import examples_of, first_examples
 from convlens.cli.looking import costs, explain, lab, record
@@ -41,6 +42,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     costs,
     models,
     data,
+    augment,
     train,
     val,
     convert,

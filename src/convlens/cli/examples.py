@@ -39,6 +39,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("convlens data check pictures", "what is there, and wrong"),
         ("convlens data check train.json --sheet labels.png", "draw labels"),
     ),
+    "augment": (
+        ("convlens augment", "what augmentations do to figures"),
+        ("convlens augment photo.jpg --out seen.png", "to a photo of yours"),
+    ),
     "train": (
         ("convlens train resnet18 photos --out run", "on photos in folders, one a category"),
         ("convlens train digits", "a shipped network, by its recipe"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,42 +26,49 @@ __all__ = ["draw_sample", "draw_sheet"]
 _INK, _DIM, _GROUND = (237, 239, 243), (165, 170, 180), (21, 21, 21)
 
 
-def draw_sample(sample: Sample, scale: int = 1) -> Image.Image:
+def draw_sample(
+    sample: Sample, scale: int = 1, classes: Sequence[str] | None = None
+) -> Image.Image:
     """Return an RGB picture of a sample, `scale` times as large, with its labels drawn over it.
 
     Boxes and masks have the colour of their category. Points have that of their number, with a
     hollow dot where one is hidden. A map tints its pixels; those that are not labelled are dark.
-    Of a clip it is the first frame.
+    Of a clip it is the middle frame. `classes`: names to write on boxes and maps.
     """
     pixels = _rgb(pixels_of(sample))
-    h, w = pixels.shape[:2]
     image = Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1))
     if isinstance(sample, Mapped):
         labels = sample.map.numpy()
-        image = draw_segments(image, Prediction(sample.key, w, h, map=labels), scale)
+        image = draw_segments(image, _said(sample, classes, map=labels), scale)
         shown = np.array(image)
         shown[(labels == NOT_LABELLED).repeat(scale, 0).repeat(scale, 1)] //= 3
         return Image.fromarray(shown)
     if not isinstance(sample, Boxed):
         return image
-    said = Prediction(
-        sample.key,
-        w,
-        h,
-        sample.labels.numpy(),
-        np.ones(len(sample.labels), np.float32),
-        sample.boxes.numpy(),
-        None if sample.masks is None else sample.masks.numpy(),
+    said = _said(
+        sample,
+        ("__background__", *classes) if classes else None,
+        labels=sample.labels.numpy(),
+        scores=np.full(len(sample.labels), np.nan, np.float32),
+        boxes=sample.boxes.numpy(),
+        masks=None if sample.masks is None else sample.masks.numpy(),
     )
-    image = draw_detections(image, said, scale, max(6, round(max(image.size) / 20)), tags=False)
+    em = max(6, round(max(image.size) / 20))
+    image = draw_detections(image, said, scale, em, tags=classes is not None)
     if sample.points is not None:
         _dots(image, sample.points.numpy(), scale)
     return image
 
 
+def _said(sample: Sample, categories: Sequence[str] | None, **fields: Any) -> Prediction:
+    """Return the labels of a sample in the form of a prediction."""
+    h, w = pixels_of(sample).shape[-2:]
+    return Prediction(sample.key, w, h, categories=tuple(categories or ()), **fields)
+
+
 def _rgb(pixels: Tensor) -> NDArray[np.uint8]:
-    """Return pixels (h, w, 3) of a picture (c, h, w), or of the first frame of a clip."""
-    frame = pixels if pixels.ndim == 3 else pixels[0]
+    """Return pixels (h, w, 3) of a picture (c, h, w), or of the middle frame of a clip."""
+    frame = pixels if pixels.ndim == 3 else pixels[len(pixels) // 2]
     shown: NDArray[np.uint8] = frame.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
     return shown
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image, ImageDraw
 
 from convlens.draw.colours import category_colour
-from convlens.draw.detections import draw_detections
 from convlens.draw.fonts import font_of, shown
 from convlens.draw.lettering import fitted
-from convlens.draw.segments import draw_segments
-from convlens.learn.data.samples import Boxed, ClipSample, Labelled, Mapped, Sample
-from convlens.learn.predicting.predictions import Prediction
+from convlens.draw.samples import draw_sample
+from convlens.learn.augmenting.moving import pixels_of
+from convlens.learn.data.samples import ClipSample, Labelled, Sample
 
 __all__ = ["labelled", "sheet"]
 
@@ -75,30 +73,7 @@ def _name(classes: Sequence[str], label: int) -> str:
 
 def labelled(sample: Sample, classes: Sequence[str]) -> Image.Image:
     """Return a picture with its labels, as large as a cell allows."""
-    frames = sample.frames if isinstance(sample, ClipSample) else sample.picture[None]
-    pixels = frames[len(frames) // 2].permute(1, 2, 0).numpy()
-    image = Image.fromarray(np.ascontiguousarray(np.repeat(pixels, 3 // pixels.shape[2], 2)))
-    scale = max(1, _CELL // max(image.size))
-    size = (image.width * scale, image.height * scale)
-    image = image.resize(size, Image.Resampling.NEAREST)
-    em = max(_EM, round(_EM * max(size) / _CELL))
-    if isinstance(sample, Boxed):
-        image = draw_detections(image, _truth(sample, classes), scale, em)
-    if isinstance(sample, Mapped):
-        said = Prediction(sample.key, map=sample.map.numpy(), categories=tuple(classes))
-        image = draw_segments(image, said, scale)
+    scale = max(1, _CELL // max(pixels_of(sample).shape[-2:]))
+    image = draw_sample(sample, scale, classes)
     image.thumbnail((_CELL - _GAP, _CELL - _GAP))
     return image
-
-
-def _truth(sample: Boxed, classes: Sequence[str]) -> Prediction:
-    """Return the labels of a picture in the form of a prediction without scores."""
-    return Prediction(
-        sample.key,
-        labels=sample.labels.numpy(),
-        scores=np.full(len(sample.labels), np.nan),
-        boxes=sample.boxes.numpy(),
-        masks=None if sample.masks is None else sample.masks.numpy(),
-        keypoints=None if sample.points is None else sample.points.numpy(),
-        categories=("__background__", *classes),
-    )

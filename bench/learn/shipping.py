@@ -1,0 +1,34 @@
+"""Store what a training learned as weights that ship with convlens, and measure what is stored.
+
+    convlens train shapes_clips --out run
+    python -m bench.learn.shipping shapes_clips run
+
+The weights of the last step are taken, not the best on the held-out samples, so that the measured
+numbers are of samples that chose nothing. They are stored in half precision unless --whole is given.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from convlens.learn.run_folder import RunFolder
+from convlens.learn.training.validation import validate
+from convlens.zoo.shipped import DATA
+from convlens.zoo.weights.saving import halved, save_tensors
+
+
+def ship(name: str, run: str, whole: bool = False) -> None:
+    """Write the last weights of a run to the package's data, and print their measures."""
+    weights = RunFolder.at(run).last_weights()
+    path = DATA / f"{name}.safetensors"
+    before = validate(run, weights="last").values
+    save_tensors(weights if whole else halved(weights), path)
+    after = validate(run, weights=path).values
+    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
+    for measure, value in after.items():
+        print(f"{measure:20} {value:.4f} as stored, {before[measure]:.4f} in float32")
+
+
+if __name__ == "__main__":
+    ship(*[word for word in sys.argv[1:] if word != "--whole"], whole="--whole" in sys.argv)
