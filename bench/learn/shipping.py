@@ -22,8 +22,12 @@ def ship(name: str, run: str, whole: bool = False) -> None:
     """Write the last weights of a run to the package's data, and print their measures."""
     weights = RunFolder.at(run).last_weights()
     path = DATA / f"{name}.safetensors"
-    before = validate(run, weights="last").values
-    save_tensors(weights if whole else halved(weights), path)
+    validation = validate(run, weights="last")
+    before = validation.values
+    deciding = next(iter(before))
+    facts = {"network": type(validation.opened.network).__name__}
+    facts[deciding] = f"{before[deciding]:.6f}"
+    save_tensors(weights if whole else halved(weights), path, facts)
     after = validate(run, weights=path).values
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
     for measure, value in after.items():

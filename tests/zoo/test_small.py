@@ -110,7 +110,10 @@ def test_what_is_shipped_is_small_and_its_licence_stated() -> None:
     files = {path.name: path.stat().st_size for path in DATA.iterdir()}
     assert files["digits.safetensors"] < 300_000
     assert files["cat.jpg"] < 200_000
-    assert sum(files.values()) < 270_000
+    weights = {name: size for name, size in files.items() if name.endswith(".safetensors")}
+    assert max(weights.values()) < 2_000_000
+    assert sum(weights.values()) < 8_000_000
+    assert sum(files.values()) - sum(weights.values()) < 270_000
     text = (DATA / "LICENSES.md").read_text(encoding="utf-8")
     stated = {f"digit-{k}.png" for k in range(10)} | {"LICENSES.md"}
     assert "`digit-0.png` … `digit-9.png`" in text

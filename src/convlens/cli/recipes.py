@@ -40,6 +40,9 @@ class RecipeFlags:
     smooth: Annotated[float | None, Parameter(help="Label smoothing.")] = None
     size: Annotated[int | None, Parameter(help="Pixels of the input's sides.")] = None
     augment: Annotated[float | None, Parameter(help="Strength of augmentations, 0 to 1.")] = None
+    augmentations: Annotated[
+        tuple[str, ...] | None, Parameter(help="Their names, in order; see convlens augment.")
+    ] = None
     balance: Annotated[
         bool | None, Parameter(help="Let every category weigh the same in the loss.")
     ] = None

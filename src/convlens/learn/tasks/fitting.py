@@ -23,8 +23,8 @@ def fitted(picture: Tensor, preparation: Preparation | None) -> Tensor:
     if preparation is None or picture.dtype != torch.uint8:
         return picture
     pixels = np.ascontiguousarray(coloured(picture).movedim(0, -1).numpy())
-    shown = torch.from_numpy(preparation.shown(Picture(pixels))).movedim(-1, 0)
-    return shown[: preparation.channels]
+    shown = np.require(preparation.shown(Picture(pixels)), requirements="W")
+    return torch.from_numpy(shown).movedim(-1, 0)[: preparation.channels]
 
 
 def coloured(picture: Tensor) -> Tensor:

@@ -24,9 +24,22 @@ def _shapes(task: Task | None) -> Data:
     return Data(KeptSamples(found.train), KeptSamples(found.held_out), "shapes")
 
 
+def _fashion() -> Data:
+    """Return Fashion-MNIST where Debian's package puts it; raise ValueError if it is not there."""
+    if not FASHION.is_dir():
+        raise ValueError(
+            f"`data` (='fashion-mnist') must be in {FASHION}, where Debian's package "
+            "dataset-fashion-mnist puts it; install that, or give the folder of its four .gz files"
+        )
+    return find_data(FASHION)
+
+
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+
 NAMED: dict[str, Callable[[Task | None], Data]] = {
     "digits": lambda task: digits_data(),
     "shapes": _shapes,
+    "fashion-mnist": lambda task: _fashion(),
 }
 """Data that needs no file, by name."""
 

@@ -20,22 +20,37 @@ class Shipped:
 
 SHIPPED: dict[str, Shipped] = {
     "digits": Shipped("digits", DIGITS_RECIPE),
+    "fashion_mnist": Shipped(
+        "fashion-mnist",
+        Recipe(
+            epochs=9,
+            batch=256,
+            rate=0.15,
+            optimizer="sgd",
+            schedule="linear",
+            warmup=0.15,
+            decay=5e-4,
+            clip=0.0,
+            augmentations=("mirror",),
+            precision="bfloat16",
+        ),
+    ),
     "shapes_resnet": Shipped(
         "shapes",
-        Recipe(epochs=14, rate=3e-3, smooth=0.05, augmentations=("mirror",), precision="bfloat16"),
+        Recipe(epochs=8, rate=3e-3, smooth=0.05, augmentations=("mirror",), precision="bfloat16"),
     ),
     "shapes_boxes": Shipped(
         "shapes", Recipe(epochs=2, batch=8, rate=2e-3, augmentations=("mirror",))
     ),
     "shapes_masks": Shipped(
-        "shapes", Recipe(epochs=5, batch=8, rate=2e-3, augmentations=("mirror",))
+        "shapes", Recipe(epochs=3, batch=8, rate=2e-3, augmentations=("mirror",))
     ),
     "shapes_keypoints": Shipped(
         "shapes", Recipe(epochs=5, batch=8, rate=2e-3, augmentations=("mirror",))
     ),
     "shapes_unet": Shipped(
         "shapes",
-        Recipe(epochs=20, batch=32, rate=3e-3, augmentations=("mirror",), precision="bfloat16"),
+        Recipe(epochs=12, batch=16, rate=3e-3, augmentations=("mirror",), precision="bfloat16"),
     ),
     "shapes_clips": Shipped(
         "shapes",
