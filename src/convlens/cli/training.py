@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from convlens.learn.training.progress import Progress
     from convlens.learn.training.run import Training
+    from convlens.learn.training.validation import Validation
 
 __all__ = ["train", "val"]
 
@@ -102,20 +103,36 @@ def val(
     json: Json = False,
 ) -> None:
     """Measure what a training learned, and write a page of right and wrong answers."""
-    from convlens.draw.sheets import labelled
-    from convlens.learn.training.reporting import write_report
     from convlens.learn.training.validation import validate
 
     validation = validate(run, data, part=part, weights=weights, batch=batch, device=device)
     with _counting(f"measuring {run}", validation.total) as count:
         for done in validation:
             count(done)
-    page = write_report(validation, out, labelled)
+    page = _written(validation, out)
     if json:
         print_json({"run": run, "values": validation.values, "report": str(page)})
         return
     print(validation)
     print(f"report: {page}")
+
+
+def _written(validation: Validation, out: str | None) -> Path:
+    from convlens.draw.sheets import labelled
+    from convlens.learn.training.reporting import write_report
+
+    return write_report(validation, out, labelled)
+
+
+def _report(folder: str) -> Path:
+    """Measure a run that ended, and return the page of its mistakes."""
+    from convlens.learn.training.validation import validate
+
+    validation = validate(folder)
+    with _counting("measuring", validation.total) as count:
+        for done in validation:
+            count(done)
+    return _written(validation, None)
 
 
 def _folder_for(network: str) -> str:
@@ -169,6 +186,6 @@ def _print_end(training: Training, reached: Progress | None, folder: str) -> Non
     else:
         name, best = next(iter(reached.values)), reached.best or 0.0
         print(f"best {name} {best:.4f} of {len(training.data.held_out):,} held-out samples")
-    print(f"see its mistakes: convlens val {folder}")
+    print(f"its mistakes:     {_report(folder)}")
     print(f"open it:          convlens lab {folder}")
     print(f"use it:           convlens predict {folder} PICTURE")

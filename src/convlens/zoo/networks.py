@@ -20,7 +20,7 @@ from convlens.zoo.mobilenet_v2 import MobileNetV2
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
 from convlens.zoo.shapes import ShapesClips, ShapesResNet, ShapesUNet
-from convlens.zoo.shipped import DIGITS
+from convlens.zoo.shipped import DIGITS, shipped_weights
 from convlens.zoo.small import Digits, Filters, digits, filters
 from convlens.zoo.vgg import VGGS, vgg
 from convlens.zoo.video import VIDEOS, video
@@ -119,6 +119,7 @@ NETWORKS: dict[str, Network] = {
         *("classification", 8, ("fc.",)),
         replace(OF_SHAPES, example="figure.png"),
         FIGURES,
+        shipped=shipped_weights("shapes_resnet"),
     ),
     "shapes_unet": Network(
         lambda name, classes: ShapesUNet(classes),
@@ -131,9 +132,11 @@ NETWORKS: dict[str, Network] = {
         *("video classification", 6, ("fc.",)),
         replace(OF_SHAPES, resize=48, crop=48, frames=8, example="motion.png"),
         MOTIONS,
+        shipped=shipped_weights("shapes_clips"),
     ),
     "shapes_boxes": Network(
         *(detector, "detection", 9, BOX_HEAD, AS_THEY_ARE, FIGURES_AND_GROUND),
+        shipped=shipped_weights("shapes_boxes"),
     ),
     "shapes_masks": Network(
         *(detector, "instance segmentation", 9, BOX_AND_MASK_HEADS),
