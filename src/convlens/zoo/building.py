@@ -24,7 +24,11 @@ __all__ = ["built_on_meta", "list_models", "model"]
 
 
 def model(
-    name: str, weights: str | Path | None = "DEFAULT", classes: int | None = None
+    name: str,
+    weights: str | Path | None = "DEFAULT",
+    classes: int | None = None,
+    *,
+    new_head: bool = False,
 ) -> nn.Module:
     """Build the network of the zoo called `name`, in evaluation mode.
 
@@ -35,7 +39,8 @@ def model(
 
     `classes`: the number of classes, by default the released one. With another number, released
     weights fill all but the last layer, which is drawn at random, with a warning. A file of your
-    own is then refused. A detector counts the background as class 0.
+    own for other classes is refused; with `new_head`, as `train` asks for, it is treated likewise.
+    A detector counts the background as class 0.
 
     The attribute `released` holds the facts about the weights, by which `predict` prepares a
     picture. A released file is known by its sha256, whatever its name, and a converted one by the
@@ -64,7 +69,7 @@ def model(
     if isinstance(network, TrackedModule):
         network.random_parts = EVERYTHING  # until they are loaded
     if path is not None:
-        _fill(network, entry, path, count)
+        _fill(network, entry, path, count, new_head)
     if entry.weights:
         facts = _facts(entry, path)
         network.released = facts  # type: ignore[assignment]
@@ -134,24 +139,29 @@ def _weights_file(name: str, entry: Network, asked: str | Path | None) -> Path |
     return path
 
 
-def _fill(network: nn.Module, entry: Network, path: Path, classes: int) -> None:
+def _fill(network: nn.Module, entry: Network, path: Path, classes: int, new_head: bool) -> None:
     """Load a file into a network of `classes` classes; warn if it was made for another number."""
-    fresh: tuple[str, ...] = ()
+    fresh, is_known = entry.heads if new_head else (), False
     if classes != entry.classes and (entry.weights or entry.shipped):
         read_weights(path)  # a fault of the file itself is reported first
-        # Only these weights lose their head: a user's own are for the classes they learned.
-        known = path == entry.shipped or recognized(entry.weights, path)
-        fresh = entry.heads if known else ()
+        is_known = path == entry.shipped or recognized(entry.weights, path) is not None
+        # Else only these weights lose their head: a user's own are for the classes they learned.
+        fresh = entry.heads if is_known else fresh
     load_weights(network, path, fresh=fresh)
-    if fresh:
+    drawn = random_parts(network)
+    if is_known:
         kind = "released" if entry.weights else "shipped"
-        warnings.warn(
-            f"`classes` (={classes}) are not those of the {kind} weights: "
-            f"{random_text(random_parts(network))}, so that answers mean nothing until it is "
-            "trained",
-            UserWarning,
-            stacklevel=3,
+        _warn(
+            f"`classes` (={classes}) are not those of the {kind} weights: {random_text(drawn)}, so "
+            "that answers mean nothing until it is trained"
         )
+    elif drawn:
+        _warn(f"`weights` ({path.name}) are for other than {classes} classes: {random_text(drawn)}")
+
+
+def _warn(sentence: str) -> None:
+    """Warn the caller of `model`."""
+    warnings.warn(sentence, UserWarning, stacklevel=4)
 
 
 def _facts(entry: Network, path: Path | None) -> Weights:

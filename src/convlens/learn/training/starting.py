@@ -52,8 +52,10 @@ def train(
       here ("digits", "shapes"); None for what a shipped network was trained on.
     - `recipe`: by default, the task's own for so much data, times `effort`; `fields` are changes to
       it, as in `train("resnet18", "photos", epochs=5)`.
-    - `weights`: what a network of the zoo begins from, "DEFAULT" for the released ones; None for
-      random ones. `task`: by default the network's, else the first that learns from such samples.
+    - `weights`: what a network of the zoo begins from, "DEFAULT" for the released ones or a file;
+      None for random ones. A head for other categories is replaced by a new one; of a file of your
+      own, a warning says so. `task`: by default the network's, else the first that learns from
+      such samples.
     - `out`: the folder of the run. It gets checkpoints, the best weights and the history. If a run
       was stopped there, it goes on, and ends bit for bit as if it had never been stopped. This
       holds for one version of torch, one kind of processor and one number of threads.
@@ -177,10 +179,11 @@ class _Start:
             torch.manual_seed(self.recipe.seed % 2**32)
             if network not in NETWORKS:
                 return open_network(network, weights=weights or "none")
-            # That a new head is random is no news to somebody who trains it.
+            # That released weights get a random head is no news to somebody who trains it.
             warnings.filterwarnings("ignore", "`classes`")
             count = self._outputs() if NETWORKS[network].classes else None
-            built = model(network, None if weights in (None, "none") else weights, count)
+            begun = None if weights in (None, "none") else weights
+            built = model(network, begun, count, new_head=True)
             return replace(opened_module(built), name=network)
 
     def _facts(self, opened: Opened, preparation: Preparation | None) -> RunFacts:
