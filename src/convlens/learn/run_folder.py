@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +19,21 @@ from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
 from convlens.zoo.weights import read_weights
 
-__all__ = ["RunFacts", "RunFolder", "part"]
+__all__ = ["RunFacts", "RunFolder", "from_here", "part"]
 
 RUN = "run.json"
+
+_IN_FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>(:.*)?)", re.DOTALL)
+"""A network in a file: `path/file.py:callable`."""
 
 
 @dataclass(frozen=True)
 class RunFacts:
     """What settles a run; a resumed one must agree, or it would not be the same run.
 
-    `network`: its name or file, "" for a module that the caller built. `outputs`: the number of its
-    outputs, None for its own. `weights`: what it began from. `task`: by name. `classes`, `points`,
+    `network`: its name or file, "" for a module that the caller built. Files are absolute here, and
+    in run.json relative to the run, so that a folder with both may be moved. `outputs`: the number
+    of its outputs, None for its own. `weights`: what it began from. `task`: by name. `classes`, `points`,
     `pairs`: of the data, and `fingerprint` of what is in it. `preparation`: of pictures. `frames`:
     how many frames of a clip are one input, and how many a second. `threads` of torch, its
     `version` and the `processor`: numbers are the same, bit for bit, only where these are.
@@ -134,11 +140,13 @@ class RunFolder:
                 f"`run` (={str(self.path)!r}) must be the folder of a training, and its {RUN} "
                 f"cannot be read ({error}); name the folder given as --out"
             ) from error
-        return RunFacts.from_json(text, self.facts_file)
+        folder = os.path.realpath(self.path)
+        return _placed(RunFacts.from_json(text, self.facts_file), folder, os.path.normpath)
 
     def write_facts(self, facts: RunFacts) -> None:
         """Write what settles the run."""
-        write_whole(self.facts_file, facts.to_json())
+        folder = os.path.realpath(self.path)
+        write_whole(self.facts_file, _placed(facts, "", lambda p: _from(p, folder)).to_json())
 
     def checkpoint(self, step: int) -> Path:
         """Return the file of the checkpoint after a number of steps."""
@@ -176,6 +184,39 @@ class RunFolder:
                 "the first"
             )
         return part(tensors, "ema") or part(tensors, "weights")
+
+
+def from_here(facts: RunFacts) -> RunFacts:
+    """Return facts whose files are absolute; they were given from the working folder."""
+    return _placed(facts, "", os.path.realpath)
+
+
+def _placed(facts: RunFacts, start: str, place: Callable[[str], str]) -> RunFacts:
+    """Return facts whose files, given from the folder `start`, are replaced by their `place`.
+
+    Other texts are names of the zoo, of released weights or of data that is made.
+    """
+
+    def file(path: str) -> str:
+        return Path(place(os.path.join(start, str(expanded(path))))).as_posix()
+
+    def known(name: str | None) -> str | None:
+        if name and (os.path.exists(os.path.join(start, expanded(name))) or name[:3] == "../"):
+            return file(name)
+        return name
+
+    found = _IN_FILE.fullmatch(facts.network)
+    network = file(found["file"]) + found["rest"] if found else facts.network
+    data, weights = known(facts.data) or "", known(facts.weights)
+    return dataclasses.replace(facts, network=network, data=data, weights=weights)
+
+
+def _from(path: str, folder: str) -> str:
+    """Return a path from a folder, absolute on another drive."""
+    try:
+        return os.path.relpath(os.path.realpath(path), folder)
+    except ValueError:
+        return os.path.realpath(path)
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

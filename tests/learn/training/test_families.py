@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,13 @@ KINDS: dict[str, Any] = {
     "instance segmentation": "masks",
     "keypoints": "points",
 }
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(tmp_path: Path) -> Iterator[None]:
+    """Remove the files at once: pytest keeps those of three runs, and a VGG's have 4 GB."""
+    yield
+    shutil.rmtree(tmp_path)
 
 
 def released_file(name: str, folder: Path) -> Path:

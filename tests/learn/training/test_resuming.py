@@ -146,7 +146,7 @@ def test_a_torn_line_of_the_history_is_cut(tmp_path: Path) -> None:
 
 
 class Interrupting(nn.Module):
-    """A network during whose given forward pass somebody presses Ctrl-C."""
+    """A network during whose given forward pass somebody presses Ctrl-C; two are a trial."""
 
     def __init__(self, passes: int) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ def test_ctrl_c_ends_the_step_keeps_it_and_the_run_goes_on(tmp_path: Path) -> No
     expected = tmp_path / "whole"
     list(train(Interrupting(0), shades(), QUICK, expected))
     with pytest.raises(KeyboardInterrupt):
-        list(train(Interrupting(3), shades(), QUICK, tmp_path / "run"))
+        list(train(Interrupting(5), shades(), QUICK, tmp_path / "run"))
     [checkpoint] = (tmp_path / "run" / "checkpoints").iterdir()
     assert checkpoint.name == "step-00000003.safetensors"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -149,7 +149,9 @@ def test_arguments_are_checked_at_the_call(tmp_path: Path) -> None:
         train(small_network(), shades(), replace(QUICK, device="cuda:9"))
     with pytest.raises(ValueError, match=r"`network` \(='vgg11'\) does detection, which learns"):
         train("vgg11", shades(), QUICK, task="detection")
-    with pytest.raises(ValueError, match=r"`classes` \(=2\) must be at least the 3 categories"):
+    with pytest.raises(
+        ValueError, match=r"`classes` \(=2\) must be the number of the data's categories"
+    ):
         train("vgg11", shades(), QUICK, classes=2)
     with pytest.raises(ValueError, match=r"`augmentations` \(='mirrot'\).*did you mean 'mirror'"):
         list(train(small_network(), shades(), QUICK, augmentations=("mirrot",)))
@@ -160,12 +162,33 @@ def test_arguments_are_checked_at_the_call(tmp_path: Path) -> None:
         train(small_network(), shades(), QUICK, tmp_path)
 
 
+# A network of the user's own is tried on a sample before anything begins
+
+
 @pytest.mark.parametrize(
-    "network", [nn.Conv2d(3, 3, 3), nn.Sequential(nn.Flatten(), nn.Linear(432, 2))]
+    ("network", "sentence"),
+    [
+        (nn.Conv2d(3, 3, 3), r"must give scores \(n, categories\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(432, 2)), r"must give scores \(n, categories\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(432, 5)), r"must be scores \(n, 3\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(9, 3)), r"must take inputs \(1, 3, 12, 12\)"),
+    ],
 )
-def test_outputs_that_are_no_scores_are_refused(network: nn.Module) -> None:
-    with pytest.raises(ValueError, match=r"must give scores \(n, categories\)"):
-        list(train(network, shades(), QUICK))
+def test_answers_that_do_not_fit_are_refused_and_nothing_is_written(
+    network: nn.Module, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        train(network, shades(), QUICK, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_sample_that_is_tried_changes_nothing() -> None:
+    network = small_network().train()
+    before, state = numbers(network), torch.random.get_rng_state()
+    train(network, shades(), QUICK)
+    assert torch.equal(numbers(network), before)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(module.training for module in network.modules())
 
 
 def test_one_sample_at_a_time_under_batch_normalization_is_refused() -> None:

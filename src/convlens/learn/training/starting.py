@@ -17,13 +17,15 @@ from convlens.learn.locking import make_folder
 from convlens.learn.opening import Opened, open_network, opened_module
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
-from convlens.learn.run_folder import RunFacts, RunFolder
+from convlens.learn.run_folder import RunFacts, RunFolder, from_here
 from convlens.learn.tasks import TASKS
 from convlens.learn.tasks.task import Counts, Task
 from convlens.learn.training.examples import has_parts, write_example
+from convlens.learn.training.loading import SampleReader
 from convlens.learn.training.named_data import data_for
 from convlens.learn.training.run import Training
 from convlens.learn.training.shipped import SHIPPED
+from convlens.learn.training.trying import check_answers
 from convlens.zoo import NETWORKS, model
 
 __all__ = ["FREE", "train"]
@@ -47,7 +49,8 @@ def train(
     """Return a training of `network` on `data`; iterating over it trains, an epoch at a time.
 
     - `network`: a module, which is trained in place, or a name or file as `open_network` takes it.
-      A network of the zoo gets as many outputs as the data has categories, or `classes`.
+      A network of the zoo gets as many outputs as the data has categories; another `classes` is
+      refused. A network of your own must have as many already.
     - `data`: a path (see `find_data`), a `Data`, a collection of samples, or the name of data made
       here ("digits", "shapes"); None for what a shipped network was trained on.
     - `recipe`: by default, the task's own for so much data, times `effort`; `fields` are changes to
@@ -142,23 +145,26 @@ class _Start:
         opened = self._opened()
         preparation = _sized(opened.preparation, self.recipe)
         _check_trainable(opened.network)
-        facts = self._facts(opened, preparation)
+        network = opened.network.to(torch.device(self.recipe.device))
+        if self.network not in NETWORKS:
+            reading = SampleReader(self.data.held_out, self.task, preparation, self.recipe)
+            check_answers(network, reading, Counts.of(self.data.train), _name(self.network))
+        facts = from_here(self._facts(opened, preparation))
         folder = None if out is None else RunFolder.at(out)
         if folder is not None:
             facts = _begun(folder, before, facts)
             write_example(folder, self.data.held_out)
-        network = opened.network.to(torch.device(self.recipe.device))
         recipe = replace(self.recipe, threads=facts.threads)
         return Training(network, self.data, self.task, preparation, recipe, folder)
 
     def _outputs(self) -> int:
         least = len(self.data.train.classes)
-        if self.classes is not None and self.classes < least:
+        if self.classes not in (None, least):
             raise ValueError(
-                f"`classes` (={self.classes}) must be at least the {least} categories of the data; "
-                "leave it out for as many"
+                f"`classes` (={self.classes}) must be the number of the data's categories, "
+                f"{least}; leave it out"
             )
-        return self.task.outputs(self.classes or least)
+        return self.task.outputs(least)
 
     def _opened(self) -> Opened:
         """Return the network that is trained; a new one is drawn by the recipe's seed."""
