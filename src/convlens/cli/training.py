@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -52,6 +53,9 @@ def train(
     effort: Annotated[
         float, Parameter(help="One dial: epochs in proportion, and what goes with them.")
     ] = 1.0,
+    find_rate: Annotated[
+        bool, Parameter(help="Only search for a learning rate, and print it.", negative=())
+    ] = False,
     flags: RecipeFlags = AS_THE_TASK,
     json: Json = False,
 ) -> None:
@@ -62,13 +66,18 @@ def train(
     training = start(
         network,
         data,
-        out=folder,
+        out=None if find_rate else folder,
         weights=weights,
         classes=classes,
         task=task,
         effort=effort,
         **flags.given(),
     )
+    if find_rate:
+        asked = {"out": out, "weights": weights, "classes": classes, "task": task}
+        again = _command(network, data, {**asked, "effort": effort, **flags.given()})
+        _print_rate(training, again, json)
+        return
     reached = None
     try:
         with _bar(training) as bar:
@@ -82,6 +91,31 @@ def train(
         raise
     if not json:
         _print_end(training, reached, folder)
+
+
+def _command(network: str, data: str | None, flags: Mapping[str, object]) -> str:
+    """Return the command that trains with these flags, but for the rate."""
+    words = ["convlens", "train", network, *([] if data is None else [data])]
+    for name, value in flags.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif value is not None and (name, value) != ("effort", 1.0) and name != "rate":
+            words += [f"--{flag}", str(value)]
+    return shlex.join(words)
+
+
+def _print_rate(training: Training, again: str, as_json: bool) -> None:
+    """Print the loss at each rate, the rate to use, and the command that uses it."""
+    from convlens.learn.training.rate_finding import find_rate
+
+    curve = find_rate(training)
+    if as_json:
+        print_json({"rates": curve.rates, "losses": curve.losses, "suggestion": curve.suggestion})
+        return
+    print(curve)
+    if curve.suggestion is not None:
+        print(f"use it: {again} --rate {curve.suggestion:g}")
 
 
 def val(

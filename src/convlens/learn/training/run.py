@@ -35,7 +35,7 @@ from convlens.learn.training.stepping import DivergedStep, Stepper, Taken, rate_
 from convlens.learn.training.validating import measure_all
 from convlens.zoo.weights.saving import save_tensors
 
-__all__ = ["Training"]
+__all__ = ["Training", "grouped", "limited_threads"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ class Training:
             if self.folder is not None:
                 held.enter_context(alone(self.folder.path))
                 sweep(self.folder.path)
-            held.enter_context(_threads(self.recipe.threads))
+            held.enter_context(limited_threads(self.recipe.threads))
             held.enter_context(mode(self.network, training=True))
             yield from _Running(self).steps()
 
@@ -97,7 +97,7 @@ class _Running:
 
     def steps(self) -> Iterator[Progress]:
         """Yield the progress after every step that is left."""
-        found = _grouped(self.train, self.places, self.counters.step)
+        found = grouped(self.train, self.places, self.counters.step)
         self.stepper.begin()
         while not self._is_over():
             began = time.monotonic()
@@ -217,7 +217,9 @@ class _Running:
             self.counters.seconds = kept[-1].seconds
 
 
-def _grouped(reading: SampleReader, places: Places, start: int) -> Iterator[list[Batch]]:
+def grouped(
+    reading: SampleReader, places: Places, start: int
+) -> Generator[list[Batch], None, None]:
     """Yield the parts of each step together."""
     found = reading.training(places, start)
     for _, parts in groupby(found, key=lambda one: one[0].step):
@@ -232,7 +234,7 @@ def _lay_out(network: nn.Module) -> None:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def limited_threads(count: int) -> Iterator[None]:
     """Let torch use `count` threads for a while; 0 for those it has."""
     before = torch.get_num_threads()
     if count:
