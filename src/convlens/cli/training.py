@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,10 +14,12 @@ from cyclopts import Parameter
 from convlens.cli.options import Json, NetworkName
 from convlens.cli.printing import error_stream, print_json
 from convlens.cli.recipes import AS_THE_TASK, RecipeFlags
+from convlens.files import expanded
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from convlens.learn.training.events import EventLog
     from convlens.learn.training.progress import Progress
     from convlens.learn.training.run import Training
     from convlens.learn.training.validation import Validation
@@ -56,6 +58,9 @@ def train(
     find_rate: Annotated[
         bool, Parameter(help="Only search for a learning rate, and print it.", negative=())
     ] = False,
+    tensorboard: Annotated[
+        bool, Parameter(help="Write events for TensorBoard into the run.", negative=())
+    ] = False,
     flags: RecipeFlags = AS_THE_TASK,
     json: Json = False,
 ) -> None:
@@ -63,6 +68,7 @@ def train(
     from convlens.learn.training.starting import train as start
 
     folder = out or _folder_for(network)
+    events = _events(folder) if tensorboard else nullcontext()
     training = start(
         network,
         data,
@@ -80,9 +86,11 @@ def train(
         return
     reached = None
     try:
-        with _bar(training) as bar:
+        with _bar(training) as bar, events as log:
             for progress in training.steps():
                 bar.move(progress)
+                if log is not None:
+                    log.add(progress)
                 if progress.values:
                     reached = progress
                     print(progress.line().json(), flush=True) if json else bar.line(str(progress))
@@ -167,6 +175,12 @@ def _report(folder: str) -> Path:
         for done in validation:
             count(done)
     return _written(validation, None)
+
+
+def _events(folder: str) -> EventLog:
+    from convlens.learn.training.events import EventLog
+
+    return EventLog(expanded(folder))
 
 
 def _folder_for(network: str) -> str:
