@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -84,6 +84,15 @@ def train(
         again = _command(network, data, {**asked, "effort": effort, **flags.given()})
         _print_rate(training, again, json)
         return
+    reached = _run(training, folder, events, json)
+    if not json:
+        _print_end(training, reached, folder)
+
+
+def _run(
+    training: Training, folder: str, events: AbstractContextManager[EventLog | None], as_json: bool
+) -> Progress | None:
+    """Train, show the progress, and return that of the last epoch; None if nothing was left."""
     reached = None
     try:
         with _bar(training) as bar, events as log:
@@ -93,12 +102,12 @@ def train(
                     log.add(progress)
                 if progress.values:
                     reached = progress
-                    print(progress.line().json(), flush=True) if json else bar.line(str(progress))
+                    line = progress.line().json()
+                    print(line, flush=True) if as_json else bar.line(str(progress))
     except KeyboardInterrupt:
         print(f"stopped; the same command goes on with {folder}", file=sys.stderr)
         raise
-    if not json:
-        _print_end(training, reached, folder)
+    return reached
 
 
 def _command(network: str, data: str | None, flags: Mapping[str, object]) -> str:
