@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convlens.learn.data.clips import ClipFiles
 from convlens.learn.data.samples import Samples
 
-__all__ = ["Data", "Subset", "split"]
+__all__ = ["Data", "Subset", "at_rate", "split"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,24 @@ class Subset:
         """Return the category of each sample, if known."""
         labels = self.whole.labels()
         return None if labels is None else labels[self.numbers]
+
+
+def at_rate(data: Data, frames: tuple[int, float] | None) -> Data:
+    """Return data whose clips have the frames that a network reads: how many, and how many a second.
+
+    Clips that are no files, and samples that are no clips, stay as they are.
+    """
+    if frames is None:
+        return data
+    return replace(
+        data, train=_at_rate(data.train, frames), held_out=_at_rate(data.held_out, frames)
+    )
+
+
+def _at_rate(samples: Samples, frames: tuple[int, float]) -> Samples:
+    if isinstance(samples, Subset):
+        return Subset(_at_rate(samples.whole, frames), samples.numbers)
+    return samples.at(*frames) if isinstance(samples, ClipFiles) else samples
 
 
 def split(whole: Samples, share: float = 0.2, seed: int = 0) -> Data:

@@ -18,6 +18,10 @@ from convlens.learn.training.digits import digits_data
 __all__ = ["NAMED", "data_for"]
 
 
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package dataset-fashion-mnist puts its files."""
+
+
 def _shapes(task: Task | None) -> Data:
     """Return made-up figures for a task; each is painted once, which takes 3 ms."""
     found = shapes_data("classes" if task is None else task.shapes)
@@ -31,10 +35,9 @@ def _fashion() -> Data:
             f"`data` (='fashion-mnist') must be in {FASHION}, where Debian's package "
             "dataset-fashion-mnist puts it; install that, or give the folder of its four .gz files"
         )
-    return find_data(FASHION)
+    found = find_data(FASHION)
+    return Data(found.train, found.held_out, "fashion-mnist")
 
-
-FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 NAMED: dict[str, Callable[[Task | None], Data]] = {
     "digits": lambda task: digits_data(),

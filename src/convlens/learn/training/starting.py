@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlens.learn.data.splits import Data
+from convlens.learn.data.splits import Data, at_rate
 from convlens.learn.locking import make_folder
 from convlens.learn.opening import Opened, open_network, opened_module
 from convlens.learn.preparing import Preparation
@@ -145,17 +145,18 @@ class _Start:
         opened = self._opened()
         preparation = _sized(opened.preparation, self.recipe)
         _check_trainable(opened.network)
+        data = at_rate(self.data, opened.frames)
         network = opened.network.to(torch.device(self.recipe.device))
         if self.network not in NETWORKS:
-            reading = SampleReader(self.data.held_out, self.task, preparation, self.recipe)
-            check_answers(network, reading, Counts.of(self.data.train), _name(self.network))
+            reading = SampleReader(data.held_out, self.task, preparation, self.recipe)
+            check_answers(network, reading, Counts.of(data.train), _name(self.network))
         facts = from_here(self._facts(opened, preparation))
         folder = None if out is None else RunFolder.at(out)
         if folder is not None:
             facts = _begun(folder, before, facts)
-            write_example(folder, self.data.held_out)
+            write_example(folder, data.held_out)
         recipe = replace(self.recipe, threads=facts.threads)
-        return Training(network, self.data, self.task, preparation, recipe, folder)
+        return Training(network, data, self.task, preparation, recipe, folder)
 
     def _outputs(self) -> int:
         least = len(self.data.train.classes)

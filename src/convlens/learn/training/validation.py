@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from convlens.learn.measuring.measure import Judgement
+from convlens.learn.data.splits import at_rate
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.run_folder import RunFacts, RunFolder
 from convlens.learn.tasks import TASKS
@@ -84,6 +85,7 @@ def validate(
     opened = open_network(str(folder.path), weights=weights)
     task = TASKS[facts.task]
     found = data_for(facts.data if data is None else data, task, facts.recipe.seed)
+    found = at_rate(found, facts.frames)
     samples = getattr(found, part)
     if tuple(samples.classes) != facts.classes:
         raise ValueError(
