@@ -21,6 +21,7 @@ MODULES = {
     "networks": "compute",
     "gradients": "compute",
     "predict": "learn",
+    "training": "learn",
     "measuring": "learn",
     "boxes": "zoo",
     "outliers": "compute",

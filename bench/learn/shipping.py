@@ -3,14 +3,13 @@
     convlens train shapes_clips --out run
     python -m bench.learn.shipping shapes_clips run
 
-The weights of the last step are taken, not the best on the held-out samples, so that the measured
-numbers are of samples that chose nothing. They are stored in half precision unless --whole is given.
+The weights of the last step are taken, not the best on the held-out samples: the measured
+numbers are of samples that chose nothing. They are stored in half precision without --whole.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from convlens.learn.run_folder import RunFolder
 from convlens.learn.training.validation import validate
@@ -35,4 +34,5 @@ def ship(name: str, run: str, whole: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    ship(*[word for word in sys.argv[1:] if word != "--whole"], whole="--whole" in sys.argv)
+    name, run = [word for word in sys.argv[1:] if word != "--whole"]
+    ship(name, run, "--whole" in sys.argv)

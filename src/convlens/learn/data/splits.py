@@ -56,7 +56,7 @@ class Subset:
 
 
 def at_rate(data: Data, frames: tuple[int, float] | None) -> Data:
-    """Return data whose clips have the frames that a network reads: how many, and how many a second.
+    """Return data whose clips have the frames of a network: how many, and how many a second.
 
     Clips that are no files, and samples that are no clips, stay as they are.
     """

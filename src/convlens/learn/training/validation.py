@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import torch
 
-from convlens.learn.measuring.measure import Judgement
 from convlens.learn.data.splits import at_rate
+from convlens.learn.measuring.measure import Judgement
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.run_folder import RunFacts, RunFolder
 from convlens.learn.tasks import TASKS
