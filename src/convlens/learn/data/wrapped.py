@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -12,10 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from convlens.learn.data.packed import digest_of
-from convlens.learn.data.samples import Labelled
+from convlens.learn.data.samples import Labelled, Samples
+from convlens.learn.data.splits import Subset
 from convlens.learn.sources.pictures.decoding import picture_of
 
-__all__ = ["TorchSamples"]
+__all__ = ["TorchSamples", "read_seeded"]
 
 
 class TorchSamples:
@@ -24,6 +28,9 @@ class TorchSamples:
     Its pictures are PIL images, tensors (c, h, w), uint8 or floats from 0 to 1, or arrays (h, w)
     and (h, w, c) of uint8. `classes`: the names of the classes, by default those of its attribute
     `classes`. The classes of all samples are known if it has `targets`.
+
+    A data set's own transforms draw from the generators of `random`, numpy and torch. These are
+    seeded before each item is read, and have their own states again afterwards.
 
     Raises ValueError for a data set without length or classes, and for labels that are no class.
 
@@ -75,12 +82,13 @@ class TorchSamples:
         known = "unknown" if labels is None else labels
         return digest_of(type(self.pairs).__name__, len(self), self.classes, known)
 
-    def read(self, index: int) -> Labelled:
-        """Return a sample; its key is its number.
+    def read(self, index: int, seed: int | None = None) -> Labelled:
+        """Return a sample; its key is its number. `seed`: of its transforms, by default its number.
 
         Raises ValueError for an item that is no picture with the number of a class.
         """
-        item = self.pairs[index]
+        with _seeded(index if seed is None else seed):
+            item = self.pairs[index]
         called = f"`data` (item {index})"
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise ValueError(
@@ -102,6 +110,35 @@ class TorchSamples:
                 "correct it, or name the class"
             )
         return Labelled(str(index), _pixels_of(picture, called), number)
+
+
+def read_seeded(samples: Samples, index: int, seed: int) -> Any:
+    """Return a sample; if a data set of torch has it, its transforms draw from this seed.
+
+    >>> pairs = [(torch.zeros(1, 2, 2), 0)]
+    >>> read_seeded(TorchSamples(pairs, ("a",)), 0, seed=7).label
+    0
+    """
+    if isinstance(samples, Subset):
+        return read_seeded(samples.whole, int(samples.numbers[index]), seed)
+    if isinstance(samples, TorchSamples):
+        return samples.read(index, seed)
+    return samples.read(index)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the generators that a transform may draw from, and put their states back."""
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
 
 
 def _pixels_of(picture: object, called: str) -> Tensor:

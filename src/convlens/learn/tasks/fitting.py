@@ -23,6 +23,7 @@ def fitted(picture: Tensor, preparation: Preparation | None) -> Tensor:
     if preparation is None or picture.dtype != torch.uint8:
         return picture
     pixels = np.ascontiguousarray(coloured(picture).movedim(0, -1).numpy())
+    # A picture of the right size comes back as it was, and cannot be written to.
     shown = np.require(preparation.shown(Picture(pixels)), requirements="W")
     return torch.from_numpy(shown).movedim(-1, 0)[: preparation.channels]
 

@@ -16,8 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from convlens.learn.augmenting.applying import AUGMENTATIONS, augment, augment_many
 from convlens.learn.augmenting.augmentation import Augmentation
+from convlens.learn.augmenting.numbers import mix
 from convlens.learn.data.arrays import ArraySamples
 from convlens.learn.data.samples import Samples
+from convlens.learn.data.wrapped import read_seeded
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
 from convlens.learn.tasks.task import Batch, Task
@@ -108,9 +110,10 @@ class SampleReader:
         return Batch(inputs, whole.targets[numbers], tuple(map(str, indices.tolist())))
 
     def _one(self, index: int, epoch: int | None) -> Any:
-        sample = self.samples.read(index)
+        seed, strength = self.recipe.seed, self.recipe.augment
+        place = (0 if epoch is None else epoch + 1, index)
+        sample = read_seeded(self.samples, index, mix(seed, *place))
         if epoch is not None:
-            seed, strength = self.recipe.seed, self.recipe.augment
             sample = augment(sample, self.augmentations, seed, epoch, index, strength)
         return self.task.fit(sample, self.preparation, epoch is not None)
 

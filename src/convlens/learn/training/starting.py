@@ -51,8 +51,9 @@ def train(
     - `network`: a module, which is trained in place, or a name or file as `open_network` takes it.
       A network of the zoo gets as many outputs as the data has categories; another `classes` is
       refused. A network of your own must have as many already.
-    - `data`: a path (see `find_data`), a `Data`, a collection of samples, or the name of data made
-      here ("digits", "shapes"); None for what a shipped network was trained on.
+    - `data`: a path (see `find_data`), a `Data`, a collection of samples, a data set of torch, or a
+      tuple of two of these: one to train on, one held out. Also the name of data made here
+      ("digits", "shapes"); None for what a shipped network was trained on.
     - `recipe`: by default, the task's own for so much data, times `effort`; `fields` are changes to
       it, as in `train("resnet18", "photos", epochs=5)`.
     - `weights`: what a network of the zoo begins from, "DEFAULT" for the released ones or a file;
