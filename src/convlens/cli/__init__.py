@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 from convlens import __version__
 from convlens.cli.augmenting import augment
@@ -79,11 +79,14 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = print_warning
-            run(arguments)
+            run(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of `convlens record ... | head` has left: not an error
         for stream in (sys.stdout, sys.stderr):  # 2>&1: the rest is written at the exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except CycloptsError as error:  # words that no command takes
+        print_error(" ".join(str(error).split()))
+        raise SystemExit(2) from None
     except MENDABLE as error:
         print_error(str(error))
         raise SystemExit(1) from None

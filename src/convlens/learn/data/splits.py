@@ -78,7 +78,7 @@ def split(whole: Samples, share: float = 0.2, seed: int = 0) -> Data:
 
     The same seed always holds out the same ones.
 
-    Raises ValueError for a collection of one sample.
+    Raises ValueError for a collection of one sample, or of one in each category.
 
     >>> import torch
     >>> from convlens.learn.data.arrays import ArraySamples
@@ -100,6 +100,11 @@ def split(whole: Samples, share: float = 0.2, seed: int = 0) -> Data:
         count = min(max(1, round(len(members) * share)), len(members) - 1)
         held.append(random.permutation(members)[:count])
     held_out = np.sort(np.concatenate(held))
+    if not len(held_out):
+        raise ValueError(
+            f"`data` (={len(whole)} samples) must have at least 2 of a category, one to train on "
+            "and one to hold out, and has one of each; add more"
+        )
     return Data(
         Subset(whole, np.setdiff1d(np.arange(len(whole)), held_out)), Subset(whole, held_out)
     )

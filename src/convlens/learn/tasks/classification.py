@@ -58,7 +58,7 @@ def recipe(counts: Counts, effort: float) -> Recipe:
     epochs = 100 if counts.samples < 500 else 30
     return Recipe(
         epochs=max(1, round(epochs * effort)),
-        batch=min(64, max(1, counts.samples // 4)),
+        batch=min(64, max(2, counts.samples // 4)),
         smooth=0.05,
     )
 

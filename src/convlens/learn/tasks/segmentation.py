@@ -87,7 +87,7 @@ def recipe(counts: Counts, effort: float) -> Recipe:
     """Return AdamW with batches of 32."""
     return Recipe(
         epochs=max(1, round(40 * effort)),
-        batch=min(32, max(1, counts.samples // 4)),
+        batch=min(32, max(2, counts.samples // 4)),
         rate=3e-3 if counts.samples > 1000 else 1e-3,
     )
 

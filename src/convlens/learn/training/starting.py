@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import platform
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlens.learn.data.samples import Boxed
 from convlens.learn.data.splits import Data, at_rate
 from convlens.learn.locking import make_folder
 from convlens.learn.opening import Opened, open_network, opened_module
@@ -32,6 +34,9 @@ __all__ = ["FREE", "train"]
 
 FREE = ("workers", "save", "keep")
 """Fields of a recipe that a resumed run may change, as they change no number."""
+
+MANY = 5000
+"""From this many categories on, a warning says what they cost."""
 
 
 def train(
@@ -82,9 +87,10 @@ def train(
             "folder or file of labelled data"
         )
     known = _known_task(network, task)
-    samples = data_for(made.data if data is None and made else data, known)
+    samples = _data_for(made.data if data is None and made else data, known)
     found = known or _task_of(samples)
     _check_fits(network, found, samples)
+    _warn_of_many(found, samples)
     recipe = recipe or (made.recipe if made and data in (None, made.data) else None)
     recipe = replace(recipe or found.recipe(Counts.of(samples.train), effort), **fields)
     return _Start(network, samples, found, recipe, weights, classes).training(out, before)
@@ -101,6 +107,20 @@ def _known_task(network: nn.Module | str, name: str | None) -> Task | None:
         cure = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(TASKS)}"
         raise ValueError(f"`task` (={name!r}) must be one that can be trained; {cure}")
     return TASKS[name]
+
+
+def _data_for(data: Any, task: Task | None) -> Data:
+    """Return the data for a task; that of another task if it is the only kind there."""
+    try:
+        return data_for(data, task)
+    except ValueError:
+        other = None
+        if task is not None:
+            with suppress(ValueError, OSError):
+                other = data_for(data, None)
+        if other is None or task is None or other.train.sample is task.sample:
+            raise
+        return other
 
 
 def _task_of(data: Data) -> Task:
@@ -125,6 +145,19 @@ def _check_fits(network: nn.Module | str, task: Task, data: Data) -> None:
         )
 
 
+def _warn_of_many(task: Task, data: Data) -> None:
+    """Warn of categories whose table of mistakes takes much memory."""
+    count = len(data.train.classes)
+    if count >= MANY and task.sample is not Boxed:
+        warnings.warn(
+            f"`data` ({data.name}) has {count:,} categories: measuring keeps a table of "
+            f"{8 * count * count / 1e9:.1f} GB, and there may be few samples of each; check that "
+            "labels are categories and not names of files",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _name(network: nn.Module | str) -> str:
     return network if isinstance(network, str) else type(network).__name__
 
@@ -144,7 +177,7 @@ class _Start:
         """Return the training, begun or gone on with in the folder `out`."""
         _check_device(self.recipe)
         opened = self._opened()
-        preparation = _sized(opened.preparation, self.recipe)
+        preparation = _sized(opened.preparation, self.recipe, self.task)
         _check_trainable(opened.network)
         data = at_rate(self.data, opened.frames)
         network = opened.network.to(torch.device(self.recipe.device))
@@ -214,7 +247,12 @@ class _Start:
         )
 
 
-def _sized(preparation: Preparation | None, recipe: Recipe) -> Preparation | None:
+def _sized(preparation: Preparation | None, recipe: Recipe, task: Task) -> Preparation | None:
+    if recipe.size is not None and (preparation is None or task.sample is Boxed):
+        raise ValueError(
+            f"`size` (={recipe.size}) must be left out for {task.name} and for networks that read "
+            "arrays, which scale their own inputs; scale the pictures beforehand"
+        )
     if recipe.size is None or preparation is None:
         return preparation
     size = recipe.size
