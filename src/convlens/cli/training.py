@@ -175,11 +175,11 @@ def _written(validation: Validation, out: str | None) -> Path:
     return write_report(validation, out, labelled)
 
 
-def _report(folder: str) -> Path:
+def _report(training: Training, folder: str) -> Path:
     """Measure a run that ended, and return the page of its mistakes."""
     from convlens.learn.training.validation import validate
 
-    validation = validate(folder)
+    validation = validate(folder, training.data)
     with _counting("measuring", validation.total) as count:
         for done in validation:
             count(done)
@@ -243,6 +243,6 @@ def _print_end(training: Training, reached: Progress | None, folder: str) -> Non
     else:
         name, best = next(iter(reached.values)), reached.best or 0.0
         print(f"best {name} {best:.4f} of {len(training.data.held_out):,} held-out samples")
-    print(f"its mistakes:     {_report(folder)}")
+    print(f"its mistakes:     {_report(training, folder)}")
     print(f"open it:          convlens lab {folder}")
     print(f"use it:           convlens predict {folder} PICTURE")
