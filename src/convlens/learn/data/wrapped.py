@@ -19,7 +19,7 @@ from convlens.learn.data.samples import Labelled, Samples
 from convlens.learn.data.splits import Subset
 from convlens.learn.sources.pictures.decoding import picture_of
 
-__all__ = ["TorchSamples", "read_seeded"]
+__all__ = ["TorchSamples", "draws_globally", "read_seeded"]
 
 
 class TorchSamples:
@@ -124,6 +124,16 @@ def read_seeded(samples: Samples, index: int, seed: int) -> Any:
     if isinstance(samples, TorchSamples):
         return samples.read(index, seed)
     return samples.read(index)
+
+
+def draws_globally(samples: Samples) -> bool:
+    """Return whether reading a sample sets the global generators for a while.
+
+    >>> draws_globally(TorchSamples([(torch.zeros(1, 2, 2), 0)], ("a",)))
+    True
+    """
+    whole = samples.whole if isinstance(samples, Subset) else samples
+    return isinstance(whole, TorchSamples)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,13 +20,17 @@ from convlens.learn.augmenting.augmentation import Augmentation
 from convlens.learn.augmenting.numbers import mix
 from convlens.learn.data.arrays import ArraySamples
 from convlens.learn.data.samples import Samples
-from convlens.learn.data.wrapped import read_seeded
+from convlens.learn.data.wrapped import draws_globally, read_seeded
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
+from convlens.learn.sources.prefetching import prefetched
 from convlens.learn.tasks.task import Batch, Task
 from convlens.learn.training.places import BatchPlace, Places
+from convlens.learn.training.worker_processes import AHEAD, named_deaths, shared_memory_lacks
 
 __all__ = ["SampleReader", "to_network"]
+
+Placed = tuple[BatchPlace, Batch]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +45,7 @@ class SampleReader:
     preparation: Preparation | None
     recipe: Recipe
 
-    def training(self, places: Places, start: int) -> Iterator[tuple[BatchPlace, Batch]]:
+    def training(self, places: Places, start: int) -> Iterator[Placed]:
         """Yield every part of the steps from `start` on, varied in each epoch."""
         return self._read(places.begun_at(start))
 
@@ -50,19 +55,38 @@ class SampleReader:
         parts = (numbers[at : at + size] for at in range(0, len(numbers), size))
         return (batch for _, batch in self._read(BatchPlace(0, None, part) for part in parts))
 
-    def _read(self, places: Iterator[BatchPlace]) -> Iterator[tuple[BatchPlace, Batch]]:
-        if self.recipe.workers == 0 or self._in_memory() is not None:
-            return ((place, self.batch(place.indices, place.epoch)) for place in places)
+    def _read(self, places: Iterator[BatchPlace]) -> Iterator[Placed]:
+        workers = self.recipe.workers
+        if workers == 0 or self._in_memory() is not None:
+            return map(self._placed, places)
+        lacks = shared_memory_lacks(self.batch(np.arange(1), None), self.recipe.batch, workers)
+        if lacks is None:
+            return self._from_workers(places)
+        warnings.warn(lacks, UserWarning, stacklevel=2)
+        if draws_globally(self.samples):  # a thread would share its generators with the training
+            return map(self._placed, places)
+        return prefetched(places, self._placed, ahead=AHEAD, workers=1)
+
+    def _placed(self, place: BatchPlace) -> Placed:
+        return place, self.batch(place.indices, place.epoch)
+
+    def _from_workers(self, places: Iterator[BatchPlace]) -> Iterator[Placed]:
+        """Yield what worker processes read; an error of theirs is raised here as it was there."""
         # Without a generator of its own, making the iterator would draw from torch's global one.
         loader = DataLoader(
             _Placed(self),
             batch_size=None,
             sampler=places,
             num_workers=self.recipe.workers,
+            prefetch_factor=AHEAD,
             generator=torch.Generator(),
             multiprocessing_context="fork",
         )
-        return iter(loader)
+        with named_deaths(self.recipe.workers):
+            for found in loader:
+                if isinstance(found, Exception):
+                    raise found
+                yield found
 
     def batch(self, indices: NDArray[np.intp], epoch: int | None) -> Batch:
         """Return the samples of these numbers as a batch, varied for an epoch, None for never."""
@@ -118,14 +142,20 @@ class SampleReader:
         return self.task.fit(sample, self.preparation, epoch is not None)
 
 
-class _Placed(Dataset[tuple[BatchPlace, Batch]]):
-    """The batches at places, for a `DataLoader` whose sampler yields places."""
+class _Placed(Dataset[Placed | Exception]):
+    """The batches at places, for a `DataLoader` whose sampler yields places.
+
+    An error is an item like others: torch would put its traceback into the message.
+    """
 
     def __init__(self, reading: SampleReader) -> None:
         self.reading = reading
 
-    def __getitem__(self, place: BatchPlace) -> tuple[BatchPlace, Batch]:
-        return place, self.reading.batch(place.indices, place.epoch)
+    def __getitem__(self, place: BatchPlace) -> Placed | Exception:
+        try:
+            return place, self.reading.batch(place.indices, place.epoch)
+        except (ValueError, TypeError, OSError, ArithmeticError) as error:
+            return error
 
 
 def to_network(batch: Batch, preparation: Preparation | None, device: torch.device) -> Any:

@@ -33,6 +33,7 @@ from convlens.learn.training.places import Places
 from convlens.learn.training.progress import Progress
 from convlens.learn.training.stepping import DivergedStep, Stepper, Taken, rate_at
 from convlens.learn.training.validating import measure_all
+from convlens.learn.training.worker_processes import named_deaths
 from convlens.zoo.weights.saving import save_tensors
 
 __all__ = ["Training", "grouped", "limited_threads"]
@@ -74,6 +75,7 @@ class Training:
             if self.folder is not None:
                 held.enter_context(alone(self.folder.path))
                 sweep(self.folder.path)
+            held.enter_context(named_deaths(self.recipe.workers))
             held.enter_context(limited_threads(self.recipe.threads))
             held.enter_context(mode(self.network, training=True))
             yield from _Running(self).steps()
