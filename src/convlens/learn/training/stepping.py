@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from convlens.learn.augmenting.numbers import mix
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
+from convlens.learn.sentences import first_line
 from convlens.learn.tasks.task import Batch, Objective
 from convlens.learn.training.groups import frozen_stages, parameter_groups
 from convlens.learn.training.loading import to_network
@@ -70,6 +71,20 @@ def same_numbers(recipe: Recipe, seed: int, device: torch.device) -> Iterator[No
             torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Turn what torch says of a network that it cannot compile into a ValueError of a sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        raise ValueError(
+            f"`compile` (=True) needs a network and a C++ compiler that torch can work with, and "
+            f"it fails ({first_line(error)}); install a compiler, or leave `compile` out"
+        ) from error
+
+
 @dataclass(eq=False)
 class Taken:
     """What a step did: its losses by name, each a sum and its weight, and the norm of gradients."""
@@ -110,7 +125,7 @@ class Stepper:
         """
         self._keep_buffers()
         seed = mix(self.recipe.seed, number)
-        with same_numbers(self.recipe, seed, self.device):
+        with same_numbers(self.recipe, seed, self.device), _compiling():
             losses = self.backward(parts)
         if not all(math.isfinite(total) for total, _ in losses.values()):
             raise DivergedStep("the loss", number, self._before)
