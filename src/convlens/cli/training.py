@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from convlens.cli.live import lab_beside
 from convlens.cli.options import Json, NetworkName
 from convlens.cli.printing import error_stream, print_json
 from convlens.cli.recipes import AS_THE_TASK, RecipeFlags
@@ -61,6 +62,9 @@ def train(
     tensorboard: Annotated[
         bool, Parameter(help="Write events for TensorBoard into the run.", negative=())
     ] = False,
+    lab: Annotated[
+        bool, Parameter(help="Open the lab on the newest checkpoint meanwhile.", negative=())
+    ] = False,
     flags: RecipeFlags = AS_THE_TASK,
     json: Json = False,
 ) -> None:
@@ -84,7 +88,8 @@ def train(
         again = _command(network, data, {**asked, "effort": effort, **flags.given()})
         _print_rate(training, again, json)
         return
-    reached = _run(training, folder, events, json)
+    with lab_beside(folder) if lab else nullcontext():
+        reached = _run(training, folder, events, json)
     if not json:
         _print_end(training, reached, folder)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,6 +21,7 @@ from convlens.lab.answers.answering import Lab
 from convlens.lab.answers.envelope import pack
 from convlens.lab.guarding import SENTENCES, BodyTooLargeError, PageGuard, StaleRecordingError
 from convlens.lab.questions import QUESTIONS, Question
+from convlens.lab.training_page import TrainingPage
 
 WEB = files("convlens.lab") / "web"
 """The folder of the page's files."""
@@ -36,13 +38,16 @@ MEDIA_TYPES = {
 _THREADS = ThreadPoolExecutor(32, thread_name_prefix="convlens-lab")
 
 
-def application(lab: Lab | Future[Lab], token: str, hosts: frozenset[str]) -> ASGIApp:
+def application(
+    lab: Lab | Future[Lab], token: str, hosts: frozenset[str], run: Path | None = None
+) -> ASGIApp:
     """Return the page and its questions as an ASGI application.
 
     Args:
         lab: answers the questions; they wait for a future one.
         token: the token that the page must send with each question.
         hosts: names the Host header may have beside those of this machine itself.
+        run: the folder of a training, whose own page is then served, too.
     """
     ready = lab.result if isinstance(lab, Future) else lambda: lab
     static = [_static_route(path, *content) for path, content in page_files(WEB).items()]
@@ -51,7 +56,8 @@ def application(lab: Lab | Future[Lab], token: str, hosts: frozenset[str]) -> AS
         for question in QUESTIONS.values()
     ]
     look = Route("/api/look", _looked(ready), methods=["POST"])
-    return PageGuard(Starlette(routes=[*static, *asked, look]), token, hosts)
+    training = TrainingPage(run, ready, token).routes() if run is not None else []
+    return PageGuard(Starlette(routes=[*static, *asked, look, *training]), token, hosts)
 
 
 def page_files(folder: Traversable, path: str = "/") -> dict[str, tuple[bytes, str]]:

@@ -102,8 +102,12 @@ def _run(
     from convlens.lab.server import application
 
     token = secrets.token_urlsafe(24)
-    server = _server(application(lab, token, hosts))
-    address = f"http://{ADDRESS}:{listening.getsockname()[1]}/#token={token}"
+    run = lab.run_folder()
+    server = _server(application(lab, token, hosts, run))
+    root = f"http://{ADDRESS}:{listening.getsockname()[1]}"
+    address = f"{root}/#token={token}"
+    if run is not None:
+        print(f"Its training is at {root}/training/{token}")
     _announce(f"{address}&{place}" if place else address, open_browser)
     if start is not None:
         start()
