@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from convlens.learn.data.samples import Boxed
 from convlens.learn.modes import mode
@@ -42,4 +43,6 @@ def check_answers(
                 f"`network` ({name}) must take inputs {shape}, which the samples become, and fails "
                 f"({reason(error)}); change its layers, or the `size` of the pictures"
             ) from error
-    task.measure(samples.classes, samples.points).add(outputs, batch.targets, batch.keys)
+    # What is not finite is for the training to report, which finds where it was born.
+    finite = tree_map(lambda one: one.nan_to_num() if isinstance(one, Tensor) else one, outputs)
+    task.measure(samples.classes, samples.points).add(finite, batch.targets, batch.keys)
