@@ -56,16 +56,22 @@ class SampleReader:
         return (batch for _, batch in self._read(BatchPlace(0, None, part) for part in parts))
 
     def _read(self, places: Iterator[BatchPlace]) -> Iterator[Placed]:
-        workers = self.recipe.workers
-        if workers == 0 or self._in_memory() is not None:
+        if self.recipe.workers == 0 or self._in_memory() is not None:
             return map(self._placed, places)
-        lacks = shared_memory_lacks(self.batch(np.arange(1), None), self.recipe.batch, workers)
-        if lacks is None:
+        if self._has_memory:
             return self._from_workers(places)
-        warnings.warn(lacks, UserWarning, stacklevel=2)
         if draws_globally(self.samples):  # a thread would share its generators with the training
             return map(self._placed, places)
         return prefetched(places, self._placed, ahead=AHEAD, workers=1)
+
+    @cached_property
+    def _has_memory(self) -> bool:
+        """Return whether workers can hand over their batches; warn once if they cannot."""
+        one, recipe = self.batch(np.arange(1), None), self.recipe
+        lacks = shared_memory_lacks(one, recipe.batch, recipe.workers)
+        if lacks is not None:
+            warnings.warn(lacks, UserWarning, stacklevel=2)
+        return lacks is None
 
     def _placed(self, place: BatchPlace) -> Placed:
         return place, self.batch(place.indices, place.epoch)
