@@ -111,8 +111,9 @@ NETWORKS: dict[str, Network] = {
     "fashion_mnist": Network(
         lambda name, classes: FashionMNIST(classes),
         *("classification", 10, ("fc.",)),
-        Inputs(1, 28, 28, mean=(72.94 / 255,), std=(90.02 / 255,)),
+        Inputs(1, 28, 28, mean=(72.94 / 255,), std=(90.02 / 255,), example="boot.png"),
         CLOTHES,
+        shipped=shipped_weights("fashion_mnist"),
     ),
     "shapes_resnet": Network(
         lambda name, classes: ShapesResNet(classes),
@@ -126,6 +127,7 @@ NETWORKS: dict[str, Network] = {
         *("semantic segmentation", 9, ("classifier.",)),
         OF_SHAPES,
         FIGURES_AND_GROUND,
+        shipped=shipped_weights("shapes_unet"),
     ),
     "shapes_clips": Network(
         lambda name, classes: ShapesClips(classes),
