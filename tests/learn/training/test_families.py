@@ -165,7 +165,7 @@ def test_a_detector_is_fine_tuned_and_its_loss_falls(
     check_resumes(name, data, tmp_path, batch=2)
     file = tmp_path / "mine.safetensors"
     reports = list(begun(name, data, file, None, epochs=5, clip=1.0))
-    assert reports[-1].loss < 0.9 * reports[0].loss
+    assert reports[-1].loss < 0.95 * reports[0].loss
 
 
 # The head

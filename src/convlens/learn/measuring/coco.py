@@ -132,7 +132,7 @@ class Evaluation:
         }
         if "points" in state:
             points = state["true_points"][chosen]
-            columns["keypoints"] = list(points.reshape(len(points), -1))
+            columns["keypoints"] = list(points.reshape(len(points), 3 * points.shape[1]))
             columns["num_keypoints"] = (points[:, :, 2] > 0).sum(1).tolist()
         return _rows(columns)
 
@@ -152,7 +152,8 @@ class Evaluation:
             rows[i]["bbox"] = box
         if "points" in state:
             given = np.flatnonzero(state["has_points"][chosen])
-            points = state["points"].reshape(len(state["points"]), -1)
+            count = state["points"].shape[1]  # -1 would be ambiguous where nothing was found
+            points = state["points"].reshape(len(state["points"]), 3 * count)
             places = (np.cumsum(state["has_points"]) - 1)[chosen[given]]
             for i, place in zip(given.tolist(), places.tolist(), strict=True):
                 rows[i]["keypoints"] = points[place]
