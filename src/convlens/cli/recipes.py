@@ -41,7 +41,8 @@ class RecipeFlags:
     size: Annotated[int | None, Parameter(help="Pixels of the input's sides.")] = None
     augment: Annotated[float | None, Parameter(help="Strength of augmentations, 0 to 1.")] = None
     augmentations: Annotated[
-        tuple[str, ...] | None, Parameter(help="Their names, in order; see convlens augment.")
+        tuple[str, ...] | None,
+        Parameter(help="One of their names, once for each; see convlens augment.", negative=()),
     ] = None
     balance: Annotated[
         bool | None, Parameter(help="Let every category weigh the same in the loss.")
