@@ -45,7 +45,8 @@ class RecipeFlags:
         Parameter(help="One of their names, once for each; see convlens augment.", negative=()),
     ] = None
     balance: Annotated[
-        bool | None, Parameter(help="Let every category weigh the same in the loss.")
+        bool | None,
+        Parameter(help="Let every category weigh the same in the loss.", negative=()),
     ] = None
     freeze: Annotated[
         int | None,
@@ -60,7 +61,9 @@ class RecipeFlags:
     precision: Annotated[
         Literal["float32", "bfloat16"] | None, Parameter(help="What products are computed in.")
     ] = None
-    compile: Annotated[bool | None, Parameter(help="Let torch compile the network.")] = None
+    compile: Annotated[
+        bool | None, Parameter(help="Let torch compile the network.", negative=())
+    ] = None
     deterministic: Annotated[
         bool | None, Parameter(help="Add in a fixed order where torch would not.")
     ] = None
