@@ -56,7 +56,7 @@ class SampleReader:
         return (batch for _, batch in self._read(BatchPlace(0, None, part) for part in parts))
 
     def _read(self, places: Iterator[BatchPlace]) -> Iterator[Placed]:
-        if self.recipe.workers == 0 or self._in_memory() is not None:
+        if self.recipe.workers == 0 or self._in_memory is not None:
             return map(self._placed, places)
         if self._has_memory:
             return self._from_workers(places)
@@ -96,7 +96,7 @@ class SampleReader:
 
     def batch(self, indices: NDArray[np.intp], epoch: int | None) -> Batch:
         """Return the samples of these numbers as a batch, varied for an epoch, None for never."""
-        whole = self._in_memory()
+        whole = self._in_memory
         if whole is not None:
             return self._cut(whole, indices, epoch)
         return self.task.collate([self._one(int(index), epoch) for index in indices])
@@ -116,6 +116,7 @@ class SampleReader:
                 raise ValueError(f"`augmentations` (={name!r}) must be known; {cure}")
         return tuple(known[name] for name in names)
 
+    @cached_property
     def _in_memory(self) -> ArraySamples | None:
         """Return the samples if they are an array that needs no change of size."""
         whole = self.samples
