@@ -278,7 +278,7 @@ def test_shipped_weights_lose_their_head_for_other_classes(
 
 def test_without_shipped_weights_the_error_says_what_to_do() -> None:
     with pytest.raises(ValueError, match=r"there are none for it; .*weights=None"):
-        model("shapes_resnet")
+        model("mobilenet_v3_small_075")
 
 
 # Training

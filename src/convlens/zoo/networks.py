@@ -143,9 +143,11 @@ NETWORKS: dict[str, Network] = {
     "shapes_masks": Network(
         *(detector, "instance segmentation", 9, BOX_AND_MASK_HEADS),
         *(AS_THEY_ARE, FIGURES_AND_GROUND),
+        shipped=shipped_weights("shapes_masks"),
     ),
     "shapes_keypoints": Network(
         *(detector, "keypoints", 9, BOX_HEAD, AS_THEY_ARE, FIGURES_AND_GROUND, POINTS),
+        shipped=shipped_weights("shapes_keypoints"),
     ),
     **released(VGGS, vgg, 1000, ("classifier.6.",)),
     **released(RESNETS, resnet, 1000, ("fc.",)),

@@ -22,6 +22,8 @@ LEAST = {
     "shapes_clips": {"accuracy": 0.98},
     "shapes_boxes": {"AP50": 0.90},
     "shapes_unet": {"mIoU": 0.85},
+    "shapes_masks": {"mask AP50": 0.80},
+    "shapes_keypoints": {"point AP50": 0.70},
 }
 """What is asked of each, on some of its held-out samples."""
 
@@ -55,5 +57,5 @@ def test_random_weights_would_not() -> None:
 
 def test_each_shipped_network_has_a_recipe_and_each_recipe_a_network() -> None:
     shipped = {name for name, entry in NETWORKS.items() if entry.shipped is not None}
-    assert shipped == set(SHIPPED) == {*LEAST}
+    assert shipped == set(SHIPPED) == {*LEAST, "fashion_mnist"}  # its data is no part of convlens
     assert all(NETWORKS[name].shipped == shipped_weights(name) for name in shipped)
