@@ -76,10 +76,7 @@ def served(lab: Lab) -> Iterator[Served]:
         port = listening.getsockname()[1]
         hosts = frozenset((f"127.0.0.1:{port}", f"localhost:{port}"))
         config = uvicorn.Config(
-            application(lab, TOKEN, hosts, lab.run_folder()),
-            log_level="error",
-            lifespan="off",
-            ws="none",
+            application(lab, TOKEN, hosts), log_level="error", lifespan="off", ws="none"
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

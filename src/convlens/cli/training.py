@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from convlens.cli.live import lab_beside
 from convlens.cli.options import Json, NetworkName
 from convlens.cli.printing import error_stream, print_json
 from convlens.cli.recipes import AS_THE_TASK, RecipeFlags
@@ -62,9 +61,6 @@ def train(
     tensorboard: Annotated[
         bool, Parameter(help="Write events for TensorBoard into the run.", negative=())
     ] = False,
-    lab: Annotated[
-        bool, Parameter(help="Open the lab on the newest checkpoint meanwhile.", negative=())
-    ] = False,
     flags: RecipeFlags = AS_THE_TASK,
     json: Json = False,
 ) -> None:
@@ -88,8 +84,7 @@ def train(
         again = _command(network, data, {**asked, "effort": effort, **flags.given()})
         _print_rate(training, again, json)
         return
-    with lab_beside(folder) if lab else nullcontext():
-        reached = _run(training, folder, events, json)
+    reached = _run(training, folder, events, json)
     if not json:
         _print_end(training, reached, folder)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,7 +20,6 @@ from convlens.lab.answers.answering import Lab
 from convlens.lab.answers.envelope import pack
 from convlens.lab.guarding import SENTENCES, BodyTooLargeError, PageGuard, StaleRecordingError
 from convlens.lab.questions import QUESTIONS, Question
-from convlens.lab.training_page import TrainingPage
 
 WEB = files("convlens.lab") / "web"
 """The folder of the page's files."""
@@ -38,16 +36,13 @@ MEDIA_TYPES = {
 _THREADS = ThreadPoolExecutor(32, thread_name_prefix="convlens-lab")
 
 
-def application(
-    lab: Lab | Future[Lab], token: str, hosts: frozenset[str], run: Path | None = None
-) -> ASGIApp:
+def application(lab: Lab | Future[Lab], token: str, hosts: frozenset[str]) -> ASGIApp:
     """Return the page and its questions as an ASGI application.
 
     Args:
         lab: answers the questions; they wait for a future one.
         token: the token that the page must send with each question.
         hosts: names the Host header may have beside those of this machine itself.
-        run: the folder of a training, whose own page is then served, too.
     """
     ready = lab.result if isinstance(lab, Future) else lambda: lab
     static = [_static_route(path, *content) for path, content in page_files(WEB).items()]
@@ -56,8 +51,7 @@ def application(
         for question in QUESTIONS.values()
     ]
     look = Route("/api/look", _looked(ready), methods=["POST"])
-    training = TrainingPage(run, ready, token).routes() if run is not None else []
-    return PageGuard(Starlette(routes=[*static, *asked, look, *training]), token, hosts)
+    return PageGuard(Starlette(routes=[*static, *asked, look]), token, hosts)
 
 
 def page_files(folder: Traversable, path: str = "/") -> dict[str, tuple[bytes, str]]:

@@ -102,12 +102,8 @@ def _run(
     from convlens.lab.server import application
 
     token = secrets.token_urlsafe(24)
-    run = lab.run_folder()
-    server = _server(application(lab, token, hosts, run))
-    root = f"http://{ADDRESS}:{listening.getsockname()[1]}"
-    address = f"{root}/#token={token}"
-    if run is not None:
-        print(f"Its training is at {root}/training/{token}")
+    server = _server(application(lab, token, hosts))
+    address = f"http://{ADDRESS}:{listening.getsockname()[1]}/#token={token}"
     _announce(f"{address}&{place}" if place else address, open_browser)
     if start is not None:
         start()

@@ -120,11 +120,6 @@ class RunFolder:
         return self.path / "history.jsonl"
 
     @property
-    def layers(self) -> Path:
-        """Return the file with the state of the layers after the last epoch."""
-        return self.path / "layers.json"
-
-    @property
     def example(self) -> Path:
         """Return the picture of a held-out sample, with which the lab begins."""
         return self.path / "example.png"

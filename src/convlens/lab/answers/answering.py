@@ -40,7 +40,6 @@ from convlens.lab.answers.together import SheetsAnswer, together
 from convlens.learn.opening import Opened
 from convlens.learn.own_networks import siblings
 from convlens.learn.predicting.reliability import doubts as doubts_of
-from convlens.learn.run_folder import RunFolder
 from convlens.lens import Recording
 
 
@@ -149,15 +148,6 @@ class Lab:
             raise
         finally:
             self._settled.set()  # who waited finds the picture, or why there is none
-
-    def renew(self, opened: Opened) -> int:
-        """Answer from now on from the same network as it is after more training."""
-        return self._run(opened, opened.example)
-
-    def run_folder(self) -> Path | None:
-        """Return the folder of the training that the network comes from, if it is one."""
-        folder = RunFolder.at(self._opened.name)
-        return folder.path if folder.is_run() else None
 
     def skip(self) -> None:
         """Begin without a picture: the page then asks for one."""

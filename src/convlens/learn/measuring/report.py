@@ -22,7 +22,7 @@ from convlens.learn.measuring.measure import Judgement
 from convlens.learn.measuring.thumbnails import thumbnail
 from convlens.learn.sentences import reason
 
-__all__ = ["STYLE", "Measured", "lab_command", "report_page"]
+__all__ = ["Measured", "lab_command", "report_page"]
 
 WORST, SAMPLE = 24, 12
 """How many mistakes and right answers a page shows."""
@@ -32,9 +32,6 @@ MOST_NAMED = 100
 
 SMALL = 96
 """Pictures of fewer pixels a side are enlarged without smoothing."""
-
-STYLE = Path(__file__).with_name("report.css")
-"""The file with the looks of the page."""
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -87,10 +84,10 @@ def report_page(
         _values(measured.values),
         _confusions(measured),
         _by_class(measured.by_class),
-        history_section(measured.history),
+        _training(measured.history),
         *_answers(measured, picture, command, link),
     ]
-    style = STYLE.read_text(encoding="utf-8")
+    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     title = escape(printed(measured.run))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -160,7 +157,7 @@ def _by_class(by_class: Mapping[str, float]) -> str:
     return f'<h2>By class, the worst first</h2><table class="classes">{rows}</table>{note}'
 
 
-def history_section(history: Sequence[HistoryLine]) -> str:
+def _training(history: Sequence[HistoryLine]) -> str:
     """Return curves of the loss and of the measure that decides, by epoch."""
     name = next((name for line in history for name in line.measures), "")
     measured = [(line.epoch, line.measures[name]) for line in history if name in line.measures]

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -28,9 +27,8 @@ from convlens.learn.training.checkpoints import (
     write_checkpoint,
 )
 from convlens.learn.training.diverging import diverged
-from convlens.learn.training.health import layer_health, write_health
 from convlens.learn.training.interrupting import Interrupts
-from convlens.learn.training.loading import SampleReader, to_network
+from convlens.learn.training.loading import SampleReader
 from convlens.learn.training.places import Places
 from convlens.learn.training.progress import Progress
 from convlens.learn.training.stepping import DivergedStep, Stepper, Taken, rate_at
@@ -185,22 +183,10 @@ class _Running:
             return
         if progress.is_best:
             save_tensors(self.stepper.evaluated(), self.folder.best)
-        self._write_health(progress.epoch)
         try:
             add_line(self.folder.history, progress.line())
         except OSError as error:
             raise not_written(self.folder.path, error) from error
-
-    def _write_health(self, epoch: int) -> None:
-        """Write the state of the layers, seen on a few held-out samples; no number changes."""
-        if self.folder is None:
-            return
-        some = np.arange(min(16, self.recipe.batch, len(self.held_out.samples)))
-        inputs = to_network(
-            self.held_out.batch(some, None), self.training.preparation, self.stepper.device
-        )
-        answer = self.training.task.answer
-        write_health(self.folder.layers, epoch, layer_health(self.training.network, answer, inputs))
 
     def _is_over(self) -> bool:
         """Return whether all steps are done, or no epoch was better for as long as is waited."""
