@@ -44,4 +44,5 @@ def end_of(run: Path) -> list[bytes]:
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     lines = [json.dumps({**line, "seconds": 0}).encode() for line in history]
     last = sorted((run / "checkpoints").glob("step-*.safetensors"))[-1]
-    return [last.read_bytes(), (run / "best.safetensors").read_bytes(), *lines]
+    layers = (run / "layers.jsonl").read_bytes()
+    return [last.read_bytes(), (run / "best.safetensors").read_bytes(), layers, *lines]

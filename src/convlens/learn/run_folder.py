@@ -19,9 +19,12 @@ from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
 from convlens.zoo.weights import read_weights
 
-__all__ = ["RunFacts", "RunFolder", "from_here", "part"]
+__all__ = ["EXAMPLES", "RunFacts", "RunFolder", "from_here", "part"]
 
 RUN = "run.json"
+
+EXAMPLES = 6
+"""How many held-out pictures a run keeps at most, for the lab."""
 
 _IN_FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>(:.*)?)", re.DOTALL)
 """A network in a file: `path/file.py:callable`."""
@@ -120,9 +123,23 @@ class RunFolder:
         return self.path / "history.jsonl"
 
     @property
+    def layers(self) -> Path:
+        """Return the file with a JSON line for each epoch on what its layers did."""
+        return self.path / "layers.jsonl"
+
+    @property
     def example(self) -> Path:
         """Return the picture of a held-out sample, with which the lab begins."""
-        return self.path / "example.png"
+        return self.example_at(0)
+
+    def example_at(self, number: int) -> Path:
+        """Return the picture of one of a few held-out samples, whether there is one or not."""
+        return self.path / "examples" / f"{number}.png"
+
+    def examples(self) -> list[Path]:
+        """Return the pictures of held-out samples that are there, in their order."""
+        paths = (self.example_at(number) for number in range(EXAMPLES))
+        return [path for path in paths if path.is_file()]
 
     def is_run(self) -> bool:
         """Return whether a training has begun in the folder."""

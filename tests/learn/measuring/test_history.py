@@ -9,11 +9,11 @@ import pytest
 
 from convlens.learn.measuring.history import (
     HistoryLine,
-    add_line,
     cut_history,
     read_history,
     summary,
 )
+from convlens.learn.measuring.lines import add_line
 
 LINES = [
     HistoryLine(10 * n, n, 1 / n, {"accuracy": 1 - 1 / n, "größe": n}, 0.001 * n, 60.0 * n)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from convlens.files import write_whole
+from convlens.learn.measuring.lines import LineKind, cut_lines, finite, read_lines, real
 from convlens.tables import table
 
-__all__ = ["HistoryLine", "add_line", "cut_history", "read_history", "summary"]
+__all__ = ["HistoryLine", "cut_history", "read_history", "summary"]
 
 REAL = ("epoch", "loss", "rate", "seconds")
 
@@ -41,24 +39,11 @@ class HistoryLine:
         >>> HistoryLine(3, 1.0, 0.5, {"accuracy": float("nan")}).json()
         '{"step": 3, "epoch": 1.0, "loss": 0.5, "measures": {"accuracy": null}, "rate": null, ...'
         """
-        measures = {name: _finite(value) for name, value in self.measures.items()}
-        real = {name: _finite(getattr(self, name)) for name in REAL}
-        head = {"step": self.step, "epoch": real["epoch"], "loss": real["loss"]}
-        tail = {"measures": measures, "rate": real["rate"], "seconds": real["seconds"]}
+        measures = {name: finite(value) for name, value in self.measures.items()}
+        known = {name: finite(getattr(self, name)) for name in REAL}
+        head = {"step": self.step, "epoch": known["epoch"], "loss": known["loss"]}
+        tail = {"measures": measures, "rate": known["rate"], "seconds": known["seconds"]}
         return json.dumps({**head, **tail}, ensure_ascii=False, allow_nan=False)
-
-
-def add_line(path: str | Path, line: HistoryLine) -> None:
-    """Add a line at the end of a history, and wait until the disk holds it.
-
-    A torn last line, which a killed process left, is removed first.
-    """
-    with open(path, "a+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.truncate(_whole_length(file, size))
-        file.write(line.json().encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def read_history(path: str | Path) -> list[HistoryLine]:
@@ -66,12 +51,7 @@ def read_history(path: str | Path) -> list[HistoryLine]:
 
     Raises ValueError, with the number of the line, for another that is not one of a history.
     """
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        return []
-    whole = content[: content.rfind(b"\n") + 1]
-    return [_read(row, path, n) for n, row in enumerate(whole.split(b"\n")[:-1], 1)]
+    return read_lines(path, _KIND)
 
 
 def cut_history(path: str | Path, step: int) -> list[HistoryLine]:
@@ -79,21 +59,7 @@ def cut_history(path: str | Path, step: int) -> list[HistoryLine]:
 
     The file is whole at every moment.
     """
-    lines = read_history(path)
-    kept = [line for line in lines if line.step <= step]
-    if len(kept) < len(lines) or _is_torn(path):
-        write_whole(path, "".join(f"{line.json()}\n" for line in kept))
-    return kept
-
-
-def _is_torn(path: str | Path) -> bool:
-    """Return whether the last line of a file has no end."""
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            return _whole_length(file, size) < size
-    except FileNotFoundError:
-        return False
+    return cut_lines(path, step, _KIND)
 
 
 def summary(lines: Sequence[HistoryLine], *, most: int = 12) -> str:
@@ -138,35 +104,11 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _read(row: bytes) -> HistoryLine:
+    values = json.loads(row)
+    measures = {str(name): real(value) for name, value in values["measures"].items()}
+    numbers = {name: real(values[name]) for name in REAL}
+    return HistoryLine(step=int(values["step"]), measures=measures, **numbers)
 
 
-def _whole_length(file: Any, size: int) -> int:
-    """Return the length of an open file up to the end of its last whole line."""
-    at = size
-    while at > 0:
-        start = max(at - 4096, 0)
-        file.seek(start)
-        found = file.read(at - start).rfind(b"\n")
-        if found >= 0:
-            return int(start + found + 1)
-        at = start
-    return 0
-
-
-def _read(row: bytes, path: str | Path, number: int) -> HistoryLine:
-    try:
-        values = json.loads(row)
-        measures = {str(name): _real(value) for name, value in values["measures"].items()}
-        real = {name: _real(values[name]) for name in REAL}
-        return HistoryLine(step=int(values["step"]), measures=measures, **real)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"`path` (={str(path)!r}) must be a history, and its line {number} is not one of step, "
-            "epoch, loss, measures, rate and seconds; remove that line"
-        ) from error
-
-
-def _real(value: Any) -> float:
-    return math.nan if value is None else float(value)
+_KIND = LineKind("a history", "step, epoch, loss, measures, rate and seconds", _read)

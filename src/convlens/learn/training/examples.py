@@ -1,4 +1,4 @@
-"""Look at single samples: what they have, and one to begin with in the lab."""
+"""Look at single samples: what they have, and a few to open in the lab."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from PIL import Image
 
 from convlens.files import whole
 from convlens.learn.data.samples import Boxed, ClipSample, Samples
-from convlens.learn.run_folder import RunFolder
+from convlens.learn.run_folder import EXAMPLES, RunFolder
 
-__all__ = ["has_parts", "write_example"]
+__all__ = ["has_parts", "write_examples"]
 
 
 def has_parts(samples: Samples, wanted: str) -> bool:
@@ -24,12 +24,19 @@ def has_parts(samples: Samples, wanted: str) -> bool:
     return isinstance(sample, Boxed) and getattr(sample, wanted) is not None
 
 
-def write_example(folder: RunFolder, samples: Samples) -> None:
-    """Write the picture of the first sample, if it is one, unless there is one."""
+def write_examples(folder: RunFolder, samples: Samples) -> None:
+    """Write a few pictures, spread evenly over the samples, unless there are some.
+
+    Samples that are not pictures have none.
+    """
     if folder.example.exists() or samples.sample is ClipSample:
         return
-    picture = samples.read(0).picture
-    if picture.dtype == torch.uint8 and picture.ndim == 3:
+    folder.example.parent.mkdir(exist_ok=True)
+    count = min(EXAMPLES, len(samples))
+    for number in reversed(range(count)):  # the first last: it says that all are there
+        picture = samples.read(number * len(samples) // count).picture
+        if picture.dtype != torch.uint8 or picture.ndim != 3:
+            return
         pixels = np.ascontiguousarray(picture.movedim(0, -1).numpy())
-        with whole(folder.example) as beside:
+        with whole(folder.example_at(number)) as beside:
             Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(beside)

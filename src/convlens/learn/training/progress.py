@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from convlens.learn.measuring.history import HistoryLine
+from convlens.learn.measuring.layers import LayersLine, faults
 
 __all__ = ["Progress"]
 
@@ -19,6 +20,7 @@ class Progress:
     - `values`: the measures on the held-out samples by name, the one that decides first; empty
       within an epoch. `best`: the highest so far of that one, and `is_best`: whether it is new.
     - `rate`: the learning rate of the last step. `norm`: of its gradient, before clipping.
+    - `layers`: what they did in the last step, and on the held-out samples; None within an epoch.
     - `seconds` that the training took, over all its resumptions; `speed`: samples a second of late.
     """
 
@@ -35,6 +37,13 @@ class Progress:
     norm: float = 0.0
     seconds: float = 0.0
     speed: float = 0.0
+    layers: LayersLine | None = None
+
+    @property
+    def fault(self) -> str:
+        """Return the worst that is wrong in a layer, as a sentence; "" for nothing."""
+        found = faults(self.layers) if self.layers else []
+        return found[0].sentence if found else ""
 
     @property
     def left(self) -> float:

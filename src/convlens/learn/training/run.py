@@ -14,7 +14,9 @@ from torch import nn
 from convlens.files import sweep
 from convlens.learn.data.splits import Data
 from convlens.learn.locking import alone, not_written
-from convlens.learn.measuring.history import add_line, cut_history
+from convlens.learn.measuring.history import cut_history
+from convlens.learn.measuring.layers import LayerNumbers, LayersLine, cut_layers
+from convlens.learn.measuring.lines import add_line
 from convlens.learn.modes import mode
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
@@ -27,6 +29,7 @@ from convlens.learn.training.checkpoints import (
     write_checkpoint,
 )
 from convlens.learn.training.diverging import diverged
+from convlens.learn.training.health import LayerWatch, UnitWatch
 from convlens.learn.training.interrupting import Interrupts
 from convlens.learn.training.loading import SampleReader
 from convlens.learn.training.places import Places
@@ -93,6 +96,7 @@ class _Running:
         self.stepper = Stepper(network, objective, self.recipe, preparation, self.places.steps)
         self.train = SampleReader(data.train, training.task, preparation, self.recipe)
         self.held_out = SampleReader(data.held_out, training.task, preparation, self.recipe)
+        self.watch = LayerWatch(network)
         self.counters = Counters()
         self.saved_at = time.monotonic()
         self._resume()
@@ -121,6 +125,9 @@ class _Running:
     def _step(self, parts: list[Batch], began: float) -> Progress:
         """Take the next step, measure if it ends an epoch, and save what is due."""
         counters = self.counters
+        ended = (counters.step + 1) % self.places.per_epoch() == 0
+        if ended:
+            self.watch.keep()
         try:
             taken = self.stepper.step(counters.step, parts)
         except DivergedStep as error:
@@ -131,9 +138,9 @@ class _Running:
             counters.sums[name] = [before[0] + total, before[1] + weight]
         speed = self.places.batch / max(time.monotonic() - began, 1e-9)
         progress = self._progress(taken, speed)
-        ended = counters.step % self.places.per_epoch() == 0
         if ended:
-            progress = self._measured(progress)
+            layers = self.watch.numbers(taken.norm, self.recipe.clip)
+            progress = self._measured(progress, layers)
             counters.sums = {}
         counters.seconds += time.monotonic() - began
         progress = replace(progress, seconds=counters.seconds)
@@ -159,11 +166,14 @@ class _Running:
             speed=speed,
         )
 
-    def _measured(self, progress: Progress) -> Progress:
-        """Return the progress with the measures of the held-out samples."""
-        with self.stepper.averaged():
-            values = measure_all(self.training.network, self.held_out).values
+    def _measured(self, progress: Progress, layers: dict[str, LayerNumbers]) -> Progress:
+        """Return the progress with the measures of the held-out samples, and what layers did."""
+        network, units = self.training.network, UnitWatch()
+        with self.stepper.averaged(), units.watching(network):
+            values = measure_all(network, self.held_out).values
         self.stepper.begin()
+        samples = len(self.training.data.held_out)
+        line = LayersLine(progress.step, progress.epoch, samples, layers, units.counts())
         deciding = next(iter(values.values()), 0.0)
         before = self.counters.best
         is_best = before is None or deciding >= before  # of equals, the one that learned longer
@@ -171,12 +181,13 @@ class _Running:
             self.counters.best = deciding
         if before is None or deciding > before:
             self.counters.best_epoch = progress.epoch
-        return replace(progress, values=values, best=self.counters.best, is_best=is_best)
+        best = self.counters.best
+        return replace(progress, values=values, best=best, is_best=is_best, layers=line)
 
     def _end_epoch(self, progress: Progress) -> None:
-        """Keep the weights if they are the best, and add a line to the history.
+        """Keep the weights if they are the best, and add a line to the history and the layers.
 
-        Both come before the checkpoint. A run that is killed in between repeats this epoch, and
+        They come before the checkpoint. A run that is killed in between repeats this epoch, and
         finds the same.
         """
         if self.folder is None:
@@ -185,6 +196,8 @@ class _Running:
             save_tensors(self.stepper.evaluated(), self.folder.best)
         try:
             add_line(self.folder.history, progress.line())
+            if progress.layers is not None:
+                add_line(self.folder.layers, progress.layers)
         except OSError as error:
             raise not_written(self.folder.path, error) from error
 
@@ -214,6 +227,7 @@ class _Running:
                 {k: part(found.tensors, k) for k in ("weights", "ema", "optimizer")}
             )
             self.counters = found.counters
+        cut_layers(self.folder.layers, self.counters.step)
         kept = cut_history(self.folder.history, self.counters.step)
         if kept:
             self.counters.seconds = kept[-1].seconds

@@ -22,7 +22,7 @@ from convlens.learn.recipe import Recipe
 from convlens.learn.run_folder import RunFacts, RunFolder, from_here
 from convlens.learn.tasks import TASKS
 from convlens.learn.tasks.task import Counts, Task
-from convlens.learn.training.examples import has_parts, write_example
+from convlens.learn.training.examples import has_parts, write_examples
 from convlens.learn.training.loading import SampleReader
 from convlens.learn.training.named_data import data_for
 from convlens.learn.training.run import Training
@@ -188,7 +188,7 @@ class _Start:
         folder = None if out is None else RunFolder.at(out)
         if folder is not None:
             facts = _begun(folder, before, facts)
-            write_example(folder, data.held_out)
+            write_examples(folder, data.held_out)
         recipe = replace(self.recipe, threads=facts.threads)
         return Training(network, data, self.task, preparation, recipe, folder)
 
