@@ -16,6 +16,7 @@ import numpy as np
 import uvicorn
 
 from convlens.lab import Lab, application
+from convlens.lab.following import FollowedRun
 from convlens.lab.serving import listen
 
 TOKEN = "a-token-of-the-tests"
@@ -70,13 +71,13 @@ def _put(answer: Any, name: str, part: object) -> None:
 
 
 @contextlib.contextmanager
-def served(lab: Lab) -> Iterator[Served]:
+def served(lab: Lab, run: FollowedRun | None = None) -> Iterator[Served]:
     """Serve a lab from a thread until the block ends."""
     with listen(0) as listening:
         port = listening.getsockname()[1]
         hosts = frozenset((f"127.0.0.1:{port}", f"localhost:{port}"))
         config = uvicorn.Config(
-            application(lab, TOKEN, hosts), log_level="error", lifespan="off", ws="none"
+            application(lab, TOKEN, hosts, run), log_level="error", lifespan="off", ws="none"
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

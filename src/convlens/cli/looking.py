@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from convlens.cli.options import AS_IT_SAYS, Json, NetworkName, Opening, SourceN
 from convlens.cli.printing import print_answer, print_json, print_remark
 
 if TYPE_CHECKING:
+    from convlens.lab.following import FollowedRun
     from convlens.learn.opening import Opened
     from convlens.lens import Explanation, Recording
 
@@ -44,9 +46,10 @@ def lab(
     """Open a network on a picture in the browser, where every number can be clicked."""
     from convlens.lab import serve
 
-    opened = partial(opened_for, network, opening)
+    run = _run_of(network, opening)
+    opened = run.open if run else partial(opened_for, network, opening)
     source = picture if len(picture) > 1 else picture[0] if picture else None
-    serve(opened, source, port=port, open_browser=open_browser, host=host, beside=beside)
+    serve(opened, source, port=port, open_browser=open_browser, host=host, beside=beside, run=run)
     # Threads may still compute for a browser: do not wait for them.
     sys.stdout.flush()
     os._exit(0)
@@ -162,6 +165,24 @@ def opened_for(network: str, opening: Opening) -> Opened:
         crop=opening.crop,
         normalize=opening.normalize,
     )
+
+
+def _run_of(network: str, opening: Opening) -> FollowedRun | None:
+    """Return the training in a folder of that name, if there is one.
+
+    While it trains, its newest checkpoint is opened, unless other weights are asked for.
+    """
+    from convlens.lab.following import FollowedRun
+    from convlens.learn.locking import in_use
+    from convlens.learn.run_folder import RunFolder
+
+    folder = RunFolder.at(network)
+    if not folder.is_run():
+        return None
+    if opening.weights is None and in_use(folder.path):
+        opening = replace(opening, weights="last")
+    newest = opening.weights == "last"
+    return FollowedRun(folder, partial(opened_for, network, opening), newest=newest)
 
 
 def recorded_for(network: str, picture: str | None, opening: Opening) -> Recording:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from convlens.cli.beside import LabBeside
 from convlens.cli.options import Json, NetworkName
 from convlens.cli.printing import error_stream, print_json
 from convlens.cli.recipes import AS_THE_TASK, RecipeFlags
@@ -62,6 +63,9 @@ def train(
         bool, Parameter(help="Write events for TensorBoard into the run.", negative=())
     ] = False,
     flags: RecipeFlags = AS_THE_TASK,
+    lab: Annotated[
+        bool, Parameter(negative="", help="Open the lab on the newest checkpoint while it trains.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train a network on labelled data; the same command goes on with a stopped run."""
@@ -84,29 +88,39 @@ def train(
         again = _command(network, data, {**asked, "effort": effort, **flags.given()})
         _print_rate(training, again, json)
         return
-    reached = _run(training, folder, events, json)
-    if not json:
-        _print_end(training, reached, folder)
+    with LabBeside(folder, wanted=lab) as beside:
+        try:
+            reached = _trained(training, beside, events, json)
+        except KeyboardInterrupt:
+            print(f"stopped; the same command goes on with {folder}", file=sys.stderr)
+            raise
+        if not json:
+            _print_end(training, reached, folder)
+        beside.stay()
 
 
-def _run(
-    training: Training, folder: str, events: AbstractContextManager[EventLog | None], as_json: bool
+def _trained(
+    training: Training,
+    beside: LabBeside,
+    events: AbstractContextManager[EventLog | None],
+    as_json: bool,
 ) -> Progress | None:
-    """Train, show the progress, and return that of the last epoch; None if nothing was left."""
-    reached = None
-    try:
-        with _bar(training) as bar, events as log:
-            for progress in training.steps():
-                bar.move(progress)
-                if log is not None:
-                    log.add(progress)
-                if progress.values:
-                    reached = progress
-                    line = progress.line().json()
-                    print(line, flush=True) if as_json else bar.line(str(progress))
-    except KeyboardInterrupt:
-        print(f"stopped; the same command goes on with {folder}", file=sys.stderr)
-        raise
+    """Train to the end, with a line for each epoch; return where it came to, if anywhere."""
+    reached, fault = None, ""
+    with _bar(training) as bar, events as log:
+        beside.begin(bar.line)
+        for progress in training.steps():
+            bar.move(progress)
+            beside.begin(bar.line)
+            if log is not None:
+                log.add(progress)
+            if not progress.values:
+                continue
+            reached = progress
+            print(progress.line().json(), flush=True) if as_json else bar.line(str(progress))
+            if progress.fault not in ("", fault):
+                bar.line(f"  {progress.fault}")
+            fault = progress.fault
     return reached
 
 

@@ -18,8 +18,10 @@ from starlette.types import ASGIApp
 
 from convlens.lab.answers.answering import Lab
 from convlens.lab.answers.envelope import pack
+from convlens.lab.following import FollowedRun
 from convlens.lab.guarding import SENTENCES, BodyTooLargeError, PageGuard, StaleRecordingError
 from convlens.lab.questions import QUESTIONS, Question
+from convlens.lab.training_routes import training_routes
 
 WEB = files("convlens.lab") / "web"
 """The folder of the page's files."""
@@ -36,22 +38,30 @@ MEDIA_TYPES = {
 _THREADS = ThreadPoolExecutor(32, thread_name_prefix="convlens-lab")
 
 
-def application(lab: Lab | Future[Lab], token: str, hosts: frozenset[str]) -> ASGIApp:
+def application(
+    lab: Lab | Future[Lab],
+    token: str,
+    hosts: frozenset[str],
+    run: FollowedRun | None = None,
+) -> ASGIApp:
     """Return the page and its questions as an ASGI application.
 
     Args:
         lab: answers the questions; they wait for a future one.
         token: the token that the page must send with each question.
         hosts: names the Host header may have beside those of this machine itself.
+        run: the training whose network the lab shows, which then has a page of its own.
     """
     ready = lab.result if isinstance(lab, Future) else lambda: lab
-    static = [_static_route(path, *content) for path, content in page_files(WEB).items()]
+    own = page_files(WEB)
+    static = [_static_route(path, *content) for path, content in own.items()]
+    training = [] if run is None else training_routes(run, ready, token, own["/"][0], _THREADS)
     asked = [
         Route(f"/api/{question.name}", _asked(ready, question), methods=["GET"])
         for question in QUESTIONS.values()
     ]
     look = Route("/api/look", _looked(ready), methods=["POST"])
-    return PageGuard(Starlette(routes=[*static, *asked, look]), token, hosts)
+    return PageGuard(Starlette(routes=[*training, *static, *asked, look]), token, hosts)
 
 
 def page_files(folder: Traversable, path: str = "/") -> dict[str, tuple[bytes, str]]:

@@ -22,6 +22,7 @@ from convlens.lab.guarding import SENTENCES, checked_host
 if TYPE_CHECKING:
     from convlens.lab.answers.answering import Lab
     from convlens.lab.answers.others import Beside
+    from convlens.lab.following import FollowedRun
     from convlens.learn.opening import Opened
 
 ADDRESS = "127.0.0.1"
@@ -36,6 +37,7 @@ def serve(
     host: str | None = None,
     place: str = "",
     beside: Beside = None,
+    run: FollowedRun | None = None,
 ) -> None:
     """Serve the page on a network and a picture until interrupted.
 
@@ -55,6 +57,7 @@ def serve(
         host: another name that browsers may call the lab by, such as a proxy's.
         place: where the page opens, as its address says it: "at=conv1&index=0,5,6,4".
         beside: what the page may compare the network with: other weights, other networks.
+        run: the training that the network comes from; its page is served and its address printed.
 
     Raises:
         OSError: the port is taken.
@@ -75,7 +78,7 @@ def serve(
         for each in source if isinstance(source, tuple) else () if source is None else (source,):
             read_inputs(network, each)
         start = threading.Thread(target=_look, args=(lab, source), daemon=True).start
-        _run(lab, listening, hosts, place, open_browser, start)
+        _run(lab, listening, hosts, place, open_browser, start, run)
 
 
 def serve_lab(lab: Lab, place: str = "", *, open_browser: bool = True) -> None:
@@ -97,14 +100,16 @@ def _run(
     place: str,
     open_browser: bool,
     start: Callable[[], None] | None = None,
+    run: FollowedRun | None = None,
 ) -> None:
     """Serve a lab until interrupted; call `start` once the address has been printed."""
     from convlens.lab.server import application
 
     token = secrets.token_urlsafe(24)
-    server = _server(application(lab, token, hosts))
-    address = f"http://{ADDRESS}:{listening.getsockname()[1]}/#token={token}"
-    _announce(f"{address}&{place}" if place else address, open_browser)
+    server = _server(application(lab, token, hosts, run))
+    site = f"http://{ADDRESS}:{listening.getsockname()[1]}"
+    address = f"{site}/#token={token}" + (f"&{place}" if place else "")
+    _announce(address, open_browser, f"{site}/training?token={token}" if run else "")
     if start is not None:
         start()
     # uvicorn closes in good order on Ctrl-C, then raises it again.
@@ -112,10 +117,11 @@ def _run(
         server.run(sockets=[listening])
 
 
-def _announce(address: str, open_browser: bool) -> None:
-    """Print the address, and open it in the browser if wanted and possible."""
+def _announce(address: str, open_browser: bool, training: str) -> None:
+    """Print the addresses, and open the first in the browser if wanted and possible."""
+    also = f"Its training is at {training}\n" if training else ""
     # Flushed, because a terminal behind a pipe waits for this line.
-    print(f"The lab is open at {address}\nCtrl-C closes it.", flush=True)
+    print(f"The lab is open at {address}\n{also}Ctrl-C closes it.", flush=True)
     if open_browser and _has_screen():
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from convlens.learn.sentences import reason
 
-__all__ = ["LOCK", "alone", "make_folder", "not_written"]
+__all__ = ["LOCK", "alone", "in_use", "make_folder", "not_written"]
 
 LOCK = ".convlens.lock"
 """The file that a run locks while it writes into a folder, so that no other run does."""
@@ -38,6 +38,21 @@ def alone(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             (folder / LOCK).unlink()
         lock.release()
+
+
+def in_use(folder: Path) -> bool:
+    """Return whether a run is writing into the folder; False if that cannot be known."""
+    if not (folder / LOCK).exists():
+        return False
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return False
+    lock.release()  # a killed run left the file
+    return False
 
 
 def make_folder(folder: Path) -> None:

@@ -215,7 +215,7 @@ def _run_opened(folder: RunFolder, weights: str | Path | None) -> Opened:
         network=network,
         preparation=facts.preparation,
         categories=(*background, *facts.classes),
-        example=folder.example if folder.example.is_file() else DATA / "cat.jpg",
+        example=next(iter(folder.examples()), DATA / "cat.jpg"),
         frames=facts.frames,
         keypoints=facts.points or None,
     )

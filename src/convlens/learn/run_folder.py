@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -24,7 +25,7 @@ __all__ = ["EXAMPLES", "RunFacts", "RunFolder", "from_here", "part"]
 RUN = "run.json"
 
 EXAMPLES = 6
-"""How many held-out pictures a run keeps at most, for the lab."""
+"""How many held-out samples a run keeps at most, for the lab."""
 
 _IN_FILE = re.compile(r"(?P<file>.+?\.py)(?P<rest>(:.*)?)", re.DOTALL)
 """A network in a file: `path/file.py:callable`."""
@@ -127,18 +128,17 @@ class RunFolder:
         """Return the file with a JSON line for each epoch on what its layers did."""
         return self.path / "layers.jsonl"
 
-    @property
-    def example(self) -> Path:
-        """Return the picture of a held-out sample, with which the lab begins."""
-        return self.example_at(0)
-
-    def example_at(self, number: int) -> Path:
-        """Return the picture of one of a few held-out samples, whether there is one or not."""
-        return self.path / "examples" / f"{number}.png"
+    def example_at(self, number: int, suffix: str) -> Path:
+        """Return the file of one of a few held-out samples, a ".png" picture or a ".npy" array."""
+        return self.path / "examples" / f"{number}{suffix}"
 
     def examples(self) -> list[Path]:
-        """Return the pictures of held-out samples that are there, in their order."""
-        paths = (self.example_at(number) for number in range(EXAMPLES))
+        """Return the files of held-out samples that are there, in their order.
+
+        The lab begins with the first.
+        """
+        numbered = itertools.product(range(EXAMPLES), (".png", ".npy"))
+        paths = (self.example_at(number, suffix) for number, suffix in numbered)
         return [path for path in paths if path.is_file()]
 
     def is_run(self) -> bool:
@@ -172,6 +172,14 @@ class RunFolder:
     def checkpoints(self) -> list[Path]:
         """Return the checkpoints that are there, the newest first."""
         return sorted((self.path / "checkpoints").glob("step-*.safetensors"), reverse=True)
+
+    def last_step(self) -> int | None:
+        """Return after how many steps the newest checkpoint was written; None if there is none."""
+        for path in self.checkpoints():
+            digits = path.stem.removeprefix("step-")
+            if digits.isdecimal():
+                return int(digits)
+        return None
 
     def last_tensors(self) -> dict[str, Tensor] | None:
         """Return the tensors of the newest checkpoint that is whole; None if there is none.

@@ -133,12 +133,13 @@ def test_a_full_disk_ends_the_run_in_a_sentence_and_the_last_checkpoint_stays(
     assert whole(tmp_path / "run", recipe) == expected
 
 
-def test_a_torn_line_of_the_history_is_cut(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["history.jsonl", "layers.jsonl"])
+def test_a_torn_line_is_cut(name: str, tmp_path: Path) -> None:
     recipe = replace(QUICK, save=0.0)
     expected = whole(tmp_path / "whole", recipe)
     stopped(tmp_path / "run", recipe, 7)
-    with (tmp_path / "run" / "history.jsonl").open("a") as history:
-        history.write('{"epoch": 2, "st')
+    with (tmp_path / "run" / name).open("a") as lines:
+        lines.write('{"epoch": 2, "st')
     assert whole(tmp_path / "run", recipe) == expected
 
 

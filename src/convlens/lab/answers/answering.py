@@ -132,6 +132,20 @@ class Lab:
             source = before.put(slot, source, called)
         return self._run(self._opened, source, name)
 
+    def shows(self, name: str) -> bool:
+        """Return whether the network of this name is the one that is open."""
+        return self._opened.name == name
+
+    def reopen(self, opened: Opened, source: object = None) -> int:
+        """Open the network with other weights, on `source` or else on the picture that is shown.
+
+        Returns and raises what `look` does.
+        """
+        shown = self._looks.shown
+        if source is None and shown is not None and shown.opened.name == opened.name:
+            source = shown.source
+        return self._run(opened, opened.example if source is None else source)
+
     def _run(self, opened: Opened, source: object, name: str = "") -> int:
         if self._held:
             raise ValueError(

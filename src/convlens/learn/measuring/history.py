@@ -11,7 +11,7 @@ from pathlib import Path
 from convlens.learn.measuring.lines import LineKind, cut_lines, finite, read_lines, real
 from convlens.tables import table
 
-__all__ = ["HistoryLine", "cut_history", "read_history", "summary"]
+__all__ = ["HistoryLine", "clock", "cut_history", "read_history", "summary"]
 
 REAL = ("epoch", "loss", "rate", "seconds")
 
@@ -84,17 +84,17 @@ def _cells(line: HistoryLine, names: Sequence[str]) -> tuple[str, ...]:
     measures = (_number(line.measures.get(name, math.nan)) for name in names)
     rate = "–" if math.isnan(line.rate) else f"{line.rate:.3g}"
     head = (f"{line.epoch:g}", f"{line.step:,}", _number(line.loss))
-    return (*head, *measures, rate, _clock(line.seconds))
+    return (*head, *measures, rate, clock(line.seconds))
 
 
 def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.4f}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Return seconds as minutes and seconds, or with hours.
 
-    >>> _clock(59.6), _clock(3725)
+    >>> clock(59.6), clock(3725)
     ('1:00', '1:02:05')
     """
     if not math.isfinite(seconds):

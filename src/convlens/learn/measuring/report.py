@@ -22,7 +22,7 @@ from convlens.learn.measuring.measure import Judgement
 from convlens.learn.measuring.thumbnails import thumbnail
 from convlens.learn.sentences import reason
 
-__all__ = ["Measured", "lab_command", "report_page"]
+__all__ = ["Measured", "curves", "lab_command", "report_page"]
 
 WORST, SAMPLE = 24, 12
 """How many mistakes and right answers a page shows."""
@@ -160,11 +160,26 @@ def _by_class(by_class: Mapping[str, float]) -> str:
 def _training(history: Sequence[HistoryLine]) -> str:
     """Return curves of the loss and of the measure that decides, by epoch."""
     name = next((name for line in history for name in line.measures), "")
-    measured = [(line.epoch, line.measures[name]) for line in history if name in line.measures]
-    curves = {"loss": [(line.epoch, line.loss) for line in history], name: measured}
-    drawn = {said: curve(points, "epoch", said) for said, points in curves.items()}
-    parts = "".join(f"<div><h3>{_text(said)}</h3>{svg}</div>" for said, svg in drawn.items() if svg)
-    return f'<h2>Training</h2><div class="columns">{parts}</div>' if parts else ""
+    drawn = curves(history, ["loss", name])
+    return f"<h2>Training</h2>{drawn}" if drawn else ""
+
+
+def curves(history: Sequence[HistoryLine], names: Sequence[str]) -> str:
+    """Return curves by epoch next to each other as HTML; "" while there are too few lines.
+
+    `names`: of measures, or "loss" or "rate".
+    """
+    parts = []
+    for name in names:
+        points = [(line.epoch, _of_line(line, name)) for line in history]
+        drawn = curve(points, "epoch", name)
+        parts.append(f"<div><h3>{_text(name)}</h3>{drawn}</div>" if drawn else "")
+    return f'<div class="columns">{"".join(parts)}</div>' if any(parts) else ""
+
+
+def _of_line(line: HistoryLine, name: str) -> float:
+    of_line = {"loss": line.loss, "rate": line.rate}
+    return of_line[name] if name in of_line else line.measures.get(name, math.nan)
 
 
 def _answers(

@@ -188,7 +188,7 @@ class _Start:
         folder = None if out is None else RunFolder.at(out)
         if folder is not None:
             facts = _begun(folder, before, facts)
-            write_examples(folder, data.held_out)
+            write_examples(folder, data.held_out, preparation)
         recipe = replace(self.recipe, threads=facts.threads)
         return Training(network, data, self.task, preparation, recipe, folder)
 
