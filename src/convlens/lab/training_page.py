@@ -53,7 +53,7 @@ def page_of(run: FollowedRun, token: str) -> str:
     """
     folder = run.folder
     facts, history = folder.facts(), read_history(folder.history)
-    layers = read_layers(folder.layers)
+    layers = read_layers(folder.layers, last=1)
     links = _Links(token)
     is_training = in_use(folder.path)
     names = list(dict.fromkeys(name for line in history for name in line.measures))
@@ -71,7 +71,8 @@ def page_of(run: FollowedRun, token: str) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'{again}<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_text(str(folder.path))}: training</title>\n"
-        '<link rel="icon" href="data:,">\n<link rel="stylesheet" href="/training.css">\n</head>\n<body>\n<main>\n'
+        '<link rel="icon" href="data:,">\n<link rel="stylesheet" href="/training.css">\n'
+        "</head>\n<body>\n<main>\n"
         + "\n".join(filter(None, sections))
         + "\n</main>\n</body>\n</html>\n"
     )

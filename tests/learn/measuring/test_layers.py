@@ -92,6 +92,8 @@ def test_lines_are_read_as_written_and_cut(tmp_path: Path) -> None:
     for one in lines:
         add_line(path, one)
     assert read_layers(path) == lines
+    assert read_layers(path, last=2) == lines[1:]
+    assert read_layers(path, last=9) == lines
     with path.open("a") as file:
         file.write('{"step": 4')
     assert read_layers(path) == lines

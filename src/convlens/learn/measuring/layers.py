@@ -17,7 +17,7 @@ __all__ = [
     "EXPLODING",
     "UPDATE",
     "VANISHING",
-    "Fault",
+    "LayerFault",
     "LayerNumbers",
     "LayersLine",
     "UnitCount",
@@ -65,7 +65,7 @@ class UnitCount(NamedTuple):
     channels: int
 
 
-class Fault(NamedTuple):
+class LayerFault(NamedTuple):
     """What is wrong in a layer, as a sentence, and a number that is larger where it is worse."""
 
     layer: str
@@ -103,12 +103,14 @@ class LayersLine:
         return json.dumps(said, ensure_ascii=False, allow_nan=False)
 
 
-def read_layers(path: str | Path) -> list[LayersLine]:
+def read_layers(path: str | Path, *, last: int | None = None) -> list[LayersLine]:
     """Return the lines of a file, [] if there is no such file; a torn last one is left out.
+
+    `last`: read only this many, at the end.
 
     Raises ValueError, with the number of the line, for another that is not one of layers.
     """
-    return read_lines(path, _KIND)
+    return read_lines(path, _KIND, last=last)
 
 
 def cut_layers(path: str | Path, step: int) -> list[LayersLine]:
@@ -125,7 +127,7 @@ def median_gradient(line: LayersLine) -> float:
     return statistics.median(found) if found else math.nan
 
 
-def faults(line: LayersLine) -> list[Fault]:
+def faults(line: LayersLine) -> list[LayerFault]:
     """Return what is wrong in the layers, the worst first.
 
     A gradient is exploding above 100 times the median of all layers, and vanishing below 0.0001 of
@@ -145,33 +147,33 @@ def faults(line: LayersLine) -> list[Fault]:
     return sorted(known, key=lambda fault: -fault.badness)
 
 
-def _of_gradient(name: str, gradient: float, median: float) -> Fault | None:
+def _of_gradient(name: str, gradient: float, median: float) -> LayerFault | None:
     if gradient == 0:
-        return Fault(name, f"{name}: its gradient is 0: it does not learn", 1e3)
+        return LayerFault(name, f"{name}: its gradient is 0: it does not learn", 1e3)
     share = gradient / median
     if share > EXPLODING:
         sentence = f"{name}: its gradient is {share:,.0f} times the median: exploding"
-        return Fault(name, sentence, 1e6 * share / EXPLODING)
+        return LayerFault(name, sentence, 1e6 * share / EXPLODING)
     if share < VANISHING:
         sentence = f"{name}: its gradient is {share:.1g} of the median: vanishing"
-        return Fault(name, sentence, min(VANISHING / share, 999.0))
+        return LayerFault(name, sentence, min(VANISHING / share, 999.0))
     return None
 
 
-def _of_units(name: str, units: UnitCount, samples: int) -> Fault | None:
+def _of_units(name: str, units: UnitCount, samples: int) -> LayerFault | None:
     dead, channels = units
     if dead < DEAD * channels or dead == 0:
         return None
     which = f"all {channels:,}" if dead == channels else f"{dead:,} of {channels:,}"
     sentence = f"{name}: {which} channels are 0 for all {samples:,} held-out samples: dead"
-    return Fault(name, sentence, 1e5 if dead == channels else dead / channels)
+    return LayerFault(name, sentence, 1e5 if dead == channels else dead / channels)
 
 
-def _of_update(name: str, update: float) -> Fault | None:
+def _of_update(name: str, update: float) -> LayerFault | None:
     if not update > UPDATE:
         return None
     sentence = f"{name}: one step changes its weights by {update:.0%}: the rate is too high for it"
-    return Fault(name, sentence, 1e4 * update)
+    return LayerFault(name, sentence, 1e4 * update)
 
 
 def _read(row: bytes) -> LayersLine:

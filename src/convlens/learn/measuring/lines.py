@@ -50,8 +50,10 @@ def add_line(path: str | Path, line: StepLine) -> None:
         os.fsync(file.fileno())
 
 
-def read_lines(path: str | Path, kind: LineKind[Line]) -> list[Line]:
+def read_lines(path: str | Path, kind: LineKind[Line], *, last: int | None = None) -> list[Line]:
     """Return the lines of a file, [] if there is no such file; a torn last one is left out.
+
+    `last`: read only this many, at the end.
 
     Raises ValueError, with the number of the line, for another that is not of this kind.
     """
@@ -60,7 +62,9 @@ def read_lines(path: str | Path, kind: LineKind[Line]) -> list[Line]:
     except FileNotFoundError:
         return []
     found = []
-    for number, row in enumerate(content.split(b"\n")[:-1], 1):
+    rows = content.split(b"\n")[:-1]
+    first = 0 if last is None else max(0, len(rows) - last)
+    for number, row in enumerate(rows[first:], first + 1):
         try:
             found.append(kind.read(row))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
