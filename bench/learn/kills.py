@@ -107,7 +107,8 @@ def _end(run: Path) -> list[bytes]:
     lines = [json.dumps({**line, "seconds": 0}).encode() for line in history]
     last = sorted((run / "checkpoints").glob("step-*.safetensors"))[-1]
     left = sorted(path.name for path in run.rglob("*") if path.name.startswith(".partial"))
-    return [last.read_bytes(), (run / "best.safetensors").read_bytes(), *lines, repr(left).encode()]
+    whole = [last, run / "best.safetensors", run / "layers.jsonl"]
+    return [*(path.read_bytes() for path in whole), *lines, repr(left).encode()]
 
 
 def _child(work: Callable[[], None], stage: int | None = None, delay: float | None = None) -> bool:
