@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real
 
 
 def cut_into_folders(folder: Path) -> None:
-    """Cut each photograph into parts: those of its left two thirds to train on, the rest held out."""
+    """Cut photographs into parts: those of the left two thirds to train on, the rest held out."""
     pictures = {
         **{
             name: np.asarray(Image.open(real(f"{name}.png")))[:, :, :3]
