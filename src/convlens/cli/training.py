@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -73,20 +73,11 @@ def train(
 
     folder = out or _folder_for(network)
     events = _events(folder) if tensorboard else nullcontext()
-    training = start(
-        network,
-        data,
-        out=None if find_rate else folder,
-        weights=weights,
-        classes=classes,
-        task=task,
-        effort=effort,
-        **flags.given(),
-    )
+    asked: dict[str, Any] = {"weights": weights, "classes": classes, "task": task}
+    asked |= {"effort": effort, **flags.given()}
+    training = start(network, data, out=None if find_rate else folder, **asked)
     if find_rate:
-        asked = {"out": out, "weights": weights, "classes": classes, "task": task}
-        again = _command(network, data, {**asked, "effort": effort, **flags.given()})
-        _print_rate(training, again, json)
+        _print_rate(training, _command(network, data, {"out": out, **asked}), json)
         return
     with LabBeside(folder, wanted=lab) as beside:
         try:

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from convlens.learn.sentences import reason
 
-__all__ = ["LOCK", "alone", "in_use", "make_folder", "not_written"]
+__all__ = ["LOCK", "alone", "in_use", "is_ours", "make_folder", "not_written"]
 
 LOCK = ".convlens.lock"
 """The file that a run locks while it writes into a folder, so that no other run does."""
@@ -68,3 +68,12 @@ def not_written(folder: Path, error: Exception) -> OSError:
     return OSError(
         f"`out` (={str(folder)!r}) cannot be written ({reason(error)}); name another folder"
     )
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a run leaves such a file if it is killed at its beginning.
+
+    >>> is_ours(LOCK), is_ours("photo.jpg")
+    (True, False)
+    """
+    return name == LOCK or name.startswith(".partial-")

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from convlens.files import expanded, sweep, whole
-from convlens.learn.locking import LOCK, alone, make_folder, not_written
+from convlens.learn.locking import alone, is_ours, make_folder, not_written
 from convlens.learn.opening import Opened
 from convlens.learn.predicting.file_names import Names
 from convlens.learn.predicting.predictions import Prediction
@@ -180,7 +180,7 @@ def _checked_folder(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ValueError(f"`out` (={str(out)!r}) must be a folder, and is a file; name another")
     try:
-        others = out.is_dir() and any(not _is_ours(path.name) for path in out.iterdir())
+        others = out.is_dir() and any(not is_ours(path.name) for path in out.iterdir())
         is_runs = (out / RUN).is_file()
     except OSError as error:
         raise not_written(out, error) from error
@@ -190,11 +190,6 @@ def _checked_folder(out: Path) -> Path:
             "which drawings could replace; name another folder"
         )
     return out
-
-
-def _is_ours(name: str) -> bool:
-    """Return whether a run leaves such a file if it is killed at its beginning."""
-    return name == LOCK or name.startswith(".partial-")
 
 
 def _digest(network: nn.Module) -> str:

@@ -15,7 +15,7 @@ from torch import nn
 
 from convlens.learn.data.samples import Boxed
 from convlens.learn.data.splits import Data, at_rate
-from convlens.learn.locking import make_folder
+from convlens.learn.locking import is_ours, make_folder
 from convlens.learn.opening import Opened, open_network, opened_module
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
@@ -288,7 +288,7 @@ def _facts_before(folder: RunFolder | None) -> RunFacts | None:
         )
     if folder.is_run():
         return folder.facts()
-    if any(folder.path.iterdir()):
+    if not all(is_ours(path.name) for path in folder.path.iterdir()):
         raise ValueError(
             f"`out` (={str(folder.path)!r}) must be new, empty or a training's, and has other "
             "files; name another folder"
