@@ -12,6 +12,7 @@ from convlens.lab import Lab
 from convlens.lab.answers.changing import changes_of
 from convlens.learn.opening import open_network
 from convlens.lens import record
+from convlens.zoo import NETWORKS
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,8 @@ def test_choices_never_name_a_path(lab: Lab) -> None:
         lab.open("net.py:Net")
     assert "digit-3.png" in lab.choices()["samples"]
     ready = {each["name"] for each in lab.choices()["networks"] if each["weights"] == "shipped"}
-    assert ready == {"digits", "filters"}
+    shipped = {name for name, entry in NETWORKS.items() if entry.shipped or entry.fixed}
+    assert ready == shipped >= {"digits", "filters", "shapes_boxes", "shapes_unet"}
 
 
 def test_the_menu_lists_what_the_file_of_an_own_network_holds(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def test_headers_and_columns(root: Path, text: str) -> None:
 
 def test_pictures_below_images(root: Path) -> None:
     (root / "a.png").unlink()
-    (root / "labels.csv").write_text("path,label\na.png,x\nb.png,y\n")
+    rows = ["path,label", "a.png,x", "b.png,y", "c.png,x", "d.png,y"]
+    (root / "labels.csv").write_text("\n".join(rows))
     assert find_data(root, share=0.5) is not None
 
 

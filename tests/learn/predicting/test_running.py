@@ -248,7 +248,8 @@ volume = nn.Conv3d(1, 2, 3)
     path = tmp_path / "deep.py"
     path.write_text(code)
     if network == "volume":
-        with pytest.raises(ValueError, match=r"must read pictures .* on a \.npy array$"):
+        says = r"must read pictures .* on a \.npy array( or a NIfTI volume)?$"
+        with pytest.raises(ValueError, match=says):
             predict(f"{path}:{network}", DATA / "digit-3.png")
         return
     (found,) = predict(f"{path}:{network}", DATA / "digit-3.png", size=8)

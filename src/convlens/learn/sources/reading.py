@@ -181,7 +181,7 @@ def read_sources(source: object, skip: str | Path | None = None) -> Sources:
 
     >>> from convlens.zoo.weights import DATA
     >>> [source.name for source in read_sources(DATA)][:2]
-    ['cat.jpg', 'digit-0.png']
+    ['boot.png', 'cat.jpg']
     """
     several = isinstance(source, (list, tuple))
     items: Sequence[object] = source if isinstance(source, (list, tuple)) else [source]
