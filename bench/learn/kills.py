@@ -30,7 +30,7 @@ from convlens.learn.data.splits import Data
 from convlens.learn.recipe import Recipe
 from convlens.learn.training.starting import train
 
-__all__ = ["Killed", "kill_and_resume"]
+__all__ = ["Killed", "end_of", "kill_and_resume", "network"]
 
 RECIPE = Recipe(
     epochs=5, batch=12, rate=0.05, optimizer="sgd", ema=0.9, clip=1.0, threads=1, save=0.0, seed=3
@@ -82,7 +82,7 @@ def kill_and_resume(kills: int, seed: int = 0) -> Killed:
         began = time.perf_counter()
         _child(lambda: run_in(Path(whole, "run")))
         took = time.perf_counter() - began
-        expected = _end(Path(whole, "run"))
+        expected = end_of(Path(whole, "run"))
     while done.kills < kills:
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder, "run")
@@ -97,12 +97,12 @@ def kill_and_resume(kills: int, seed: int = 0) -> Killed:
             else:
                 _child(lambda run=run: run_in(run))  # type: ignore[misc]
             done.ended += 1
-            done.different += _end(run) != expected
+            done.different += end_of(run) != expected
     return done
 
 
-def _end(run: Path) -> list[bytes]:
-    """Return what must be the same at the end of every run."""
+def end_of(run: Path) -> list[bytes]:
+    """Return what must be the same, byte for byte, at the end of equal runs."""
     history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
     lines = [json.dumps({**line, "seconds": 0}).encode() for line in history]
     last = sorted((run / "checkpoints").glob("step-*.safetensors"))[-1]

@@ -21,16 +21,13 @@ from convlens.learn.measuring.layers import (
     median_gradient,
     read_layers,
 )
-from convlens.learn.measuring.report import curves
+from convlens.learn.measuring.report import SMALL, curves
 from convlens.learn.run_folder import RunFacts
 
 __all__ = ["page_of", "style"]
 
 EVERY = 5
 """After how many seconds the page loads again while the training runs."""
-
-SMALL = 96
-"""Pictures of fewer pixels a side are enlarged without smoothing."""
 
 RULES = (
     "A gradient is exploding above 100 times the median of the layers, and vanishing below a "

@@ -38,7 +38,7 @@ class RunFacts:
     `network`: its name or file, "" for a module that the caller built. Files are absolute here, and
     in run.json relative to the run, so that a folder with both may be moved. `outputs`: the number
     of its outputs, None for its own. `weights`: what it began from. `task`: by name. `classes`,
-    `points`, `pairs`: of the data, and `fingerprint` of what is in it. `preparation`: of pictures.
+    `points`: of the data, and `fingerprint` of what is in it. `preparation`: of pictures.
     `frames`: how many frames of a clip are one input, and how many a second. `threads` of torch,
     its `version` and the `processor`: numbers are the same, bit for bit, only where these are.
     """

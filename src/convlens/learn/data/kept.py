@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convlens.learn.data.samples import Sample, Samples
+from convlens.learn.data.samples import Samples
 
 __all__ = ["KeptSamples"]
 
@@ -24,32 +24,10 @@ class KeptSamples:
 
     def __init__(self, whole: Samples) -> None:
         self.whole = whole
+        self.sample, self.classes = whole.sample, whole.classes
+        self.points, self.ids = whole.points, whole.ids
+        self.fingerprint = whole.fingerprint
         self._kept: list[Any] = [None] * len(whole)
-
-    @property
-    def sample(self) -> type[Sample]:
-        """Return the type of all samples."""
-        return self.whole.sample
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Return the names of the categories."""
-        return self.whole.classes
-
-    @property
-    def points(self) -> tuple[str, ...]:
-        """Return the names of the points of a figure."""
-        return self.whole.points
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """Return the numbers of the categories in the data's files."""
-        return self.whole.ids
-
-    @property
-    def fingerprint(self) -> str:
-        """Return the digest of the collection."""
-        return self.whole.fingerprint
 
     def __len__(self) -> int:
         return len(self.whole)

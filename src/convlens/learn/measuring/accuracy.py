@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from convlens.learn.measuring.measure import Judgement, State
 from convlens.learn.measuring.states import (
-    add_counts,
+    CountedMeasure,
     check_classes,
     check_finite,
     check_rows,
@@ -32,7 +31,7 @@ LEAST = float(np.finfo(np.float64).eps)
 """The chance that stands for smaller ones, of which the log loss has no bound."""
 
 
-class ClassAccuracy:
+class ClassAccuracy(CountedMeasure):
     """How often the class with the highest score is the right one.
 
     `classes`: the names of the categories. Outputs are scores (n, classes), and targets int64 (n,).
@@ -88,14 +87,6 @@ class ClassAccuracy:
             )
             for key, true, said, sure, loss in rows
         ]  # fmt: skip
-
-    def state(self) -> State:
-        """Return the confusion matrix (truth, answer), sums in units of 2^-32, and the bins."""
-        return {name: counts.copy() for name, counts in self._state.items()}
-
-    def merge(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Add another state; raise ValueError if it is not one of these classes."""
-        add_counts(self._state, state)
 
     def values(self) -> dict[str, float]:
         """Return the measures by name, accuracy first."""

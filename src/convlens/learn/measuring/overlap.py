@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor
 from convlens.learn.data.samples import NOT_LABELLED
 from convlens.learn.measuring.measure import Judgement, State
 from convlens.learn.measuring.states import (
-    add_counts,
+    CountedMeasure,
     check_classes,
     check_finite,
     check_rows,
@@ -26,7 +25,7 @@ NAMED = 4
 """How many categories a judgement names, the largest first."""
 
 
-class MapOverlap:
+class MapOverlap(CountedMeasure):
     """Mean intersection over union of the maps of all pictures, from one confusion matrix.
 
     `classes`: the names of the categories. Outputs are scores (n, classes, h, w), or a dictionary
@@ -75,14 +74,6 @@ class MapOverlap:
             self._state["confusion"] += confusion
             judgements.append(self._judged(key, confusion))
         return judgements
-
-    def state(self) -> State:
-        """Return the confusion matrix of pixels (truth, answer)."""
-        return {name: counts.copy() for name, counts in self._state.items()}
-
-    def merge(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Add another state; raise ValueError if it is not one of these classes."""
-        add_counts(self._state, state)
 
     def values(self) -> dict[str, float]:
         """Return mIoU and pixel accuracy."""

@@ -22,7 +22,7 @@ from convlens.learn.measuring.measure import Judgement
 from convlens.learn.measuring.thumbnails import thumbnail
 from convlens.learn.sentences import reason
 
-__all__ = ["Measured", "curves", "lab_command", "report_page"]
+__all__ = ["SMALL", "Measured", "curves", "lab_command", "report_page"]
 
 WORST, SAMPLE = 24, 12
 """How many mistakes and right answers a page shows."""

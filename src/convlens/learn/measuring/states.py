@@ -12,7 +12,29 @@ from torch import Tensor
 
 from convlens.learn.measuring.measure import State
 
-__all__ = ["add_counts", "check_classes", "check_finite", "check_rows", "check_same", "mean"]
+__all__ = [
+    "CountedMeasure",
+    "add_counts",
+    "check_classes",
+    "check_finite",
+    "check_rows",
+    "check_same",
+    "mean",
+]
+
+
+class CountedMeasure:
+    """A measure that holds arrays of counts, which add up."""
+
+    _state: State
+
+    def state(self) -> State:
+        """Return all that was counted, by name."""
+        return {name: counts.copy() for name, counts in self._state.items()}
+
+    def merge(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Add another state; raise ValueError if it is not one of these classes."""
+        add_counts(self._state, state)
 
 
 def add_counts(own: State, other: Mapping[str, NDArray[Any]]) -> None:

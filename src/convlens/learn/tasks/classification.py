@@ -68,7 +68,6 @@ CLASSIFICATION = Task(
     sample=Labelled,
     wants="",
     shapes="classes",
-    best="accuracy",
     outputs=lambda classes: classes,
     fit=fit,
     collate=collate,

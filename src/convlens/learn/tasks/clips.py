@@ -14,9 +14,8 @@ from convlens.learn.data.samples import ClipSample
 from convlens.learn.measuring.accuracy import ClassAccuracy
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
-from convlens.learn.tasks.classification import scores_of
+from convlens.learn.tasks.classification import objective
 from convlens.learn.tasks.fitting import fitted
-from convlens.learn.tasks.scores import CrossEntropy, cross_entropy
 from convlens.learn.tasks.task import Batch, Counts, Task
 
 __all__ = ["CLIPS"]
@@ -42,11 +41,6 @@ def collate(samples: Sequence[ClipSample]) -> Batch:
     return Batch(clips, labels, tuple(sample.key for sample in samples))
 
 
-def objective(recipe: Recipe, counts: Counts) -> CrossEntropy:
-    """Return the cross-entropy of the scores."""
-    return cross_entropy(scores_of, recipe, counts)
-
-
 def recipe(counts: Counts, effort: float) -> Recipe:
     """Return AdamW with batches of 32."""
     return Recipe(
@@ -61,7 +55,6 @@ CLIPS = Task(
     sample=ClipSample,
     wants="",
     shapes="clips",
-    best="accuracy",
     outputs=lambda classes: classes,
     fit=fit,
     collate=collate,

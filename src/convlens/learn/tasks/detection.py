@@ -98,7 +98,6 @@ def detection(name: str, shapes: ShapesKind, *parts: str) -> Task:
         sample=Boxed,
         wants=parts[0] if parts else "",
         shapes=shapes,
-        best="AP",
         outputs=lambda classes: classes + 1,
         fit=fit,
         collate=collate,

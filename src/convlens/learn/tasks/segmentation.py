@@ -97,7 +97,6 @@ SEGMENTATION = Task(
     sample=Mapped,
     wants="",
     shapes="maps",
-    best="mIoU",
     outputs=lambda classes: classes,
     fit=fit,
     collate=collate,

@@ -74,7 +74,6 @@ class Task:
 
     - `name`: as the zoo's networks give it. `sample`: the type of sample it learns from; `wants`:
       what such a sample must have besides ("masks", "points"), or "".
-    - `best`: the measure that decides which checkpoint is best; the highest wins.
     - `outputs`: of how many outputs for a number of categories; a detector adds the background.
     - `fit(sample, preparation, training)`: the sample at the size of the network's input.
     - `collate(samples)`: fitted samples as one `Batch`.
@@ -89,7 +88,6 @@ class Task:
     sample: type[Sample]
     wants: str
     shapes: ShapesKind
-    best: str
     outputs: Callable[[int], int]
     fit: Callable[[Any, Preparation | None, bool], Any]
     collate: Callable[[Sequence[Any]], Batch]

@@ -45,11 +45,6 @@ class Progress:
         found = faults(self.layers) if self.layers else []
         return found[0].sentence if found else ""
 
-    @property
-    def left(self) -> float:
-        """Return about how many seconds the remaining steps take."""
-        return self.seconds / max(1, self.step) * (self.steps - self.step)
-
     def line(self) -> HistoryLine:
         """Return the line of the history for an epoch."""
         values, seconds = dict(self.values), round(self.seconds, 3)

@@ -43,7 +43,7 @@ class Validation:
             yield done
 
     def found(self) -> Answers:
-        """Return what was measured, after measuring what is left."""
+        """Return what was measured; measure all, unless that was done."""
         if self.answers is None or len(self.answers.judgements) < self.total:
             self.answers = measure_all(self.opened.network, self.reading)
         return self.answers
