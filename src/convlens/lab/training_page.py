@@ -14,6 +14,10 @@ from convlens.lab.following import FollowedRun
 from convlens.learn.locking import in_use
 from convlens.learn.measuring.history import HistoryLine, clock, read_history
 from convlens.learn.measuring.layers import (
+    DEAD,
+    EXPLODING,
+    UPDATE,
+    VANISHING,
     LayerNumbers,
     LayersLine,
     UnitCount,
@@ -30,9 +34,9 @@ EVERY = 5
 """After how many seconds the page loads again while the training runs."""
 
 RULES = (
-    "A gradient is exploding above 100 times the median of the layers, and vanishing below a "
-    "ten-thousandth of it. An activation is dead if a quarter of its channels are 0 for all "
-    "held-out samples. One step should change a layer by less than a tenth."
+    f"A gradient is exploding above {EXPLODING:g} times the median of the layers, and vanishing "
+    f"below {VANISHING:g} times it. An activation is dead if {100 * DEAD:.0f} % of its channels are "
+    f"0 for all held-out samples. One step should change a layer by less than {100 * UPDATE:.0f} %."
 )
 
 
