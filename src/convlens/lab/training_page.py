@@ -35,8 +35,9 @@ EVERY = 5
 
 RULES = (
     f"A gradient is exploding above {EXPLODING:g} times the median of the layers, and vanishing "
-    f"below {VANISHING:g} times it. An activation is dead if {100 * DEAD:.0f} % of its channels are "
-    f"0 for all held-out samples. One step should change a layer by less than {100 * UPDATE:.0f} %."
+    f"below {VANISHING:g} times it. An activation is dead if {100 * DEAD:.0f} % of its channels "
+    "are 0 for all held-out samples. One step should change a layer by less than "
+    f"{100 * UPDATE:.0f} %."
 )
 
 
