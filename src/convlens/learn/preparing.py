@@ -171,6 +171,15 @@ class Preparation:
         blank = Picture(np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3)))
         return self._scaled_size(blank), self._cut_to()
 
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Return the size (h, w) that every picture ends with; None if it depends on the picture.
+
+        >>> Preparation(size=256, crop=224).fixed_size(), Preparation(crop=False).fixed_size()
+        ((224, 224), None)
+        """
+        cut = self._cut_to()
+        return _pair(self.size) if cut is None and self.stretch else cut
+
     def _scaled_size(self, picture: Picture) -> tuple[int, int]:
         if self.size is None:
             return picture.height, picture.width

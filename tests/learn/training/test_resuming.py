@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from dataclasses import replace
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from bench.learn.kills import kill_and_resume
 from convlens.learn.recipe import Recipe
 from convlens.learn.run_folder import RunFolder
+from convlens.learn.training import run as running
 from convlens.learn.training.starting import train
+from convlens.zoo.weights import read_weights
 from tests.cases.training_runs import QUICK, end_of, shades, small_network
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -49,6 +52,38 @@ def test_a_resumed_run_is_bit_for_bit_the_whole_one(variant: str, tmp_path: Path
     for steps in (2, 4, 3):  # within the first epoch, at its end and past it
         stopped(tmp_path / "run", recipe, steps)
     assert whole(tmp_path / "run", recipe) == expected
+
+
+def test_a_large_checkpoint_waits_and_the_best_weights_are_kept_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if writing one took longer than the whole run may spend on it."""
+    expected = whole(tmp_path / "whole", QUICK)
+    monkeypatch.setattr(running, "SMALL", 0)
+    monkeypatch.setattr(running, "SHARE", 1e-9)
+    per_epoch = train(small_network(), shades(), QUICK).places().per_epoch()
+    stopped(tmp_path / "run", QUICK, 2 * per_epoch + 1)
+    assert [path.name for path in RunFolder.at(tmp_path / "run").checkpoints()] == [
+        f"step-{per_epoch:08}.safetensors"
+    ]
+    best = read_weights(RunFolder.at(tmp_path / "run").best)
+    monkeypatch.undo()
+    stopped(tmp_path / "often", QUICK, 2 * per_epoch + 1)
+    often = read_weights(RunFolder.at(tmp_path / "often").best)
+    assert all(torch.equal(best[name], value) for name, value in often.items())
+    assert whole(tmp_path / "run", QUICK) == expected
+
+
+def test_a_measure_that_is_no_number_is_never_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for boxes where none is held out, or none is found in time."""
+    said = iter([math.nan, 0.5, 0.4])
+    measured = type("Answers", (), {"values": property(lambda self: {"AP": next(said)})})()
+    monkeypatch.setattr(running, "measure_all", lambda network, reading: measured)
+    steps = [p for p in train(small_network(), shades(), QUICK, tmp_path).steps() if p.values]
+    assert [progress.is_best for progress in steps] == [True, True, False]
+    assert steps[-1].best == 0.5
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -20,7 +20,7 @@ from convlens.learn.augmenting.spoiling import Blur, Erase, Noise
 from convlens.learn.augmenting.turning import Affine, Rotate, Shear
 from convlens.learn.data.samples import Labelled
 
-__all__ = ["AUGMENTATIONS", "augment", "augment_many"]
+__all__ = ["AUGMENTATIONS", "augment", "augment_many", "check_names"]
 
 AUGMENTATIONS: tuple[Augmentation, ...] = (
     *(Mirror(), Flip(), QuarterTurn(), Crop(), Translate(), ZoomOut(), Rotate(), Shear(), Affine()),
@@ -110,13 +110,18 @@ def _changes(strength: float, augmentations: Sequence[Augmentation]) -> bool:
             "number, and the fields of the augmentations for more"
         )
     names = _names(augmentations)
+    check_names(names)
+    return strength > 0 and bool(names)
+
+
+def check_names(names: tuple[str, ...]) -> None:
+    """Raise ValueError for two augmentations of one name."""
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(
             f"`augmentations` have two of the name {twice!r}, which would draw the same numbers; "
             "leave one out"
         )
-    return strength > 0 and bool(names)
 
 
 def _names(augmentations: Sequence[Augmentation]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from convlens.learn.augmenting.applying import AUGMENTATIONS, augment, augment_many
+from convlens.learn.augmenting.applying import AUGMENTATIONS, augment_many, check_names
 from convlens.learn.augmenting.augmentation import Augmentation
 from convlens.learn.augmenting.numbers import mix
 from convlens.learn.data.arrays import ArraySamples
@@ -26,6 +26,7 @@ from convlens.learn.recipe import Recipe
 from convlens.learn.sources.prefetching import prefetched
 from convlens.learn.tasks.task import Batch, Task
 from convlens.learn.training.places import BatchPlace, Places
+from convlens.learn.training.varying import Variation
 from convlens.learn.training.worker_processes import AHEAD, named_deaths, shared_memory_lacks
 
 __all__ = ["SampleReader", "to_network"]
@@ -114,7 +115,13 @@ class SampleReader:
                 near = difflib.get_close_matches(name, known, n=1)
                 cure = f"did you mean {near[0]!r}?" if near else f"use some of {', '.join(known)}"
                 raise ValueError(f"`augmentations` (={name!r}) must be known; {cure}")
+        check_names(names)
         return tuple(known[name] for name in names)
+
+    @cached_property
+    def _variation(self) -> Variation:
+        strength = self.recipe.augment
+        return Variation.of(self.task, self.preparation, self.augmentations, strength)
 
     @cached_property
     def _in_memory(self) -> ArraySamples | None:
@@ -144,9 +151,9 @@ class SampleReader:
         seed, strength = self.recipe.seed, self.recipe.augment
         place = (0 if epoch is None else epoch + 1, index)
         sample = read_seeded(self.samples, index, mix(seed, *place))
-        if epoch is not None:
-            sample = augment(sample, self.augmentations, seed, epoch, index, strength)
-        return self.task.fit(sample, self.preparation, epoch is not None)
+        if epoch is None:
+            return self.task.fit(sample, self.preparation, False)
+        return self._variation.varied(sample, seed, epoch, index, strength)
 
 
 class _Placed(Dataset[Placed | Exception]):

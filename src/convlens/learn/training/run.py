@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convlens.files import sweep
 from convlens.learn.data.splits import Data
@@ -34,12 +35,17 @@ from convlens.learn.training.interrupting import Interrupts
 from convlens.learn.training.loading import SampleReader
 from convlens.learn.training.places import Places
 from convlens.learn.training.progress import Progress
-from convlens.learn.training.stepping import DivergedStep, Stepper, Taken, rate_at
+from convlens.learn.training.stepping import DivergedStep, Stepper, Taken, copied, rate_at
 from convlens.learn.training.validating import measure_all
 from convlens.learn.training.worker_processes import named_deaths
 from convlens.zoo.weights.saving import save_tensors
 
 __all__ = ["Training", "grouped", "limited_threads"]
+
+SHARE, SMALL = 0.01, 2**24
+"""The share of the time that checkpoints at ends of epochs may take, and the bytes up to which one
+is written at every end.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,27 +104,32 @@ class _Running:
         self.held_out = SampleReader(data.held_out, training.task, preparation, self.recipe)
         self.watch = LayerWatch(network)
         self.counters = Counters()
-        self.saved_at = time.monotonic()
+        self.saved_at, self.pause = time.monotonic(), 0.0
+        self.unsaved_best: dict[str, Tensor] = {}
         self._resume()
 
     def steps(self) -> Iterator[Progress]:
         """Yield the progress after every step that is left."""
         found = grouped(self.train, self.places, self.counters.step)
         self.stepper.begin()
-        while not self._is_over():
-            began = time.monotonic()
-            interrupts = Interrupts()
-            try:
-                parts = next(found)
-                with interrupts:
-                    progress = self._step(parts, began)
-            except KeyboardInterrupt:  # not within a step: what is in memory is whole
-                self._save()
-                raise
-            if interrupts.asked:
-                self._save()
-                raise KeyboardInterrupt
-            yield progress
+        try:
+            while not self._is_over():
+                began = time.monotonic()
+                interrupts = Interrupts()
+                try:
+                    parts = next(found)
+                    with interrupts:
+                        progress = self._step(parts, began)
+                except KeyboardInterrupt:  # not within a step: what is in memory is whole
+                    self._save()
+                    raise
+                if interrupts.asked:
+                    self._save()
+                    raise KeyboardInterrupt
+                yield progress
+        finally:
+            with suppress(OSError):  # an error that is under way says more
+                self._save_best()
         if self.stepper.average:
             self.training.network.load_state_dict(self.stepper.average)
 
@@ -146,7 +157,7 @@ class _Running:
         progress = replace(progress, seconds=counters.seconds)
         if ended:
             self._end_epoch(progress)
-        if ended or time.monotonic() - self.saved_at >= self.recipe.save or self._is_over():
+        if self._is_due(ended):
             self._save()
         return progress
 
@@ -176,6 +187,8 @@ class _Running:
         line = LayersLine(progress.step, progress.epoch, samples, layers, units.counts())
         deciding = next(iter(values.values()), 0.0)
         before = self.counters.best
+        if before is not None and math.isnan(before):  # a measure of nothing
+            before = None
         is_best = before is None or deciding >= before  # of equals, the one that learned longer
         if is_best:
             self.counters.best = deciding
@@ -193,7 +206,7 @@ class _Running:
         if self.folder is None:
             return
         if progress.is_best:
-            save_tensors(self.stepper.evaluated(), self.folder.best)
+            self.unsaved_best = copied(self.stepper.evaluated())
         try:
             add_line(self.folder.history, progress.line())
             if progress.layers is not None:
@@ -210,12 +223,27 @@ class _Running:
         waits = bool(self.recipe.patience) and within == 0 and epochs > 0
         return waits and epochs - counters.best_epoch >= self.recipe.patience
 
+    def _is_due(self, ended: bool) -> bool:
+        """Return whether a checkpoint is written now: at an `ended` epoch if that costs little."""
+        waited = time.monotonic() - self.saved_at
+        return waited >= self.recipe.save or (ended and waited >= self.pause) or self._is_over()
+
     def _save(self) -> None:
+        """Write the best weights if they are not yet, and a checkpoint."""
         if self.folder is None:
             return
+        began = time.monotonic()
+        self._save_best()
         checkpoint = Checkpoint(self.stepper.tensors(), self.counters)
         write_checkpoint(self.folder, checkpoint, self.recipe.keep)
         self.saved_at = time.monotonic()
+        if sum(tensor.nbytes for tensor in checkpoint.tensors.values()) > SMALL:
+            self.pause = (self.saved_at - began) / SHARE
+
+    def _save_best(self) -> None:
+        if self.folder is not None and self.unsaved_best:
+            save_tensors(self.unsaved_best, self.folder.best)
+            self.unsaved_best = {}
 
     def _resume(self) -> None:
         """Set everything as the newest whole checkpoint has it, if there is one."""

@@ -19,7 +19,7 @@ from convlens.learn.tasks.task import Batch, Objective
 from convlens.learn.training.groups import frozen_stages, parameter_groups
 from convlens.learn.training.loading import to_network
 
-__all__ = ["DivergedStep", "Stepper", "rate_at", "same_numbers"]
+__all__ = ["DivergedStep", "Stepper", "copied", "rate_at", "same_numbers"]
 
 
 class DivergedStep(ArithmeticError):
@@ -113,10 +113,10 @@ class Stepper:
         self.groups = parameter_groups(network, recipe)
         self.parameters = [one for group in self.groups for one in group["params"]]
         self.optimizer = _optimizer(self.groups, recipe)
-        self.average = _copied(network.state_dict()) if recipe.ema else {}
+        self.average = copied(network.state_dict()) if recipe.ema else {}
         forward = getattr(network, "logits", network)
         self.forward = torch.compile(forward) if recipe.compile else forward
-        self._before = _copied(dict(network.named_buffers()))
+        self._before = copied(dict(network.named_buffers()))
 
     def step(self, number: int, parts: Sequence[Batch]) -> Taken:
         """Take step `number` on all its parts.
@@ -219,7 +219,7 @@ class Stepper:
         if not self.average:
             yield
             return
-        own = _copied(self.network.state_dict())
+        own = copied(self.network.state_dict())
         self.network.load_state_dict(self.average)
         try:
             yield
@@ -243,7 +243,8 @@ class Stepper:
                 self.average[name].copy_(value)
 
 
-def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors that later steps do not change."""
     return {name: value.detach().clone() for name, value in tensors.items()}
 
 
