@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlens.learn.measuring.measure import State
+from convlens.learn.measuring.points import similarities
 
 __all__ = ["AREAS", "MOST_BOXES", "MOST_POINTS", "Evaluation", "Precisions"]
 
@@ -25,6 +26,9 @@ MOST_BOXES, MOST_POINTS = 100, 20
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2)}
 AREAS["large"] = (96.0**2, 1e10)
 """The least and most area of figures, in square pixels."""
+
+AT_ONCE = 2**16
+"""The pairs of figures whose points are compared at once, to bound memory."""
 
 Rows = list[dict[str, Any]]
 Overlap = Callable[[int, int], NDArray[np.float64]]
@@ -74,6 +78,7 @@ class Evaluation:
             "images": [{"id": i + 1} for i in range(len(state["found"]))],
             "categories": [{"id": label} for label in self._classes.tolist()],
         }
+        self._evaluations: dict[str, Any] = {}
         self._sides = []
         with _uncollected():
             for rows in (self._true_rows(), self._found_rows()):
@@ -92,8 +97,8 @@ class Evaluation:
 
     def points(self, sigmas: tuple[float, ...]) -> Precisions:
         """Return the precisions by the similarity of points, of figures of any area."""
-        areas = {"all": AREAS["all"]}
-        return self._precisions("keypoints", MOST_POINTS, areas, sigmas=list(sigmas))
+        overlap = self._point_overlap(sigmas)
+        return self._precisions("keypoints", MOST_POINTS, {"all": AREAS["all"]}, overlap)
 
     def _precisions(
         self,
@@ -101,15 +106,12 @@ class Evaluation:
         most: int,
         areas: dict[str, tuple[float, float]],
         overlap: Overlap | None = None,
-        sigmas: list[float] | None = None,
     ) -> Precisions:
-        from faster_coco_eval import COCOeval_faster
-
         if not len(self._classes):
             return Precisions(np.full((10, 101, 0, len(areas)), -1.0), self._classes)
-        evaluation = COCOeval_faster(*self._sides, kind, kpt_oks_sigmas=sigmas)
+        evaluation = self._evaluation(kind)
         if overlap is not None:
-            evaluation.computeIoU = overlap
+            evaluation.computeIoU = evaluation.computeOks = overlap
         # One count and few areas: the others cost time and are not asked for.
         evaluation.params.maxDets = [most]
         evaluation.params.areaRng = [list(area) for area in areas.values()]
@@ -119,6 +121,16 @@ class Evaluation:
             evaluation.evaluate()
         evaluation.accumulate()
         return Precisions(np.asarray(evaluation.eval["precision"])[..., 0], self._classes)
+
+    def _evaluation(self, kind: str) -> Any:
+        """Return the library's evaluation of a kind; that of another time has its rows sorted."""
+        from faster_coco_eval import COCOeval_faster
+
+        if kind in self._evaluations:
+            self._evaluations[kind]._prepare = lambda: None
+        else:
+            self._evaluations[kind] = COCOeval_faster(*self._sides, kind)
+        return self._evaluations[kind]
 
     def _true_rows(self) -> Rows:
         state = self._state
@@ -131,9 +143,7 @@ class Evaluation:
             "bbox": _sized(state["true_boxes"][chosen]),
         }
         if "points" in state:
-            points = state["true_points"][chosen]
-            columns["keypoints"] = list(points.reshape(len(points), 3 * points.shape[1]))
-            columns["num_keypoints"] = (points[:, :, 2] > 0).sum(1).tolist()
+            columns["num_keypoints"] = (state["true_points"][chosen, :, 2] > 0).sum(1).tolist()
         return _rows(columns)
 
     def _found_rows(self) -> Rows:
@@ -150,22 +160,54 @@ class Evaluation:
         compared = np.flatnonzero(self._has_truth(pictures, state["labels"][chosen]))
         for i, box in zip(compared.tolist(), _sized(boxes[compared]), strict=True):
             rows[i]["bbox"] = box
-        if "points" in state:
-            given = np.flatnonzero(state["has_points"][chosen])
-            count = state["points"].shape[1]  # -1 would be ambiguous where nothing was found
-            points = state["points"].reshape(len(state["points"]), 3 * count)
-            places = (np.cumsum(state["has_points"]) - 1)[chosen[given]]
-            for i, place in zip(given.tolist(), places.tolist(), strict=True):
-                rows[i]["keypoints"] = points[place]
         return rows
 
     def _has_truth(
         self, pictures: NDArray[np.int64], labels: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Return which detections have a true figure of their class in their picture."""
+        return np.isin(self._keys(pictures, labels), self._true_keys())
+
+    def _keys(self, pictures: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a number for each picture and class."""
         most = 1 + max(int(self._state[n].max(initial=0)) for n in ("labels", "true_labels"))
-        true = self._true_pictures * most + self._state["true_labels"]
-        return np.isin(pictures * most + labels, true)
+        return pictures * most + labels
+
+    def _true_keys(self) -> NDArray[np.int64]:
+        return self._keys(self._true_pictures, self._state["true_labels"])
+
+    def _point_overlap(self, sigmas: tuple[float, ...]) -> Overlap:
+        """Return a function that gives how similar the points of a picture and class are."""
+        state = self._state
+        given = np.flatnonzero(state["has_points"])
+        keys = self._keys(self._found_pictures[given], state["labels"][given])
+        by_score = np.lexsort((-state["scores"][given], keys))
+        keys, true_keys = keys[by_score], self._true_keys()
+        by_key = np.argsort(true_keys, kind="stable")
+        first = np.searchsorted(true_keys[by_key], keys)
+        counts = np.searchsorted(true_keys[by_key], keys, "right") - first
+        ends = np.cumsum(counts)
+        found = np.repeat(by_score, counts)
+        true = by_key[np.arange(counts.sum()) - np.repeat(ends - counts - first, counts)]
+        parts = [
+            similarities(
+                state["points"][found[at]],
+                state["true_points"][true[at]],
+                state["true_boxes"][true[at]],
+                state["true_areas"][true[at]],
+                sigmas,
+            )
+            for at in (slice(k, k + AT_ONCE) for k in range(0, len(found), AT_ONCE))
+        ]
+        shares = np.concatenate(parts) if parts else np.zeros(0)
+
+        def overlap(image: int, label: int) -> NDArray[np.float64]:
+            key = self._keys(np.array(image - 1), np.array(label))
+            low, high = np.searchsorted(keys, key), np.searchsorted(keys, key, "right")
+            start = ends[low] - counts[low]
+            return shares[start : ends[high - 1]].reshape(high - low, counts[low])
+
+        return overlap
 
     def _mask_overlap(self) -> Overlap:
         """Return a function that gives the overlaps of the masks of a picture and class."""
