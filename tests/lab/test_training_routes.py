@@ -14,6 +14,8 @@ import pytest
 from convlens.lab import Lab
 from convlens.lab.following import FollowedRun
 from convlens.learn.training.progress import Progress
+from convlens.learn.training.reporting import write_report
+from convlens.learn.training.validation import validate
 from tests.cases.followed_runs import followed, training
 from tests.running.serving import TOKEN, served
 
@@ -140,6 +142,33 @@ def test_the_styles_are_served_to_all(live: Live) -> None:
     assert answer.headers["content-type"].startswith("text/css")
     assert ".faults" in answer.text
     assert ".values" in answer.text
+
+
+def test_a_mistake_in_the_report_is_put_on_the_stage(tmp_path: Path) -> None:
+    list(training(tmp_path / "run", epochs=1))
+    run = followed(tmp_path / "run", newest=False)
+    lab = Lab(run.open())
+    with served(lab, run) as site, site.client(token=None) as client:
+        assert "The report" not in client.get(f"/training?token={TOKEN}").text
+        assert client.get(f"/report/{TOKEN}/").status_code == 404
+        write_report(validate(tmp_path / "run"))
+        said = client.get(f"/training?token={TOKEN}").text
+        assert f'<a href="/report/{TOKEN}/">The report</a>' in said
+        answer = client.get(f"/report/{TOKEN}/")
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline';")
+        link = re.findall(r'<figure><a href="([^"]*)">', answer.text)[1]
+        opened = client.get(f"/report/{TOKEN}/{link}")
+        assert (opened.status_code, opened.headers["location"]) == (
+            303,
+            f"/#token={TOKEN}&near=network",
+        )
+        assert lab.network()["picture_name"] == link
+        for none in ("index.html", "none.png", "..%2Frun.json", "%2e%2e"):
+            assert client.get(f"/report/{TOKEN}/{none}").status_code in (401, 404)
+        assert lab.network()["picture_name"] == link
+        for path in ("/report/wrong/", f"/report/wrong/{link}", f"/report/%C3%A4/{link}"):
+            assert client.get(path).status_code == 401
 
 
 def test_a_training_that_ended_is_not_loaded_again(tmp_path: Path) -> None:

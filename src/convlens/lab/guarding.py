@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import re
+from collections.abc import Iterable
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,9 +73,7 @@ class PageGuard:
 
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = [(k.encode(), v.encode()) for k, v in HEADERS.items()]
-                kept = [h for h in message.get("headers", ()) if h[0].decode() not in HEADERS]
-                message = {**message, "headers": [*kept, *extra]}
+                message = {**message, "headers": _sealed(message.get("headers", ()))}
             await send(message)
 
         refusal = self._refusal(scope)
@@ -113,6 +112,15 @@ class PageGuard:
         if any(_too_long(value) for value in length):
             return 413, str(BodyTooLargeError())
         return None
+
+
+def _sealed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers with the guard's own; a page may have a policy of its own."""
+    given = list(headers)
+    ours = {name.encode(): value.encode() for name, value in HEADERS.items()}
+    if any(name == b"content-security-policy" for name, _ in given):
+        del ours[b"content-security-policy"]
+    return [*((name, value) for name, value in given if name not in ours), *ours.items()]
 
 
 def _name(host: bytes) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from convlens.files import printed
 from convlens.lab.following import FollowedRun
@@ -89,6 +89,11 @@ class _Links:
     def to(self, path: str, **query: str) -> str:
         return escape(f"{path}?{urlencode({**query, 'token': self._token})}")
 
+    @property
+    def report(self) -> str:
+        """Return the address of the report, whose links go on from it."""
+        return escape(f"/report/{quote(self._token, safe='')}/")
+
     def layer(self, name: str) -> str:
         """Return the name of a layer, or of a call of one, as a link to its maps."""
         return f'<a href="{self.to("/training/stage", at=name)}">{_text(name)}</a>'
@@ -142,6 +147,8 @@ def _stage(run: FollowedRun, links: _Links) -> str:
         for path in run.folder.examples()
     )
     whole = f'<a href="{links.to("/training/stage")}">the whole network</a>'
+    if (run.folder.report / "index.html").is_file():
+        said += f' <a href="{links.report}">The report</a> has its mistakes, which open as well.'
     rows = f'<div class="pictures">{figures}</div>' if figures else ""
     return f"<h2>On the stage</h2><p>Open a held-out sample, a layer, or {whole}. {said}</p>{rows}"
 

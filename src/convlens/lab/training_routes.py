@@ -22,6 +22,14 @@ from convlens.lab.training_page import page_of, style
 
 __all__ = ["training_routes"]
 
+REPORT_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    )
+}
+"""The report is one file, whose styles are in it; nothing in it runs."""
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 Done = TypeVar("Done")
@@ -32,8 +40,9 @@ def training_routes(
 ) -> list[Route]:
     """Return the routes of a lab that follows a training.
 
-    The page, its pictures and its links carry the token in their query. `index`: the stage's own
-    page, which puts a newer checkpoint on the stage before it is sent.
+    The page, its pictures and its links carry the token in their query, those of the report in
+    their path, from which its links go on. `index`: the stage's own page, which puts a newer
+    checkpoint on the stage before it is sent.
     """
 
     async def stage(request: Request) -> Response:
@@ -59,12 +68,27 @@ def training_routes(
         place = f"&at={quote(at, safe='')}&near=step" if at else "&near=network"
         return RedirectResponse(f"/#token={token}{place}", 303)
 
+    async def report(request: Request) -> Response:
+        page = run.folder.report / "index.html"
+        if not page.is_file():
+            return PlainTextResponse("there is no report yet; convlens val RUN writes it", 404)
+        return FileResponse(page, media_type="text/html", headers=REPORT_HEADERS)
+
+    async def reported(request: Request) -> Response:
+        path = _beside_report(run, request.path_params["name"])
+        if path is None:
+            return PlainTextResponse("the report has no such sample", 404)
+        await _in_thread(threads, lambda: run.show(ready(), path))
+        return RedirectResponse(f"/#token={token}&near=network", 303)
+
     return [
         Route("/", stage, methods=["GET"]),
         Route("/training.css", styled, methods=["GET"]),
         Route("/training", _guarded(training, token), methods=["GET"]),
         Route("/training/sample", _guarded(picture, token), methods=["GET"]),
         Route("/training/stage", _guarded(opened, token), methods=["GET"]),
+        Route("/report/{token}/", _guarded(report, token), methods=["GET"]),
+        Route("/report/{token}/{name}", _guarded(reported, token), methods=["GET"]),
     ]
 
 
@@ -72,7 +96,7 @@ def _guarded(handler: Handler, token: str) -> Handler:
     """Return a handler that answers only who has the token, and errors with their sentence."""
 
     async def guarded(request: Request) -> Response:
-        given = request.query_params.get("token", "")
+        given = request.path_params.get("token") or request.query_params.get("token", "")
         if not hmac.compare_digest(given.encode(), token.encode()):
             return PlainTextResponse(
                 "the token is missing or wrong; open the address printed in the terminal", 401
@@ -95,6 +119,16 @@ def _renew(run: FollowedRun, lab: Lab) -> None:
         run.renew(lab)
     except SENTENCES as error:
         print(error, file=sys.stderr, flush=True)
+
+
+def _beside_report(run: FollowedRun, name: str) -> Path | None:
+    """Return the file of that name among the samples of the report."""
+    try:
+        files = {path.name: path for path in run.folder.report.iterdir()}
+    except OSError:
+        return None
+    path = files.get(name)
+    return path if path is not None and path.suffix in (".png", ".npy") else None
 
 
 def _sample(run: FollowedRun, request: Request) -> Path | None:

@@ -128,6 +128,11 @@ class RunFolder:
         """Return the file with a JSON line for each epoch on what its layers did."""
         return self.path / "layers.jsonl"
 
+    @property
+    def report(self) -> Path:
+        """Return the folder of the page of its mistakes, `index.html`, and of the samples on it."""
+        return self.path / "report"
+
     def example_at(self, number: int, suffix: str) -> Path:
         """Return the file of one of a few held-out samples, a ".png" picture or a ".npy" array."""
         return self.path / "examples" / f"{number}{suffix}"

@@ -76,8 +76,8 @@ def report_page(
 
     `picture(key)`: a sample as uint8 (h, w, 3), drawn as it shall be seen; one that cannot be drawn
     is replaced by the reason. `command(run, key)`: what opens it on the stage. `link(key)`: the
-    address of the stage, where a server shows the page. The page has at most 3 MB; all text of the
-    data is escaped.
+    address of its file from the page on, by which a lab that serves the page opens it. The page has
+    at most 3 MB; all text of the data is escaped.
     """
     sections = [
         _head(measured),
@@ -207,11 +207,12 @@ def _answers(
 def _figure(
     judgement: Judgement, picture: Picture, command: str, link: Callable[[str], str] | None
 ) -> str:
-    key = _text(judgement.key)
+    key, image = _text(judgement.key), _image(judgement.key, picture)
     if link is not None:
-        key = f'<a href="{escape(link(judgement.key))}">{key}</a>'
+        begun = f'<a href="{escape(link(judgement.key))}">'
+        key, image = f"{begun}{key}</a>", f"{begun}{image}</a>"
     return (
-        f"<figure>{_image(judgement.key, picture)}<figcaption>"
+        f"<figure>{image}<figcaption>"
         f'<dl class="pair{"" if judgement.right else " bad"}"><dt>said</dt>'
         f"<dd>{_text(judgement.said)}</dd><dt>truth</dt><dd>{_text(judgement.truth)}</dd></dl>"
         f'<span class="key">{key}</span><code class="command">{_text(command)}</code>'

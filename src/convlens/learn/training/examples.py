@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,9 +14,9 @@ from convlens.files import whole
 from convlens.learn.data.samples import Boxed, ClipSample, Samples
 from convlens.learn.preparing import Preparation
 from convlens.learn.run_folder import EXAMPLES, RunFolder
+from convlens.learn.training.loading import SampleReader, to_network
 
-__all__ = ["has_parts", "write_examples"]
-
+__all__ = ["has_parts", "write_examples", "write_sample"]
 
 STEP = 0.02
 """How far a number may be from what is read of its picture: about a step of a byte, over 0.2."""
@@ -31,33 +33,44 @@ def has_parts(samples: Samples, wanted: str) -> bool:
     return isinstance(sample, Boxed) and getattr(sample, wanted) is not None
 
 
-def write_examples(folder: RunFolder, samples: Samples, preparation: Preparation | None) -> None:
-    """Write a few samples, spread evenly, unless there are some; clips are left out.
-
-    Arrays of numbers become pictures if these are read as the same numbers, else `.npy` files.
-    """
-    if folder.examples() or samples.sample is ClipSample:
+def write_examples(folder: RunFolder, reading: SampleReader) -> None:
+    """Write a few samples, spread evenly, unless there are some; see `write_sample`."""
+    if folder.examples():
         return
-    count = min(EXAMPLES, len(samples))
+    count = min(EXAMPLES, len(reading.samples))
     for number in range(count):
-        x = samples.read(number * len(samples) // count).picture
-        pixels = _pixels(x, preparation)
-        path = folder.example_at(number, ".npy" if pixels is None else ".png")
-        path.parent.mkdir(exist_ok=True)
-        with whole(path, durable=False) as beside:
-            if pixels is None:
-                np.save(beside, x.numpy()[None])
-            else:
-                Image.fromarray(pixels).save(beside)
+        place = number * len(reading.samples) // count
+        write_sample(reading, place, folder.example_at(number, ""))
+
+
+def write_sample(reading: SampleReader, index: int, stem: Path) -> Path:
+    """Write a sample as a file that the lab opens as what the network reads; return its path.
+
+    It is a picture, `stem` with ".png", if the network reads it as the same numbers. Otherwise it
+    is the array that the network gets, with ".npy": of clips, and of numbers that are no picture.
+    """
+    sample, preparation = reading.samples.read(index), reading.preparation
+    pixels = None if isinstance(sample, ClipSample) else _pixels(sample.picture, preparation)
+    path = stem.with_name(f"{stem.name}{'.npy' if pixels is None else '.png'}")
+    path.parent.mkdir(exist_ok=True)
+    with whole(path, durable=False) as beside:
+        if pixels is not None:
+            Image.fromarray(pixels).save(beside)
+        else:
+            batch = reading.batch(np.array([index]), None)
+            inputs = to_network(batch, preparation, torch.device("cpu"))
+            x = inputs[0][None] if isinstance(inputs, list) else inputs
+            np.save(beside, x.numpy())
+    return path
 
 
 def _pixels(x: Tensor, preparation: Preparation | None) -> NDArray[np.uint8] | None:
     """Return a sample as a picture, (h, w) or (h, w, 3), or None if no picture is read as it."""
-    if x.ndim != 3 or x.shape[0] not in (1, 3):
+    if preparation is None or x.ndim != 3 or x.shape[0] not in (1, 3):
         return None
     if x.dtype == torch.uint8:
         return _laid(x)
-    if preparation is None or x.shape[0] != preparation.channels:
+    if x.shape[0] != preparation.channels:
         return None
     each = (-1, 1, 1)
     values = x if preparation.std is None else x * torch.tensor(preparation.std).view(each)

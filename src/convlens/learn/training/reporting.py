@@ -1,4 +1,4 @@
-"""Write the page of a measured run: its measures, its worst mistakes, and pictures to open."""
+"""Write the page of a measured run: its measures, its worst mistakes, and samples to open."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from convlens.files import expanded, whole, write_whole
+from convlens.files import expanded, write_whole
 from convlens.learn.data.samples import ClipSample, Sample
 from convlens.learn.locking import make_folder
 from convlens.learn.measuring.history import read_history
 from convlens.learn.measuring.report import Measured, lab_command, report_page
+from convlens.learn.training.examples import write_sample
 from convlens.learn.training.validation import Validation
 
 __all__ = ["write_report"]
@@ -30,12 +32,12 @@ def write_report(
 ) -> Path:
     """Write the page of a measured run to `out`, by default the folder `report` of the run.
 
-    Beside it are the pictures on it as the network sees them, which the commands on the page open.
-    `pen`: draws the labels over them. Returns the page's path.
+    Beside it are the samples on it as the network reads them, which the commands on the page open,
+    and its links where a lab serves it. `pen`: draws the labels over them. Returns the page's path.
 
     Raises OSError if the folder cannot be written.
     """
-    folder = validation.folder.path / "report" if out is None else expanded(out)
+    folder = validation.folder.report if out is None else expanded(out)
     make_folder(folder)
     pictures = _PagePictures(validation, folder, pen)
     answers = validation.found()
@@ -50,37 +52,44 @@ def write_report(
         history=read_history(validation.folder.history),
     )
     page = folder / "index.html"
-    write_whole(page, report_page(measured, pictures.drawn, command=pictures.command))
+    text = report_page(measured, pictures.drawn, command=pictures.command, link=pictures.link)
+    write_whole(page, text)
     return page
 
 
 class _PagePictures:
-    """The pictures on a page, read again and written beside it."""
+    """The samples on a page, read again, drawn and written beside it."""
 
     def __init__(self, validation: Validation, folder: Path, pen: Pen | None) -> None:
-        self.folder, self.pen = folder, pen
-        self.samples = validation.reading.samples
-        self.classes = tuple(self.samples.classes)
+        self.folder, self.pen, self.reading = folder, pen, validation.reading
         judged = validation.judgements
         self.places = {one.key: at for at, one in reversed(list(enumerate(judged)))}
+        self.files: dict[str, Path] = {}
 
     def drawn(self, key: str) -> NDArray[np.uint8]:
-        """Return a sample's picture with its labels, and keep it as a file without them."""
-        sample = self.samples.read(self.places[key])
-        with whole(self._file(key)) as beside:
-            plain(sample).save(beside)
+        """Return a sample's picture with its labels."""
+        samples = self.reading.samples
+        sample = samples.read(self.places[key])
         image = plain(sample)
         if self.pen is not None and not _pixels(sample).is_floating_point():
-            image = self.pen(sample, self.classes)
+            image = self.pen(sample, tuple(samples.classes))
         return np.asarray(image.convert("RGB"))
 
     def command(self, run: str, key: str) -> str:
-        """Return the command that opens a picture on the page."""
+        """Return the command that opens a sample on the page."""
         return lab_command(run, str(self._file(key)))
 
+    def link(self, key: str) -> str:
+        """Return the address of a sample, from the page on."""
+        return quote(self._file(key).name)
+
     def _file(self, key: str) -> Path:
-        stem = re.sub(r"[^\w.-]+", "-", key).strip("-.")[-80:]
-        return self.folder / f"{self.places[key]}-{stem or 'sample'}.png"
+        """Return the file of a sample beside the page, which is written the first time."""
+        if key not in self.files:
+            name = re.sub(r"[^\w.-]+", "-", key).strip("-.")[-80:]
+            stem = self.folder / f"{self.places[key]}-{name or 'sample'}"
+            self.files[key] = write_sample(self.reading, self.places[key], stem)
+        return self.files[key]
 
 
 def plain(sample: Any) -> Image.Image:

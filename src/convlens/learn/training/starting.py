@@ -181,14 +181,14 @@ class _Start:
         _check_trainable(opened.network)
         data = at_rate(self.data, opened.frames)
         network = opened.network.to(torch.device(self.recipe.device))
+        reading = SampleReader(data.held_out, self.task, preparation, self.recipe)
         if self.network not in NETWORKS:
-            reading = SampleReader(data.held_out, self.task, preparation, self.recipe)
             check_answers(network, reading, Counts.of(data.train), _name(self.network))
         facts = from_here(self._facts(opened, preparation))
         folder = None if out is None else RunFolder.at(out)
         if folder is not None:
             facts = _begun(folder, before, facts)
-            write_examples(folder, data.held_out, preparation)
+            write_examples(folder, reading)
         recipe = replace(self.recipe, threads=facts.threads)
         return Training(network, data, self.task, preparation, recipe, folder)
 
