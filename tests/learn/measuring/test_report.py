@@ -53,8 +53,8 @@ class Page(HTMLParser):
         self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
 
 
-def grey(key: str) -> NDArray[np.uint8]:
-    return np.full((20, 30, 3), 128, np.uint8)
+def grey(key: str) -> list[NDArray[np.uint8]]:
+    return [np.full((20, 30, 3), 128, np.uint8)]
 
 
 def run(
@@ -129,18 +129,26 @@ def test_it_needs_nothing_else() -> None:
     assert "http:" not in text.replace("http-equiv", "")
 
 
-def test_it_has_three_megabytes_at_most() -> None:
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_it_has_three_megabytes_at_most(pictures: int) -> None:
     random = np.random.default_rng(0)
 
-    def noise(key: str) -> NDArray[np.uint8]:
-        return random.integers(0, 256, (600, 500, 3), dtype=np.uint8)
+    def noise(key: str) -> list[NDArray[np.uint8]]:
+        return [random.integers(0, 256, (600, 500, 3), dtype=np.uint8) for _ in range(pictures)]
 
     text = report_page(run(400, tuple(map(str, range(40)))), noise)
     assert 500_000 < len(text.encode()) <= 3_000_000
 
 
+def test_two_pictures_of_a_sample_are_what_was_said_and_the_truth() -> None:
+    page = Page(report_page(run(), lambda key: [*grey(key), *grey(key)]))
+    said = [value for name, value in page.attributes if name == "alt"]
+    assert said[:2] == ["said: 56.png", "truth: 56.png"]
+    assert len(said) == 2 * page.tags.count("figure")
+
+
 def test_a_picture_that_is_gone_is_said() -> None:
-    def gone(key: str) -> NDArray[np.uint8]:
+    def gone(key: str) -> list[NDArray[np.uint8]]:
         raise FileNotFoundError(2, "No such file or directory", key)
 
     page = Page(report_page(run(), gone))

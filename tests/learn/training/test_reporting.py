@@ -11,12 +11,17 @@ import numpy as np
 import pytest
 import torch
 
+from convlens.draw.sheets import labelled
+from convlens.learn.data.shapes.shapes import shapes_data
+from convlens.learn.measuring.pairing import overlaps
 from convlens.learn.opening import open_network
 from convlens.learn.reading_inputs import read_inputs
+from convlens.learn.tasks import TASKS
 from convlens.learn.training.loading import to_network
 from convlens.learn.training.reporting import write_report
 from convlens.learn.training.starting import train
 from convlens.learn.training.validation import Validation, validate
+from convlens.zoo import NETWORKS
 from tests.cases.labelled import class_folders
 
 
@@ -55,6 +60,42 @@ def test_photographs_open_as_the_network_read_them(tmp_path: Path) -> None:
     list(train("resnet18", tmp_path / "photos", out=tmp_path / "run", epochs=1, size=32, threads=1))
     validation = validate(tmp_path / "run")
     assert_opens_as_measured(validation, write_report(validation), 1e-6)
+
+
+def shapes_run(name: str, folder: Path) -> Validation:
+    """Return the measurement of a short run, with the weights that ship for its network."""
+    task = TASKS[NETWORKS[name].task]
+    few = shapes_data(task.shapes, 8, 4)
+    list(train(name, few, out=folder, epochs=1, batch=4, threads=1))
+    return validate(folder, few, weights=NETWORKS[name].shipped)
+
+
+def test_boxes_masks_and_points_that_were_said_are_drawn_beside_the_truth(tmp_path: Path) -> None:
+    validation = shapes_run("shapes_masks", tmp_path / "masks")
+    shares = []
+    for number in range(4):
+        true, said = validation.answered(number)
+        near = overlaps(said.boxes.numpy(), true.boxes.numpy(), true.crowd.numpy())
+        shares += near.max(1).tolist()
+        both = said.masks & true.masks[near.argmax(1)]
+        either = said.masks | true.masks[near.argmax(1)]
+        shares += (both.sum((1, 2)) / either.sum((1, 2))).tolist()
+    assert np.mean(np.array(shares) > 0.5) > 0.8
+    page = write_report(validation, pen=labelled).read_text()
+    assert page.count('alt="said: ') == page.count('alt="truth: ') == 4
+    true, said = shapes_run("shapes_keypoints", tmp_path / "points").answered(0)
+    near = overlaps(said.boxes.numpy(), true.boxes.numpy(), true.crowd.numpy()).argmax(1)
+    off = (said.points - true.points[near])[..., :2].norm(dim=-1)[true.points[near][..., 2] > 0]
+    assert off.median() < 6
+    assert (said.points[..., 2] == 2).all()
+
+
+def test_a_map_that_was_said_is_drawn_beside_the_truth(tmp_path: Path) -> None:
+    validation = shapes_run("shapes_unet", tmp_path / "run")
+    true, said = validation.answered(1)
+    assert said.map.dtype == torch.uint8
+    assert (said.map == true.map).float().mean() > 0.9
+    assert (said.map != true.map).any()
 
 
 def test_every_link_names_a_file_beside_the_page(digits_run: Path) -> None:

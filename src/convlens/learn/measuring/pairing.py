@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from convlens.learn.measuring.measure import Judgement
 from convlens.learn.measuring.needed import ENOUGH
 
-__all__ = ["judge_boxes", "overlaps"]
+__all__ = ["SHOWN", "judge_boxes", "overlaps"]
 
 SHOWN = 0.5
 """The score from which a detection counts as said."""

@@ -19,7 +19,7 @@ from convlens.learn.measuring.charts import calibration, curve
 from convlens.learn.measuring.confusions import confusion_table, largest_confusions
 from convlens.learn.measuring.history import HistoryLine
 from convlens.learn.measuring.measure import Judgement
-from convlens.learn.measuring.thumbnails import thumbnail
+from convlens.learn.measuring.thumbnails import MOST_BYTES, thumbnail
 from convlens.learn.sentences import reason
 
 __all__ = ["SMALL", "Measured", "curves", "lab_command", "report_page"]
@@ -35,7 +35,7 @@ SMALL = 96
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
-Picture = Callable[[str], NDArray[np.uint8]]
+Pictures = Callable[[str], Sequence[NDArray[np.uint8]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +67,18 @@ def lab_command(run: str, key: str) -> str:
 
 def report_page(
     measured: Measured,
-    picture: Picture,
+    pictures: Pictures,
     *,
     command: Callable[[str, str], str] = lab_command,
     link: Callable[[str], str] | None = None,
 ) -> str:
     """Return the page: values, confusions, calibration, history, and the worst and right answers.
 
-    `picture(key)`: a sample as uint8 (h, w, 3), drawn as it shall be seen; one that cannot be drawn
-    is replaced by the reason. `command(run, key)`: what opens it on the stage. `link(key)`: the
-    address of its file from the page on, by which a lab that serves the page opens it. The page has
-    at most 3 MB; all text of the data is escaped.
+    `pictures(key)`: a sample as uint8 (h, w, 3), drawn as it shall be seen; of two, the first shows
+    what was said and the second the truth. One that cannot be drawn is replaced by the reason.
+    `command(run, key)`: what opens it on the stage. `link(key)`: the address of its file from the
+    page on, by which a lab that serves the page opens it. The page has at most 3 MB; all text of
+    the data is escaped.
     """
     sections = [
         _head(measured),
@@ -85,7 +86,7 @@ def report_page(
         _confusions(measured),
         _by_class(measured.by_class),
         _training(measured.history),
-        *_answers(measured, picture, command, link),
+        *_answers(measured, pictures, command, link),
     ]
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     title = escape(printed(measured.run))
@@ -184,7 +185,7 @@ def _of_line(line: HistoryLine, name: str) -> float:
 
 def _answers(
     measured: Measured,
-    picture: Picture,
+    pictures: Pictures,
     command: Callable[[str, str], str],
     link: Callable[[str], str] | None,
 ) -> list[str]:
@@ -196,7 +197,7 @@ def _answers(
     sections = []
     for title, shown in (("The worst mistakes", worst), ("Some right answers", sample)):
         figures = (
-            _figure(judgement, picture, command(measured.run, judgement.key), link)
+            _figure(judgement, pictures, command(measured.run, judgement.key), link)
             for judgement in shown
         )
         if shown:
@@ -205,9 +206,9 @@ def _answers(
 
 
 def _figure(
-    judgement: Judgement, picture: Picture, command: str, link: Callable[[str], str] | None
+    judgement: Judgement, pictures: Pictures, command: str, link: Callable[[str], str] | None
 ) -> str:
-    key, image = _text(judgement.key), _image(judgement.key, picture)
+    key, image = _text(judgement.key), _images(judgement.key, pictures)
     if link is not None:
         begun = f'<a href="{escape(link(judgement.key))}">'
         key, image = f"{begun}{key}</a>", f"{begun}{image}</a>"
@@ -220,14 +221,21 @@ def _figure(
     )
 
 
-def _image(key: str, picture: Picture) -> str:
+def _images(key: str, pictures: Pictures) -> str:
+    """Return the pictures of a sample, two of them side by side."""
     try:
-        pixels = picture(key)
-        source = thumbnail(pixels)
+        drawn = pictures(key)
+        sources = [thumbnail(pixels, MOST_BYTES // len(drawn)) for pixels in drawn]
     except (OSError, ValueError) as error:
         return f'<p class="missing">{_text(f"no picture: {reason(error)}")}</p>'
-    kind = ' class="pixels"' if max(pixels.shape[:2]) < SMALL else ""
-    return f'<img{kind} src="{source}" alt="{_text(key)}">'
+    kind = ' class="pixels"' if max(drawn[0].shape[:2]) < SMALL else ""
+    said = [""] if len(drawn) == 1 else ["said: ", "truth: "]
+    images = (
+        f'<img{kind} src="{source}" alt="{_text(f"{word}{key}")}">'
+        for word, source in zip(said, sources, strict=True)
+    )
+    both = "".join(images)
+    return both if len(drawn) == 1 else f'<span class="both">{both}</span>'
 
 
 def _quoted(text: str) -> str:

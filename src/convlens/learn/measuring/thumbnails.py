@@ -18,11 +18,11 @@ MOST_BYTES = 40_000
 QUALITIES = (85, 70, 50, 30)
 
 
-def thumbnail(picture: NDArray[np.uint8]) -> str:
+def thumbnail(picture: NDArray[np.uint8], most: int = MOST_BYTES) -> str:
     """Return a picture uint8 (h, w, 3) as a data URL, at most 320 pixels wide and high.
 
-    Its quality, and then its size, are lowered until it has 40,000 bytes at most. Raises ValueError
-    for an array of another form.
+    Its quality, and then its size, are lowered until it has `most` bytes. Raises ValueError for an
+    array of another form.
 
     >>> thumbnail(np.zeros((4, 6, 3), np.uint8))[:23]
     'data:image/jpeg;base64,'
@@ -37,6 +37,6 @@ def thumbnail(picture: NDArray[np.uint8]) -> str:
         for quality in QUALITIES:
             file = io.BytesIO()
             image.save(file, "JPEG", quality=quality)
-            if file.tell() <= MOST_BYTES:
+            if file.tell() <= most:
                 return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
         image.thumbnail((image.width // 2, image.height // 2))

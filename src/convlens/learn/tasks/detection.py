@@ -15,11 +15,13 @@ from convlens.learn.augmenting.flipping import Mirror
 from convlens.learn.data.samples import Boxed
 from convlens.learn.data.shapes.shapes import ShapesKind
 from convlens.learn.measuring.average_precision import AveragePrecision
+from convlens.learn.measuring.pairing import SHOWN
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
 from convlens.learn.tasks.fitting import coloured
 from convlens.learn.tasks.task import Batch, Counts, Forward, Task
 from convlens.zoo.detection import Detector
+from convlens.zoo.detection.masks import paste_masks
 
 __all__ = ["DETECTION", "KEYPOINTS", "MASKS"]
 
@@ -82,6 +84,27 @@ def answer(network: nn.Module, inputs: list[Tensor]) -> Any:
     return network(inputs)
 
 
+def answered(sample: Boxed, output: Sequence[Mapping[str, Tensor]]) -> Boxed:
+    """Return the sample with the figures that were found with a score of more than a half."""
+    found = {name: tensor.cpu() for name, tensor in output[0].items()}
+    found = {name: tensor[found["scores"] > SHOWN] for name, tensor in found.items()}
+    boxes, masks, points = found["boxes"].float(), found.get("masks"), found.get("keypoints")
+    if points is not None:
+        points = torch.cat((points[..., :2], torch.full_like(points[..., :1], 2)), -1)  # as seen
+    if "box_masks" in found:
+        h, w = sample.picture.shape[-2:]
+        masks = paste_masks(found["box_masks"], boxes, (h, w))
+    return replace(
+        sample,
+        boxes=boxes,
+        labels=found["labels"],
+        crowd=torch.zeros(len(boxes), dtype=torch.bool),
+        area=(boxes[:, 2:] - boxes[:, :2]).prod(1),
+        masks=None if masks is None else masks[:, 0] >= 0.5,
+        points=points,
+    )
+
+
 def recipe(counts: Counts, effort: float) -> Recipe:
     """Return AdamW with batches of 8."""
     return Recipe(
@@ -108,6 +131,7 @@ def detection(name: str, shapes: ShapesKind, *parts: str) -> Task:
         ),
         recipe=recipe,
         augmentations=(Mirror(), ZoomOut(), Colour()),
+        answered=answered,
     )
 
 

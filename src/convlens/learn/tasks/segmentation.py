@@ -72,6 +72,12 @@ def answer(network: nn.Module, inputs: Tensor | list[Tensor]) -> Any:
     return network(inputs)
 
 
+def answered(sample: Mapped, output: Any) -> Mapped:
+    """Return the sample with the category that scores highest at each pixel."""
+    (scores, _), *_ = scores_of(output[0] if isinstance(output, list) else output)
+    return replace(sample, map=scores[0].argmax(0).cpu().to(torch.uint8))
+
+
 class MapsOverlap(MapOverlap):
     """The overlap of maps, which may have a size each."""
 
@@ -105,4 +111,5 @@ SEGMENTATION = Task(
     measure=lambda classes, points: MapsOverlap(classes),
     recipe=recipe,
     augmentations=(Crop(area=0.5), Mirror(), Colour()),
+    answered=answered,
 )

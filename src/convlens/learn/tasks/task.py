@@ -79,6 +79,8 @@ class Task:
     - `collate(samples)`: fitted samples as one `Batch`.
     - `objective(recipe, counts)`: what the optimizer goes down.
     - `answer(network, inputs)`: what the measure takes, in evaluation mode.
+    - `answered(sample, output)`: a fitted sample with the network's labels instead of the true
+      ones, to be drawn, by the answer to it alone; None where a label is a word.
     - `measure(classes, points)`: a new, empty measure.
     - `recipe(counts, effort)`: defaults for so much data. `augmentations`: those of training, in
       order.
@@ -96,3 +98,4 @@ class Task:
     measure: Callable[[tuple[str, ...], tuple[str, ...]], Measure]
     recipe: Callable[[Counts, float], Recipe]
     augmentations: tuple[Augmentation, ...]
+    answered: Callable[[Any, Any], Any] | None = None

@@ -61,19 +61,26 @@ class _PagePictures:
     """The samples on a page, read again, drawn and written beside it."""
 
     def __init__(self, validation: Validation, folder: Path, pen: Pen | None) -> None:
-        self.folder, self.pen, self.reading = folder, pen, validation.reading
+        self.folder, self.pen, self.validation = folder, pen, validation
+        self.classes = tuple(validation.reading.samples.classes)
         judged = validation.judgements
         self.places = {one.key: at for at, one in reversed(list(enumerate(judged)))}
         self.files: dict[str, Path] = {}
 
-    def drawn(self, key: str) -> NDArray[np.uint8]:
-        """Return a sample's picture with its labels."""
-        samples = self.reading.samples
-        sample = samples.read(self.places[key])
-        image = plain(sample)
-        if self.pen is not None and not _pixels(sample).is_floating_point():
-            image = self.pen(sample, tuple(samples.classes))
-        return np.asarray(image.convert("RGB"))
+    def drawn(self, key: str) -> list[NDArray[np.uint8]]:
+        """Return a sample's picture: with what was said, if that can be drawn, and with the truth.
+
+        Where a label is a word it is drawn as it is in the data, larger than the network sees it.
+        """
+        sample, answered = self.validation.answered(self.places[key])
+        if answered is None:
+            return [self._draw(self.validation.reading.samples.read(self.places[key]))]
+        return [self._draw(answered), self._draw(sample)]
+
+    def _draw(self, sample: Sample) -> NDArray[np.uint8]:
+        if self.pen is None or _pixels(sample).is_floating_point():
+            return np.asarray(plain(sample).convert("RGB"))
+        return np.asarray(self.pen(sample, self.classes).convert("RGB"))
 
     def command(self, run: str, key: str) -> str:
         """Return the command that opens a sample on the page."""
@@ -88,7 +95,7 @@ class _PagePictures:
         if key not in self.files:
             name = re.sub(r"[^\w.-]+", "-", key).strip("-.")[-80:]
             stem = self.folder / f"{self.places[key]}-{name or 'sample'}"
-            self.files[key] = write_sample(self.reading, self.places[key], stem)
+            self.files[key] = write_sample(self.validation.reading, self.places[key], stem)
         return self.files[key]
 
 
