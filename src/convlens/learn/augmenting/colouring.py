@@ -73,19 +73,19 @@ def _turned(x: Tensor, share: Tensor) -> Tensor:
     Source: Smith, *Color Gamut Transform Pairs* (SIGGRAPH 1978), the hexcone model.
     """
     red, green, blue = x.unbind(2)
-    most, chroma = x.amax(2), x.amax(2) - x.amin(2)
+    most = torch.maximum(torch.maximum(red, green), blue)
+    least = torch.minimum(torch.minimum(red, green), blue)
+    chroma = most - least
     by = 1 / chroma.clamp(min=1e-9)
     hue = torch.where(
         most == red,
         (green - blue) * by,
         torch.where(most == green, (blue - red) * by + 2, (red - green) * by + 4),
     )
-    hue = hue + 6 * share[:, 0]
-    parts = []
-    for offset in (5, 3, 1):
-        k = (hue + offset).remainder(6)
-        parts.append(most - chroma * torch.minimum(k, 4 - k).clamp(0, 1))
-    return torch.stack(parts, 2)
+    hue = (hue + 6 * share[:, 0]).remainder(6)
+    # Each colour is full for a third of the circle, and rises and falls for a sixth.
+    parts = [(hue - 3).abs() - 1, 2 - (hue - 2).abs(), 2 - (hue - 4).abs()]
+    return torch.stack([least + chroma * part.clamp(0, 1) for part in parts], 2)
 
 
 @dataclass(frozen=True, kw_only=True)

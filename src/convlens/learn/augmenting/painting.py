@@ -113,5 +113,5 @@ def grey_of(pictures: Tensor) -> Tensor:
     """
     if pictures.shape[-3] == 1:
         return pictures.float()
-    red, green, blue = (pictures[..., [k], :, :].float() for k in range(3))
+    red, green, blue = (pictures[..., k : k + 1, :, :].float() for k in range(3))
     return red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]
