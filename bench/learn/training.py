@@ -21,7 +21,7 @@ from convlens.learn.training.starting import train
 from convlens.zoo import model
 
 BATCH, STEPS = 16, 6
-ROUNDS = 3
+ROUNDS = 5
 
 
 def measure() -> list[Figure]:

@@ -16,7 +16,7 @@ import convlens
 from convlens.lab.showing import lab_on
 from convlens.learn.counting import counts
 from convlens.learn.data.shapes.shapes import Shapes
-from convlens.learn.opening import open_network
+from convlens.learn.opening import open_network, opened_module
 from convlens.learn.reading_inputs import read_inputs
 from convlens.lens import explain, record
 from convlens.zoo import NETWORKS, model
@@ -340,3 +340,26 @@ def test_a_detector_learns_eight_pictures_by_heart() -> None:
     assert np.mean(proposing[-10:]) < 0.2 * proposing[0]
     assert np.mean(whole[-10:]) < 0.6 * np.mean(whole[10:20])
     assert np.mean(whole[-10:]) < 0.3 * whole[0]
+
+
+def test_another_number_of_points_is_drawn_again_and_said() -> None:
+    with pytest.warns(UserWarning, match=r"`points` \(=2\) are not those of the shipped weights"):
+        network: Any = model("shapes_keypoints", points=2)
+    assert network.points == 2
+    assert not hasattr(network, "keypoint_names")
+    assert opened_module(network).keypoints is None
+    usual: Any = model("shapes_keypoints", points=4)
+    assert usual.points == len(usual.keypoint_names) == 4
+    assert network.random_parts == ("roi_heads.keypoint_predictor.kps_score_lowres",)
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "message"),
+    [
+        ("shapes_boxes", 4, r"`points` \(=4\) must be left out for 'shapes_boxes'"),
+        ("shapes_keypoints", 0, r"`points` \(=0\) must be at least 1"),
+    ],
+)
+def test_points_that_cannot_be_found_are_refused(name: str, points: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        model(name, None, points=points)

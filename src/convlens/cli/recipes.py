@@ -71,9 +71,7 @@ class RecipeFlags:
     threads: Annotated[int | None, Parameter(help="Threads of torch; 0: one for each core.")] = None
     workers: Annotated[int | None, Parameter(help="Processes that read samples.")] = None
     seed: Annotated[int | None, Parameter(help="Seed of all random numbers.")] = None
-    save: Annotated[
-        float | None, Parameter(help="Seconds between checkpoints, besides that of each epoch.")
-    ] = None
+    save: Annotated[float | None, Parameter(help="The most seconds between checkpoints.")] = None
     keep: Annotated[int | None, Parameter(help="Keep this many checkpoints.")] = None
 
     def given(self) -> dict[str, Any]:

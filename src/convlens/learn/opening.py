@@ -154,7 +154,10 @@ def _as_it_says(network: nn.Module, name: str) -> Opened:
     if isinstance(inputs, Inputs) and getattr(network, "preparation", None) is None:
         points = getattr(facts if isinstance(facts, Weights) else network, "keypoint_names", None)
         opened = _opened_as(inputs, name, network, categories)
-        return dataclasses.replace(opened, keypoints=points or None)
+        found = getattr(network, "points", None)
+        return dataclasses.replace(
+            opened, keypoints=points if points and found in (None, len(points)) else None
+        )
     preparation = _own_preparation(network, name)
     example = None if preparation is None else DATA / "cat.jpg"
     return Opened(name, network, preparation, categories, example)
@@ -204,8 +207,10 @@ def _run_opened(folder: RunFolder, weights: str | Path | None) -> Opened:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if facts.network in NETWORKS:
-            outputs = facts.outputs if NETWORKS[facts.network].classes else None
-            network = model(facts.network, None, outputs)
+            entry = NETWORKS[facts.network]
+            outputs = facts.outputs if entry.classes else None
+            points = len(facts.points) if entry.points else None
+            network = model(facts.network, None, outputs, points=points)
         else:
             network = own_network(facts.network).eval()
     _load_run(network, folder, weights)

@@ -57,8 +57,8 @@ class Recipe:
       `deterministic`: whether indexing in a backward pass adds in a fixed order.
     - `device`; `threads` of torch, 0 for as many as cores; `workers`: processes that read samples,
       0 for none.
-    - `seed` of all random numbers. `save`: seconds between checkpoints, besides the one of each
-      epoch. `keep`: how many checkpoints stay.
+    - `seed` of all random numbers. `save`: the most seconds between checkpoints, which are also
+      written at ends of epochs. `keep`: how many checkpoints stay.
 
     Raises ValueError or TypeError for a field out of its range.
 

@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 import operator
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from convlens.files import expanded
 from convlens.zoo.detection import detector
+from convlens.zoo.detection.keypoints import KEYPOINTS
 from convlens.zoo.networks import NETWORKS, Network, weights
 from convlens.zoo.weights.downloading import fetch
 from convlens.zoo.weights.drawn import EVERYTHING, TrackedModule, random_parts, random_text
@@ -28,6 +30,7 @@ def model(
     weights: str | Path | None = "DEFAULT",
     classes: int | None = None,
     *,
+    points: int | None = None,
     new_head: bool = False,
 ) -> nn.Module:
     """Build the network of the zoo called `name`, in evaluation mode.
@@ -40,7 +43,8 @@ def model(
     `classes`: the number of classes, by default the released one. With another number, released
     weights fill all but the last layer, which is drawn at random, with a warning. A file of your
     own for other classes is refused; with `new_head`, as `train` asks for, it is treated likewise.
-    A detector counts the background as class 0.
+    A detector counts the background as class 0. `points`: likewise, how many a keypoint detector
+    finds of a figure.
 
     The attribute `released` holds the facts about the weights, by which `predict` prepares a
     picture. A released file is known by its sha256, whatever its name, and a converted one by the
@@ -50,7 +54,7 @@ def model(
     are the paths of the modules whose weights are still as they were drawn, ("*",) for all of them.
 
     Raises ValueError for an unknown name, for weights that do not fit, cannot be downloaded or are
-    damaged, and for a number of classes that the network cannot have.
+    damaged, and for a number of classes or points that the network cannot have.
 
     >>> [name for name, child in model("digits").named_children()][:3]
     ['conv1', 'relu1', 'pool1']
@@ -65,11 +69,12 @@ def model(
     entry = NETWORKS[name]
     count = _checked_classes(classes, name, entry)
     path = _weights_file(name, entry, weights)
-    network = entry.build(name, count)
+    points = _checked_points(points, name, entry)
+    network = entry.build(name, count) if points is None else detector(name, count, points)
     if isinstance(network, TrackedModule):
         network.random_parts = EVERYTHING  # until they are loaded
     if path is not None:
-        _fill(network, entry, path, count, new_head)
+        _fill(network, entry, path, _Changed(entry, count, points), new_head)
     if entry.weights:
         facts = _facts(entry, path)
         network.released = facts  # type: ignore[assignment]
@@ -77,7 +82,7 @@ def model(
             network.categories = facts.categories  # type: ignore[assignment]
     else:
         network.inputs = entry.inputs  # type: ignore[assignment]
-        if entry.keypoint_names:
+        if entry.keypoint_names and points is None:
             network.keypoint_names = entry.keypoint_names  # type: ignore[assignment]
         if entry.categories and len(entry.categories) == count:
             network.categories = entry.categories  # type: ignore[assignment]
@@ -139,24 +144,60 @@ def _weights_file(name: str, entry: Network, asked: str | Path | None) -> Path |
     return path
 
 
-def _fill(network: nn.Module, entry: Network, path: Path, classes: int, new_head: bool) -> None:
-    """Load a file into a network of `classes` classes; warn if it was made for another number."""
-    fresh, is_known = entry.heads if new_head else (), False
-    if classes != entry.classes and (entry.weights or entry.shipped):
+@dataclass(frozen=True)
+class _Changed:
+    """How many classes and points were asked for; points are None if the weights know as many."""
+
+    entry: Network
+    classes: int
+    points: int | None
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Return the prefixes of all layers that another number of classes or points changes."""
+        return (*self.entry.heads, *([f"{KEYPOINTS.layer}."] if self.entry.points else []))
+
+    @property
+    def said(self) -> str:
+        """Return the argument that is another one, in words; "" if none is."""
+        if self.classes != self.entry.classes:
+            return f"`classes` (={self.classes})"
+        return "" if self.points is None else f"`points` (={self.points})"
+
+
+def _fill(
+    network: nn.Module, entry: Network, path: Path, changed: _Changed, new_head: bool
+) -> None:
+    """Load a file into a network; warn if it was made for another number of classes or points."""
+    fresh, is_known = changed.heads if new_head else (), False
+    if changed.said and (entry.weights or entry.shipped):
         read_weights(path)  # a fault of the file itself is reported first
         is_known = path == entry.shipped or recognized(entry.weights, path) is not None
         # Else only these weights lose their head: a user's own are for the classes they learned.
-        fresh = entry.heads if is_known else fresh
+        fresh = changed.heads if is_known else fresh
     load_weights(network, path, fresh=fresh)
     drawn = random_parts(network)
     if is_known:
         kind = "released" if entry.weights else "shipped"
         _warn(
-            f"`classes` (={classes}) are not those of the {kind} weights: {random_text(drawn)}, so "
+            f"{changed.said} are not those of the {kind} weights: {random_text(drawn)}, so "
             "that answers mean nothing until it is trained"
         )
     elif drawn:
-        _warn(f"`weights` ({path.name}) are for other than {classes} classes: {random_text(drawn)}")
+        many = f"{changed.classes} classes" + ("" if changed.points is None else " or these points")
+        _warn(f"`weights` ({path.name}) are for other than {many}: {random_text(drawn)}")
+
+
+def _checked_points(points: int | None, name: str, entry: Network) -> int | None:
+    """Return another number of points than an entry's, None for as many as it has."""
+    if points is not None and not entry.points:
+        raise ValueError(
+            f"`points` (={points}) must be left out for {name!r}, which finds none; take a "
+            "keypoint detector"
+        )
+    if points is not None and operator.index(points) < 1:
+        raise ValueError(f"`points` (={points}) must be at least 1; count those of a figure")
+    return None if points == entry.points else points
 
 
 def _warn(sentence: str) -> None:

@@ -58,6 +58,11 @@ class Network:
     shipped: Path | None = None
     fixed: bool = False
 
+    @property
+    def points(self) -> int:
+        """Return how many points of a figure it finds; 0 if it looks for none."""
+        return len(self.weights[0].keypoint_names if self.weights else self.keypoint_names)
+
     def __post_init__(self) -> None:
         if (self.inputs is None) == (not self.weights):
             given = "neither" if self.inputs is None else "both"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from convlens.learn.data.shapes.shapes import shapes_data
 from convlens.learn.data.splits import Data
+from convlens.learn.opening import open_network
 from convlens.learn.recipe import Recipe
 from convlens.learn.training.run import Training
 from convlens.learn.training.starting import train
@@ -169,6 +170,17 @@ def test_a_detector_is_fine_tuned_and_its_loss_falls(
 
 
 # The head
+
+
+def test_a_keypoint_detector_learns_as_many_points_as_the_data_has(tmp_path: Path) -> None:
+    data = figures("keypoints")
+    list(train("shapes_keypoints", data, QUICK, tmp_path, batch=2, weights="DEFAULT"))
+    opened = open_network(str(tmp_path))
+    assert opened.keypoints == data.train.points
+    assert opened.network.points == 17
+    with torch.no_grad():
+        (found,) = opened.network([torch.rand(3, 64, 64)])
+    assert found["keypoints"].shape[1:] == (17, 3)
 
 
 def test_only_the_head_is_new(tmp_path: Path) -> None:

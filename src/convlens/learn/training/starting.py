@@ -221,10 +221,12 @@ class _Start:
             if network not in NETWORKS:
                 return open_network(network, weights=weights or "none")
             # That released weights get a random head is no news to somebody who trains it.
-            warnings.filterwarnings("ignore", "`classes`")
-            count = self._outputs() if NETWORKS[network].classes else None
+            warnings.filterwarnings("ignore", "`(classes|points)`")
+            entry = NETWORKS[network]
+            count = self._outputs() if entry.classes else None
+            points = len(self.data.train.points) if entry.points else None
             begun = None if weights in (None, "none") else weights
-            built = model(network, begun, count, new_head=True)
+            built = model(network, begun, count, points=points, new_head=True)
             return replace(opened_module(built), name=network)
 
     def _facts(self, opened: Opened, preparation: Preparation | None) -> RunFacts:

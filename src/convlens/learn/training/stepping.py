@@ -59,7 +59,7 @@ def same_numbers(recipe: Recipe, seed: int, device: torch.device) -> Iterator[No
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     with torch.random.fork_rng([device.index or 0] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        _seed(seed, device)
         try:
             if recipe.deterministic:
                 # It would also fill every new tensor, which changes no number that is read.
@@ -69,6 +69,17 @@ def same_numbers(recipe: Recipe, seed: int, device: torch.device) -> Iterator[No
         finally:
             torch.use_deterministic_algorithms(before, warn_only=warned)
             torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed the generators that a step draws from.
+
+    `torch.manual_seed` also keeps the seed, with a traceback, for every device that may yet be
+    used, which takes a millisecond.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
 
 
 @contextmanager

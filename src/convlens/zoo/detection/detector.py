@@ -8,7 +8,7 @@ Transfer Learning with Vision Transformers* (arXiv 2111.11429), with a ResNet.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from torch import Tensor
@@ -147,13 +147,20 @@ DETECTORS = {
 class Detector(TrackedModule):
     """A pyramid of maps, proposals on it, and a list of heads that look at them."""
 
-    def __init__(self, variant: DetectorVariant, classes: int) -> None:
+    def __init__(self, variant: DetectorVariant, classes: int, points: int | None = None) -> None:
         super().__init__()
         self.transform = Resizing(variant.min_size, variant.max_size)
         self.backbone = variant.backbone()
         channels = self.backbone.channels
         self.rpn = RegionProposalNetwork(variant.proposing, channels)
-        self.roi_heads = RoIHeads(variant.heads(classes), channels, variant.sampling)
+        heads = [_with_points(head, points) for head in variant.heads(classes)]
+        self.roi_heads = RoIHeads(heads, channels, variant.sampling)
+
+    @property
+    def points(self) -> int:
+        """Return how many points it finds of a figure; 0 if it looks for none."""
+        heads = self.roi_heads.heads
+        return next((head.points for head in heads if isinstance(head, KeypointHead)), 0)
 
     def forward(
         self,
@@ -232,10 +239,18 @@ def check_images(images: Sequence[object]) -> None:
             )
 
 
-def detector(name: str, classes: int | None = None) -> Detector:
+def _with_points(head: Head, points: int | None) -> Head:
+    """Return a head that finds another number of points, if it finds any."""
+    if points is None or not isinstance(head, KeypointHead):
+        return head
+    return replace(head, points=points)
+
+
+def detector(name: str, classes: int | None = None, points: int | None = None) -> Detector:
     """Build the detector called `name`, untrained.
 
-    `classes`: with the background, which is class 0; COCO's 91 when None, 2 for keypoints. The
+    `classes`: with the background, which is class 0; COCO's 91 when None, 2 for keypoints.
+    `points`: how many a keypoint detector finds of a figure, COCO's 17 when None. The
     first layers of the body are not trained, as when torchvision trains released weights further.
     They are the stem and the first stage of a ResNet, or the first seven layers of a MobileNet.
 
@@ -253,4 +268,4 @@ def detector(name: str, classes: int | None = None) -> Detector:
             f"`classes` (={classes}) must be at least 2, the background counted; "
             "add one to the number of your own"
         )
-    return Detector(variant, classes)
+    return Detector(variant, classes, points)
