@@ -35,7 +35,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Stop where tests that belong to one worker would be dealt to several."""
+    """Stop where tests that belong to one worker would be dealt to several.
+
+    What stands by now, a million objects of tests and libraries, is never collected again: walking
+    it took half a second after each file.
+    """
+    gc.collect()
+    gc.freeze()
     if getattr(session.config.option, "loadgroup", False):
         grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
         assert all("@" in item.nodeid for item in grouped), "pytest-xdist forms no groups"
