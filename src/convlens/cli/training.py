@@ -54,7 +54,7 @@ def train(
     ] = None,
     task: Annotated[str | None, Parameter(help="What to learn, if that is open.")] = None,
     effort: Annotated[
-        float, Parameter(help="One dial: epochs in proportion, and what goes with them.")
+        float, Parameter(help="One dial: it multiplies the epochs of the recipe.")
     ] = 1.0,
     find_rate: Annotated[
         bool, Parameter(help="Only search for a learning rate, and print it.", negative=())

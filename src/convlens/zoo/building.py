@@ -8,6 +8,7 @@ import operator
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -54,7 +55,7 @@ def model(
     are the paths of the modules whose weights are still as they were drawn, ("*",) for all of them.
 
     Raises ValueError for an unknown name, for weights that do not fit, cannot be downloaded or are
-    damaged, and for a number of classes or points that the network cannot have.
+    damaged, and for classes or points that the network cannot have.
 
     >>> [name for name, child in model("digits").named_children()][:3]
     ['conv1', 'relu1', 'pool1']
@@ -70,22 +71,13 @@ def model(
     count = _checked_classes(classes, name, entry)
     path = _weights_file(name, entry, weights)
     points = _checked_points(points, name, entry)
+    changed = _Changed(entry, count, points)
     network = entry.build(name, count) if points is None else detector(name, count, points)
     if isinstance(network, TrackedModule):
         network.random_parts = EVERYTHING  # until they are loaded
     if path is not None:
-        _fill(network, entry, path, _Changed(entry, count, points), new_head)
-    if entry.weights:
-        facts = _facts(entry, path)
-        network.released = facts  # type: ignore[assignment]
-        if len(facts.categories) == count:
-            network.categories = facts.categories  # type: ignore[assignment]
-    else:
-        network.inputs = entry.inputs  # type: ignore[assignment]
-        if entry.keypoint_names and points is None:
-            network.keypoint_names = entry.keypoint_names  # type: ignore[assignment]
-        if entry.categories and len(entry.categories) == count:
-            network.categories = entry.categories  # type: ignore[assignment]
+        _fill(network, entry, path, changed, new_head)
+    _name(network, entry, path, changed)
     return network.eval()
 
 
@@ -163,6 +155,20 @@ class _Changed:
         if self.classes != self.entry.classes:
             return f"`classes` (={self.classes})"
         return "" if self.points is None else f"`points` (={self.points})"
+
+
+def _name(network: Any, entry: Network, path: Path | None, changed: _Changed) -> None:
+    """Give a network the facts about its weights, its inputs, and the names of its outputs."""
+    names = entry.categories
+    if entry.weights:
+        network.released = _facts(entry, path)
+        names = network.released.categories
+    else:
+        network.inputs = entry.inputs
+        if entry.keypoint_names and changed.points is None:
+            network.keypoint_names = entry.keypoint_names
+    if names and len(names) == changed.classes:
+        network.categories = names
 
 
 def _fill(

@@ -22,6 +22,8 @@ from convlens.learn.training.starting import train
 from convlens.zoo.weights import read_weights
 from tests.cases.training_runs import QUICK, end_of, shades, small_network
 
+OFTEN = replace(QUICK, save=0.0)
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "adamw": {},
     "sgd, averaged": {"optimizer": "sgd", "ema": 0.9, "clip": 1.0},
@@ -214,14 +216,14 @@ def test_ctrl_c_ends_the_step_keeps_it_and_the_run_goes_on(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("field", ["rate", "epochs", "seed", "batch"])
 def test_a_flag_that_differs_is_named(field: str, tmp_path: Path) -> None:
-    stopped(tmp_path / "run", QUICK, 2)
+    stopped(tmp_path / "run", OFTEN, 2)
     other: Any = {"rate": 0.5, "epochs": 4, "seed": 9, "batch": 6}[field]
     with pytest.raises(ValueError, match=rf"`{field}` \(={other}\) must be .*name another folder"):
         train(small_network(), shades(), replace(QUICK, **{field: other}), tmp_path / "run")
 
 
 def test_data_that_changed_is_refused(tmp_path: Path) -> None:
-    stopped(tmp_path / "run", QUICK, 2)
+    stopped(tmp_path / "run", OFTEN, 2)
     changed = shades()
     changed.train.inputs[0, 0, 0, 0] += 1  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match=r"`data` .*has changed since"):
@@ -237,7 +239,7 @@ def test_two_runs_into_one_folder_are_refused(tmp_path: Path) -> None:
 
 
 def test_another_torch_is_said(tmp_path: Path) -> None:
-    stopped(tmp_path / "run", QUICK, 2)
+    stopped(tmp_path / "run", OFTEN, 2)
     path = RunFolder(tmp_path / "run").facts_file
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": "2.0"}))
     with pytest.warns(UserWarning, match=r"torch was 2.0 .*no longer bit for bit"):
@@ -245,7 +247,7 @@ def test_another_torch_is_said(tmp_path: Path) -> None:
 
 
 def test_threads_belong_to_the_run(tmp_path: Path) -> None:
-    recipe = replace(QUICK, threads=0)
+    recipe = replace(OFTEN, threads=0)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import nn
 from convlens.learn.data.arrays import ArraySamples
 from convlens.learn.data.splits import Data
 from convlens.learn.recipe import Recipe
+from convlens.learn.run_folder import RunFolder
 from convlens.learn.training.starting import train
 from convlens.zoo import model
 from tests.cases.training_runs import QUICK, numbers, shades, small_network
@@ -160,6 +162,31 @@ def test_arguments_are_checked_at_the_call(tmp_path: Path) -> None:
         train(small_network(), shades(), QUICK, tmp_path / "file")
     with pytest.raises(ValueError, match=r"`out` .*has other files"):
         train(small_network(), shades(), QUICK, tmp_path)
+
+
+@pytest.mark.parametrize("effort", [0, -1.0, math.nan, math.inf])
+def test_an_effort_that_multiplies_nothing_is_refused(effort: float) -> None:
+    with pytest.raises(ValueError, match=r"`effort` .* must be above 0"):
+        train(small_network(), shades(), QUICK, effort=effort)
+
+
+def test_effort_multiplies_the_epochs_of_every_recipe_and_a_field_has_the_last_word() -> None:
+    assert train(small_network(), shades(), QUICK, effort=2).recipe.epochs == 2 * QUICK.epochs
+    assert train("digits", effort=0.5).recipe.epochs == 30
+    assert train("digits", effort=0.001).recipe.epochs == 1
+    assert train(small_network(), shades(), effort=0.1).recipe.epochs == 10
+    assert train("digits", effort=0.5, epochs=7).recipe.epochs == 7
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_is_begun_again(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="did you mean 'mirror'"):
+        list(train(small_network(), shades(), QUICK, tmp_path, augmentations=("mirrot",)))
+    other = shades(30)
+    list(train(small_network(), other, QUICK, tmp_path, augmentations=("mirror",)))
+    facts = RunFolder(tmp_path).facts()
+    assert facts.recipe.augmentations == ("mirror",)
+    with pytest.raises(ValueError, match="`augmentations`"):
+        train(small_network(), other, QUICK, tmp_path)
 
 
 # A network of the user's own is tried on a sample before anything begins

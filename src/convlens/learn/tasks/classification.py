@@ -53,11 +53,11 @@ def scores_of(output: Any) -> list[tuple[Tensor, float]]:
     return [(output, 1.0)]
 
 
-def recipe(counts: Counts, effort: float) -> Recipe:
+def recipe(counts: Counts) -> Recipe:
     """Return AdamW with smoothed labels; a small data set is passed more often."""
     epochs = 100 if counts.samples < 500 else 30
     return Recipe(
-        epochs=max(1, round(epochs * effort)),
+        epochs=epochs,
         batch=min(64, max(2, counts.samples // 4)),
         smooth=0.05,
     )

@@ -41,10 +41,10 @@ def collate(samples: Sequence[ClipSample]) -> Batch:
     return Batch(clips, labels, tuple(sample.key for sample in samples))
 
 
-def recipe(counts: Counts, effort: float) -> Recipe:
+def recipe(counts: Counts) -> Recipe:
     """Return AdamW with batches of 32."""
     return Recipe(
-        epochs=max(1, round(30 * effort)),
+        epochs=30,
         batch=min(32, max(2, counts.samples // 4)),
         rate=2e-3 if counts.samples > 1000 else 1e-3,
     )

@@ -105,10 +105,10 @@ def answered(sample: Boxed, output: Sequence[Mapping[str, Tensor]]) -> Boxed:
     )
 
 
-def recipe(counts: Counts, effort: float) -> Recipe:
+def recipe(counts: Counts) -> Recipe:
     """Return AdamW with batches of 8."""
     return Recipe(
-        epochs=max(1, round(12 * effort)),
+        epochs=12,
         batch=min(8, max(1, counts.samples // 2)),
         rate=2e-3 if counts.samples > 1000 else 5e-4,
     )

@@ -89,10 +89,10 @@ class MapsOverlap(MapOverlap):
         return [judged for one, map, key in each for judged in super().add(one, map[None], (key,))]
 
 
-def recipe(counts: Counts, effort: float) -> Recipe:
+def recipe(counts: Counts) -> Recipe:
     """Return AdamW with batches of 32."""
     return Recipe(
-        epochs=max(1, round(40 * effort)),
+        epochs=40,
         batch=min(32, max(2, counts.samples // 4)),
         rate=3e-3 if counts.samples > 1000 else 1e-3,
     )

@@ -82,8 +82,7 @@ class Task:
     - `answered(sample, output)`: a fitted sample with the network's labels instead of the true
       ones, to be drawn, by the answer to it alone; None where a label is a word.
     - `measure(classes, points)`: a new, empty measure.
-    - `recipe(counts, effort)`: defaults for so much data. `augmentations`: those of training, in
-      order.
+    - `recipe(counts)`: defaults for so much data. `augmentations`: those of training, in order.
     """
 
     name: str
@@ -96,6 +95,6 @@ class Task:
     objective: Callable[[Recipe, Counts], Objective]
     answer: Callable[[nn.Module, Any], Any]
     measure: Callable[[tuple[str, ...], tuple[str, ...]], Measure]
-    recipe: Callable[[Counts, float], Recipe]
+    recipe: Callable[[Counts], Recipe]
     augmentations: tuple[Augmentation, ...]
     answered: Callable[[Any, Any], Any] | None = None

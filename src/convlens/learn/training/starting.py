@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import platform
 import warnings
 from contextlib import suppress
@@ -15,7 +16,7 @@ from torch import nn
 
 from convlens.learn.data.samples import Boxed
 from convlens.learn.data.splits import Data, at_rate
-from convlens.learn.locking import is_ours, make_folder
+from convlens.learn.locking import in_use, is_ours, make_folder
 from convlens.learn.opening import Opened, open_network, opened_module
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
@@ -59,8 +60,8 @@ def train(
     - `data`: a path (see `find_data`), a `Data`, a collection of samples, a data set of torch, or a
       tuple of two of these: one to train on, one held out. Also the name of data made here
       ("digits", "shapes"); None for what a shipped network was trained on.
-    - `recipe`: by default, the task's own for so much data, times `effort`; `fields` are changes to
-      it, as in `train("resnet18", "photos", epochs=5)`.
+    - `recipe`: by default, the task's own for so much data. Its epochs are multiplied by `effort`;
+      `fields` are changes to it, as in `train("resnet18", "photos", epochs=5)`.
     - `weights`: what a network of the zoo begins from, "DEFAULT" for the released ones or a file;
       None for random ones. A head for other categories is replaced by a new one; of a file of your
       own, a warning says so. `task`: by default the network's, else the first that learns from
@@ -92,8 +93,18 @@ def train(
     _check_fits(network, found, samples)
     _warn_of_many(found, samples)
     recipe = recipe or (made.recipe if made and data in (None, made.data) else None)
-    recipe = replace(recipe or found.recipe(Counts.of(samples.train), effort), **fields)
+    recipe = _with_effort(recipe or found.recipe(Counts.of(samples.train)), effort)
+    recipe = replace(recipe, **fields)
     return _Start(network, samples, found, recipe, weights, classes).training(out, before)
+
+
+def _with_effort(recipe: Recipe, effort: float) -> Recipe:
+    """Return a recipe whose epochs are multiplied; the schedule goes with them."""
+    if not (math.isfinite(effort) and effort > 0):
+        raise ValueError(
+            f"`effort` (={effort}) must be above 0, as it multiplies the epochs; use 1"
+        )
+    return replace(recipe, epochs=max(1, round(recipe.epochs * effort)))
 
 
 def _known_task(network: nn.Module | str, name: str | None) -> Task | None:
@@ -299,9 +310,15 @@ def _facts_before(folder: RunFolder | None) -> RunFacts | None:
 
 
 def _begun(folder: RunFolder, before: RunFacts | None, facts: RunFacts) -> RunFacts:
-    """Begin a run in its folder, or check that it is the one that was begun there."""
-    if before is None:
+    """Begin a run in its folder, or check that it is the one that was begun there.
+
+    One that took no step to its end, as its data or its flags were wrong, is begun again.
+    """
+    is_empty = folder.last_step() is None and not folder.history.exists()
+    if before is None or (is_empty and not in_use(folder.path)):
         make_folder(folder.path)
+        for old in folder.examples():
+            old.unlink(missing_ok=True)
         folder.write_facts(facts)
         return facts
     _check_same(before, facts, folder)
