@@ -1,4 +1,4 @@
-"""Run measurements, by default all except compute's, and print one table or JSON."""
+"""Run measurements, by default all that take seconds, and print one table or JSON."""
 
 import ast
 import importlib
@@ -23,10 +23,15 @@ MODULES = {
     "predict": "learn",
     "training": "learn",
     "measuring": "learn",
+    "fashion": "learn",
+    "kills": "learn",
     "boxes": "zoo",
     "outliers": "compute",
 }
 """The measurements by name, each with the folder that its file is in."""
+
+BY_NAME = ("fashion", "kills")
+"""Those that take minutes, and must be named."""
 
 HELP = ("-h", "--help")
 
@@ -50,7 +55,7 @@ def main() -> None:
         print(usage(asked or ("compute", *MODULES)))
         return
     figures = []
-    for name in asked or MODULES:
+    for name in asked or [name for name in MODULES if name not in BY_NAME]:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         figures += importlib.import_module(f"bench.{MODULES[name]}.{name}").measure()
     if "--json" in given:
@@ -62,7 +67,8 @@ def main() -> None:
 
 def usage(names: Sequence[str]) -> str:
     """Return how to call this, and what each measurement measures, without importing any."""
-    lines = ["./run bench [NAME...] [--json]    all but compute when no NAME is given", ""]
+    usual = f"all but compute, {' and '.join(BY_NAME)} when no NAME is given"
+    lines = [f"./run bench [NAME...] [--json]    {usual}", ""]
     for name in names:
         whole = HERE / "compute" / "__init__.py"
         file = whole if name == "compute" else HERE / MODULES[name] / f"{name}.py"

@@ -28,11 +28,13 @@ from convlens.zoo import model
 NAME = "fashion_mnist"
 
 
-def measure(epochs: int | None = None) -> list[Figure]:
-    """Train by both ways, and compare the seconds; the notes have the shares that are right."""
-    recipe = SHIPPED[NAME].recipe
-    if epochs is not None:
-        recipe = replace(recipe, epochs=epochs)
+def measure() -> list[Figure]:
+    """Train both ways, and compare the seconds; the note has the shares that are right."""
+    return compared(SHIPPED[NAME].recipe)
+
+
+def compared(recipe: Recipe) -> list[Figure]:
+    """Train both ways by a recipe."""
     plain_seconds, plain_right = _plain(recipe)
     seconds, right = _ours(recipe)
     note = f"{100 * right:.2f} % right, plain torch {100 * plain_right:.2f} %"
@@ -111,4 +113,6 @@ def _say(what: str, epoch: int, began: float, right: float) -> None:
 if __name__ == "__main__":
     from bench.figures import as_text
 
-    print(as_text(measure(int(sys.argv[1]) if len(sys.argv) > 1 else None)))
+    shipped = SHIPPED[NAME].recipe
+    epochs = int(sys.argv[1]) if len(sys.argv) > 1 else shipped.epochs
+    print(as_text(compared(replace(shipped, epochs=epochs))))

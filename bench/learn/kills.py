@@ -25,12 +25,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench.figures import Figure
 from convlens.learn.data.arrays import ArraySamples
 from convlens.learn.data.splits import Data
 from convlens.learn.recipe import Recipe
 from convlens.learn.training.starting import train
 
-__all__ = ["Killed", "end_of", "kill_and_resume", "network"]
+__all__ = ["Killed", "end_of", "kill_and_resume", "measure", "network"]
 
 RECIPE = Recipe(
     epochs=5, batch=12, rate=0.05, optimizer="sgd", ema=0.9, clip=1.0, threads=1, save=0.0, seed=3
@@ -99,6 +100,13 @@ def kill_and_resume(kills: int, seed: int = 0) -> Killed:
             done.ended += 1
             done.different += end_of(run) != expected
     return done
+
+
+def measure() -> list[Figure]:
+    """Return how many of the runs that were killed 200 times ended otherwise."""
+    found = kill_and_resume(200)
+    note = f"of {found.ended} runs, killed {found.kills} times, {found.in_writes} in a write"
+    return [Figure.of("killed runs that end otherwise", [found.different], "runs", 1.0, note)]
 
 
 def end_of(run: Path) -> list[bytes]:
