@@ -44,7 +44,7 @@ def assert_opens_as_measured(validation: Validation, page: Path, most: float) ->
     assert said
     for _, verb, run, file in said:
         assert (verb, run) == ("lab", str(validation.folder.path))
-        number = int(Path(file).name.split("-")[0])
+        number = int(re.split(r"[-.]", Path(file).name)[0])
         batch = validation.reading.batch(np.array([number]), None)
         expected = to_network(batch, validation.reading.preparation, torch.device("cpu"))
         assert (read_inputs(opened, file)[0] - expected).abs().max() <= most

@@ -229,13 +229,13 @@ def _images(key: str, pictures: Pictures) -> str:
     except (OSError, ValueError) as error:
         return f'<p class="missing">{_text(f"no picture: {reason(error)}")}</p>'
     kind = ' class="pixels"' if max(drawn[0].shape[:2]) < SMALL else ""
-    said = [""] if len(drawn) == 1 else ["said: ", "truth: "]
-    images = (
-        f'<img{kind} src="{source}" alt="{_text(f"{word}{key}")}">'
-        for word, source in zip(said, sources, strict=True)
+    if len(drawn) == 1:
+        return f'<img{kind} src="{sources[0]}" alt="{_text(key)}">'
+    both = "".join(
+        f'<span><img{kind} src="{source}" alt="{_text(f"{word}: {key}")}">{word}</span>'
+        for word, source in zip(("said", "truth"), sources, strict=True)
     )
-    both = "".join(images)
-    return both if len(drawn) == 1 else f'<span class="both">{both}</span>'
+    return f'<span class="both">{both}</span>'
 
 
 def _quoted(text: str) -> str:

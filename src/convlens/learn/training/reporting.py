@@ -93,9 +93,10 @@ class _PagePictures:
     def _file(self, key: str) -> Path:
         """Return the file of a sample beside the page, which is written the first time."""
         if key not in self.files:
+            place = self.places[key]
             name = re.sub(r"[^\w.-]+", "-", key).strip("-.")[-80:]
-            stem = self.folder / f"{self.places[key]}-{name or 'sample'}"
-            self.files[key] = write_sample(self.validation.reading, self.places[key], stem)
+            stem = self.folder / (str(place) if name in ("", str(place)) else f"{place}-{name}")
+            self.files[key] = write_sample(self.validation.reading, place, stem)
         return self.files[key]
 
 
