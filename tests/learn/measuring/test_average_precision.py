@@ -14,6 +14,8 @@ from torch import Tensor
 
 from convlens.learn.data.samples import Boxed
 from convlens.learn.measuring.average_precision import AveragePrecision
+from convlens.learn.measuring.coco import Evaluation
+from convlens.learn.measuring.figures import in_order
 from convlens.learn.measuring.measure import Judgement
 from convlens.zoo.detection.masks import paste_masks
 from tests.learn.measuring.coco_oracle import oracle
@@ -111,6 +113,19 @@ def test_boxes_masks_and_points_are_pycocotools(seed: int) -> None:
     assert len(values) == 10
     assert 0.02 < values["mask AP50"] < 0.98
     assert 0.02 < values["point AP50"] < 0.98
+
+
+def test_points_that_are_measured_change_nothing_of_masks_after_them() -> None:
+    """The library keeps in its rows which figures points ignore."""
+    outputs, targets, keys = pictures(1)
+    measure = AveragePrecision(CLASSES, POINTS, masks=True)
+    measure.add(without(outputs, "masks"), targets, keys)
+    evaluation = Evaluation(in_order(measure.state()))
+    first, boxes = evaluation.masks().values, evaluation.boxes().values
+    evaluation.points(measure.sigmas)
+    assert (evaluation.masks().values == first).all()
+    evaluation.points(measure.sigmas)
+    assert (evaluation.boxes().values == boxes).all()
 
 
 def test_whole_masks_measure_as_those_over_boxes() -> None:

@@ -85,18 +85,17 @@ class AveragePrecision:
         self._arrays.merge(state)
 
     def values(self) -> dict[str, float]:
-        """Return the average precisions by name, that of boxes at all IoUs first."""
+        """Return the average precisions by name: of masks or points first, if they are measured."""
         evaluation = Evaluation(in_order(self.state()))
-        boxes = evaluation.boxes()
-        values = {"AP": boxes.mean(), "AP50": boxes.mean(0.5), "AP75": boxes.mean(0.75)}
-        values |= {f"AP {area}": boxes.mean(area=area) for area in AREAS if area != "all"}
+        boxes, values = evaluation.boxes(), dict[str, float]()
         if self.masks:
             masks = evaluation.masks()
             values |= {"mask AP": masks.mean(), "mask AP50": masks.mean(0.5)}
         if self.points:
             points = evaluation.points(self.sigmas)
             values |= {"point AP": points.mean(), "point AP50": points.mean(0.5)}
-        return values
+        values |= {"AP": boxes.mean(), "AP50": boxes.mean(0.5), "AP75": boxes.mean(0.75)}
+        return values | {f"AP {area}": boxes.mean(area=area) for area in AREAS if area != "all"}
 
     def by_class(self) -> dict[str, float]:
         """Return the AP of the boxes of each class."""

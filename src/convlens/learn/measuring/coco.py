@@ -78,7 +78,7 @@ class Evaluation:
             "images": [{"id": i + 1} for i in range(len(state["found"]))],
             "categories": [{"id": label} for label in self._classes.tolist()],
         }
-        self._evaluations: dict[str, Any] = {}
+        self._last: tuple[str, Any] | None = None
         self._sides = []
         with _uncollected():
             for rows in (self._true_rows(), self._found_rows()):
@@ -123,14 +123,18 @@ class Evaluation:
         return Precisions(np.asarray(evaluation.eval["precision"])[..., 0], self._classes)
 
     def _evaluation(self, kind: str) -> Any:
-        """Return the library's evaluation of a kind; that of another time has its rows sorted."""
+        """Return the library's evaluation of a kind; one right after another need not sort rows.
+
+        Of points it marks rows to be ignored, which those of another kind then sorts again.
+        """
         from faster_coco_eval import COCOeval_faster
 
-        if kind in self._evaluations:
-            self._evaluations[kind]._prepare = lambda: None
+        if self._last is None or self._last[0] != kind:
+            self._last = kind, COCOeval_faster(*self._sides, kind)
         else:
-            self._evaluations[kind] = COCOeval_faster(*self._sides, kind)
-        return self._evaluations[kind]
+            vars(self._last[1]).pop("computeIoU", None)  # ours, of another time
+            self._last[1]._prepare = lambda: None
+        return self._last[1]
 
     def _true_rows(self) -> Rows:
         state = self._state
