@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from convlens.cli.beside import LabBeside
+from convlens.cli.memory import keep_freed_memory
 from convlens.cli.options import Json, NetworkName
 from convlens.cli.printing import error_stream, print_json
 from convlens.cli.recipes import AS_THE_TASK, RecipeFlags
@@ -71,6 +72,7 @@ def train(
     """Train a network on labelled data; the same command goes on with a stopped run."""
     from convlens.learn.training.starting import train as start
 
+    keep_freed_memory()
     folder = out or _folder_for(network)
     events = _events(folder) if tensorboard else nullcontext()
     asked: dict[str, Any] = {"weights": weights, "classes": classes, "task": task}

@@ -120,14 +120,17 @@ class Preparation:
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """Return the float32 input for pixels uint8 (n, c, *space), on their device."""
-        x = pixels.float()
-        # The data set counts ink in sixteenths, of which 255 is not a multiple, so round to them.
-        x = (x * (16 / 255)).round() / 16 if self.ink else x / 255
+        x = pixels.to(torch.float32, copy=True)
+        if self.ink:
+            # The data counts ink in sixteenths, of which 255 is not a multiple, so round to them.
+            x = x.mul_(16 / 255).round_().div_(16)
+        else:
+            x = x.div_(255)
         each = (1, -1, *(1,) * (x.ndim - 2))
         if self.mean is not None:
-            x = x - torch.tensor(self.mean, device=x.device).reshape(each)
+            x = x.sub_(torch.tensor(self.mean, device=x.device).reshape(each))
         if self.std is not None:
-            x = x / torch.tensor(self.std, device=x.device).reshape(each)
+            x = x.div_(torch.tensor(self.std, device=x.device).reshape(each))
         return x
 
     def seen(self, picture: Picture) -> tuple[float, float, float, float]:
