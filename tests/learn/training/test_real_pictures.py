@@ -48,7 +48,7 @@ def test_a_frozen_body_and_a_new_head_tell_photographs_apart(tmp_path: Path) -> 
         tmp_path / "photos",
         out=tmp_path / "run",
         weights=real("mobilenet_v2-b0353104.pth"),
-        epochs=4,
+        epochs=2,
         batch=16,
         rate=3e-3,
         freeze=-1,
