@@ -4,7 +4,7 @@
 
 Both train the shipped network by its recipe, on as many threads as torch has, one after the other.
 The plain one is what its users write: tensors in memory, a batch cut by a random permutation and
-mirrored at random, autocast, channels last, the schedule and the optimizer of torch.
+mirrored at random, autocast, channels last; torch's schedule, optimizer and average of weights.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bench.figures import Figure
 from convlens.learn.data.arrays import ArraySamples
@@ -72,6 +73,9 @@ def _plain(recipe: Recipe) -> tuple[float, float]:
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda k: (k + 1) / warm if k < warm else max(0, steps - k) / (steps - warm)
     )
+    average = AveragedModel(
+        network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True
+    )
     right = 0.0
     for epoch in range(recipe.epochs):
         network.train()
@@ -88,7 +92,8 @@ def _plain(recipe: Recipe) -> tuple[float, float]:
             loss.backward()
             optimizer.step()
             schedule.step()
-        right = _right(network, held_out, truth)
+            average.update_parameters(network)
+        right = _right(average, held_out, truth)
         _say("plain torch", epoch + 1, began, right)
     return time.perf_counter() - began, right
 

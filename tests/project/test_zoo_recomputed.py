@@ -19,7 +19,7 @@ QUICK = (
 """One of each make, in the ordinary suite."""
 
 SMALL = (
-    *("fashion_mnist", "shapes_resnet", "shapes_unet", "shapes_clips"),
+    *("fashion_mnist", "shapes_resnet", "shapes_mobilenet", "shapes_unet", "shapes_clips"),
     *("shapes_boxes", "shapes_masks", "shapes_keypoints"),
 )
 """Those that are made for data sets that are learned on this machine."""

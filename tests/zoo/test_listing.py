@@ -20,6 +20,7 @@ UNRELEASED = {
     "mobilenet_v3_small_075": ("classification", 1_653_920),
     "fashion_mnist": ("classification", 136_498),
     "shapes_resnet": ("classification", 261_536),
+    "shapes_mobilenet": ("classification", 615_888),
     "shapes_unet": ("semantic segmentation", 546_425),
     "shapes_clips": ("video classification", 116_654),
     "shapes_boxes": ("detection", 710_643),

@@ -209,7 +209,7 @@ def _run_opened(folder: RunFolder, weights: str | Path | None) -> Opened:
         if facts.network in NETWORKS:
             entry = NETWORKS[facts.network]
             outputs = facts.outputs if entry.classes else None
-            points = len(facts.points) if entry.points else None
+            points = (len(facts.points) or None) if entry.points else None
             network = model(facts.network, None, outputs, points=points)
         else:
             network = own_network(facts.network).eval()

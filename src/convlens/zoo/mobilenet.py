@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from convlens.zoo.layers import Norm, conv_norm, draw_weights
 from convlens.zoo.weights.drawn import TrackedModule
 
-__all__ = ["MOBILENETS", "MobileNetV3", "MobileNetVariant", "mobilenet", "mobilenet_features"]
+__all__ = [
+    "MOBILENETS",
+    "SMALL",
+    "MobileNetV3",
+    "MobileNetVariant",
+    "mobilenet",
+    "mobilenet_features",
+]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from convlens.zoo.mobilenet import MOBILENETS, mobilenet
 from convlens.zoo.mobilenet_v2 import MobileNetV2
 from convlens.zoo.resnet import RESNETS, resnet
 from convlens.zoo.segmentation import SEGMENTERS, segmenter
-from convlens.zoo.shapes import ShapesClips, ShapesResNet, ShapesUNet
+from convlens.zoo.shapes import ShapesClips, ShapesResNet, ShapesUNet, shapes_mobilenet
 from convlens.zoo.shipped import DIGITS, shipped_weights
 from convlens.zoo.small import Digits, Filters, digits, filters
 from convlens.zoo.vgg import VGGS, vgg
@@ -126,6 +126,13 @@ NETWORKS: dict[str, Network] = {
         replace(OF_SHAPES, example="figure.png"),
         FIGURES,
         shipped=shipped_weights("shapes_resnet"),
+    ),
+    "shapes_mobilenet": Network(
+        lambda name, classes: shapes_mobilenet(classes),
+        *("classification", 8, MOBILENET_HEAD),
+        replace(OF_SHAPES, example="figure.png"),
+        FIGURES,
+        shipped=shipped_weights("shapes_mobilenet"),
     ),
     "shapes_unet": Network(
         lambda name, classes: ShapesUNet(classes),

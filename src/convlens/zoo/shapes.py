@@ -1,7 +1,8 @@
 """Define small networks for the made-up figures of `convlens.learn.data.shapes`.
 
 They can be trained in minutes on one core. A figure covers a tenth of its picture, and a mean over
-the map would drown it. So the classifiers take the maximum over space.
+the map would drown it. So the classifiers take the maximum over space, but for the MobileNet, whose
+last maps are 3 x 3.
 """
 
 from __future__ import annotations
@@ -12,10 +13,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlens.zoo.layers import conv_norm, draw_weights
+from convlens.zoo.mobilenet import SMALL, MobileNetV3, MobileNetVariant
 from convlens.zoo.resnet import halving
 from convlens.zoo.weights.drawn import TrackedModule
 
-__all__ = ["ShapesClips", "ShapesResNet", "ShapesUNet"]
+__all__ = ["ShapesClips", "ShapesResNet", "ShapesUNet", "shapes_mobilenet"]
+
+
+def shapes_mobilenet(classes: int = 8) -> MobileNetV3:
+    """Return a MobileNetV3-Small of width 0.75 whose hidden layer has 144 numbers instead of 768.
+
+    >>> sum(parameter.numel() for parameter in shapes_mobilenet().parameters())
+    615888
+    """
+    return MobileNetV3(MobileNetVariant(SMALL, 192, 0.75), classes)
 
 
 class ShapesResNet(TrackedModule):

@@ -23,7 +23,7 @@ SHIPPED: dict[str, Shipped] = {
     "fashion_mnist": Shipped(
         "fashion-mnist",
         Recipe(
-            epochs=9,
+            epochs=8,
             batch=256,
             rate=0.15,
             optimizer="sgd",
@@ -31,6 +31,7 @@ SHIPPED: dict[str, Shipped] = {
             warmup=0.15,
             decay=5e-4,
             clip=0.0,
+            ema=0.995,
             augmentations=("mirror",),
             precision="bfloat16",
         ),
@@ -38,6 +39,9 @@ SHIPPED: dict[str, Shipped] = {
     "shapes_resnet": Shipped(
         "shapes",
         Recipe(epochs=8, rate=3e-3, smooth=0.05, augmentations=("mirror",), precision="bfloat16"),
+    ),
+    "shapes_mobilenet": Shipped(
+        "shapes", Recipe(epochs=12, rate=3e-3, smooth=0.05, augmentations=("mirror",))
     ),
     "shapes_boxes": Shipped(
         "shapes", Recipe(epochs=2, batch=8, rate=2e-3, augmentations=("mirror",))

@@ -235,7 +235,7 @@ class _Start:
             warnings.filterwarnings("ignore", "`(classes|points)`")
             entry = NETWORKS[network]
             count = self._outputs() if entry.classes else None
-            points = len(self.data.train.points) if entry.points else None
+            points = (len(self.data.train.points) or None) if entry.points else None
             begun = None if weights in (None, "none") else weights
             built = model(network, begun, count, points=points, new_head=True)
             return replace(opened_module(built), name=network)
