@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
             set_option = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
             for option in (TRIM_THRESHOLD, MMAP_THRESHOLD):
                 set_option(option, 2**22)
+            os.environ["MALLOC_TRIM_THRESHOLD_"] = str(2**22)  # `convlens train` keeps to it
         config.pluginmanager.register(Collector())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 __all__ = ["keep_freed_memory"]
@@ -10,14 +11,18 @@ __all__ = ["keep_freed_memory"]
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Of glibc's `mallopt`, see mallopt(3)."""
 
+SETTING = "MALLOC_TRIM_THRESHOLD_"
+"""The variable by which a user settles the same, see mallopt(3)."""
+
 
 def keep_freed_memory() -> None:
     """Let glibc hand out again what was freed, as each step needs the same memory once more.
 
     Left to itself it gives large blocks back to the system, which fills each new page with zeros:
-    2 to 8 % of a step on a CPU. Elsewhere nothing happens.
+    2 to 8 % of a step on a CPU. Elsewhere, and where the user's own settings say what to keep,
+    nothing happens.
     """
-    if sys.platform == "linux":
+    if sys.platform == "linux" and SETTING not in os.environ:
         set_option = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
         for option in (TRIM_THRESHOLD, MMAP_THRESHOLD):
             set_option(option, 2**30)
