@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -185,7 +186,14 @@ class _Running:
         self.stepper.begin()
         samples = len(self.training.data.held_out)
         line = LayersLine(progress.step, progress.epoch, samples, layers, units.counts())
-        deciding = next(iter(values.values()), 0.0)
+        name, deciding = next(iter(values.items()), ("", 0.0))
+        if math.isnan(deciding):
+            warnings.warn(
+                f"{name} is no number, as nothing that is held out can be compared; the weights of "
+                "the last epoch count as the best",
+                UserWarning,
+                stacklevel=2,
+            )
         before = self.counters.best
         if before is not None and math.isnan(before):  # a measure of nothing
             before = None
