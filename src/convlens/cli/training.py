@@ -248,7 +248,9 @@ def _print_end(training: Training, reached: Progress | None, folder: str) -> Non
     if reached is None:
         print(f"nothing is left to train in {folder}")
     else:
-        name, best = next(iter(reached.values)), reached.best or 0.0
+        from convlens.learn.measuring.measure import deciding
+
+        name, best = deciding(reached.values), reached.best or 0.0
         print(f"best {name} {best:.4f} of {len(training.data.held_out):,} held-out samples")
     print(f"its mistakes:     {_report(training, folder)}")
     print(f"open it:          convlens lab {folder}")

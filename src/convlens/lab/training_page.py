@@ -25,6 +25,7 @@ from convlens.learn.measuring.layers import (
     median_gradient,
     read_layers,
 )
+from convlens.learn.measuring.measure import deciding
 from convlens.learn.measuring.report import SMALL, curves
 from convlens.learn.run_folder import RunFacts
 
@@ -114,12 +115,12 @@ def _tiles(history: Sequence[HistoryLine]) -> str:
     if not history:
         return "<p>The first epoch is under way.</p>"
     last = history[-1]
-    deciding = next(iter(last.measures), "")
-    found = {deciding: _number(last.measures[deciding])} if deciding else {}
-    if deciding:
-        seen = [line.measures[deciding] for line in history if deciding in line.measures]
+    name = deciding(last.measures)
+    found = {name: _number(last.measures[name])} if name else {}
+    if name:
+        seen = [line.measures[name] for line in history if name in line.measures]
         best = max((value for value in seen if not math.isnan(value)), default=math.nan)
-        found[f"best {deciding}"] = _number(best)
+        found[f"best {name}"] = _number(best)
     found |= {"loss": _number(last.loss), "rate": f"{last.rate:.3g}", "time": clock(last.seconds)}
     tiles = (f"<div><dt>{_text(k)}</dt><dd>{v}</dd></div>" for k, v in found.items())
     return f'<dl class="values">{"".join(tiles)}</dl>'

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-__all__ = ["Judgement", "Measure", "State"]
+__all__ = ["Judgement", "Measure", "State", "deciding"]
 
 State = dict[str, NDArray[Any]]
 """All that a measure has added up, by name."""
@@ -48,7 +49,7 @@ class Measure(Protocol):
         """Add what another process, or an earlier one, added up."""
 
     def values(self) -> dict[str, float]:
-        """Return the measures by name, the one that decides which checkpoint is best first.
+        """Return the measures by name, the one that decides which is best first; see `deciding`.
 
         One that nothing was counted for is not a number.
         """
@@ -58,3 +59,15 @@ class Measure(Protocol):
 
     def notes(self) -> tuple[str, ...]:
         """Return sentences on the rules by which it was measured."""
+
+
+def deciding(values: Mapping[str, float]) -> str:
+    """Return the name of the measure that decides what is best: the first that is a number.
+
+    It is the first of all if none is, and "" without any.
+
+    >>> deciding({"point AP": math.nan, "AP": 0.5}), deciding({"AP": math.nan})
+    ('AP', 'AP')
+    """
+    known = (name for name, value in values.items() if not math.isnan(value))
+    return next(known, next(iter(values), ""))

@@ -19,6 +19,7 @@ from convlens.learn.locking import alone, not_written
 from convlens.learn.measuring.history import cut_history
 from convlens.learn.measuring.layers import LayerNumbers, LayersLine, cut_layers
 from convlens.learn.measuring.lines import add_line
+from convlens.learn.measuring.measure import deciding
 from convlens.learn.modes import mode
 from convlens.learn.preparing import Preparation
 from convlens.learn.recipe import Recipe
@@ -186,8 +187,9 @@ class _Running:
         self.stepper.begin()
         samples = len(self.training.data.held_out)
         line = LayersLine(progress.step, progress.epoch, samples, layers, units.counts())
-        name, deciding = next(iter(values.items()), ("", 0.0))
-        if math.isnan(deciding):
+        name = deciding(values)
+        reached = values.get(name, 0.0)
+        if math.isnan(reached):
             warnings.warn(
                 f"{name} is no number, as nothing that is held out can be compared; the weights of "
                 "the last epoch count as the best",
@@ -197,10 +199,10 @@ class _Running:
         before = self.counters.best
         if before is not None and math.isnan(before):  # a measure of nothing
             before = None
-        is_best = before is None or deciding >= before  # of equals, the one that learned longer
+        is_best = before is None or reached >= before  # of equals, the one that learned longer
         if is_best:
-            self.counters.best = deciding
-        if before is None or deciding > before:
+            self.counters.best = reached
+        if before is None or reached > before:
             self.counters.best_epoch = progress.epoch
         best = self.counters.best
         return replace(progress, values=values, best=best, is_best=is_best, layers=line)
