@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""Of glibc's `mallopt`."""
-
 SPARE = 200 * 2**20
 """The bytes by which a process may grow before what is out of reach is collected."""
 
@@ -27,12 +24,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
         import torch
 
+        from convlens.cli.memory import SETTING, keep_freed_memory
+
         torch.set_num_threads(1)
-        if sys.platform == "linux":
-            set_option = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
-            for option in (TRIM_THRESHOLD, MMAP_THRESHOLD):
-                set_option(option, 2**22)
-            os.environ["MALLOC_TRIM_THRESHOLD_"] = str(2**22)  # `convlens train` keeps to it
+        keep_freed_memory(2**22)
+        os.environ.setdefault(SETTING, str(2**22))  # `convlens train` keeps to it
         config.pluginmanager.register(Collector())
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 
+from convlens.learn.measuring.measure import deciding
 from convlens.learn.run_folder import RunFolder
 from convlens.learn.training.validation import validate
 from convlens.zoo.shipped import DATA
@@ -23,9 +24,9 @@ def ship(name: str, run: str, whole: bool = False) -> None:
     path = DATA / f"{name}.safetensors"
     validation = validate(run, weights="last")
     before = validation.values
-    deciding = next(iter(before))
+    name_of_best = deciding(before)
     facts = {"network": type(validation.opened.network).__name__}
-    facts[deciding] = f"{before[deciding]:.6f}"
+    facts[name_of_best] = f"{before[name_of_best]:.6f}"
     save_tensors(weights if whole else halved(weights), path, facts)
     after = validate(run, weights=path).values
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")

@@ -1,4 +1,4 @@
-"""Keep freed memory at hand, in a process that does nothing but train."""
+"""Settle how much freed memory a process keeps at hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["SETTING", "keep_freed_memory"]
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Of glibc's `mallopt`, see mallopt(3)."""
@@ -15,14 +15,14 @@ SETTING = "MALLOC_TRIM_THRESHOLD_"
 """The variable by which a user settles the same, see mallopt(3)."""
 
 
-def keep_freed_memory() -> None:
-    """Let glibc hand out again what was freed, as each step needs the same memory once more.
+def keep_freed_memory(most: int = 2**30) -> None:
+    """Let glibc hand out freed blocks of up to `most` bytes again, and give back larger ones.
 
-    Left to itself it gives large blocks back to the system, which fills each new page with zeros:
-    2 to 8 % of a step on a CPU. Elsewhere, and where the user's own settings say what to keep,
-    nothing happens.
+    Each step of a training needs the same memory once more. Left to itself glibc gives large blocks
+    back to the system, which fills each new page with zeros: 2 to 8 % of a step on a CPU. Where
+    there is no glibc, or the user's own settings say what to keep, nothing happens.
     """
     if sys.platform == "linux" and SETTING not in os.environ:
         set_option = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
         for option in (TRIM_THRESHOLD, MMAP_THRESHOLD):
-            set_option(option, 2**30)
+            set_option(option, most)

@@ -51,7 +51,7 @@ def train(
         Parameter(help="Begin from these weights: DEFAULT, a file, or none for random ones."),
     ] = None,
     classes: Annotated[
-        int | None, Parameter(help="Give the network outputs for this many categories.")
+        int | None, Parameter(help="How many categories the data must have.")
     ] = None,
     task: Annotated[str | None, Parameter(help="What to learn, if that is open.")] = None,
     effort: Annotated[

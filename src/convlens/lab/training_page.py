@@ -9,10 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from convlens.files import printed
 from convlens.lab.following import FollowedRun
 from convlens.learn.locking import in_use
-from convlens.learn.measuring.history import HistoryLine, clock, read_history
+from convlens.learn.measuring.history import HistoryLine, clock, number, read_history
 from convlens.learn.measuring.layers import (
     DEAD,
     EXPLODING,
@@ -26,7 +25,7 @@ from convlens.learn.measuring.layers import (
     read_layers,
 )
 from convlens.learn.measuring.measure import deciding
-from convlens.learn.measuring.report import SMALL, curves
+from convlens.learn.measuring.report import SMALL, curves, shown_text, tiles
 from convlens.learn.run_folder import RunFacts
 
 __all__ = ["page_of", "style"]
@@ -73,7 +72,7 @@ def page_of(run: FollowedRun, token: str) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'{again}<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(str(folder.path))}: training</title>\n"
+        f"<title>{shown_text(str(folder.path))}: training</title>\n"
         '<link rel="icon" href="data:,">\n<link rel="stylesheet" href="/training.css">\n'
         "</head>\n<body>\n<main>\n"
         + "\n".join(filter(None, sections))
@@ -97,7 +96,7 @@ class _Links:
 
     def layer(self, name: str) -> str:
         """Return the name of a layer, or of a call of one, as a link to its maps."""
-        return f'<a href="{self.to("/training/stage", at=name)}">{_text(name)}</a>'
+        return f'<a href="{self.to("/training/stage", at=name)}">{shown_text(name)}</a>'
 
 
 def _head(path: str, facts: RunFacts, history: Sequence[HistoryLine], is_training: bool) -> str:
@@ -108,7 +107,7 @@ def _head(path: str, facts: RunFacts, history: Sequence[HistoryLine], is_trainin
         else ("It is not training now.")
     )
     said = f"{facts.network or 'a module'} learns {facts.task} from {facts.data}. Epochs: {done}."
-    return f"<h1>{_text(path)}</h1><p>{_text(said)} {now}</p>"
+    return f"<h1>{shown_text(path)}</h1><p>{shown_text(said)} {now}</p>"
 
 
 def _tiles(history: Sequence[HistoryLine]) -> str:
@@ -116,20 +115,19 @@ def _tiles(history: Sequence[HistoryLine]) -> str:
         return "<p>The first epoch is under way.</p>"
     last = history[-1]
     name = deciding(last.measures)
-    found = {name: _number(last.measures[name])} if name else {}
+    found = {name: number(last.measures[name])} if name else {}
     if name:
         seen = [line.measures[name] for line in history if name in line.measures]
         best = max((value for value in seen if not math.isnan(value)), default=math.nan)
-        found[f"best {name}"] = _number(best)
-    found |= {"loss": _number(last.loss), "rate": f"{last.rate:.3g}", "time": clock(last.seconds)}
-    tiles = (f"<div><dt>{_text(k)}</dt><dd>{v}</dd></div>" for k, v in found.items())
-    return f'<dl class="values">{"".join(tiles)}</dl>'
+        found[f"best {name}"] = number(best)
+    found |= {"loss": number(last.loss), "rate": f"{last.rate:.3g}", "time": clock(last.seconds)}
+    return tiles(found)
 
 
 def _wrong(line: LayersLine, links: _Links) -> str:
     """Return what is wrong in the layers, the worst first; each leads to its layer."""
     found = [
-        f"<li>{links.layer(fault.layer)}{_text(fault.sentence.removeprefix(fault.layer))}</li>"
+        f"<li>{links.layer(fault.layer)}{shown_text(fault.sentence.removeprefix(fault.layer))}</li>"
         for fault in faults(line)
     ]
     said = f'<ul class="faults">{"".join(found)}</ul>' if found else "<p>Nothing stands out.</p>"
@@ -226,11 +224,3 @@ def _unit_cells(one: UnitCount) -> tuple[str, ...]:
         f'<rect class="bar" x="6" y="3" width="{width:.1f}" height="8"/></svg>'
     )
     return (f"{one.dead:,}", f"{one.channels:,}", bar)
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4f}"
-
-
-def _text(text: str) -> str:
-    return escape(printed(text))

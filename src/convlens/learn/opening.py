@@ -152,12 +152,8 @@ def _as_it_says(network: nn.Module, name: str) -> Opened:
     facts = getattr(network, "released", None)
     inputs = facts.inputs if isinstance(facts, Weights) else getattr(network, "inputs", None)
     if isinstance(inputs, Inputs) and getattr(network, "preparation", None) is None:
-        points = getattr(facts if isinstance(facts, Weights) else network, "keypoint_names", None)
         opened = _opened_as(inputs, name, network, categories)
-        found = getattr(network, "points", None)
-        return dataclasses.replace(
-            opened, keypoints=points if points and found in (None, len(points)) else None
-        )
+        return dataclasses.replace(opened, keypoints=getattr(network, "keypoint_names", None))
     preparation = _own_preparation(network, name)
     example = None if preparation is None else DATA / "cat.jpg"
     return Opened(name, network, preparation, categories, example)

@@ -76,8 +76,8 @@ def model(
     if isinstance(network, TrackedModule):
         network.random_parts = EVERYTHING  # until they are loaded
     if path is not None:
-        _fill(network, entry, path, changed, new_head)
-    _name(network, entry, path, changed)
+        _fill(network, path, changed, new_head)
+    _name(network, path, changed)
     return network.eval()
 
 
@@ -157,24 +157,24 @@ class _Changed:
         return "" if self.points is None else f"`points` (={self.points})"
 
 
-def _name(network: Any, entry: Network, path: Path | None, changed: _Changed) -> None:
-    """Give a network the facts about its weights, its inputs, and the names of its outputs."""
-    names = entry.categories
+def _name(network: Any, path: Path | None, changed: _Changed) -> None:
+    """Give a network the facts about its weights or inputs, and the names that fit its outputs."""
+    entry = changed.entry
+    names, points = entry.categories, entry.keypoint_names
     if entry.weights:
         network.released = _facts(entry, path)
-        names = network.released.categories
+        names, points = network.released.categories, network.released.keypoint_names
     else:
         network.inputs = entry.inputs
-        if entry.keypoint_names and changed.points is None:
-            network.keypoint_names = entry.keypoint_names
     if names and len(names) == changed.classes:
         network.categories = names
+    if points and changed.points is None:
+        network.keypoint_names = points
 
 
-def _fill(
-    network: nn.Module, entry: Network, path: Path, changed: _Changed, new_head: bool
-) -> None:
+def _fill(network: nn.Module, path: Path, changed: _Changed, new_head: bool) -> None:
     """Load a file into a network; warn if it was made for another number of classes or points."""
+    entry = changed.entry
     fresh, is_known = changed.heads if new_head else (), False
     if changed.said and (entry.weights or entry.shipped):
         read_weights(path)  # a fault of the file itself is reported first

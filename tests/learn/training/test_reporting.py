@@ -6,6 +6,7 @@ import re
 import shlex
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,20 +71,27 @@ def shapes_run(name: str, folder: Path) -> Validation:
     return validate(folder, few, weights=NETWORKS[name].shipped)
 
 
+def both(validation: Validation, number: int) -> tuple[Any, Any]:
+    """A sample with its labels, and with the network's."""
+    found = validation.answered(number)
+    assert found is not None
+    return found
+
+
 def test_boxes_masks_and_points_that_were_said_are_drawn_beside_the_truth(tmp_path: Path) -> None:
     validation = shapes_run("shapes_masks", tmp_path / "masks")
     shares = []
     for number in range(4):
-        true, said = validation.answered(number)
+        true, said = both(validation, number)
         near = overlaps(said.boxes.numpy(), true.boxes.numpy(), true.crowd.numpy())
         shares += near.max(1).tolist()
-        both = said.masks & true.masks[near.argmax(1)]
+        shared = said.masks & true.masks[near.argmax(1)]
         either = said.masks | true.masks[near.argmax(1)]
-        shares += (both.sum((1, 2)) / either.sum((1, 2))).tolist()
+        shares += (shared.sum((1, 2)) / either.sum((1, 2))).tolist()
     assert np.mean(np.array(shares) > 0.5) > 0.8
     page = write_report(validation, pen=labelled).read_text()
     assert page.count('alt="said: ') == page.count('alt="truth: ') == 4
-    true, said = shapes_run("shapes_keypoints", tmp_path / "points").answered(0)
+    true, said = both(shapes_run("shapes_keypoints", tmp_path / "points"), 0)
     near = overlaps(said.boxes.numpy(), true.boxes.numpy(), true.crowd.numpy()).argmax(1)
     off = (said.points - true.points[near])[..., :2].norm(dim=-1)[true.points[near][..., 2] > 0]
     assert off.median() < 6
@@ -92,7 +100,7 @@ def test_boxes_masks_and_points_that_were_said_are_drawn_beside_the_truth(tmp_pa
 
 def test_a_map_that_was_said_is_drawn_beside_the_truth(tmp_path: Path) -> None:
     validation = shapes_run("shapes_unet", tmp_path / "run")
-    true, said = validation.answered(1)
+    true, said = both(validation, 1)
     assert said.map.dtype == torch.uint8
     assert (said.map == true.map).float().mean() > 0.9
     assert (said.map != true.map).any()

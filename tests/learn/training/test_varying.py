@@ -48,7 +48,7 @@ class Watching(Photometric):
 def varied(sample: Any, *augmentations: Any, strength: float = 1.0, **others: Any) -> Any:
     task = others.get("task", CLASSES)
     variation = Variation.of(task, PREPARATION, augmentations, strength)
-    return variation.varied(sample, 0, 1, 7, strength)
+    return variation.varied(sample, 0, 1, 7)
 
 
 def test_values_are_changed_at_the_size_of_the_input() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from convlens.learn.measuring.lines import LineKind, cut_lines, finite, read_lines, real
 from convlens.tables import table
 
-__all__ = ["HistoryLine", "clock", "cut_history", "read_history", "summary"]
+__all__ = ["HistoryLine", "clock", "cut_history", "number", "read_history", "summary"]
 
 REAL = ("epoch", "loss", "rate", "seconds")
 
@@ -81,13 +81,14 @@ def summary(lines: Sequence[HistoryLine], *, most: int = 12) -> str:
 
 
 def _cells(line: HistoryLine, names: Sequence[str]) -> tuple[str, ...]:
-    measures = (_number(line.measures.get(name, math.nan)) for name in names)
+    measures = (number(line.measures.get(name, math.nan)) for name in names)
     rate = "–" if math.isnan(line.rate) else f"{line.rate:.3g}"
-    head = (f"{line.epoch:g}", f"{line.step:,}", _number(line.loss))
+    head = (f"{line.epoch:g}", f"{line.step:,}", number(line.loss))
     return (*head, *measures, rate, clock(line.seconds))
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a measure in four decimals, "–" for one that is not a number."""
     return "–" if math.isnan(value) else f"{value:.4f}"
 
 

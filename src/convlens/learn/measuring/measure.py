@@ -55,7 +55,7 @@ class Measure(Protocol):
         """
 
     def by_class(self) -> dict[str, float]:
-        """Return the first of the measures for each class by name, not a number without truth."""
+        """Return a measure for each class by name, not a number without truth."""
 
     def notes(self) -> tuple[str, ...]:
         """Return sentences on the rules by which it was measured."""

@@ -17,12 +17,12 @@ from convlens.files import printed
 from convlens.learn.measuring.accuracy import UNIT
 from convlens.learn.measuring.charts import calibration, curve
 from convlens.learn.measuring.confusions import confusion_table, largest_confusions
-from convlens.learn.measuring.history import HistoryLine
-from convlens.learn.measuring.measure import Judgement
+from convlens.learn.measuring.history import HistoryLine, number
+from convlens.learn.measuring.measure import Judgement, deciding
 from convlens.learn.measuring.thumbnails import MOST_BYTES, thumbnail
 from convlens.learn.sentences import reason
 
-__all__ = ["SMALL", "Measured", "curves", "lab_command", "report_page"]
+__all__ = ["SMALL", "Measured", "curves", "lab_command", "report_page", "shown_text", "tiles"]
 
 WORST, SAMPLE = 24, 12
 """How many mistakes and right answers a page shows."""
@@ -82,7 +82,7 @@ def report_page(
     """
     sections = [
         _head(measured),
-        _values(measured.values),
+        tiles({name: number(value) for name, value in measured.values.items()}),
         _confusions(measured),
         _by_class(measured.by_class),
         _training(measured.history),
@@ -105,16 +105,16 @@ def _head(measured: Measured) -> str:
     right = sum(judgement.right for judgement in judged)
     share = f" ({right / len(judged):.1%})" if judged else ""
     said = [f"{right:,} of {len(judged):,} answers are right{share}.", *measured.notes]
-    lines = "".join(f"<p>{_text(line)}</p>" for line in said)
-    return f"<h1>{_text(measured.run)}</h1>{lines}"
+    lines = "".join(f"<p>{shown_text(line)}</p>" for line in said)
+    return f"<h1>{shown_text(measured.run)}</h1>{lines}"
 
 
-def _values(values: Mapping[str, float]) -> str:
-    tiles = (
-        f"<div><dt>{_text(name)}</dt><dd>{_number(value)}</dd></div>"
-        for name, value in values.items()
+def tiles(values: Mapping[str, str]) -> str:
+    """Return values with their names next to each other as HTML, the first in a frame."""
+    rows = (
+        f"<div><dt>{shown_text(name)}</dt><dd>{value}</dd></div>" for name, value in values.items()
     )
-    return f'<dl class="values">{"".join(tiles)}</dl>'
+    return f'<dl class="values">{"".join(rows)}</dl>'
 
 
 def _confusions(measured: Measured) -> str:
@@ -150,7 +150,7 @@ def _by_class(by_class: Mapping[str, float]) -> str:
     left = len(known) - MOST_NAMED
     shown = [*known[:half], *known[-half:]] if left > 0 else known
     rows = "".join(
-        f'<tr><th scope="row">{_text(name)}</th><td class="number">{_number(value)}</td>'
+        f'<tr><th scope="row">{shown_text(name)}</th><td class="number">{number(value)}</td>'
         f'<td><i style="--share:{100 * max(0.0, min(value, 1.0)):.1f}%"></i></td></tr>'
         for value, name in shown
     )
@@ -160,7 +160,7 @@ def _by_class(by_class: Mapping[str, float]) -> str:
 
 def _training(history: Sequence[HistoryLine]) -> str:
     """Return curves of the loss and of the measure that decides, by epoch."""
-    name = next((name for line in history for name in line.measures), "")
+    name = deciding(history[-1].measures) if history else ""
     drawn = curves(history, ["loss", name])
     return f"<h2>Training</h2>{drawn}" if drawn else ""
 
@@ -174,7 +174,7 @@ def curves(history: Sequence[HistoryLine], names: Sequence[str]) -> str:
     for name in names:
         points = [(line.epoch, _of_line(line, name)) for line in history]
         drawn = curve(points, "epoch", name)
-        parts.append(f"<div><h3>{_text(name)}</h3>{drawn}</div>" if drawn else "")
+        parts.append(f"<div><h3>{shown_text(name)}</h3>{drawn}</div>" if drawn else "")
     return f'<div class="columns">{"".join(parts)}</div>' if any(parts) else ""
 
 
@@ -208,15 +208,15 @@ def _answers(
 def _figure(
     judgement: Judgement, pictures: Pictures, command: str, link: Callable[[str], str] | None
 ) -> str:
-    key, image = _text(judgement.key), _images(judgement.key, pictures)
+    key, image = shown_text(judgement.key), _images(judgement.key, pictures)
     if link is not None:
         begun = f'<a href="{escape(link(judgement.key))}">'
         key, image = f"{begun}{key}</a>", f"{begun}{image}</a>"
     return (
         f"<figure>{image}<figcaption>"
         f'<dl class="pair{"" if judgement.right else " bad"}"><dt>said</dt>'
-        f"<dd>{_text(judgement.said)}</dd><dt>truth</dt><dd>{_text(judgement.truth)}</dd></dl>"
-        f'<span class="key">{key}</span><code class="command">{_text(command)}</code>'
+        f"<dd>{shown_text(judgement.said)}</dd><dt>truth</dt><dd>{shown_text(judgement.truth)}</dd></dl>"
+        f'<span class="key">{key}</span><code class="command">{shown_text(command)}</code>'
         "</figcaption></figure>"
     )
 
@@ -227,12 +227,12 @@ def _images(key: str, pictures: Pictures) -> str:
         drawn = pictures(key)
         sources = [thumbnail(pixels, MOST_BYTES // len(drawn)) for pixels in drawn]
     except (OSError, ValueError) as error:
-        return f'<p class="missing">{_text(f"no picture: {reason(error)}")}</p>'
+        return f'<p class="missing">{shown_text(f"no picture: {reason(error)}")}</p>'
     kind = ' class="pixels"' if max(drawn[0].shape[:2]) < SMALL else ""
     if len(drawn) == 1:
-        return f'<img{kind} src="{sources[0]}" alt="{_text(key)}">'
+        return f'<img{kind} src="{sources[0]}" alt="{shown_text(key)}">'
     both = "".join(
-        f'<span><img{kind} src="{source}" alt="{_text(f"{word}: {key}")}">{word}</span>'
+        f'<span><img{kind} src="{source}" alt="{shown_text(f"{word}: {key}")}">{word}</span>'
         for word, source in zip(("said", "truth"), sources, strict=True)
     )
     return f'<span class="both">{both}</span>'
@@ -249,10 +249,6 @@ def _bytes(character: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
-def _text(text: str) -> str:
+def shown_text(text: str) -> str:
     """Return text of the data for HTML, with characters escaped that end or turn a line."""
     return escape(printed(text))
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4f}"

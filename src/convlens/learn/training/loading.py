@@ -148,12 +148,12 @@ class SampleReader:
         return Batch(inputs, whole.targets[numbers], tuple(map(str, indices.tolist())))
 
     def _one(self, index: int, epoch: int | None) -> Any:
-        seed, strength = self.recipe.seed, self.recipe.augment
+        seed = self.recipe.seed
         place = (0 if epoch is None else epoch + 1, index)
         sample = read_seeded(self.samples, index, mix(seed, *place))
         if epoch is None:
             return self.task.fit(sample, self.preparation, False)
-        return self._variation.varied(sample, seed, epoch, index, strength)
+        return self._variation.varied(sample, seed, epoch, index)
 
 
 class _Placed(Dataset[Placed | Exception]):

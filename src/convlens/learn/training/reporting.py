@@ -72,9 +72,11 @@ class _PagePictures:
 
         Where a label is a word it is drawn as it is in the data, larger than the network sees it.
         """
-        sample, answered = self.validation.answered(self.places[key])
-        if answered is None:
-            return [self._draw(self.validation.reading.samples.read(self.places[key]))]
+        place = self.places[key]
+        both = self.validation.answered(place)
+        if both is None:
+            return [self._draw(self.validation.reading.samples.read(place))]
+        sample, answered = both
         return [self._draw(answered), self._draw(sample)]
 
     def _draw(self, sample: Sample) -> NDArray[np.uint8]:

@@ -11,13 +11,12 @@ import torch
 
 from convlens.learn.data.splits import at_rate
 from convlens.learn.measuring.measure import Judgement
-from convlens.learn.modes import mode
 from convlens.learn.opening import Opened, open_network
 from convlens.learn.run_folder import RunFacts, RunFolder
 from convlens.learn.tasks import TASKS
-from convlens.learn.training.loading import SampleReader, to_network
+from convlens.learn.training.loading import SampleReader
 from convlens.learn.training.named_data import data_for
-from convlens.learn.training.validating import Answers, measure, measure_all
+from convlens.learn.training.validating import Answers, answer_to, measure, measure_all
 from convlens.tables import table
 
 __all__ = ["Validation", "validate"]
@@ -49,19 +48,17 @@ class Validation:
             self.answers = measure_all(self.opened.network, self.reading)
         return self.answers
 
-    def answered(self, index: int) -> tuple[Any, Any]:
+    def answered(self, index: int) -> tuple[Any, Any] | None:
         """Return a sample at the size of the input, with its labels and with the network's.
 
-        The second is None where a label is a word. Raises what reading the sample raises.
+        Returns None where a label is a word. Raises what reading the sample raises.
         """
         task, reading = self.reading.task, self.reading
-        sample = task.fit(reading.samples.read(index), reading.preparation, False)
         if task.answered is None:
-            return sample, None
-        device = next(self.opened.network.parameters()).device
-        inputs = to_network(task.collate([sample]), reading.preparation, device)
-        with mode(self.opened.network, training=False), torch.no_grad():
-            return sample, task.answered(sample, task.answer(self.opened.network, inputs))
+            return None
+        sample = task.fit(reading.samples.read(index), reading.preparation, False)
+        output = answer_to(self.opened.network, reading, task.collate([sample]))
+        return sample, task.answered(sample, output)
 
     @property
     def values(self) -> dict[str, float]:

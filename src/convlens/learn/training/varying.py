@@ -23,14 +23,15 @@ __all__ = ["Variation"]
 class Variation:
     """How samples of a `task` vary: `moving` before they get the input's size, `painting` after.
 
-    A crop cuts what the network reads, so that a picture is scaled once. `preparation` is then that
-    of a picture which has the size.
+    `strength`: of all of them. A crop cuts what the network reads, so that a picture is scaled
+    once. `preparation` is then that of a picture which has the size.
     """
 
     task: Task
     preparation: Preparation | None
     moving: tuple[Augmentation, ...]
     painting: tuple[Augmentation, ...]
+    strength: float
 
     @staticmethod
     def of(
@@ -48,10 +49,10 @@ class Variation:
         if preparation is not None and size is not None and crops and strength > 0:
             moving = tuple(replace(o, size=size) if o in crops else o for o in moving)
             preparation = replace(preparation, size=size, crop=True, stretch=False)
-        return Variation(task, preparation, moving, painting)
+        return Variation(task, preparation, moving, painting, strength)
 
-    def varied(self, sample: Any, seed: int, epoch: int, index: int, strength: float) -> Any:
+    def varied(self, sample: Any, seed: int, epoch: int, index: int) -> Any:
         """Return the sample with the number `index` as an epoch sees it."""
-        sample = augment(sample, self.moving, seed, epoch, index, strength)
+        sample = augment(sample, self.moving, seed, epoch, index, self.strength)
         sample = self.task.fit(sample, self.preparation, True)
-        return augment(sample, self.painting, seed, epoch, index, strength)
+        return augment(sample, self.painting, seed, epoch, index, self.strength)
