@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
+import math
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -138,6 +140,16 @@ def test_it_has_three_megabytes_at_most(pictures: int) -> None:
 
     text = report_page(run(400, tuple(map(str, range(40)))), noise)
     assert 500_000 < len(text.encode()) <= 3_000_000
+
+
+def test_the_curve_is_that_of_the_measure_that_decides() -> None:
+    """Points lead a keypoint detector's measures, and no figure that is held out may have any."""
+    history = [
+        HistoryLine(k, float(k), 1 / k, {"point AP": math.nan, "AP": 0.1 * k}) for k in (1, 2, 3)
+    ]
+    page = Page(report_page(dataclasses.replace(run(), history=history), grey))
+    assert "AP" in page.texts["h3"]
+    assert "point AP" not in page.texts["h3"]
 
 
 def test_two_pictures_of_a_sample_are_what_was_said_and_the_truth() -> None:
